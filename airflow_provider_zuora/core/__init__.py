@@ -1,0 +1,1 @@
+"""Law of this package: no Airflow and no sockets; time, sleeping and randomness are passed in."""

@@ -1,0 +1,58 @@
+"""What may be sent at all: URLs, paths and header values; a check returns the broken rule in words."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+KEY_LENGTH = 254  # of an Idempotency-Key; the guide says "less than 255"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def url_violations(url: str) -> list[str]:
+    """Return the rules that a base URL breaks, one line each."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return ["host: not a URL"]
+    if parts.scheme not in {"https", "http"} or not host:
+        return ["host: must be a URL such as https://rest.zuora.com"]
+    rules = {
+        "host: http is refused except on loopback, use https": parts.scheme == "http"
+        and host not in LOOPBACK,
+        "host: must not hold a user or a password": "@" in parts.netloc,
+        "host: must not hold a query or a fragment": bool({"?", "#"} & set(url)),
+        "host: must not hold white space": any(c.isspace() for c in url),
+    }
+    return [rule for rule, broken in rules.items() if broken]
+
+
+def header_violation(value: object, limit: int = 2048, without: str = "") -> str:
+    """Return the rule that a header's value breaks, an empty text where it breaks none."""
+    if not isinstance(value, str):
+        return f"must be a text, not of type {type(value).__name__}"
+    if not value or len(value) > limit:
+        return f"must have 1 to {limit} characters, this has {len(value)}"
+    if any(not " " <= c <= "~" for c in value) or value != value.strip():
+        return "must be printable ASCII without white space at its ends"
+    if found := sorted(set(without) & set(value)):
+        return f"must not contain {' '.join(found)}"
+    return ""
+
+
+def method_violation(method: str) -> str:
+    """Return the rule that a method breaks."""
+    known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    return "" if method in known else f"must be one of {', '.join(known)}"
+
+
+def path_violation(path: str) -> str:
+    """Return the rule that a path breaks; a path must not lead away from the base URL."""
+    bare = path.split("?", 1)[0].lower().replace("%2e", ".")
+    if not path.startswith("/") or path.startswith("//"):
+        return "must start with one slash: it is a path below the base URL"
+    if any(not "!" <= c <= "~" for c in path) or set(path) & set('\\#"<>'):
+        return "must be percent-encoded ASCII without a fragment"
+    if {".", ".."} & set(bare.split("/")):
+        return "must not contain the segments . or .."
+    return ""

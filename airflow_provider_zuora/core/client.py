@@ -1,0 +1,170 @@
+"""Every conversation with a vendor, written once as flows: sign in, submit, read, wait. No I/O."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation, method_violation, path_violation
+from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
+from airflow_provider_zuora.core.exchange import (
+    NOT_PROCESSED,
+    READ,
+    TRANSIENT,
+    UNKNOWN,
+    WRITE,
+    Budget,
+    Exchange,
+    Policy,
+)
+from airflow_provider_zuora.core.jobs import Credentials, Job, Vendor
+from airflow_provider_zuora.core.orders import check_preview
+from airflow_provider_zuora.core.wire import Flow, Request
+
+log = logging.getLogger(__name__)
+
+_TOKEN_MARGIN = 60.0  # seconds before its end from which a token is not used any more
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A bearer token and the time from which it is not used any more, on the client's clock."""
+
+    token: str = field(repr=False)
+    expires: float
+
+
+class Client:
+    """
+    The flows of one account of one vendor.
+
+    :param headers: sent with every request but the sign-in, for example the entity.
+    :param clock: returns seconds; budgets and expiries are read against it.
+    :param rng: for jitter and Track-Ids.
+    """
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        credentials: Credentials,
+        headers: Mapping[str, str],
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+    ):
+        wrong = tuple(f"{name}: {why}" for name, value in headers.items() if (why := header_violation(value)))
+        if wrong:
+            raise InvalidInput("The connection cannot be used; nothing was sent.", wrong)
+        self.vendor = vendor
+        self.credentials = credentials
+        self.headers = headers
+        self.clock = clock
+        self.rng = rng
+        self._exchange = Exchange(vendor, credentials, headers, clock=clock, rng=rng)
+
+    def sign_in(self) -> Flow[Grant]:
+        """
+        Ask for a token; only the account runs this, all other flows yield `Token`.
+
+        :raises SignInRefused: where client id or secret are not accepted.
+        """
+        policy = Policy(READ, TRANSIENT, signed=False)
+        reading = yield from self._exchange(self.vendor.sign_in(self.credentials), policy)
+        token = reading.body.get("access_token")
+        if not isinstance(token, str) or header_violation(token, 8192):
+            raise Unreadable("The answer to the sign-in holds no usable access_token.", answer=reading.answer)
+        lasts = _lifetime(reading.body.get("expires_in"))
+        log.info("Signed in to %s; the token lasts %.0f s", self.credentials.base_url, lasts)
+        return Grant(token, self.clock() + lasts - _TOKEN_MARGIN)
+
+    def preview_order(self, order: object) -> Flow[str]:
+        """Check a preview, submit it, and return the id of its job; it changes nothing and needs no key."""
+        return (yield from self.submit(self.vendor.submission("preview", check_preview(order), {})))
+
+    def submit(self, request: Request, track_id: str = "") -> Flow[str]:
+        """
+        Start a job and return its id; any 2xx that names one will do.
+
+        :param request: repeated while its outcome is unknown, so it carries a key or changes nothing.
+        :raises InvalidInput: with every broken rule, before anything is sent.
+        :raises Refused: where the vendor says no.
+        :raises Unreachable, Unreadable: where nobody knows whether the vendor accepted it.
+        """
+        reading = yield from self._exchange(request, Policy(WRITE, UNKNOWN), track_id)
+        job_id = self.vendor.read_job_id(reading.body)
+        if not job_id:
+            raise Unreadable(
+                f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
+                "Repeat it with the same idempotency key only.",
+                answer=reading.answer,
+                transient=True,
+            )
+        log.info("%s started job %s: %s", self.vendor.title, job_id, reading.answer)
+        return job_id
+
+    def job(self, job_id: str, budget: Budget = READ) -> Flow[Job]:
+        """
+        Read a job, repeating the read while it fails for a passing reason.
+
+        :raises Refused: where the vendor does not know the job, or may not show it.
+        :raises Unreadable: where its status is a word that nobody documents.
+        """
+        if wrong := header_violation(job_id) or path_violation(self.vendor.status(job_id).path):
+            raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
+        reading = yield from self._exchange(self.vendor.status(job_id), Policy(budget, TRANSIENT))
+        return self.vendor.read_job(job_id, reading.body, reading.answer)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: object = None,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        track_id: str = "",
+    ) -> Flow[Any]:
+        """
+        Send any other request and return its JSON body, None where it is empty.
+
+        :param path: below the base URL, starting with ``/``; it may hold a query.
+        :param headers: ``Idempotency-Key`` lets a POST be repeated while its outcome is unknown.
+        :raises InvalidInput: where an argument cannot be sent as it is.
+        """
+        headers = headers or {}
+        wrong = {"method": method_violation(method), "path": path_violation(path)}
+        wrong |= {name: header_violation(value, KEY_LENGTH) for name, value in headers.items()}
+        key = any(name.lower() == "idempotency-key" for name in headers)
+        if key and method != "POST":
+            wrong["Idempotency-Key"] = "is for POST only"
+        if lines := tuple(f"{name}: {why}" for name, why in wrong.items() if why):
+            raise InvalidInput("Nothing was sent.", lines)
+        request = Request(
+            method,
+            path,
+            params=tuple((name, _query_text(value)) for name, value in (params or {}).items()),
+            headers={**headers, **({} if json_body is None else {"Content-Type": "application/json"})},
+            body=b"" if json_body is None else json.dumps(json_body, ensure_ascii=False).encode(),
+        )
+        safe = method in ("GET", "HEAD")
+        again = TRANSIENT if safe else UNKNOWN if key else NOT_PROCESSED
+        policy = Policy(READ if safe else WRITE, again, json_object=False)
+        reading = yield from self._exchange(request, policy, track_id)
+        return reading.body
+
+
+def _query_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _lifetime(expires_in: object) -> float:
+    """Return a token's life in seconds; Zuora sends a number of either kind, an hour where none is sent."""
+    try:
+        seconds = float(str(expires_in))
+    except ValueError:
+        return 3600.0
+    return seconds if 0 <= seconds < 1e9 else 3600.0

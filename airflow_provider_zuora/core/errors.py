@@ -1,0 +1,121 @@
+"""Everything that can go wrong, as one tree; this module imports nothing of ours.
+
+::
+
+    ApiError              the root: what was asked, what was answered, what to do next
+    |-- InvalidInput      our user's input breaks a documented rule; nothing was sent
+    |-- Unreachable       no answer came: connect, TLS, time-out, reset
+    |-- Refused           the vendor answered no
+    |   `-- SignInRefused it said no to the client id and secret, or to a fresh token
+    |-- Unreadable        an answer came that cannot be understood, or only a part of one
+    |-- TimedOut          the deadline passed and the job had not ended
+    `-- JobFailed         the job ended, and the vendor says that it failed
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What the vendor answered to one request, as far as it can be read.
+
+    :param asked: method and path, for example ``POST /v1/async/orders``.
+    :param track_id: the Zuora-Track-Id sent with the request; empty where the vendor has none.
+    :param status: HTTP status, or None where no answer came.
+    :param codes: the vendor's error codes as text, for example ``("53200020",)``.
+    :param messages: the vendor's own words, in the order of the codes.
+    :param request_id: the vendor's id of the request (``requestId`` or ``Zuora-Request-Id``).
+    :param process_id: Zuora's ``processId``.
+    :param retry_after: seconds to wait as the vendor states them, or None.
+    """
+
+    asked: str
+    track_id: str = ""
+    status: int | None = None
+    codes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    request_id: str = ""
+    process_id: str = ""
+    retry_after: float | None = None
+
+    def __str__(self) -> str:
+        """Return one line that a person can hand to the vendor's support."""
+        said = "; ".join(f"[{code}] {message}" if code else message for code, message in self.reasons())
+        ids = {
+            "requestId": self.request_id,
+            "processId": self.process_id,
+            "Zuora-Track-Id": self.track_id,
+        }
+        named = ", ".join(f"{name} {value}" for name, value in ids.items() if value)
+        answer = "no answer" if self.status is None else f"HTTP {self.status}"
+        return f"{self.asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
+
+    def reasons(self) -> list[tuple[str, str]]:
+        """Return the pairs of code and message; what one side lacks is empty."""
+        length = max(len(self.codes), len(self.messages))
+        codes = self.codes + ("",) * (length - len(self.codes))
+        messages = self.messages + ("",) * (length - len(self.messages))
+        return list(zip(codes, messages, strict=True))
+
+
+class ApiError(Exception):
+    """
+    The root of all errors of this package.
+
+    :param message: what went wrong and what to do next, free of secrets.
+    :param answer: what the vendor answered, or None where nothing was asked.
+    :param transient: True where the same request may well succeed later.
+    :param attempts: how many times in a row the request was sent.
+    """
+
+    def __init__(
+        self, message: str, *, answer: Answer | None = None, transient: bool = False, attempts: int = 1
+    ):
+        super().__init__(f"{message} | {answer}" if answer else message)
+        self.answer = answer
+        self.transient = transient
+        self.attempts = attempts
+
+    @property
+    def retry_after(self) -> float:
+        """Return the seconds that the vendor asked us to wait, 0 where it asked for none."""
+        return (self.answer.retry_after or 0.0) if self.answer else 0.0
+
+
+class InvalidInput(ApiError):
+    """
+    The input breaks a documented rule; nothing was sent.
+
+    :param violations: one line each: the JSON path and the rule.
+    """
+
+    def __init__(self, message: str, violations: tuple[str, ...] = ()):
+        super().__init__("\n".join((message, *violations)))
+        self.violations = violations
+
+
+class Unreachable(ApiError):
+    """No answer came, so what the vendor did with the request is unknown."""
+
+
+class Refused(ApiError):
+    """The vendor answered no; ``transient`` says whether it may say yes later."""
+
+
+class SignInRefused(Refused):
+    """The vendor refused the client id and secret, or refused a token that it had just issued."""
+
+
+class Unreadable(ApiError):
+    """An answer came that cannot be understood: no JSON, cut off, or an unknown word in it."""
+
+
+class TimedOut(ApiError):
+    """The deadline of a wait passed and the job had not ended; the job goes on at the vendor."""
+
+
+class JobFailed(ApiError):
+    """The job has ended and the vendor says that it failed; ``transient`` is the vendor's word."""

@@ -1,0 +1,247 @@
+"""One request until its answer is final: headers, redirects and the retry policy, each written once."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias
+from urllib.parse import quote, quote_plus, urljoin, urlsplit
+
+from airflow_provider_zuora.core.checks import header_violation, path_violation
+from airflow_provider_zuora.core.errors import (
+    Answer,
+    ApiError,
+    InvalidInput,
+    Refused,
+    SignInRefused,
+    Unreachable,
+    Unreadable,
+)
+from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading, Vendor
+from airflow_provider_zuora.core.wire import Flow, Pause, Request, Response, Token
+
+log = logging.getLogger(__name__)
+
+Meanings: TypeAlias = frozenset[Meaning]
+
+TRANSIENT: Meanings = frozenset(meaning for meaning in Meaning if meaning.transient)
+# A POST is repeated only where it was not processed, or where nobody knows and the Idempotency-Key covers it.
+NOT_PROCESSED: Meanings = frozenset({Meaning.LIMITED})
+UNKNOWN: Meanings = NOT_PROCESSED | {Meaning.SILENCE, Meaning.GATEWAY, Meaning.IN_PROGRESS}
+
+_BACKOFF_BASE, _BACKOFF_CAP = 1.0, 30.0  # seconds; full jitter, as in Zuora's own sample
+_GZIP_ABOVE = 64 * 1024  # bytes
+_REDIRECTS = 3
+_SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
+_TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
+_ERRORS: Mapping[Meaning, type[ApiError]] = {
+    Meaning.SILENCE: Unreachable,
+    Meaning.GATEWAY: Unreadable,
+    Meaning.TOKEN: SignInRefused,
+}
+_SIGN_IN_ADVICE = " Check client id, secret and environment: a wrong data centre refuses them too."
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """
+    How long a request is repeated before its error leaves the flow.
+
+    :param attempts: how many times it is sent at the most, a new sign-in after a 401 not counted.
+    :param seconds: no pause is begun that would end later than this after the first attempt.
+    """
+
+    attempts: int
+    seconds: float
+
+
+ONCE = Budget(1, 0)
+READ = Budget(10, 180)
+WRITE = Budget(6, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """
+    How one request is to be sent.
+
+    :param again: the meanings after which it is sent again.
+    :param signed: False for the sign-in itself: no token, none of the account's headers.
+    :param json_object: True where a 2xx without a JSON object is no answer of the vendor's own.
+    """
+
+    budget: Budget
+    again: Meanings
+    signed: bool = True
+    json_object: bool = True
+
+
+class Exchange:
+    """
+    Sends the requests of one account, patiently.
+
+    :param headers: sent with every request but the sign-in, for example the entity.
+    :param clock: returns seconds.
+    :param rng: for jitter and Track-Ids.
+    """
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        credentials: Credentials,
+        headers: Mapping[str, str],
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+    ):
+        self.vendor = vendor
+        self.credentials = credentials
+        self.headers = headers
+        self.clock = clock
+        self.rng = rng
+
+    def __call__(self, request: Request, policy: Policy, track_id: str = "") -> Flow[Reading]:
+        """
+        Send a request until its answer is final and return the reading of a good one.
+
+        :raises ApiError: of the kind and transience that the last answer means.
+        """
+        track_id = track_id or f"af-{self.rng.getrandbits(128):032x}"
+        if wrong := header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT):
+            raise InvalidInput("Nothing was sent.", (f"track_id: {wrong}",))
+        dressed = self._dressed(request, track_id, policy.signed)
+        started, attempt, renewed = self.clock(), 0, False
+        while True:
+            attempt += 1
+            token = (yield Token()) if policy.signed else ""
+            reading = yield from self._once(dressed, token, track_id, policy.json_object)
+            if reading.meaning is Meaning.TOKEN and policy.signed and not renewed:
+                renewed = True  # one new sign-in, never a loop
+                token = yield Token(refused=token)
+                reading = yield from self._once(dressed, token, track_id, policy.json_object)
+            if reading.meaning is Meaning.OK:
+                return reading
+            error = self._error(reading, policy.signed, attempt)
+            pause = max(error.retry_after, self._backoff(attempt))
+            late = self.clock() - started + pause > policy.budget.seconds
+            if reading.meaning not in policy.again or attempt >= policy.budget.attempts or late:
+                raise error
+            log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, pause, error)
+            yield Pause(pause)
+
+    def _dressed(self, request: Request, track_id: str, signed: bool) -> Request:
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **self.vendor.tracking(track_id)}
+        if signed:
+            headers |= self.headers
+        if len(request.body) > _GZIP_ABOVE:
+            headers["Content-Encoding"] = "gzip"
+            request = replace(request, body=gzip.compress(request.body, mtime=0))
+        return request.with_headers(headers)
+
+    def _once(self, request: Request, token: str, track_id: str, json_object: bool) -> Flow[Reading]:
+        """Send a request once, follow the redirects that may be followed, and read the answer."""
+        answer = Answer(str(request), track_id)
+        level = logging.INFO if request.method == "POST" else logging.DEBUG
+        log.log(level, "%s, Track-Id %s", request, track_id)
+        try:
+            response = yield from self._redirected(
+                request.with_headers({"Authorization": f"Bearer {token}"}) if token else request
+            )
+        except Unreachable as error:
+            return Reading(Meaning.SILENCE, self._clean(replace(answer, messages=(str(error),)), token))
+        answer = replace(answer, status=response.status, retry_after=_retry_after(response))
+        if 300 <= response.status < 400:
+            refusal = f"a redirect to {_host(response.header('Location'))} is not followed"
+            return Reading(Meaning.REFUSED, self._clean(replace(answer, messages=(refusal,)), token))
+        body = self._scrubbed(response.body.decode("latin-1"), token, _SECRET_LENGTH).encode("latin-1")
+        reading = self.vendor.read(request, replace(response, body=body), answer)
+        reading = replace(reading, answer=self._clean(reading.answer, token))
+        if json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict):
+            return replace(reading, meaning=Meaning.GATEWAY)
+        return reading
+
+    def _redirected(self, request: Request) -> Flow[Response]:
+        """Send a request and follow its redirects; a POST follows none, a GET none away from the base URL."""
+        response: Response = yield request
+        for _ in range(_REDIRECTS):
+            path = _path_below(self.credentials.base_url, request.path, response.header("Location"))
+            if request.method != "GET" or response.status not in (301, 302, 303, 307, 308) or not path:
+                break
+            request = replace(request, path=path, params=())
+            response = yield request
+        return response
+
+    def _error(self, reading: Reading, signed: bool, attempts: int) -> ApiError:
+        """Return the error that a reading amounts to."""
+        meaning = reading.meaning
+        kind = _ERRORS.get(meaning, Refused if signed or meaning.transient else SignInRefused)
+        advice = _SIGN_IN_ADVICE if kind is SignInRefused else ""
+        message = f"{self.vendor.title}: {meaning.words}.{advice}"
+        return kind(message, answer=reading.answer, transient=meaning.transient, attempts=attempts)
+
+    def _backoff(self, attempt: int) -> float:
+        return self.rng.uniform(0, min(_BACKOFF_CAP, _BACKOFF_BASE * 2.0 ** (attempt - 1)))
+
+    def _clean(self, answer: Answer, token: str) -> Answer:
+        """Return the answer without our secrets."""
+        return replace(
+            answer,
+            codes=tuple(self._scrubbed(code, token) for code in answer.codes),
+            messages=tuple(self._scrubbed(message, token) for message in answer.messages),
+            request_id=self._scrubbed(answer.request_id, token),
+            process_id=self._scrubbed(answer.process_id, token),
+        )
+
+    def _scrubbed(self, text: str, token: str, length: int = 1) -> str:
+        """Return the text without our secrets of this length or more, should the vendor have echoed one."""
+        secret = self.credentials.client_secret
+        for word in (secret, quote(secret, safe=""), quote_plus(secret), token):
+            text = text.replace(word, "***") if len(word) >= length else text
+        return text
+
+
+def _host(location: str) -> str:
+    """Return the host that a Location names, in words for a message."""
+    try:
+        return urlsplit(location).netloc.rpartition("@")[2][:200] or "nowhere"
+    except ValueError:
+        return "nowhere"
+
+
+def _path_below(base: str, path: str, location: str) -> str:
+    """Return the path below the base URL that a Location names, an empty text where it names none."""
+    try:
+        below = urljoin(base + path, location).removeprefix(base) if location else ""
+    except ValueError:
+        return ""
+    return "" if path_violation(below) else below
+
+
+def _retry_after(response: Response) -> float | None:
+    """Return the wait that an answer asks for, in seconds: Retry-After, else on a 429 RateLimit-Reset."""
+    stated = _seconds(response.header("Retry-After"), response.header("Date"))
+    if stated is None and response.status == 429:
+        stated = _seconds(response.header("RateLimit-Reset"), "")
+    return stated
+
+
+def _seconds(text: str, date: str) -> float | None:
+    """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (_moment(text) - _moment(date)).total_seconds()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if seconds < 1e9 else None
+
+
+def _moment(text: str) -> datetime:
+    moment = parsedate_to_datetime(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

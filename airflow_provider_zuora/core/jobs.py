@@ -1,0 +1,225 @@
+"""Jobs, accounts and the plug for a vendor; a vendor's words are read here and nowhere else into ours."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from typing import Any, ClassVar
+
+from airflow_provider_zuora.core.checks import url_violations
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, Unreadable
+from airflow_provider_zuora.core.wire import Request, Response
+
+
+class JobState(Enum):
+    """How far a job is; every status word of a vendor means one of these."""
+
+    ACTIVE = "active"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    A job as the vendor described it last.
+
+    :param status: the vendor's own word, for example ``Completed``.
+    :param result: the vendor's result, as parsed from JSON; None while the job is active or has failed.
+    :param transient: True where the vendor calls a failure a passing one.
+    :param answer: the answer that this was read from; for a failed job its codes and messages are the job's.
+    """
+
+    job_id: str
+    state: JobState
+    status: str
+    result: Any = None
+    transient: bool = False
+    answer: Answer | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Say whether the job is over, well or badly."""
+        return self.state is not JobState.ACTIVE
+
+    def outcome(self) -> Any:
+        """
+        Return the result of a job that succeeded.
+
+        :raises JobFailed: where the vendor says that the job failed.
+        :raises ValueError: where the job has not ended.
+        """
+        if not self.ended:
+            raise ValueError(f"job {self.job_id} has not ended: it is {self.status}")
+        if self.state is JobState.FAILED:
+            kind = "calls the failure a passing one" if self.transient else "will not change its mind"
+            raise JobFailed(
+                f"Job {self.job_id} ended as {self.status}; the vendor {kind}.",
+                answer=self.answer,
+                transient=self.transient,
+            )
+        return self.result
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the job in plain JSON types, for a trigger's event."""
+        answer = None if self.answer is None else asdict(self.answer)
+        if answer is not None:
+            answer |= {"codes": list(answer["codes"]), "messages": list(answer["messages"])}
+        fields = asdict(replace(self, result=None, answer=None))  # a deep result is not copied
+        return {**fields, "state": self.state.value, "result": self.result, "answer": answer}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Job:
+        """
+        Return the job that `as_dict` described.
+
+        :raises ValueError, TypeError, KeyError: where it did not.
+        """
+        answer = values["answer"]
+        if answer is not None:
+            lists = {"codes": tuple(answer["codes"]), "messages": tuple(answer["messages"])}
+            answer = Answer(**{**answer, **lists})
+        return cls(**{**values, "state": JobState(values["state"]), "answer": answer})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What the end of a job means to the task that waited for it.
+
+    :param result: what the task returns.
+    :param warning: what the task should say in its log, empty for nothing.
+    :param skipped: why the task should count as skipped, empty where it should not.
+    """
+
+    result: Any
+    warning: str = ""
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """
+    Where to sign in, and as whom.
+
+    :param base_url: scheme, host, port and path prefix; http only on loopback.
+    :raises InvalidInput: where a field is missing or the URL is not one that a secret may be sent to.
+    """
+
+    base_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a connection that cannot work, before anything is sent."""
+        wrong = url_violations(self.base_url)
+        wrong += [] if self.client_id else ["login: the OAuth client id is missing"]
+        wrong += [] if self.client_secret else ["password: the OAuth client secret is missing"]
+        if wrong:
+            raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
+
+
+class Meaning(Enum):
+    """
+    What an answer means for the request that it answers; the policy in `client` hangs on this alone.
+
+    The second value says whether asking again may help.
+    """
+
+    OK = "answered", False
+    REFUSED = "refused", False
+    TOKEN = "the token is not accepted", False
+    LIMITED = "a limit is reached, not processed", True
+    IN_PROGRESS = "the same request is still in progress", True
+    LOCKED = "locked by another operation", True
+    TEMPORARY = "a passing error, or one of the vendor's own", True
+    GATEWAY = "no readable answer of the vendor's own, outcome unknown", True
+    SILENCE = "no answer, outcome unknown", True
+
+    @property
+    def words(self) -> str:
+        """Return the meaning in words, for messages."""
+        return self.value[0]
+
+    @property
+    def transient(self) -> bool:
+        """Say whether asking again may help."""
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One answer, understood: what it means, what it says, and its JSON body (None where there is none)."""
+
+    meaning: Meaning
+    answer: Answer
+    body: Any = field(default=None, repr=False)
+
+
+class Vendor(ABC):
+    """The plug for a vendor: which requests to send, and how to read the answers. Pure: no I/O, no state."""
+
+    name: ClassVar[str]
+    """The connection type."""
+    title: ClassVar[str]
+    """The name that people use."""
+    environments: ClassVar[Mapping[str, str]]
+    """Base URLs by the name of the environment."""
+    states: ClassVar[Mapping[str, JobState]]
+    """Every status word, in lower case; a word that is not here is an error."""
+
+    def state(self, word: str, answer: Answer) -> JobState:
+        """
+        Return what a status word means, whatever its case.
+
+        :raises Unreadable: where nobody documents the word: it is neither success nor a reason to wait.
+        """
+        try:
+            return self.states[word.lower()]
+        except KeyError:
+            raise Unreadable(
+                f"{self.title} gave the job the unknown status {word[:80]!r}; "
+                f"known are {', '.join(self.states)}.",
+                answer=answer,
+            ) from None
+
+    scope: ClassVar[tuple[str, ...]] = ()
+    """Those of the headers that choose where a submission takes effect."""
+
+    @abstractmethod
+    def headers(self, extra: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the headers that the connection's extra asks for, for every request but the sign-in."""
+
+    @abstractmethod
+    def tracking(self, track_id: str) -> Mapping[str, str]:
+        """Return the headers that carry a Track-Id."""
+
+    @abstractmethod
+    def sign_in(self, credentials: Credentials) -> Request:
+        """Return the request that asks for a token."""
+
+    @abstractmethod
+    def submission(self, kind: str, document: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
+        """Return the request that starts a job of this kind; the document is in plain JSON types."""
+
+    @abstractmethod
+    def status(self, job_id: str) -> Request:
+        """Return the request that reads a job."""
+
+    @abstractmethod
+    def read(self, request: Request, response: Response, answer: Answer) -> Reading:
+        """Return what a response means; `answer` holds what is known of it without reading its body."""
+
+    @abstractmethod
+    def read_job_id(self, body: Mapping[str, Any]) -> str:
+        """Return the id of the job that was started, an empty text where the body names none."""
+
+    @abstractmethod
+    def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
+        """Return the job that the body describes, or raise `Unreadable`."""
+
+    @abstractmethod
+    def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
+        """Return what the end of a job means, or raise `JobFailed`."""

@@ -1,0 +1,124 @@
+"""Turn a document into plain JSON types, or say where it cannot be; the input is never changed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from airflow_provider_zuora.core.errors import InvalidInput
+
+Path: TypeAlias = tuple[str | int, ...]
+Violation: TypeAlias = tuple[Path, str]
+
+MAX_DEPTH = 64
+REFUSED = object()  # stands where a value was refused, so that one broken value makes one line
+_INFINITE = "numbers must be finite, not NaN or infinity"
+_HALF_PAIR = "must be whole text, not half a surrogate pair"
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def plain(document: object) -> Any:
+    """
+    Return a document in plain JSON types; the input is left as it is.
+
+    The normal form: a mapping is a dict with text keys, a list or tuple a list, a date or datetime
+    (pendulum's too) its ISO 8601 text, an enum of texts or whole numbers its value, and a Decimal a number:
+    whole where it is whole, else the float whose shortest spelling has the same value. Refused: NaN and
+    infinities, a Decimal that a float cannot hold, whole numbers beyond 64 bits, broken text (half a
+    surrogate pair), any other type, and a document that contains itself or is more than 64 levels deep.
+
+    :raises InvalidInput: with one line for each value refused.
+    """
+    reading = Reading()
+    result = reading.read(document)
+    raise_any("JSON document", reading.refused)
+    return result
+
+
+def raise_any(checked: str, broken: Iterable[Violation]) -> None:
+    """Raise one InvalidInput for all violations, sorted by path; none for none."""
+    ordered = sorted(dict.fromkeys(broken), key=lambda violation: violation[0])
+    if ordered:
+        count = "1 rule is" if len(ordered) == 1 else f"{len(ordered)} rules are"
+        lines = tuple(f"{_spell(path)}: {rule}" for path, rule in ordered)
+        raise InvalidInput(f"Invalid {checked}: {count} broken, nothing was sent.", lines)
+
+
+def _spell(path: Path) -> str:
+    """Return a JSON path in one line of ASCII: ``$.subscriptions[0]["odd name"]``."""
+    names = {step for step in path if isinstance(step, str) and _NAME.fullmatch(step)}
+    return "$" + "".join(f".{step}" if step in names else f"[{json.dumps(step)}]" for step in path)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One pass over a foreign document, which notes all that cannot be plain JSON."""
+
+    refused: list[Violation] = field(default_factory=list)
+
+    def read(self, value: object, path: Path = (), above: tuple[int, ...] = ()) -> Any:
+        """Return the value in plain types; ``above`` holds the identities of what contains it."""
+        if id(value) in above:
+            return self._refuse(path, "must not contain itself")
+        if len(path) > MAX_DEPTH:
+            return self._refuse(path, f"at most {MAX_DEPTH} levels of nesting")
+        if isinstance(value, Mapping):
+            return self._members(value, path, (*above, id(value)))
+        if isinstance(value, list | tuple):
+            return [self.read(item, (*path, index), (*above, id(value))) for index, item in enumerate(value)]
+        result, rule = _scalar(value)
+        return self._refuse(path, rule) if rule else result
+
+    def _members(self, value: Mapping[Any, object], path: Path, above: tuple[int, ...]) -> dict[str, Any]:
+        result = {}
+        for key, member in value.items():
+            name, rule = (
+                _scalar(key)
+                if isinstance(key, str)
+                else (key, f"must be text, not of type {type(key).__name__}")
+            )
+            if rule:
+                self._refuse(path, f"a field name {rule}")
+            else:
+                result[name] = self.read(member, (*path, name), above)
+        return result
+
+    def _refuse(self, path: Path, rule: str) -> object:
+        self.refused.append((path, rule))
+        return REFUSED
+
+
+def _scalar(value: object) -> tuple[Any, str]:
+    """Return a single value in its plain type, and the rule that it breaks or an empty text."""
+    result: object = value
+    broken = ""
+    if isinstance(value, str):
+        result, broken = str.__str__(value), _HALF_PAIR if _SURROGATE.search(value) else ""
+    elif isinstance(value, Decimal):
+        result, broken = _number(value)
+    elif isinstance(value, float):
+        result, broken = float(value), "" if math.isfinite(value) else _INFINITE
+    elif isinstance(value, int) and not isinstance(value, bool):
+        result, broken = int(value), "" if -(2**63) <= value < 2**63 else "whole numbers must fit 64 bits"
+    elif isinstance(value, date):
+        result = value.isoformat()  # pandas' NaT is a datetime too
+        broken = "" if result != "NaT" else "must be a date, not NaT"
+    elif value is not None and not isinstance(value, bool):
+        broken = f"must be a JSON value, a date or a Decimal, not of type {type(value).__name__}"
+    return result, broken
+
+
+def _number(value: Decimal) -> tuple[int | float, str]:
+    if not value.is_finite():
+        return 0, _INFINITE
+    number = float(value)
+    if Decimal(repr(number)) != value:
+        return 0, "more digits than a JSON number holds; round it to at most 15"
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number, ""

@@ -1,0 +1,10 @@
+"""The vendors by connection type; only hooks and accounts may look one up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_provider_zuora.core.jobs import Vendor
+from airflow_provider_zuora.core.vendors.zuora import Zuora
+
+VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in (Zuora(),)}

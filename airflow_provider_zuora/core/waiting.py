@@ -1,0 +1,102 @@
+"""How long to pause between two looks at a job, and the wait itself, as one flow for worker and triggerer."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from dataclasses import dataclass
+
+from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.errors import ApiError, TimedOut
+from airflow_provider_zuora.core.exchange import ONCE
+from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.wire import Flow, Pause
+
+log = logging.getLogger(__name__)
+
+MAX_POLL_ERRORS = 10  # in a row; one look of a worker repeats its read as often (`exchange.READ`)
+
+_GROWTH, _CEILING, _JITTER = 0.5, 60.0, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """
+    The pauses of a wait, as a function of how long it has lasted, so that a restart does not begin again.
+
+    :param interval: seconds between two looks, plus up to a tenth of jitter; None: pauses that grow by half
+        from ``first`` to 60 s (growing by half each time is ``first`` plus half of the time waited).
+    :param exponential: Airflow's ``exponential_backoff``: the pauses double, from half of the interval on,
+        and each lasts up to twice as long by chance.
+    :param max_wait: Airflow's ``max_wait``: no pause is longer than this.
+    :param first: seconds, the pause to begin with where no interval is set.
+    """
+
+    interval: float | None = None
+    exponential: bool = False
+    max_wait: float | None = None
+    first: float = 10.0
+
+    def after(self, waited: float, rng: random.Random) -> float:
+        """Return the next pause in seconds, after having waited for so many."""
+        if self.exponential:
+            start = self.first if self.interval is None else self.interval
+            pause = max(1.0, start / 2 + waited / 1.5) * (1 + rng.random())
+        else:
+            grown = min(_CEILING, self.first + waited * _GROWTH)
+            pause = (grown if self.interval is None else self.interval) * (1 + _JITTER * rng.random())
+        return pause if self.max_wait is None else min(pause, self.max_wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """
+    When to look at a job; all times are seconds on the client's clock.
+
+    :param started: when the wait began; the pauses grow from here.
+    :param not_before: no look is taken earlier, not even at the deadline.
+    :param deadline: the last look is taken then.
+    :param max_errors: so many looks in a row that fail for a passing reason end the wait; None: never.
+    """
+
+    started: float
+    not_before: float
+    deadline: float = math.inf
+    pauses: Pauses = Pauses()
+    max_errors: int | None = MAX_POLL_ERRORS
+
+
+def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
+    """
+    Look at a job until it has ended, and return it.
+
+    :raises TimedOut: where the deadline passed; one last look was taken then.
+    :raises ApiError: where a look failed for good, or too many in a row did.
+    """
+    errors, due, seen = 0, wait.not_before, "nothing was seen of it"
+    while True:
+        if (pause := due - client.clock()) > 0:
+            yield Pause(pause)
+        last = client.clock() >= wait.deadline
+        asked = 0.0
+        try:
+            job = yield from client.job(job_id, ONCE)
+        except ApiError as error:
+            errors += 1
+            if not error.transient or (wait.max_errors and errors >= wait.max_errors):
+                raise
+            seen, asked = f"the last look failed: {error}", error.retry_after
+            log.warning("Look %d in a row that failed at job %s: %s", errors, job_id, error)
+        else:
+            if job.ended:
+                return job
+            errors, seen = 0, f"it is {job.status}"
+        if last:
+            raise TimedOut(
+                f"Job {job_id} has not ended in time, {seen}. It goes on at {client.vendor.title}."
+            )
+        now = client.clock()
+        due = now + max(asked, wait.pauses.after(now - wait.started, client.rng))
+        due = min(due, max(wait.deadline, now))
+        log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - now)

@@ -1,0 +1,173 @@
+"""Requests, responses and the two carriers of a flow; this module does no I/O itself.
+
+A flow is a generator that describes one conversation with a vendor: it yields what it needs next and is
+sent the answer. `run` carries it with blocking calls, `arun` with awaits; they differ by that only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, TypeVar
+
+from airflow_provider_zuora.core.errors import ApiError
+
+
+def header_of(headers: Mapping[str, str], name: str) -> str:
+    """Return a header whatever the case of its name, an empty text where it is missing."""
+    wanted = name.lower()
+    return next((value for key, value in headers.items() if key.lower() == wanted), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    One HTTP request below the base URL of an account.
+
+    :param path: starts with ``/``; its segments are percent-encoded already.
+    :param params: the query, as name and value; values are encoded by the transport.
+    :param body: the bytes to send; headers and body may hold secrets and stay out of the repr.
+    """
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def header(self, name: str) -> str:
+        """Return a header whatever the case of its name, an empty text where it is missing."""
+        return header_of(self.headers, name)
+
+    def with_headers(self, headers: Mapping[str, str]) -> Request:
+        """Return a copy with these headers added."""
+        return replace(self, headers={**self.headers, **headers})
+
+    def __str__(self) -> str:
+        """Return the method and the path, as errors and log lines name a request."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """
+    One HTTP answer.
+
+    :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
+    :param damage: why the body is not whole (cut off, too large), empty where it is.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    damage: str = ""
+
+    def header(self, name: str) -> str:
+        """Return a header whatever the case of its name, an empty text where it is missing."""
+        return header_of(self.headers, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Ask the carrier to wait this many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """
+    Ask the account for a bearer token.
+
+    :param refused: the token that the vendor has just refused; the account replaces its own only if that
+        is still this one, so that many flows refused at once cause one sign-in.
+    """
+
+    refused: str | None = field(default=None, repr=False)
+
+
+T = TypeVar("T")
+Step: TypeAlias = Request | Pause | Token
+Flow: TypeAlias = Generator[Step, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """
+    What `run` needs to carry a flow: three blocking calls.
+
+    :param send: sends a request, raises `Unreachable` where no answer comes.
+    :param token: answers a `Token`; may sign in.
+    :param sleep: waits for so many seconds.
+    """
+
+    send: Callable[[Request], Response]
+    token: Callable[[Token], str]
+    sleep: Callable[[float], object]
+
+    def __call__(self, step: Step) -> Response | str | None:
+        """Answer one step of a flow."""
+        if isinstance(step, Request):
+            return self.send(step)
+        if isinstance(step, Token):
+            return self.token(step)
+        self.sleep(step.seconds)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncCarrier:
+    """What `arun` needs to carry a flow: the calls of `Carrier`, as coroutines."""
+
+    send: Callable[[Request], Awaitable[Response]]
+    token: Callable[[Token], Awaitable[str]]
+    sleep: Callable[[float], Awaitable[object]]
+
+    async def __call__(self, step: Step) -> Response | str | None:
+        """Answer one step of a flow."""
+        if isinstance(step, Request):
+            return await self.send(step)
+        if isinstance(step, Token):
+            return await self.token(step)
+        await self.sleep(step.seconds)
+        return None
+
+
+def run(flow: Flow[T], carry: Callable[[Step], object]) -> T:
+    """
+    Carry a flow with blocking calls and return its result.
+
+    :param carry: answers one step; an `ApiError` that it raises is thrown into the flow.
+    """
+    try:
+        step = next(flow)
+        while True:
+            try:
+                answer = carry(step)
+            except ApiError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(answer)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        flow.close()
+
+
+async def arun(flow: Flow[T], carry: Callable[[Step], Awaitable[object]]) -> T:
+    """Carry a flow on an event loop and return its result; otherwise as `run`."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                answer = await carry(step)
+            except ApiError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(answer)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        flow.close()
