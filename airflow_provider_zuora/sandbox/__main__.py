@@ -1,0 +1,69 @@
+"""``python -m airflow_provider_zuora.sandbox``: serve a sandbox until SIGINT or SIGTERM comes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Sequence
+from dataclasses import fields
+
+from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
+from airflow_provider_zuora.sandbox.server import Server, listen
+
+HELP = {
+    "token_seconds": "life of a bearer token",
+    "job_seconds": "how long a job says Processing",
+    "create_status": "HTTP status of an accepted create: 200, or 202 as before October 2025",
+    "fail_jobs": 'the errors text of every create job, for example "[40000020]: Not effective."',
+    "order_status": "status of the orders that are made, for example Pending",
+    "zuora_version": "the tenant's Zuora-Version; errors before 2024-05-20 are HTTP 200",
+    "requests_per_minute": "calls per minute before HTTP 429",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser: an option per setting that `HELP` explains."""
+    options = argparse.ArgumentParser(
+        prog="python -m airflow_provider_zuora.sandbox",
+        description="Serve a stand-in for Zuora's asynchronous orders on a loopback address.",
+        epilog=f"It knows the client id {CLIENT_ID} with the secret {CLIENT_SECRET}.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    options.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    options.add_argument("--port", type=int, default=8765, help="0 chooses a free one")
+    defaults = Settings()
+    for each in fields(Settings):
+        if each.name in HELP:
+            default = getattr(defaults, each.name)
+            flag = f"--{each.name.replace('_', '-')}"
+            options.add_argument(flag, type=type(default), default=default, help=HELP[each.name])
+    return options
+
+
+async def serve_until_told(server: Server) -> None:
+    """Serve, say where in one line, and end at the first SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with server.running():
+        known = server.sandbox.settings.client_id
+        print(f"Sandbox: {server.url} client id {known}, its secret: see --help", flush=True)
+        await stop.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a host or port that cannot be served ends it with a message and status 2."""
+    options = parser()
+    given = vars(options.parse_args(arguments))
+    try:
+        host, port = given.pop("host"), given.pop("port")
+        settings = Settings(**given)
+        listener = listen(host, port)
+    except (ValueError, OSError) as error:
+        options.error(str(error))
+    asyncio.run(serve_until_told(Server(Sandbox(settings), listener)))
+
+
+if __name__ == "__main__":
+    main()

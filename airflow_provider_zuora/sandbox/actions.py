@@ -1,0 +1,71 @@
+"""What an order action must be; pure functions.
+
+Source: "Create an order asynchronously" of Zuora's v1 API reference, schema of ``orderActions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_provider_zuora.sandbox.answers import TERMS, Complaint
+
+BODIES = {
+    "CreateSubscription": "createSubscription",
+    "TermsAndConditions": "termsAndConditions",
+    "AddProduct": "addProduct",
+    "UpdateProduct": "updateProduct",
+    "RemoveProduct": "removeProduct",
+    "RenewSubscription": "renewSubscription",
+    "CancelSubscription": "cancelSubscription",
+    "OwnerTransfer": "ownerTransfer",
+    "Suspend": "suspend",
+    "Resume": "resume",
+    "ChangePlan": "changePlan",
+}
+"""The action types, and the field that holds what each of them does."""
+
+BODILESS = {"RenewSubscription"}
+NEEDED = {
+    "CancelSubscription": "cancellationPolicy",
+    "Suspend": "suspendPolicy",
+    "Resume": "resumePolicy",
+    "ChangePlan": "newProductRatePlan",
+}
+TERM_TYPES = {"TERMED", "EVERGREEN"}
+TRIGGERS = {"ContractEffective", "ServiceActivation", "CustomerAcceptance"}
+
+
+def action_complaints(action: dict[str, Any]) -> Iterator[Complaint]:
+    """Yield why Zuora would refuse one order action."""
+    kind = action.get("type")
+    if kind is None:
+        yield Complaint(22, "Each of the orderActions needs a type.")
+        return
+    if kind not in BODIES:
+        yield Complaint(20, f"The type of an order action is {kind!r}; it must be one of {sorted(BODIES)}.")
+        return
+    yield from _triggers(action)
+    body = action.get(BODIES[kind])
+    if body is not None:
+        yield from _body(kind, body)
+    elif kind not in BODILESS:
+        yield Complaint(22, f"{BODIES[kind]} is required where the type is {kind}.")
+
+
+def _body(kind: str, body: dict[str, Any]) -> Iterator[Complaint]:
+    if kind in NEEDED and not body.get(NEEDED[kind]):
+        yield Complaint(22, f"{BODIES[kind]}.{NEEDED[kind]} is required.")
+    term = (body.get("terms") or {}).get("initialTerm") or {}
+    if (term.get("termType") or "TERMED") not in TERM_TYPES:
+        yield Complaint(20, f"termType is {term['termType']!r}; known: {sorted(TERM_TYPES)}.", TERMS)
+
+
+def _triggers(action: dict[str, Any]) -> Iterator[Complaint]:
+    for trigger in action.get("triggerDates") or []:
+        if trigger.get("name") not in TRIGGERS:
+            yield Complaint(
+                20, f"A trigger date is named {trigger.get('name')!r}; known: {sorted(TRIGGERS)}."
+            )
+    if len(action.get("changeReason") or "") > 255:
+        yield Complaint(20, "changeReason must be text of at most 255 characters.")

@@ -1,0 +1,115 @@
+"""The bodies and statuses that Zuora answers with; pure functions over values.
+
+Codes have eight digits, six for the resource and two for the category. Source: Zuora's guides "Error codes"
+and "Error handling", and "API upgrades" for what an error's HTTP status depends on.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import uuid
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_zuora.core.wire import Request, Response
+
+ORDERS = "532000"
+TERMS = "531003"
+DATED = "2024-05-20"
+"""The first Zuora-Version with HTTP statuses for errors; later ones are dates too, earlier ones numbers."""
+
+ANY_RESOURCE = "500000"
+"""What a code names as its resource where the request had no body."""
+
+HTTP_STATUS = {
+    10: 403, 20: 400, 21: 400, 22: 400, 23: 400, 27: 400, 30: 400,
+    40: 404, 45: 405, 50: 409, 60: 500, 61: 500, 70: 429, 90: 400, 99: 500,
+}  # fmt: skip
+"""HTTP status of an error category from Zuora-Version 2024-05-20 on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One of the reasons why a request is refused."""
+
+    category: int
+    message: str
+    resource: str = ORDERS
+
+    @property
+    def code(self) -> int:
+        """Return the eight digits."""
+        return int(f"{self.resource}{self.category:02d}")
+
+
+def is_dated(version: str) -> bool:
+    """Say whether this Zuora-Version is of the kind that errors have HTTP statuses in."""
+    return "-" in version
+
+
+def lists_subscriptions(version: str) -> bool:
+    """Say whether job results hold ``subscriptions`` rows, from 223.0 on, or ``subscriptionNumbers``."""
+    return is_dated(version) or float(version) >= 223
+
+
+def reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON answer."""
+    text = json.dumps(body, ensure_ascii=False).encode()
+    return Response(status, {"Content-Type": "application/json", **(headers or {})}, text)
+
+
+def new_id(rng: random.Random) -> str:
+    """Return 32 hexadecimal digits, as tokens, jobs and objects have."""
+    return f"{rng.getrandbits(128):032x}"
+
+
+def new_request_id(rng: random.Random) -> str:
+    """Return 36 characters, as a Zuora-Request-Id has."""
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+def refusal(complaints: Iterable[Complaint], version: str, rng: random.Random, status: int = 0) -> Response:
+    """
+    Return Zuora's error body; its reasons are the complaints.
+
+    :param version: the Zuora-Version in force.
+    :param status: an HTTP status other than the category's own.
+    """
+    reasons = [{"code": each.code, "message": each.message} for each in complaints]
+    request_id = new_request_id(rng)
+    body = {
+        "success": False,
+        "processId": f"{rng.getrandbits(64):016X}",
+        "reasons": reasons,
+        "requestId": request_id,
+    }
+    category = reasons[0]["code"] % 100  # type: ignore[operator]  # a code is an int
+    http = (status or HTTP_STATUS[category]) if is_dated(version) else 200
+    return reply(http, body, {"Zuora-Request-Id": request_id})
+
+
+class Unreadable(ValueError):
+    """A request body that is not what its headers say; the text says why."""
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def json_body(request: Request) -> Any:
+    """
+    Return the JSON value that a request carries, unzipped where Content-Encoding says gzip.
+
+    :raises Unreadable: it is not gzip, not UTF-8 or not JSON.
+    """
+    body = request.body
+    try:
+        if request.header("Content-Encoding").lower() == "gzip":
+            body = gzip.decompress(body)
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise Unreadable(f"the request body is not readable JSON: {error}") from error

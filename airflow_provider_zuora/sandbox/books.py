@@ -1,0 +1,139 @@
+"""The accounts and orders that a sandbox holds; an order stands in them once its job has completed.
+
+Nothing is priced: there is no catalogue, so every amount is 0. Numbers are counted up in the order of
+booking; an id is derived from its number, so that the same number has the same id in every sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+PENDING_ACTIVATION = "Pending Activation"
+AFTER = {"CancelSubscription": "Cancelled", "Suspend": "Suspended"}
+"""What a subscription is after an action; Active after every other."""
+
+
+def id_of(kind: str, number: str) -> str:
+    """Return the id, 32 hexadecimal digits, of the object of this kind and number."""
+    return hashlib.sha256(f"{kind} {number}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """
+    An order that exists.
+
+    :param subscriptions: number and status of each, in the order of the request.
+    :param invoice: the number of its invoice, empty where billing did not run; likewise `payment`.
+    :param created: when, in seconds of the sandbox's clock.
+    """
+
+    number: str
+    account: str
+    status: str
+    subscriptions: tuple[tuple[str, str], ...]
+    invoice: str
+    payment: str
+    created: float
+    order: dict[str, Any] = field(repr=False)
+
+
+@dataclass(slots=True)
+class Books:
+    """Accounts with their subscriptions, and orders by their number."""
+
+    orders: dict[str, Booked] = field(default_factory=dict)
+    accounts: dict[str, dict[str, str]] = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def _next(self, prefix: str) -> str:
+        self.counted[prefix] += 1
+        return f"{prefix}{self.counted[prefix]:08d}"
+
+    def _account(self, order: dict[str, Any]) -> str:
+        wanted = order.get("existingAccountId")
+        if wanted is not None:
+            known = (number for number in self.accounts if id_of("account", number) == wanted)
+            return next(known, f"A-{wanted}")
+        new = order.get("newAccount") or {}
+        return order.get("existingAccountNumber") or new.get("accountNumber") or self._next("A")
+
+    def _subscription(self, each: dict[str, Any], status: str) -> tuple[str, str]:
+        chosen, state = each.get("subscriptionNumber"), ""
+        for action in each["orderActions"]:
+            chosen = chosen or (action.get("createSubscription") or {}).get("subscriptionNumber")
+            state = AFTER.get(action["type"], "Active")
+        return chosen or self._next("A-S"), state if status == "Completed" else PENDING_ACTIVATION
+
+    def book(self, order: dict[str, Any], status: str, now: float) -> Booked:
+        """
+        Let an order exist and return it.
+
+        :param order: its request body, one that the order rules have passed; no order has its number yet.
+        :param status: the order's status; only a Completed one activates subscriptions and is billed.
+        """
+        account = self._account(order)
+        subscriptions = tuple(self._subscription(each, status) for each in order.get("subscriptions") or [])
+        options = order.get("processingOptions") or {}
+        billed = status == "Completed" and bool(options.get("runBilling"))
+        booked = Booked(
+            number=order.get("orderNumber") or self._free_number(),
+            account=account,
+            status=status,
+            subscriptions=subscriptions,
+            invoice=self._next("INV") if billed else "",
+            payment=self._next("P-") if billed and options.get("collectPayment") else "",
+            created=now,
+            order=order,
+        )
+        self.orders[booked.number] = booked
+        self.accounts.setdefault(account, {}).update(subscriptions)
+        return booked
+
+    def _free_number(self) -> str:
+        number = self._next("O-")
+        return self._free_number() if number in self.orders else number
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def order_page(booked: Booked) -> dict[str, Any]:
+    """Return the body of GET /v1/orders/{orderNumber}; the order stands under ``order``."""
+    order = booked.order
+    asked = order.get("subscriptions") or []
+    return {
+        "success": True,
+        "order": {
+            "orderNumber": booked.number,
+            "orderDate": order["orderDate"],
+            "category": order.get("category") or "NewSales",
+            "description": order.get("description"),
+            "customFields": order.get("customFields") or {},
+            "existingAccountNumber": booked.account,
+            "status": booked.status,
+            "createdDate": _time(booked.created),
+            "updatedDate": _time(booked.created),
+            "orderLineItems": line_items(booked),
+            "subscriptions": [
+                {
+                    "subscriptionNumber": number,
+                    "subscriptionOwnerAccountNumber": booked.account,
+                    "orderActions": each["orderActions"],
+                }
+                for (number, _), each in zip(booked.subscriptions, asked, strict=True)
+            ],
+        },
+    }
+
+
+def line_items(booked: Booked) -> list[dict[str, str]]:
+    """Return id and number of the order's line items; those without a number are counted from 1."""
+    items = enumerate(booked.order.get("orderLineItems") or [], start=1)
+    numbers = [str(item.get("itemNumber") or count) for count, item in items]
+    return [{"id": id_of("item", f"{booked.number}/{number}"), "itemNumber": number} for number in numbers]

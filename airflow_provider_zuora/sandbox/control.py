@@ -1,0 +1,51 @@
+"""The paths below ``/sandbox/``, by which a test or a demo steers a sandbox over HTTP; none needs a token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.sandbox.answers import json_body, reply
+from airflow_provider_zuora.sandbox.settings import Fault
+from airflow_provider_zuora.sandbox.tenant import Tenant
+
+PREFIX = "/sandbox/"
+
+
+def _faults(tenant: Tenant, values: dict[str, Any]) -> None:
+    tenant.add_fault(Fault.from_json(values))
+
+
+def _clock(tenant: Tenant, values: dict[str, Any]) -> None:
+    tenant.advance(float(values["advance"]))
+
+
+def _settings(tenant: Tenant, values: dict[str, Any]) -> None:
+    tenant.settings = replace(tenant.settings, **values)
+
+
+ACTIONS: dict[str, Callable[[Tenant, dict[str, Any]], None]] = {
+    "faults": _faults,
+    "clock": _clock,
+    "settings": _settings,
+    "revoke": lambda tenant, _: tenant.revoke_tokens(),
+    "reset": lambda tenant, _: tenant.reset(),
+}
+"""What can be posted, by the rest of the path; each takes a JSON object and answers ``{"now": seconds}``."""
+
+
+def answer(tenant: Tenant, request: Request) -> Response:
+    """Answer a request below ``/sandbox/``; 400 with ``error`` where its body makes no sense."""
+    name = request.path.removeprefix(PREFIX)
+    if (request.method, name) == ("GET", "ledger"):
+        return reply(200, tenant.ledger())
+    action = ACTIONS.get(name) if request.method == "POST" else None
+    if action is None:
+        return reply(404, {"error": f"{request}: GET ledger or POST one of {sorted(ACTIONS)}"})
+    try:
+        action(tenant, json_body(request) if request.body else {})
+    except (KeyError, TypeError, ValueError) as error:
+        return reply(400, {"error": f"{type(error).__name__}: {error}"})
+    return reply(200, {"now": tenant.now})

@@ -1,0 +1,145 @@
+"""What happens to a request before its endpoint sees it: headers, tokens and limits; no body is judged here.
+
+None of it is stored under an idempotency key: that a repeated request with a fresh token, or after a 429,
+must not be given the old 401 or 429 is our reading; Zuora's guide does not say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.sandbox.answers import (
+    ANY_RESOURCE,
+    DATED,
+    Complaint,
+    new_request_id,
+    refusal,
+    reply,
+)
+from airflow_provider_zuora.sandbox.tenant import Tenant
+
+SIGN_IN = "/oauth/token"
+JOBS = "/v1/async-jobs/{jobId}"
+REALMS = ", ".join(f"{scheme} realm=Zuora API" for scheme in ("Basic", "ZSession", "Bearer"))
+LONGEST_KEY = 254
+"""Characters of an idempotency key: the guide says fewer than 255."""
+
+SIGN_INS_PER_MINUTE = 2000
+WINDOWS = "{0}, {0};w=60, 2250000;w=3600, 27000000;w=86400"
+
+
+def _is_track_id(text: str) -> bool:
+    return len(text) <= 64 and text.isascii() and not set(text) & set(":;\"'")
+
+
+def _track_id(tenant: Tenant, request: Request, _: str) -> Response | None:
+    if _is_track_id(request.header("Zuora-Track-Id")):
+        return None
+    return _bad_header(
+        tenant, "Zuora-Track-Id must have at most 64 US-ASCII characters, none of : ; \" and '."
+    )
+
+
+def _key(tenant: Tenant, request: Request, _: str) -> Response | None:
+    given = request.header("Idempotency-Key")
+    if given and request.method not in ("POST", "PATCH"):
+        return _bad_header(
+            tenant, f"Request method '{request.method}' not supported with Idempotency-Key header"
+        )
+    if len(given) > LONGEST_KEY:
+        return _bad_header(tenant, f"Idempotency-Key must have at most {LONGEST_KEY} characters.")
+    return None
+
+
+def _version(tenant: Tenant, request: Request, _: str) -> Response | None:
+    if re.fullmatch(r"\d+(\.\d+)?|\d{4}-\d\d-\d\d", tenant.version(request)):
+        return None
+    return _bad_header(tenant, "Zuora-Version must be a number such as 341.0 or a date such as 2025-08-12.")
+
+
+def _sign_in_entity(tenant: Tenant, request: Request, _: str) -> Response | None:
+    given = request.header("Zuora-Entity-Ids")
+    if not given or re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", given.lower()):
+        return None
+    return _bad_header(tenant, "Zuora-Entity-Ids must be a UUID with hyphens, 36 characters, at sign-in.")
+
+
+def _bad_header(tenant: Tenant, text: str) -> Response:
+    """Refuse a header: with HTTP 400 whatever the version, as a gateway does that knows no versions."""
+    return refusal([Complaint(20, text, ANY_RESOURCE)], DATED, tenant.rng)
+
+
+def _bearer(tenant: Tenant, request: Request, _: str) -> Response | None:
+    scheme, _, token = request.header("Authorization").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return reply(400, {"message": "No bearer token"})
+    if tenant.state.tokens.get(token, 0) > tenant.now:
+        return None
+    return reply(401, {"message": "Authentication error"}, {"WWW-Authenticate": REALMS})
+
+
+def _rate(tenant: Tenant, request: Request, _: str) -> Response | None:
+    if tenant.state.count_call(tenant.now) <= tenant.settings.requests_per_minute:
+        return None
+    text = f"API Rate limit exceeded for the minute, retry after {_to_next_minute(tenant)} seconds"
+    return reply(429, {"reasons": [{"code": 70, "message": text}]})
+
+
+def _media_type(tenant: Tenant, request: Request, _: str) -> Response | None:
+    kind = request.header("Content-Type").partition(";")[0].strip().lower()
+    if request.method != "POST" or kind == "application/json":
+        return None
+    return tenant.refuse(request, Complaint(45, f"Content-Type {kind!r} is not supported."), status=415)
+
+
+def _entity(tenant: Tenant, request: Request, template: str) -> Response | None:
+    known, given = tenant.settings.entity_ids, request.header("Zuora-Entity-Ids")
+    if not known or template == JOBS or given in known:
+        return None
+    text = f"Zuora-Entity-Ids must name one of the token's entities; it is {given!r}."
+    return tenant.refuse(request, Complaint(20, text, "900000"))
+
+
+def _org(tenant: Tenant, request: Request, _: str) -> Response | None:
+    known = set(tenant.settings.org_ids)
+    given = {each.strip() for each in request.header("Zuora-Org-Ids").split(",") if each.strip()}
+    if not known or given <= known:
+        return None
+    return tenant.refuse(request, Complaint(10, f"No access to the orgs {sorted(given - known)}.", "900000"))
+
+
+Check = Callable[[Tenant, Request, str], Response | None]
+CHECKS: tuple[Check, ...] = (_bearer, _rate, _track_id, _key, _version, _media_type, _entity, _org)
+SIGN_IN_CHECKS: tuple[Check, ...] = (_track_id, _key, _sign_in_entity)
+
+
+def stopped(tenant: Tenant, request: Request, template: str) -> Response | None:
+    """Return the answer to a request that does not reach its endpoint, None where it does."""
+    checks = SIGN_IN_CHECKS if template == SIGN_IN else CHECKS
+    return next((answer for check in checks if (answer := check(tenant, request, template))), None)
+
+
+def _to_next_minute(tenant: Tenant) -> int:
+    return 60 - int(tenant.now % 60)
+
+
+def headers(tenant: Tenant, request: Request, template: str) -> dict[str, str]:
+    """Return the headers that every answer carries; a Zuora-Track-Id is given back where it may be one."""
+    track_id = request.header("Zuora-Track-Id")
+    echoed = {"Zuora-Track-Id": track_id} if track_id and _is_track_id(track_id) else {}
+    found = {"Zuora-Request-Id": new_request_id(tenant.rng), **echoed}
+    if template == SIGN_IN:
+        left = max(0, SIGN_INS_PER_MINUTE - len(tenant.state.issued))
+        limits = {"Limit": SIGN_INS_PER_MINUTE, "Remaining": left}
+        return found | {f"X-RateLimit-{name}-minute": str(value) for name, value in limits.items()}
+    most = tenant.settings.requests_per_minute
+    return found | {
+        "RateLimit-Limit": WINDOWS.format(most),
+        "RateLimit-Remaining": str(max(0, most - tenant.state.window[1])),
+        "RateLimit-Reset": str(_to_next_minute(tenant)),
+        "Concurrency-Limit-Type": "Default",
+        "Concurrency-Limit-Limit": "40",
+        "Concurrency-Limit-Remaining": "39",
+    }

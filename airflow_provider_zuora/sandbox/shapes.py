@@ -1,0 +1,58 @@
+"""Which JSON type each part of an order has; pure functions. Told once, so that no rule has to ask.
+
+Source: "Create an order asynchronously" of Zuora's v1 API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from airflow_provider_zuora.sandbox.actions import BODIES
+from airflow_provider_zuora.sandbox.answers import Complaint
+
+Shape: TypeAlias = "dict[str, Shape] | list[Shape] | str"
+
+NAMES: dict[type, str] = {dict: "an object", list: "an array", str: "text"}
+ACTION_BODY: Shape = {"terms": {"initialTerm": {"termType": ""}}, "subscriptionNumber": ""}
+ACTION: Shape = {
+    "type": "",
+    "changeReason": "",
+    "triggerDates": [{"name": "", "triggerDate": ""}],
+    **dict.fromkeys(BODIES.values(), ACTION_BODY),
+}
+ORDER: Shape = {
+    "orderNumber": "",
+    "orderDate": "",
+    "existingAccountNumber": "",
+    "existingAccountId": "",
+    "description": "",
+    "reasonCode": "",
+    "category": "",
+    "externallyManagedBy": "",
+    "customFields": {"Sandbox__c": ""},
+    "newAccount": {"accountNumber": "", "name": "", "currency": "", "billToContact": {}, "creditCard": {}},
+    "subscriptions": [{"subscriptionNumber": "", "orderActions": [ACTION]}],
+    "orderLineItems": [{"itemNumber": ""}],
+    "processingOptions": {"billingOptions": {}},
+    "previewOptions": {"previewThruType": "", "previewTypes": [""]},
+    "previewAccountInfo": {},
+}
+
+
+def misshapen(value: Any, shape: Shape, name: str = "the order") -> Iterator[Complaint]:
+    """
+    Yield a complaint for every part that has the wrong JSON type.
+
+    :param shape: an object of shapes, an array of one shape, or text; null is let through outside arrays.
+    :param name: how a complaint names the value.
+    """
+    if isinstance(shape, dict) and isinstance(value, dict):
+        for key, inner in shape.items():
+            if value.get(key) is not None:
+                yield from misshapen(value[key], inner, key)
+    elif isinstance(shape, list) and isinstance(value, list):
+        for each in value:
+            yield from misshapen(each, shape[0], f"each of {name}")
+    elif not (isinstance(shape, str) and isinstance(value, str)):
+        yield Complaint(20, f"{name} must be {NAMES[type(shape)]}.")

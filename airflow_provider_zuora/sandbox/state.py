@@ -1,0 +1,141 @@
+"""Everything that a sandbox remembers; a reset replaces it by an empty one."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.sandbox.answers import Complaint
+from airflow_provider_zuora.sandbox.books import Books
+from airflow_provider_zuora.sandbox.jobs import Job
+from airflow_provider_zuora.sandbox.replays import Replays
+from airflow_provider_zuora.sandbox.settings import Fault
+
+RECENT = 1000
+"""How many requests the ledger lists; older ones are only counted."""
+
+
+def duplicate(number: str) -> Complaint:
+    """Return the complaint about an order number that is taken: our reading, Zuora documents none."""
+    return Complaint(30, f"The order number {number} is taken by another order.")
+
+
+@dataclass(slots=True)
+class State:
+    """
+    What happened so far.
+
+    :param tokens: when each bearer token ends, by token.
+    :param waiting: when each unsettled job ends, with its place in the queue and its id; a heap.
+    :param counts: answered requests by method and path template.
+    :param window: the clock minute that is being counted, and the calls in it.
+    """
+
+    tokens: dict[str, float] = field(default_factory=dict)
+    issued: list[str] = field(default_factory=list)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    waiting: list[tuple[float, int, str]] = field(default_factory=list)
+    books: Books = field(default_factory=Books)
+    replays: Replays = field(default_factory=Replays)
+    faults: list[Fault] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    window: tuple[int, int] = (0, 0)
+
+    def issue(self, token: str, until: float) -> None:
+        """Let a token be valid until then."""
+        self.tokens[token] = until
+        self.issued.append(token)
+
+    def accept(self, job: Job) -> None:
+        """Take a job in; it ends when its time has come."""
+        self.jobs[job.job_id] = job
+        heapq.heappush(self.waiting, (job.due, len(self.jobs), job.job_id))
+
+    def settle(self, now: float) -> None:
+        """End the jobs whose time has come, in the order of their ends, then of their acceptance."""
+        while self.waiting and self.waiting[0][0] <= now:
+            _, _, job_id = heapq.heappop(self.waiting)
+            self.jobs[job_id] = self._ended(self.jobs[job_id])
+
+    def _ended(self, job: Job) -> Job:
+        if job.end.status != "Completed" or job.kind != "create":
+            return replace(job, status=job.end.status, errors=job.end.errors)
+        number = job.order.get("orderNumber")
+        if number in self.books.orders:
+            complaint = duplicate(number)
+            return replace(job, status="Failed", errors=f"[{complaint.code}]: {complaint.message}")
+        booked = self.books.book(job.order, job.end.order_status, job.due)
+        return replace(job, status="Completed", booked=booked)
+
+    def take_fault(self, request: Request) -> Fault | None:
+        """Return the fault that spoils this request, and count it down."""
+        for place, fault in enumerate(self.faults):
+            if not fault.matches(request):
+                continue
+            if fault.skip:
+                self.faults[place] = replace(fault, skip=fault.skip - 1)
+                continue
+            left = fault.used()
+            self.faults[place : place + 1] = [left] if left else []
+            return fault
+        return None
+
+    def count_call(self, now: float) -> int:
+        """Count a call in its clock minute and return how many there were in it."""
+        minute = int(now // 60)
+        self.window = (minute, self.window[1] + 1 if self.window[0] == minute else 1)
+        return self.window[1]
+
+    def note(self, request: Request, template: str, response: Response) -> None:
+        """Write a request and its answer into the ledger; the status 0 is no answer."""
+        self.counts[f"{request.method} {template}"] += 1
+        self.recent.append(
+            {
+                "method": request.method,
+                "path": request.path,
+                "trackId": request.header("Zuora-Track-Id"),
+                "idempotencyKey": request.header("Idempotency-Key"),
+                "status": response.status,
+                "damage": response.damage,
+            }
+        )
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what happened so far, as a JSON object."""
+        jobs, orders = self.jobs.values(), self.books.orders
+        made = {job.booked.number: job for job in jobs if job.booked is not None}
+        return {
+            "signIns": len(self.issued),
+            "tokens": list(self.issued),
+            "requests": dict(self.counts),
+            "recent": list(self.recent),
+            "jobs": [_job_row(job) for job in jobs],
+            "orders": [
+                {
+                    "orderNumber": number,
+                    "accountNumber": booked.account,
+                    "orderDate": booked.order["orderDate"],
+                    "status": booked.status,
+                    "jobId": made[number].job_id,
+                    "idempotencyKey": made[number].key,
+                }
+                for number, booked in orders.items()
+            ],
+            "accounts": {number: dict(held) for number, held in self.books.accounts.items()},
+        }
+
+
+def _job_row(job: Job) -> dict[str, Any]:
+    number = job.booked.number if job.booked else job.order.get("orderNumber")
+    return {
+        "jobId": job.job_id,
+        "kind": job.kind,
+        "status": job.status,
+        "errors": job.errors,
+        "orderNumber": number,
+        "idempotencyKey": job.key,
+    }

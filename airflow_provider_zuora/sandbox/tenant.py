@@ -1,0 +1,81 @@
+"""A tenant of Zuora's in memory: its settings, its clock, its memory; requests are answered elsewhere."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_zuora.sandbox.answers import Complaint, refusal
+from airflow_provider_zuora.sandbox.settings import Fault, Settings
+from airflow_provider_zuora.sandbox.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_zuora.core.wire import Request, Response
+
+
+class Tenant:
+    """
+    What a test may do to a sandbox besides sending it requests; safe to call from several threads.
+
+    :param clock: seconds since 1970; a test passes its own. `advance` moves on from it.
+    :param rng: makes tokens, job ids and request ids; seed it to have the same ones again.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings = self._first_settings = settings or Settings()
+        self.rng = rng or random.Random()
+        self.state = State()
+        self._clock, self._ahead = clock, 0.0
+        self._lock = threading.RLock()
+
+    @property
+    def now(self) -> float:
+        """Return the sandbox's time, in seconds since 1970."""
+        return self._clock() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock on."""
+        with self._lock:
+            self._ahead += seconds
+
+    def add_fault(self, fault: Fault) -> None:
+        """Let something go wrong; faults strike in the order in which they were added."""
+        with self._lock:
+            self.state.faults.append(fault)
+
+    def revoke_tokens(self) -> None:
+        """Let no token be known any more."""
+        with self._lock:
+            self.state.tokens.clear()
+
+    def reset(self) -> None:
+        """Forget everything, and go back to the first settings and to the clock as it is."""
+        with self._lock:
+            self.settings, self.state, self._ahead = self._first_settings, State(), 0.0
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what happened so far, as a JSON object: the body of GET /sandbox/ledger."""
+        with self._lock:
+            self.state.settle(self.now)
+            return {"now": self.now, **self.state.ledger()}
+
+    def version(self, request: Request) -> str:
+        """Return the Zuora-Version in force for a request."""
+        return request.header("Zuora-Version") or self.settings.zuora_version
+
+    def refuse(self, request: Request, *found: Complaint, status: int = 0) -> Response:
+        """
+        Return the error body with these complaints, as the request's Zuora-Version has it.
+
+        :param status: an HTTP status other than the category's own.
+        """
+        return refusal(found, self.version(request), self.rng, status)

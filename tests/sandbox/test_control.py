@@ -1,0 +1,153 @@
+"""Faults, settings, the clock and the ledger: how a test or a demo steers a sandbox."""
+
+import pytest
+
+from airflow_provider_zuora.sandbox.rules import CLIENT_ID, Fault, Settings
+
+JOBS = "GET /v1/async-jobs/{jobId}"
+
+
+def steer(desk, name, content=b"", method="POST"):
+    return desk.ask(method, f"/sandbox/{name}", content, Authorization=None)
+
+
+def test_the_ledger_says_what_happened(desk):
+    accepted = desk.create(desk.order(orderNumber="O1"), Idempotency_Key="k", Zuora_Track_Id="t")
+    desk.job(accepted)
+    desk.ask("GET", "/nowhere")
+    steer(desk, "clock", {"advance": 20})
+    ledger = desk.page(steer(desk, "ledger", method="GET"))
+    job_id = desk.page(accepted)["jobId"]
+    token = desk.headers["Authorization"].removeprefix("Bearer ")
+    assert ledger["now"] == desk.time[0] + 20
+    assert (ledger["signIns"], ledger["tokens"]) == (1, [token])
+    counted = {"POST /oauth/token": 1, "POST /v1/async/orders": 1, JOBS: 1, "GET /nowhere": 1}
+    assert ledger["requests"] == counted
+    assert ledger["recent"][1] == {
+        "method": "POST",
+        "path": "/v1/async/orders",
+        "trackId": "t",
+        "idempotencyKey": "k",
+        "status": 200,
+        "damage": "",
+    }
+    job = {"jobId": job_id, "kind": "create", "status": "Completed", "errors": None}
+    assert ledger["jobs"] == [job | {"orderNumber": "O1", "idempotencyKey": "k"}]
+    assert ledger["orders"] == [
+        {
+            "orderNumber": "O1",
+            "accountNumber": "A1",
+            "orderDate": "2024-07-01",
+            "status": "Completed",
+            "jobId": job_id,
+            "idempotencyKey": "k",
+        }
+    ]
+    assert ledger["accounts"] == {"A1": {"A-S00000001": "Active"}}
+
+
+def test_settings_can_be_changed_and_a_reset_takes_that_back(desk):
+    assert steer(desk, "settings", {"create_status": 202}).status == 200
+    assert desk.create().status == 202
+    steer(desk, "clock", {"advance": 60})
+    assert desk.page(steer(desk, "reset")) == {"now": desk.time[0]}
+    assert desk.create().status == 401
+    desk.sign_in()
+    assert desk.create().status == 200
+    assert desk.sandbox.ledger()["signIns"] == 1
+
+
+def test_tokens_can_be_revoked(desk):
+    steer(desk, "revoke")
+    assert desk.create().status == 401
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("settings", {"colour": "red"}),
+        ("settings", {"create_status": 500}),
+        ("settings", {"client_id": "short"}),
+        ("clock", {}),
+        ("clock", []),
+        ("clock", b"{"),
+        ("faults", {"kind": "flood"}),
+        ("faults", {"when": "sometimes"}),
+        ("faults", {"kind": "cut"}),
+        ("faults", {"kind": "reset", "when": "instead"}),
+        ("faults", {"hold_seconds": 1}),
+    ],
+)
+def test_what_means_nothing_is_refused(desk, name, content):
+    response = steer(desk, name, content)
+    assert response.status == 400
+    assert desk.page(response)["error"]
+
+
+@pytest.mark.parametrize(("method", "name"), [("GET", "faults"), ("POST", "ledger"), ("POST", "x")])
+def test_a_page_that_does_not_exist(desk, method, name):
+    assert steer(desk, name, method=method).status == 404
+
+
+def test_a_fault_before_keeps_the_request_from_being_processed(desk):
+    steer(desk, "faults", {"status": 429, "headers": {"Retry-After": "7"}, "body": {"message": "slow"}})
+    response = desk.create()
+    assert (response.status, desk.page(response)) == (429, {"message": "slow"})
+    assert response.header("Retry-After") == "7"
+    assert response.header("Content-Type") == "application/json"
+    assert desk.sandbox.ledger()["jobs"] == []
+    assert desk.create().status == 200
+
+
+def test_a_fault_after_loses_the_answer_of_a_processed_request(desk):
+    steer(desk, "faults", {"status": 504, "body": "<html>", "when": "after"})
+    response = desk.create()
+    assert (response.status, response.body) == (504, b"<html>")
+    assert len(desk.sandbox.ledger()["jobs"]) == 1
+
+
+def test_a_fault_instead_is_an_answer_of_the_endpoint(desk):
+    desk.sandbox.add_fault(Fault(when="instead", status=500, body=b"{}"))
+    response = desk.create()
+    assert (response.status, response.body) == (500, b"{}")
+    assert len(response.header("Zuora-Request-Id")) == 36
+    assert desk.sandbox.ledger()["jobs"] == []
+
+
+def test_a_fault_instead_is_not_seen_without_a_token(desk):
+    desk.sandbox.add_fault(Fault(when="instead", status=500))
+    assert desk.create(Authorization="Bearer x").status == 401
+
+
+@pytest.mark.parametrize("kind", ["reset", "hang"])
+def test_no_answer_at_all(desk, kind):
+    desk.sandbox.add_fault(Fault(kind=kind))
+    response = desk.create()
+    assert (response.status, response.body, response.damage) == (0, b"", kind)
+    assert desk.sandbox.ledger()["recent"][-1]["damage"] == kind
+
+
+def test_half_an_answer(desk):
+    desk.sandbox.add_fault(Fault(kind="cut", when="after"))
+    desk.sandbox.add_fault(Fault(kind="cut", status=200, body=b"own"))
+    real, own = desk.create(), desk.create()
+    assert (real.status, real.damage) == (200, "cut")
+    assert desk.page(real)["success"] is True
+    assert (own.status, own.damage, own.body) == (200, "cut", b"own")
+    assert len(desk.sandbox.ledger()["jobs"]) == 1
+
+
+def test_a_fault_strikes_as_often_as_it_says_and_no_sooner(desk):
+    desk.sandbox.add_fault(Fault(method="POST", path="/v1/async/orders", skip=1, times=2))
+    desk.sandbox.add_fault(Fault(method="GET"))
+    assert [desk.create().status for _ in range(4)] == [200, 503, 503, 200]
+
+
+def test_a_fault_can_last_for_ever(desk):
+    desk.sandbox.add_fault(Fault(times=None))
+    assert [desk.create().status for _ in range(3)] == [503] * 3
+
+
+def test_no_secret_in_a_repr():
+    assert CLIENT_ID in repr(Settings())
+    assert Settings().client_secret not in repr(Settings())

@@ -1,0 +1,35 @@
+"""What docs/sandbox.md shows can be run, and its tables name what there is."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_zuora.sandbox.control import ACTIONS
+from airflow_provider_zuora.sandbox.endpoints import ROUTES
+from airflow_provider_zuora.sandbox.jobs import DIRECTIVES
+from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
+
+PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+
+
+def test_the_example_runs(capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(compile(block, "docs/sandbox.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1] == "[]"
+
+
+NAMED = [
+    *ROUTES,
+    *(f"/sandbox/{name}" for name in ACTIONS),
+    *(f"| `{name}" for name in DIRECTIVES),
+    *(each.name for each in fields(Fault)),
+    CLIENT_ID,
+    CLIENT_SECRET,
+]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_page_names_it(name):
+    assert name in PAGE

@@ -1,0 +1,71 @@
+"""``python -m airflow_provider_zuora.sandbox``, as a process."""
+
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from airflow_provider_zuora.sandbox.__main__ import main
+from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET
+from airflow_provider_zuora.sandbox.server import listen
+
+COMMAND = [sys.executable, "-m", "airflow_provider_zuora.sandbox"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_is_and_ends_when_told_to(number):
+    options = [
+        "--port",
+        "0",
+        "--job-seconds",
+        "5",
+        "--create-status",
+        "202",
+        "--fail-jobs",
+        "[40000020]: No.",
+    ]
+    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        url = re.search(r"http://127\.0\.0\.1:\d+", line)[0]
+        assert CLIENT_ID in line
+        assert CLIENT_SECRET not in line
+        form = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}
+        token = requests.post(f"{url}/oauth/token", data=form, timeout=9).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        order = {"orderDate": "2024-07-01", "existingAccountNumber": "A1", "orderLineItems": [{}]}
+        accepted = requests.post(f"{url}/v1/async/orders", json=order, headers=headers, timeout=9)
+        assert accepted.status_code == 202
+        requests.post(f"{url}/sandbox/clock", json={"advance": 5}, timeout=9)
+        page = f"{url}/v1/async-jobs/{accepted.json()['jobId']}"
+        assert requests.get(page, headers=headers, timeout=9).json()["errors"] == "[40000020]: No."
+        process.send_signal(number)
+        assert process.wait(9) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--host", "0.0.0.0"], "loopback addresses only"),
+        (["--create-status", "500"], "it can be 200 or 202"),
+    ],
+)
+def test_what_cannot_be_served_ends_it(capsys, options, message):
+    with pytest.raises(SystemExit) as end:
+        main([*options, "--port", "0"])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_ends_it(capsys):
+    with listen("127.0.0.1", 0) as taken, pytest.raises(SystemExit):
+        main(["--port", str(taken.getsockname()[1])])
+    assert "in use" in capsys.readouterr().err
+
+
+def test_help_tells_the_known_client(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert CLIENT_ID in capsys.readouterr().out.replace("\n", "")
