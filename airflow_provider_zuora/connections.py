@@ -1,0 +1,143 @@
+"""What a connection says, read and checked in one place; knows a connection's fields, but no Airflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airflow_provider_zuora.accounts import Account, Masks, account_of
+from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.jobs import Credentials, Vendor
+from airflow_provider_zuora.transports import Line
+
+_TAKEN_AS_OWN = frozenset({"generic", "http", "", None})
+_FLAGS = {True: True, False: False, "true": True, "false": False, "": True, None: True}
+
+
+class ConnectionFields(Protocol):
+    """The fields of an Airflow connection that are read here."""
+
+    conn_id: str
+    conn_type: str | None
+    host: str | None
+    port: int | None
+    schema: str | None
+    login: str | None
+    password: str | None
+    extra: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What a connection says.
+
+    :param account: signed in when the first flow asks for a token.
+    :param client: the account's flows, with the connection's own headers.
+    :param idempotency_namespace: tells two Airflows apart that submit to one tenant.
+    """
+
+    credentials: Credentials
+    account: Account
+    client: Client
+    idempotency_namespace: str
+
+
+def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Settings:
+    """
+    Return what a connection says.
+
+    :raises InvalidInput: where it cannot be used; each line names a field and its rule.
+    """
+    if conn.conn_type != vendor.name and conn.conn_type not in _TAKEN_AS_OWN:
+        raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
+    extra = _extra(conn.extra)
+    login, password = (conn.login or "").strip(), conn.password or ""
+    credentials = Credentials(_base_url(vendor, conn, extra), login, password)
+    line = Line(
+        credentials.base_url,
+        verify=_verify(extra.get("verify")),
+        proxies=_proxies(extra.get("proxies")),
+        **_numbers(extra),
+    )
+    shared = _flag(extra, "share_token")
+    account = (account_of if shared else Account)(vendor.name, credentials, line, masks)
+    namespace = str(extra.get("idempotency_namespace") or "")
+    return Settings(credentials, account, account.client(vendor.headers(extra)), namespace)
+
+
+def _invalid(violation: str) -> InvalidInput:
+    return InvalidInput("The connection cannot be used; nothing was sent.", (violation,))
+
+
+def _extra(text: str | None) -> Mapping[str, Any]:
+    try:
+        extra = json.loads(text or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise _invalid("extra: must be a JSON object")
+    return extra
+
+
+def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> str:
+    """Return the base URL: the host, with scheme and port where they stand apart, else the environment's."""
+    host = (conn.host or "").strip().rstrip("/")
+    if not host:
+        by_name = {name.lower(): url for name, url in vendor.environments.items()}
+        named = str(extra.get("environment") or "").strip().lower()
+        if named not in by_name:
+            raise _invalid(
+                "host: must be a base URL, or be blank while environment in extra is one of "
+                + ", ".join(vendor.environments)
+            )
+        return by_name[named]
+    url = host if "://" in host else f"{conn.schema or 'https'}://{host}"
+    scheme, rest = url.split("://", 1)
+    authority, *path = rest.split("/", 1)
+    if conn.port and not authority.endswith(f":{conn.port}"):
+        authority = f"{authority}:{conn.port}"
+    return "/".join((f"{scheme.lower()}://{authority}", *path))
+
+
+def _numbers(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers that are set; a connection given as a URI holds texts only."""
+    found: dict[str, Any] = {}
+    for name, kind in (("timeout", float), ("max_connections", int)):
+        value = extra.get(name)
+        if value not in (None, ""):
+            try:
+                found[name] = kind(str(value))
+            except ValueError:
+                raise _invalid(f"{name}: must be a {'whole ' if kind is int else ''}number") from None
+    return found
+
+
+def _flag(extra: Mapping[str, Any], name: str) -> bool:
+    value = extra.get(name)
+    value = value.strip().lower() if isinstance(value, str) else value
+    if value not in _FLAGS:
+        raise _invalid(f"{name}: must be true or false")
+    return _FLAGS[value]
+
+
+def _verify(value: object) -> bool | str:
+    """Return True, False or a path; a connection given as a URI holds texts only."""
+    if isinstance(value, str):
+        return _FLAGS.get(value.strip().lower(), value.strip())
+    if value is not None and not isinstance(value, bool):
+        raise _invalid("verify: must be true, false or the path of a CA bundle")
+    return value is not False
+
+
+def _proxies(value: object) -> tuple[tuple[str, str], ...]:
+    try:
+        proxies = json.loads(value) if isinstance(value, str) and value.strip() else value or {}
+    except ValueError:
+        proxies = None
+    if not isinstance(proxies, dict) or not all(isinstance(url, str) for url in proxies.values()):
+        raise _invalid('proxies: must be a JSON object such as {"https": "http://proxy:3128"}')
+    return tuple(sorted(proxies.items()))

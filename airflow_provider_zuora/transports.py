@@ -1,0 +1,247 @@
+"""The only module that opens client sockets: requests for workers, aiohttp for an event loop.
+
+Neither follows a redirect, keeps a cookie, reads ``~/.netrc`` or repeats a request: flows decide about these.
+Both libraries are imported where they are first used, because DAG files import this package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from airflow_provider_zuora import __version__
+from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
+from airflow_provider_zuora.core.wire import Request, Response
+
+if TYPE_CHECKING:
+    import aiohttp
+    import requests
+
+MAX_BODY = 32 * 1024 * 1024  # bytes, decoded
+_CHUNK = 64 * 1024
+_CONNECT = 10.0  # seconds
+_USER_AGENT = {"User-Agent": f"airflow-provider-zuora/{__version__}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    How to reach a vendor.
+
+    :param base_url: without a slash at its end.
+    :param timeout: seconds without a byte of the answer after which it is given up; Zuora itself gives up
+        after 120 and answers 504.
+    :param verify: True, False, or the path of a CA bundle; the default honours ``REQUESTS_CA_BUNDLE``.
+    :param proxies: URL by scheme; empty: ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` are honoured.
+    :param max_connections: at once, for one process and transport.
+    """
+
+    base_url: str
+    timeout: float = 130.0
+    verify: bool | str = True
+    proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    max_connections: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot work, before anything is sent."""
+        wrong = []
+        if not 0 < self.timeout <= 3600:
+            wrong.append("timeout: must be more than 0 and at most 3600 seconds")
+        if not 1 <= self.max_connections <= 1000:
+            wrong.append("max_connections: must be from 1 to 1000")
+        if isinstance(self.verify, str) and not Path(self.verify).exists():
+            wrong.append("verify: must be true, false or the path of a CA bundle that exists")
+        if wrong:
+            raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
+
+    def url(self, request: Request) -> str:
+        """Return the address of a request."""
+        query = ("&" if "?" in request.path else "?") + urlencode(request.params) if request.params else ""
+        return f"{self.base_url}{request.path}{query}"
+
+    @property
+    def connect_timeout(self) -> float:
+        """Return the seconds that a connection may take to open."""
+        return min(_CONNECT, self.timeout)
+
+    @property
+    def proxy(self) -> str:
+        """Return the proxy to use, an empty text for none."""
+        parts = urlsplit(self.base_url)
+        if self.proxies:
+            return dict(self.proxies).get(parts.scheme, "")
+        return "" if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme, "")
+
+    @property
+    def ca_bundle(self) -> str:
+        """Return the path of the certificates to trust, the same for both transports."""
+        if isinstance(self.verify, str):
+            return self.verify
+        import certifi
+
+        return os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """Return what aiohttp verifies certificates with; reads files, so call it off the event loop."""
+        path = self.ca_bundle
+        folder = Path(path).is_dir()
+        context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
+        if self.verify is False:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+
+class BlockingTransport:
+    """Sends requests with one requests session; safe to use from several threads."""
+
+    def __init__(self, line: Line):
+        self.line = line
+        self._session = self._open()
+
+    def _open(self) -> requests.Session:
+        import requests
+        from requests.adapters import HTTPAdapter
+        from requests.structures import CaseInsensitiveDict
+
+        session = requests.Session()
+        session.trust_env = False  # netrc would replace our Authorization; the proxies are decided by Line
+        session.headers = CaseInsensitiveDict(_USER_AGENT)
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=self.line.max_connections, pool_block=True)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.verify = self.line.verify is not False and self.line.ca_bundle
+        if proxy := self.line.proxy:
+            session.proxies = {"https": proxy, "http": proxy}
+        return session
+
+    def send(self, request: Request) -> Response:
+        """
+        Send one request and return its answer, whole or not.
+
+        :raises Unreachable: where no answer came.
+        """
+        import requests
+
+        try:
+            with self._session.request(
+                request.method,
+                self.line.url(request),
+                headers=dict(request.headers),
+                data=request.body or None,
+                timeout=(self.line.connect_timeout, self.line.timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                body, damage = _read(answer)
+                return Response(answer.status_code, dict(answer.headers), body, damage)
+        except requests.RequestException as error:
+            raise Unreachable(_words(error)) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+def _read(answer: requests.Response) -> tuple[bytes, str]:
+    """Return the body and why it is not whole; a failure here still has a status and headers."""
+    import requests
+
+    body = bytearray()
+    try:
+        for chunk in answer.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > MAX_BODY:
+                return b"", f"the answer is larger than {MAX_BODY} bytes"
+    except requests.RequestException as error:
+        return bytes(body), f"the answer was cut off: {_words(error)}"
+    return bytes(body), ""
+
+
+class AsyncTransport:
+    """Sends requests with one aiohttp session on one event loop; open it with `opened`."""
+
+    def __init__(self, line: Line, session: aiohttp.ClientSession):
+        self.line = line
+        self._session = session
+
+    @classmethod
+    async def opened(cls, line: Line) -> AsyncTransport:
+        """Return a transport of the running loop; what blocks (imports, certificates) is done in a thread."""
+        prepared = await asyncio.to_thread(_prepared, line)
+        import aiohttp
+
+        return cls(
+            line,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=line.max_connections, ssl=prepared),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=line.connect_timeout, sock_read=line.timeout
+                ),
+                headers=_USER_AGENT,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            ),
+        )
+
+    async def send(self, request: Request) -> Response:
+        """
+        Send one request and return its answer, whole or not.
+
+        :raises Unreachable: where no answer came.
+        """
+        import aiohttp
+        from yarl import URL
+
+        try:
+            async with self._session.request(
+                request.method,
+                URL(self.line.url(request), encoded=True),
+                headers=dict(request.headers),
+                data=request.body or None,
+                allow_redirects=False,
+                proxy=self.line.proxy or None,
+            ) as answer:
+                body, damage = await _aread(answer)
+                return Response(answer.status, dict(answer.headers), body, damage)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(_words(error)) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+def _prepared(line: Line) -> ssl.SSLContext | bool:
+    """Do what would block an event loop: import aiohttp, and read the certificates."""
+    import aiohttp  # noqa: F401
+
+    return line.ssl_context() if line.base_url.startswith("https:") or line.proxy else True
+
+
+async def _aread(answer: aiohttp.ClientResponse) -> tuple[bytes, str]:
+    import aiohttp
+
+    body = bytearray()
+    try:
+        async for chunk in answer.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > MAX_BODY:
+                answer.close()
+                return b"", f"the answer is larger than {MAX_BODY} bytes"
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return bytes(body), f"the answer was cut off: {_words(error)}"
+    return bytes(body), ""
+
+
+def _words(error: BaseException) -> str:
+    """Return what a transport's error says; it names hosts and system errors, never headers or bodies."""
+    said = str(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

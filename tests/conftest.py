@@ -1,0 +1,101 @@
+"""What all tests share: an Airflow home of their own, a served sandbox, and a connection to it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# Airflow reads this when it is first imported, which a test module may do.
+_HOME = tempfile.mkdtemp(prefix="airflow-provider-zuora-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ["AIRFLOW_HOME"] = _HOME
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__LOGGING__COLORED_CONSOLE_LOG"] = "False"
+
+import json  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from dataclasses import dataclass, field  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pytest  # noqa: E402
+
+from airflow_provider_zuora import accounts  # noqa: E402
+from airflow_provider_zuora.core.jobs import Credentials  # noqa: E402
+from airflow_provider_zuora.sandbox.rules import Sandbox  # noqa: E402
+from airflow_provider_zuora.sandbox.server import serve  # noqa: E402
+from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
+from airflow_provider_zuora.transports import Line  # noqa: E402
+
+ORDER = {
+    "orderNumber": "O-1",
+    "existingAccountNumber": "A00000097",
+    "orderDate": "2024-07-01",
+    "subscriptions": [
+        {
+            "orderActions": [
+                {
+                    "type": "CreateSubscription",
+                    "createSubscription": {
+                        "subscribeToRatePlans": [{"productRatePlanId": "8ad081dd9096ef9501909b40bb4e74a4"}]
+                    },
+                }
+            ]
+        }
+    ],
+}
+
+
+@dataclass
+class Zuora:
+    """A sandbox that is really served, and the account of this process that talks to it without waiting."""
+
+    sandbox: Sandbox
+    url: str
+    naps: list[float] = field(default_factory=list)
+    masked: list[str] = field(default_factory=list)
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(self.url, CLIENT_ID, CLIENT_SECRET)
+
+    def connection(self, **fields: Any) -> str:
+        """Return a connection to the sandbox as Airflow takes it from the environment."""
+        own = {"conn_type": "zuora", "host": self.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
+        return json.dumps(own | fields)
+
+    def account(self, **options: Any) -> accounts.Account:
+        async def nap(seconds: float) -> None:
+            self.naps.append(seconds)
+
+        async def mask(token: str) -> None:
+            self.masked.append(token)
+
+        masks = accounts.Masks(self.masked.append, mask)
+        waits = {"sleep": self.naps.append, "asleep": nap} | options
+        return accounts.Account("zuora", self.credentials, Line(self.url), masks, **waits)
+
+    def fault(self, **fields: Any) -> None:
+        self.sandbox.add_fault(Fault(**fields))
+
+    def ledger(self) -> dict[str, Any]:
+        return self.sandbox.ledger()
+
+    def posts(self) -> list[dict[str, Any]]:
+        """Return the create calls that reached the sandbox."""
+        return [each for each in self.ledger()["recent"] if each["path"] == "/v1/async/orders"]
+
+
+@pytest.fixture
+def zuora(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zuora]:
+    """Serve a sandbox and make `zuora_default` a connection to it; parametrise with its Settings."""
+    settings = getattr(request, "param", None) or Settings(job_seconds=0)
+    with serve(Sandbox(settings)) as server:
+        served = Zuora(server.sandbox, server.url)
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", served.connection())
+        account = served.account()
+        key = ("zuora", served.credentials, Line(served.url))
+        monkeypatch.setitem(accounts._ACCOUNTS, key, account)
+        yield served
+        account.close()

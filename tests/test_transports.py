@@ -1,0 +1,384 @@
+"""One contract for both transports, against served answers; and what only sockets can show."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import http.server
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from airflow_provider_zuora import __version__, transports
+from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
+from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
+from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
+
+
+def blocking(line: Line, *requests: Request) -> list[Response]:
+    transport = BlockingTransport(line)
+    try:
+        return [transport.send(request) for request in requests]
+    finally:
+        transport.close()
+
+
+def awaiting(line: Line, *requests: Request) -> list[Response]:
+    async def all_of_them():
+        transport = await AsyncTransport.opened(line)
+        try:
+            return [await transport.send(request) for request in requests]
+        finally:
+            await transport.close()
+
+    return asyncio.run(all_of_them())
+
+
+both = pytest.mark.parametrize("send", [blocking, awaiting])
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with what it was asked, or as the path says; notes the connections and the cookies."""
+
+    protocol_version = "HTTP/1.1"
+    ports: set[int]
+    cookies: list[str | None]
+
+    def answer(self) -> None:
+        self.ports.add(self.client_address[1])
+        self.cookies.append(self.headers.get("Cookie"))
+        length = int(self.headers.get("Content-Length") or 0)
+        getattr(self, "at_" + self.path.split("?")[0].strip("/"), self.echo)(self.rfile.read(length))
+
+    do_GET = do_POST = answer  # noqa: N815 - the names that http.server calls
+
+    def echo(self, body: bytes) -> None:
+        said = {
+            "line": self.requestline,
+            "headers": {name.lower(): value for name, value in self.headers.items()},
+            "body": body.decode("latin-1"),
+        }
+        self.say(200, json.dumps(said).encode(), {"Set-Cookie": "session=1; Path=/"})
+
+    def say(self, status: int, body: bytes, headers: dict[str, str], length: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def at_zipped(self, body: bytes) -> None:
+        self.say(200, gzip.compress(b'{"a": 1}'), {"Content-Encoding": "gzip"})
+
+    def at_bomb(self, body: bytes) -> None:
+        self.say(200, gzip.compress(bytes(3 << 20)), {"Content-Encoding": "gzip"})
+
+    def at_nogzip(self, body: bytes) -> None:
+        self.say(200, b"this is not gzip", {"Content-Encoding": "gzip"})
+
+    def at_cut(self, body: bytes) -> None:
+        self.say(200, b'{"jobId": ', {"Zuora-Request-Id": "r"}, length=1000)
+        self.close_connection = True
+
+    def at_away(self, body: bytes) -> None:
+        self.say(302, b"", {"Location": "/elsewhere"})
+
+    def at_stall(self, body: bytes) -> None:
+        self.say(200, b"x", {}, length=10)
+        self.server.stalled.wait(20)  # type: ignore[attr-defined]
+
+    def at_silent(self, body: bytes) -> None:
+        self.server.stalled.wait(20)  # type: ignore[attr-defined]
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def echoing(context: ssl.SSLContext | None = None) -> Iterator[tuple[str, type[Echo]]]:
+    handler = type("Handler", (Echo,), {"ports": set(), "cookies": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.stalled = threading.Event()  # type: ignore[attr-defined]
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}", handler
+        finally:
+            server.stalled.set()  # type: ignore[attr-defined]
+            server.shutdown()
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, type[Echo]]]:
+    with echoing() as served:
+        yield served
+
+
+@both
+def test_a_request_arrives_as_it_is(send, echo):
+    request = Request(
+        "POST",
+        "/v1/a%2Fb",
+        params=(("returnIds", "true"), ("q", "a b&c")),
+        headers={"Authorization": "Bearer t", "Accept-Encoding": "gzip", "Idempotency-Key": "k"},
+        body=b'{"x": "\xc3\xa9"}',
+    )
+    (response,) = send(Line(echo[0]), request)
+    heard = json.loads(response.body)
+
+    assert heard["line"] == "POST /v1/a%2Fb?returnIds=true&q=a+b%26c HTTP/1.1"
+    assert heard["body"].encode("latin-1") == request.body
+    expected = {
+        "authorization": "Bearer t",
+        "accept-encoding": "gzip",
+        "idempotency-key": "k",
+        "user-agent": f"airflow-provider-zuora/{__version__}",
+        "content-length": str(len(request.body)),
+    }
+    assert expected.items() <= heard["headers"].items()
+
+
+@both
+def test_a_query_in_the_path_is_kept(send, echo):
+    (response,) = send(Line(echo[0]), Request("GET", "/v1/x?page=2", params=(("a", "b"),)))
+
+    assert json.loads(response.body)["line"] == "GET /v1/x?page=2&a=b HTTP/1.1"
+
+
+@both
+def test_connections_are_used_again_and_cookies_are_not(send, echo):
+    send(Line(echo[0]), *[Request("GET", "/x")] * 3)
+
+    assert len(echo[1].ports) == 1
+    assert echo[1].cookies == [None] * 3
+
+
+@both
+def test_netrc_is_not_read(send, echo, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    signed, bare = send(
+        Line(echo[0]), Request("GET", "/x", headers={"Authorization": "Bearer t"}), Request("GET", "/x")
+    )
+
+    assert json.loads(signed.body)["headers"]["authorization"] == "Bearer t"
+    assert "authorization" not in json.loads(bare.body)["headers"]
+
+
+@both
+def test_a_gzipped_answer_is_unpacked(send, echo):
+    (response,) = send(Line(echo[0]), Request("GET", "/zipped", headers={"Accept-Encoding": "gzip"}))
+
+    assert response.body == b'{"a": 1}'
+    assert response.damage == ""
+
+
+@both
+def test_a_cut_off_answer_keeps_its_status_and_headers(send, echo):
+    (response,) = send(Line(echo[0]), Request("GET", "/cut"))
+
+    assert (response.status, response.header("zuora-request-id")) == (200, "r")
+    assert response.damage.startswith("the answer was cut off: ")
+
+
+@both
+def test_an_answer_that_is_not_the_gzip_it_says_is_damaged(send, echo):
+    (response,) = send(Line(echo[0]), Request("GET", "/nogzip"))
+
+    assert response.status == 200
+    assert response.damage
+
+
+@both
+def test_the_size_of_an_answer_is_bounded_after_unpacking(send, echo, monkeypatch):
+    monkeypatch.setattr(transports, "MAX_BODY", 1 << 20)
+    (response,) = send(Line(echo[0]), Request("GET", "/bomb"))
+
+    assert response.damage == f"the answer is larger than {1 << 20} bytes"
+    assert len(response.body) <= 1 << 20
+
+
+@both
+def test_no_redirect_is_followed(send, echo):
+    (response,) = send(Line(echo[0]), Request("GET", "/away"))
+
+    assert (response.status, response.header("Location")) == (302, "/elsewhere")
+
+
+@both
+def test_an_answer_that_stalls_is_cut_off(send, echo):
+    (response,) = send(Line(echo[0], timeout=0.2), Request("GET", "/stall"))
+
+    assert "cut off" in response.damage
+
+
+@both
+@pytest.mark.parametrize("path", ["/silent", "/reset", "/refused"])
+def test_no_answer_is_unreachable(send, echo, path, zuora):
+    zuora.fault(path="/reset", kind="reset")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        refused = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    url = {"/silent": echo[0], "/reset": zuora.url, "/refused": refused}[path]
+
+    with pytest.raises(Unreachable) as caught:
+        send(Line(url, timeout=0.2), Request("POST", path, headers={"Authorization": "Bearer t0ken"}))
+    assert "t0ken" not in str(caught.value)
+
+
+@both
+def test_a_secret_in_the_body_is_in_no_error(send):
+    request = Request("POST", "/oauth/token", body=CLIENT_SECRET.encode())
+    with pytest.raises(Unreachable) as caught:
+        send(Line("http://127.0.0.1:1", timeout=1), request)
+
+    assert CLIENT_SECRET not in str(caught.value) + repr(request)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return the path of a certificate for 127.0.0.1, and a server's context with it."""
+    import datetime as dt
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    pem = folder / "cert.pem"
+    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, folder / "key.pem")
+    return pem, context
+
+
+class TestTls:
+    @both
+    def test_a_certificate_nobody_vouches_for_is_refused(self, send, certificate):
+        with echoing(certificate[1]) as (url, _), pytest.raises(Unreachable, match=r"(?i)certificate"):
+            send(Line(url), Request("GET", "/x"))
+
+    @both
+    def test_a_bundle_vouches_for_it(self, send, certificate):
+        with echoing(certificate[1]) as (url, _):
+            (response,) = send(Line(url, verify=str(certificate[0])), Request("GET", "/x"))
+        assert response.status == 200
+
+    @both
+    def test_the_bundle_of_the_environment_does_too(self, send, certificate, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+        with echoing(certificate[1]) as (url, _):
+            (response,) = send(Line(url), Request("GET", "/x"))
+        assert response.status == 200
+
+    @both
+    def test_verification_can_be_turned_off(self, send, certificate):
+        with echoing(certificate[1]) as (url, _):
+            (response,) = send(Line(url, verify=False), Request("GET", "/x"))
+        assert response.status == 200
+
+    def test_a_folder_of_certificates_is_taken(self, tmp_path):
+        assert Line("https://h", verify=str(tmp_path)).ssl_context().verify_mode == ssl.CERT_REQUIRED
+
+
+class TestProxies:
+    @both
+    @pytest.mark.parametrize("given", ["connection", "environment"])
+    def test_a_proxy_is_asked(self, send, echo, given, monkeypatch):
+        """A proxy is asked for the whole address; here the echo is one."""
+        proxies = (("http", echo[0]),) if given == "connection" else ()
+        monkeypatch.setenv("http_proxy", echo[0] if given == "environment" else "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", "" if given == "environment" else "*")
+        (response,) = send(Line("http://zuora.invalid", proxies=proxies), Request("GET", "/x"))
+
+        assert json.loads(response.body)["line"] == "GET http://zuora.invalid/x HTTP/1.1"
+
+    @both
+    def test_no_proxy_is_honoured(self, send, echo, monkeypatch):
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+        assert send(Line(echo[0]), Request("GET", "/x"))[0].status == 200
+
+    def test_a_proxy_for_another_scheme_is_none(self):
+        assert Line("https://h", proxies=(("http", "http://p"),)).proxy == ""
+
+    def test_a_proxys_password_is_in_no_repr(self):
+        assert "hidden" not in repr(Line("https://h", proxies=(("https", "http://u:hidden@p"),)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("timeout", 0),
+        ("timeout", 3601),
+        ("timeout", float("nan")),
+        ("max_connections", 0),
+        ("max_connections", 1001),
+        ("verify", "/no/such/file"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(field, value):
+    with pytest.raises(InvalidInput, match=f"{field}: must be"):
+        Line("https://h", **{field: value})
+
+
+def test_one_session_serves_several_threads(echo):
+    transport = BlockingTransport(Line(echo[0], max_connections=2))
+    statuses = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(transport.send(Request("GET", "/x")).status))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    transport.close()
+
+    assert statuses == [200] * 8
+    assert len(echo[1].ports) <= 2
+
+
+def test_the_loop_has_no_more_connections_than_allowed(echo):
+    async def many():
+        transport = await AsyncTransport.opened(Line(echo[0], max_connections=3))
+        answers = await asyncio.gather(*(transport.send(Request("GET", "/x")) for _ in range(20)))
+        await transport.close()
+        return [answer.status for answer in answers]
+
+    assert asyncio.run(many()) == [200] * 20
+    assert len(echo[1].ports) <= 3
