@@ -1,0 +1,275 @@
+"""Airflow's border: from a connection to a signed-in account, and from core errors to Airflow errors."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeVar
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    BaseHook,
+    get_current_context,
+    mask_secret,
+)
+from asgiref.sync import sync_to_async
+
+from airflow_provider_zuora.accounts import Account, Masks
+from airflow_provider_zuora.connection_form import ZUORA, ui_field_behaviour, widgets
+from airflow_provider_zuora.connections import Settings, settings_of
+from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.errors import ApiError, TimedOut
+from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
+from airflow_provider_zuora.core.plain import plain
+from airflow_provider_zuora.core.submission import Submitter, submit_order
+from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
+from airflow_provider_zuora.core.wire import Flow
+
+try:  # what common-compat lacks: masking without blocking the event loop, Airflow 3.3.2 and later
+    from airflow.sdk.log import amask_secret
+except ImportError:  # pragma: no cover - covered on Airflow before 3.3.2
+    amask_secret = sync_to_async(mask_secret)
+
+T = TypeVar("T")
+
+_MASKS = Masks(mask_secret, amask_secret)
+
+
+class PermanentError(AirflowFailException):
+    """The vendor's no, or input that cannot be sent: Airflow's retries cannot help and are not spent."""
+
+
+class TransientError(AirflowException):
+    """A passing failure: Airflow's retries may help."""
+
+
+def airflow_error(error: ApiError) -> AirflowException:
+    """Return what a core error is to Airflow; it stays at hand as ``__cause__`` when raised from it."""
+    passing = error.transient or isinstance(error, TimedOut)
+    return (TransientError if passing else PermanentError)(str(error))
+
+
+@contextmanager
+def airflow_errors() -> Iterator[None]:
+    """Raise core errors as Airflow's."""
+    try:
+        yield
+    except ApiError as error:
+        raise airflow_error(error) from error
+
+
+class JobHook(BaseHook):
+    """
+    What the hooks of all vendors have in common; a subclass names its vendor by its ``conn_type``.
+
+    :param conn_id: the Airflow connection.
+    """
+
+    conn_type: ClassVar[str]
+    conn_name_attr: ClassVar[str]
+    hook_name: ClassVar[str]
+
+    def __init__(self, conn_id: str):
+        super().__init__()
+        self.conn_id = conn_id
+        self._settings: Settings | None = None
+
+    @property
+    def vendor(self) -> Vendor:
+        """Return the plug of this hook's vendor."""
+        return VENDORS[self.conn_type]
+
+    @property
+    def settings(self) -> Settings:
+        """
+        Return what the connection says; it is read once.
+
+        :raises PermanentError: where it cannot be used; each line names a field and its rule.
+        """
+        if self._settings is None:
+            conn = self.get_connection(self.conn_id)
+            conn.extra_dejson  # noqa: B018 - Airflow masks the secrets of extra as it reads it
+            with airflow_errors():
+                self._settings = settings_of(self.vendor, conn, _MASKS)
+        return self._settings
+
+    def get_conn(self) -> Account:
+        """Return the account behind the connection; it signs in when the first flow asks for a token."""
+        return self.settings.account
+
+    def run(self, flow: Callable[[Client], Flow[T]]) -> T:
+        """Carry a flow of this hook's client with blocking calls; core errors come as Airflow's."""
+        settings = self.settings
+        with airflow_errors():
+            return settings.account.run(flow(settings.client))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+        track_id: str | None = None,
+    ) -> Any:
+        """
+        Send a signed request to any other endpoint and return its JSON, None where the answer is empty.
+
+        A GET is repeated while it fails for a passing reason; anything else only where the vendor says that
+        it was not processed, and a POST with an ``idempotency_key`` while its outcome is unknown too.
+
+        :param path: below the base URL, starting with ``/``.
+        :param json: the body; dates and Decimals are written as in an order.
+        :param idempotency_key: for a POST; sent as it is: 1 to 254 printable ASCII characters.
+        :param track_id: at most 64 printable ASCII characters without ``: ; " '``; made up where left out.
+        :raises PermanentError, TransientError: with the vendor's codes, words and request id.
+        """
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        with airflow_errors():
+            body = None if json is None else plain(json)
+        return self.run(
+            lambda client: client.call(
+                method.upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
+            )
+        )
+
+    def get_job(self, job_id: str) -> Job:
+        """
+        Read a job once, repeating the read up to ten times while it fails for a passing reason.
+
+        :raises PermanentError, TransientError: where it could not be read; a failed job is returned.
+        """
+        return self.run(lambda client: client.job(job_id))
+
+    def wait_for_job(
+        self, job_id: str, *, poke_interval: float | None = None, timeout: float = 3600.0
+    ) -> Job:
+        """
+        Wait for a job on this worker and return it when it has ended; `Job.outcome` gives its result.
+
+        :param poke_interval: seconds between two looks; None: from 1 s, growing by half, to 60 s.
+        :param timeout: seconds.
+        :raises TransientError: where the job has not ended in time.
+        """
+        now = time.time()
+        pauses = Pauses(poke_interval, first=1.0)
+        wait = Wait(started=now, not_before=now, deadline=now + timeout, pauses=pauses)
+        return self.run(lambda client: ended_job(client, job_id, wait))
+
+    async def ended_job(self, job_id: str, wait: Wait) -> Job:
+        """Wait for a job on an event loop, for triggers; core errors are raised as they are."""
+        if self._settings is None:
+            conn = await get_async_connection(self.conn_id)
+            await get_async_extra_dejson(conn)  # for its masks, as in `settings`
+            self._settings = settings_of(self.vendor, conn, _MASKS)
+        flow = ended_job(self._settings.client, job_id, wait)
+        return await self._settings.account.arun(flow)
+
+    def outcome(self, job: Job, **options: object) -> Outcome:
+        """
+        Return what the end of a job means to the task that waited for it.
+
+        :raises PermanentError: where the vendor says that the job failed; waiting again cannot help.
+        """
+        try:
+            return self.vendor.outcome(job, options)
+        except ApiError as error:
+            raise PermanentError(str(error)) from error
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Sign in afresh; return whether that worked and a sentence for the connection form."""
+        try:
+            settings = self.settings
+            with airflow_errors():
+                settings.account.sign_in()
+        except AirflowException as error:
+            return False, str(error)
+        return (
+            True,
+            f"Signed in to {settings.credentials.base_url} as client {settings.credentials.client_id}.",
+        )
+
+
+class ZuoraHook(JobHook):
+    """
+    Talk to Zuora.
+
+    The connection (type ``zuora``): host = base URL, or blank and ``environment`` in extra; login and
+    password = OAuth client id and secret; all else in extra is optional, see the connection form.
+
+    :param zuora_conn_id: the Airflow connection.
+    """
+
+    conn_name_attr = "zuora_conn_id"
+    default_conn_name = "zuora_default"
+    conn_type = "zuora"
+    hook_name = "Zuora"
+
+    def __init__(self, zuora_conn_id: str = default_conn_name):
+        super().__init__(zuora_conn_id)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the form's labels and placeholders, for Airflow before 3.2."""
+        return ui_field_behaviour(ZUORA)
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields, for Airflow before 3.2."""
+        return widgets(ZUORA)
+
+    def create_order(
+        self,
+        order: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        raw_idempotency_key: str | None = None,
+        return_ids: bool = False,
+        context: Mapping[str, Any] | None = None,
+    ) -> str:
+        """
+        Check an order, submit it, and return the id of the job that will create it.
+
+        The Idempotency-Key is made of the order's content and of who submits it: dag, run, task, and the
+        order's ``orderNumber``, or the map index where it has none. So a retry repeats nothing, for the 24
+        hours that Zuora remembers a key. Outside of a task every call counts as a new submission.
+
+        :param order: the body of Zuora's "Create an order asynchronously"; checked before it is sent.
+        :param idempotency_key: stands for dag, run, task and map index in the key.
+        :param raw_idempotency_key: sent as the key, as it is.
+        :param return_ids: True: the job's result carries ids instead of numbers.
+        :param context: the task's context; None: that of the running task.
+        :raises PermanentError: where a rule is broken (one line each, nothing was sent), or Zuora says no.
+        :raises TransientError: where nobody knows whether Zuora accepted it: repeat it with the same key.
+        """
+        submitter = self._submitter(idempotency_key, context)
+        return self.run(
+            lambda client: submit_order(
+                client, order, submitter, raw_key=raw_idempotency_key, return_ids=return_ids
+            )
+        )
+
+    def preview_order(self, order: Mapping[str, Any]) -> str:
+        """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""
+        return self.run(lambda client: client.preview_order(order))
+
+    def _submitter(self, key: str | None, context: Mapping[str, Any] | None) -> Submitter:
+        namespace = self.settings.idempotency_namespace
+        if key is not None:
+            return Submitter(namespace, (key,))
+        if context is None:
+            try:
+                context = get_current_context()
+            except (AirflowException, RuntimeError):  # Airflow 2, Airflow 3: no task is running
+                return Submitter(namespace, (uuid.uuid4().hex,))
+        ti = context["ti"]
+        return Submitter(namespace, (ti.dag_id, ti.run_id, ti.task_id), ti.map_index)
+
+
+HOOKS: Mapping[str, Callable[[str], JobHook]] = {ZuoraHook.conn_type: ZuoraHook}

@@ -1,0 +1,243 @@
+"""Wait for jobs, deferred or poking; every way to the end of a wait goes through one outcome function."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
+from airflow_provider_zuora.hooks import JobHook, TransientError, ZuoraHook
+from airflow_provider_zuora.triggers import JobTrigger, read_event
+
+try:  # common-compat does not export these
+    from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
+except ImportError:  # pragma: no cover - Airflow 2
+    from airflow.exceptions import TaskDeferralError, TaskDeferralTimeout  # type: ignore[no-redef]
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_FIRST_LOOK = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
+_GRACE = 60.0  # seconds for the trigger's last look, before Airflow's own time-out of the deferral
+_TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
+
+
+class JobSensor(BaseSensorOperator):
+    """
+    What the sensors of all vendors have in common; a subclass names its hook and its options.
+
+    ``soft_fail`` skips on a time-out only: a refused or failed order must never look skipped. ``never_fail``
+    skips on every failure. A failed job is not retried, because waiting again cannot help. ``mode`` counts
+    where ``deferrable`` is False. The remaining options are those of Airflow's sensors.
+
+    :param job_id: the job to wait for.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param poke_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
+        10 s to 60 s (from 1 s in poke mode). The first look after a deferral comes after 10 s at the soonest.
+    :return: the job's result, as XCom ``return_value``.
+    :raises PermanentError: (no retries) where the job failed or is unknown.
+    :raises TransientError: (retries) where ten looks in a row failed for a passing reason.
+    :raises AirflowSensorTimeout: (no retries) after ``timeout`` seconds; a job goes on at the vendor.
+    """
+
+    hook_class: ClassVar[type[JobHook]]
+    outcome_options: ClassVar[Sequence[str]] = ()
+    ui_color = "#e6f1f2"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        deferrable: bool = True,
+        poke_interval: timedelta | float | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(poke_interval=60.0 if poke_interval is None else poke_interval, **kwargs)
+        self.job_id = job_id
+        self.deferrable = deferrable
+        self.own_interval = poke_interval is not None
+
+    @property
+    def conn_id(self) -> str:
+        """Return the Airflow connection, whatever the option is called."""
+        return str(getattr(self, self.hook_class.conn_name_attr))
+
+    def execute(self, context: Context) -> Any:
+        """Look, and wait where the job has not ended."""
+        end: Job | BaseException
+        try:
+            end = self._first_look() if self.deferrable else super().execute(context)
+        except _TIMEOUTS as error:
+            end = error
+        return self._conclude(end)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once; the end of the wait, good or bad, is the value of the poke."""
+        end = self._look()
+        return PokeReturnValue(end is not None, xcom_value=end)
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Take the trigger's event."""
+        fired = read_event(event)
+        if isinstance(fired, AirflowSensorTimeout):
+            return self._conclude(self._timeout(str(fired)))
+        if isinstance(fired, str):
+            again = TransientError(f"Job {fired} had ended, but could not be read again for its result")
+            return self._conclude(self._look() or again)
+        return self._conclude(fired)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Take the end of a deferral; Airflow's own sensor would skip a refused order under soft_fail."""
+        try:
+            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as error:
+            end = self._timeout(f"Job {self.job_id} has not ended in time ({error}).")
+        except TaskDeferralError as error:
+            end = TransientError(f"The trigger that waited for job {self.job_id} broke: {error}")
+        return self._conclude(end)
+
+    def on_kill(self) -> None:
+        """Say that the job is not stopped."""
+        self.log.warning("Job %s goes on at %s, which has no cancel", self.job_id, self.hook_class.hook_name)
+
+    def _first_look(self) -> Job | BaseException:  # noqa: RET503 - defer raises
+        """Look once and return the end of the wait, or defer."""
+        started = time.time()
+        if (end := self._look()) is not None:
+            return end
+        now, deadline = time.time(), started + self._limit
+        if now >= deadline:
+            return self._timeout(f"Job {self.job_id} has not ended within {self._limit:.0f} s.")
+        pauses = self._pauses(_FIRST_LOOK)
+        due = min(now + pauses.after(0, random.SystemRandom()), deadline)
+        self.defer(
+            trigger=JobTrigger(
+                vendor=self.hook_class.conn_type,
+                conn_id=self.conn_id,
+                job_id=self.job_id,
+                poke_interval=pauses.interval,
+                exponential_backoff=pauses.exponential,
+                max_wait=pauses.max_wait,
+                started=started,
+                not_before=max(due, now + _FIRST_LOOK),
+                deadline=deadline,
+                max_errors=self._max_errors,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=deadline - now + _FIRST_LOOK + _GRACE),
+        )
+
+    def _look(self) -> Job | AirflowException | None:
+        """Return the end of the wait as far as one look tells it, None where the wait goes on."""
+        try:
+            job = self.hook_class(self.conn_id).get_job(self.job_id)
+        except TransientError as error:
+            cause = error.__cause__
+            reads = cause.attempts if isinstance(cause, ApiError) else 0
+            if self._max_errors and reads >= self._max_errors:
+                return error
+            self.log.warning("A look failed for a passing reason, the wait goes on: %s", error)
+            return None
+        except AirflowException as error:
+            return error
+        return job if job.ended else None
+
+    def _conclude(self, end: Job | BaseException) -> Any:
+        """Return the result of the wait, or raise what its end means under soft_fail and never_fail."""
+        try:
+            if isinstance(end, BaseException):
+                raise end
+            options = {name: getattr(self, name) for name in self.outcome_options}
+            outcome = self.hook_class(self.conn_id).outcome(end, **options)
+        except _TIMEOUTS as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped on a time-out: {error}") from error
+            raise
+        except AirflowException as error:
+            if self.never_fail:
+                raise AirflowSkipException(f"Skipped because of never_fail: {error}") from error
+            raise
+        if outcome.warning:
+            self.log.warning(outcome.warning)
+        if outcome.skipped:
+            raise AirflowSkipException(outcome.skipped)
+        return outcome.result
+
+    @property
+    def _limit(self) -> float:
+        """Return the seconds that the wait may last; Airflow 3 ignores execution_timeout while deferred."""
+        return min(self.timeout, self._execution_limit)
+
+    @property
+    def _execution_limit(self) -> float:
+        return self.execution_timeout.total_seconds() if self.execution_timeout else math.inf
+
+    @property
+    def _max_errors(self) -> int | None:
+        return None if self.silent_fail else MAX_POLL_ERRORS
+
+    def _timeout(self, message: str) -> BaseException:
+        """Return the time-out that Airflow would raise: that of the task is retried, the sensor's is not."""
+        kind = AirflowTaskTimeout if self._execution_limit < self.timeout else AirflowSensorTimeout
+        return kind(message)
+
+    def _pauses(self, first: float) -> Pauses:
+        return Pauses(
+            self.poke_interval if self.own_interval else None,
+            self.exponential_backoff,
+            self.max_wait.total_seconds() if self.max_wait else None,
+            first,
+        )
+
+    def _get_next_poke_interval(
+        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Return the pause of poke and reschedule mode; Airflow's own has no jitter and no growth."""
+        if self.exponential_backoff:
+            return super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        first = _FIRST_LOOK if self.reschedule else 1.0
+        return self._pauses(first).after(run_duration(), random.SystemRandom())
+
+
+class ZuoraJobSensor(JobSensor):
+    """
+    Wait until a job of Zuora's asynchronous orders has ended, and return its result.
+
+    All that is said of `JobSensor` holds.
+
+    :param job_id: what ``ZuoraCreateOrderOperator`` returned.
+    :param zuora_conn_id: the Airflow connection.
+    :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
+        activation) fails the task; False: the log warns of it.
+    """
+
+    hook_class = ZuoraHook
+    outcome_options = ("require_order_completed",)
+    template_fields: Sequence[str] = ("job_id", "zuora_conn_id")
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        zuora_conn_id: str = ZuoraHook.default_conn_name,
+        require_order_completed: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(job_id=job_id, **kwargs)
+        self.zuora_conn_id = zuora_conn_id
+        self.require_order_completed = require_order_completed

@@ -1,0 +1,303 @@
+"""Every way to the end of a wait, against a served sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
+
+from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook
+from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
+from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.triggers import JobTrigger
+from tests.conftest import ORDER
+
+REFUSAL = "[40000020]: Rate plan is not effective"
+CONTEXT: Any = {"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}
+JOBS = "/v1/async-jobs/"
+OUTAGE = {"method": "GET", "path": JOBS, "status": 503}
+
+
+def submitted(zuora, **fields):
+    return zuora.account().run(zuora_client(zuora).submit(request_for(zuora, **fields)))
+
+
+def zuora_client(zuora):
+    return zuora.account().client()
+
+
+def request_for(zuora, **fields):
+    request = zuora_client(zuora).vendor.submission("order", ORDER | fields, {})
+    return request.with_headers({"Idempotency-Key": "k"})
+
+
+def sensor(job_id, **options):
+    return ZuoraJobSensor(task_id="wait", job_id=job_id, **options)
+
+
+def fired(trigger):
+    """Return the payload of the one event that a trigger fires."""
+
+    async def events():
+        return [event.payload async for event in trigger.run()]
+
+    (event,) = asyncio.run(events())
+    return event
+
+
+def deferral(task):
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(CONTEXT)
+    return caught.value
+
+
+def resumed(task, trigger=None, **arguments):
+    """Defer, let the trigger run as a triggerer would, and resume with its event."""
+    deferred = deferral(task)
+    _, kwargs = deferred.trigger.serialize()
+    event = fired(JobTrigger(**kwargs | {"not_before": 0.0} | arguments))
+    return task.resume_execution(deferred.method_name, {"event": event}, CONTEXT)
+
+
+def ended(zuora, way, end, **options):
+    """Let a wait end in one way of four and with one end of three."""
+    active = end == "time-out" or way == "resumed"
+    zuora.sandbox.settings = Settings(job_seconds=1e9 if active else 0, fail_jobs=REFUSAL)
+    job_id = submitted(zuora)
+    quick = {"timeout": 0} if end == "time-out" and way != "resumed" else {}
+    modes = {"poke": {"deferrable": False}, "reschedule": {"deferrable": False, "mode": "reschedule"}}
+    task = sensor(job_id, poke_interval=0, **quick, **modes.get(way, {}), **options)
+    if way != "resumed":
+        if end == "ten poll errors":
+            zuora.fault(**OUTAGE, times=10)
+        return task.execute(CONTEXT)
+    deferred = deferral(task)
+    _, kwargs = deferred.trigger.serialize()
+    if end == "failed job":
+        zuora.sandbox.advance(2e9)
+    if end == "ten poll errors":
+        zuora.fault(**OUTAGE, times=10)
+    late = {"deadline": time.time() - 1} if end == "time-out" else {}
+    event = fired(JobTrigger(**kwargs | {"not_before": 0.0} | late))
+    return task.resume_execution(deferred.method_name, {"event": event}, CONTEXT)
+
+
+ENDS = {
+    "time-out": (AirflowSensorTimeout, "has not ended|timed out"),
+    "failed job": (AirflowFailException, r"\[40000020\] Rate plan is not effective"),
+    "ten poll errors": (TransientError, "HTTP 503"),
+}
+
+
+@pytest.mark.parametrize("way", ["first look", "poke", "reschedule", "resumed"])
+@pytest.mark.parametrize("end", list(ENDS))
+@pytest.mark.parametrize("option", ["soft_fail", "never_fail", "neither"])
+def test_how_a_wait_ends(zuora, option, end, way):
+    """soft_fail skips time-outs only, never_fail everything; the four ways there agree."""
+    options = {} if option == "neither" else {option: True}
+    skipped = option == "never_fail" or (option == "soft_fail" and end == "time-out")
+    expected, words = (AirflowSkipException, "Skip|timed out") if skipped else ENDS[end]
+
+    with pytest.raises(expected, match=words) as caught:
+        ended(zuora, way, end, **options)
+
+    assert skipped or not isinstance(caught.value, AirflowSkipException)
+    assert CLIENT_SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{}, {"deferrable": False}, {"deferrable": False, "mode": "reschedule"}])
+def test_a_job_that_has_ended_is_never_waited_for(zuora, options):
+    result = sensor(submitted(zuora), **options).execute(CONTEXT)
+
+    assert result["orderNumber"] == "O-1"
+
+
+def test_a_deferred_wait_returns_the_result(zuora):
+    zuora.sandbox.settings = Settings(job_seconds=1e6)
+    task = sensor(submitted(zuora), poke_interval=0)
+    deferred = deferral(task)
+    zuora.sandbox.advance(2e6)
+    event = fired(JobTrigger(**deferred.trigger.serialize()[1] | {"not_before": 0.0}))
+
+    assert task.execute_complete(CONTEXT, event)["orderNumber"] == "O-1"
+
+
+def test_nine_errors_in_a_row_do_not_end_a_wait(zuora):
+    job_id = submitted(zuora)
+    zuora.fault(**OUTAGE, times=9)
+
+    assert sensor(job_id).execute(CONTEXT)["orderNumber"] == "O-1"
+
+
+@pytest.mark.parametrize("options", [{}, {"deferrable": False, "poke_interval": 0}])
+def test_a_look_that_may_not_repeat_in_time_does_not_end_a_wait(zuora, options):
+    """Retry-After asks for more than a look may last: the wait goes on, where it can without a worker."""
+    job_id = submitted(zuora)
+    zuora.fault(**OUTAGE | {"status": 429, "headers": {"Retry-After": "3600"}}, times=1)
+    task = sensor(job_id, **options)
+
+    if options:
+        assert task.execute(CONTEXT)["orderNumber"] == "O-1"
+    else:
+        assert isinstance(deferral(task).trigger, JobTrigger)
+
+
+def test_a_wait_with_silent_fail_outlives_any_outage(zuora):
+    zuora.sandbox.settings = Settings(job_seconds=1e6)
+    task = sensor(submitted(zuora), poke_interval=0, silent_fail=True)
+    zuora.fault(**OUTAGE, times=10)
+    trigger = deferral(task).trigger
+    zuora.sandbox.advance(2e6)
+    zuora.fault(**OUTAGE, times=30)
+
+    assert fired(JobTrigger(**trigger.serialize()[1] | {"not_before": 0.0}))["status"] == "ended"
+
+
+def test_an_unknown_job_ends_a_wait_at_once(zuora):
+    with pytest.raises(PermanentError, match=r"HTTP 404: \[50000040\]"):
+        sensor("no-such-job").execute(CONTEXT)
+
+
+def test_a_missing_connection_is_an_error_of_the_wait(zuora):
+    with pytest.raises(AirflowException, match="nowhere"):
+        sensor("j", zuora_conn_id="nowhere").execute(CONTEXT)
+    with pytest.raises(AirflowSkipException, match="nowhere"):
+        sensor("j", zuora_conn_id="nowhere", never_fail=True).execute(CONTEXT)
+
+
+def test_a_pending_order_is_a_warning_or_a_failure(zuora, capsys):
+    zuora.sandbox.settings = Settings(job_seconds=0, order_status="Pending")
+    job_id = submitted(zuora)
+
+    assert sensor(job_id).execute(CONTEXT)["status"] == "Pending"
+    assert "its order O-1 is Pending, not Completed" in capsys.readouterr().out
+    with pytest.raises(PermanentError, match="is Pending, not Completed"):
+        sensor(job_id, require_order_completed=True).execute(CONTEXT)
+
+
+class TestDeferral:
+    @pytest.fixture(autouse=True)
+    def active(self, zuora):
+        zuora.sandbox.settings = Settings(job_seconds=1e9)
+        self.job_id = submitted(zuora)
+
+    def test_the_first_look_of_the_trigger_comes_after_ten_seconds(self):
+        before = time.time()
+        deferred = deferral(sensor(self.job_id, poke_interval=1))
+        _, kwargs = deferred.trigger.serialize()
+
+        assert before + 10 <= kwargs["not_before"] <= time.time() + 11
+        assert kwargs["poke_interval"] == 1
+
+    def test_a_longer_interval_counts_from_the_first_look(self):
+        before = time.time()
+        _, kwargs = deferral(sensor(self.job_id, poke_interval=timedelta(minutes=5))).trigger.serialize()
+
+        assert before + 300 <= kwargs["not_before"] <= time.time() + 330
+
+    def test_an_interval_that_is_not_set_is_left_to_the_trigger(self):
+        _, kwargs = deferral(sensor(self.job_id)).trigger.serialize()
+
+        assert kwargs["poke_interval"] is None
+
+    def test_airflows_options_travel(self):
+        task = sensor(self.job_id, poke_interval=30, exponential_backoff=True, max_wait=120)
+        _, kwargs = deferral(task).trigger.serialize()
+
+        assert tuple(kwargs[name] for name in ("poke_interval", "exponential_backoff", "max_wait")) == (
+            30,
+            True,
+            120,
+        )
+
+    @pytest.mark.parametrize(
+        ("timeout", "execution_timeout", "expected"), [(100, None, 100), (100, 50, 50), (100, 5000, 100)]
+    )
+    def test_the_deadline_is_the_earlier_of_both_timeouts(self, timeout, execution_timeout, expected):
+        limit = None if execution_timeout is None else timedelta(seconds=execution_timeout)
+        before = time.time()
+        deferred = deferral(sensor(self.job_id, timeout=timeout, execution_timeout=limit))
+        deadline = deferred.trigger.serialize()[1]["deadline"]
+
+        assert before + expected <= deadline <= time.time() + expected
+        assert deferred.timeout > timedelta(seconds=expected)
+
+    def test_the_trigger_holds_no_secret(self):
+        trigger = deferral(sensor(self.job_id)).trigger
+
+        assert CLIENT_SECRET not in repr(trigger.serialize())
+        assert CLIENT_SECRET not in repr(trigger)
+
+    def test_an_execution_timeout_is_airflows_own_and_retried(self, zuora):
+        task = sensor(self.job_id, timeout=100, execution_timeout=timedelta(seconds=50))
+        with pytest.raises(AirflowTaskTimeout, match="has not ended"):
+            resumed(task, deadline=time.time() - 1)
+
+    @pytest.mark.parametrize("soft_fail", [False, True])
+    def test_airflows_own_timeout_of_the_deferral(self, soft_fail):
+        task = sensor(self.job_id, soft_fail=soft_fail)
+        with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout):
+            task.resume_execution("__fail__", {"error": "Trigger timeout"}, CONTEXT)
+
+    @pytest.mark.parametrize("soft_fail", [False, True])
+    def test_a_broken_trigger_is_retried_and_never_skipped_under_soft_fail(self, soft_fail):
+        task = sensor(self.job_id, soft_fail=soft_fail)
+        with pytest.raises(TransientError, match="broke: Trigger failure"):
+            task.resume_execution("__fail__", {"error": "Trigger failure"}, CONTEXT)
+
+
+@pytest.mark.parametrize("event", [None, "success", "failed", {}, {"status": "success"}, 7])
+def test_an_event_that_is_not_ours_is_an_error(zuora, event):
+    with pytest.raises(PermanentError, match="not ours"):
+        sensor("j", soft_fail=True).execute_complete(CONTEXT, event)
+
+
+def test_a_result_too_large_for_an_event_is_read_again(zuora):
+    job_id = submitted(zuora)
+    job = ZuoraHook().get_job(job_id).as_dict() | {"result": None}
+    event = {"status": "ended", "job": job, "whole": False}
+
+    assert sensor(job_id).execute_complete(CONTEXT, event)["orderNumber"] == "O-1"
+
+
+def test_poke_mode_pauses_from_one_second_on():
+    task = sensor("j", deferrable=False)
+    pauses = [task._get_next_poke_interval(0.0, lambda waited=waited: waited, 1) for waited in (0, 2, 1000)]
+
+    assert all(low <= pause <= low * 1.1 for low, pause in zip((1, 2, 60), pauses, strict=True))
+
+
+def test_reschedule_mode_pauses_from_ten_seconds_on():
+    task = sensor("j", deferrable=False, mode="reschedule")
+
+    assert 10 <= task._get_next_poke_interval(0.0, lambda: 0.0, 1) <= 11
+
+
+def test_exponential_backoff_of_poke_mode_is_airflows():
+    task = sensor("j", deferrable=False, poke_interval=8, exponential_backoff=True, max_wait=10)
+    pauses = [task._get_next_poke_interval(0.0, lambda: 0.0, count) for count in (1, 2, 3, 9)]
+
+    assert 4 <= pauses[0] < 8 <= pauses[1] <= 10
+    assert pauses[2:] == [10, 10]
+
+
+def test_a_killed_wait_says_that_the_job_goes_on(capsys):
+    sensor("j").on_kill()
+
+    assert "Job j goes on at Zuora" in capsys.readouterr().out
+
+
+def test_what_is_templated():
+    assert set(ZuoraJobSensor.template_fields) == {"job_id", "zuora_conn_id"}

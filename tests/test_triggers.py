@@ -1,0 +1,174 @@
+"""The trigger on a real event loop, against a served sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from airflow_provider_zuora import accounts
+from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
+from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.triggers import JobTrigger, read_event
+from tests.conftest import ORDER
+
+JOBS = "/v1/async-jobs/"
+
+
+def submitted(zuora, number="O-1"):
+    account = zuora.account()
+    client = account.client()
+    request = client.vendor.submission("order", ORDER | {"orderNumber": number}, {})
+    try:
+        return account.run(client.submit(request.with_headers({"Idempotency-Key": number})))
+    finally:
+        account.close()
+
+
+async def fired(trigger):
+    (event,) = [event.payload async for event in trigger.run()]
+    return event
+
+
+def test_arguments_survive_the_database():
+    trigger = JobTrigger(
+        vendor="zuora", conn_id="c", job_id="j", poke_interval=5, deadline=7.5, max_errors=None
+    )
+    path, kwargs = trigger.serialize()
+
+    assert path == "airflow_provider_zuora.triggers.JobTrigger"
+    again = JobTrigger(**json.loads(json.dumps(kwargs)))
+    assert again.serialize() == (path, kwargs)
+
+
+def test_arguments_of_another_release_do_not_kill_it(capsys):
+    trigger = JobTrigger(job_id="j", from_the_future=1)
+
+    assert "from_the_future" not in trigger.serialize()[1]
+    assert "Ignored the arguments of another release: from_the_future" in capsys.readouterr().out
+
+
+def test_a_trigger_without_arguments_can_be_made():
+    assert JobTrigger().serialize()[1]["conn_id"] == "zuora_default"
+
+
+def test_a_missing_connection_is_the_reason_of_the_event(zuora):
+    event = asyncio.run(fired(JobTrigger(conn_id="nowhere", job_id="j")))
+
+    assert (event["status"], event["transient"]) == ("error", True)
+    assert "nowhere" in event["message"]
+
+
+def test_a_connection_of_another_vendor_is_refused(zuora, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(conn_type="elastic_path"))
+    event = asyncio.run(fired(JobTrigger(job_id="j")))
+
+    assert (event["status"], event["transient"]) == ("error", False)
+    assert "conn_type: must be zuora" in event["message"]
+
+
+@pytest.mark.parametrize(("errors", "status"), [(9, "ended"), (10, "error")])
+def test_ten_errors_in_a_row_end_a_wait(zuora, errors, status):
+    job_id = submitted(zuora)
+    zuora.fault(method="GET", path=JOBS, status=503, times=errors)
+
+    assert asyncio.run(fired(JobTrigger(job_id=job_id, poke_interval=1)))["status"] == status
+    assert len(zuora.naps) == 9
+
+
+@pytest.mark.parametrize("kind", ["reset", "cut"])
+def test_a_broken_connection_does_not_end_a_wait(zuora, kind):
+    job_id = submitted(zuora)
+    zuora.fault(method="GET", path=JOBS, kind=kind, when="after", times=3)
+
+    assert asyncio.run(fired(JobTrigger(job_id=job_id, poke_interval=0)))["status"] == "ended"
+
+
+def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
+    zuora.sandbox.settings = Settings(job_seconds=100)
+    job_id = submitted(zuora)
+    account = accounts._ACCOUNTS["zuora", zuora.credentials, Line(zuora.url)]
+
+    async def nap(seconds):
+        zuora.sandbox.revoke_tokens()
+        zuora.sandbox.advance(60)
+
+    account._asleep = nap
+
+    assert asyncio.run(fired(JobTrigger(job_id=job_id, poke_interval=1)))["job"]["status"] == "Completed"
+
+
+def test_a_permanent_error_ends_a_wait_at_once_with_the_reason(zuora):
+    event = asyncio.run(fired(JobTrigger(job_id="no-such-job")))
+
+    assert (event["status"], event["transient"]) == ("error", False)
+    assert "[50000040] Cannot find response for job" in event["message"]
+    assert not zuora.naps
+
+
+def test_a_large_result_is_left_to_the_worker(zuora):
+    items = [{"itemName": "x" * 200, "itemNumber": str(number)} for number in range(100)]
+    account = zuora.account()
+    client = account.client()
+    request = client.vendor.submission("order", ORDER | {"orderLineItems": items * 1}, {})
+    job_id = account.run(client.submit(request.with_headers({"Idempotency-Key": "k"})))
+    account.close()
+    small = asyncio.run(fired(JobTrigger(job_id=job_id)))
+    assert small["whole"] is True
+
+    huge = small | {"job": small["job"] | {"result": None}, "whole": False}
+    assert read_event(huge) == job_id
+
+
+def test_a_trigger_that_is_cancelled_closes_its_connections(zuora):
+    zuora.sandbox.settings = Settings(job_seconds=1e9)
+    job_id = submitted(zuora)
+    account = zuora.account(asleep=asyncio.sleep)
+    accounts._ACCOUNTS["zuora", zuora.credentials, Line(zuora.url)] = account
+
+    async def cancelled():
+        task = asyncio.ensure_future(fired(JobTrigger(job_id=job_id, poke_interval=3600)))
+        while not looks(zuora):  # noqa: ASYNC110 - the sandbox is on a thread of its own
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+
+    assert account._loops == {}
+
+
+def test_a_killed_trigger_says_that_the_job_goes_on(capsys):
+    asyncio.run(JobTrigger(job_id="j").on_kill())
+
+    assert "Job j goes on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("zuora", [Settings(job_seconds=1e6)], indirect=True)
+def test_200_triggers_share_a_loop_without_blocking_it(zuora):
+    """In an interpreter of their own, so that the first import of aiohttp is seen too."""
+    jobs = {submitted(zuora, f"O-{number}"): f"O-{number}" for number in range(200)}
+    before = zuora.ledger()["signIns"]
+    command = [sys.executable, "-m", "tests.audited_triggers", *jobs]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while looks(zuora) < 200 and process.poll() is None:
+            time.sleep(0.05)
+        zuora.sandbox.advance(2e6)
+        out, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 0, errors
+    report = json.loads(out.splitlines()[-1])
+    assert report["blocked"] == []
+    assert report["control"] == ["open", "socket.connect", "subprocess.Popen", "time.sleep"]
+    assert report["results"] == jobs
+    assert zuora.ledger()["signIns"] - before == 2  # the clock's leap outdates the first token
+    assert CLIENT_SECRET not in out + errors
+
+
+def looks(zuora):
+    return zuora.ledger()["requests"].get("GET /v1/async-jobs/{jobId}", 0)
