@@ -1,0 +1,110 @@
+"""The show: one order through a real Airflow, told as it happens; exit status 0 only if it went through."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+from demo.processes import StackError
+from demo.sandbox import ServedSandbox
+from demo.stack import AirflowStack
+from demo.story import Story
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DAG_ID = "zuora_order"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def emptied(place: Path) -> Iterator[None]:
+    """Empty the demo's directory, and keep other demos from using it at the same time."""
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(f"a demo is running in {place} already") from None
+        shutil.rmtree(place / "airflow", ignore_errors=True)
+        (place / "sandbox.log").unlink(missing_ok=True)
+        yield
+
+
+def show_run(stack: AirflowStack) -> str:
+    """Run the example DAG, tell what happens and return the run's state."""
+    run_id = stack.trigger(DAG_ID)
+    print(f"DAG         example_dags/{DAG_ID}.py, run {run_id}\n", flush=True)
+    story = Story(stack, DAG_ID, run_id)
+    state = story.follow(timeout=300)
+    print("", *story.table(), "", *story.numbers("wait"), sep="\n")
+    errors = list(story.errors())
+    if errors:
+        print("What the task logs say:", *errors, sep="\n")
+    print(f"\nThe run ended as: {state}\n", flush=True)
+    return state
+
+
+def stay(stack: AirflowStack) -> None:
+    """Keep the web page until Ctrl-C."""
+    print(f"See it at   {stack.url}/dags/{DAG_ID}\nCtrl-C ends it.", flush=True)
+    with suppress(KeyboardInterrupt):
+        signal.pause()
+
+
+def show(options: argparse.Namespace) -> bool:
+    """Start everything, show the run, and say whether it succeeded."""
+    home = options.place / "airflow"
+    sandbox_options = ["--job-seconds", str(options.job_seconds)]
+    sandbox_options += [f"--fail-jobs={options.fail}"] if options.fail else []
+    with ServedSandbox(options.place / "sandbox.log", *sandbox_options) as sandbox:
+        print(f"Zuora       {sandbox.url}, a stand-in; its jobs take {options.job_seconds:.0f} s", flush=True)
+        print(f"Airflow     {version('apache-airflow')}, starting: half a minute", flush=True)
+        with AirflowStack(home, CHECKOUT / "example_dags") as stack:
+            print(f"            {stack.url}, files in {os.path.relpath(home)}")
+            stack.cli(*sandbox.connection())
+            print(f"Connection  airflow {' '.join(sandbox.connection()[:-1])} ...")
+            succeeded = show_run(stack) == "success"
+            if options.stay:
+                stay(stack)
+            else:
+                print("The same with Airflow's web page: make demo-ui", flush=True)
+    return succeeded
+
+
+def end_once(number: int, frame: FrameType | None) -> None:
+    """End at the first signal, and let no other one disturb the cleaning up."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Read the command line and show."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--stay", action="store_true", help="keep the web page until Ctrl-C")
+    parser.add_argument("--job-seconds", type=float, default=20, help="how long a job of Zuora takes")
+    parser.add_argument("--fail", default=os.environ.get("FAIL", ""), help="the error that fails the job")
+    parser.add_argument("--place", type=Path, default=CHECKOUT / ".demo", help="where its files go")
+    options = parser.parse_args()
+    for each in SIGNALS:
+        signal.signal(each, end_once)
+    try:
+        with emptied(options.place):
+            return 0 if show(options) else 1
+    except StackError as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

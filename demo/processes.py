@@ -1,0 +1,117 @@
+"""A process starts in a session of its own and ends with all that it started, by id, never by name."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+T = TypeVar("T")
+
+
+class StackError(RuntimeError):
+    """Something of the stack did not come up, ended by itself, or took too long."""
+
+
+def wait_for(what: str, look: Callable[[], T | None], timeout: float, interval: float = 0.3) -> T:
+    """
+    Look until there is something to see, and return it.
+
+    :param look: returns None, or a false value, where it has to be asked again.
+    :param timeout: seconds, after which StackError says what was waited for.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        if seen := look():
+            return seen
+        if time.monotonic() > deadline:
+            raise StackError(f"{what}: not within {timeout:.0f} s")
+        time.sleep(interval)
+
+
+def free_ports(count: int) -> list[int]:
+    """
+    Return ports of 127.0.0.1 that nothing listens on, all different.
+
+    They are below those that systems give to clients, so that no client is there before a slow server.
+    """
+    candidates = random.sample(range(20_000, 30_000), 10_000)
+    return list(islice((port for port in candidates if not _answers(port)), count))
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Process:
+    """
+    One program with its output in a file, and whatever it forks.
+
+    Airflow's task processes make process groups of their own: the session is what holds a component together.
+    """
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> None:
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._leader = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the program itself, not only something it started, is still there."""
+        return self._leader.poll() is None
+
+    def tail(self, lines: int = 30) -> str:
+        """Return the end of the output, for an error."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def ask(self) -> None:
+        """Ask the program to end."""
+        if self.running:
+            self._leader.terminate()
+
+    def stop(self, grace: float) -> None:
+        """Ask the program to end, and after `grace` seconds make it and all it started end."""
+        self.ask()
+        with suppress(subprocess.TimeoutExpired):
+            self._leader.wait(max(grace, 0))
+        self.kill()
+
+    def kill(self) -> None:
+        """End the program and all it started, at once and unasked."""
+        wait_for(f"the end of {self.log.stem}", self._killed, 30, interval=0.05)
+
+    def _killed(self) -> bool:
+        alive = list(self._session())
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return self._leader.poll() is not None and not alive
+
+    def _session(self) -> Iterator[int]:
+        for process in psutil.process_iter(["status"]):
+            with suppress(ProcessLookupError, PermissionError):
+                if (
+                    os.getsid(process.pid) == self._leader.pid
+                    and process.info["status"] != psutil.STATUS_ZOMBIE
+                ):
+                    yield process.pid

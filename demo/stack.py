@@ -1,0 +1,149 @@
+"""A whole Airflow under one directory: nothing of it is outside, and nothing of it is left when it stops."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from demo.api import AirflowApi
+from demo.processes import Process, StackError, free_ports, wait_for
+from demo.settings import environment
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+GRACE_SECONDS = 6
+ENDED = ("success", "failed")
+
+
+class AirflowStack:
+    """
+    Airflow's api-server, scheduler, DAG processor and triggerer on SQLite; a context manager.
+
+    :param home: becomes AIRFLOW_HOME, and HOME and the place of temporary files too.
+    :param dags_folder: where the DAG files are.
+    :param env: more environment for every component.
+    :param config: more of `settings.SETTINGS`: ``{"section__option": "value"}``.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags_folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> None:
+        self.home = home.resolve()
+        ports = free_ports(3)
+        self.url = f"http://127.0.0.1:{ports[0]}"
+        self.api = AirflowApi(self.url)
+        self.env = environment(self.home, dags_folder.resolve(), ports, config or {}) | dict(env or {})
+        self._running: dict[str, Process] = {}
+
+    def __enter__(self) -> Self:
+        """Make the database, start every component and wait until Airflow says that all are healthy."""
+        try:
+            self.cli("db", "migrate")
+            for component in COMPONENTS:
+                self.start(component)
+            wait_for("a healthy Airflow", self._healthy, 180)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything."""
+        self.stop()
+
+    def start(self, component: str) -> None:
+        """Start a component; its output is in logs/stack/."""
+        self._running[component] = Process(
+            [sys.executable, "-m", "airflow", component],
+            env=self.env,
+            cwd=self.home,
+            log=self.home / "logs" / "stack" / f"{component}.log",
+        )
+
+    def kill(self, component: str) -> None:
+        """End a component and all that it started, as a power cut would."""
+        self._running.pop(component).kill()
+
+    def stop(self) -> None:
+        """
+        End everything: each component is asked first, the api-server last, as the others talk to it.
+
+        The triggerer and the executor sometimes wait for children that have ended: hence so little grace.
+        """
+        for component, process in self._running.items():
+            if component != "api-server":
+                process.ask()
+        patience = time.monotonic() + GRACE_SECONDS
+        while self._running:
+            component, process = self._running.popitem()
+            process.stop(GRACE_SECONDS if component == "api-server" else patience - time.monotonic())
+
+    def cli(self, *args: str) -> str:
+        """Return what an ``airflow`` command prints; StackError where it fails."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        Path(self.env["TMPDIR"]).mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "airflow", *args]
+        done = subprocess.run(
+            command, env=self.env, cwd=self.home, text=True, capture_output=True, timeout=120, check=False
+        )
+        if done.returncode:
+            words = " ".join(args[:2])
+            raise StackError(f"airflow {words} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def wait_dag(self, dag_id: str, timeout: float = 120) -> None:
+        """Wait until the DAG processor has seen a DAG; StackError with the reason where it cannot."""
+
+        def seen() -> bool:
+            if not self.api.has_dag(dag_id) and (errors := self.api.import_errors()):
+                raise StackError("\n".join(errors))
+            return self.api.has_dag(dag_id)
+
+        wait_for(f"DAG {dag_id}", seen, timeout)
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a run of a DAG, unpaused, and return the run's id."""
+        self.wait_dag(dag_id)
+        return self.api.trigger(dag_id, conf)
+
+    def wait_run(self, dag_id: str, run_id: str, timeout: float = 180) -> str:
+        """Wait until a run has ended and return its state."""
+
+        def ended() -> str | None:
+            state = str(self.api.run(dag_id, run_id)["state"])
+            return state if state in ENDED else None
+
+        return wait_for(f"the end of {run_id}", ended, timeout)
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Return the state of each task of a run."""
+        return {each["task_id"]: each["state"] or "none" for each in self.api.tasks(dag_id, run_id)}
+
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
+    ) -> Any:
+        """Return what a task left under a key, None where it left nothing."""
+        return self.api.xcom(dag_id, run_id, task_id, key, map_index)
+
+    def logs(self) -> str:
+        """Return all that anything of this Airflow has logged or printed."""
+        files = sorted((self.home / "logs").rglob("*.log"))
+        return "\n".join(each.read_text(errors="replace") for each in files)
+
+    def _healthy(self) -> bool:
+        for component, process in self._running.items():
+            if not process.running:
+                raise StackError(f"airflow {component} ended:\n{process.tail()}")
+        states = self.api.health()
+        return bool(states) and all(each == "healthy" for each in states.values())
