@@ -1,0 +1,78 @@
+"""What README and docs show is executed, and what they count is counted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_zuora import get_provider_info
+from airflow_provider_zuora.core.vendors import VENDORS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), 1)
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_that_is_shown_runs(block, zuora, tmp_path):
+    code = tmp_path / "shown.py"
+    code.write_text(block)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, str(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_shows_python():
+    assert len(BLOCKS) >= 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_make_targets_that_are_named_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = "\n".join(page.read_text() for page in PAGES)
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))
+
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_every_field_of_the_form_is_explained():
+    page = (ROOT / "docs" / "connection.md").read_text()
+    (described,) = get_provider_info()["connection-types"]
+
+    assert [name for name in described["conn-fields"] if f"| `{name}` |" not in page] == []
+
+
+def test_every_environment_is_listed():
+    page = (ROOT / "docs" / "connection.md").read_text()
+
+    assert [
+        name for name, url in VENDORS["zuora"].environments.items() if f"| {name} | `{url}` |" not in page
+    ] == []
