@@ -24,16 +24,12 @@ from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
 from airflow_provider_zuora.hooks import JobHook, TransientError, ZuoraHook
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 
-try:  # common-compat does not export these
-    from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
-except ImportError:  # pragma: no cover - Airflow 2
-    from airflow.exceptions import TaskDeferralError, TaskDeferralTimeout  # type: ignore[no-redef]
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _FIRST_LOOK = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
 _GRACE = 60.0  # seconds for the trigger's last look, before Airflow's own time-out of the deferral
+_DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
 
 
@@ -103,13 +99,16 @@ class JobSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take the end of a deferral; Airflow's own sensor would skip a refused order under soft_fail."""
-        try:
+        if next_method != _DEFERRAL_FAILED:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout as error:
-            end = self._timeout(f"Job {self.job_id} has not ended in time ({error}).")
-        except TaskDeferralError as error:
-            end = TransientError(f"The trigger that waited for job {self.job_id} broke: {error}")
-        return self._conclude(end)
+        said = next_kwargs or {}
+        if trace := said.get("traceback"):
+            self.log.error("Trigger failed:\n%s", "\n".join(trace))
+        reason = str(said.get("error", "for an unknown reason"))
+        if "timeout" in reason.lower():
+            return self._conclude(self._timeout(f"Job {self.job_id} has not ended in time ({reason})."))
+        broken = f"The trigger that waited for job {self.job_id} broke: {reason}"
+        return self._conclude(TransientError(broken))
 
     def on_kill(self) -> None:
         """Say that the job is not stopped."""

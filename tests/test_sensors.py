@@ -246,16 +246,22 @@ class TestDeferral:
             resumed(task, deadline=time.time() - 1)
 
     @pytest.mark.parametrize("soft_fail", [False, True])
-    def test_airflows_own_timeout_of_the_deferral(self, soft_fail):
+    @pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger/execution timeout"], ids=["3", "2.11"])
+    def test_airflows_own_timeout_of_the_deferral(self, soft_fail, reason):
         task = sensor(self.job_id, soft_fail=soft_fail)
         with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout):
-            task.resume_execution("__fail__", {"error": "Trigger timeout"}, CONTEXT)
+            task.resume_execution("__fail__", {"error": reason}, CONTEXT)
 
     @pytest.mark.parametrize("soft_fail", [False, True])
     def test_a_broken_trigger_is_retried_and_never_skipped_under_soft_fail(self, soft_fail):
         task = sensor(self.job_id, soft_fail=soft_fail)
         with pytest.raises(TransientError, match="broke: Trigger failure"):
             task.resume_execution("__fail__", {"error": "Trigger failure"}, CONTEXT)
+
+    def test_the_trace_of_a_broken_trigger_is_logged(self, capsys):
+        with pytest.raises(TransientError, match="unknown reason"):
+            sensor(self.job_id).resume_execution("__fail__", {"traceback": ["line 7", "Boom"]}, CONTEXT)
+        assert "Boom" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("event", [None, "success", "failed", {}, {"status": "success"}, 7])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 KEY_LENGTH = 254  # of an Idempotency-Key; the guide says "less than 255"
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def url_violations(url: str) -> list[str]:
@@ -19,12 +19,19 @@ def url_violations(url: str) -> list[str]:
         return ["host: must be a URL such as https://rest.zuora.com"]
     rules = {
         "host: http is refused except on loopback, use https": parts.scheme == "http"
-        and host not in LOOPBACK,
+        and not _is_loopback(host),
         "host: must not hold a user or a password": "@" in parts.netloc,
         "host: must not hold a query or a fragment": bool({"?", "#"} & set(url)),
         "host: must not hold white space": any(c.isspace() for c in url),
     }
     return [rule for rule, broken in rules.items() if broken]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def header_violation(value: object, limit: int = 2048, without: str = "") -> str:

@@ -51,7 +51,8 @@ class Answer:
         }
         named = ", ".join(f"{name} {value}" for name, value in ids.items() if value)
         answer = "no answer" if self.status is None else f"HTTP {self.status}"
-        return f"{self.asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
+        line = f"{self.asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
+        return " ".join(line.split())
 
     def reasons(self) -> list[tuple[str, str]]:
         """Return the pairs of code and message; what one side lacks is empty."""

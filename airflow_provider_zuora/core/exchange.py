@@ -146,8 +146,7 @@ class Exchange:
     def _once(self, request: Request, token: str, track_id: str, json_object: bool) -> Flow[Reading]:
         """Send a request once, follow the redirects that may be followed, and read the answer."""
         answer = Answer(str(request), track_id)
-        level = logging.INFO if request.method == "POST" else logging.DEBUG
-        log.log(level, "%s, Track-Id %s", request, track_id)
+        log.info("%s, Track-Id %s", request, track_id)
         try:
             response = yield from self._redirected(
                 request.with_headers({"Authorization": f"Bearer {token}"}) if token else request

@@ -54,9 +54,9 @@ class Job:
         if not self.ended:
             raise ValueError(f"job {self.job_id} has not ended: it is {self.status}")
         if self.state is JobState.FAILED:
-            kind = "calls the failure a passing one" if self.transient else "will not change its mind"
+            kind = "passing" if self.transient else "lasting"
             raise JobFailed(
-                f"Job {self.job_id} ended as {self.status}; the vendor {kind}.",
+                f"Job {self.job_id} ended as {self.status}; by the vendor's codes this is a {kind} failure.",
                 answer=self.answer,
                 transient=self.transient,
             )
