@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "core.submission": {"core.checks", "core.client", "core.errors", "core.orders", "core.wire"},
     "core.waiting": {"core.client", "core.errors", "core.exchange", "core.jobs", "core.wire"},
     "core.vendors.__init__": {"core.jobs", "core.vendors.zuora"},
-    "core.vendors.zuora": {"core.errors", "core.jobs", "core.wire"},
+    "core.vendors.zuora": {"core.errors", "core.jobs", "core.vendors.zuora_answers", "core.wire"},
+    "core.vendors.zuora_answers": {"core.errors", "core.jobs", "core.wire"},
 }
 AIRFLOW = {"hooks", "operators", "sensors", "triggers", "links"}
 SOCKETS = {

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 MAX_POLL_ERRORS = 10  # in a row; one look of a worker repeats its read as often (`exchange.READ`)
 
 _GROWTH, _CEILING, _JITTER = 0.5, 60.0, 0.1
+_FLOOR = 0.2  # seconds; poke_interval=0 must not make a triggerer do nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,6 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
                 f"Job {job_id} has not ended in time, {seen}. It goes on at {client.vendor.title}."
             )
         now = client.clock()
-        due = now + max(asked, wait.pauses.after(now - wait.started, client.rng))
+        due = now + max(_FLOOR, asked, wait.pauses.after(now - wait.started, client.rng))
         due = min(due, max(wait.deadline, now))
         log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - now)

@@ -1,50 +1,22 @@
 """Zuora: its paths, bodies, status words and errors; nothing else in the package speaks Zuora.
 
-Sources: developer.zuora.com, "Create an order asynchronously", "Retrieve the status and response of a job",
-"Error handling", "Error codes", "Rate limits", and recorded answers of production tenants.
+What its answers mean is in `zuora_answers`. Sources: developer.zuora.com, "Create an order asynchronously",
+"Retrieve the status and response of a job", and recorded answers of production tenants.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_zuora.core.errors import Answer, JobFailed, Unreadable
-from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Meaning, Outcome, Reading, Vendor
+from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome, Reading, Vendor
+from airflow_provider_zuora.core.vendors.zuora_answers import JOBS, read_answer, read_job_errors
 from airflow_provider_zuora.core.wire import Request, Response
 
-_JOBS = "/v1/async-jobs/"
 _SUBMISSIONS = {"order": "/v1/async/orders", "preview": "/v1/async/orders/preview"}
-
-# "Error codes": the last two digits of a code are its category.
-_CATEGORIES = {
-    **dict.fromkeys((10, 20, 21, 22, 23, 27, 30, 40, 45, 90), Meaning.REFUSED),
-    **dict.fromkeys((60, 61, 99), Meaning.TEMPORARY),
-    11: Meaning.TOKEN,
-    50: Meaning.LOCKED,
-    70: Meaning.LIMITED,
-}
-# Several reasons at once: the first of these that is among them decides; all must be passing ones to repeat.
-_WEIGHT = (Meaning.TOKEN, Meaning.REFUSED, Meaning.TEMPORARY, Meaning.LOCKED, Meaning.LIMITED)
-# What the HTTP status says where no code does.
-_STATUSES = {
-    401: Meaning.TOKEN,
-    408: Meaning.GATEWAY,
-    409: Meaning.IN_PROGRESS,
-    429: Meaning.LIMITED,
-    **dict.fromkeys((502, 503, 504), Meaning.GATEWAY),
-}
-_TRANSIENT_JOB_CATEGORIES = {50, 61}  # a failed job of another category stays failed
-
-# A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
-_JOB_ERROR = re.compile(r"\[(\d{8})\]:?\s*")
-_PAGE_TITLE = re.compile(r"<(title|h1)[^>]*>\s*([^<]+?)\s*<", re.IGNORECASE)
-_EDGE_LIMIT = re.compile(r"request exceeded limit", re.IGNORECASE)
-_MESSAGE_LENGTH = 1000
 
 
 class Zuora(Vendor):
@@ -116,26 +88,11 @@ class Zuora(Vendor):
 
     def status(self, job_id: str) -> Request:
         """Return the GET of a job; the id is opaque."""
-        return Request("GET", _JOBS + quote(job_id, safe=""))
+        return Request("GET", JOBS + quote(job_id, safe=""))
 
     def read(self, request: Request, response: Response, answer: Answer) -> Reading:
-        """Return what a response means, whichever of Zuora's body shapes it has."""
-        try:
-            body = json.loads(response.body) if response.body and not response.damage else None
-        except (ValueError, RecursionError):
-            return _unreadable(response, answer)
-        if response.damage or (response.body and not isinstance(body, (dict, list))):
-            return _unreadable(response, answer)
-        fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-        reasons = [(_text(code), _text(message)) for code, message in _reasons(fields)]
-        answer = replace(
-            answer,
-            codes=tuple(code for code, _ in reasons),
-            messages=tuple(message[:_MESSAGE_LENGTH] for _, message in reasons),
-            request_id=_text(fields.get("requestId")) or response.header("Zuora-Request-Id"),
-            process_id=_text(fields.get("processId")),
-        )
-        return Reading(_meaning(request, response.status, fields, answer), answer, body)
+        """Return what a response means."""
+        return read_answer(request, response, answer)
 
     def read_job_id(self, body: Mapping[str, Any]) -> str:
         """Return ``jobId``."""
@@ -147,18 +104,9 @@ class Zuora(Vendor):
         word = body.get("status")
         if not isinstance(word, str):
             raise Unreadable(f"The answer about job {job_id} holds no status.", answer=answer)
-        reasons = list(_job_reasons(body.get("errors")))
-        codes = tuple(code for code, _ in reasons)
-        messages = tuple(text[:_MESSAGE_LENGTH] for _, text in reasons)
-        categories = [_category(code) for code in codes]
-        return Job(
-            job_id,
-            self.state(word, answer),
-            word,
-            result=body.get("result"),
-            transient=bool(categories) and _TRANSIENT_JOB_CATEGORIES.issuperset(categories),
-            answer=replace(answer, codes=codes, messages=messages),
-        )
+        answer, passing = read_job_errors(body.get("errors"), answer)
+        state = self.state(word, answer)
+        return Job(job_id, state, word, result=body.get("result"), transient=passing, answer=answer)
 
     def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
         """
@@ -179,90 +127,3 @@ class Zuora(Vendor):
         if options.get("require_order_completed"):
             raise JobFailed(found, answer=job.answer)
         return Outcome(result, warning=found)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _unreadable(response: Response, answer: Answer) -> Reading:
-    """Read a body that is no JSON: a gateway's or the edge's page, a cut-off or an over-long answer."""
-    text = response.body.decode("utf-8", "replace")
-    page = _PAGE_TITLE.search(text)
-    seen = response.damage or (page[2] if page else f"{len(response.body)} bytes that are no JSON")
-    answer = replace(answer, messages=(seen[:200],), request_id=response.header("Zuora-Request-Id"))
-    meaning = _STATUSES.get(response.status, Meaning.REFUSED)
-    # A 403 page is the edge's, not Zuora's word about a permission.
-    if response.status < 300 or response.status >= 500 or (response.status == 403 and "<" in text):
-        meaning = Meaning.GATEWAY
-    return Reading(meaning, answer)
-
-
-def _reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
-    """Yield code and message of every error in the body, from each shape that Zuora answers with."""
-    for name, code, message in (("reasons", "code", "message"), ("Errors", "Code", "Message")):
-        rows = body.get(name)
-        for row in rows if isinstance(rows, list) else []:
-            if isinstance(row, dict):
-                yield row.get(code), row.get(message)
-    error = body.get("error")
-    if isinstance(error, dict):
-        yield error.get("code"), error.get("message")
-    elif error:
-        yield error, body.get("message") or body.get("error_description")
-    elif body.get("message"):
-        yield body.get("code"), body["message"]
-    for code, message in (("FaultCode", "FaultMessage"), ("faultcode", "faultstring")):
-        if body.get(code) or body.get(message):
-            yield body.get(code), body.get(message)
-
-
-def _category(code: str) -> int:
-    """Return the category of a code of eight digits, or of two; -1 where the code is a word."""
-    return int(code[-2:]) if code.isdecimal() and len(code) in (2, 8) else -1
-
-
-def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
-    request: Request, status: int, body: Mapping[str, Any], answer: Answer
-) -> Meaning:
-    """Return what the status, the ``success`` flag and the codes mean together."""
-    read_a_job = request.path.startswith(_JOBS) and isinstance(body.get("status"), str)
-    refused = body.get("success") is False or body.get("Success") is False
-    if status < 300 and (read_a_job or not (refused or _complains(body, answer))):
-        return Meaning.OK
-    if status == 409 and body.get("jobId") and not refused:
-        return Meaning.OK  # an older reading of the guide: the first answer comes back as a 409
-    if status in (401, 429, 502, 503, 504):
-        return _STATUSES[status]
-    if any(_EDGE_LIMIT.search(message) for message in answer.messages):
-        return Meaning.LIMITED
-    if status >= 500:
-        return Meaning.TEMPORARY if answer.messages or answer.codes else Meaning.GATEWAY
-    found = {_CATEGORIES.get(_category(code)) for code in answer.codes}
-    if status == 409 and Meaning.LOCKED not in found:
-        told = any("idempoten" in message.lower() for message in answer.messages)
-        in_progress = told or not any(answer.codes)
-        return Meaning.IN_PROGRESS if in_progress else Meaning.REFUSED
-    if known := [meaning for meaning in _WEIGHT if meaning in found]:
-        return Meaning.REFUSED if None in found and known[0].transient else known[0]
-    return _STATUSES.get(status, Meaning.REFUSED)
-
-
-def _complains(body: Mapping[str, Any], answer: Answer) -> bool:
-    """Say whether a 2xx body without ``success: false`` is an error all the same; with a jobId it is none."""
-    if body.get("success") is True or body.get("Success") is True or body.get("jobId"):
-        return False
-    marks = ("reasons", "Errors", "FaultCode", "faultcode", "error")
-    return any(body.get(mark) for mark in marks) or any(map(_EDGE_LIMIT.search, answer.messages))
-
-
-def _job_reasons(errors: object) -> Iterator[tuple[str, str]]:
-    """Yield code and text of a job's ``errors``: null, a text, an object or a list of these."""
-    for error in errors if isinstance(errors, list) else [errors]:
-        if isinstance(error, dict) and (error.get("code") or error.get("message")):
-            yield _text(error.get("code")), _text(error.get("message"))
-        elif error:
-            lead, *pairs = _JOB_ERROR.split(str(error))
-            if lead.strip() or not pairs:
-                yield "", lead.strip()
-            yield from zip(pairs[::2], (text.strip() for text in pairs[1::2]), strict=True)

@@ -1,0 +1,161 @@
+"""What may be sent, and what may not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_zuora.core.checks import (
+    header_violation,
+    method_violation,
+    path_violation,
+    url_violations,
+)
+
+LOOPBACK = "host: http is refused except on loopback, use https"
+NO_URL = "host: must be a URL such as https://rest.zuora.com"
+QUERY = "host: must not hold a query or a fragment"
+USER = "host: must not hold a user or a password"
+SPACE = "host: must not hold white space"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://rest.zuora.com",
+        "https://rest.zuora.com:8443/apps/v1",
+        "https://10.0.0.1",
+        "http://localhost:8080",
+        "http://127.0.0.1:1",
+        "http://[::1]:1",
+        "http://127.1.2.3",
+        "HTTP://LOCALHOST",
+    ],
+)
+def test_a_base_url_passes(url):
+    assert url_violations(url) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "rules"),
+    [
+        ("", [NO_URL]),
+        ("rest.zuora.com", [NO_URL]),
+        ("ftp://rest.zuora.com", [NO_URL]),
+        ("https://", [NO_URL]),
+        ("https:///v1", [NO_URL]),
+        ("https://:443", [NO_URL]),
+        ("https://[::1", ["host: not a URL"]),
+        ("https://h:port", ["host: not a URL"]),
+        ("https://h:99999", ["host: not a URL"]),
+        ("http://rest.zuora.com", [LOOPBACK]),
+        ("http://localhost.evil.example", [LOOPBACK]),
+        ("http://127.0.0.1.evil.example", [LOOPBACK]),
+        ("http://0.0.0.0", [LOOPBACK]),
+        ("http://[::2]", [LOOPBACK]),
+        ("http://10.0.0.1", [LOOPBACK]),
+        ("https://id:secret@rest.zuora.com", [USER]),
+        ("https://@rest.zuora.com", [USER]),
+        ("https://rest.zuora.com\\@evil.example", [USER]),
+        ("https://rest.zuora.com/?a=b", [QUERY]),
+        ("https://rest.zuora.com?", [QUERY]),
+        ("https://rest.zuora.com/#a", [QUERY]),
+        ("https://rest.zuora.com#", [QUERY]),
+        ("https://rest.zuora.com ", [SPACE]),
+        ("https://rest.zuora.com\n", [SPACE]),
+        ("http://u@h /?#", [LOOPBACK, USER, QUERY, SPACE]),
+    ],
+)
+def test_a_base_url_is_refused_with_every_rule_that_it_breaks(url, rules):
+    assert url_violations(url) == rules
+
+
+@given(st.text())
+def test_any_text_can_be_asked_about_as_a_url(text):
+    """Whatever a connection holds, the answer is words, never an exception."""
+    for url in (text, f"https://{text}", f"http://[{text}]"):
+        assert all(rule.startswith("host: ") for rule in url_violations(url))
+
+
+PRINTABLE = "must be printable ASCII without white space at its ends"
+
+
+@pytest.mark.parametrize("value", ["a", "a b", "~!", "x" * 2048])
+def test_a_header_value_passes(value):
+    assert header_violation(value) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "rule"),
+    [
+        ("", 10, "must have 1 to 10 characters, this has 0"),
+        ("x" * 11, 10, "must have 1 to 10 characters, this has 11"),
+        ("a\nb", 10, PRINTABLE),
+        ("a\r\nX: y", 10, PRINTABLE),
+        ("a\x00", 10, PRINTABLE),
+        ("a\x7f", 10, PRINTABLE),
+        ("é", 10, PRINTABLE),
+        ("\ud800", 10, PRINTABLE),
+        (" a", 10, PRINTABLE),
+        ("a ", 10, PRINTABLE),
+        (" ", 10, PRINTABLE),
+        ("a:b;c:d", 10, "must not contain : ;"),
+        (5, 10, "must be a text, not of type int"),
+        (None, 10, "must be a text, not of type NoneType"),
+        (b"a", 10, "must be a text, not of type bytes"),
+    ],
+    ids=repr,
+)
+def test_a_header_value_is_refused(value, limit, rule):
+    assert header_violation(value, limit, ";:") == rule
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+def test_a_method_passes(method):
+    assert method_violation(method) == ""
+
+
+@pytest.mark.parametrize("method", ["get", "TRACE", "CONNECT", "OPTIONS", "", "GET "])
+def test_another_method_is_refused(method):
+    assert method_violation(method) == "must be one of GET, HEAD, POST, PUT, PATCH, DELETE"
+
+
+BELOW = "must start with one slash: it is a path below the base URL"
+ENCODED = "must be percent-encoded ASCII without a fragment"
+DOTS = "must not contain the segments . or .."
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/orders/O-1", "/v1/a..b/...", "/a%2Fb", "/a?b=../c&d=//e", "/a/.b/c.", "/a//b", "/X!~"]
+)
+def test_a_path_passes(path):
+    assert path_violation(path) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("", BELOW),
+        ("v1", BELOW),
+        ("//evil.example/v1", BELOW),
+        ("https://evil.example", BELOW),
+        ("@evil.example", BELOW),
+        (".evil.example", BELOW),
+        ("/\\evil.example", ENCODED),
+        ("/a b", ENCODED),
+        ("/a\n", ENCODED),
+        ("/ä", ENCODED),
+        ("/a#b", ENCODED),
+        ('/"', ENCODED),
+        ("/<a>", ENCODED),
+        ("/..", DOTS),
+        ("/a/../b", DOTS),
+        ("/a/./b", DOTS),
+        ("/a/%2e%2E/b", DOTS),
+        ("/a/.%2e?b", DOTS),
+        ("/a/%2e", DOTS),
+    ],
+)
+def test_a_path_that_leads_away_is_refused(path, rule):
+    assert path_violation(path) == rule

@@ -1,0 +1,567 @@
+"""One request until its answer is final: what is sent, what is sent again and when, and what never leaves."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import logging
+import random
+import re
+import string
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    Refused,
+    SignInRefused,
+    Unreachable,
+    Unreadable,
+)
+from airflow_provider_zuora.core.exchange import NOT_PROCESSED, ONCE, READ, TRANSIENT, UNKNOWN, WRITE
+from airflow_provider_zuora.core.jobs import Credentials, Meaning
+from airflow_provider_zuora.core.wire import Pause, Request, Response, Token
+from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, sample
+
+FOREVER = itertools.repeat
+OK = answer(200, {"jobId": "j", "success": True})
+ENTITY = SCOPE["Zuora-Entity-Ids"]
+
+# An answer of each meaning.
+ANSWERS = {
+    "refused": sample("business-rule/400"),
+    "limited": sample("rate/429"),
+    "in progress": sample("message-only/409"),
+    "locked": sample("lock/409"),
+    "temporary": sample("temporary/500"),
+    "gateway": sample("edge-page/503"),
+    "silence": Unreachable("connection reset"),
+}
+# What each kind of request is repeated after; all else leaves the flow at once.
+PASSING = {"limited", "in progress", "locked", "temporary", "gateway", "silence"}
+COVERED = {"limited", "in progress", "gateway", "silence"}
+KEY = {"Idempotency-Key": "k-1"}
+REPEATED = {
+    "GET": (PASSING, 10, lambda client: client.call("GET", "/v1/a")),
+    "HEAD": (PASSING, 10, lambda client: client.call("HEAD", "/v1/a")),
+    "sign-in": (PASSING, 10, lambda client: client.sign_in()),
+    "POST with a key": (COVERED, 6, lambda client: client.call("POST", "/v1/a", json_body={}, headers=KEY)),
+    "POST without a key": ({"limited"}, 6, lambda client: client.call("POST", "/v1/a", json_body={})),
+    "PUT": ({"limited"}, 6, lambda client: client.call("PUT", "/v1/a", json_body={})),
+    "PATCH": ({"limited"}, 6, lambda client: client.call("PATCH", "/v1/a", json_body={})),
+    "DELETE": ({"limited"}, 6, lambda client: client.call("DELETE", "/v1/a")),
+}
+
+
+@pytest.mark.parametrize("meaning", ANSWERS)
+@pytest.mark.parametrize("kind", REPEATED)
+def test_what_is_sent_again(kind, meaning):
+    again, attempts, flow = REPEATED[kind]
+    script = Script(FOREVER(ANSWERS[meaning]))
+    with pytest.raises((Refused, Unreadable, Unreachable)) as caught:
+        script.run(flow(script.client()))
+    assert len(script.sent) == (attempts if meaning in again else 1)
+    assert script.sent == [script.sent[0]] * len(script.sent)
+    assert len(script.clock.naps) == len(script.sent) - 1
+    assert caught.value.attempts == len(script.sent)
+    assert caught.value.transient is (meaning in PASSING)
+
+
+@pytest.mark.parametrize("meaning", ANSWERS)
+@pytest.mark.parametrize("kind", REPEATED)
+def test_a_good_answer_ends_the_repeating(kind, meaning):
+    again, _, flow = REPEATED[kind]
+    good = answer(200, {"access_token": "abc"})
+    script = Script([ANSWERS[meaning], good])
+    if meaning in again:
+        script.run(flow(script.client()))
+        assert len(script.sent) == 2
+    else:
+        with pytest.raises((Refused, Unreadable, Unreachable)):
+            script.run(flow(script.client()))
+        assert next(script.answers) is good
+
+
+def test_the_sets_behind_the_policy():
+    assert {"LIMITED"} == {meaning.name for meaning in NOT_PROCESSED}
+    assert {"LIMITED", "SILENCE", "GATEWAY", "IN_PROGRESS"} == {meaning.name for meaning in UNKNOWN}
+    assert set(Meaning) - {Meaning.OK, Meaning.REFUSED, Meaning.TOKEN} == TRANSIENT
+
+
+@pytest.mark.parametrize("key", ["Idempotency-Key", "idempotency-key"])
+def test_the_key_is_the_same_each_time_and_so_are_body_and_track_id(key):
+    script = Script([Unreachable("a"), sample("edge-page/503"), sample("rate/429"), answer(409), OK])
+    script.run(script.client().call("POST", "/v1/a", json_body={"a": 1}, headers={key: "k-1"}))
+    assert script.headers("Idempotency-Key") == ["k-1"] * 5
+    assert len(set(script.headers("Zuora-Track-Id"))) == 1
+    assert {request.body for request in script.sent} == {b'{"a": 1}'}
+
+
+# When a request is sent again: pauses, what the vendor asks for, and budgets.
+
+NOW = "Sun, 06 Nov 1994 08:49:37 GMT"
+TOO_MUCH = "9" * 30
+SAID = [
+    ("seconds", 503, {"Retry-After": "7"}, 7.0),
+    ("seconds whatever the case", 503, {"retry-AFTER": "7"}, 7.0),
+    ("with a fraction", 503, {"Retry-After": "0.5"}, 0.5),
+    ("less than none", 503, {"Retry-After": "-5"}, 0.0),
+    ("a date", 503, {"Retry-After": "Sun, 06 Nov 1994 08:51:37 GMT", "Date": NOW}, 120.0),
+    ("a date of another zone", 503, {"Retry-After": "Sun, 06 Nov 1994 09:50:37 +0100", "Date": NOW}, 60.0),
+    ("a date of no zone", 503, {"Retry-After": "Sun, 06 Nov 1994 08:50:37 -0000", "Date": NOW}, 60.0),
+    ("a date that has passed", 503, {"Retry-After": "Sun, 06 Nov 1994 08:00:00 GMT", "Date": NOW}, 0.0),
+    ("a date beside none", 503, {"Retry-After": "Sun, 06 Nov 1994 08:51:37 GMT"}, None),
+    ("a date beside nonsense", 503, {"Retry-After": NOW, "Date": "today"}, None),
+    ("nonsense", 503, {"Retry-After": "soon", "Date": NOW}, None),
+    ("nothing", 503, {"Retry-After": "", "Date": NOW}, None),
+    ("not a number", 503, {"Retry-After": "nan"}, None),
+    ("for ever", 503, {"Retry-After": "inf"}, None),
+    ("an epoch", 503, {"Retry-After": "1700000000"}, None),
+    ("a year too large", 503, {"Retry-After": f"Sun, 06 Nov {TOO_MUCH} 08:00:00 GMT", "Date": NOW}, None),
+    ("a day too large", 503, {"Retry-After": f"{TOO_MUCH} Nov 1994 08:00:00", "Date": NOW}, None),
+    ("a zone too large", 503, {"Retry-After": f"06 Nov 1994 08:00:00 +{TOO_MUCH}", "Date": NOW}, None),
+    ("a reset", 429, {"RateLimit-Reset": "9"}, 9.0),
+    ("a reset beside a Retry-After", 429, {"RateLimit-Reset": "9", "Retry-After": "3"}, 3.0),
+    ("a reset beside nonsense", 429, {"RateLimit-Reset": "9", "Retry-After": "soon"}, 9.0),
+    ("a reset that is a date", 429, {"RateLimit-Reset": NOW, "Date": NOW}, None),
+    ("a reset that is no 429", 503, {"RateLimit-Reset": "9"}, None),
+    ("neither", 429, {}, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"), [row[1:] for row in SAID], ids=[row[0] for row in SAID]
+)
+def test_the_wait_that_an_answer_asks_for(status, headers, seconds):
+    flow = Script([], rng=Dice(0)).client().call("GET", "/v1/a")
+    assert next(flow) == Token()
+    flow.send("token")
+    assert flow.send(Response(status, headers)) == Pause(seconds or 0.0)
+    script = Script([Response(status, headers)] * 10, rng=Dice(0))
+    with pytest.raises((Refused, Unreadable)) as caught:
+        script.run(script.client().call("GET", "/v1/a"))
+    assert caught.value.answer.retry_after == seconds
+    assert caught.value.retry_after == (seconds or 0.0)
+
+
+@given(st.text(string.printable), st.text(string.printable), st.sampled_from([200, 429, 503]))
+def test_any_header_asks_for_a_sane_wait_or_for_none(retry, date, status):
+    script = Script(
+        FOREVER(answer(status, {"error": "x"}, Retry_After=retry, Date=date, RateLimit_Reset=retry))
+    )
+    with pytest.raises((Refused, Unreadable)) as caught:
+        script.run(script.client().call("GET", "/v1/a"))
+    assert 0.0 <= caught.value.retry_after < 1e9
+
+
+CAPS = [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
+
+
+def pauses(rng, error=answer(503)):  # noqa: B008 - a value
+    script = Script(FOREVER(error), rng=rng)
+    with pytest.raises((Unreadable, Refused)):
+        script.run(script.client().call("GET", "/v1/a"))
+    return script.clock.naps
+
+
+def test_pauses_have_full_jitter_below_a_cap_that_doubles_up_to_30_s():
+    assert pauses(Dice(0)) == [0.0] * 9
+    assert pauses(Dice(1)) == CAPS
+    assert pauses(Dice(0.5)) == [cap / 2 for cap in CAPS]
+
+
+@given(st.randoms(use_true_random=False))
+def test_no_chance_leads_beyond_the_caps(rng):
+    assert all(0 <= pause <= cap for pause, cap in zip(pauses(rng), CAPS, strict=True))
+
+
+def test_the_longer_one_counts_of_the_vendors_wait_and_ours():
+    assert pauses(Dice(1), answer(503, Retry_After="5")) == [5.0, 5.0, 5.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
+
+
+@pytest.mark.parametrize(("budget", "attempts", "seconds"), [(READ, 10, 180), (WRITE, 6, 600), (ONCE, 1, 0)])
+def test_the_budgets(budget, attempts, seconds):
+    assert (budget.attempts, budget.seconds) == (attempts, seconds)
+
+
+@pytest.mark.parametrize(
+    ("flow", "seconds"),
+    [
+        (lambda client: client.call("GET", "/v1/a"), 180),
+        (lambda client: client.sign_in(), 180),
+        (lambda client: client.job("j"), 180),
+        (lambda client: client.call("POST", "/v1/a"), 600),
+        (lambda client: client.submit(Request("POST", "/v1/a")), 600),
+    ],
+    ids=["GET", "sign-in", "job", "POST", "submit"],
+)
+def test_no_pause_is_begun_that_would_end_after_the_budget(flow, seconds):
+    script = Script(FOREVER(answer(429, Retry_After=str(seconds))), rng=Dice(0))
+    with pytest.raises(Refused):
+        script.run(flow(script.client()))
+    assert script.clock.naps == [float(seconds)]
+    script = Script(FOREVER(answer(429, Retry_After=str(seconds + 1))), rng=Dice(0))
+    with pytest.raises(Refused) as caught:
+        script.run(flow(script.client()))
+    assert script.clock.naps == []
+    assert caught.value.retry_after == seconds + 1
+
+
+def test_slow_answers_use_up_the_budget_too():
+    script = Script(FOREVER(Unreachable("time-out")), lasts=100, rng=Dice(0))
+    with pytest.raises(Unreachable):
+        script.run(script.client().call("GET", "/v1/a"))
+    assert len(script.sent) == 2
+
+
+# Tokens.
+
+REFUSED_TOKENS = {
+    "401": answer(401),
+    "a message": sample("message-only/401"),
+    "a page": Response(401, {}, b"<html><h1>Unauthorized</h1></html>"),
+    "a code": sample("token/401"),
+    "a code at HTTP 200": sample("token/200"),
+    "a cut-off body": Response(401, {}, b'{"mess', "cut off"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSED_TOKENS.values(), ids=REFUSED_TOKENS)
+@pytest.mark.parametrize("kind", ["GET", "POST with a key", "POST without a key", "DELETE"])
+def test_a_refused_token_is_replaced_once(kind, refusal):
+    script = Script([refusal, OK])
+    script.run(REPEATED[kind][2](script.client()))
+    first, second = (f"Bearer 6447d349d8854f0d{number:016x}" for number in (1, 2))
+    assert script.headers("Authorization") == [first, second]
+    assert script.asked == [Token(), Token(refused=first.removeprefix("Bearer "))]
+    assert script.clock.naps == []
+    assert len({request.header("Idempotency-Key") for request in script.sent}) == 1
+
+
+@pytest.mark.parametrize("refusal", REFUSED_TOKENS.values(), ids=REFUSED_TOKENS)
+def test_a_fresh_token_that_is_refused_is_no_loop(refusal):
+    script = Script(FOREVER(refusal))
+    with pytest.raises(SignInRefused, match="Check client id, secret and environment") as caught:
+        script.run(script.client().call("GET", "/v1/a"))
+    assert len(script.sent) == 2
+    assert len(script.asked) == 2
+    assert not caught.value.transient
+
+
+def test_there_is_one_new_sign_in_for_all_attempts_together():
+    script = Script([answer(401), answer(503), answer(401)])
+    with pytest.raises(SignInRefused):
+        script.run(script.client().call("GET", "/v1/a"))
+    assert script.tokens == 2
+
+
+def test_a_new_sign_in_is_no_attempt():
+    script = Script(itertools.chain([answer(401)], FOREVER(answer(503))))
+    with pytest.raises(Unreadable) as caught:
+        script.run(script.client().call("GET", "/v1/a"))
+    assert (len(script.sent), caught.value.attempts) == (11, 10)
+
+
+def test_every_attempt_asks_for_the_token_anew_because_a_pause_may_outlive_it():
+    script = Script([answer(503), OK])
+    script.run(script.client().call("GET", "/v1/a"))
+    assert script.asked == [Token(), Token()]
+
+
+def test_an_error_of_the_sign_in_leaves_the_flow_as_it_is():
+    flow = Script([]).client().call("GET", "/v1/a")
+    next(flow)
+    with pytest.raises(SignInRefused, match="no such client"):
+        flow.throw(SignInRefused("no such client"))
+
+
+def test_a_sign_in_is_never_signed_in_for():
+    script = Script([sample("oauth/401")])
+    with pytest.raises(SignInRefused):
+        script.run(script.client().sign_in())
+    assert script.asked == []
+
+
+# Redirects.
+
+HOME = "https://h.example:8443/apps"
+AWAY = {
+    "another host": "https://evil.example/apps/v1",
+    "a host that begins like ours": "https://h.example:8443.evil.example/apps/v1",
+    "a user that looks like our host": "https://h.example:8443@evil.example/apps/v1",
+    "another port": "https://h.example:8444/apps/v1",
+    "no port": "https://h.example/apps/v1",
+    "another scheme": "http://h.example:8443/apps/v1",
+    "no scheme": "//evil.example/apps/v1",
+    "a path outside of the base": "https://h.example:8443/other/v1",
+    "an absolute path outside of the base": "/other/v1",
+    "a relative path outside of the base": "../../other",
+    "a path that begins like the base": "https://h.example:8443/appsecret",
+    "dots": "https://h.example:8443/apps/../other",
+    "encoded dots": "https://h.example:8443/apps/%2e%2E/other",
+    "the base itself": "https://h.example:8443/apps",
+    "a fragment": "https://h.example:8443/apps/v1#a",
+    "white space": "https://h.example:8443/apps/a b",
+    "a backslash": "https://h.example:8443/apps/\\evil.example",
+    "no URL": "https://[::1",
+    "no URL either": "//[",
+    "no host that can be": "https://h℀.example/",
+    "javascript": "javascript:alert(1)",
+    "nowhere": "",
+}
+
+
+def home(*answers):
+    return Script(answers, credentials=Credentials(HOME, "id", "long secret"))
+
+
+@pytest.mark.parametrize("location", AWAY.values(), ids=AWAY)
+def test_a_redirect_away_from_the_base_url_is_refused_and_the_token_stays(location):
+    script = home(Response(302, {"Location": location}))
+    with pytest.raises(Refused, match=r"HTTP 302: a redirect to \S+ is not followed") as caught:
+        script.run(script.client().call("GET", "/v1/a"))
+    assert [str(request) for request in script.sent] == ["GET /v1/a"]
+    assert not caught.value.transient
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("https://evil.example/a?token=b", "evil.example"),
+        ("https://id:secret@evil.example", "evil.example"),
+        ("/away", "nowhere"),
+        ("https://[", "nowhere"),
+        ("https://" + "x" * 300, "x" * 200),
+    ],
+)
+def test_the_error_names_the_host_and_no_more(location, host):
+    script = home(Response(307, {"Location": location}))
+    with pytest.raises(Refused) as caught:
+        script.run(script.client().call("GET", "/v1/a"))
+    assert caught.value.answer.messages == (f"a redirect to {host} is not followed",)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("https://h.example:8443/apps/v2/b?c=d", "/v2/b?c=d"),
+        ("/apps/v2/b", "/v2/b"),
+        ("b", "/v1/b"),
+        ("?c=d", "/v1/a?c=d"),
+        ("//h.example:8443/apps/b", "/b"),
+    ],
+)
+def test_a_get_follows_a_redirect_below_the_base_url(status, location, path):
+    script = home(Response(status, {"location": location}), OK)
+    body = script.run(script.client(**{"Zuora-Version": "341.0"}).call("GET", "/v1/a", params={"x": 1}))
+    assert body == {"jobId": "j", "success": True}
+    assert [str(request) for request in script.sent] == ["GET /v1/a", f"GET {path}"]
+    assert [request.params for request in script.sent] == [(("x", "1"),), ()]
+    assert script.headers("Authorization") == [f"Bearer {script.token}"] * 2
+    assert script.headers("Zuora-Version") == ["341.0"] * 2
+
+
+def test_three_redirects_are_followed_and_a_fourth_is_not():
+    onward = [Response(302, {"Location": f"/apps/{number}"}) for number in range(4)]
+    script = home(*onward[:3], OK)
+    assert script.run(script.client().call("GET", "/v1/a")) == {"jobId": "j", "success": True}
+    script = home(*onward)
+    with pytest.raises(Refused, match="is not followed"):
+        script.run(script.client().call("GET", "/v1/a"))
+    assert [request.path for request in script.sent] == ["/v1/a", "/0", "/1", "/2"]
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 306, 399])
+def test_no_other_status_is_a_redirect(status):
+    script = home(Response(status, {"Location": "/apps/b"}))
+    with pytest.raises(Refused, match=f"HTTP {status}: a redirect to nowhere is not followed"):
+        script.run(script.client().call("GET", "/v1/a"))
+
+
+@pytest.mark.parametrize(
+    "kind", ["HEAD", "POST with a key", "POST without a key", "PUT", "DELETE", "sign-in"]
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nothing_but_a_get_follows_a_redirect(kind, status):
+    script = Script([Response(status, {"Location": f"{BASE}/v1/b"})])
+    with pytest.raises(Refused, match="is not followed") as caught:
+        script.run(REPEATED[kind][2](script.client()))
+    assert isinstance(caught.value, SignInRefused) is (kind == "sign-in")
+    assert len(script.sent) == 1
+
+
+def test_a_redirect_that_leads_to_no_answer_is_asked_again_from_its_beginning():
+    script = home(Response(302, {"Location": "/apps/b"}), Unreachable("reset"), OK)
+    script.run(script.client().call("GET", "/v1/a"))
+    assert [request.path for request in script.sent] == ["/v1/a", "/b", "/v1/a"]
+
+
+# Headers and bodies.
+
+
+@pytest.mark.parametrize("kind", ["GET", "POST with a key", "DELETE"])
+def test_every_header_is_there(kind):
+    script = Script([OK])
+    client = script.client(**SCOPE, Zuora_Org_Ids="a,b")
+    script.run(REPEATED[kind][2](client))
+    (request,) = script.sent
+    track_id = request.header("Zuora-Track-Id")
+    body = {"Content-Type": "application/json", **KEY} if kind == "POST with a key" else {}
+    assert request.headers == {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+        "Authorization": f"Bearer {script.token}",
+        "Zuora-Entity-Ids": ENTITY,
+        "Zuora-Org-Ids": "a,b",
+        "Zuora-Version": "2025-08-12",
+        "Zuora-Track-Id": track_id,
+        **body,
+    }
+
+
+def test_a_sign_in_carries_no_token_and_no_scope():
+    script = Script([answer(200, {"access_token": "abc"})])
+    script.run(script.client(**SCOPE).sign_in())
+    (request,) = script.sent
+    assert set(request.headers) == {"Accept", "Accept-Encoding", "Content-Type", "Zuora-Track-Id"}
+
+
+@pytest.mark.parametrize(("size", "zipped"), [(65_536, False), (65_537, True)])
+def test_a_body_of_more_than_64_kib_is_zipped(size, zipped):
+    document = "x" * (size - 2)
+    script = Script([Unreachable("reset"), OK])
+    script.run(script.client().call("POST", "/v1/a", json_body=document, headers=KEY))
+    for request in script.sent:
+        assert request.header("Content-Encoding") == ("gzip" if zipped else "")
+        assert json.loads(gzip.decompress(request.body) if zipped else request.body) == document
+    assert script.sent[0] == script.sent[1]
+
+
+@given(st.integers())
+def test_a_track_id_is_legal_by_construction(seed):
+    script = Script([OK, OK], rng=random.Random(seed))
+    client = script.client()
+    script.run(client.call("GET", "/v1/a"))
+    script.run(client.call("GET", "/v1/a"))
+    first, second = script.headers("Zuora-Track-Id")
+    assert re.fullmatch(r"af-[0-9a-f]{32}", first)
+    assert first != second
+
+
+def test_a_track_id_of_the_users_own_is_sent_as_it_is():
+    script = Script([OK])
+    script.run(script.client().call("GET", "/v1/a", track_id="My X run 7 (of 9)"))
+    assert script.headers("Zuora-Track-Id") == ["My X run 7 (of 9)"]
+
+
+@pytest.mark.parametrize(
+    ("track_id", "rule"),
+    [
+        ("x" * 65, "must have 1 to 64 characters, this has 65"),
+        ("2024-07-01T00:00:00", "must not contain :"),
+        ("a;b", "must not contain ;"),
+        ('a"b', 'must not contain "'),
+        ("a'b", "must not contain '"),
+        ("ü", "must be printable ASCII without white space at its ends"),
+        ("a\nb", "must be printable ASCII without white space at its ends"),
+        (5, "must be a text, not of type int"),
+    ],
+    ids=repr,
+)
+def test_a_track_id_that_zuora_would_refuse_is_not_sent(track_id, rule):
+    script = Script([])
+    with pytest.raises(InvalidInput) as caught:
+        script.run(script.client().call("GET", "/v1/a", track_id=track_id))
+    assert caught.value.violations == (f"track_id: {rule}",)
+    assert script.asked == []
+
+
+@pytest.mark.parametrize("kind", ["GET", "POST with a key", "POST without a key"])
+def test_the_track_id_is_logged_before_the_request_is_sent(kind, caplog):
+    caplog.set_level(logging.INFO)
+    flow = REPEATED[kind][2](Script([]).client())
+    next(flow)
+    request = flow.send("token")
+    assert f"{request}, Track-Id {request.header('Zuora-Track-Id')}" in caplog.messages
+
+
+def test_every_repeat_is_logged_with_its_reason(caplog):
+    script = Script([sample("rate/429", Retry_After="3"), OK], rng=Dice(0))
+    script.run(script.client().call("GET", "/v1/a"))
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert record.getMessage().startswith("Attempt 1 of 10, next in 3.0 s: Zuora: a limit is reached")
+    assert "[70] API Rate limit exceeded" in record.getMessage()
+
+
+# Secrets.
+
+SECRET = "se+cret/of us=20%"
+TOKEN = f"6447d349d8854f0d{1:016x}"
+ECHOES = {
+    "a message": lambda word: answer(400, {"code": 53200020, "message": f"what is {word}?"}),
+    "a message cut at its end": lambda word: answer(400, {"message": "x" * (1000 - len(word) // 2) + word}),
+    "a code": lambda word: answer(400, {"code": word, "message": "a"}),
+    "a request id": lambda word: answer(400, {"requestId": word, "message": "a"}),
+    "a request id in a header": lambda word: answer(400, {"message": "a"}, Zuora_Request_Id=word),
+    "a process id": lambda word: answer(400, {"processId": word, "message": "a"}),
+    "a page": lambda word: Response(400, {}, f"<html><title>{word}</title></html>".encode()),
+    "damage": lambda word: Response(200, {}, b"x", f"cut off at {word}"),
+    "a redirect": lambda word: Response(
+        302, {"Location": f"https://{word if '/' not in word else quote(word, safe='')}.example/"}
+    ),
+    "an exception": lambda word: Unreachable(f"no route to {word}"),
+    "a status": lambda word: answer(200, {"status": word}),
+    "the errors of a job": lambda word: answer(200, {"status": "Failed", "errors": f"[40000020]: {word}"}),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+@pytest.mark.parametrize(
+    "word",
+    [SECRET, quote(SECRET, safe=""), quote_plus(SECRET), TOKEN],
+    ids=["secret", "quoted", "form", "token"],
+)
+def test_a_secret_that_the_vendor_echoes_is_in_no_error_and_no_log(echo, word, caplog):
+    caplog.set_level(logging.DEBUG)
+    script = Script(FOREVER(echo(word)), credentials=Credentials(BASE, "id", SECRET))
+    try:
+        told = repr(script.run(script.client().job("j")))
+    except ApiError as error:
+        told = f"{error} {error!r} {vars(error)}"
+    assert "***" in told
+    for text in (told, caplog.text):
+        assert word not in text
+        assert word[: len(word) // 2] not in text
+
+
+def test_a_secret_is_in_no_error_of_a_sign_in():
+    echo = answer(400, {"message": f"client_secret={quote_plus(SECRET)} ({SECRET})"})
+    script = Script([echo], credentials=Credentials(BASE, "id", SECRET))
+    with pytest.raises(SignInRefused, match=r"client_secret=\*\*\* \(\*\*\*\)"):
+        script.run(script.client().sign_in())
+
+
+@pytest.mark.parametrize(("secret", "shown"), [("12345678", "***"), ("1234567", "1234567")])
+def test_a_secret_of_eight_characters_or_more_is_hidden_in_all_of_an_answer(secret, shown):
+    script = Script([answer(200, [secret])], credentials=Credentials(BASE, "id", secret))
+    assert script.run(script.client().call("GET", "/v1/a")) == [shown]
+
+
+def test_a_secret_so_short_that_it_stands_everywhere_changes_no_answer():
+    script = Script([answer(200, {"jobId": "j-1"})], credentials=Credentials(BASE, "id", "j"))
+    assert script.run(script.client().submit(Request("POST", "/v1/a"))) == "j-1"
+    script = Script([answer(400, {"message": "no j"})], credentials=Credentials(BASE, "id", "j"))
+    with pytest.raises(Refused, match=r"no \*\*\*"):
+        script.run(script.client().submit(Request("POST", "/v1/a")))
+
+
+def test_two_clients_of_one_seed_are_alike_and_chance_is_passed_in():
+    naps = [pauses(random.Random(seed)) for seed in (1, 1, 2)]
+    assert naps[0] == naps[1]
+    assert naps[0] != naps[2]

@@ -1,0 +1,182 @@
+"""Jobs, credentials, and what answers mean."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, Unreadable
+from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Meaning
+from airflow_provider_zuora.core.vendors.zuora import Zuora
+
+ANSWER = Answer("GET /v1/async-jobs/j", "af-1", 200, ("40000050",), ("locked",), "r", "p", 1.5)
+ACTIVE = Job("j", JobState.ACTIVE, "Processing", answer=ANSWER)
+SUCCEEDED = Job("j", JobState.SUCCEEDED, "Completed", {"orderNumber": "O-1", "ids": [1, 2.5, None]})
+FAILED = Job("j", JobState.FAILED, "Failed", answer=ANSWER)
+PASSING = replace(FAILED, transient=True)
+
+
+@pytest.mark.parametrize(("job", "ended"), [(ACTIVE, False), (SUCCEEDED, True), (FAILED, True)])
+def test_a_job_has_ended_well_or_badly_or_not_at_all(job, ended):
+    assert job.ended is ended
+
+
+def test_a_job_that_succeeded_gives_its_result():
+    assert SUCCEEDED.outcome() == {"orderNumber": "O-1", "ids": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (FAILED, "Job j ended as Failed; by the vendor's codes this is a lasting failure."),
+        (PASSING, "Job j ended as Failed; by the vendor's codes this is a passing failure."),
+    ],
+)
+def test_a_job_that_failed_says_so_with_the_vendors_words(job, words):
+    with pytest.raises(JobFailed) as caught:
+        job.outcome()
+    assert str(caught.value) == f"{words} | {ANSWER}"
+    assert "[40000050] locked" in str(caught.value)
+    assert caught.value.transient is job.transient
+    assert caught.value.answer == ANSWER
+
+
+def test_a_job_that_has_not_ended_has_no_outcome():
+    with pytest.raises(ValueError, match=r"^job j has not ended: it is Processing$"):
+        ACTIVE.outcome()
+
+
+@pytest.mark.parametrize("job", [ACTIVE, SUCCEEDED, FAILED, PASSING])
+def test_a_job_travels_as_plain_json(job):
+    values = job.as_dict()
+    assert json.loads(json.dumps(values)) == values
+    assert Job.from_dict(json.loads(json.dumps(values))) == job
+
+
+def test_the_fields_of_a_travelling_job():
+    assert FAILED.as_dict() == {
+        "job_id": "j",
+        "state": "failed",
+        "status": "Failed",
+        "result": None,
+        "transient": False,
+        "answer": {
+            "asked": "GET /v1/async-jobs/j",
+            "track_id": "af-1",
+            "status": 200,
+            "codes": ["40000050"],
+            "messages": ["locked"],
+            "request_id": "r",
+            "process_id": "p",
+            "retry_after": 1.5,
+        },
+    }
+
+
+def test_a_result_travels_however_deep_it_is():
+    deep = json.loads("[" * 700 + "]" * 700)
+    assert replace(SUCCEEDED, result=deep).as_dict()["result"] == deep
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "paused"},
+        {"state": None},
+        {"answer": {"asked": "GET /"}},
+        {"answer": {**FAILED.as_dict()["answer"], "codes": None}},
+        {"answer": {**FAILED.as_dict()["answer"], "new": 1}},
+        {"answer": "text"},
+        {"new": 1},
+    ],
+    ids=str,
+)
+def test_what_does_not_describe_a_job_is_refused(change):
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        Job.from_dict(FAILED.as_dict() | change)
+
+
+@pytest.mark.parametrize("name", ["job_id", "state", "status", "answer"])
+def test_a_description_that_lacks_a_field_is_refused(name):
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        Job.from_dict({key: value for key, value in FAILED.as_dict().items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("fields", "lines"),
+    [
+        (("", "id", "secret"), ("host: must be a URL such as https://rest.zuora.com",)),
+        (
+            ("http://rest.zuora.com", "id", "secret"),
+            ("host: http is refused except on loopback, use https",),
+        ),
+        (("https://h", "", "secret"), ("login: the OAuth client id is missing",)),
+        (("https://h", "id", ""), ("password: the OAuth client secret is missing",)),
+        (
+            ("https://h?", "", ""),
+            (
+                "host: must not hold a query or a fragment",
+                "login: the OAuth client id is missing",
+                "password: the OAuth client secret is missing",
+            ),
+        ),
+    ],
+)
+def test_credentials_that_cannot_work_are_refused_at_once(fields, lines):
+    with pytest.raises(InvalidInput, match=r"^The connection cannot be used; nothing was sent\.\n") as caught:
+        Credentials(*fields)
+    assert caught.value.violations == lines
+
+
+def test_credentials_show_who_signs_in_and_no_secret():
+    shown = repr(Credentials("https://rest.zuora.com", "client-1", "s3cret"))
+    assert shown == "Credentials(base_url='https://rest.zuora.com', client_id='client-1')"
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("Processing", JobState.ACTIVE),
+        ("processing", JobState.ACTIVE),
+        ("COMPLETED", JobState.SUCCEEDED),
+        ("Failed", JobState.FAILED),
+    ],
+)
+def test_a_status_word_means_one_state_whatever_its_case(word, state):
+    assert Zuora().state(word, ANSWER) is state
+
+
+@pytest.mark.parametrize("word", ["", "Complete", "Error", "Cancelled", "Pending", "Processing ", "有効"])
+def test_an_unknown_status_word_is_neither_success_nor_a_reason_to_wait(word):
+    with pytest.raises(Unreadable) as caught:
+        Zuora().state(word, ANSWER)
+    assert f"the unknown status {word!r}; known are processing, completed, failed." in str(caught.value)
+    assert not caught.value.transient
+    assert caught.value.answer == ANSWER
+
+
+def test_an_unknown_status_word_is_quoted_in_part():
+    with pytest.raises(Unreadable, match=f"^Zuora gave the job the unknown status '{'x' * 80}'; known"):
+        Zuora().state("x" * 81, ANSWER)
+
+
+def test_the_states_are_spelt_alike_in_every_release():
+    """They stand in the events of triggers, which another release may have fired."""
+    assert {state.value for state in JobState} == {"active", "succeeded", "failed"}
+
+
+def test_which_meanings_pass():
+    assert {meaning.name: meaning.transient for meaning in Meaning} == {
+        "OK": False,
+        "REFUSED": False,
+        "TOKEN": False,
+        "LIMITED": True,
+        "IN_PROGRESS": True,
+        "LOCKED": True,
+        "TEMPORARY": True,
+        "GATEWAY": True,
+        "SILENCE": True,
+    }
+    assert len({meaning.words for meaning in Meaning}) == len(Meaning)

@@ -1,0 +1,128 @@
+"""Which values of an order are hidden, and that sending finds them again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_zuora.core.masking import Hidden, hide, reveal
+
+CARD = "4111111111111111"
+
+
+@pytest.fixture
+def masked():
+    return []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cardNumber",
+        "CARDNUMBER",
+        "creditCardNumber",
+        "securityCode",
+        "cardSecurityCode",
+        "cvv",
+        "bankAccountNumber",
+        "achAccountNumber",
+        "bankTransferAccountNumber",
+        "IBAN",
+        "identityNumber",
+        "tokenId",
+        "secondTokenId",
+        "baid",
+        "preapprovalKey",
+        "applePaymentData",
+        "googlePaymentToken",
+    ],
+)
+def test_a_secret_field_is_hidden_wherever_it_stands(name, masked):
+    document = {"a": [{name: CARD, "b": 1}]}
+    hidden = hide(document, masked.append)
+    assert hidden == {"a": [{name: Hidden(CARD), "b": 1}]}
+    assert CARD not in repr(hidden)
+    assert masked == [CARD]
+    assert reveal(hidden) == document
+
+
+@pytest.mark.parametrize("above", ["creditCard", "paymentMethod", "PaymentMethod"])
+def test_an_account_number_is_a_secret_within_a_payment_method_only(above, masked):
+    document = {
+        "existingAccountNumber": "A1",
+        "newAccount": {"accountNumber": "A2", above: {"deeper": [{"accountNumber": "DE02"}]}},
+    }
+    hidden = hide(document, masked.append)
+    assert hidden == {
+        "existingAccountNumber": "A1",
+        "newAccount": {"accountNumber": "A2", above: {"deeper": [{"accountNumber": Hidden("DE02")}]}},
+    }
+    assert masked == ["DE02"]
+
+
+def test_all_else_of_a_payment_method_is_shown(masked):
+    document = {"paymentMethod": {"type": "CreditCard", "cardHolderInfo": {"zipCode": "94404"}}}
+    assert hide(document, masked.append) == document
+    assert masked == []
+
+
+def test_all_below_a_secret_field_is_hidden(masked):
+    payment = {"applePaymentData": {"data": "abc", "version": 1, "none": None, "list": ("x", 2.5)}}
+    hidden = hide(payment, masked.append)
+    assert hidden == {
+        "applePaymentData": {
+            "data": Hidden("abc"),
+            "version": Hidden(1),
+            "none": None,
+            "list": [Hidden("x"), Hidden(2.5)],
+        }
+    }
+    assert masked == ["abc", "1", "x", "2.5"]
+
+
+def test_a_hidden_value_shows_asterisks_everywhere():
+    hidden = Hidden(CARD)
+    assert (repr(hidden), str(hidden), f"{hidden}", hidden.serialize()) == ("***",) * 4
+
+
+def test_a_tuple_is_revealed_as_a_list_as_json_has_it():
+    assert reveal({"a": (Hidden(CARD), 1)}) == {"a": [CARD, 1]}
+
+
+def test_hiding_twice_hides_once(masked):
+    hidden = hide({"cvv": "123"}, masked.append)
+    assert hide(hidden, masked.append) == {"cvv": Hidden("123")}
+    assert masked == ["123"]
+
+
+def test_names_that_are_no_text_are_no_secrets(masked):
+    assert hide({5: CARD, None: 1}, masked.append) == {5: CARD, None: 1}
+    assert masked == []
+
+
+def test_the_input_is_left_as_it_is(masked):
+    document = {"creditCard": {"cardNumber": CARD}}
+    hide(document, masked.append)
+    assert document == {"creditCard": {"cardNumber": CARD}}
+
+
+NAMES = st.sampled_from(["cardNumber", "creditCard", "accountNumber", "applePaymentData", "name"])
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_characters="*")),
+    lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner),
+)
+
+
+@given(DOCUMENTS)
+def test_what_was_hidden_is_found_again(document):
+    assert reveal(hide(document, lambda _: None)) == document
+
+
+@given(DOCUMENTS)
+def test_what_is_hidden_is_masked(document):
+    masked = []
+    shown = json.dumps(hide(document, masked.append), default=Hidden.serialize)
+    assert shown.count('"***"') == len(masked)

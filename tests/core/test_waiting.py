@@ -1,0 +1,339 @@
+"""When a wait looks, how long it pauses, and how it ends."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_zuora.core.errors import ApiError, Refused, TimedOut, Unreachable, Unreadable
+from airflow_provider_zuora.core.jobs import JobState
+from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
+from airflow_provider_zuora.sandbox.rules import Fault
+from tests.core.carriers import Clock, Dice, Script, Tenant, answer, sample
+
+FOREVER = itertools.repeat
+START = Clock().now
+PROCESSING = sample("job-processing/200")
+COMPLETED = sample("job-completed/200")
+BROKEN = answer(503)
+EVERY_TEN = Pauses(10.0)
+
+
+class Looks(Script):
+    """Notes when each look was taken, in seconds since the start."""
+
+    def __init__(self, answers, chance=0.0, lasts=0.0):
+        super().__init__(answers, rng=Dice(chance), lasts=lasts)
+        self.times = []
+
+    def _send(self, request):
+        self.times.append(self.clock.now - START)
+        return super()._send(request)
+
+    def wait(self, *, started=0.0, not_before=0.0, deadline=math.inf, **others):
+        wait = Wait(START + started, START + not_before, START + deadline, **others)
+        return self.run(ended_job(self.client(), "j-1", wait))
+
+
+# When it looks.
+
+
+def test_a_wait_looks_at_once_and_returns_the_job():
+    looks = Looks([COMPLETED])
+    job = looks.wait()
+    assert (job.job_id, job.state, looks.times) == ("j-1", JobState.SUCCEEDED, [0.0])
+
+
+def test_a_failed_job_is_returned_too():
+    looks = Looks([sample("job-failed-rule/200")])
+    assert looks.wait().state is JobState.FAILED
+
+
+def test_no_look_is_taken_earlier_than_told():
+    looks = Looks([PROCESSING, COMPLETED])
+    looks.wait(not_before=7.5, pauses=EVERY_TEN)
+    assert looks.times == [7.5, 17.5]
+
+
+def test_a_time_that_has_passed_is_no_pause():
+    looks = Looks([COMPLETED])
+    looks.wait(not_before=-5)
+    assert looks.clock.naps == []
+
+
+def test_no_look_is_taken_earlier_even_at_the_deadline():
+    looks = Looks([PROCESSING])
+    with pytest.raises(TimedOut):
+        looks.wait(not_before=50, deadline=20)
+    assert looks.times == [50.0]
+
+
+def test_one_last_look_is_taken_at_the_deadline():
+    looks = Looks([PROCESSING, PROCESSING, PROCESSING, COMPLETED])
+    assert looks.wait(deadline=25, pauses=EVERY_TEN).state is JobState.SUCCEEDED
+    assert looks.times == [0.0, 10.0, 20.0, 25.0]
+
+
+def test_a_job_that_has_not_ended_at_the_deadline_is_an_error_that_says_so():
+    looks = Looks(FOREVER(PROCESSING))
+    with pytest.raises(TimedOut) as caught:
+        looks.wait(deadline=25, pauses=EVERY_TEN)
+    assert str(caught.value) == "Job j-1 has not ended in time, it is Processing. It goes on at Zuora."
+    assert looks.times == [0.0, 10.0, 20.0, 25.0]
+
+
+def test_a_deadline_that_has_passed_leaves_one_look():
+    looks = Looks([COMPLETED])
+    assert looks.wait(deadline=-1).state is JobState.SUCCEEDED
+    looks = Looks([PROCESSING])
+    with pytest.raises(TimedOut):
+        looks.wait(deadline=-1)
+
+
+def test_a_last_look_that_fails_says_why():
+    looks = Looks([PROCESSING, sample("temporary/500")])
+    with pytest.raises(TimedOut) as caught:
+        looks.wait(deadline=5, pauses=EVERY_TEN)
+    assert "has not ended in time, the last look failed: Zuora: a passing error" in str(caught.value)
+    assert "[53200061] Temporary error" in str(caught.value)
+
+
+def test_a_look_that_takes_longer_than_the_deadline_is_the_one_before_the_last():
+    looks = Looks(FOREVER(PROCESSING), lasts=30)
+    with pytest.raises(TimedOut):
+        looks.wait(deadline=20, pauses=EVERY_TEN)
+    assert looks.times == [30.0 * number - 30 for number in (1, 2)]
+
+
+def test_every_look_asks_once():
+    looks = Looks([BROKEN, COMPLETED])
+    looks.wait(pauses=EVERY_TEN)
+    assert looks.times == [0.0, 10.0]
+
+
+# What failing looks mean.
+
+
+def errors(number):
+    return [(BROKEN, Unreachable("reset"), sample("lock/409"))[each % 3] for each in range(number)]
+
+
+def test_nine_failing_looks_in_a_row_do_not_end_a_wait():
+    looks = Looks([*errors(9), COMPLETED])
+    assert looks.wait(pauses=EVERY_TEN).state is JobState.SUCCEEDED
+
+
+def test_ten_failing_looks_in_a_row_end_it_with_the_last_reason():
+    looks = Looks([*errors(9), sample("rate/429"), COMPLETED])
+    with pytest.raises(Refused, match="API Rate limit exceeded for the minute") as caught:
+        looks.wait(pauses=EVERY_TEN)
+    assert caught.value.transient
+    assert len(looks.times) == 10
+
+
+def test_a_look_that_succeeds_begins_the_count_anew():
+    looks = Looks([*errors(9), PROCESSING, *errors(9), COMPLETED])
+    assert looks.wait(pauses=EVERY_TEN).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_the_number_of_errors_is_told(most):
+    looks = Looks(FOREVER(BROKEN))
+    with pytest.raises(Unreadable):
+        looks.wait(max_errors=most, pauses=EVERY_TEN)
+    assert len(looks.times) == most
+
+
+def test_no_number_means_no_end():
+    looks = Looks([*errors(500), COMPLETED])
+    assert looks.wait(max_errors=None, pauses=EVERY_TEN).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("most", [10, None])
+@pytest.mark.parametrize(
+    ("response", "error", "words"),
+    [
+        (sample("not-found/404"), Refused, "Cannot find response for job"),
+        (sample("permission/403"), Refused, "You do not have permission"),
+        (answer(200, {"status": "Cancelled"}), Unreadable, "the unknown status 'Cancelled'"),
+        (answer(200, {"success": True}), Unreadable, "holds no status"),
+    ],
+    ids=["unknown", "forbidden", "a new word", "no word"],
+)
+def test_a_look_that_fails_for_good_ends_the_wait_at_once(response, error, words, most):
+    looks = Looks([PROCESSING, response])
+    with pytest.raises(error, match=words) as caught:
+        looks.wait(max_errors=most, pauses=EVERY_TEN)
+    assert not caught.value.transient
+
+
+def test_a_refused_token_is_replaced_within_a_look():
+    looks = Looks([PROCESSING, sample("message-only/401"), COMPLETED])
+    looks.wait(pauses=EVERY_TEN)
+    assert looks.times == [0.0, 10.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("response", "second"),
+    [
+        (answer(429, Retry_After="45"), 45.0),
+        (answer(429, RateLimit_Reset="45"), 45.0),
+        (answer(503, Retry_After="45"), 45.0),
+        (answer(429, Retry_After="3"), 10.0),
+        (answer(429, Retry_After="1000"), 100.0),
+        (answer(200, {"status": "Processing"}, Retry_After="45"), 10.0),
+    ],
+    ids=["429", "reset", "503", "shorter", "beyond the deadline", "of a good answer"],
+)
+def test_the_wait_that_a_failing_look_asks_for_is_respected(response, second):
+    looks = Looks([response, COMPLETED])
+    looks.wait(deadline=100, pauses=EVERY_TEN)
+    assert looks.times == [0.0, second]
+
+
+def test_every_look_is_logged(caplog):
+    caplog.set_level(logging.INFO)
+    Looks([PROCESSING, BROKEN, COMPLETED]).wait(pauses=EVERY_TEN)
+    assert "Job j-1: it is Processing; next look in 10 s" in caplog.messages
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warning.startswith("Look 1 in a row that failed at job j-1: Zuora: no readable answer")
+
+
+# How long it pauses.
+
+
+@pytest.mark.parametrize(("chance", "longest"), [(0.0, 1.0), (0.5, 1.05), (1.0, 1.1)])
+@pytest.mark.parametrize("waited", [0, 100, 1e6])
+def test_an_interval_is_an_interval_plus_up_to_a_tenth(chance, longest, waited):
+    assert Pauses(30.0).after(waited, Dice(chance)) == pytest.approx(30 * longest)
+
+
+@pytest.mark.parametrize(
+    ("first", "series"),
+    [
+        (10.0, [10, 15, 22.5, 33.75, 50.625, 60, 60, 60]),
+        (1.0, [1, 1.5, 2.25, 3.375, 5.0625, 7.59375, 11.390625, 17.0859375]),
+    ],
+)
+def test_without_an_interval_pauses_grow_by_half_up_to_a_minute(first, series):
+    looks = Looks([*[PROCESSING] * len(series), COMPLETED])
+    looks.wait(pauses=Pauses(first=first))
+    assert looks.clock.naps == pytest.approx(series)
+
+
+def test_a_minute_has_its_jitter_too():
+    assert Pauses().after(1e6, Dice(1)) == pytest.approx(66)
+
+
+@pytest.mark.parametrize("interval", [2, 10, 60, 300])
+def test_exponential_pauses_are_those_of_airflow(interval):
+    """Airflow: min_backoff = max(int(interval * 2 ** (n - 2)), 1), and up to as much again by chance."""
+    pauses, waited = Pauses(float(interval), exponential=True), 0.0
+    for poke in range(1, 12):
+        min_backoff = max(int(interval * 2 ** (poke - 2)), 1)
+        assert pauses.after(waited, Dice(0)) == pytest.approx(min_backoff)
+        assert pauses.after(waited, Dice(1)) == pytest.approx(2 * min_backoff)
+        waited += 1.5 * min_backoff  # what Airflow's n-th pause lasts on the average
+
+
+@pytest.mark.parametrize(
+    ("pauses", "first"),
+    [
+        (Pauses(1.0, exponential=True), 1.0),
+        (Pauses(0.0, exponential=True), 1.0),
+        (Pauses(exponential=True), 5.0),
+        (Pauses(exponential=True, first=1.0), 1.0),
+    ],
+    ids=str,
+)
+def test_an_exponential_pause_is_a_second_at_the_least(pauses, first):
+    assert pauses.after(0, Dice(0)) == first
+
+
+@pytest.mark.parametrize(
+    "pauses",
+    [Pauses(max_wait=20.0), Pauses(100.0, max_wait=20.0), Pauses(100.0, exponential=True, max_wait=20.0)],
+    ids=["growing", "interval", "exponential"],
+)
+def test_no_pause_is_longer_than_max_wait(pauses):
+    assert pauses.after(1e6, Dice(1)) == 20.0
+
+
+def test_a_pause_that_is_shorter_than_max_wait_is_left_alone():
+    assert Pauses(10.0, max_wait=20.0).after(0, Dice(0)) == 10.0
+
+
+@pytest.mark.parametrize(
+    "pauses",
+    [Pauses(), EVERY_TEN, Pauses(10.0, exponential=True)],
+    ids=["growing", "interval", "exponential"],
+)
+def test_a_restart_in_the_middle_does_not_begin_again(pauses):
+    whole = Looks(FOREVER(PROCESSING))
+    with pytest.raises(TimedOut):
+        whole.wait(deadline=3600, pauses=pauses)
+    killed, died = Looks([PROCESSING] * 5), 0.0
+    with pytest.raises(AssertionError, match="no answer is left"):
+        killed.wait(deadline=3600, pauses=pauses)
+    died = killed.times[4] + 1
+    again = Looks(FOREVER(PROCESSING))
+    again.clock.now += died
+    with pytest.raises(TimedOut):
+        again.wait(deadline=3600, pauses=pauses)
+    nap = pauses.after(died, Dice(0))
+    assert again.clock.naps[0] == pytest.approx(nap)
+    assert nap >= whole.clock.naps[4] * 0.99
+    assert again.times[-1] == whole.times[-1] == 3600.0
+
+
+FINITE = st.floats(0, 1e7)
+
+
+@given(
+    st.builds(Pauses, st.none() | FINITE, st.booleans(), st.none() | FINITE, st.floats(0.1, 100)),
+    FINITE,
+    st.randoms(use_true_random=False),
+)
+def test_a_pause_is_never_negative_nor_endless(pauses, waited, rng):
+    assert 0 <= pauses.after(waited, rng) <= 4e7
+
+
+@given(
+    st.lists(st.sampled_from([PROCESSING, BROKEN, answer(429, Retry_After="500"), sample("not-found/404")])),
+    st.floats(-100, 10_000),
+    st.floats(-100, 10_000),
+    st.sampled_from([1, 10, None]),
+)
+def test_a_wait_ends_after_its_deadline_and_looks_then(answers, not_before, deadline, max_errors):
+    """Whatever the vendor answers: the last look stands at the deadline or later, or something ended it."""
+    looks = Looks([*answers, *[PROCESSING] * 500])
+    with pytest.raises(ApiError) as caught:
+        looks.wait(not_before=not_before, deadline=deadline, max_errors=max_errors)
+    assert all(each >= not_before - 1e-6 for each in looks.times)
+    if isinstance(caught.value, TimedOut):
+        assert looks.times[-1] == pytest.approx(max(0.0, not_before, deadline), abs=1e-3)
+
+
+# Through the sandbox.
+
+
+def test_a_job_is_waited_for_until_it_has_ended():
+    tenant = Tenant(job_seconds=100)
+    order = {
+        "orderNumber": "O-1",
+        "orderDate": "2024-07-01",
+        "existingAccountNumber": "A1",
+        "subscriptions": [{"orderActions": [{"type": "RenewSubscription"}], "subscriptionNumber": "A-S1"}],
+    }
+    client = tenant.client()
+    job_id = tenant.run(client.submit(client.vendor.submission("order", order, {})))
+    tenant.sandbox.add_fault(Fault("GET", times=3))
+    began = tenant.clock.now
+    job = tenant.run(ended_job(client, job_id, Wait(began, began + 10)))
+    assert job.outcome()["orderNumber"] == "O-1"
+    assert 100 <= tenant.clock.now - began <= 160

@@ -1,0 +1,355 @@
+"""What is sent to Zuora, and what its answers about jobs mean; error bodies are in test_client.py."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_zuora.core.checks import url_violations
+from airflow_provider_zuora.core.errors import Answer, JobFailed, Unreadable
+from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Meaning, Outcome
+from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.core.vendors.zuora import Zuora
+from airflow_provider_zuora.core.wire import Request, Response
+from tests.core.carriers import answer, sample
+
+ZUORA = Zuora()
+JOB = ZUORA.status("j")
+CREATE = ZUORA.submission("order", {}, {})
+BARE = Answer("GET /v1/async-jobs/j", "af-1", 200)
+
+
+def test_zuora_is_the_vendor_of_its_connection_type():
+    assert {name: type(vendor) for name, vendor in VENDORS.items()} == {"zuora": Zuora}
+    assert VENDORS["zuora"].title == "Zuora"
+
+
+@pytest.mark.parametrize("url", Zuora.environments.values())
+def test_an_environment_is_a_base_url(url):
+    assert url_violations(url) == []
+    assert not url.endswith("/")
+
+
+@pytest.mark.parametrize(
+    ("extra", "headers"),
+    [
+        ({}, {}),
+        ({"entity_id": None, "org_ids": [], "zuora_version": ""}, {}),
+        ({"entity_id": " 11e6 "}, {"Zuora-Entity-Ids": "11e6"}),
+        ({"org_ids": ["a", "b"]}, {"Zuora-Org-Ids": "a,b"}),
+        ({"org_ids": ("a", 7)}, {"Zuora-Org-Ids": "a,7"}),
+        ({"org_ids": "a,b"}, {"Zuora-Org-Ids": "a,b"}),
+        ({"zuora_version": "2025-08-12"}, {"Zuora-Version": "2025-08-12"}),
+        ({"zuora_version": 341.0}, {"Zuora-Version": "341.0"}),
+        ({"timeout": 5, "environment": "EU Production"}, {}),
+    ],
+    ids=str,
+)
+def test_the_headers_that_the_connection_asks_for(extra, headers):
+    assert ZUORA.headers(extra) == headers
+
+
+def test_the_track_id_has_a_header():
+    assert ZUORA.tracking("af-1") == {"Zuora-Track-Id": "af-1"}
+
+
+def test_the_sign_in_is_a_form_that_carries_any_secret():
+    request = ZUORA.sign_in(Credentials("https://h", "id 1", "a+b/c=d&e%f ü"))
+    assert str(request) == "POST /oauth/token"
+    assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
+    assert parse_qs(request.body.decode("ascii")) == {
+        "client_id": ["id 1"],
+        "client_secret": ["a+b/c=d&e%f ü"],
+        "grant_type": ["client_credentials"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [("order", "/v1/async/orders"), ("preview", "/v1/async/orders/preview")]
+)
+def test_a_submission_is_json_in_utf_8(kind, path):
+    request = ZUORA.submission(kind, {"description": "ü€"}, {})
+    assert str(request) == f"POST {path}"
+    assert request.params == ()
+    assert request.headers == {"Content-Type": "application/json"}
+    assert request.body == '{"description": "ü€"}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("options", "params"),
+    [({}, ()), ({"return_ids": False}, ()), ({"return_ids": True}, (("returnIds", "true"),))],
+    ids=str,
+)
+def test_ids_are_returned_where_they_are_asked_for(options, params):
+    assert ZUORA.submission("order", {}, options).params == params
+
+
+def test_a_number_that_is_none_is_never_sent():
+    with pytest.raises(ValueError, match="Out of range float"):
+        ZUORA.submission("order", {"a": float("nan")}, {})
+
+
+@pytest.mark.parametrize(
+    ("job_id", "path"), [("1bc24f31", "1bc24f31"), ("a/b?c#d", "a%2Fb%3Fc%23d"), ("a b", "a%20b")]
+)
+def test_a_job_id_is_opaque(job_id, path):
+    assert ZUORA.status(job_id) == Request("GET", f"/v1/async-jobs/{path}")
+
+
+@pytest.mark.parametrize(
+    ("body", "job_id"),
+    [
+        ({"jobId": "1bc2"}, "1bc2"),
+        ({"jobId": " 1bc2\n"}, "1bc2"),
+        ({}, ""),
+        ({"jobId": None}, ""),
+        ({"jobId": " "}, ""),
+        ({"jobId": True}, ""),
+        ({"jobId": {"id": "1bc2"}}, ""),
+    ],
+    ids=str,
+)
+def test_a_job_id_is_a_text(body, job_id):
+    assert ZUORA.read_job_id(body) == job_id
+
+
+# What an answer means where no error shows it: the errors are tested by what the client does with them.
+MEANINGS = [
+    ("a job that was accepted", CREATE, answer(200, {"jobId": "j", "success": True}), Meaning.OK),
+    ("accepted, as before October 2025", CREATE, answer(202, {"jobId": "j", "success": True}), Meaning.OK),
+    ("a preview does not say success", CREATE, answer(202, {"jobId": "j"}), Meaning.OK),
+    ("a job id outweighs reasons", CREATE, answer(200, {"jobId": "j", "reasons": [{"code": 1}]}), Meaning.OK),
+    ("success outweighs reasons", CREATE, answer(200, {"success": True, "reasons": [{}]}), Meaning.OK),
+    ("Success outweighs Errors", CREATE, answer(200, {"Success": True, "Errors": [{}]}), Meaning.OK),
+    ("a refusal outweighs a job id", CREATE, answer(200, {"success": False, "jobId": "j"}), Meaning.REFUSED),
+    ("the first answer, come as a 409", CREATE, answer(409, {"success": True, "jobId": "j"}), Meaning.OK),
+    (
+        "not a refusal that names a job",
+        CREATE,
+        answer(409, {"success": False, "jobId": "j"}),
+        Meaning.IN_PROGRESS,
+    ),
+    ("a job id beside no", CREATE, answer(400, {"jobId": "j", "message": "no"}), Meaning.REFUSED),
+    ("a job id beside a breakdown", CREATE, answer(500, {"jobId": "j", "message": "no"}), Meaning.TEMPORARY),
+    ("Success alone", CREATE, answer(200, {"Success": False}), Meaning.REFUSED),
+    ("Errors alone", CREATE, answer(200, {"Errors": [{"Code": "A"}]}), Meaning.REFUSED),
+    ("faultcode alone", CREATE, answer(200, {"faultcode": "A"}), Meaning.REFUSED),
+    ("a message is no complaint", CREATE, answer(200, {"message": "fine"}), Meaning.OK),
+    ("empty lists are no complaint", CREATE, answer(200, {"reasons": [], "error": None}), Meaning.OK),
+    (
+        "reasons without success are one",
+        CREATE,
+        answer(200, {"reasons": [{"code": 53200020}]}),
+        Meaning.REFUSED,
+    ),
+    (
+        "rows that are no objects",
+        CREATE,
+        answer(200, {"reasons": ["a", None], "Errors": "b"}),
+        Meaning.REFUSED,
+    ),
+    ("a job decides by status alone", JOB, answer(200, {"success": False, "status": "Failed"}), Meaning.OK),
+    ("without a status it does not", JOB, answer(200, {"success": False}), Meaning.REFUSED),
+    ("nor with one that is no text", JOB, answer(200, {"success": False, "status": 200}), Meaning.REFUSED),
+    ("nor where it was no read", CREATE, answer(200, {"success": False, "status": "x"}), Meaning.REFUSED),
+    ("nor beside another HTTP status", JOB, answer(404, {"status": "Completed"}), Meaning.REFUSED),
+    ("nothing", CREATE, answer(204), Meaning.OK),
+    ("a byte order mark", CREATE, Response(200, {}, b'\xef\xbb\xbf{"jobId": "j"}'), Meaning.OK),
+    ("four digits are no category", CREATE, answer(400, {"code": 1050, "message": "a"}), Meaning.REFUSED),
+    (
+        "a category that nobody knows",
+        CREATE,
+        answer(400, {"code": 53200088, "message": "a"}),
+        Meaning.REFUSED,
+    ),
+    ("408", CREATE, answer(408), Meaning.GATEWAY),
+]
+
+
+@pytest.mark.parametrize(
+    ("request_", "response", "meaning"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS]
+)
+def test_what_an_answer_means(request_, response, meaning):
+    assert ZUORA.read(request_, response, BARE).meaning is meaning
+
+
+def test_a_reading_keeps_what_was_known_and_adds_what_the_body_says():
+    known = replace(BARE, retry_after=5.0)
+    reading = ZUORA.read(CREATE, sample("bad-value/400"), known)
+    assert reading.answer == Answer(
+        BARE.asked,
+        "af-1",
+        200,
+        ("53100320",),
+        ("Invalid value 'EVERGREN' for field termType.",),
+        "d7479cf6-b410-4630-b841-268ccd48f0d2",
+        "738CBB9234B47A47",
+        5.0,
+    )
+    assert reading.body["processId"] == "738CBB9234B47A47"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"[]"])
+def test_the_request_id_may_stand_in_a_header(body):
+    response = Response(500, {"zuora-request-id": "r-1"}, body)
+    assert ZUORA.read(CREATE, response, BARE).answer.request_id == "r-1"
+
+
+def test_a_message_is_kept_up_to_a_thousand_characters():
+    reading = ZUORA.read(CREATE, answer(400, {"code": 53200020, "message": "x" * 1001}), BARE)
+    assert reading.answer.messages == ("x" * 1000,)
+
+
+def read(body):
+    return ZUORA.read_job("j", body, BARE)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "status"),
+    [
+        ("job-processing/200", JobState.ACTIVE, "Processing"),
+        ("job-failed-lock/200", JobState.FAILED, "Failed"),
+        ("job-failed-internal/200", JobState.FAILED, "Failed"),
+        ("job-failed-rule/200", JobState.FAILED, "Failed"),
+        ("job-completed/200", JobState.SUCCEEDED, "Completed"),
+        ("job-pending/200", JobState.SUCCEEDED, "Completed"),
+    ],
+)
+@pytest.mark.parametrize("success", [True, False, None])
+def test_the_status_alone_decides_about_a_job(name, state, status, success):
+    body = json.loads(sample(name).body) | {"success": success}
+    job = read(body)
+    assert (job.job_id, job.state, job.status) == ("j", state, status)
+    assert job.result == body["result"]
+
+
+LOCKED = "Operation failed due to a lock competition, please retry later."
+RULE = "The rate plan is not effective."
+
+
+@pytest.mark.parametrize(
+    ("errors", "codes", "messages", "transient"),
+    [
+        (None, (), (), False),
+        ("", (), (), False),
+        ([], (), (), False),
+        ({}, (), (), False),
+        (f"[40000050]: {LOCKED}", ("40000050",), (LOCKED,), True),
+        (f"[40000050] {LOCKED}", ("40000050",), (LOCKED,), True),
+        ("[40000061]: busy", ("40000061",), ("busy",), True),
+        ("[40000060]: Oops", ("40000060",), ("Oops",), False),
+        ("[40000070]: limit", ("40000070",), ("limit",), False),
+        ("[40000099]: tax", ("40000099",), ("tax",), False),
+        (f"[40000020]: {RULE}", ("40000020",), (RULE,), False),
+        ("[40000050]:", ("40000050",), ("",), True),
+        ("[40000050]: a; [40000061]: b", ("40000050", "40000061"), ("a;", "b"), True),
+        ("[40000050]: a\n[40000020]: b", ("40000050", "40000020"), ("a", "b"), False),
+        ("no code [5] at all", ("",), ("no code [5] at all",), False),
+        ("Failed: [40000050]: a", ("40000050",), ("Failed: a",), True),
+        (["[40000050]: a", "b"], ("40000050", ""), ("a", "b"), False),
+        ([{"code": 40000050, "message": "a"}, None], ("40000050",), ("a",), True),
+        ({"code": "40000020", "message": "a"}, ("40000020",), ("a",), False),
+        ({"code": "SystemError"}, ("SystemError",), ("",), False),
+        ({"message": "a"}, ("",), ("a",), False),
+        ({"text": "[40000020]: a"}, ("40000020",), ("{'text': ' a'}",), False),
+        ([["[40000050]: a"]], ("40000050",), ("[' a']",), True),
+        (7, ("",), ("7",), False),
+    ],
+    ids=repr,
+)
+def test_the_errors_of_a_job_in_all_their_shapes(errors, codes, messages, transient):
+    job = read({"status": "Failed", "errors": errors, "success": True})
+    assert job.answer.codes == codes
+    assert job.answer.messages == messages
+    assert job.transient is transient
+
+
+def test_the_errors_of_a_job_may_be_very_deep_and_very_long():
+    deep = json.loads("[" * 900 + "]" * 900)
+    assert read({"status": "Failed", "errors": deep}).answer.messages == (str(deep)[1:-1][:1000],)
+    assert read({"status": "Failed", "errors": "x" * 1001}).answer.messages == ("x" * 1000,)
+
+
+@pytest.mark.parametrize("status", [None, 200, True, ["Completed"], {"a": 1}], ids=repr)
+def test_a_job_without_a_status_is_unreadable(status):
+    with pytest.raises(Unreadable, match="The answer about job j holds no status") as caught:
+        read({"status": status})
+    assert caught.value.answer == BARE
+
+
+def test_a_job_with_an_unknown_status_is_unreadable_whatever_else_it_says():
+    with pytest.raises(Unreadable, match="the unknown status 'Cancelled'"):
+        read({"status": "Cancelled", "success": True, "result": {"status": "Completed"}})
+
+
+def completed(result):
+    return Job("j", JobState.SUCCEEDED, "Completed", result, answer=BARE)
+
+
+REQUIRED = {"require_order_completed": True}
+DONE = {"orderNumber": "O-1", "status": "Completed"}
+PENDING = {"orderNumber": "O-1", "status": "Pending"}
+PREVIEW = {"jobType": "AsyncPreviewOrder", "invoices": []}
+
+
+@pytest.mark.parametrize("options", [{}, REQUIRED, {"require_order_completed": False}], ids=str)
+def test_a_completed_order_is_a_success(options):
+    assert ZUORA.outcome(completed(DONE), options) == Outcome(DONE)
+
+
+@pytest.mark.parametrize("result", [PREVIEW, {}, None, "text", [DONE]], ids=repr)
+def test_a_result_that_holds_no_order_is_a_success(result):
+    assert ZUORA.outcome(completed(result), {}) == Outcome(result)
+
+
+@pytest.mark.parametrize("status", ["Pending", "Draft", "Cancelled", "Scheduled", "Executing", "Failed", ""])
+def test_a_completed_job_whose_order_is_not_completed_is_a_success_with_a_warning(status):
+    result = {"orderNumber": "O-1", "status": status}
+    outcome = ZUORA.outcome(completed(result), {})
+    assert outcome.result == result
+    assert f"Job j is Completed, but its order O-1 is {status or 'without a status'}," in outcome.warning
+    assert outcome.skipped == ""
+
+
+@pytest.mark.parametrize("result", [PENDING, {"status": "completed"}, PREVIEW, {}, None, []], ids=repr)
+def test_it_is_a_failure_where_the_order_has_to_be_completed(result):
+    with pytest.raises(JobFailed, match="not Completed: it may wait for an activation") as caught:
+        ZUORA.outcome(completed(result), REQUIRED)
+    assert caught.value.answer == BARE
+    assert not caught.value.transient
+
+
+@pytest.mark.parametrize("options", [{}, REQUIRED])
+def test_a_failed_job_has_no_outcome_but_its_error(options):
+    job = replace(completed(None), state=JobState.FAILED, status="Failed", transient=True)
+    with pytest.raises(JobFailed, match="this is a passing failure") as caught:
+        ZUORA.outcome(job, options)
+    assert caught.value.transient
+
+
+WORDS = ["success", "status", "jobId", "errors", "result", "reasons", "Errors", "error", "code", "message"]
+BODIES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["Failed", 53200050]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(WORDS), inner),
+)
+
+
+@given(st.dictionaries(st.sampled_from(WORDS), BODIES))
+def test_any_object_about_a_job_is_a_job_or_unreadable(body):
+    try:
+        job = read(body)
+    except Unreadable:
+        return
+    assert job.status == body["status"]
+    assert len(job.answer.codes) == len(job.answer.messages)
+    assert Job.from_dict(json.loads(json.dumps(job.as_dict()))).answer == job.answer
