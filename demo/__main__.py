@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -14,13 +15,14 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
-from demo.processes import StackError
+from demo.processes import StackError, end_marked
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
 from demo.story import Story
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DAG_ID = "zuora_order"
+MARK = "ZUORA_DEMO"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -96,6 +98,7 @@ def main() -> int:
     options = parser.parse_args()
     for each in SIGNALS:
         signal.signal(each, end_once)
+    os.environ[MARK] = mark = secrets.token_hex(8)
     try:
         with emptied(options.place):
             return 0 if show(options) else 1
@@ -104,6 +107,9 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        # A signal can come between the start of a process and the moment when we know of it.
+        end_marked(MARK, mark)
 
 
 if __name__ == "__main__":

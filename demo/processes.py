@@ -54,6 +54,20 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def end_marked(name: str, value: str) -> None:
+    """End at once every process that has this variable in its environment."""
+
+    def ended() -> bool:
+        every = psutil.process_iter(["environ"])
+        alive = [each for each in every if (each.info["environ"] or {}).get(name) == value]
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return not alive
+
+    wait_for(f"the end of all that has {name}={value}", ended, 30, interval=0.05)
+
+
 class Process:
     """
     One program with its output in a file, and whatever it forks.

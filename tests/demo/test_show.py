@@ -1,0 +1,64 @@
+"""`make demo` tells an order's way, ends as its run ends, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from demo.processes import wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(400)]
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def command(place):
+    return [sys.executable, "-m", "demo", "--place", str(place)]
+
+
+def demo(place, **env):
+    return subprocess.run(
+        command(place),
+        cwd=CHECKOUT,
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=350,
+        check=False,
+    )
+
+
+def left_behind(place):
+    found = psutil.process_iter(["cmdline", "environ"])
+    return [each for each in found if str(place) in f"{each.info['cmdline']} {each.info['environ']}"]
+
+
+def test_an_order_goes_through(tmp_path):
+    done = demo(tmp_path / "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for word in ("submit", "deferred", "success", '"orderNumber": "O-manual__'):
+        assert word in done.stdout
+    assert not left_behind(tmp_path)
+
+
+def test_an_order_that_fails_is_told_and_ends_the_demo_with_1(tmp_path):
+    done = demo(tmp_path / "demo", FAIL="[40000020]: Rate plan is not effective")
+    assert done.returncode == 1
+    _, _, told = done.stdout.partition("What the task logs say:")
+    assert "40000020" in told
+    assert "Rate plan is not effective" in told
+    assert not left_behind(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_of_a_demo_that_was_interrupted(tmp_path, number):
+    log = tmp_path / "demo" / "airflow" / "logs" / "stack" / "triggerer.log"
+    with subprocess.Popen(command(tmp_path / "demo"), cwd=CHECKOUT, stdout=subprocess.DEVNULL) as process:
+        wait_for("the last component's start", log.exists, 120)
+        process.send_signal(number)
+    assert process.returncode == 130
+    assert not left_behind(tmp_path)

@@ -1,0 +1,20 @@
+"""What a user asks of Airflow's command line about this provider is answered."""
+
+import json
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+def test_airflow_knows_the_provider(airflow):
+    assert "airflow-provider-zuora" in airflow.cli("providers", "get", "airflow-provider-zuora")
+    hooks = json.loads(airflow.cli("providers", "hooks", "--output", "json"))
+    [zuora] = [each for each in hooks if each["connection_type"] == "zuora"]
+    assert zuora["class"] == "airflow_provider_zuora.hooks.ZuoraHook"
+
+
+def test_the_connection_can_be_tested(airflow, zuora):
+    before = zuora.ledger()["signIns"]
+    assert "success" in airflow.cli("connections", "test", "zuora_default").lower()
+    assert zuora.ledger()["signIns"] > before
