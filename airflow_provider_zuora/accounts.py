@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from airflow_provider_zuora.core.client import Client, Grant
+from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.core.wire import AsyncCarrier, Carrier, Flow, Token, arun, run
+from airflow_provider_zuora.core.wire import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
 from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class _Loop:
     users: int = 0
     transport: AsyncTransport | None = None
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    signing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    signing: asyncio.Future[None] | None = None
 
 
 class Account:
@@ -98,8 +99,8 @@ class Account:
             return await arun(flow, carrier)
 
     def sign_in(self) -> None:
-        """Sign in afresh, whatever token is in hand."""
-        self._token(Token(refused=self._grant.token if self._grant else None))
+        """Sign in afresh and once, whatever token is in hand."""
+        self._token(Token(refused=self._grant.token if self._grant else None, budget=ONCE))
 
     def _blocking(self) -> BlockingTransport:
         with self._opening:
@@ -118,7 +119,7 @@ class Account:
                 if loop.transport is None:
                     loop.transport = await AsyncTransport.opened(self._line)
             send = loop.transport.send
-            carrier = AsyncCarrier(send, lambda step: self._atoken(step, loop.signing, carrier), self._asleep)
+            carrier = AsyncCarrier(send, lambda step: self._atoken(step, loop, carrier), self._asleep)
             yield carrier
         finally:
             loop.users -= 1
@@ -139,19 +140,38 @@ class Account:
             if token := self._cached(step.refused):
                 return token
             carrier = Carrier(self._blocking().send, self._token, self._sleep)
-            grant = run(self.client().sign_in(), carrier)
+            grant = run(self.client().sign_in(step.budget), carrier)
             self._masks.mask(grant.token)
             self._grant = grant
             return grant.token
 
-    async def _atoken(self, step: Token, signing: asyncio.Lock, carrier: AsyncCarrier) -> str:
-        async with signing:
-            if token := self._cached(step.refused):
-                return token
-            grant = await arun(self.client().sign_in(), carrier)
+    async def _atoken(self, step: Token, loop: _Loop, carrier: AsyncCarrier) -> str:
+        """Return the token, or take part in the sign-in that is under way, its error included."""
+        while (token := self._cached(step.refused)) is None:
+            if loop.signing is None:
+                return await self._asign_in(step, loop, carrier)
+            signing = loop.signing
+            await asyncio.wait({signing})
+            if not signing.cancelled() and (error := signing.exception()):
+                raise error
+        return token
+
+    async def _asign_in(self, step: Token, loop: _Loop, carrier: AsyncCarrier) -> str:
+        signing = loop.signing = asyncio.get_running_loop().create_future()
+        try:
+            grant = await arun(self.client().sign_in(step.budget), carrier)
             await self._masks.amask(grant.token)
+        except ApiError as error:
+            signing.set_exception(error)
+            signing.exception()  # nobody else may have waited for it
+            raise
+        else:
             self._grant = grant
+            signing.set_result(None)
             return grant.token
+        finally:
+            loop.signing = None
+            signing.cancel()  # no more than a word to those who wait, where this coroutine was cancelled
 
 
 _ACCOUNTS: dict[tuple[str, Credentials, Line], Account] = {}

@@ -44,7 +44,10 @@ ZUORA: Mapping[str, Any] = {
             "Idempotency namespace", "Set a different one in each Airflow that submits orders to one tenant."
         ),
         "share_token": _field(
-            "Share token", "Let all hooks and triggers of a process use one token; true.", "boolean"
+            "Share token",
+            "Let all hooks and triggers of a process use one token; true.",
+            "boolean",
+            default=True,
         ),
     },
     "ui-field-behaviour": {
@@ -74,11 +77,15 @@ def ui_field_behaviour(form: Mapping[str, Any]) -> dict[str, Any]:
 def widgets(form: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ``get_connection_form_widgets`` must answer before Airflow 3.2."""
     from wtforms import BooleanField, IntegerField, StringField  # noqa: PLC0415 - Airflow 3 has none
+    from wtforms.validators import Optional  # noqa: PLC0415
 
     kinds = {"boolean": BooleanField, "integer": IntegerField}
     return {
         name: kinds.get(field["schema"]["type"][0], StringField)(
-            field["label"], description=field["description"]
+            field["label"],
+            description=field["description"],
+            validators=[Optional()],
+            default=field["schema"].get("default"),
         )
         for name, field in form["conn-fields"].items()
     }

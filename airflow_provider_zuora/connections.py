@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -110,16 +111,19 @@ def _numbers(extra: Mapping[str, Any]) -> dict[str, Any]:
         value = extra.get(name)
         if value not in (None, ""):
             try:
-                found[name] = kind(str(value))
+                number = float(str(value))
             except ValueError:
-                raise _invalid(f"{name}: must be a {'whole ' if kind is int else ''}number") from None
+                number = math.nan
+            if not math.isfinite(number) or (kind is int and not number.is_integer()):
+                raise _invalid(f"{name}: must be a {'whole ' if kind is int else ''}number")
+            found[name] = kind(number)
     return found
 
 
 def _flag(extra: Mapping[str, Any], name: str) -> bool:
     value = extra.get(name)
     value = value.strip().lower() if isinstance(value, str) else value
-    if value not in _FLAGS:
+    if not isinstance(value, (str, bool, type(None))) or value not in _FLAGS:
         raise _invalid(f"{name}: must be true or false")
     return _FLAGS[value]
 

@@ -263,13 +263,13 @@ class ZuoraHook(JobHook):
         namespace = self.settings.idempotency_namespace
         if key is not None:
             return Submitter(namespace, (key,))
-        if context is None:
+        if not context:
             try:
                 context = get_current_context()
             except (AirflowException, RuntimeError):  # Airflow 2, Airflow 3: no task is running
                 return Submitter(namespace, (uuid.uuid4().hex,))
         ti = context["ti"]
-        return Submitter(namespace, (ti.dag_id, ti.run_id, ti.task_id), ti.map_index)
+        return Submitter(namespace, (str(ti.dag_id), str(ti.run_id), str(ti.task_id)), ti.map_index)
 
 
 HOOKS: Mapping[str, Callable[[str], JobHook]] = {ZuoraHook.conn_type: ZuoraHook}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, mask_secret
 
-from airflow_provider_zuora.core.masking import hide, reveal
+from airflow_provider_zuora.core.masking import Hidden, hide, reveal
 from airflow_provider_zuora.hooks import PermanentError, ZuoraHook
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class ZuoraCreateOrderOperator(BaseOperator):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.order = order
+        self.order: Any = order
         self.zuora_conn_id = zuora_conn_id
         self.return_ids = return_ids
         self.idempotency_key = idempotency_key
@@ -61,8 +61,16 @@ class ZuoraCreateOrderOperator(BaseOperator):
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
-        super()._do_render_template_fields(*args, **kwargs)
-        self.order = hide(_parsed(self.order), mask_secret)
+        extensions = self.template_ext
+        if not isinstance(self.order, str):
+            self.template_ext = ()  # a description that ends in .json is no file
+        try:
+            super()._do_render_template_fields(*args, **kwargs)
+        finally:
+            self.template_ext = extensions
+        order = _parsed(self.order)
+        # What is no JSON cannot be searched for secrets, so all of it is hidden.
+        self.order = Hidden(order) if isinstance(order, str) else hide(order, mask_secret)
 
     def execute(self, context: Context) -> str:
         """Submit the order."""

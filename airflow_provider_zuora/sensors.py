@@ -6,7 +6,9 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
@@ -21,6 +23,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
+from airflow_provider_zuora.core.wire import READ
 from airflow_provider_zuora.hooks import JobHook, TransientError, ZuoraHook
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _FIRST_LOOK = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
-_GRACE = 60.0  # seconds for the trigger's last look, before Airflow's own time-out of the deferral
+_GRACE = 150.0  # seconds for the trigger's last look, a time-out of its request included
 _DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
 
@@ -54,6 +57,7 @@ class JobSensor(BaseSensorOperator):
     hook_class: ClassVar[type[JobHook]]
     outcome_options: ClassVar[Sequence[str]] = ()
     ui_color = "#e6f1f2"
+    _deadline = math.inf  # epoch seconds; set when a task begins
 
     def __init__(
         self,
@@ -73,9 +77,15 @@ class JobSensor(BaseSensorOperator):
         """Return the Airflow connection, whatever the option is called."""
         return str(getattr(self, self.hook_class.conn_name_attr))
 
+    @cached_property
+    def hook(self) -> JobHook:
+        """Return the hook, the same for all looks of a task."""
+        return self.hook_class(self.conn_id)
+
     def execute(self, context: Context) -> Any:
         """Look, and wait where the job has not ended."""
         end: Job | BaseException
+        self._deadline = time.time() + self._limit
         try:
             end = self._first_look() if self.deferrable else super().execute(context)
         except _TIMEOUTS as error:
@@ -94,6 +104,7 @@ class JobSensor(BaseSensorOperator):
             return self._conclude(self._timeout(str(fired)))
         if isinstance(fired, str):
             again = TransientError(f"Job {fired} had ended, but could not be read again for its result")
+            self._deadline = math.inf  # the wait is over
             return self._conclude(self._look() or again)
         return self._conclude(fired)
 
@@ -116,10 +127,10 @@ class JobSensor(BaseSensorOperator):
 
     def _first_look(self) -> Job | BaseException:  # noqa: RET503 - defer raises
         """Look once and return the end of the wait, or defer."""
-        started = time.time()
+        started, deadline = time.time(), self._deadline
         if (end := self._look()) is not None:
             return end
-        now, deadline = time.time(), started + self._limit
+        now = time.time()
         if now >= deadline:
             return self._timeout(f"Job {self.job_id} has not ended within {self._limit:.0f} s.")
         pauses = self._pauses(_FIRST_LOOK)
@@ -143,8 +154,9 @@ class JobSensor(BaseSensorOperator):
 
     def _look(self) -> Job | AirflowException | None:
         """Return the end of the wait as far as one look tells it, None where the wait goes on."""
+        budget = replace(READ, seconds=max(0.0, min(READ.seconds, self._deadline - time.time())))
         try:
-            job = self.hook_class(self.conn_id).get_job(self.job_id)
+            job = self.hook.run(lambda client: client.job(self.job_id, budget))
         except TransientError as error:
             cause = error.__cause__
             reads = cause.attempts if isinstance(cause, ApiError) else 0
@@ -162,7 +174,7 @@ class JobSensor(BaseSensorOperator):
             if isinstance(end, BaseException):
                 raise end
             options = {name: getattr(self, name) for name in self.outcome_options}
-            outcome = self.hook_class(self.conn_id).outcome(end, **options)
+            outcome = self.hook.outcome(end, **options)
         except _TIMEOUTS as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipped on a time-out: {error}") from error

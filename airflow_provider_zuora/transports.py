@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 32 * 1024 * 1024  # bytes, decoded
 _CHUNK = 64 * 1024
+_PROXIED = ("http", "https")
+_USERINFO = re.compile(r"[^\s/@'\"]+:[^\s@'\"]*@")
 _CONNECT = 10.0  # seconds
 _USER_AGENT = {"User-Agent": f"airflow-provider-zuora/{__version__}"}
 
@@ -58,6 +61,10 @@ class Line:
             wrong.append("max_connections: must be from 1 to 1000")
         if isinstance(self.verify, str) and not Path(self.verify).exists():
             wrong.append("verify: must be true, false or the path of a CA bundle that exists")
+        if self.verify is True and not Path(self.ca_bundle).exists():
+            wrong.append("verify: REQUESTS_CA_BUNDLE in the environment is not a path that exists")
+        if not all(_is_proxy(scheme, url) for scheme, url in self.proxies):
+            wrong.append("proxies: must be URLs such as http://proxy:3128 for http and https")
         if wrong:
             raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
 
@@ -92,7 +99,13 @@ class Line:
         """Return what aiohttp verifies certificates with; reads files, so call it off the event loop."""
         path = self.ca_bundle
         folder = Path(path).is_dir()
-        context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
+        try:
+            context = ssl.create_default_context(
+                cafile=None if folder else path, capath=path if folder else None
+            )
+        except OSError as error:
+            violation = f"verify: {path} holds no certificates ({type(error).__name__})"
+            raise InvalidInput("The connection cannot be used; nothing was sent.", (violation,)) from error
         if self.verify is False:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
@@ -143,7 +156,7 @@ class BlockingTransport:
                 body, damage = _read(answer)
                 return Response(answer.status_code, dict(answer.headers), body, damage)
         except requests.RequestException as error:
-            raise Unreachable(_words(error)) from error
+            raise Unreachable(_words(error)) from None  # the cause may name a proxy with its password
 
     def close(self) -> None:
         """Close the connections."""
@@ -211,8 +224,8 @@ class AsyncTransport:
             ) as answer:
                 body, damage = await _aread(answer)
                 return Response(answer.status, dict(answer.headers), body, damage)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(_words(error)) from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Unreachable(_words(error)) from None  # the cause may name a proxy with its password
 
     async def close(self) -> None:
         """Close the connections."""
@@ -242,6 +255,14 @@ async def _aread(answer: aiohttp.ClientResponse) -> tuple[bytes, str]:
 
 
 def _words(error: BaseException) -> str:
-    """Return what a transport's error says; it names hosts and system errors, never headers or bodies."""
-    said = str(error)
+    """Return what a transport's error says; it names hosts and system errors, but no user and password."""
+    said = _USERINFO.sub("***@", str(error))
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _is_proxy(scheme: str, url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return scheme in _PROXIED and parts.scheme in _PROXIED and bool(parts.hostname and parts.port != 0)
+    except ValueError:
+        return False

@@ -11,18 +11,18 @@ import pytest
 
 from airflow_provider_zuora import accounts
 from airflow_provider_zuora.accounts import Masks, account_of
-from airflow_provider_zuora.core.errors import SignInRefused
+from airflow_provider_zuora.core.errors import SignInRefused, Unreadable
 from airflow_provider_zuora.core.jobs import Credentials
-from airflow_provider_zuora.core.wire import Token
+from airflow_provider_zuora.core.wire import READ, Budget, Token
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.transports import Line
 
 
-def asked():
+def asked(budget=READ):
     """Return a flow that asks for the token."""
 
     def flow():
-        return (yield Token())
+        return (yield Token(budget=budget))
 
     return flow()
 
@@ -121,6 +121,25 @@ def test_the_coroutine_that_signs_in_may_be_cancelled(zuora):
         return await other
 
     assert asyncio.run(cancelled()) in zuora.ledger()["tokens"]
+
+
+def test_a_sign_in_that_fails_fails_all_who_wait_for_it(zuora):
+    zuora.fault(path="/oauth/token", status=503, times=None)
+
+    async def until_all_wait(seconds):
+        (loop,) = account._loops.values()
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert loop.users == 50
+
+    account = zuora.account(asleep=until_all_wait)
+
+    async def many():
+        flows = (account.arun(asked(Budget(2, 100))) for _ in range(50))
+        return await asyncio.gather(*flows, return_exceptions=True)
+
+    assert {type(error) for error in asyncio.run(many())} == {Unreadable}
+    assert zuora.ledger()["requests"] == {"POST /oauth/token": 2}
 
 
 def test_a_sign_in_that_is_refused_is_thrown_into_the_flow(zuora):

@@ -92,6 +92,11 @@ def test_neither_host_nor_environment(environment):
         ({"extra": '{"proxies": "{"}'}, "proxies: must be a JSON object"),
         ({"extra": '{"proxies": {"https": 1}}'}, "proxies: must be a JSON object"),
         ({"extra": '{"share_token": "perhaps"}'}, "share_token: must be true or false"),
+        ({"extra": '{"share_token": []}'}, "share_token: must be true or false"),
+        ({"extra": '{"timeout": "inf"}'}, "timeout: must be a number"),
+        ({"extra": '{"proxies": {"all": "http://p"}}'}, "proxies: must be URLs such as"),
+        ({"extra": '{"proxies": {"https": "p:3128"}}'}, "proxies: must be URLs such as"),
+        ({"extra": '{"proxies": {"https": "http://u:hidden@p:port"}}'}, "proxies: must be URLs such as"),
         ({"extra": '{"entity_id": "é"}'}, "Zuora-Entity-Ids: must be printable ASCII"),
         ({"extra": '{"zuora_version": "1\\n2"}'}, "Zuora-Version: must be printable ASCII"),
     ],
@@ -102,6 +107,7 @@ def test_what_cannot_be_used_names_the_field_and_the_rule(fields, line):
 
     assert caught.value.violations[0].startswith(line)
     assert "u:p" not in str(caught.value)
+    assert "hidden" not in str(caught.value)
 
 
 def test_all_that_is_missing_is_named_at_once():
@@ -127,7 +133,7 @@ def test_the_headers_of_extra():
     [
         ({}, Line("https://h")),
         ({"timeout": "", "max_connections": None, "verify": "", "proxies": ""}, Line("https://h")),
-        ({"timeout": "30", "max_connections": "5"}, Line("https://h", timeout=30.0, max_connections=5)),
+        ({"timeout": "30", "max_connections": 5.0}, Line("https://h", timeout=30.0, max_connections=5)),
         ({"verify": False}, Line("https://h", verify=False)),
         ({"verify": "False"}, Line("https://h", verify=False)),
         ({"verify": __file__}, Line("https://h", verify=__file__)),

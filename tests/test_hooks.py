@@ -78,6 +78,12 @@ class TestTestConnection:
 
         assert zuora.ledger()["signIns"] == 2
 
+    def test_an_outage_is_told_after_one_attempt(self, zuora):
+        zuora.fault(path="/oauth/token", status=503, times=None)
+
+        assert ZuoraHook().test_connection()[0] is False
+        assert zuora.naps == []
+
     @pytest.mark.parametrize("fields", [{"password": "wrong-secret"}, {"host": "http://example.com"}])
     def test_what_does_not_work(self, zuora, monkeypatch, fields):
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(**fields))
@@ -225,6 +231,10 @@ class TestKeys:
 
         assert first != self.key(zuora, numberless(), context=TASK)
 
+    @pytest.mark.parametrize("context", [None, {}])
+    def test_a_context_without_a_task(self, zuora, context):
+        assert self.key(zuora, numberless(), context=context)
+
     def test_outside_of_a_task_every_call_is_a_submission_of_its_own(self, zuora):
         assert self.key(zuora, numberless()) != self.key(zuora, numberless())
 
@@ -340,6 +350,19 @@ class TestRequest:
             503,
             404,
         ]
+
+    def test_parameters_that_are_none_or_many(self, zuora):
+        hook = ZuoraHook()
+        hook.create_order(ORDER, raw_idempotency_key="k")
+        answer = hook.request(
+            "POST",
+            "/v1/async/orders",
+            json=ORDER,
+            idempotency_key="k",
+            params={"page": None, "returnIds": []},
+        )
+
+        assert answer["success"] is True  # the same query as before, or the key would be refused to it
 
     def test_an_empty_answer_is_none(self, zuora):
         zuora.fault(path="/v1/", status=204)

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "__init__": {"connection_form"},
     "connection_form": {"core.vendors.zuora"},
     "operators": {"hooks", "core.masking"},
-    "sensors": {"hooks", "triggers", "core.errors", "core.jobs", "core.waiting"},
+    "sensors": {"hooks", "triggers", "core.errors", "core.jobs", "core.waiting", "core.wire"},
     "triggers": {"hooks", "core.errors", "core.jobs", "core.waiting"},
     "hooks": {
         "accounts",
@@ -34,7 +34,7 @@ MAY_IMPORT = {
         "core.wire",
     },
     "connections": {"accounts", "core.client", "core.errors", "core.jobs", "transports"},
-    "accounts": {"core.client", "core.jobs", "core.vendors", "core.wire", "transports"},
+    "accounts": {"core.client", "core.errors", "core.jobs", "core.vendors", "core.wire", "transports"},
     "transports": {"", "core.errors", "core.wire"},
     "core.__init__": set(),
     "core.errors": set(),

@@ -67,6 +67,13 @@ def test_an_order_in_a_json_file(zuora, tmp_path):
     assert zuora.ledger()["orders"][0]["orderDate"] == "2024-07-01"
 
 
+def test_a_text_inside_of_an_order_is_never_a_file(zuora):
+    task = rendered(operator(ORDER | {"description": "imported from {{ ds }}.json"}))
+
+    assert task.order["description"] == "imported from 2024-07-01.json"
+    assert task.template_ext == (".json",)
+
+
 @pytest.mark.parametrize(
     ("order", "words"),
     [
@@ -127,6 +134,14 @@ class TestSecrets:
         rendered(operator(NEW_ACCOUNT))
 
         assert CARD not in str(redact(f"the card is {CARD}"))
+
+    @pytest.mark.parametrize("order", [json.dumps(NEW_ACCOUNT) + ",", str(NEW_ACCOUNT)])
+    def test_a_text_that_is_no_json_is_hidden_as_a_whole(self, zuora, order):
+        task = rendered(operator(order))
+
+        assert CARD not in shown(task)
+        with pytest.raises(PermanentError, match="a text that is no JSON"):
+            task.execute(CONTEXT)
 
     def test_a_violation_does_not_show_the_value(self, zuora):
         order = NEW_ACCOUNT | {"newAccount": NEW_ACCOUNT["newAccount"] | {"name": CARD * 20}}

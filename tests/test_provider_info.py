@@ -67,6 +67,10 @@ def test_the_environments_are_choices(zuora_type):
     assert len(choices) == 10
 
 
+def test_the_token_is_shared_unless_the_form_says_otherwise(zuora_type):
+    assert zuora_type["conn-fields"]["share_token"]["schema"]["default"] is True
+
+
 def test_the_connection_type_is_the_hooks(zuora_type):
     module, _, name = zuora_type["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)

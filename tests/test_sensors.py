@@ -154,6 +154,29 @@ def test_a_look_that_may_not_repeat_in_time_does_not_end_a_wait(zuora, options):
         assert isinstance(deferral(task).trigger, JobTrigger)
 
 
+@pytest.mark.parametrize("down", [JOBS, "/oauth/token"], ids=["jobs", "sign-in"])
+@pytest.mark.parametrize("way", ["first look", "poke", "reschedule"])
+def test_a_look_lasts_no_longer_than_the_wait_may(zuora, way, down):
+    """An outage that outlasts the time-out is a time-out, which soft_fail skips."""
+    zuora.fault(path=down, status=503, times=None)
+    modes = {"poke": {"deferrable": False}, "reschedule": {"deferrable": False, "mode": "reschedule"}}
+    with pytest.raises(AirflowSkipException):
+        sensor("j", timeout=0, soft_fail=True, **modes.get(way, {})).execute(CONTEXT)
+
+    assert zuora.naps == []
+
+
+def test_a_token_that_is_not_shared_serves_all_looks_of_a_task(zuora, monkeypatch):
+    extra = {"share_token": False}
+    monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra=extra))
+    task = sensor("j", deferrable=False)
+    for _ in range(3):
+        task.poke(CONTEXT)
+    task.hook.get_conn().close()
+
+    assert zuora.ledger()["signIns"] == 1
+
+
 def test_a_wait_with_silent_fail_outlives_any_outage(zuora):
     zuora.sandbox.settings = Settings(job_seconds=1e6)
     task = sensor(submitted(zuora), poke_interval=0, silent_fail=True)

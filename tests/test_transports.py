@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -310,6 +311,16 @@ class TestTls:
             (response,) = send(Line(url, verify=False), Request("GET", "/x"))
         assert response.status == 200
 
+    def test_a_bundle_of_the_environment_that_is_missing_is_refused(self, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
+        with pytest.raises(InvalidInput, match="verify: REQUESTS_CA_BUNDLE"):
+            Line("https://h")
+
+    @both
+    def test_a_bundle_without_certificates_is_an_error_of_ours(self, send):
+        with pytest.raises((InvalidInput, Unreachable)):
+            send(Line("https://127.0.0.1:1", timeout=1, verify=__file__), Request("GET", "/x"))
+
     def test_a_folder_of_certificates_is_taken(self, tmp_path):
         assert Line("https://h", verify=str(tmp_path)).ssl_context().verify_mode == ssl.CERT_REQUIRED
 
@@ -335,6 +346,29 @@ class TestProxies:
 
     def test_a_proxy_for_another_scheme_is_none(self):
         assert Line("https://h", proxies=(("http", "http://p"),)).proxy == ""
+
+    @both
+    @pytest.mark.parametrize("way", ["connection", "environment"])
+    def test_a_proxys_password_is_in_no_error(self, send, echo, way, monkeypatch):
+        """The echo answers CONNECT with an error, as a proxy does that wants another password."""
+        proxy = echo[0].replace("//", "//bob:hunter22@")
+        monkeypatch.setenv("https_proxy", proxy if way == "environment" else "")
+        monkeypatch.setenv("no_proxy", "")
+        line = Line("https://zuora.invalid", proxies=(("https", proxy),) if way == "connection" else ())
+        with pytest.raises(Unreachable) as caught:
+            send(line, Request("GET", "/x"))
+
+        assert "hunter22" not in "".join(traceback.format_exception(caught.value))
+
+    @both
+    @pytest.mark.parametrize("proxy", ["http://bob:hunter22@proxy:notaport", "bob:hunter22@127.0.0.1:1"])
+    def test_a_malformed_proxy_of_the_environment_is_no_answer(self, send, proxy, monkeypatch):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(Unreachable) as caught:
+            send(Line("http://zuora.invalid", timeout=1), Request("GET", "/x"))
+
+        assert "hunter22" not in "".join(traceback.format_exception(caught.value))
 
     def test_a_proxys_password_is_in_no_repr(self):
         assert "hidden" not in repr(Line("https://h", proxies=(("https", "http://u:hidden@p"),)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,17 +13,15 @@ from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation, met
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.exchange import (
     NOT_PROCESSED,
-    READ,
     TRANSIENT,
     UNKNOWN,
     WRITE,
-    Budget,
     Exchange,
     Policy,
 )
 from airflow_provider_zuora.core.jobs import Credentials, Job, Vendor
 from airflow_provider_zuora.core.orders import check_preview
-from airflow_provider_zuora.core.wire import Flow, Request
+from airflow_provider_zuora.core.wire import READ, Budget, Flow, Request
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +64,13 @@ class Client:
         self.rng = rng
         self._exchange = Exchange(vendor, credentials, headers, clock=clock, rng=rng)
 
-    def sign_in(self) -> Flow[Grant]:
+    def sign_in(self, budget: Budget = READ) -> Flow[Grant]:
         """
         Ask for a token; only the account runs this, all other flows yield `Token`.
 
         :raises SignInRefused: where client id or secret are not accepted.
         """
-        policy = Policy(READ, TRANSIENT, signed=False)
+        policy = Policy(budget, TRANSIENT, signed=False)
         reading = yield from self._exchange(self.vendor.sign_in(self.credentials), policy)
         token = reading.body.get("access_token")
         if not isinstance(token, str) or header_violation(token, 8192):
@@ -146,7 +144,7 @@ class Client:
         request = Request(
             method,
             path,
-            params=tuple((name, _query_text(value)) for name, value in (params or {}).items()),
+            params=tuple(_query(params or {})),
             headers={**headers, **({} if json_body is None else {"Content-Type": "application/json"})},
             body=b"" if json_body is None else json.dumps(json_body, ensure_ascii=False).encode(),
         )
@@ -157,8 +155,12 @@ class Client:
         return reading.body
 
 
-def _query_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield names and values; None is left out, a list gives its name several times."""
+    for name, value in params.items():
+        for each in value if isinstance(value, (list, tuple)) else (value,):
+            if each is not None:
+                yield name, str(each).lower() if isinstance(each, bool) else str(each)
 
 
 def _lifetime(expires_in: object) -> float:

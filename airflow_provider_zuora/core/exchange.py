@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.errors import (
     Unreadable,
 )
 from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading, Vendor
-from airflow_provider_zuora.core.wire import Flow, Pause, Request, Response, Token
+from airflow_provider_zuora.core.wire import Budget, Flow, Pause, Request, Response, Token
 
 log = logging.getLogger(__name__)
 
@@ -47,21 +47,6 @@ _ERRORS: Mapping[Meaning, type[ApiError]] = {
 _SIGN_IN_ADVICE = " Check client id, secret and environment: a wrong data centre refuses them too."
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """
-    How long a request is repeated before its error leaves the flow.
-
-    :param attempts: how many times it is sent at the most, a new sign-in after a 401 not counted.
-    :param seconds: no pause is begun that would end later than this after the first attempt.
-    """
-
-    attempts: int
-    seconds: float
-
-
-ONCE = Budget(1, 0)
-READ = Budget(10, 180)
 WRITE = Budget(6, 600)
 
 
@@ -118,11 +103,11 @@ class Exchange:
         started, attempt, renewed = self.clock(), 0, False
         while True:
             attempt += 1
-            token = (yield Token()) if policy.signed else ""
+            token = (yield Token(budget=policy.budget)) if policy.signed else ""
             reading = yield from self._once(dressed, token, track_id, policy.json_object)
             if reading.meaning is Meaning.TOKEN and policy.signed and not renewed:
                 renewed = True  # one new sign-in, never a loop
-                token = yield Token(refused=token)
+                token = yield Token(refused=token, budget=policy.budget)
                 reading = yield from self._once(dressed, token, track_id, policy.json_object)
             if reading.meaning is Meaning.OK:
                 return reading

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, TimedOut
-from airflow_provider_zuora.core.exchange import ONCE
 from airflow_provider_zuora.core.jobs import Job
-from airflow_provider_zuora.core.wire import Flow, Pause
+from airflow_provider_zuora.core.wire import ONCE, Flow, Pause
 
 log = logging.getLogger(__name__)
 
 MAX_POLL_ERRORS = 10  # in a row; one look of a worker repeats its read as often (`exchange.READ`)
 
 _GROWTH, _CEILING, _JITTER = 0.5, 60.0, 0.1
+_AIRFLOWS_INTERVAL = 60.0  # seconds, poke_interval where nobody sets it
 _FLOOR = 0.2  # seconds; poke_interval=0 must not make a triggerer do nothing else
 
 
@@ -42,7 +42,7 @@ class Pauses:
     def after(self, waited: float, rng: random.Random) -> float:
         """Return the next pause in seconds, after having waited for so many."""
         if self.exponential:
-            start = self.first if self.interval is None else self.interval
+            start = _AIRFLOWS_INTERVAL if self.interval is None else self.interval
             pause = max(1.0, start / 2 + waited / 1.5) * (1 + rng.random())
         else:
             grown = min(_CEILING, self.first + waited * _GROWTH)

@@ -75,15 +75,34 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """
+    How long a request is repeated before its error leaves the flow.
+
+    :param attempts: how many times it is sent at the most, a new sign-in after a 401 not counted.
+    :param seconds: no pause is begun that would end later than this after the first attempt.
+    """
+
+    attempts: int
+    seconds: float
+
+
+ONCE = Budget(1, 0)
+READ = Budget(10, 180)
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """
     Ask the account for a bearer token.
 
     :param refused: the token that the vendor has just refused; the account replaces its own only if that
         is still this one, so that many flows refused at once cause one sign-in.
+    :param budget: how long a sign-in may be repeated for this flow.
     """
 
     refused: str | None = field(default=None, repr=False)
+    budget: Budget = field(default=READ, compare=False)
 
 
 T = TypeVar("T")

@@ -24,12 +24,11 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.exchange import ONCE
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState
 from airflow_provider_zuora.core.submission import Submitter, submit_order
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.waiting import Wait, ended_job
-from airflow_provider_zuora.core.wire import Pause, Request, Response
+from airflow_provider_zuora.core.wire import ONCE, Pause, Request, Response
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
 from tests.core.carriers import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
 
@@ -134,8 +133,27 @@ Z1_AND_Z2 = [
         ("53200061", ""),
         ("Word", "b"),
     ),
-    made("a refusal without reasons", answer(200, {"success": False}), REFUSED),
-    made("409 without reasons", answer(409, {"success": False}), IN_PROGRESS),
+    made("a refusal without reasons", answer(200, {"success": False}), REFUSED, (None, '{"success": false}')),
+    made("409 without reasons", answer(409, {"success": False}), IN_PROGRESS, (None, '{"success": false}')),
+    made(
+        "one reason that is no list",
+        answer(400, {"success": False, "reasons": {"code": 53200020, "message": "bad"}}),
+        REFUSED,
+        ("53200020", "bad"),
+    ),
+    made("reasons in words", answer(400, {"success": False, "reasons": ["bad"]}), REFUSED, ("", "bad")),
+    made(
+        "409 of the gateway",
+        answer(409, {"code": 409, "message": "A request with this key is being processed"}),
+        IN_PROGRESS,
+        ("409", "A request with this key is being processed"),
+    ),
+    made(
+        "409 of the framework",
+        answer(409, {"status": 409, "error": "Conflict", "message": "busy", "path": "/v1"}),
+        IN_PROGRESS,
+        ("Conflict", "busy"),
+    ),
     made(
         "504 with reasons",
         replace(sample("internal/200"), status=504),
@@ -215,7 +233,7 @@ NO_OBJECT = [
     made("cut off 400", Response(400, {}, b'{"succ', "cut off"), REFUSED, (None, "cut off")),
     made("too large", Response(200, {}, b"", "larger than 1 byte"), UNKNOWN, (None, "larger than 1 byte")),
     made("a list", Response(200, {}, b"[1]"), UNKNOWN),
-    made("a list 400", Response(400, {}, b"[1]"), REFUSED),
+    made("a list 400", Response(400, {}, b"[1]"), REFUSED, (None, "[1]")),
     made("null", Response(200, {}, b"null"), UNKNOWN, (None, "4 bytes that are no JSON")),
     made("a JSON text", Response(200, {}, b'"j"'), UNKNOWN, (None, "3 bytes that are no JSON")),
     made("a number", Response(200, {}, b"17"), UNKNOWN, (None, "2 bytes that are no JSON")),
@@ -719,3 +737,11 @@ def test_no_answer_whatsoever_raises_anything_but_an_error_of_ours(flow, status,
         result = script.run(FLOWS[flow](script.client()))
     if isinstance(result, Job):
         assert json.loads(json.dumps(result.as_dict()))["state"] == result.state.value
+
+
+def test_a_parameter_of_none_is_left_out_and_a_list_repeats_its_name():
+    script = Script([answer(200)])
+    params = {"none": None, "list": [1, None, True], "text": "x"}
+    script.run(script.client().call("GET", "/v1/a", params=params))
+    (request,) = script.sent
+    assert request.params == (("list", "1"), ("list", "true"), ("text", "x"))

@@ -23,9 +23,9 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.exchange import NOT_PROCESSED, ONCE, READ, TRANSIENT, UNKNOWN, WRITE
+from airflow_provider_zuora.core.exchange import NOT_PROCESSED, TRANSIENT, UNKNOWN, WRITE
 from airflow_provider_zuora.core.jobs import Credentials, Meaning
-from airflow_provider_zuora.core.wire import Pause, Request, Response, Token
+from airflow_provider_zuora.core.wire import ONCE, READ, Pause, Request, Response, Token
 from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, sample
 
 FOREVER = itertools.repeat

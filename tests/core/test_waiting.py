@@ -246,8 +246,8 @@ def test_exponential_pauses_are_those_of_airflow(interval):
     [
         (Pauses(1.0, exponential=True), 1.0),
         (Pauses(0.0, exponential=True), 1.0),
-        (Pauses(exponential=True), 5.0),
-        (Pauses(exponential=True, first=1.0), 1.0),
+        (Pauses(exponential=True), 30.0),
+        (Pauses(exponential=True, first=1.0), 30.0),
     ],
     ids=str,
 )

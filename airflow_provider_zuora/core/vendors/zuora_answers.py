@@ -41,7 +41,7 @@ _TRANSIENT_JOB_CATEGORIES = {50, 61}  # a failed job of another category stays f
 _JOB_ERROR = re.compile(r"\[(\d{8})\]:?\s*")
 _PAGE_TITLE = re.compile(r"<(title|h1)[^>]*>\s*([^<]+?)\s*<", re.IGNORECASE)
 _EDGE_LIMIT = re.compile(r"request exceeded limit", re.IGNORECASE)
-_MESSAGE_LENGTH = 1000
+_MESSAGE_LENGTH, _QUOTE_LENGTH = 1000, 200
 
 
 def read_answer(request: Request, response: Response, answer: Answer) -> Reading:
@@ -61,16 +61,22 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
         request_id=_text(fields.get("requestId")) or response.header("Zuora-Request-Id"),
         process_id=_text(fields.get("processId")),
     )
-    return Reading(_meaning(request, response.status, fields, answer), answer, body)
+    meaning = _meaning(request, response.status, fields, answer)
+    if meaning is not Meaning.OK and not reasons and response.body:
+        quoted = response.body[:_QUOTE_LENGTH].decode("utf-8", "replace")  # better than nothing
+        answer = replace(answer, messages=(quoted,))
+    return Reading(meaning, answer, body)
 
 
 def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool]:
     """
     Return the answer with a job's ``errors`` as its codes and messages, and whether these are passing ones.
 
+    Where ``errors`` is empty, the ``reasons`` at the root of the body stand, which the answer holds already.
+
     A failure is a passing one where each of its codes is of the categories 50 or 61.
     """
-    reasons = list(_job_reasons(errors))
+    reasons = list(_job_reasons(errors)) or answer.reasons()
     codes = tuple(code for code, _ in reasons)
     messages = tuple(text[:_MESSAGE_LENGTH] for _, text in reasons)
     categories = {_category(code) for code in codes}
@@ -98,10 +104,12 @@ def _unreadable(response: Response, answer: Answer) -> Reading:
 def _reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
     """Yield code and message of every error in the body, from each shape that Zuora answers with."""
     for name, code, message in (("reasons", "code", "message"), ("Errors", "Code", "Message")):
-        rows = body.get(name)
-        for row in rows if isinstance(rows, list) else []:
+        rows = body.get(name) or []
+        for row in rows if isinstance(rows, list) else [rows]:
             if isinstance(row, dict):
                 yield row.get(code), row.get(message)
+            else:
+                yield None, row
     error = body.get("error")
     if isinstance(error, dict):
         yield error.get("code"), error.get("message")
@@ -138,8 +146,8 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
     found = {_CATEGORIES.get(_category(code)) for code in answer.codes}
     if status == 409 and Meaning.LOCKED not in found:
         told = any("idempoten" in message.lower() for message in answer.messages)
-        in_progress = told or not any(answer.codes)
-        return Meaning.IN_PROGRESS if in_progress else Meaning.REFUSED
+        if told or not found - {None}:
+            return Meaning.IN_PROGRESS
     if known := [meaning for meaning in _WEIGHT if meaning in found]:
         return Meaning.REFUSED if None in found and known[0].transient else known[0]
     return _STATUSES.get(status, Meaning.REFUSED)
@@ -156,7 +164,9 @@ def _complains(body: Mapping[str, Any], answer: Answer) -> bool:
 def _job_reasons(errors: object) -> Iterator[tuple[str, str]]:
     """Yield code and text of a job's ``errors``: null, a text, an object or a list of these."""
     for error in errors if isinstance(errors, list) else [errors]:
-        if isinstance(error, dict) and (error.get("code") or error.get("message")):
+        if isinstance(error, dict) and error.get("reasons"):
+            yield from ((_text(code), _text(message)) for code, message in _reasons(error))
+        elif isinstance(error, dict) and (error.get("code") or error.get("message")):
             yield _text(error.get("code")), _text(error.get("message"))
         elif error:
             lead, *pairs = _JOB_ERROR.split(str(error))

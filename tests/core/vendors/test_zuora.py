@@ -256,6 +256,7 @@ RULE = "The rate plan is not effective."
         ({"code": "40000020", "message": "a"}, ("40000020",), ("a",), False),
         ({"code": "SystemError"}, ("SystemError",), ("",), False),
         ({"message": "a"}, ("",), ("a",), False),
+        ({"reasons": [{"code": 40000050, "message": "a"}]}, ("40000050",), ("a",), True),
         ({"text": "[40000020]: a"}, ("40000020",), ("{'text': ' a'}",), False),
         ([["[40000050]: a"]], ("40000050",), ("[' a']",), True),
         (7, ("",), ("7",), False),
@@ -353,3 +354,14 @@ def test_any_object_about_a_job_is_a_job_or_unreadable(body):
     assert job.status == body["status"]
     assert len(job.answer.codes) == len(job.answer.messages)
     assert Job.from_dict(json.loads(json.dumps(job.as_dict()))).answer == job.answer
+
+
+@pytest.mark.parametrize("errors", [None, ""])
+def test_reasons_at_the_root_stand_where_a_failed_job_has_no_errors(errors):
+    reasons = [{"code": 58730050, "message": LOCKED}]
+    body = {"status": "Failed", "errors": errors, "success": False, "reasons": reasons}
+    response = Response(200, {}, json.dumps(body).encode())
+    reading = Zuora().read(Zuora().status("j"), response, Answer("GET /v1/async-jobs/j"))
+    job = Zuora().read_job("j", reading.body, reading.answer)
+
+    assert (job.answer.codes, job.answer.messages, job.transient) == (("58730050",), (LOCKED,), True)
