@@ -58,6 +58,7 @@ class JobSensor(BaseSensorOperator):
     outcome_options: ClassVar[Sequence[str]] = ()
     ui_color = "#e6f1f2"
     _deadline = math.inf  # epoch seconds; set when a task begins
+    _quiet_until = 0.0  # epoch seconds until which the vendor asked not to be asked
 
     def __init__(
         self,
@@ -144,7 +145,7 @@ class JobSensor(BaseSensorOperator):
                 exponential_backoff=pauses.exponential,
                 max_wait=pauses.max_wait,
                 started=started,
-                not_before=max(due, now + _FIRST_LOOK),
+                not_before=max(due, now + _FIRST_LOOK, self._quiet_until),
                 deadline=deadline,
                 max_errors=self._max_errors,
             ),
@@ -159,9 +160,10 @@ class JobSensor(BaseSensorOperator):
             job = self.hook.run(lambda client: client.job(self.job_id, budget))
         except TransientError as error:
             cause = error.__cause__
-            reads = cause.attempts if isinstance(cause, ApiError) else 0
-            if self._max_errors and reads >= self._max_errors:
-                return error
+            if isinstance(cause, ApiError):
+                if self._max_errors and cause.attempts >= self._max_errors:
+                    return error
+                self._quiet_until = time.time() + cause.retry_after
             self.log.warning("A look failed for a passing reason, the wait goes on: %s", error)
             return None
         except AirflowException as error:
@@ -220,9 +222,11 @@ class JobSensor(BaseSensorOperator):
     ) -> float:
         """Return the pause of poke and reschedule mode; Airflow's own has no jitter and no growth."""
         if self.exponential_backoff:
-            return super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        first = _FIRST_LOOK if self.reschedule else 1.0
-        return self._pauses(first).after(run_duration(), random.SystemRandom())
+            pause = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        else:
+            first = _FIRST_LOOK if self.reschedule else 1.0
+            pause = self._pauses(first).after(run_duration(), random.SystemRandom())
+        return max(pause, self._quiet_until - time.time())
 
 
 class ZuoraJobSensor(JobSensor):

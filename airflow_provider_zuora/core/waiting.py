@@ -72,32 +72,36 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
     """
     Look at a job until it has ended, and return it.
 
-    :raises TimedOut: where the deadline passed; one last look was taken then.
+    :raises TimedOut: where the deadline passed; one last look was taken then, unless the vendor had asked not
+        to be asked so soon.
     :raises ApiError: where a look failed for good, or too many in a row did.
     """
-    errors, due, seen = 0, wait.not_before, "nothing was seen of it"
+    errors, due, quiet, seen = 0, wait.not_before, 0.0, "nothing was seen of it"
     while True:
         if (pause := due - client.clock()) > 0:
             yield Pause(pause)
         last = client.clock() >= wait.deadline
-        asked = 0.0
+        if last and client.clock() < quiet:
+            raise _timed_out(client, job_id, seen)
         try:
             job = yield from client.job(job_id, ONCE)
         except ApiError as error:
             errors += 1
             if not error.transient or (wait.max_errors and errors >= wait.max_errors):
                 raise
-            seen, asked = f"the last look failed: {error}", error.retry_after
+            seen, quiet = f"the last look failed: {error}", client.clock() + error.retry_after
             log.warning("Look %d in a row that failed at job %s: %s", errors, job_id, error)
         else:
             if job.ended:
                 return job
             errors, seen = 0, f"it is {job.status}"
         if last:
-            raise TimedOut(
-                f"Job {job_id} has not ended in time, {seen}. It goes on at {client.vendor.title}."
-            )
+            raise _timed_out(client, job_id, seen)
         now = client.clock()
-        due = now + max(_FLOOR, asked, wait.pauses.after(now - wait.started, client.rng))
+        due = max(quiet, now + max(_FLOOR, wait.pauses.after(now - wait.started, client.rng)))
         due = min(due, max(wait.deadline, now))
         log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - now)
+
+
+def _timed_out(client: Client, job_id: str, seen: str) -> TimedOut:
+    return TimedOut(f"Job {job_id} has not ended in time, {seen}. It goes on at {client.vendor.title}.")

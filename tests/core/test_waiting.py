@@ -185,15 +185,22 @@ def test_a_refused_token_is_replaced_within_a_look():
         (answer(429, RateLimit_Reset="45"), 45.0),
         (answer(503, Retry_After="45"), 45.0),
         (answer(429, Retry_After="3"), 10.0),
-        (answer(429, Retry_After="1000"), 100.0),
         (answer(200, {"status": "Processing"}, Retry_After="45"), 10.0),
     ],
-    ids=["429", "reset", "503", "shorter", "beyond the deadline", "of a good answer"],
+    ids=["429", "reset", "503", "shorter", "of a good answer"],
 )
 def test_the_wait_that_a_failing_look_asks_for_is_respected(response, second):
     looks = Looks([response, COMPLETED])
     looks.wait(deadline=100, pauses=EVERY_TEN)
     assert looks.times == [0.0, second]
+
+
+def test_a_wait_that_reaches_beyond_the_deadline_leaves_no_time_for_a_last_look():
+    looks = Looks([answer(429, Retry_After="1000"), COMPLETED])
+    with pytest.raises(TimedOut, match=r"the last look failed: .* HTTP 429"):
+        looks.wait(deadline=100, pauses=EVERY_TEN)
+    assert looks.times == [0.0]
+    assert looks.clock.now - START == 100.0
 
 
 def test_every_look_is_logged(caplog):
