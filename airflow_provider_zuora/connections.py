@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from airflow_provider_zuora.accounts import Account, Masks, account_of
@@ -39,12 +40,25 @@ class Settings:
     :param account: signed in when the first flow asks for a token.
     :param client: the account's flows, with the connection's own headers.
     :param idempotency_namespace: tells two Airflows apart that submit to one tenant.
+    :param host: the connection's, perhaps blank; ``extra`` likewise.
     """
 
     credentials: Credentials
     account: Account
     client: Client
     idempotency_namespace: str
+    host: str
+    extra: Mapping[str, Any] = field(repr=False)
+
+    def ignored(self, known: Collection[str]) -> Iterator[str]:
+        """Yield what the connection says in vain, in words; ``known`` are the names that extra may hold."""
+        for name in sorted(set(self.extra) - set(known)):
+            near = get_close_matches(name, known, 1)
+            yield f"extra holds {name!r}, which nobody reads" + (
+                f"; did you mean {near[0]!r}?" if near else ""
+            )
+        if self.host and self.extra.get("environment"):
+            yield "the environment in extra is not used, because there is a base URL (host)"
 
 
 def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Settings:
@@ -67,7 +81,8 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
     shared = _flag(extra, "share_token")
     account = (account_of if shared else Account)(vendor.name, credentials, line, masks)
     namespace = str(extra.get("idempotency_namespace") or "")
-    return Settings(credentials, account, account.client(vendor.headers(extra)), namespace)
+    client = account.client(vendor.headers(extra))
+    return Settings(credentials, account, client, namespace, (conn.host or "").strip(), extra)
 
 
 def _invalid(violation: str) -> InvalidInput:

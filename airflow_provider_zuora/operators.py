@@ -103,4 +103,8 @@ def _parsed(order: Any) -> Any:
 
 
 def _described(order: object) -> str:
-    return "a text that is no JSON" if isinstance(order, str) else f"of type {type(order).__name__}"
+    return (
+        "a text that is no JSON (the name of a file must end in .json)"
+        if isinstance(order, str)
+        else f"of type {type(order).__name__}"
+    )

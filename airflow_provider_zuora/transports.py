@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_BODY = 32 * 1024 * 1024  # bytes, decoded
 _CHUNK = 64 * 1024
 _PROXIED = ("http", "https")
+_CAUSE = re.compile(r"\(Caused by (.*)\)$", re.DOTALL)
+_OBJECT = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>(: )?")
 _USERINFO = re.compile(r"[^\s/@'\"]+:[^\s@'\"]*@")
 _CONNECT = 10.0  # seconds
 _USER_AGENT = {"User-Agent": f"airflow-provider-zuora/{__version__}"}
@@ -153,17 +155,19 @@ class BlockingTransport:
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                body, damage = _read(answer)
+                body, damage = _read(self.line, answer)
                 return Response(answer.status_code, dict(answer.headers), body, damage)
         except requests.RequestException as error:
-            raise Unreachable(_words(error)) from None  # the cause may name a proxy with its password
+            raise Unreachable(
+                _words(self.line, error)
+            ) from None  # the cause may name a proxy with its password
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
 
 
-def _read(answer: requests.Response) -> tuple[bytes, str]:
+def _read(line: Line, answer: requests.Response) -> tuple[bytes, str]:
     """Return the body and why it is not whole; a failure here still has a status and headers."""
     import requests
 
@@ -174,7 +178,7 @@ def _read(answer: requests.Response) -> tuple[bytes, str]:
             if len(body) > MAX_BODY:
                 return b"", f"the answer is larger than {MAX_BODY} bytes"
     except requests.RequestException as error:
-        return bytes(body), f"the answer was cut off: {_words(error)}"
+        return bytes(body), f"the answer was cut off: {_words(line, error)}"
     return bytes(body), ""
 
 
@@ -222,10 +226,12 @@ class AsyncTransport:
                 allow_redirects=False,
                 proxy=self.line.proxy or None,
             ) as answer:
-                body, damage = await _aread(answer)
+                body, damage = await _aread(self.line, answer)
                 return Response(answer.status, dict(answer.headers), body, damage)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unreachable(_words(error)) from None  # the cause may name a proxy with its password
+            raise Unreachable(
+                _words(self.line, error)
+            ) from None  # the cause may name a proxy with its password
 
     async def close(self) -> None:
         """Close the connections."""
@@ -239,7 +245,7 @@ def _prepared(line: Line) -> ssl.SSLContext | bool:
     return line.ssl_context() if line.base_url.startswith("https:") or line.proxy else True
 
 
-async def _aread(answer: aiohttp.ClientResponse) -> tuple[bytes, str]:
+async def _aread(line: Line, answer: aiohttp.ClientResponse) -> tuple[bytes, str]:
     import aiohttp
 
     body = bytearray()
@@ -250,14 +256,17 @@ async def _aread(answer: aiohttp.ClientResponse) -> tuple[bytes, str]:
                 answer.close()
                 return b"", f"the answer is larger than {MAX_BODY} bytes"
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return bytes(body), f"the answer was cut off: {_words(error)}"
+        return bytes(body), f"the answer was cut off: {_words(line, error)}"
     return bytes(body), ""
 
 
-def _words(error: BaseException) -> str:
-    """Return what a transport's error says; it names hosts and system errors, but no user and password."""
-    said = _USERINFO.sub("***@", str(error))
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+def _words(line: Line, error: BaseException) -> str:
+    """Return where no answer came from and why; of a proxy's user and password nothing is left."""
+    said = str(error)
+    if cause := _CAUSE.search(said):
+        said = cause[1]  # urllib3 wraps the reason in words about retries, of which there are none
+    said = _USERINFO.sub("***@", _OBJECT.sub("", said))
+    return f"{urlsplit(line.base_url).netloc}: {type(error).__name__}{': ' + said if said else ''}"
 
 
 def _is_proxy(scheme: str, url: str) -> bool:

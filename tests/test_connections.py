@@ -150,6 +150,24 @@ def test_hooks_share_an_account_unless_told_otherwise():
     assert settings({"share_token": False}).account is not settings({"share_token": "false"}).account
 
 
+@pytest.mark.parametrize(
+    ("extra", "host", "expected"),
+    [
+        ({"timeout": 5}, "https://h", []),
+        ({"timout": 5}, "https://h", ["extra holds 'timout', which nobody reads; did you mean 'timeout'?"]),
+        ({"zzz": 5}, "https://h", ["extra holds 'zzz', which nobody reads"]),
+        ({"environment": "EU Production"}, "", []),
+        (
+            {"environment": "EU Production"},
+            "https://h",
+            ["the environment in extra is not used, because there is a base URL (host)"],
+        ),
+    ],
+)
+def test_what_a_connection_says_in_vain(extra, host, expected):
+    assert list(settings(extra, host=host).ignored(["timeout", "environment"])) == expected
+
+
 def test_the_namespace():
     assert settings({"idempotency_namespace": "blue"}).idempotency_namespace == "blue"
     assert settings().idempotency_namespace == ""

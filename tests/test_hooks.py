@@ -36,6 +36,13 @@ class TestConnection:
         assert isinstance(ZuoraHook().get_conn(), Account)
         assert zuora.ledger()["signIns"] == 0
 
+    def test_a_misspelt_field_is_warned_of(self, zuora, monkeypatch, capsys):
+        extra = {"enviroment": "EU Production"}
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra=extra))
+        ZuoraHook().get_conn()
+
+        assert "did you mean 'environment'?" in capsys.readouterr().out
+
     def test_the_connection_is_read_once(self, zuora):
         hook = ZuoraHook()
 

@@ -235,6 +235,8 @@ def test_no_answer_is_unreachable(send, echo, path, zuora):
     with pytest.raises(Unreachable) as caught:
         send(Line(url, timeout=0.2), Request("POST", path, headers={"Authorization": "Bearer t0ken"}))
     assert "t0ken" not in str(caught.value)
+    assert str(caught.value).startswith(url.removeprefix("http://") + ": ")
+    assert "0x" not in str(caught.value)
 
 
 @both

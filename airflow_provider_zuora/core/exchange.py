@@ -44,6 +44,7 @@ _ERRORS: Mapping[Meaning, type[ApiError]] = {
     Meaning.GATEWAY: Unreadable,
     Meaning.TOKEN: SignInRefused,
 }
+_NO_SIGN_IN = "the sign-in is refused"
 _SIGN_IN_ADVICE = " Check client id, secret and environment: a wrong data centre refuses them too."
 
 
@@ -165,7 +166,12 @@ class Exchange:
         meaning = reading.meaning
         kind = _ERRORS.get(meaning, Refused if signed or meaning.transient else SignInRefused)
         advice = _SIGN_IN_ADVICE if kind is SignInRefused else ""
-        message = f"{self.vendor.title}: {meaning.words}.{advice}"
+        words = meaning.words
+        if not signed:
+            words = (
+                f"could not sign in, nothing else was sent ({words})" if meaning.transient else _NO_SIGN_IN
+            )
+        message = f"{self.vendor.title}: {words}.{advice}"
         return kind(message, answer=reading.answer, transient=meaning.transient, attempts=attempts)
 
     def _backoff(self, attempt: int) -> float:

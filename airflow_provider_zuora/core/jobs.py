@@ -54,9 +54,13 @@ class Job:
         if not self.ended:
             raise ValueError(f"job {self.job_id} has not ended: it is {self.status}")
         if self.state is JobState.FAILED:
-            kind = "passing" if self.transient else "lasting"
+            kind = (
+                "passing failure: submit again, with another idempotency_key, because waiting cannot help"
+                if self.transient
+                else "lasting failure"
+            )
             raise JobFailed(
-                f"Job {self.job_id} ended as {self.status}; by the vendor's codes this is a {kind} failure.",
+                f"Job {self.job_id} ended as {self.status}; by the vendor's codes this is a {kind}.",
                 answer=self.answer,
                 transient=self.transient,
             )

@@ -276,7 +276,8 @@ def test_an_error_about_the_sign_in_says_what_to_check():
     with pytest.raises(SignInRefused) as caught:
         script.run(script.client().sign_in())
     assert str(caught.value).startswith(
-        "Zuora: refused. Check client id, secret and environment: a wrong data centre refuses them too. | "
+        "Zuora: the sign-in is refused. Check client id, secret and environment: "
+        "a wrong data centre refuses them too. | "
     )
 
 

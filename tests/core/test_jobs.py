@@ -31,7 +31,13 @@ def test_a_job_that_succeeded_gives_its_result():
     ("job", "words"),
     [
         (FAILED, "Job j ended as Failed; by the vendor's codes this is a lasting failure."),
-        (PASSING, "Job j ended as Failed; by the vendor's codes this is a passing failure."),
+        (
+            PASSING,
+            (
+                "Job j ended as Failed; by the vendor's codes this is a passing failure: "
+                "submit again, with another idempotency_key, because waiting cannot help."
+            ),
+        ),
     ],
 )
 def test_a_job_that_failed_says_so_with_the_vendors_words(job, words):

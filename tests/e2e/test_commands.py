@@ -14,6 +14,14 @@ def test_airflow_knows_the_provider(airflow):
     assert zuora["class"] == "airflow_provider_zuora.hooks.ZuoraHook"
 
 
+def test_a_dag_can_be_tried_without_a_triggerer(airflow, zuora, both):
+    """`airflow dags test` runs triggers inside of itself, where connections are found in another way."""
+    assert [run.state for run in both] == ["success", "failed"]
+    before = len(zuora.ledger()["orders"])
+    airflow.cli("dags", "test", "made")
+    assert len(zuora.ledger()["orders"]) == before + 1
+
+
 def test_the_connection_can_be_tested(airflow, zuora):
     before = zuora.ledger()["signIns"]
     assert "success" in airflow.cli("connections", "test", "zuora_default").lower()
