@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -172,7 +173,7 @@ class JobHook(BaseHook):
         if self._settings is None:
             conn = await self._aconnection()
             await get_async_extra_dejson(conn)  # for its masks, as in `settings`
-            self._settings = self._read(conn)
+            self._settings = await asyncio.to_thread(self._read, conn)  # it looks at files
         flow = ended_job(self._settings.client, job_id, wait)
         return await self._settings.account.arun(flow)
 

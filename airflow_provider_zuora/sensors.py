@@ -56,7 +56,6 @@ class JobSensor(BaseSensorOperator):
 
     hook_class: ClassVar[type[JobHook]]
     outcome_options: ClassVar[Sequence[str]] = ()
-    ui_color = "#e6f1f2"
     _deadline = math.inf  # epoch seconds; set when a task begins
     _quiet_until = 0.0  # epoch seconds until which the vendor asked not to be asked
 

@@ -143,8 +143,6 @@ class BlockingTransport:
 
         :raises Unreachable: where no answer came.
         """
-        import requests
-
         try:
             with self._session.request(
                 request.method,
@@ -157,10 +155,8 @@ class BlockingTransport:
             ) as answer:
                 body, damage = _read(self.line, answer)
                 return Response(answer.status_code, dict(answer.headers), body, damage)
-        except requests.RequestException as error:
-            raise Unreachable(
-                _words(self.line, error)
-            ) from None  # the cause may name a proxy with its password
+        except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
+            raise Unreachable(_words(self.line, error)) from None  # the cause may name a proxy's password
 
     def close(self) -> None:
         """Close the connections."""
@@ -169,15 +165,13 @@ class BlockingTransport:
 
 def _read(line: Line, answer: requests.Response) -> tuple[bytes, str]:
     """Return the body and why it is not whole; a failure here still has a status and headers."""
-    import requests
-
     body = bytearray()
     try:
         for chunk in answer.iter_content(_CHUNK):
             body += chunk
             if len(body) > MAX_BODY:
                 return b"", f"the answer is larger than {MAX_BODY} bytes"
-    except requests.RequestException as error:
+    except OSError as error:
         return bytes(body), f"the answer was cut off: {_words(line, error)}"
     return bytes(body), ""
 
@@ -229,9 +223,7 @@ class AsyncTransport:
                 body, damage = await _aread(self.line, answer)
                 return Response(answer.status, dict(answer.headers), body, damage)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unreachable(
-                _words(self.line, error)
-            ) from None  # the cause may name a proxy with its password
+            raise Unreachable(_words(self.line, error)) from None  # the cause may name a proxy's password
 
     async def close(self) -> None:
         """Close the connections."""

@@ -68,6 +68,9 @@ def control() -> list[str]:
     )
 
 
+for name in [name for name in sys.modules if name.partition(".")[0] == "certifi"]:
+    del sys.modules[name]  # what nobody else may have loaded yet
+
 seen: list[list[str]] = []
 sys.addaudithook(audit)
 time.sleep = audited_sleep

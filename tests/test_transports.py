@@ -319,6 +319,15 @@ class TestTls:
             Line("https://h")
 
     @both
+    def test_a_bundle_that_is_gone_by_now_is_an_error_of_ours(self, send, tmp_path):
+        bundle = tmp_path / "bundle.pem"
+        bundle.touch()
+        line = Line("https://127.0.0.1:1", timeout=1, verify=str(bundle))
+        bundle.unlink()
+        with pytest.raises((InvalidInput, Unreachable)):
+            send(line, Request("GET", "/x"))
+
+    @both
     def test_a_bundle_without_certificates_is_an_error_of_ours(self, send):
         with pytest.raises((InvalidInput, Unreachable)):
             send(Line("https://127.0.0.1:1", timeout=1, verify=__file__), Request("GET", "/x"))

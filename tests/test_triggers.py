@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_zuora import accounts
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
+from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.transports import Line
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.conftest import ORDER
@@ -111,17 +112,20 @@ def test_a_permanent_error_ends_a_wait_at_once_with_the_reason(zuora):
 
 
 def test_a_large_result_is_left_to_the_worker(zuora):
-    items = [{"itemName": "x" * 200, "itemNumber": str(number)} for number in range(100)]
+    """The result names 300 subscriptions, more than an event should carry."""
     account = zuora.account()
     client = account.client()
-    request = client.vendor.submission("order", ORDER | {"orderLineItems": items * 1}, {})
+    order = ORDER | {"subscriptions": ORDER["subscriptions"] * 300}
+    request = client.vendor.submission("order", order, {})
     job_id = account.run(client.submit(request.with_headers({"Idempotency-Key": "k"})))
     account.close()
-    small = asyncio.run(fired(JobTrigger(job_id=job_id)))
-    assert small["whole"] is True
+    event = asyncio.run(fired(JobTrigger(job_id=job_id)))
 
-    huge = small | {"job": small["job"] | {"result": None}, "whole": False}
-    assert read_event(huge) == job_id
+    assert (event["whole"], event["job"]["result"]) == (False, None)
+    assert len(json.dumps(event)) < 2000
+    assert read_event(event) == job_id
+    result = ZuoraJobSensor(task_id="wait", job_id=job_id).execute_complete({}, event)
+    assert len(result["subscriptions"]) == 300
 
 
 def test_a_trigger_that_is_cancelled_closes_its_connections(zuora):
