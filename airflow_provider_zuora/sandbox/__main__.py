@@ -14,6 +14,7 @@ from airflow_provider_zuora.sandbox.server import Server, listen
 HELP = {
     "token_seconds": "life of a bearer token",
     "job_seconds": "how long a job says Processing",
+    "job_memory_seconds": "how long an ended job can be read",
     "create_status": "HTTP status of an accepted create: 200, or 202 as before October 2025",
     "fail_jobs": 'the errors text of every create job, for example "[40000020]: Not effective."',
     "order_status": "status of the orders that are made, for example Pending",

@@ -100,16 +100,28 @@ def _no_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
+def unzipped(request: Request) -> bytes:
+    """
+    Return the bytes that a request carries, unzipped where Content-Encoding says gzip.
+
+    :raises Unreadable: it is not gzip.
+    """
+    if request.header("Content-Encoding").lower() != "gzip":
+        return request.body
+    try:
+        return gzip.decompress(request.body)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unreadable(f"the request body is no gzip: {error}") from error
+
+
 def json_body(request: Request) -> Any:
     """
     Return the JSON value that a request carries, unzipped where Content-Encoding says gzip.
 
     :raises Unreadable: it is not gzip, not UTF-8 or not JSON.
     """
-    body = request.body
+    body = unzipped(request)
     try:
-        if request.header("Content-Encoding").lower() == "gzip":
-            body = gzip.decompress(body)
         return json.loads(body, parse_constant=_no_constant)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+    except ValueError as error:
         raise Unreadable(f"the request body is not readable JSON: {error}") from error

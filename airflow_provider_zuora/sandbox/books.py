@@ -44,10 +44,11 @@ class Booked:
 
 @dataclass(slots=True)
 class Books:
-    """Accounts with their subscriptions, and orders by their number."""
+    """Accounts with their subscriptions and the names of new ones, and orders by their number."""
 
     orders: dict[str, Booked] = field(default_factory=dict)
     accounts: dict[str, dict[str, str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
 
     def _next(self, prefix: str) -> str:
@@ -91,12 +92,25 @@ class Books:
             order=order,
         )
         self.orders[booked.number] = booked
+        if new := order.get("newAccount"):
+            self.names[account] = new["name"]
         self.accounts.setdefault(account, {}).update(subscriptions)
         return booked
 
     def _free_number(self) -> str:
         number = self._next("O-")
         return self._free_number() if number in self.orders else number
+
+
+def account_page(books: Books, wanted: str) -> dict[str, Any] | None:
+    """Return the body of GET /v1/accounts/{account-key}, by number or id; None for an account never seen."""
+    known = (number for number in books.accounts if wanted in (number, id_of("account", number)))
+    number = next(known, None)
+    if number is None:
+        return None
+    name = books.names.get(number, f"Account {number}")
+    basic = {"id": id_of("account", number), "name": name, "accountNumber": number}
+    return {"success": True, "basicInfo": basic}
 
 
 def _time(seconds: float) -> str:

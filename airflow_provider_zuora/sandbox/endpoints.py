@@ -14,6 +14,7 @@ from airflow_provider_zuora.sandbox.answers import (
     new_id,
     reply,
 )
+from airflow_provider_zuora.sandbox.books import account_page as page_of_account
 from airflow_provider_zuora.sandbox.books import order_page as page_of
 from airflow_provider_zuora.sandbox.edge import JOBS, REALMS, SIGN_IN
 from airflow_provider_zuora.sandbox.jobs import Job, end_of
@@ -83,7 +84,7 @@ def preview(tenant: Tenant, request: Request, _: str) -> Response:
 def job_page(tenant: Tenant, request: Request, job_id: str) -> Response:
     """Answer GET /v1/async-jobs/{jobId}; ``success`` says that it could be read, not that it succeeded."""
     job = tenant.state.jobs.get(job_id)
-    if job is None:
+    if job is None or tenant.now - job.due > tenant.settings.job_memory_seconds:
         return tenant.refuse(request, Complaint(40, "Cannot find response for job", ANY_RESOURCE))
     return reply(200, job.body(tenant.version(request)))
 
@@ -96,6 +97,14 @@ def order_page(tenant: Tenant, request: Request, number: str) -> Response:
     return reply(200, page_of(booked))
 
 
+def account_page(tenant: Tenant, request: Request, wanted: str) -> Response:
+    """Answer GET /v1/accounts/{account-key}."""
+    page = page_of_account(tenant.state.books, wanted)
+    if page is None:
+        return tenant.refuse(request, Complaint(40, f"There is no account {wanted}.", ANY_RESOURCE))
+    return reply(200, page)
+
+
 Endpoint = Callable[[Tenant, Request, str], Response]
 
 ROUTES: dict[str, dict[str, Endpoint]] = {
@@ -104,6 +113,7 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     "/v1/async/orders/preview": {"POST": preview},
     JOBS: {"GET": job_page},
     "/v1/orders/{orderNumber}": {"GET": order_page},
+    "/v1/accounts/{account-key}": {"GET": account_page},
 }
 
 BY_HEAD = {template.rpartition("/")[0]: template for template in ROUTES if template.endswith("}")}

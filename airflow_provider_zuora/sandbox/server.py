@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.sandbox import clients
 from airflow_provider_zuora.sandbox.rules import Sandbox
 
 LARGEST_BODY = 64 * 1024 * 1024
@@ -74,7 +75,7 @@ class Server:
     async def running(self) -> AsyncIterator[None]:
         """Serve on the running event loop, until the block is left; hanging requests are dropped then."""
         app = web.Application(client_max_size=LARGEST_BODY)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:.*}", self.answer)
         runner = web.AppRunner(
             app,
             handler_cancellation=True,  # a hanging request ends with its client
@@ -90,7 +91,8 @@ class Server:
             self.closing.set()
             await runner.cleanup()
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Let the sandbox answer a request, and the answer leave by the door that its damage names."""
         asked = Request(
             method=request.method,
             path=request.rel_url.raw_path,
@@ -99,11 +101,12 @@ class Server:
             body=await request.read(),
         )
         with ExitStack() as stack:
-            stack.push(self._note_error)  # not around the door: a client that leaves is no error of ours
+            stack.push(self.note_error)  # not around the door: a client that leaves is no error of ours
             response = zipped(asked, self.sandbox.handle(asked))
         return await DOORS[response.damage](self, request, response)
 
-    def _note_error(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def note_error(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Note what leaves a block, as the exit of a context manager."""
         # Noted, not caught: aiohttp answers 500 to whatever a handler raises, and logs it.
         if isinstance(error, Exception):
             self.errors.append(error)
@@ -135,7 +138,24 @@ async def _hang(server: Server, request: web.Request, response: Response) -> web
     return web.Response()
 
 
-DOORS = {"": _whole, "cut": _cut, "reset": _reset, "hang": _hang}
+def _client(server: Server, request: web.Request) -> list[int]:
+    with ExitStack() as stack:
+        stack.push(server.note_error)  # a client that cannot be found makes a test pass for the wrong reason
+        return clients.processes_at(request.get_extra_info("peername"), request.get_extra_info("sockname"))
+
+
+async def _kill(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+    clients.kill(_client(server, request))
+    request.protocol.force_close()
+    return web.Response()
+
+
+async def _stop(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+    await clients.stop(_client(server, request))
+    return await server.answer(request)
+
+
+DOORS = {"": _whole, "cut": _cut, "reset": _reset, "hang": _hang, "kill": _kill, "stop": _stop}
 """How an answer leaves, by its damage."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.sandbox.answers import Unreadable, unzipped
 
 CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
 """The client id that a sandbox knows unless told otherwise; 36 characters, as Zuora's are."""
@@ -18,7 +19,10 @@ CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
 CLIENT_SECRET = "sandbox+secret/for=demos"
 """The secret that goes with it: no secret, and it has to be URL-encoded in a form, as some real ones do."""
 
-KINDS = frozenset({"answer", "reset", "cut", "hang"})
+SILENT = frozenset({"reset", "hang", "kill", "stop"})
+"""The kinds of fault in which the sandbox says nothing."""
+
+KINDS = SILENT | {"answer", "cut"}
 WHENS = frozenset({"before", "instead", "after"})
 
 
@@ -29,6 +33,7 @@ class Settings:
 
     :param token_seconds: life of a bearer token.
     :param job_seconds: how long a job says Processing.
+    :param job_memory_seconds: how long an ended job can be read; nobody documents how long that is at Zuora.
     :param create_status: HTTP status of an accepted create: 200 as documented today, or 202 as before.
     :param fail_jobs: the ``errors`` text that every create job fails with; empty: none fails.
     :param order_status: status of the orders that completed jobs make, for example Pending.
@@ -43,6 +48,7 @@ class Settings:
     client_secret: str = field(default=CLIENT_SECRET, repr=False)
     token_seconds: float = 3600.0
     job_seconds: float = 20.0
+    job_memory_seconds: float = float("inf")
     create_status: int = 200
     fail_jobs: str = ""
     order_status: str = "Completed"
@@ -66,6 +72,7 @@ class Fault:
 
     :param method: the method to match; empty: any.
     :param path: how the path begins.
+    :param contains: a text that the body must contain, unzipped, as it is written there.
     :param times: how many matching requests it spoils; None: every one.
     :param skip: how many matching requests it lets through first.
     :param when: ``before``: at the edge, the request is not processed, nor stored under its key. ``instead``:
@@ -73,7 +80,8 @@ class Fault:
         request is processed and its answer lost.
     :param kind: ``answer``: `status`, `headers` and `body` are answered. ``reset``: the connection is reset.
         ``cut``: half of the body arrives (of the real answer, where ``after`` and no body is given).
-        ``hang``: nothing is ever answered.
+        ``hang``: nothing is ever answered. ``kill``: the client's process is ended (SIGKILL). ``stop``: it is
+        stopped (SIGSTOP) until somebody sends it SIGCONT; only then is the request processed, and answered.
     :param hold_seconds: with ``after``: the idempotency key stays "in progress" (409) for so long.
     """
 
@@ -87,6 +95,7 @@ class Fault:
     kind: str = "answer"
     skip: int = 0
     hold_seconds: float = 0.0
+    contains: str = ""
 
     def __post_init__(self) -> None:
         """Refuse words that mean nothing, before they make a test pass for the wrong reason."""
@@ -98,6 +107,10 @@ class Fault:
             raise ValueError("a cut needs a body to cut, or when='after'")
         if self.when == "instead" and self.kind != "answer":
             raise ValueError("when='instead' needs kind='answer': it is what the endpoint answers")
+        if self.kind == "stop" and self.when != "before":
+            raise ValueError(
+                "kind='stop' needs when='before': the request is processed when the client goes on"
+            )
         if self.hold_seconds and self.when != "after":
             raise ValueError("hold_seconds needs when='after': only a processed request has a key to hold")
 
@@ -111,7 +124,12 @@ class Fault:
 
     def matches(self, request: Request) -> bool:
         """Say whether this request is one to spoil."""
-        return self.method in ("", request.method) and request.path.startswith(self.path)
+        if self.method not in ("", request.method) or not request.path.startswith(self.path):
+            return False
+        try:
+            return not self.contains or self.contains.encode() in unzipped(request)
+        except Unreadable:
+            return False
 
     def used(self) -> Fault | None:
         """Return what is left after it spoiled one request, None where nothing is."""
@@ -125,7 +143,7 @@ class Fault:
 
         :param real: the answer that is lost, where the request was processed.
         """
-        if self.kind in ("reset", "hang"):
+        if self.kind in SILENT:
             return Response(status=0, damage=self.kind)
         own = Response(self.status, dict(self.headers), self.body)
         if self.kind == "answer":

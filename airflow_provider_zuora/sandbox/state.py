@@ -119,6 +119,7 @@ class State:
                     "orderNumber": number,
                     "accountNumber": booked.account,
                     "orderDate": booked.order["orderDate"],
+                    "description": booked.order.get("description"),
                     "status": booked.status,
                     "jobId": made[number].job_id,
                     "idempotencyKey": made[number].key,

@@ -1,5 +1,8 @@
 """Faults, settings, the clock and the ledger: how a test or a demo steers a sandbox."""
 
+import gzip
+import json
+
 import pytest
 
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, Fault, Settings
@@ -38,6 +41,7 @@ def test_the_ledger_says_what_happened(desk):
             "orderNumber": "O1",
             "accountNumber": "A1",
             "orderDate": "2024-07-01",
+            "description": None,
             "status": "Completed",
             "jobId": job_id,
             "idempotencyKey": "k",
@@ -76,6 +80,8 @@ def test_tokens_can_be_revoked(desk):
         ("faults", {"kind": "cut"}),
         ("faults", {"kind": "reset", "when": "instead"}),
         ("faults", {"hold_seconds": 1}),
+        ("faults", {"kind": "kill", "when": "instead"}),
+        ("faults", {"kind": "stop", "when": "after"}),
     ],
 )
 def test_what_means_nothing_is_refused(desk, name, content):
@@ -119,7 +125,7 @@ def test_a_fault_instead_is_not_seen_without_a_token(desk):
     assert desk.create(Authorization="Bearer x").status == 401
 
 
-@pytest.mark.parametrize("kind", ["reset", "hang"])
+@pytest.mark.parametrize("kind", ["reset", "hang", "kill", "stop"])
 def test_no_answer_at_all(desk, kind):
     desk.sandbox.add_fault(Fault(kind=kind))
     response = desk.create()
@@ -141,6 +147,16 @@ def test_a_fault_strikes_as_often_as_it_says_and_no_sooner(desk):
     desk.sandbox.add_fault(Fault(method="POST", path="/v1/async/orders", skip=1, times=2))
     desk.sandbox.add_fault(Fault(method="GET"))
     assert [desk.create().status for _ in range(4)] == [200, 503, 503, 200]
+
+
+def test_a_fault_can_look_into_the_body(desk):
+    desk.sandbox.add_fault(Fault(contains='"description": "mine"', times=None))
+    mine, other = (json.dumps(desk.order(description=word)).encode() for word in ("mine", "other"))
+    sent = {"": mine, "gzip": gzip.compress(mine), "GZIP": gzip.compress(mine)}
+    assert [desk.create(body, Content_Encoding=coding).status for coding, body in sent.items()] == [503] * 3
+    assert desk.create(other).status == 200
+    assert desk.create(gzip.compress(other), Content_Encoding="gzip").status == 200
+    assert desk.create(mine, Content_Encoding="gzip").status == 400, "no gzip: it contains nothing"
 
 
 def test_a_fault_can_last_for_ever(desk):
