@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
@@ -25,13 +24,19 @@ from airflow_provider_zuora.accounts import Account, Masks
 from airflow_provider_zuora.connection_form import ZUORA, ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, settings_of
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import ApiError, TimedOut
+from airflow_provider_zuora.core.errors import ApiError, LockContention, OutcomeUnknown, TimedOut
 from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
 from airflow_provider_zuora.core.plain import plain
-from airflow_provider_zuora.core.submission import Submitter, submit_order
+from airflow_provider_zuora.core.submission import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
-from airflow_provider_zuora.core.wire import Flow
+from airflow_provider_zuora.core.wire import Memoir, Store, remembering
+from airflow_provider_zuora.tasks import TaskStore, submitter_of, try_of
+
+try:  # the state store of a task, Airflow 3.3 and later
+    from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # it is loaded when asked for
+except ImportError:  # pragma: no cover - covered on Airflow before 3.3
+    NEVER_EXPIRE = None
 
 try:  # what common-compat lacks: masking without blocking the event loop, Airflow 3.3.2 and later
     from airflow.sdk.log import amask_secret
@@ -51,8 +56,24 @@ class TransientError(AirflowException):
     """A passing failure: Airflow's retries may help."""
 
 
+class ZuoraOutcomeUnknown(PermanentError):
+    """
+    An order may exist or not, and only a person can tell; it was not sent again.
+
+    The message names the Idempotency-Key, the Track-Ids, what to look for in Zuora, and the ways on:
+    ``adopt_job_id`` where the order is there, another ``idempotency_key`` where it is not.
+    """
+
+
+class ZuoraLockContention(TransientError):
+    """An order met a lock in Zuora; the next try submits it again, a minute later at the soonest."""
+
+
 def airflow_error(error: ApiError) -> AirflowException:
     """Return what a core error is to Airflow; it stays at hand as ``__cause__`` when raised from it."""
+    if isinstance(error, (OutcomeUnknown, LockContention)):
+        kind = ZuoraOutcomeUnknown if isinstance(error, OutcomeUnknown) else ZuoraLockContention
+        return kind(str(error))
     passing = error.transient or isinstance(error, TimedOut)
     return (TransientError if passing else PermanentError)(str(error))
 
@@ -64,6 +85,20 @@ def airflow_errors() -> Iterator[None]:
         yield
     except ApiError as error:
         raise airflow_error(error) from error
+
+
+def task_store(context: Mapping[str, Any]) -> TaskStore | None:
+    """Return what later tries of a task can read (Airflow 3.3 and later), None where there is none."""
+    accessor = context.get("task_state_store")
+    return None if accessor is None else TaskStore(accessor, NEVER_EXPIRE)
+
+
+def _running_context() -> Mapping[str, Any]:
+    """Return the context of the running task, an empty one where none runs."""
+    try:
+        return get_current_context()
+    except (AirflowException, RuntimeError):  # Airflow 2, Airflow 3
+        return {}
 
 
 class JobHook(BaseHook):
@@ -106,11 +141,15 @@ class JobHook(BaseHook):
         """Return the account behind the connection; it signs in when the first flow asks for a token."""
         return self.settings.account
 
-    def run(self, flow: Callable[[Client], Flow[T]]) -> T:
-        """Carry a flow of this hook's client with blocking calls; core errors come as Airflow's."""
+    def run(self, flow: Callable[[Client], Memoir[T]], store: Store | None = None) -> T:
+        """
+        Carry a flow of this hook's client with blocking calls; core errors come as Airflow's.
+
+        :param store: what the flow remembers by; its errors are raised as they are.
+        """
         settings = self.settings
         with airflow_errors():
-            return settings.account.run(flow(settings.client))
+            return settings.account.run(remembering(flow(settings.client), store))
 
     def request(
         self,
@@ -202,6 +241,17 @@ class JobHook(BaseHook):
         except ApiError as error:
             raise PermanentError(str(error)) from error
 
+    def submitted_outcome(self, job: Job, context: Mapping[str, Any], **options: object) -> Outcome:
+        """
+        Return what the end of a job means to the task that submitted it too, and can do so again.
+
+        :raises PermanentError: where the job failed for good.
+        :raises TransientError: where it failed for a passing reason; `ZuoraLockContention` where on a lock.
+        """
+        self.run(lambda client: note_end(client, job), task_store(context))
+        with airflow_errors():
+            return self.vendor.outcome(job, options)
+
     def test_connection(self) -> tuple[bool, str]:
         """Sign in afresh; return whether that worked and a sentence for the connection form."""
         try:
@@ -251,46 +301,51 @@ class ZuoraHook(JobHook):
         *,
         idempotency_key: str | None = None,
         raw_idempotency_key: str | None = None,
+        adopt_job_id: str | None = None,
         return_ids: bool = False,
         context: Mapping[str, Any] | None = None,
+        store: Store | None = None,
     ) -> str:
         """
-        Check an order, submit it, and return the id of the job that will create it.
+        Check an order, submit it once, and return the id of the job that will create it.
 
         The Idempotency-Key is made of the order's content and of who submits it: dag, run, task, and the
         order's ``orderNumber``, or the map index where it has none. So a retry repeats nothing, for the 24
-        hours that Zuora remembers a key. Outside of a task every call counts as a new submission.
+        hours that Zuora remembers a key, and beyond with a ``store``. Outside of a task every call counts as
+        a new submission. Two calls in one task with an equal order and no ``orderNumber`` count as the same
+        one: pass an ``idempotency_key`` for each. The id may be ``order:<orderNumber>``, for an order that
+        was found by its number.
 
         :param order: the body of Zuora's "Create an order asynchronously"; checked before it is sent.
         :param idempotency_key: stands for dag, run, task and map index in the key.
         :param raw_idempotency_key: sent as the key, as it is.
+        :param adopt_job_id: a job, or ``order:<orderNumber>``, that stands for the order: nothing is sent.
         :param return_ids: True: the job's result carries ids instead of numbers.
         :param context: the task's context; None: that of the running task.
+        :param store: what the task's next try can read, see `task_store`; for a task that submits one order.
         :raises PermanentError: where a rule is broken (one line each, nothing was sent), or Zuora says no.
-        :raises TransientError: where nobody knows whether Zuora accepted it: repeat it with the same key.
+        :raises ZuoraOutcomeUnknown: where only a person can tell whether the order exists.
+        :raises ZuoraLockContention: where the order met a lock in Zuora.
+        :raises TransientError: where nobody knows whether Zuora accepted it: a retry sends the same key.
         """
-        submitter = self._submitter(idempotency_key, context)
+        context = context or _running_context()
+        by = submitter_of(context, self.settings.idempotency_namespace, idempotency_key)
+        attempt = try_of(context, remembers=store is not None)
+        if adopted := (adopt_job_id or "").strip():
+            return self.run(
+                lambda client: adopt_job(client, adopted, order, by, attempt, raw_key=raw_idempotency_key),
+                store,
+            )
         return self.run(
             lambda client: submit_order(
-                client, order, submitter, raw_key=raw_idempotency_key, return_ids=return_ids
-            )
+                client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids
+            ),
+            store,
         )
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""
         return self.run(lambda client: client.preview_order(order))
-
-    def _submitter(self, key: str | None, context: Mapping[str, Any] | None) -> Submitter:
-        namespace = self.settings.idempotency_namespace
-        if key is not None:
-            return Submitter(namespace, (key,))
-        if not context:
-            try:
-                context = get_current_context()
-            except (AirflowException, RuntimeError):  # Airflow 2, Airflow 3: no task is running
-                return Submitter(namespace, (uuid.uuid4().hex,))
-        ti = context["ti"]
-        return Submitter(namespace, (str(ti.dag_id), str(ti.run_id), str(ti.task_id)), ti.map_index)
 
 
 HOOKS: Mapping[str, Callable[[str], JobHook]] = {ZuoraHook.conn_type: ZuoraHook}

@@ -6,7 +6,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,18 +19,15 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
-from airflow_provider_zuora.core.wire import READ
 from airflow_provider_zuora.hooks import JobHook, TransientError, ZuoraHook
-from airflow_provider_zuora.triggers import JobTrigger, read_event
+from airflow_provider_zuora.triggers import read_event
+from airflow_provider_zuora.watching import FIRST_LOOK, Watch
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_FIRST_LOOK = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
-_GRACE = 150.0  # seconds for the trigger's last look, a time-out of its request included
 _DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
 
@@ -56,8 +52,6 @@ class JobSensor(BaseSensorOperator):
 
     hook_class: ClassVar[type[JobHook]]
     outcome_options: ClassVar[Sequence[str]] = ()
-    _deadline = math.inf  # epoch seconds; set when a task begins
-    _quiet_until = 0.0  # epoch seconds until which the vendor asked not to be asked
 
     def __init__(
         self,
@@ -82,10 +76,16 @@ class JobSensor(BaseSensorOperator):
         """Return the hook, the same for all looks of a task."""
         return self.hook_class(self.conn_id)
 
+    @cached_property
+    def _watch(self) -> Watch:
+        """Return this task's wait; its time begins here."""
+        errors = None if self.silent_fail else MAX_POLL_ERRORS
+        return Watch.within(self._limit, self.hook, self.job_id, errors)
+
     def execute(self, context: Context) -> Any:
         """Look, and wait where the job has not ended."""
         end: Job | BaseException
-        self._deadline = time.time() + self._limit
+        self.__dict__.pop("_watch", None)
         try:
             end = self._first_look() if self.deferrable else super().execute(context)
         except _TIMEOUTS as error:
@@ -104,7 +104,7 @@ class JobSensor(BaseSensorOperator):
             return self._conclude(self._timeout(str(fired)))
         if isinstance(fired, str):
             again = TransientError(f"Job {fired} had ended, but could not be read again for its result")
-            self._deadline = math.inf  # the wait is over
+            self._watch.deadline = math.inf  # the wait is over
             return self._conclude(self._look() or again)
         return self._conclude(fired)
 
@@ -127,47 +127,20 @@ class JobSensor(BaseSensorOperator):
 
     def _first_look(self) -> Job | BaseException:  # noqa: RET503 - defer raises
         """Look once and return the end of the wait, or defer."""
-        started, deadline = time.time(), self._deadline
+        watch = self._watch
         if (end := self._look()) is not None:
             return end
-        now = time.time()
-        if now >= deadline:
+        if watch.over:
             return self._timeout(f"Job {self.job_id} has not ended within {self._limit:.0f} s.")
-        pauses = self._pauses(_FIRST_LOOK)
-        due = min(now + pauses.after(0, random.SystemRandom()), deadline)
-        self.defer(
-            trigger=JobTrigger(
-                vendor=self.hook_class.conn_type,
-                conn_id=self.conn_id,
-                job_id=self.job_id,
-                poke_interval=pauses.interval,
-                exponential_backoff=pauses.exponential,
-                max_wait=pauses.max_wait,
-                started=started,
-                not_before=max(due, now + _FIRST_LOOK, self._quiet_until),
-                deadline=deadline,
-                max_errors=self._max_errors,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=deadline - now + _FIRST_LOOK + _GRACE),
-        )
+        trigger, timeout = watch.trigger(self._pauses(FIRST_LOOK))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
 
     def _look(self) -> Job | AirflowException | None:
         """Return the end of the wait as far as one look tells it, None where the wait goes on."""
-        budget = replace(READ, seconds=max(0.0, min(READ.seconds, self._deadline - time.time())))
         try:
-            job = self.hook.run(lambda client: client.job(self.job_id, budget))
-        except TransientError as error:
-            cause = error.__cause__
-            if isinstance(cause, ApiError):
-                if self._max_errors and cause.attempts >= self._max_errors:
-                    return error
-                self._quiet_until = time.time() + cause.retry_after
-            self.log.warning("A look failed for a passing reason, the wait goes on: %s", error)
-            return None
+            return self._watch.look()
         except AirflowException as error:
             return error
-        return job if job.ended else None
 
     def _conclude(self, end: Job | BaseException) -> Any:
         """Return the result of the wait, or raise what its end means under soft_fail and never_fail."""
@@ -199,10 +172,6 @@ class JobSensor(BaseSensorOperator):
     def _execution_limit(self) -> float:
         return self.execution_timeout.total_seconds() if self.execution_timeout else math.inf
 
-    @property
-    def _max_errors(self) -> int | None:
-        return None if self.silent_fail else MAX_POLL_ERRORS
-
     def _timeout(self, message: str) -> BaseException:
         """Return the time-out that Airflow would raise: that of the task is retried, the sensor's is not."""
         kind = AirflowTaskTimeout if self._execution_limit < self.timeout else AirflowSensorTimeout
@@ -223,9 +192,9 @@ class JobSensor(BaseSensorOperator):
         if self.exponential_backoff:
             pause = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         else:
-            first = _FIRST_LOOK if self.reschedule else 1.0
+            first = FIRST_LOOK if self.reschedule else 1.0
             pause = self._pauses(first).after(run_duration(), random.SystemRandom())
-        return max(pause, self._quiet_until - time.time())
+        return max(pause, self._watch.quiet_until - time.time())
 
 
 class ZuoraJobSensor(JobSensor):

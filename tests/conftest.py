@@ -53,6 +53,20 @@ ORDER = {
 }
 
 
+class StateStore:
+    """Airflow's accessor of a task's state store."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.kept[key]) if key in self.kept else default
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        assert retention is not None, "it would expire"
+        self.kept[key] = json.dumps(value)
+
+
 @dataclass
 class Zuora:
     """A sandbox that is really served, and the account of this process that talks to it without waiting."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
+import time
+from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 import jinja2
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 
-from airflow_provider_zuora.hooks import PermanentError
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
-from tests.conftest import ORDER
+from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraLockContention
+from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraPreviewOrderOperator
+from tests.conftest import ORDER, StateStore
 
 CARD = "4111111111111111"
 CONTEXT = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="submit", map_index=-1), "ds": "2024-07-01"}
@@ -45,7 +50,7 @@ def test_a_retry_makes_no_second_order(zuora):
 
 
 def test_what_is_templated():
-    expected = ("order", "zuora_conn_id", "idempotency_key", "raw_idempotency_key")
+    expected = ("order", "zuora_conn_id", "idempotency_key", "raw_idempotency_key", "adopt_job_id")
 
     assert expected == tuple(ZuoraCreateOrderOperator.template_fields)
 
@@ -156,3 +161,146 @@ def test_a_killed_task_says_that_the_order_goes_on(capsys):
     operator().on_kill()
 
     assert "Zuora has no cancel" in capsys.readouterr().out
+
+
+class Instance(SimpleNamespace):
+    """A task instance that keeps its XComs."""
+
+    def __init__(self, **fields):
+        super().__init__(dag_id="d", run_id="r", task_id="submit", map_index=-1, xcoms={}, **fields)
+
+    def xcom_push(self, key, value):
+        self.xcoms[key] = value
+
+
+def event_of(deferral):
+    """Return what the trigger of a deferral fires."""
+
+    async def first():
+        return (await anext(deferral.trigger.run())).payload
+
+    return asyncio.run(first())
+
+
+def waiting(order=ORDER, **options):
+    return operator(order, wait_for_completion=True, **options)
+
+
+class TestWaiting:
+    @pytest.fixture
+    def context(self):
+        return {"ti": Instance(try_number=1, max_tries=1), "task": SimpleNamespace(retries=1)}
+
+    def retry(self, context):
+        return context | {"ti": Instance(try_number=2, max_tries=1)}
+
+    @pytest.mark.parametrize("deferrable", [True, False])
+    def test_a_job_that_has_ended_is_returned_at_once(self, zuora, context, deferrable):
+        result = waiting(deferrable=deferrable).execute(context)
+
+        assert result["orderNumber"] == "O-1"
+        assert context["ti"].xcoms == {"job_id": zuora.ledger()["orders"][0]["jobId"]}
+
+    def deferred(self, zuora, context, **options):
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=1000)
+        with pytest.raises(TaskDeferred) as caught:
+            waiting(**options).execute(context)
+        return caught.value
+
+    def test_the_wait_is_left_to_the_triggerer_and_its_end_is_the_result(self, zuora, context):
+        deferral = self.deferred(zuora, context, timeout=timedelta(minutes=2))
+        assert deferral.method_name == "execute_complete"
+        assert deferral.trigger.job_id == context["ti"].xcoms["job_id"]
+        assert deferral.trigger.deadline - time.time() <= 120
+
+        zuora.sandbox.advance(1000)
+        deferral.trigger.not_before = 0
+        assert waiting().execute_complete(context, event_of(deferral))["orderNumber"] == "O-1"
+
+    def test_a_result_that_is_too_large_for_an_event_is_read_again(self, zuora, context):
+        deferral = self.deferred(zuora, context)
+        zuora.sandbox.advance(1000)
+        deferral.trigger.not_before = 0
+        event = event_of(deferral)
+        event = event | {"job": event["job"] | {"result": None}, "whole": False}
+
+        assert waiting().execute_complete(context, event)["orderNumber"] == "O-1"
+
+    def test_a_retry_waits_for_the_same_job(self, zuora, context):
+        first, second = self.deferred(zuora, context), self.deferred(zuora, self.retry(context))
+
+        assert first.trigger.job_id == second.trigger.job_id
+
+    def test_a_timeout_is_retried(self, zuora, context):
+        deferral = self.deferred(zuora, context)
+        deferral.trigger.not_before = 0
+        deferral.trigger.deadline = time.time()
+        with pytest.raises(TransientError, match="A retry of this task waits for the same job"):
+            waiting().execute_complete(context, event_of(deferral))
+
+    def test_a_timeout_that_has_passed_by_the_first_look_is_retried(self, zuora, context):
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=1000)
+        with pytest.raises(TransientError, match="has not ended within 0 s"):
+            waiting(timeout=1e-9).execute(context)
+
+    @pytest.mark.parametrize("deferrable", [True, False])
+    def test_a_lock_is_retried_and_the_retry_submits_again(self, zuora, context, deferrable):
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000050]: locked")
+        with pytest.raises(ZuoraLockContention, match="40000050"):
+            waiting(deferrable=deferrable).execute(context)
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="")
+
+        assert waiting(deferrable=deferrable).execute(self.retry(context))["orderNumber"] == "O-1"
+        assert max(zuora.naps) > 59, "a minute's rest"
+
+    def test_a_failed_job_is_noted_should_zuora_forget_it(self, zuora, context):
+        store = StateStore()
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000050]: locked")
+        with pytest.raises(ZuoraLockContention):
+            waiting().execute(context | {"task_state_store": store})
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="", job_memory_seconds=-1)
+
+        operator().execute(self.retry(context) | {"task_state_store": store})
+        assert len(zuora.ledger()["orders"]) == 1
+
+    def test_a_failure_for_good_is_not_retried(self, zuora, context):
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000020]: not effective")
+        with pytest.raises(PermanentError, match="40000020"):
+            waiting().execute(context)
+
+    def test_a_pending_order_is_a_warning_or_a_failure(self, zuora, context, caplog):
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, order_status="Pending")
+        assert waiting().execute(context)["status"] == "Pending"
+        with pytest.raises(PermanentError, match="Pending, not Completed"):
+            waiting(require_order_completed=True).execute(context)
+
+    def test_an_event_that_is_not_ours_is_no_success(self, zuora, context):
+        for event in (None, "success", {"status": "ended"}):
+            with pytest.raises(PermanentError, match="not ours"):
+                waiting().execute_complete(context, event)
+
+    @pytest.mark.parametrize(
+        "options", [{"timeout": 0}, {"timeout": math.inf}, {"timeout": -1}, {"poke_interval": 0}]
+    )
+    def test_times_that_are_none(self, options):
+        with pytest.raises(ValueError, match=rf"{next(iter(options))}: must be a number of seconds"):
+            waiting(**options)
+
+    def test_execution_timeout_bounds_the_wait(self, zuora, context):
+        deferral = self.deferred(zuora, context, execution_timeout=timedelta(seconds=50))
+
+        assert deferral.trigger.deadline - time.time() <= 50
+
+
+PREVIEW = {name: value for name, value in ORDER.items() if name != "orderNumber"} | {
+    "previewOptions": {"previewThruType": "TermEnd", "previewTypes": ["BillingDocs"]}
+}
+
+
+def test_a_preview_is_waited_for_and_changes_nothing(zuora):
+    context = {"ti": Instance(try_number=1, max_tries=0)}
+    result = ZuoraPreviewOrderOperator(task_id="preview", order=PREVIEW).execute(context)
+
+    assert len(result["invoices"]) == 1
+    assert zuora.ledger()["orders"] == []
+    assert {each["idempotencyKey"] for each in zuora.ledger()["recent"]} == {""}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation, method_violation, path_violation
-from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Unreadable
 from airflow_provider_zuora.core.exchange import (
     NOT_PROCESSED,
     TRANSIENT,
@@ -19,7 +19,7 @@ from airflow_provider_zuora.core.exchange import (
     Exchange,
     Policy,
 )
-from airflow_provider_zuora.core.jobs import Credentials, Job, Vendor
+from airflow_provider_zuora.core.jobs import Credentials, Job, Reading, Vendor
 from airflow_provider_zuora.core.orders import check_preview
 from airflow_provider_zuora.core.wire import READ, Budget, Flow, Request
 
@@ -113,8 +113,32 @@ class Client:
         """
         if wrong := header_violation(job_id) or path_violation(self.vendor.status(job_id).path):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
-        reading = yield from self._exchange(self.vendor.status(job_id), Policy(budget, TRANSIENT))
+        reading = yield from self.read(self.vendor.status(job_id), budget)
         return self.vendor.read_job(job_id, reading.body, reading.answer)
+
+    def read(self, request: Request, budget: Budget = READ) -> Flow[Reading]:
+        """
+        Read a page, repeating the read while it fails for a passing reason.
+
+        :raises NotFound: where the vendor says that there is no such thing.
+        """
+        return (yield from self._exchange(request, Policy(budget, TRANSIENT)))
+
+    def post(self, request: Request, track_id: str) -> Flow[Reading]:
+        """Send a request once and return what is answered, good or bad."""
+        return (yield from self._exchange.once(request, track_id))
+
+    def new_track_id(self) -> str:
+        """Return a Track-Id that nobody has used."""
+        return self._exchange.new_track_id()
+
+    def pause(self, reading: Reading, attempt: int) -> float:
+        """Return the seconds to wait after an answer before its request is sent for another time."""
+        return self._exchange.pause(reading, attempt)
+
+    def error(self, reading: Reading, attempts: int = 1) -> ApiError:
+        """Return the error that an answer amounts to, one of `post`'s."""
+        return self._exchange.error(reading, attempts=attempts)
 
     def call(
         self,

@@ -6,15 +6,18 @@
     |-- InvalidInput      our user's input breaks a documented rule; nothing was sent
     |-- Unreachable       no answer came: connect, TLS, time-out, reset
     |-- Refused           the vendor answered no
-    |   `-- SignInRefused it said no to the client id and secret, or to a fresh token
+    |   |-- SignInRefused it said no to the client id and secret, or to a fresh token
+    |   `-- NotFound      it does not know what was asked for
     |-- Unreadable        an answer came that cannot be understood, or only a part of one
     |-- TimedOut          the deadline passed and the job had not ended
-    `-- JobFailed         the job ended, and the vendor says that it failed
+    |-- JobFailed         the job ended, and the vendor says that it failed
+    |-- LockContention    an order, or its job, was refused because something else holds what it changes
+    `-- OutcomeUnknown    an order may exist or not, and nothing that we may do can tell
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class Answer:
         answer = "no answer" if self.status is None else f"HTTP {self.status}"
         line = f"{self.asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
         return " ".join(line.split())
+
+    @property
+    def bare(self) -> str:
+        """Return the line without the vendor's words, which may quote what an order holds: fit to be kept."""
+        return str(replace(self, messages=()))
 
     def reasons(self) -> list[tuple[str, str]]:
         """Return the pairs of code and message; what one side lacks is empty."""
@@ -110,6 +118,10 @@ class SignInRefused(Refused):
     """The vendor refused the client id and secret, or refused a token that it had just issued."""
 
 
+class NotFound(Refused):
+    """The vendor does not know the job, the order or the account that was asked for."""
+
+
 class Unreadable(ApiError):
     """An answer came that cannot be understood: no JSON, cut off, or an unknown word in it."""
 
@@ -120,3 +132,11 @@ class TimedOut(ApiError):
 
 class JobFailed(ApiError):
     """The job has ended and the vendor says that it failed; ``transient`` is the vendor's word."""
+
+
+class LockContention(ApiError):
+    """An order, or its job, met a lock at the vendor and was not carried out; always a passing error."""
+
+
+class OutcomeUnknown(ApiError):
+    """An order may exist or not; sending it again might make it twice. A person has to look."""

@@ -17,6 +17,7 @@ from airflow_provider_zuora.core.errors import (
     Answer,
     ApiError,
     InvalidInput,
+    NotFound,
     Refused,
     SignInRefused,
     Unreachable,
@@ -43,6 +44,7 @@ _ERRORS: Mapping[Meaning, type[ApiError]] = {
     Meaning.SILENCE: Unreachable,
     Meaning.GATEWAY: Unreadable,
     Meaning.TOKEN: SignInRefused,
+    Meaning.NOT_FOUND: NotFound,
 }
 _NO_SIGN_IN = "the sign-in is refused"
 _SIGN_IN_ADVICE = " Check client id, secret and environment: a wrong data centre refuses them too."
@@ -97,37 +99,64 @@ class Exchange:
 
         :raises ApiError: of the kind and transience that the last answer means.
         """
-        track_id = track_id or f"af-{self.rng.getrandbits(128):032x}"
-        if wrong := header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT):
-            raise InvalidInput("Nothing was sent.", (f"track_id: {wrong}",))
-        dressed = self._dressed(request, track_id, policy.signed)
-        started, attempt, renewed = self.clock(), 0, False
+        dressed, track_id = self._dressed(request, track_id, policy.signed)
+        started, attempt = self.clock(), 0
+        renewals = 1 if policy.signed else 0  # one new sign-in, never a loop
         while True:
             attempt += 1
-            token = (yield Token(budget=policy.budget)) if policy.signed else ""
-            reading = yield from self._once(dressed, token, track_id, policy.json_object)
-            if reading.meaning is Meaning.TOKEN and policy.signed and not renewed:
-                renewed = True  # one new sign-in, never a loop
-                token = yield Token(refused=token, budget=policy.budget)
-                reading = yield from self._once(dressed, token, track_id, policy.json_object)
+            reading, renewed = yield from self._sent(dressed, track_id, policy, renewals)
+            renewals -= renewed
             if reading.meaning is Meaning.OK:
                 return reading
-            error = self._error(reading, policy.signed, attempt)
-            pause = max(error.retry_after, self._backoff(attempt))
+            error = self.error(reading, signed=policy.signed, attempts=attempt)
+            pause = self.pause(reading, attempt)
             late = self.clock() - started + pause > policy.budget.seconds
             if reading.meaning not in policy.again or attempt >= policy.budget.attempts or late:
                 raise error
             log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, pause, error)
             yield Pause(pause)
 
-    def _dressed(self, request: Request, track_id: str, signed: bool) -> Request:
+    def once(self, request: Request, track_id: str = "") -> Flow[Reading]:
+        """
+        Send a signed request once and return what is answered, good or bad.
+
+        Where the token is refused it is sent once more with a new one.
+        """
+        dressed, track_id = self._dressed(request, track_id, signed=True)
+        reading, _ = yield from self._sent(dressed, track_id, Policy(WRITE, frozenset()), 1)
+        return reading
+
+    def pause(self, reading: Reading, attempt: int) -> float:
+        """Return the seconds to wait before a request is sent again: what was asked for, or a backoff."""
+        backoff = self.rng.uniform(0, min(_BACKOFF_CAP, _BACKOFF_BASE * 2.0 ** (attempt - 1)))
+        return max(reading.answer.retry_after or 0.0, backoff)
+
+    def new_track_id(self) -> str:
+        """Return a Track-Id that nobody has used."""
+        return f"af-{self.rng.getrandbits(128):032x}"
+
+    def _sent(
+        self, dressed: Request, track_id: str, policy: Policy, renewals: int
+    ) -> Flow[tuple[Reading, int]]:
+        """Send a request, and again after a new sign-in where its token is refused; say how many of these."""
+        token = (yield Token(budget=policy.budget)) if policy.signed else ""
+        reading = yield from self._once(dressed, token, track_id, policy.json_object)
+        if reading.meaning is not Meaning.TOKEN or not renewals:
+            return reading, 0
+        token = yield Token(refused=token, budget=policy.budget)
+        return (yield from self._once(dressed, token, track_id, policy.json_object)), 1
+
+    def _dressed(self, request: Request, track_id: str, signed: bool) -> tuple[Request, str]:
+        track_id = track_id or self.new_track_id()
+        if wrong := header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT):
+            raise InvalidInput("Nothing was sent.", (f"track_id: {wrong}",))
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **self.vendor.tracking(track_id)}
         if signed:
             headers |= self.headers
         if len(request.body) > _GZIP_ABOVE:
             headers["Content-Encoding"] = "gzip"
             request = replace(request, body=gzip.compress(request.body, mtime=0))
-        return request.with_headers(headers)
+        return request.with_headers(headers), track_id
 
     def _once(self, request: Request, token: str, track_id: str, json_object: bool) -> Flow[Reading]:
         """Send a request once, follow the redirects that may be followed, and read the answer."""
@@ -142,7 +171,7 @@ class Exchange:
         answer = replace(answer, status=response.status, retry_after=_retry_after(response))
         if 300 <= response.status < 400:
             refusal = f"a redirect to {_host(response.header('Location'))} is not followed"
-            return Reading(Meaning.REFUSED, self._clean(replace(answer, messages=(refusal,)), token))
+            return Reading(Meaning.DENIED, self._clean(replace(answer, messages=(refusal,)), token))
         body = self._scrubbed(response.body.decode("latin-1"), token, _SECRET_LENGTH).encode("latin-1")
         reading = self.vendor.read(request, replace(response, body=body), answer)
         reading = replace(reading, answer=self._clean(reading.answer, token))
@@ -161,10 +190,12 @@ class Exchange:
             response = yield request
         return response
 
-    def _error(self, reading: Reading, signed: bool, attempts: int) -> ApiError:
+    def error(self, reading: Reading, *, signed: bool = True, attempts: int = 1) -> ApiError:
         """Return the error that a reading amounts to."""
         meaning = reading.meaning
-        kind = _ERRORS.get(meaning, Refused if signed or meaning.transient else SignInRefused)
+        kind = _ERRORS.get(meaning, Refused)
+        if kind in (Refused, NotFound) and not signed and not meaning.transient:
+            kind = SignInRefused
         advice = _SIGN_IN_ADVICE if kind is SignInRefused else ""
         words = meaning.words
         if not signed:
@@ -173,9 +204,6 @@ class Exchange:
             )
         message = f"{self.vendor.title}: {words}.{advice}"
         return kind(message, answer=reading.answer, transient=meaning.transient, attempts=attempts)
-
-    def _backoff(self, attempt: int) -> float:
-        return self.rng.uniform(0, min(_BACKOFF_CAP, _BACKOFF_BASE * 2.0 ** (attempt - 1)))
 
     def _clean(self, answer: Answer, token: str) -> Answer:
         """Return the answer without our secrets."""

@@ -9,8 +9,11 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from airflow_provider_zuora.core.checks import url_violations
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, Unreadable
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention, Unreadable
 from airflow_provider_zuora.core.wire import Request, Response
+
+ORDER = "order:"
+"""How an id begins that stands for an order which was found by its number, its job being unknown."""
 
 
 class JobState(Enum):
@@ -30,6 +33,7 @@ class Job:
     :param result: the vendor's result, as parsed from JSON; None while the job is active or has failed.
     :param transient: True where the vendor calls a failure a passing one.
     :param answer: the answer that this was read from; for a failed job its codes and messages are the job's.
+    :param locked: True where it failed because something else held what it was to change.
     """
 
     job_id: str
@@ -38,6 +42,7 @@ class Job:
     result: Any = None
     transient: bool = False
     answer: Answer | None = None
+    locked: bool = False
 
     @property
     def ended(self) -> bool:
@@ -48,23 +53,28 @@ class Job:
         """
         Return the result of a job that succeeded.
 
-        :raises JobFailed: where the vendor says that the job failed.
+        :raises JobFailed: where the vendor says that the job failed; `LockContention` where on a lock.
         :raises ValueError: where the job has not ended.
         """
         if not self.ended:
             raise ValueError(f"job {self.job_id} has not ended: it is {self.status}")
         if self.state is JobState.FAILED:
-            kind = (
-                "passing failure: submit again, with another idempotency_key, because waiting cannot help"
-                if self.transient
-                else "lasting failure"
-            )
-            raise JobFailed(
-                f"Job {self.job_id} ended as {self.status}; by the vendor's codes this is a {kind}.",
-                answer=self.answer,
-                transient=self.transient,
-            )
+            raise self.failure()
         return self.result
+
+    def failure(self) -> JobFailed | LockContention:
+        """Return the error of a job that failed."""
+        kind = (
+            "passing failure: submit again (a retry of a task that submits and waits does; else clear the "
+            "submitting task)"
+            if self.transient
+            else "lasting failure"
+        )
+        return (LockContention if self.locked else JobFailed)(
+            f"Job {self.job_id} ended as {self.status}; by the vendor's codes this is a {kind}.",
+            answer=self.answer,
+            transient=self.transient,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the job in plain JSON types, for a trigger's event."""
@@ -127,13 +137,16 @@ class Credentials:
 
 class Meaning(Enum):
     """
-    What an answer means for the request that it answers; the policy in `client` hangs on this alone.
+    What an answer means for the request that it answers; when to ask again hangs on this alone.
 
     The second value says whether asking again may help.
     """
 
     OK = "answered", False
     REFUSED = "refused", False
+    DENIED = "refused before it was looked at", False
+    NOT_FOUND = "refused, there is no such thing", False
+    UNCLEAR = "refused, for a reason that nobody documents", False
     TOKEN = "the token is not accepted", False
     LIMITED = "a limit is reached, not processed", True
     IN_PROGRESS = "the same request is still in progress", True
@@ -223,6 +236,24 @@ class Vendor(ABC):
     @abstractmethod
     def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
         """Return the job that the body describes, or raise `Unreadable`."""
+
+    def order(self, number: str) -> Request:
+        """Return the request that reads an order by its number."""
+        raise NotImplementedError(f"{self.title} has no orders by number")
+
+    def account(self, document: Mapping[str, Any], order: Mapping[str, Any]) -> Request | None:
+        """
+        Return the request that reads what `difference` has to know of an order's account, None for nothing.
+
+        :param document: the order that we would submit; ``order``: the body of the one that was found.
+        """
+        raise NotImplementedError(f"{self.title} has no orders by number")
+
+    def difference(
+        self, document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
+    ) -> str:
+        """Return what tells a found order from the one that we would submit, empty where it is ours."""
+        raise NotImplementedError(f"{self.title} has no orders by number")
 
     @abstractmethod
     def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:

@@ -47,11 +47,11 @@ def raise_any(checked: str, broken: Iterable[Violation]) -> None:
     ordered = sorted(dict.fromkeys(broken), key=lambda violation: violation[0])
     if ordered:
         count = "1 rule is" if len(ordered) == 1 else f"{len(ordered)} rules are"
-        lines = tuple(f"{_spell(path)}: {rule}" for path, rule in ordered)
+        lines = tuple(f"{spell(path)}: {rule}" for path, rule in ordered)
         raise InvalidInput(f"Invalid {checked}: {count} broken, nothing was sent.", lines)
 
 
-def _spell(path: Path) -> str:
+def spell(path: Path) -> str:
     """Return a JSON path in one line of ASCII: ``$.subscriptions[0]["odd name"]``."""
     names = {step for step in path if isinstance(step, str) and _NAME.fullmatch(step)}
     return "$" + "".join(f".{step}" if step in names else f"[{json.dumps(step)}]" for step in path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from airflow_provider_zuora.core.errors import ApiError
 
@@ -105,9 +105,36 @@ class Token:
     budget: Budget = field(default=READ, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Ask what is recorded under a name; the answer is None where nothing is."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Ask to keep a JSON object under a name; the flow goes on once it is kept, and not otherwise."""
+
+    name: str
+    value: Mapping[str, Any] = field(repr=False)
+
+
+class Store(Protocol):
+    """What outlives a try of a task: names and JSON objects. It may forget, and it cannot compare and set."""
+
+    def get(self, name: str) -> Any:
+        """Return what is kept under a name, None where nothing is."""
+
+    def set(self, name: str, value: Mapping[str, Any]) -> None:
+        """Keep an object; an error says that it is not kept."""
+
+
 T = TypeVar("T")
 Step: TypeAlias = Request | Pause | Token
 Flow: TypeAlias = Generator[Step, Any, T]
+Memoir: TypeAlias = Generator[Step | Recall | Record, Any, T]
+"""A flow that remembers; `remembering` makes a `Flow` of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +212,35 @@ async def arun(flow: Flow[T], carry: Callable[[Step], Awaitable[object]]) -> T:
                 step = flow.throw(error)
             else:
                 step = flow.send(answer)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        flow.close()
+
+
+def remembering(flow: Memoir[T], store: Store | None) -> Flow[T]:
+    """
+    Answer what a flow recalls and records, and pass on all else that it asks for.
+
+    :param store: None: nothing is recalled, and what is recorded is lost.
+    """
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Recall):
+                step = flow.send(None if store is None else store.get(step.name))
+            elif isinstance(step, Record):
+                if store is not None:
+                    store.set(step.name, step.value)
+                step = flow.send(None)
+            else:
+                try:
+                    answer = yield step
+                except ApiError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result

@@ -13,7 +13,7 @@ from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import ApiError, Unreachable
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.vendors.zuora import Zuora
-from airflow_provider_zuora.core.wire import Carrier, Flow, Request, Response, Token, run
+from airflow_provider_zuora.core.wire import Carrier, Memoir, Request, Response, Token, remembering, run
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 
 BASE = "https://rest.test.zuora.com"
@@ -48,6 +48,13 @@ class Dice(random.Random):
         return self.number
 
 
+class Memory(dict[str, Any]):
+    """A task's state store; what is in it has been JSON, as in Airflow's."""
+
+    def set(self, name: str, value: Any) -> None:
+        self[name] = json.loads(json.dumps(value))
+
+
 @dataclass
 class Clock:
     """Seconds that pass when somebody sleeps."""
@@ -77,8 +84,8 @@ class _Line:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         return Client(Zuora(), self.credentials, named, clock=self.clock, rng=self.rng)
 
-    def run(self, flow: Flow[Any]) -> Any:
-        return run(flow, Carrier(self._counted, self._token, self.clock.sleep))
+    def run(self, flow: Memoir[Any], memory: Memory | None = None) -> Any:
+        return run(remembering(flow, memory), Carrier(self._counted, self._token, self.clock.sleep))
 
     def _counted(self, request: Request) -> Response:
         self.sent.append(request)

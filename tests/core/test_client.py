@@ -19,13 +19,15 @@ from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
+    NotFound,
     Refused,
     SignInRefused,
     Unreachable,
     Unreadable,
 )
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState
-from airflow_provider_zuora.core.submission import Submitter, submit_order
+from airflow_provider_zuora.core.keys import Submitter
+from airflow_provider_zuora.core.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.waiting import Wait, ended_job
 from airflow_provider_zuora.core.wire import ONCE, Pause, Request, Response
@@ -59,6 +61,7 @@ KINDS = {
 
 # What an answer means for each: the error, whether it passes, and the requests sent (None: all there are).
 REFUSED = dict.fromkeys(KINDS, (Refused, False, 1)) | {"sign-in": (SignInRefused, False, 1)}
+NOT_FOUND = dict.fromkeys(KINDS, (NotFound, False, 1)) | {"sign-in": (SignInRefused, False, 1)}
 TOKEN = dict.fromkeys(KINDS, (SignInRefused, False, 2)) | {"sign-in": (SignInRefused, False, 1)}
 DEFINITE = dict.fromkeys(KINDS, (Refused, True, None)) | {"create": (Refused, True, 1)}
 LIMITED = IN_PROGRESS = dict.fromkeys(KINDS, (Refused, True, None))
@@ -110,8 +113,8 @@ Z1_AND_Z2 = [
     recorded("external/200", DEFINITE, ("53200099", "The tax engine did not answer."), ids=IDS),
     recorded("concurrency/200", LIMITED, ("50000070", BUSY), ids=IDS),
     recorded("concurrency/429", LIMITED, ("50000070", BUSY), ids=IDS),
-    recorded("not-found/200", REFUSED, ("50000040", "Cannot find response for job"), ids=IDS),
-    recorded("not-found/404", REFUSED, ("50000040", "Cannot find response for job"), ids=IDS),
+    recorded("not-found/200", NOT_FOUND, ("50000040", "Cannot find response for job"), ids=IDS),
+    recorded("not-found/404", NOT_FOUND, ("50000040", "Cannot find response for job"), ids=IDS),
     recorded("method/405", REFUSED, ("53200045", "Request method 'GET' is not supported."), ids=IDS),
     recorded("malformed/400", REFUSED, ("53200090", "Malformed JSON."), ids=IDS),
     recorded("conflict/409", REFUSED, ("53200030", "The order number O-1 is taken."), ids=IDS),
@@ -132,6 +135,20 @@ Z1_AND_Z2 = [
         REFUSED,
         ("53200061", ""),
         ("Word", "b"),
+    ),
+    made(
+        "not found beside a rule",
+        answer(404, {"reasons": [{"code": 50000040, "message": "a"}, {"code": 53200030, "message": "b"}]}),
+        REFUSED,
+        ("50000040", "a"),
+        ("53200030", "b"),
+    ),
+    made(
+        "not found beside a passing error",
+        answer(200, {"success": False, "reasons": [{"code": 53200061}, {"code": 50000040}]}),
+        NOT_FOUND,
+        ("53200061", ""),
+        ("50000040", ""),
     ),
     made("a refusal without reasons", answer(200, {"success": False}), REFUSED, (None, '{"success": false}')),
     made("409 without reasons", answer(409, {"success": False}), IN_PROGRESS, (None, '{"success": false}')),
@@ -197,6 +214,7 @@ Z11 = [
     recorded("edge-page/414", REFUSED, (None, "414 Request-URI Too Large")),
     recorded("edge-page/200", UNKNOWN, (None, "We are down for maintenance")),
     made("a page 401", replace(DOWN, status=401), TOKEN, (None, "Service Unavailable")),
+    made("a page 404", replace(DOWN, status=404), UNKNOWN, (None, "Service Unavailable")),
     made("a page 409", replace(DOWN, status=409), IN_PROGRESS, (None, "Service Unavailable")),
     made("a page 429", replace(DOWN, status=429), LIMITED, (None, "Service Unavailable")),
     made("a page 500", replace(DOWN, status=500), UNKNOWN, (None, "Service Unavailable")),
@@ -213,7 +231,7 @@ Z11 = [
     made("empty 400", answer(400), REFUSED),
     made("empty 401", answer(401), TOKEN),
     made("empty 403", answer(403), REFUSED),
-    made("empty 404", answer(404), REFUSED),
+    made("empty 404", answer(404), NOT_FOUND),
     made("empty 408", answer(408), UNKNOWN),
     made("empty 409", answer(409), IN_PROGRESS),
     made("empty 429", answer(429), LIMITED),
@@ -226,6 +244,7 @@ Z11 = [
 NO_OBJECT = [
     made("text", Response(200, {}, b"OK"), UNKNOWN, (None, "2 bytes that are no JSON")),
     made("text 403", Response(403, {}, b"No"), REFUSED, (None, "2 bytes that are no JSON")),
+    made("text 404", Response(404, {}, b"No"), NOT_FOUND, (None, "2 bytes that are no JSON")),
     made("no UTF-8", Response(200, {}, b'{"a": "\xff"}'), UNKNOWN, (None, "10 bytes that are no JSON")),
     made("half of a body", Response(200, {}, b'{"jobId": "'), UNKNOWN, (None, "11 bytes that are no JSON")),
     made("cut off", Response(200, {}, b'{"jobId": "j"}', "cut off"), UNKNOWN, (None, "cut off")),
@@ -233,6 +252,7 @@ NO_OBJECT = [
     made("cut off 400", Response(400, {}, b'{"succ', "cut off"), REFUSED, (None, "cut off")),
     made("too large", Response(200, {}, b"", "larger than 1 byte"), UNKNOWN, (None, "larger than 1 byte")),
     made("a list", Response(200, {}, b"[1]"), UNKNOWN),
+    made("a list 404", Response(404, {}, b"[1]"), NOT_FOUND, (None, "[1]")),
     made("a list 400", Response(400, {}, b"[1]"), REFUSED, (None, "[1]")),
     made("null", Response(200, {}, b"null"), UNKNOWN, (None, "4 bytes that are no JSON")),
     made("a JSON text", Response(200, {}, b'"j"'), UNKNOWN, (None, "3 bytes that are no JSON")),
@@ -619,9 +639,9 @@ def test_wrong_credentials_are_refused_and_nothing_else_is_sent(client_id, secre
     assert secret not in str(caught.value)
 
 
-def test_a_job_that_nobody_knows_is_refused():
+def test_a_job_that_nobody_knows_is_not_found():
     tenant = Tenant()
-    with pytest.raises(Refused, match=r"\[50000040\] Cannot find response for job") as caught:
+    with pytest.raises(NotFound, match=r"\[50000040\] Cannot find response for job") as caught:
         tenant.run(tenant.client().job("nobody"))
     assert not caught.value.transient
     assert caught.value.answer.status == 404

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
 
 import pytest
 
@@ -13,6 +14,9 @@ from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
     JobFailed,
+    LockContention,
+    NotFound,
+    OutcomeUnknown,
     Refused,
     SignInRefused,
     TimedOut,
@@ -116,10 +120,16 @@ def test_the_tree_is_the_one_that_is_drawn():
         Unreachable: ApiError,
         Refused: ApiError,
         SignInRefused: Refused,
+        NotFound: Refused,
         Unreadable: ApiError,
         TimedOut: ApiError,
         JobFailed: ApiError,
+        LockContention: ApiError,
+        OutcomeUnknown: ApiError,
     }
     ours = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
     assert {kind: kind.__base__ for kind in ours if kind is not ApiError} == parents
-    assert all(f" {kind.__name__} " in errors.__doc__ for kind in ours)
+    drawn = re.findall(r"^    ([|` -]*)(\w+) +\w", errors.__doc__, re.MULTILINE)
+    assert {name: len(bars) // 4 for bars, name in drawn} == {
+        kind.__name__: kind.__mro__.index(ApiError) for kind in ours
+    }

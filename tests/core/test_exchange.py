@@ -16,15 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import (
+    Answer,
     ApiError,
     InvalidInput,
+    NotFound,
     Refused,
     SignInRefused,
     Unreachable,
     Unreadable,
 )
 from airflow_provider_zuora.core.exchange import NOT_PROCESSED, TRANSIENT, UNKNOWN, WRITE
-from airflow_provider_zuora.core.jobs import Credentials, Meaning
+from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading
 from airflow_provider_zuora.core.wire import ONCE, READ, Pause, Request, Response, Token
 from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, sample
 
@@ -90,7 +92,8 @@ def test_a_good_answer_ends_the_repeating(kind, meaning):
 def test_the_sets_behind_the_policy():
     assert {"LIMITED"} == {meaning.name for meaning in NOT_PROCESSED}
     assert {"LIMITED", "SILENCE", "GATEWAY", "IN_PROGRESS"} == {meaning.name for meaning in UNKNOWN}
-    assert set(Meaning) - {Meaning.OK, Meaning.REFUSED, Meaning.TOKEN} == TRANSIENT
+    lasting = {Meaning.OK, Meaning.REFUSED, Meaning.DENIED, Meaning.NOT_FOUND, Meaning.UNCLEAR, Meaning.TOKEN}
+    assert set(Meaning) - lasting == TRANSIENT
 
 
 @pytest.mark.parametrize("key", ["Idempotency-Key", "idempotency-key"])
@@ -217,6 +220,94 @@ def test_slow_answers_use_up_the_budget_too():
     with pytest.raises(Unreachable):
         script.run(script.client().call("GET", "/v1/a"))
     assert len(script.sent) == 2
+
+
+# A request that is sent once, whatever is answered.
+
+POST = Request("POST", "/v1/a", (("returnIds", "true"),), KEY, b"{}")
+ONE_EACH = {
+    Meaning.OK: OK,
+    Meaning.REFUSED: sample("business-rule/400"),
+    Meaning.DENIED: sample("permission/403"),
+    Meaning.NOT_FOUND: sample("not-found/404"),
+    Meaning.UNCLEAR: answer(200, {"success": False}),
+    Meaning.LIMITED: sample("rate/429"),
+    Meaning.IN_PROGRESS: sample("message-only/409"),
+    Meaning.LOCKED: sample("lock/409"),
+    Meaning.TEMPORARY: sample("temporary/500"),
+    Meaning.GATEWAY: sample("edge-page/503"),
+    Meaning.SILENCE: Unreachable("connection reset"),
+}
+
+
+@pytest.mark.parametrize("meaning", ONE_EACH, ids=lambda meaning: meaning.name)
+def test_what_is_posted_once_is_not_repeated_and_its_answer_is_returned_good_or_bad(meaning):
+    script = Script([ONE_EACH[meaning]])
+    reading = script.run(script.client().post(POST, "my track"))
+    assert reading.meaning is meaning
+    (request,) = script.sent
+    assert (request.params, request.body) == (POST.params, POST.body)
+    assert (request.header("Idempotency-Key"), request.header("Zuora-Track-Id")) == ("k-1", "my track")
+    assert reading.answer.track_id == "my track"
+    assert script.asked == [Token()]
+    assert script.clock.naps == []
+
+
+def test_what_is_posted_once_and_gets_no_object_may_have_been_taken():
+    """A 2xx without a JSON object is a gateway's; it names no job."""
+    script = Script([answer(200, [1])])
+    assert script.run(script.client().post(POST, "t")).meaning is Meaning.GATEWAY
+
+
+def test_a_refused_token_is_replaced_once_where_a_request_is_posted_once():
+    script = Script([answer(401), OK])
+    assert script.run(script.client().post(POST, "t")).meaning is Meaning.OK
+    assert len(set(script.headers("Authorization"))) == 2
+    assert script.headers("Idempotency-Key") == ["k-1", "k-1"]
+    script = Script([answer(401), answer(401)])
+    assert script.run(script.client().post(POST, "t")).meaning is Meaning.TOKEN
+    assert script.tokens == 2
+
+
+def test_a_track_id_that_cannot_be_sent_is_refused_where_a_request_is_posted_once():
+    script = Script([])
+    with pytest.raises(InvalidInput, match="track_id: must not contain :"):
+        script.run(script.client().post(POST, "a:b"))
+    assert script.asked == []
+
+
+def test_an_exchange_makes_up_the_track_id_of_a_request_that_has_none():
+    script = Script([OK])
+    reading = script.run(script.client()._exchange.once(POST))
+    assert [reading.answer.track_id] == script.headers("Zuora-Track-Id")
+    assert re.fullmatch(r"af-[0-9a-f]{32}", reading.answer.track_id)
+
+
+KINDS_OF_ERRORS = {
+    Meaning.SILENCE: Unreachable,
+    Meaning.GATEWAY: Unreadable,
+    Meaning.TOKEN: SignInRefused,
+    Meaning.NOT_FOUND: NotFound,
+}
+
+
+@pytest.mark.parametrize("meaning", [*Meaning][1:], ids=lambda meaning: meaning.name)
+def test_the_error_that_an_answer_amounts_to(meaning):
+    reading = Reading(meaning, Answer("POST /v1/a", "t", 400, retry_after=7.0))
+    error = Script([]).client().error(reading, 3)
+    assert type(error) is KINDS_OF_ERRORS.get(meaning, Refused)
+    assert str(error).startswith(f"Zuora: {meaning.words}.")
+    assert error.transient is meaning.transient
+    assert (error.answer, error.attempts, error.retry_after) == (reading.answer, 3, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "attempt", "seconds"),
+    [(None, 1, 1.0), (None, 3, 4.0), (None, 6, 30.0), (None, 99, 30.0), (3.0, 1, 3.0), (3.0, 3, 4.0)],
+)
+def test_the_pause_after_an_answer_is_what_was_asked_for_or_the_backoff(asked_for, attempt, seconds):
+    reading = Reading(Meaning.LIMITED, Answer("POST /v1/a", retry_after=asked_for))
+    assert Script([], rng=Dice(1)).client().pause(reading, attempt) == seconds
 
 
 # Tokens.

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, Unreadable
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention, Unreadable
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Meaning
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 
@@ -16,6 +16,7 @@ ACTIVE = Job("j", JobState.ACTIVE, "Processing", answer=ANSWER)
 SUCCEEDED = Job("j", JobState.SUCCEEDED, "Completed", {"orderNumber": "O-1", "ids": [1, 2.5, None]})
 FAILED = Job("j", JobState.FAILED, "Failed", answer=ANSWER)
 PASSING = replace(FAILED, transient=True)
+LOCKED = replace(PASSING, locked=True)
 
 
 @pytest.mark.parametrize(("job", "ended"), [(ACTIVE, False), (SUCCEEDED, True), (FAILED, True)])
@@ -23,26 +24,29 @@ def test_a_job_has_ended_well_or_badly_or_not_at_all(job, ended):
     assert job.ended is ended
 
 
+MAY_PASS = (
+    "Job j ended as Failed; by the vendor's codes this is a passing failure: "
+    "submit again (a retry of a task that submits and waits does; else clear the submitting task)."
+)
+
+
 def test_a_job_that_succeeded_gives_its_result():
     assert SUCCEEDED.outcome() == {"orderNumber": "O-1", "ids": [1, 2.5, None]}
 
 
 @pytest.mark.parametrize(
-    ("job", "words"),
+    ("job", "kind", "words"),
     [
-        (FAILED, "Job j ended as Failed; by the vendor's codes this is a lasting failure."),
-        (
-            PASSING,
-            (
-                "Job j ended as Failed; by the vendor's codes this is a passing failure: "
-                "submit again, with another idempotency_key, because waiting cannot help."
-            ),
-        ),
+        (FAILED, JobFailed, "Job j ended as Failed; by the vendor's codes this is a lasting failure."),
+        (PASSING, JobFailed, MAY_PASS),
+        (LOCKED, LockContention, MAY_PASS),
     ],
 )
-def test_a_job_that_failed_says_so_with_the_vendors_words(job, words):
-    with pytest.raises(JobFailed) as caught:
+def test_a_job_that_failed_says_so_with_the_vendors_words(job, kind, words):
+    with pytest.raises(kind) as caught:
         job.outcome()
+    assert type(caught.value) is type(job.failure()) is kind
+    assert str(caught.value) == str(job.failure())
     assert str(caught.value) == f"{words} | {ANSWER}"
     assert "[40000050] locked" in str(caught.value)
     assert caught.value.transient is job.transient
@@ -54,7 +58,7 @@ def test_a_job_that_has_not_ended_has_no_outcome():
         ACTIVE.outcome()
 
 
-@pytest.mark.parametrize("job", [ACTIVE, SUCCEEDED, FAILED, PASSING])
+@pytest.mark.parametrize("job", [ACTIVE, SUCCEEDED, FAILED, PASSING, LOCKED])
 def test_a_job_travels_as_plain_json(job):
     values = job.as_dict()
     assert json.loads(json.dumps(values)) == values
@@ -78,7 +82,14 @@ def test_the_fields_of_a_travelling_job():
             "process_id": "p",
             "retry_after": 1.5,
         },
+        "locked": False,
     }
+
+
+def test_a_job_that_an_older_release_described_met_no_lock_that_it_knew_of():
+    values = PASSING.as_dict()
+    del values["locked"]
+    assert Job.from_dict(values) == PASSING
 
 
 def test_a_result_travels_however_deep_it_is():
@@ -177,6 +188,9 @@ def test_which_meanings_pass():
     assert {meaning.name: meaning.transient for meaning in Meaning} == {
         "OK": False,
         "REFUSED": False,
+        "DENIED": False,
+        "NOT_FOUND": False,
+        "UNCLEAR": False,
         "TOKEN": False,
         "LIMITED": True,
         "IN_PROGRESS": True,

@@ -1,4 +1,4 @@
-"""What makes a submission the same one again."""
+"""An order, submitted: which key is sent with it, and what is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import json
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.submission import Submitter, digest_of, submit_order
+from airflow_provider_zuora.core.keys import Submitter, digest_of
+from airflow_provider_zuora.core.submission import submit_order
 from tests.core.carriers import Script, answer
 
 ORDER = {
@@ -54,75 +53,27 @@ def test_the_key_stays_what_it_is_from_release_to_release():
     order = json.dumps(ORDER, sort_keys=True, separators=(",", ":"))
     digest = sha256(f'["POST","/v1/async/orders",[["returnIds","true"]],{scope},{order}]')
     assert key(return_ids=True) == "af-" + sha256(f'["",["dag","run","task",-1],"{digest}",0]')
-    assert BY.key("d", "Ö", 3) == "af-" + sha256('["",["dag","run","task","Ö"],"d",3]')
-    assert Submitter("n", ("my key",)).key("d", "Ö") == "af-" + sha256('["n",["my key"],"d",0]')
 
 
-SAME = {
-    "the same": {},
-    "another order of keys": {"order": dict(reversed(ORDER.items()))},
-    "other headers": {"scope": SCOPE | {"Zuora-Version": "341.0"}},
-}
-OTHER = {
-    "another value": {"order": ORDER | {"orderDate": "2024-07-02"}},
-    "another order of a list": {
-        "order": ORDER | {"subscriptions": [*ORDER["subscriptions"], {"orderActions": []}]}
-    },
-    "an order number": {"order": ORDER | {"orderNumber": "O-1"}},
-    "a null": {"order": ORDER | {"description": None}},
-    "another namespace": {"by": Submitter("other", TASK, -1)},
-    "another dag": {"by": Submitter("", ("dag2", "run", "task"), -1)},
-    "another run": {"by": Submitter("", ("dag", "run2", "task"), -1)},
-    "another task": {"by": Submitter("", ("dag", "run", "task2"), -1)},
-    "the same text, cut elsewhere": {"by": Submitter("", ("dagrun", "", "task"), -1)},
-    "another map index": {"by": Submitter("", TASK, 0)},
-    "a user's key": {"by": Submitter("", ("my key",))},
+LINKED = {
+    "an order": {},
     "ids": {"return_ids": True},
-    "another entity": {"scope": SCOPE | {"Zuora-Entity-Ids": "e2"}},
-    "other orgs": {"scope": SCOPE | {"Zuora-Org-Ids": "o1,o2"}},
+    "a number": {"order": ORDER | {"orderNumber": "O-1"}},
+    "a number that is null": {"order": ORDER | {"orderNumber": None, "description": None}},
+    "another order of keys": {"order": dict(reversed(ORDER.items()))},
+    "a mapped task": {"by": Submitter("", TASK, 7)},
+    "a mapped task with a number": {"by": Submitter("", TASK, 7), "order": ORDER | {"orderNumber": "7"}},
+    "a user's key": {"by": Submitter("n", ("my key",))},
     "no scope": {"scope": {}},
-    "a scope that has changed places": {"scope": {"Zuora-Entity-Ids": "o1", "Zuora-Org-Ids": "e1"}},
 }
 
 
-@pytest.mark.parametrize("change", SAME.values(), ids=SAME)
-def test_the_same_submission_has_the_same_key(change):
-    assert key(**change) == key()
-
-
-def test_each_difference_makes_a_key_of_its_own():
-    keys = {name: key(**change) for name, change in OTHER.items()} | {"": key()}
-    assert len(set(keys.values())) == len(keys)
-
-
-def test_a_generation_has_a_key_of_its_own():
-    assert len({BY.key("digest", None, generation) for generation in range(5)}) == 5
-
-
-def test_the_map_index_plays_no_part_where_the_order_has_a_number():
-    numbered = ORDER | {"orderNumber": "O-1"}
-    assert key(numbered, Submitter("", TASK, 0)) == key(numbered, Submitter("", TASK, 7))
-    assert key(ORDER, Submitter("", TASK, 0)) != key(ORDER, Submitter("", TASK, 7))
-    assert key(ORDER | {"orderNumber": None}, Submitter("", TASK, 0)) != key(
-        ORDER | {"orderNumber": None}, Submitter("", TASK, 7)
-    )
-
-
-def test_a_number_is_no_map_index():
-    assert BY.key("digest", "7") != Submitter("", TASK, 7).key("digest", None)
-
-
-def test_one_key_of_a_user_over_many_orders_means_many_orders():
-    mine = Submitter("", ("my key",))
-    assert len({key(ORDER | {"description": str(number)}, mine) for number in range(10)}) == 10
-    assert key(by=mine) == key(by=mine)
-
-
-@given(st.text(), st.text(), st.text())
-def test_what_stands_together_cannot_be_cut_otherwise(namespace, first, second):
-    together = Submitter(namespace, (first, second), 0).key("d", None)
-    assert together != Submitter(namespace + first, (second,), 0).key("d", None)
-    assert together != Submitter(namespace, (first + second,), 0).key("d", None)
+@pytest.mark.parametrize("options", LINKED.values(), ids=LINKED)
+def test_the_key_that_is_sent_is_made_of_the_content_the_order_number_and_who_submits(options):
+    order, by = options.get("order", ORDER), options.get("by", BY)
+    client = Script([]).client(**options.get("scope", SCOPE))
+    request = client.vendor.submission("order", order, {"return_ids": options.get("return_ids", False)})
+    assert key(**options) == by.key(digest_of(client, request, order), order.get("orderNumber"))
 
 
 def test_a_raw_key_is_sent_as_it_is():
@@ -168,15 +119,3 @@ def test_an_order_with_ten_violations_is_one_error_with_ten_lines_and_no_request
         script.run(submit_order(script.client(), order, BY))
     assert len(caught.value.violations) == 10
     assert script.asked == []
-
-
-def test_the_digest_is_of_what_is_sent_and_where_to():
-    script = Script([])
-    client = script.client(**SCOPE)
-    request = client.vendor.submission("order", ORDER, {})
-    digest = digest_of(client, request, ORDER)
-    assert re.fullmatch(r"[0-9a-f]{64}", digest)
-    preview = client.vendor.submission("preview", ORDER, {})
-    assert digest != digest_of(client, preview, ORDER)
-    assert digest != digest_of(script.client(), request, ORDER)
-    assert digest == digest_of(client, request.with_headers({"X": "y"}), dict(reversed(ORDER.items())))

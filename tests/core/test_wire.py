@@ -14,13 +14,17 @@ from airflow_provider_zuora.core.wire import (
     AsyncCarrier,
     Carrier,
     Pause,
+    Recall,
+    Record,
     Request,
     Response,
     Token,
     arun,
     header_of,
+    remembering,
     run,
 )
+from tests.core.carriers import Memory
 
 ASK = Request("GET", "/v1/ask")
 SECRET = "s3cret-s3cret"
@@ -59,6 +63,7 @@ def test_a_request_is_named_by_method_and_path():
         Grant(SECRET, 1.0),
         Credentials("https://rest.zuora.com", "id", SECRET),
         Reading(Meaning.OK, Answer("POST /oauth/token"), {"access_token": SECRET}),
+        Record("name", {"said": SECRET}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -185,3 +190,172 @@ def test_every_error_of_ours_may_be_thrown_not_the_unreachable_ones_alone(desk):
             return str(error)
 
     assert desk(Refused("no")).carry(flow()) == "no"
+
+
+# Flows that remember.
+
+NOTE = {"key": "k-1", "contents": ["a"]}
+
+
+class Shelf:
+    """A store with a tongue: it notes what it is asked, and fails where told to."""
+
+    def __init__(self, error=None, **kept):
+        self.error, self.kept, self.calls = error, kept, []
+
+    def get(self, name):
+        self.calls.append(("get", name))
+        if self.error:
+            raise self.error
+        return self.kept.get(name)
+
+    def set(self, name, value):
+        self.calls.append(("set", name))
+        if self.error:
+            raise self.error
+        self.kept[name] = value
+
+
+def test_what_is_recalled_and_recorded_is_the_stores_and_all_else_the_carriers(desk):
+    def flow():
+        before = yield Recall("a")
+        token = yield Token()
+        nothing = yield Record("b", NOTE)
+        response = yield ASK
+        again = yield Recall("b")
+        yield Pause(2.5)
+        return before, token, nothing, response, again
+
+    carrier, shelf = desk(), Shelf(a={"old": 1})
+    assert carrier.carry(remembering(flow(), shelf)) == ({"old": 1}, SECRET, None, Response(204), NOTE)
+    assert carrier.steps == [Token(), ASK, 2.5]
+    assert shelf.calls == [("get", "a"), ("set", "b"), ("get", "b")]
+
+
+def test_a_record_is_kept_before_the_next_step_is_taken():
+    def flow():
+        yield Record("a", NOTE)
+        yield ASK
+
+    shelf = Shelf()
+    assert next(remembering(flow(), shelf)) == ASK
+    assert shelf.kept == {"a": NOTE}
+
+
+def test_without_a_store_nothing_is_recalled_and_what_is_recorded_is_lost(desk):
+    def flow():
+        first = yield Recall("a")
+        nothing = yield Record("a", NOTE)
+        second = yield Recall("a")
+        response = yield ASK
+        return first, nothing, second, response
+
+    carrier = desk()
+    assert carrier.carry(remembering(flow(), None)) == (None, None, None, Response(204))
+    assert carrier.steps == [ASK]
+
+
+def test_a_store_that_is_empty_is_a_store_all_the_same():
+    def flow():
+        yield Record("a", NOTE)
+        return (yield Recall("a"))
+
+    memory = Memory()
+    assert not memory
+    assert run(remembering(flow(), memory), lambda step: None) == NOTE
+
+
+@pytest.mark.parametrize("store", [None, Shelf()], ids=["no store", "a store"])
+def test_a_flow_that_remembers_nothing_is_carried_as_it_is(desk, store):
+    def flow():
+        token = yield Token()
+        response = yield ASK
+        return token, response
+
+    carrier = desk()
+    assert carrier.carry(remembering(flow(), store)) == (SECRET, Response(204))
+    assert carrier.steps == [Token(), ASK]
+
+
+@pytest.mark.parametrize("store", [None, Shelf()], ids=["no store", "a store"])
+def test_a_flow_that_remembers_may_end_before_its_first_step(desk, store):
+    def flow():
+        return 7
+        yield
+
+    assert desk().carry(remembering(flow(), store)) == 7
+
+
+def test_an_error_of_ours_is_thrown_through_and_may_be_answered_with_a_record(desk):
+    lost = Unreachable("reset")
+
+    def flow():
+        with pytest.raises(Unreachable) as caught:
+            yield ASK
+        yield Record("a", {"said": str(caught.value)})
+        yield Pause(1)
+        return caught.value, (yield Recall("a"))
+
+    carrier, shelf = desk(lost), Shelf()
+    assert carrier.carry(remembering(flow(), shelf)) == (lost, {"said": "reset"})
+    assert carrier.steps == [ASK, 1]
+
+
+def test_an_error_of_ours_that_a_flow_that_remembers_does_not_catch_leaves_it(desk):
+    def flow():
+        yield ASK
+        yield Record("a", NOTE)
+
+    shelf = Shelf()
+    with pytest.raises(Unreachable, match="reset"):
+        desk(Unreachable("reset")).carry(remembering(flow(), shelf))
+    assert shelf.calls == []
+
+
+def test_an_error_that_a_flow_raises_after_a_recall_leaves_it(desk):
+    def flow():
+        yield Recall("a")
+        raise Refused("no")
+
+    with pytest.raises(Refused, match="no"):
+        desk().carry(remembering(flow(), Shelf()))
+
+
+def watched(step, seen):
+    try:
+        yield step
+    except Exception as inside:
+        seen.append(inside)
+        raise
+    finally:
+        seen.append("closed")
+
+
+@pytest.mark.parametrize("step", [Recall("a"), Record("a", NOTE)], ids=repr)
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("foreign"), Refused("ours"), KeyboardInterrupt()], ids=repr
+)
+def test_an_error_of_the_store_never_enters_the_flow_but_closes_it(desk, step, error):
+    seen = []
+    carrier = desk()
+    with pytest.raises(type(error)):
+        carrier.carry(remembering(watched(step, seen), Shelf(error)))
+    assert seen == ["closed"]
+    assert carrier.steps == []
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("foreign"), KeyboardInterrupt()], ids=repr)
+def test_an_error_of_the_carrier_that_is_not_ours_closes_a_flow_that_remembers(desk, error):
+    seen = []
+    with pytest.raises(type(error)):
+        desk(error).carry(remembering(watched(ASK, seen), Shelf()))
+    assert seen == ["closed"]
+
+
+def test_who_closes_the_outside_closes_the_inside():
+    seen = []
+    outside = remembering(watched(ASK, seen), Shelf())
+    assert next(outside) == ASK
+    assert seen == []
+    outside.close()
+    assert seen == ["closed"]

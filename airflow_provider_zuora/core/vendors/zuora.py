@@ -14,6 +14,13 @@ from urllib.parse import quote, urlencode
 from airflow_provider_zuora.core.errors import Answer, JobFailed, Unreadable
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome, Reading, Vendor
 from airflow_provider_zuora.core.vendors.zuora_answers import JOBS, read_answer, read_job_errors
+from airflow_provider_zuora.core.vendors.zuora_orders import (
+    account_request,
+    difference,
+    order_number,
+    order_request,
+    read_order,
+)
 from airflow_provider_zuora.core.wire import Request, Response
 
 _SUBMISSIONS = {"order": "/v1/async/orders", "preview": "/v1/async/orders/preview"}
@@ -87,7 +94,9 @@ class Zuora(Vendor):
         )
 
     def status(self, job_id: str) -> Request:
-        """Return the GET of a job; the id is opaque."""
+        """Return the GET of a job; the id is opaque, but for ``order:<orderNumber>``: the GET of an order."""
+        if number := order_number(job_id):
+            return order_request(number)
         return Request("GET", JOBS + quote(job_id, safe=""))
 
     def read(self, request: Request, response: Response, answer: Answer) -> Reading:
@@ -101,12 +110,28 @@ class Zuora(Vendor):
 
     def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
         """Return the job; its state is decided by ``status`` alone, never by ``success``."""
+        if order_number(job_id):
+            return read_order(job_id, body, answer)
         word = body.get("status")
         if not isinstance(word, str):
             raise Unreadable(f"The answer about job {job_id} holds no status.", answer=answer)
-        answer, passing = read_job_errors(body.get("errors"), answer)
-        state = self.state(word, answer)
-        return Job(job_id, state, word, result=body.get("result"), transient=passing, answer=answer)
+        answer, passing, locked = read_job_errors(body.get("errors"), answer)
+        state, result = self.state(word, answer), body.get("result")
+        return Job(job_id, state, word, result, transient=passing, answer=answer, locked=locked)
+
+    def order(self, number: str) -> Request:
+        """Return the GET of an order by its number."""
+        return order_request(number)
+
+    def account(self, document: Mapping[str, Any], order: Mapping[str, Any]) -> Request | None:
+        """Return the GET of a found order's account, where more than its number has to be known."""
+        return account_request(document, order)
+
+    def difference(
+        self, document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
+    ) -> str:
+        """Return what differs in account or order date."""
+        return difference(document, order, account)
 
     def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
         """

@@ -19,23 +19,35 @@ JOBS = "/v1/async-jobs/"
 
 # "Error codes": the last two digits of a code are its category.
 _CATEGORIES = {
-    **dict.fromkeys((10, 20, 21, 22, 23, 27, 30, 40, 45, 90), Meaning.REFUSED),
+    **dict.fromkeys((20, 21, 22, 23, 27, 30, 90), Meaning.REFUSED),
+    **dict.fromkeys((10, 45), Meaning.DENIED),
+    40: Meaning.NOT_FOUND,
     **dict.fromkeys((60, 61, 99), Meaning.TEMPORARY),
     11: Meaning.TOKEN,
     50: Meaning.LOCKED,
     70: Meaning.LIMITED,
 }
 # Several reasons at once: the first of these that is among them decides; all must be passing ones to repeat.
-_WEIGHT = (Meaning.TOKEN, Meaning.REFUSED, Meaning.TEMPORARY, Meaning.LOCKED, Meaning.LIMITED)
+_WEIGHT = (
+    Meaning.TOKEN,
+    Meaning.DENIED,
+    Meaning.REFUSED,
+    Meaning.NOT_FOUND,
+    Meaning.TEMPORARY,
+    Meaning.LOCKED,
+    Meaning.LIMITED,
+)
 # What the HTTP status says where no code does.
 _STATUSES = {
     401: Meaning.TOKEN,
+    404: Meaning.NOT_FOUND,
     408: Meaning.GATEWAY,
     409: Meaning.IN_PROGRESS,
     429: Meaning.LIMITED,
     **dict.fromkeys((502, 503, 504), Meaning.GATEWAY),
 }
-_TRANSIENT_JOB_CATEGORIES = {50, 61}  # a failed job of another category stays failed
+_LOCK = 50
+_TRANSIENT_JOB_CATEGORIES = {_LOCK, 61}  # a failed job of another category stays failed
 
 # A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
 _JOB_ERROR = re.compile(r"\[(\d{8})\]:?\s*")
@@ -68,20 +80,21 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
     return Reading(meaning, answer, body)
 
 
-def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool]:
+def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]:
     """
-    Return the answer with a job's ``errors`` as its codes and messages, and whether these are passing ones.
+    Return the answer with a job's ``errors`` as its codes and messages; are they passing, are they a lock.
 
     Where ``errors`` is empty, the ``reasons`` at the root of the body stand, which the answer holds already.
 
-    A failure is a passing one where each of its codes is of the categories 50 or 61.
+    A failure is a passing one where each of its codes is of the categories 50 or 61, and a lock where it is
+    passing and one of them is 50.
     """
     reasons = list(_job_reasons(errors)) or answer.reasons()
     codes = tuple(code for code, _ in reasons)
     messages = tuple(text[:_MESSAGE_LENGTH] for _, text in reasons)
     categories = {_category(code) for code in codes}
     passing = bool(categories) and categories <= _TRANSIENT_JOB_CATEGORIES
-    return replace(answer, codes=codes, messages=messages), passing
+    return replace(answer, codes=codes, messages=messages), passing, passing and _LOCK in categories
 
 
 def _text(value: object) -> str:
@@ -94,9 +107,10 @@ def _unreadable(response: Response, answer: Answer) -> Reading:
     page = _PAGE_TITLE.search(text)
     seen = response.damage or (page[2] if page else f"{len(response.body)} bytes that are no JSON")
     answer = replace(answer, messages=(seen[:200],), request_id=response.header("Zuora-Request-Id"))
-    meaning = _STATUSES.get(response.status, Meaning.REFUSED)
-    # A 403 page is the edge's, not Zuora's word about a permission.
-    if response.status < 300 or response.status >= 500 or (response.status == 403 and "<" in text):
+    meaning = _STATUSES.get(response.status, Meaning.DENIED)
+    # A page is the edge's, not Zuora's word about a permission or about what there is.
+    edge = response.status in (403, 404) and "<" in text
+    if response.status < 300 or response.status >= 500 or edge:
         meaning = Meaning.GATEWAY
     return Reading(meaning, answer)
 
@@ -149,8 +163,8 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
         if told or not found - {None}:
             return Meaning.IN_PROGRESS
     if known := [meaning for meaning in _WEIGHT if meaning in found]:
-        return Meaning.REFUSED if None in found and known[0].transient else known[0]
-    return _STATUSES.get(status, Meaning.REFUSED)
+        return Meaning.UNCLEAR if None in found and known[0].transient else known[0]
+    return _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
 
 
 def _complains(body: Mapping[str, Any], answer: Answer) -> bool:

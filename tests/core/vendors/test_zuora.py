@@ -118,6 +118,10 @@ def test_a_job_id_is_a_text(body, job_id):
     assert ZUORA.read_job_id(body) == job_id
 
 
+def reasons(*codes):
+    return {"success": False, "reasons": [{"code": code, "message": "a"} for code in codes]}
+
+
 # What an answer means where no error shows it: the errors are tested by what the client does with them.
 MEANINGS = [
     ("a job that was accepted", CREATE, answer(200, {"jobId": "j", "success": True}), Meaning.OK),
@@ -126,7 +130,7 @@ MEANINGS = [
     ("a job id outweighs reasons", CREATE, answer(200, {"jobId": "j", "reasons": [{"code": 1}]}), Meaning.OK),
     ("success outweighs reasons", CREATE, answer(200, {"success": True, "reasons": [{}]}), Meaning.OK),
     ("Success outweighs Errors", CREATE, answer(200, {"Success": True, "Errors": [{}]}), Meaning.OK),
-    ("a refusal outweighs a job id", CREATE, answer(200, {"success": False, "jobId": "j"}), Meaning.REFUSED),
+    ("a refusal beside a job id", CREATE, answer(200, {"success": False, "jobId": "j"}), Meaning.UNCLEAR),
     ("the first answer, come as a 409", CREATE, answer(409, {"success": True, "jobId": "j"}), Meaning.OK),
     (
         "not a refusal that names a job",
@@ -134,11 +138,11 @@ MEANINGS = [
         answer(409, {"success": False, "jobId": "j"}),
         Meaning.IN_PROGRESS,
     ),
-    ("a job id beside no", CREATE, answer(400, {"jobId": "j", "message": "no"}), Meaning.REFUSED),
+    ("a job id beside no", CREATE, answer(400, {"jobId": "j", "message": "no"}), Meaning.DENIED),
     ("a job id beside a breakdown", CREATE, answer(500, {"jobId": "j", "message": "no"}), Meaning.TEMPORARY),
-    ("Success alone", CREATE, answer(200, {"Success": False}), Meaning.REFUSED),
-    ("Errors alone", CREATE, answer(200, {"Errors": [{"Code": "A"}]}), Meaning.REFUSED),
-    ("faultcode alone", CREATE, answer(200, {"faultcode": "A"}), Meaning.REFUSED),
+    ("Success alone", CREATE, answer(200, {"Success": False}), Meaning.UNCLEAR),
+    ("Errors alone", CREATE, answer(200, {"Errors": [{"Code": "A"}]}), Meaning.UNCLEAR),
+    ("faultcode alone", CREATE, answer(200, {"faultcode": "A"}), Meaning.UNCLEAR),
     ("a message is no complaint", CREATE, answer(200, {"message": "fine"}), Meaning.OK),
     ("empty lists are no complaint", CREATE, answer(200, {"reasons": [], "error": None}), Meaning.OK),
     (
@@ -151,22 +155,32 @@ MEANINGS = [
         "rows that are no objects",
         CREATE,
         answer(200, {"reasons": ["a", None], "Errors": "b"}),
-        Meaning.REFUSED,
+        Meaning.UNCLEAR,
     ),
     ("a job decides by status alone", JOB, answer(200, {"success": False, "status": "Failed"}), Meaning.OK),
-    ("without a status it does not", JOB, answer(200, {"success": False}), Meaning.REFUSED),
-    ("nor with one that is no text", JOB, answer(200, {"success": False, "status": 200}), Meaning.REFUSED),
-    ("nor where it was no read", CREATE, answer(200, {"success": False, "status": "x"}), Meaning.REFUSED),
-    ("nor beside another HTTP status", JOB, answer(404, {"status": "Completed"}), Meaning.REFUSED),
+    ("without a status it does not", JOB, answer(200, {"success": False}), Meaning.UNCLEAR),
+    ("nor with one that is no text", JOB, answer(200, {"success": False, "status": 200}), Meaning.UNCLEAR),
+    ("nor where it was no read", CREATE, answer(200, {"success": False, "status": "x"}), Meaning.UNCLEAR),
+    ("nor beside a 404", JOB, answer(404, {"status": "Completed"}), Meaning.NOT_FOUND),
+    ("nor beside another HTTP status", JOB, answer(400, {"status": "Completed"}), Meaning.DENIED),
     ("nothing", CREATE, answer(204), Meaning.OK),
     ("a byte order mark", CREATE, Response(200, {}, b'\xef\xbb\xbf{"jobId": "j"}'), Meaning.OK),
-    ("four digits are no category", CREATE, answer(400, {"code": 1050, "message": "a"}), Meaning.REFUSED),
+    ("four digits are no category", CREATE, answer(400, {"code": 1050, "message": "a"}), Meaning.DENIED),
     (
         "a category that nobody knows",
         CREATE,
         answer(400, {"code": 53200088, "message": "a"}),
-        Meaning.REFUSED,
+        Meaning.DENIED,
     ),
+    ("the same at HTTP 200", CREATE, answer(200, reasons(53200088)), Meaning.UNCLEAR),
+    ("a word beside a passing error", CREATE, answer(200, reasons(53200050, "A")), Meaning.UNCLEAR),
+    ("whatever the status", CREATE, answer(409, reasons(53200050, "A")), Meaning.UNCLEAR),
+    ("a word beside a lasting error", CREATE, answer(200, reasons(53200030, "A")), Meaning.REFUSED),
+    ("a word beside what is not there", CREATE, answer(200, reasons("A", 50000040)), Meaning.NOT_FOUND),
+    ("not found, before errors had a status", JOB, answer(200, reasons(50000040)), Meaning.NOT_FOUND),
+    ("not found, and a rule", JOB, answer(404, reasons(50000040, 53200030)), Meaning.REFUSED),
+    ("not found by the status alone", JOB, answer(404), Meaning.NOT_FOUND),
+    ("a page 404 is the edge's", JOB, Response(404, {}, b"<h1>Not Found</h1>"), Meaning.GATEWAY),
     ("408", CREATE, answer(408), Meaning.GATEWAY),
 ]
 
@@ -233,41 +247,41 @@ RULE = "The rate plan is not effective."
 
 
 @pytest.mark.parametrize(
-    ("errors", "codes", "messages", "transient"),
+    ("errors", "codes", "messages", "transient", "locked"),
     [
-        (None, (), (), False),
-        ("", (), (), False),
-        ([], (), (), False),
-        ({}, (), (), False),
-        (f"[40000050]: {LOCKED}", ("40000050",), (LOCKED,), True),
-        (f"[40000050] {LOCKED}", ("40000050",), (LOCKED,), True),
-        ("[40000061]: busy", ("40000061",), ("busy",), True),
-        ("[40000060]: Oops", ("40000060",), ("Oops",), False),
-        ("[40000070]: limit", ("40000070",), ("limit",), False),
-        ("[40000099]: tax", ("40000099",), ("tax",), False),
-        (f"[40000020]: {RULE}", ("40000020",), (RULE,), False),
-        ("[40000050]:", ("40000050",), ("",), True),
-        ("[40000050]: a; [40000061]: b", ("40000050", "40000061"), ("a;", "b"), True),
-        ("[40000050]: a\n[40000020]: b", ("40000050", "40000020"), ("a", "b"), False),
-        ("no code [5] at all", ("",), ("no code [5] at all",), False),
-        ("Failed: [40000050]: a", ("40000050",), ("Failed: a",), True),
-        (["[40000050]: a", "b"], ("40000050", ""), ("a", "b"), False),
-        ([{"code": 40000050, "message": "a"}, None], ("40000050",), ("a",), True),
-        ({"code": "40000020", "message": "a"}, ("40000020",), ("a",), False),
-        ({"code": "SystemError"}, ("SystemError",), ("",), False),
-        ({"message": "a"}, ("",), ("a",), False),
-        ({"reasons": [{"code": 40000050, "message": "a"}]}, ("40000050",), ("a",), True),
-        ({"text": "[40000020]: a"}, ("40000020",), ("{'text': ' a'}",), False),
-        ([["[40000050]: a"]], ("40000050",), ("[' a']",), True),
-        (7, ("",), ("7",), False),
+        (None, (), (), False, False),
+        ("", (), (), False, False),
+        ([], (), (), False, False),
+        ({}, (), (), False, False),
+        (f"[40000050]: {LOCKED}", ("40000050",), (LOCKED,), True, True),
+        (f"[40000050] {LOCKED}", ("40000050",), (LOCKED,), True, True),
+        ("[40000061]: busy", ("40000061",), ("busy",), True, False),
+        ("[40000060]: Oops", ("40000060",), ("Oops",), False, False),
+        ("[40000070]: limit", ("40000070",), ("limit",), False, False),
+        ("[40000099]: tax", ("40000099",), ("tax",), False, False),
+        (f"[40000020]: {RULE}", ("40000020",), (RULE,), False, False),
+        ("[40000050]:", ("40000050",), ("",), True, True),
+        ("[40000050]: a; [40000061]: b", ("40000050", "40000061"), ("a;", "b"), True, True),
+        ("[40000050]: a\n[40000020]: b", ("40000050", "40000020"), ("a", "b"), False, False),
+        ("no code [5] at all", ("",), ("no code [5] at all",), False, False),
+        ("Failed: [40000050]: a", ("40000050",), ("Failed: a",), True, True),
+        (["[40000050]: a", "b"], ("40000050", ""), ("a", "b"), False, False),
+        ([{"code": 40000050, "message": "a"}, None], ("40000050",), ("a",), True, True),
+        ({"code": "40000020", "message": "a"}, ("40000020",), ("a",), False, False),
+        ({"code": "SystemError"}, ("SystemError",), ("",), False, False),
+        ({"message": "a"}, ("",), ("a",), False, False),
+        ({"reasons": [{"code": 40000050, "message": "a"}]}, ("40000050",), ("a",), True, True),
+        ({"text": "[40000020]: a"}, ("40000020",), ("{'text': ' a'}",), False, False),
+        ([["[40000050]: a"]], ("40000050",), ("[' a']",), True, True),
+        (7, ("",), ("7",), False, False),
     ],
     ids=repr,
 )
-def test_the_errors_of_a_job_in_all_their_shapes(errors, codes, messages, transient):
+def test_the_errors_of_a_job_in_all_their_shapes(errors, codes, messages, transient, locked):
     job = read({"status": "Failed", "errors": errors, "success": True})
     assert job.answer.codes == codes
     assert job.answer.messages == messages
-    assert job.transient is transient
+    assert (job.transient, job.locked) == (transient, locked)
 
 
 def test_the_errors_of_a_job_may_be_very_deep_and_very_long():

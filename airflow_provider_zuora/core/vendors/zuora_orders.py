@@ -1,0 +1,84 @@
+"""Zuora's orders and accounts as pages that can be read, to find out whether an order of ours exists.
+
+Sources: developer.zuora.com, "Retrieve an order" and "Retrieve an account"; field names as in Zuora's SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from airflow_provider_zuora.core.errors import Answer, Unreadable
+from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
+from airflow_provider_zuora.core.wire import Request
+
+_ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
+_DAY = len("2024-07-01")
+
+
+def order_request(number: str) -> Request:
+    """Return the GET of an order by its number."""
+    return Request("GET", _ORDERS + quote(number, safe=""))
+
+
+def account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Request | None:
+    """Return the GET of a found order's account, None where its number is all that has to be known of it."""
+    if document.get("existingAccountNumber"):
+        return None
+    return Request("GET", _ACCOUNTS + quote(str(_order(order).get("existingAccountNumber")), safe=""))
+
+
+def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> str:
+    """Return in words what tells a found order from the document, empty where account and date agree."""
+    told = [
+        f"its {what} is {found!r}, this one's is {ours!r}"
+        for what, ours, found in _compared(document, _order(order), account.get("basicInfo") or {})
+        if str(ours) != str(found)
+    ]
+    return "; ".join(told)
+
+
+def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
+    """
+    Return an order that was found by its number as the job that must have made it.
+
+    Its result has those fields of a job's result that the page of an order tells.
+    """
+    order = _order(body)
+    if not order.get("orderNumber"):
+        raise Unreadable(f"The answer about {job_id} holds no order.", answer=answer)
+    rows = [row for row in order.get("subscriptions") or [] if isinstance(row, dict)]
+    names = ("subscriptionNumber", "status")
+    result = {
+        "orderNumber": order["orderNumber"],
+        "accountNumber": order.get("existingAccountNumber"),
+        "status": order.get("status"),
+        "subscriptions": [{name: row[name] for name in names if name in row} for row in rows],
+        "success": True,
+    }
+    return Job(job_id, JobState.SUCCEEDED, str(order.get("status") or "found"), result=result, answer=answer)
+
+
+def order_number(job_id: str) -> str:
+    """Return the number that an id ``order:<number>`` holds, an empty text where it is a job's id."""
+    return job_id.removeprefix(ORDER) if job_id.startswith(ORDER) else ""
+
+
+def _order(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    order = body.get("order")
+    return order if isinstance(order, dict) else {}
+
+
+def _compared(
+    document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
+) -> Iterator[tuple[str, object, object]]:
+    """Yield what is compared, in words, and its value in our document and in the order that was found."""
+    yield "orderDate", document.get("orderDate"), str(order.get("orderDate"))[:_DAY]
+    new = document.get("newAccount") or {}
+    if number := document.get("existingAccountNumber") or new.get("accountNumber"):
+        yield "account", number, order.get("existingAccountNumber")
+    if new:
+        yield "account's name", new.get("name"), account.get("name")
+    if account_id := document.get("existingAccountId"):
+        yield "account's id", account_id, account.get("id")

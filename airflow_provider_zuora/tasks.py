@@ -1,0 +1,88 @@
+"""What the context of a running task tells: who submits, in which try, and what the next try can read.
+
+It knows the names of Airflow's context and imports nothing of Airflow.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_zuora.core.keys import Submitter
+from airflow_provider_zuora.core.submission import Try
+
+# Clearing a run sets its queued_at and start_date to now; these say when it was due for the first time.
+_QUEUED, _DUE = ("queued_at", "start_date"), ("run_after", "data_interval_end", "logical_date")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStore:
+    """
+    Airflow's state store of a task instance (3.3), as the memory of a flow.
+
+    :param accessor: ``context["task_state_store"]``.
+    :param retention: how long an entry is kept.
+    """
+
+    accessor: Any
+    retention: timedelta | None
+
+    def get(self, name: str) -> Any:
+        """Return what an earlier try has kept under a name, None where there is nothing."""
+        return self.accessor.get(name)
+
+    def set(self, name: str, value: Mapping[str, Any]) -> None:
+        """Keep a JSON object for later tries; whatever Airflow raises then means that it is not kept."""
+        self.accessor.set(name, dict(value), retention=self.retention)
+
+
+def submitter_of(context: Mapping[str, Any], namespace: str, key: str | None) -> Submitter:
+    """
+    Return who submits: a user's own key, else the task, else somebody new.
+
+    :param namespace: the connection's ``idempotency_namespace``.
+    """
+    if key is not None:
+        return Submitter(namespace, (key,))
+    if not context:
+        return Submitter(namespace, (uuid.uuid4().hex,))
+    ti = context["ti"]
+    index = -1 if ti.map_index is None else ti.map_index
+    return Submitter(namespace, (str(ti.dag_id), str(ti.run_id), str(ti.task_id)), index)
+
+
+def try_of(context: Mapping[str, Any], *, remembers: bool = False) -> Try:
+    """
+    Return which try of a task this is; clearing a task raises its max_tries above its retries.
+
+    :param remembers: True where the task has a state store.
+    """
+    if not context:
+        return Try()
+    ti, run = context["ti"], context.get("dag_run")
+    task = context.get("task") or getattr(ti, "task", None)
+    max_tries = getattr(ti, "max_tries", None) or 0
+    retries = getattr(task, "retries", None)
+    run_cleared = bool(getattr(run, "clear_number", None))
+    number = getattr(ti, "try_number", None) or 1
+    cleared = retries is not None and max_tries > retries
+    return Try(
+        number=number,
+        max_tries=max_tries,
+        cleared=cleared,
+        anew=cleared and number == max_tries - (retries or 0) + 1,
+        remembers=remembers,
+        since=_first_queued(run, run_cleared),
+        moved=run_cleared and getattr(ti, "map_index", -1) not in (-1, None),
+    )
+
+
+def _first_queued(run: Any, cleared: bool) -> float | None:
+    """Return when a run was first queued, or a time before that; None where nothing tells."""
+    names = (*_DUE, *_QUEUED) if cleared else (*_QUEUED, *_DUE)
+    moments = (getattr(run, name, None) for name in names)
+    found = next((moment for moment in moments if moment is not None), None)
+    return None if found is None else float(found.timestamp())

@@ -1,0 +1,285 @@
+"""Tries of one task against the sandbox in memory: stepped, killed, overlapping; time is a number."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.keys import Submitter
+from airflow_provider_zuora.core.submission import Try, submit_order
+from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request, Response, Token
+from airflow_provider_zuora.sandbox.rules import Fault
+from tests.core.carriers import Memory, Tenant
+
+POST = "/v1/async/orders"
+ORDER = {
+    "orderDate": "2024-07-01",
+    "existingAccountNumber": "A00000097",
+    "orderLineItems": [
+        {"itemName": "Installation", "itemType": "Services", "quantity": 1, "amountPerUnit": 250}
+    ],
+}
+NUMBERED = ORDER | {"orderNumber": "O-1"}
+BY = Submitter("", ("dag", "run", "task"), -1)
+
+
+def body(code: int, message: str = "Told to say so.", **more: Any) -> bytes:
+    return json.dumps({"success": False, "reasons": [{"code": code, "message": message}], **more}).encode()
+
+
+def stored(status: int, text: bytes) -> Fault:
+    """Return the fault of an endpoint whose answer is stored under the key; nothing is made."""
+    return Fault("POST", POST, when="instead", status=status, body=text)
+
+
+def before(status: int, text: bytes = b"", **headers: str) -> Fault:
+    """Return the fault of an edge that answers itself; nothing is made, nothing is stored."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Fault("POST", POST, when="before", status=status, body=text, headers=named)
+
+
+def lost(kind: str, when: str = "after", **more: Any) -> Fault:
+    """Return the fault of a wire that is cut, by default when the order is made."""
+    return Fault("POST", POST, when=when, kind=kind, **more)
+
+
+def made_but(status: int, text: bytes) -> Callable[[Zuora, Request], Response]:
+    """Return what makes the order and stores another answer than the job's id."""
+
+    def answer(zuora: Zuora, request: Request) -> Response:
+        store = zuora.sandbox.state.replays.stored
+        key = request.header("Idempotency-Key")
+        known = key in store
+        response = zuora.sandbox.handle(request)
+        if known or key not in store:
+            return response  # it came no further than to the store, or to a fault of before
+        told = Response(status, {"Zuora-Request-Id": f"{len(store):036d}"}, text)
+        store[key] = replace(store[key], response=told)
+        return told
+
+    return answer
+
+
+def job_fails(errors: str) -> Callable[[Zuora, Request], Response]:
+    """Return what accepts the order and lets its job fail."""
+
+    def answer(zuora: Zuora, request: Request) -> Response:
+        jobs = zuora.sandbox.state.jobs
+        known = set(jobs)
+        response = zuora.sandbox.handle(request)
+        for job_id in set(jobs) - known:
+            jobs[job_id] = replace(
+                jobs[job_id], end=replace(jobs[job_id].end, status="Failed", errors=errors)
+            )
+        return response
+
+    return answer
+
+
+Answer = Fault | Callable[["Zuora", Request], Response] | None
+
+ANSWERS: dict[str, Answer] = {
+    "accepted": None,
+    "no answer, not made": lost("reset", "before"),
+    "no answer, made": lost("reset"),
+    "a cut-off body, made": lost("cut"),
+    "a cut-off body, made, busy": lost("cut", hold_seconds=3),
+    "a gateway's page, not made": before(502, b"<html><h1>Bad Gateway</h1></html>"),
+    "a gateway's page, made": Fault(
+        "POST", POST, when="after", status=504, body=b"<h1>Gateway Time-out</h1>"
+    ),
+    "200 without a job": stored(200, b'{"success": true}'),
+    "200 without a job, made": made_but(200, b'{"success": true}'),
+    "200 that is no JSON, made": made_but(200, b"<p>OK</p>"),
+    "success: false without a reason": stored(200, b'{"success": false}'),
+    "409 without a code": before(409, b'{"message": "A request with this key is in progress."}'),
+    "500 without a body": stored(500, b""),
+    "500 with a word": stored(500, b'{"reasons": [{"code": "SystemError", "message": "x"}]}'),
+    "500 with a word, made": made_but(500, b'{"reasons": [{"code": "SystemError", "message": "x"}]}'),
+    "category 60": stored(500, body(53200060)),
+    "category 61": stored(200, body(53200061)),
+    "category 61, made": made_but(200, body(53200061)),
+    "category 99, passing": before(500, body(53200099)),
+    "category 50": stored(409, body(53200050)),
+    "category 20": stored(400, body(53200020)),
+    "category 40": stored(404, body(53200040)),
+    "category 10": stored(403, body(53200010)),
+    "category 90": stored(200, body(53200090)),
+    "429": before(429, body(70), Retry_After="120"),
+    "429, stored": stored(429, body(50000070)),
+    "401": before(401, b'{"message": "Authentication error"}'),
+    "401 for good": Fault("POST", POST, times=2, status=401, body=b'{"message": "Authentication error"}'),
+    "422": stored(422, b'{"message": "The key belongs to another request."}'),
+    "job fails on a lock": job_fails("[40000050]: Operation failed due to a lock competition"),
+    "job fails for good": job_fails("[40000020]: Rate plan is not effective"),
+}
+
+
+class Zuora(Tenant):
+    """A sandbox whose next POSTs are answered as a script says, then as usual."""
+
+    def __init__(self, *script: str, **settings: Any) -> None:
+        super().__init__(**{"job_seconds": 0} | settings)
+        self.script = [ANSWERS[each] for each in script]
+        self.keys: list[tuple[float, str]] = []
+
+    def _send(self, request: Request) -> Response:
+        # Ids depend on which POST this is, not on who has read what before it.
+        self.sandbox.rng.seed(f"{len(self.keys)} {request}")
+        if (request.method, request.path) == ("POST", POST):
+            self.keys.append((self.clock(), request.header("Idempotency-Key")))
+            answer = self.script.pop(0) if self.script else None
+            if isinstance(answer, Fault):
+                self.sandbox.add_fault(answer)
+            elif answer is not None:
+                return answer(self, request)
+        return super()._send(request)
+
+    @property
+    def made(self) -> list[str]:
+        """The jobs that made an order, or would have, had its number not been taken by an earlier one."""
+        jobs = self.ledger["jobs"]
+        return [
+            job["jobId"]
+            for job in jobs
+            if job["status"] == "Completed" or "is taken by another" in (job["errors"] or "")
+        ]
+
+
+@dataclass
+class Actor:
+    """
+    One try, which takes a step at a time.
+
+    :param step: what it asks for next; None: it has ended.
+    :param end: the job's id that it returned, or the error that it raised.
+    """
+
+    zuora: Zuora
+    memory: Memory | None
+    flow: Memoir[str]
+    step: Any = None
+    end: str | ApiError | None = None
+    told: list[Any] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        self._go(lambda: next(self.flow))
+
+    @property
+    def running(self) -> bool:
+        return self.end is None
+
+    def act(self) -> None:
+        """Let it have what it asks for."""
+        step = self.step
+        try:
+            if isinstance(step, Recall):
+                answer = self.memory.get(step.name)
+            elif isinstance(step, Record):
+                answer = self.memory.set(step.name, step.value)
+            else:
+                answer = self.zuora._send(step)
+        except ApiError as error:
+            raised = error
+            self.told.append(str(error))
+            self._go(lambda: self.flow.throw(raised))
+        else:
+            self.told.append((answer.status, answer.body) if isinstance(answer, Response) else _bare(answer))
+            self._go(lambda: self.flow.send(answer))
+
+    def run(self, steps: int | None = None) -> Actor:
+        """Let it take so many steps, all of them by default."""
+        while self.running and steps != 0:
+            self.act()
+            steps = None if steps is None else steps - 1
+        return self
+
+    def kill(self) -> None:
+        """End it where it is."""
+        self.flow.close()
+
+    def _go(self, move: Callable[[], Any]) -> None:
+        """Go on to the next step that another try could notice; time passes for all of them alike."""
+        try:
+            self.step = move()
+            while not self._shared:
+                self.step = self.flow.send(self._alone())
+        except StopIteration as done:
+            self.step, self.end = None, done.value
+        except ApiError as error:
+            self.step, self.end = None, error
+
+    @property
+    def _shared(self) -> bool:
+        return isinstance(self.step, Request) or (
+            self.memory is not None and isinstance(self.step, Recall | Record)
+        )
+
+    def _alone(self) -> Any:
+        if isinstance(self.step, Token):
+            return self.zuora._token(self.step)
+        return self.zuora.clock.sleep(self.step.seconds) if isinstance(self.step, Pause) else None
+
+
+def submit(zuora: Zuora, memory: Memory | None, attempt: Try, order: Any = NUMBERED, **options: Any) -> Actor:
+    """Return a try that is about to submit an order; its chance is its own."""
+    by = options.pop("by", BY)
+    zuora.rng = random.Random(repr((attempt, options)))
+    return Actor(zuora, memory, submit_order(zuora.client(), order, by, attempt, **options))
+
+
+@dataclass
+class World:
+    """Some tries that overlap."""
+
+    zuora: Zuora
+    memory: Memory | None
+    actors: list[Actor]
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """What the future depends on: what each try was told, what is noted, and the POSTs in their order."""
+        told = tuple(repr(actor.told) for actor in self.actors)
+        noted = {name: _bare(value) for name, value in (self.memory or {}).items()}
+        return told, repr(sorted(noted.items())), tuple(key for _, key in self.zuora.keys)
+
+
+def _bare(noted: Any) -> Any:
+    """Return what is noted without the words and the times, on which no decision here depends."""
+    words = {"track_ids", "said", "first_post", "seen", "paths"}
+    return {name: value for name, value in noted.items() if name not in words} if noted else noted
+
+
+def every_interleaving(
+    start: Callable[[], World], finish: Callable[[World], None], most: float = math.inf
+) -> int:
+    """
+    Let the tries of a world take their steps in every order, and return how many states they can be in.
+
+    Two orders that lead to the same state are followed once.
+
+    :param most: where there are more states than this, it is so many of them, drawn by (repeatable) chance.
+    """
+    dice = random.Random(0)
+    seen: set[tuple[Any, ...]] = set()
+    todo: list[list[int]] = [[]]
+    while todo and len(seen) < most:
+        path = todo.pop(dice.randrange(len(todo)))
+        world = start()
+        for choice in path:
+            world.actors[choice].act()
+        while running := [index for index, actor in enumerate(world.actors) if actor.running]:
+            if world.state in seen:
+                break
+            seen.add(world.state)
+            todo += [[*path, other] for other in running[1:]]
+            world.actors[running[0]].act()
+            path = [*path, running[0]]
+        else:
+            finish(world)
+    return len(seen)

@@ -1,0 +1,351 @@
+"""What docs/exactly-once.md promises, cell by cell: the operator as Airflow runs it, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_zuora import accounts
+from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
+from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.sandbox.rules import Sandbox
+from airflow_provider_zuora.sandbox.server import serve
+from airflow_provider_zuora.sandbox.settings import Fault, Settings
+from airflow_provider_zuora.transports import Line
+from tests.conftest import ORDER, StateStore, Zuora
+from tests.core.carriers import Clock
+
+HOUR = 3600
+RETRIES = 2
+PAGE = (Path(__file__).parent.parent / "docs" / "exactly-once.md").read_text()
+PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
+POST = {"method": "POST", "path": "/v1/async/orders"}
+
+
+class Airflow:
+    """
+    One task instance of one run, and what this Airflow does to it.
+
+    :param version: 2.11, 3.3 or 3.4; ``wipes``: [state_store] clear_on_success.
+    """
+
+    def __init__(self, clock, version, *, wipes=False, run_id="r", map_index=-1, retries=RETRIES, dag_id="d"):
+        self.clock, self.version, self.wipes = clock, version, wipes
+        self.retries, self.max_tries, self.number = retries, retries, 0
+        self.store = None if version < 3.3 else StateStore()
+        self.ids = {"dag_id": dag_id, "run_id": run_id, "task_id": "submit", "map_index": map_index}
+        self.due = self.queued = self._now()
+        self.clear_number = 0
+
+    def _now(self):
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def clear(self):
+        self.max_tries = self.number + self.retries
+        self.clear_number += 1
+        self.queued = self._now()
+        if self.version >= 3.4:
+            self.store.kept.clear()
+
+    def context(self):
+        run = {"clear_number": self.clear_number, "start_date": self.queued}
+        if self.version < 3:
+            run |= {"queued_at": self.queued, "data_interval_end": self.due, "logical_date": self.due}
+        else:
+            run |= {"run_after": self.due}
+        return {
+            "ti": SimpleNamespace(**self.ids, try_number=self.number, max_tries=self.max_tries),
+            "task": SimpleNamespace(retries=self.retries),
+            "dag_run": SimpleNamespace(**run),
+            **({} if self.store is None else {"task_state_store": self.store}),
+        }
+
+    def run(self, order, **options):
+        """Run the task until it succeeds, fails for good, or has no retries left; return its result."""
+        while True:
+            self.number += 1
+            task = ZuoraCreateOrderOperator(task_id="submit", order=order, **options)
+            try:
+                job_id = task.execute(self.context())
+            except TransientError:
+                if self.number > self.max_tries:
+                    raise
+                continue
+            if self.wipes:
+                self.store.kept.clear()
+            return job_id
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def zuora(clock, monkeypatch):
+    """A sandbox that is really served, and an account, that live by a clock of the test's."""
+    with serve(Sandbox(Settings(job_seconds=0), clock)) as server:
+        served = Zuora(server.sandbox, server.url)
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", served.connection())
+        account = served.account(clock=clock, sleep=clock.sleep)
+        monkeypatch.setitem(accounts._ACCOUNTS, ("zuora", served.credentials, Line(served.url)), account)
+        yield served
+        account.close()
+
+
+COLUMNS = {
+    "Airflow < 3.3": {"version": 2.11},
+    "Airflow 3.3": {"version": 3.3},
+    "Airflow ≥ 3.4": {"version": 3.4},
+    "`clear_on_success`": {"version": 3.3, "wipes": True},
+}
+LOST = Fault(**POST, kind="reset", when="after", times=None)
+
+
+def first_run(zuora, airflow, order, lost):
+    """Submit an order; its answer arrives, or never does although the order is made."""
+    if lost:
+        zuora.sandbox.add_fault(LOST)
+        with pytest.raises(TransientError):
+            airflow.run(order)
+        zuora.sandbox.state.faults.clear()
+    else:
+        airflow.run(order)
+
+
+def retry(zuora, clock, order, lost, **column):
+    airflow = Airflow(clock, **column)
+    zuora.fault(**POST, kind="reset", when="after" if lost else "before", times=7)
+    return airflow.run(order)
+
+
+def cleared_after(hours):
+    def scenario(zuora, clock, order, lost, **column):
+        airflow = Airflow(clock, **column)
+        first_run(zuora, airflow, order, lost)
+        clock.now += hours * HOUR
+        airflow.clear()
+        return airflow.run(order)
+
+    return scenario
+
+
+def deleted(zuora, clock, order, lost, **column):
+    first_run(zuora, Airflow(clock, **column), order, lost)
+    clock.now += 22 * HOUR
+    return Airflow(clock, **column).run(order)
+
+
+def again_as(**ids):
+    def scenario(zuora, clock, order, lost, **column):
+        first_run(zuora, Airflow(clock, **column), order, lost)
+        return Airflow(clock, **column, **ids).run(order)
+
+    return scenario
+
+
+def expanded_again(zuora, clock, order, lost, **column):
+    """The order moves from map index 0 to index 1, and to one that was not there before."""
+    tasks = [Airflow(clock, **column, map_index=index) for index in range(3)]
+    first_run(zuora, tasks[0], order, lost)
+    tasks[1].run(order | {"orderNumber": "O-2"})
+    ends = []
+    for hours, place in ((22, 1), (5, 2)):
+        clock.now += hours * HOUR
+        for task in tasks:
+            task.clear()
+        ends.append(tasks[place].run(order))
+    return ends[-1]
+
+
+ROWS = {
+    "a retry": retry,
+    "the task is cleared within 23 h": cleared_after(22),
+    "the task is cleared later": cleared_after(25),
+    "the run is deleted and made again within 24 h": deleted,
+    "the order is run again under another run id": again_as(run_id="another"),
+    "the DAG or the task is renamed": again_as(dag_id="another"),
+    "a mapped task is expanded again in another order": expanded_again,
+}
+UNPROMISED = {"the run is deleted and made again later"}
+
+
+def table():
+    """Return the page's table: what is promised, by row, column, and whether the order has a number."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line[:1] == "|"
+    ]
+    head, _, *body = rows[: 2 + len(ROWS) + len(UNPROMISED)]
+    assert head[1::2] == list(COLUMNS)
+    return {
+        (row[0], column, numbered): row[1 + 2 * place + (not numbered)]
+        for row in body
+        for place, column in enumerate(COLUMNS)
+        for numbered in (True, False)
+    }
+
+
+CELLS = table()
+TESTED = [cell for cell, promise in CELLS.items() if promise != "not promised"]
+
+
+def test_the_page_has_a_row_for_each_thing_that_can_happen():
+    assert {row for row, _, _ in CELLS} == set(ROWS) | UNPROMISED
+
+
+def orders(zuora):
+    return [job for job in zuora.ledger()["jobs"] if job["status"] == "Completed"]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
+@pytest.mark.parametrize("cell", TESTED, ids=lambda cell: f"{cell[0]}-{cell[1]}-{cell[2]}")
+def test_a_cell(cell, lost, zuora, clock):
+    row, column, numbered = cell
+    promise = CELLS[cell]
+    try:
+        end = ROWS[row](zuora, clock, ORDER if numbered else PLAIN, lost, **COLUMNS[column])
+    except ZuoraOutcomeUnknown:
+        assert "asks" in promise
+        assert len(orders(zuora)) == 1
+        return
+    made = [order for order in orders(zuora) if order["orderNumber"] != "O-2"]
+    assert len(made) == (2 if promise == "another order" else 1)
+    assert promise in ("once", "another order") or (promise == "once or asks" and not lost)
+    assert end in {order["jobId"] for order in made} | {f"order:{order['orderNumber']}" for order in made}
+
+
+class TestFromRunToRun:
+    def test_500_mapped_tasks_with_one_user_key_make_500_orders(self, zuora, clock):
+        for index in range(500):
+            airflow = Airflow(clock, 3.3, map_index=index)
+            airflow.run(PLAIN | {"description": f"order {index}"}, idempotency_key="mine")
+
+        assert len(orders(zuora)) == 500
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [({}, {"run_id": "r2"}), ({}, {"map_index": 3}), ({}, {"dag_id": "d2"})],
+    )
+    def test_the_same_content_elsewhere_is_another_order(self, zuora, clock, first, second):
+        assert Airflow(clock, 3.3, **first).run(PLAIN) != Airflow(clock, 3.3, **second).run(PLAIN)
+        assert len(orders(zuora)) == 2
+
+    def test_two_airflows_on_one_tenant_have_a_namespace_each(self, zuora, clock, monkeypatch):
+        Airflow(clock, 3.3).run(PLAIN)
+        extra = json.dumps({"idempotency_namespace": "staging"})
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra=extra))
+        Airflow(clock, 3.3).run(PLAIN)
+
+        assert len(orders(zuora)) == 2
+
+
+class TestClear:
+    @pytest.fixture
+    def airflow(self, clock):
+        return Airflow(clock, 3.3)
+
+    def cleared(self, airflow, order, **options):
+        airflow.clear()
+        return airflow.run(order, **options)
+
+    def test_a_completed_job_is_not_submitted_again(self, zuora, airflow):
+        job_id = airflow.run(PLAIN)
+
+        assert self.cleared(airflow, PLAIN) == job_id
+        assert len(zuora.posts()) == 1
+
+    def test_a_changed_order_is_submitted_and_changed_back_is_not(self, zuora, airflow):
+        first = airflow.run(PLAIN)
+        second = self.cleared(airflow, PLAIN | {"description": "changed"})
+
+        assert len({first, second}) == len(orders(zuora)) == 2
+        assert self.cleared(airflow, PLAIN) == first
+        assert self.cleared(airflow, PLAIN | {"description": "changed"}) == second
+        assert len(zuora.posts()) == 2
+
+    def test_another_tenant_gets_the_order_too(self, zuora, airflow, clock, monkeypatch, caplog):
+        airflow.run(ORDER)
+        clock.now += 48 * HOUR
+        with serve(Sandbox(Settings(job_seconds=0), clock)) as server:
+            other = Zuora(server.sandbox, server.url)
+            monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", other.connection())
+            job_id = self.cleared(airflow, ORDER)
+
+            assert [order["jobId"] for order in orders(other)] == [job_id]
+        assert "of another account" in caplog.text
+
+    def test_a_refused_order_is_submitted_again_once_the_catalogue_is_mended(self, zuora, airflow):
+        zuora.fault(
+            **POST, when="instead", status=400, body=b'{"reasons": [{"code": 53200020, "message": "x"}]}'
+        )
+        with pytest.raises(PermanentError, match="53200020"):
+            airflow.run(PLAIN)
+
+        assert self.cleared(airflow, PLAIN) == orders(zuora)[0]["jobId"]
+
+    def test_the_ways_on_after_an_unknown_outcome(self, zuora, airflow, clock):
+        first_run(zuora, airflow, PLAIN, lost=True)
+        clock.now += 25 * HOUR
+        with pytest.raises(ZuoraOutcomeUnknown) as caught:
+            self.cleared(airflow, PLAIN)
+        words = str(caught.value)
+        assert re.search(r"Key af-[0-9a-f]{64}, first sent \d{4}-", words)
+        assert len(re.findall(r"af-[0-9a-f]{32}\b", words)) > 1, "the Track-Ids"
+        assert "an order of account A00000097, dated 2024-07-01" in words
+
+        [made] = orders(zuora)
+        adopted = self.cleared(airflow, PLAIN, adopt_job_id=f"order:{made['orderNumber']}")
+        assert ZuoraHook().get_job(adopted).outcome()["orderNumber"] == made["orderNumber"]
+        assert self.cleared(airflow, PLAIN, adopt_job_id=" ") == adopted
+        assert len(orders(zuora)) == 1
+        assert self.cleared(airflow, PLAIN, idempotency_key="another") != adopted
+        assert len(orders(zuora)) == 2
+
+    def test_nothing_is_adopted_that_zuora_does_not_know(self, zuora, airflow):
+        with pytest.raises(PermanentError, match="adopt_job_id: Zuora knows no None; nothing was submitted"):
+            airflow.run(PLAIN, adopt_job_id="None")
+        assert zuora.posts() == []
+
+
+class TestRetry:
+    def test_a_changed_template_sends_the_stored_key_and_the_log_names_the_paths(self, zuora, clock, caplog):
+        airflow = Airflow(clock, 3.3)
+        zuora.fault(**POST, kind="reset", when="after", times=6)
+        orders_rendered = iter([PLAIN | {"description": f"at {count}"} for count in range(9)])
+        with pytest.raises(TransientError):
+            Airflow.run(airflow_without_retries(airflow), next(orders_rendered))
+        airflow.run(next(orders_rendered))
+
+        assert len({post["idempotencyKey"] for post in zuora.posts()}) == 1
+        assert len(orders(zuora)) == 1
+        assert "$.description" in caplog.text
+
+    def test_nothing_is_sent_where_the_intent_cannot_be_written(self, zuora, clock):
+        airflow = Airflow(clock, 3.3)
+
+        def fail(*_, **__):
+            raise RuntimeError("the state store is down")
+
+        airflow.store.set = fail
+        with pytest.raises(RuntimeError, match="is down"):
+            airflow.run(PLAIN)
+        assert zuora.posts() == []
+
+    def test_no_secret_and_no_order_is_noted(self, zuora, clock):
+        airflow = Airflow(clock, 3.3)
+        airflow.run(PLAIN | {"description": "for Mr. Smith"})
+        noted = "".join(airflow.store.kept.values())
+
+        assert "Smith" not in noted
+        assert "A00000097" not in noted
+        assert zuora.credentials.client_secret not in noted
+
+
+def airflow_without_retries(airflow):
+    airflow.max_tries = airflow.number
+    return airflow
