@@ -1,4 +1,4 @@
-# Everything happens in .venv/ and .demo/ inside this checkout; each target makes what it needs first.
+# Everything happens in .venv/, .venv-2.11/ and .demo/ inside this checkout; each target makes what it needs first.
 
 VENV ?= .venv
 # The exact versions that everything is tested with; a name==version list and nothing else.
@@ -7,41 +7,60 @@ CONSTRAINTS ?= constraints/airflow-3.3.txt
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.13)
 
+# Airflow 2.11 has a place of its own, for the crash tests. It and its constraints are fixed: they belong together.
+VENV_2_11 := .venv-2.11
+CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
+# How often `make crash-test` crashes at each point; `make test` does it 3 times on Airflow 3.3 and twice on 2.11.
+CRASH_RUNS ?= 25
+
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+STAMP_2_11 := $(VENV_2_11)/.installed
 FIND_PYTHON = for p in $(PYTHONS); do \
 	if "$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$p"; exit; fi; done
 
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env demo demo-ui test check format clean build
+.PHONY: help env env-2.11 demo demo-ui test crash-test explore check format clean build
 
 help:
-	@echo 'make env      .venv with Airflow and all tools, from nothing but python3 and pip'
-	@echo 'make demo     one order on a real Airflow, submitted, deferred, completed (FAIL="..." fails it)'
-	@echo 'make demo-ui  the same, and the web page stays until Ctrl-C'
-	@echo 'make check    format, lint, types, the layer law'
-	@echo 'make test     every test, and the coverage that they reach'
-	@echo 'make format   let ruff write'
-	@echo 'make build    the wheel and the source archive, in dist/'
-	@echo 'make clean    remove what the others made'
+	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
+	@echo 'make env-2.11    .venv-2.11 with Airflow 2.11 and this package'
+	@echo 'make demo        one order on a real Airflow, submitted, deferred, completed (FAIL="..." fails it)'
+	@echo 'make demo-ui     the same, and the web page stays until Ctrl-C'
+	@echo 'make check       format, lint, types, the layer law'
+	@echo 'make test        every test, and the coverage that they reach'
+	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
+	@echo 'make explore     every interleaving of two tries that overlap: an hour or more'
+	@echo 'make format      let ruff write'
+	@echo 'make build       the wheel and the source archive, in dist/'
+	@echo 'make clean       remove what the others made'
 
 env: $(STAMP)
 
-$(STAMP): pyproject.toml $(CONSTRAINTS)
-	@python="$$($(FIND_PYTHON))"; \
+env-2.11: $(STAMP_2_11)
+
+# What both environments do: find a Python, make the venv $(1), install $(3) under the constraints $(2).
+define MAKE_VENV
+@python="$$($(FIND_PYTHON))"; \
 	if [ -z "$$python" ]; then \
 		echo 'make: this needs a Python of 3.11 or newer, with its venv module; looked for: $(PYTHONS)' >&2; \
 		echo 'make: name yours with PYTHON=, as in: make $(or $(MAKECMDGOALS),env) PYTHON=/path/to/python3.12' >&2; \
 		exit 1; \
 	fi; \
-	echo "Making $(VENV) with $$python: about a minute"; \
+	echo "Making $(1) with $$python: about a minute"; \
 	rm -f $@; \
-	$(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --no-cache-dir --disable-pip-version-check \
-		--constraint $(CONSTRAINTS) --editable '.[dev]'
-	@touch $@
+	$(1)/bin/python -c '' 2>/dev/null || "$$python" -m venv --clear $(1)
+$(1)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --constraint $(2) --editable $(3)
+@touch $@
+endef
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	$(call MAKE_VENV,$(VENV),$(CONSTRAINTS),'.[dev]')
+
+$(STAMP_2_11): pyproject.toml $(CONSTRAINTS_2_11)
+	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),.)
 
 demo: env
 	@$(BIN)/python -m demo
@@ -55,7 +74,7 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
-test: env
+test: env env-2.11
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest
 	@$(BIN)/python -m coverage combine --quiet
@@ -63,6 +82,12 @@ test: env
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
 	@echo 'Coverage of the package:'
 	@$(BIN)/python -m coverage report --fail-under=95
+
+explore: env
+	EXPLORER=all $(BIN)/python -m pytest -q --timeout 1200 tests/core/test_explorer.py
+
+crash-test: env env-2.11
+	CRASH_RUNS_33=$(CRASH_RUNS) CRASH_RUNS_211=$(CRASH_RUNS) $(BIN)/python -m pytest tests/crash
 
 format: env
 	$(BIN)/ruff format .
@@ -72,5 +97,5 @@ build: env
 	$(BIN)/python -m build --outdir dist .
 
 clean:
-	rm -rf $(VENV) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_2_11) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

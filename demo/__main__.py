@@ -46,7 +46,7 @@ def show_run(stack: AirflowStack) -> str:
     print(f"DAG         example_dags/{DAG_ID}.py, run {run_id}\n", flush=True)
     story = Story(stack, DAG_ID, run_id)
     state = story.follow(timeout=300)
-    print("", *story.table(), "", *story.numbers("wait"), sep="\n")
+    print("", *story.table(), "", *story.numbers("create"), sep="\n")
     errors = list(story.errors())
     if errors:
         print("What the task logs say:", *errors, sep="\n")

@@ -9,7 +9,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-GET_RETRIES = 3
+RETRIES = 3
 # A proxy that the user's environment names has no business with 127.0.0.1.
 _OPENER = build_opener(ProxyHandler({}))
 
@@ -33,13 +33,17 @@ class AirflowApi:
         self.url = url
         self._token = ""
 
-    def call(self, method: str, *path: str, body: Any = None, **query: Any) -> Any:
-        """Return the answer of /api/v2/`path`, of which every part is quoted."""
+    def call(self, method: str, *path: str, body: Any = None, again: bool = True, **query: Any) -> Any:
+        """
+        Return the answer of /api/v2/`path`, of which every part is quoted.
+
+        :param again: whether it may be repeated where nobody knows whether it was carried out.
+        """
         self._token = self._token or fetch_json("GET", f"{self.url}/auth/token")["access_token"]
         parts = "/".join(quote(part, safe="") for part in path)
         url = f"{self.url}/api/v2/{parts}" + (f"?{urlencode(query)}" if query else "")
         # SQLite has one writer: on a busy machine the api-server finds it locked now and then.
-        for _ in range(GET_RETRIES if method == "GET" else 0):
+        for _ in range(RETRIES if again else 0):
             try:
                 return fetch_json(method, url, body, token=self._token)
             except HTTPError as error:
@@ -69,11 +73,17 @@ class AirflowApi:
         """Return why DAG files could not be read."""
         return [each["stack_trace"] for each in self.call("GET", "importErrors")["import_errors"]]
 
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None) -> str:
-        """Unpause a DAG, start a run of it and return the run's id."""
+    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str) -> str:
+        """Unpause a DAG, start a run of it and return the run's id; Airflow makes one where it is empty."""
         self.call("PATCH", "dags", dag_id, body={"is_paused": False})
-        body = {"logical_date": None, "conf": conf or {}}
-        return str(self.call("POST", "dags", dag_id, "dagRuns", body=body)["dag_run_id"])
+        body = {"logical_date": None, "conf": conf} | ({"dag_run_id": run_id} if run_id else {})
+        try:
+            made = self.call("POST", "dags", dag_id, "dagRuns", body=body, again=bool(run_id))
+        except HTTPError as error:
+            if error.code != 409 or not run_id:
+                raise
+            return run_id  # made by an attempt that seemed to fail
+        return str(made["dag_run_id"])
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """Return what Airflow knows of a run."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from demo.api import AirflowApi
 from demo.processes import Process, StackError, free_ports, wait_for
@@ -19,6 +19,18 @@ GRACE_SECONDS = 6
 ENDED = ("success", "failed")
 
 
+class Records(Protocol):
+    """What a stack asks of its Airflow; `demo.api.AirflowApi` describes each."""
+
+    def health(self) -> dict[str, str]: ...  # noqa: D102
+    def has_dag(self, dag_id: str) -> bool: ...  # noqa: D102
+    def import_errors(self) -> list[str]: ...  # noqa: D102
+    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str) -> str: ...  # noqa: D102
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]: ...  # noqa: D102
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]: ...  # noqa: D102
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int) -> Any: ...  # noqa: D102
+
+
 class AirflowStack:
     """
     Airflow's api-server, scheduler, DAG processor and triggerer on SQLite; a context manager.
@@ -27,7 +39,10 @@ class AirflowStack:
     :param dags_folder: where the DAG files are.
     :param env: more environment for every component.
     :param config: more of `settings.SETTINGS`: ``{"section__option": "value"}``.
+    :param python: the interpreter that this Airflow is installed for; ours where None.
     """
+
+    components: ClassVar[Sequence[str]] = COMPONENTS
 
     def __init__(
         self,
@@ -36,11 +51,13 @@ class AirflowStack:
         *,
         env: Mapping[str, str] | None = None,
         config: Mapping[str, str] | None = None,
+        python: Path | None = None,
     ) -> None:
         self.home = home.resolve()
+        self._command = [str(python or sys.executable), "-m", "airflow"]
         ports = free_ports(3)
         self.url = f"http://127.0.0.1:{ports[0]}"
-        self.api = AirflowApi(self.url)
+        self.api: Records = AirflowApi(self.url)
         self.env = environment(self.home, dags_folder.resolve(), ports, config or {}) | dict(env or {})
         self._running: dict[str, Process] = {}
 
@@ -48,7 +65,7 @@ class AirflowStack:
         """Make the database, start every component and wait until Airflow says that all are healthy."""
         try:
             self.cli("db", "migrate")
-            for component in COMPONENTS:
+            for component in self.components:
                 self.start(component)
             wait_for("a healthy Airflow", self._healthy, 180)
         except BaseException:
@@ -65,7 +82,7 @@ class AirflowStack:
     def start(self, component: str) -> None:
         """Start a component; its output is in logs/stack/."""
         self._running[component] = Process(
-            [sys.executable, "-m", "airflow", component],
+            [*self._command, component],
             env=self.env,
             cwd=self.home,
             log=self.home / "logs" / "stack" / f"{component}.log",
@@ -93,7 +110,7 @@ class AirflowStack:
         """Return what an ``airflow`` command prints; StackError where it fails."""
         self.home.mkdir(parents=True, exist_ok=True)
         Path(self.env["TMPDIR"]).mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "airflow", *args]
+        command = [*self._command, *args]
         done = subprocess.run(
             command, env=self.env, cwd=self.home, text=True, capture_output=True, timeout=120, check=False
         )
@@ -112,15 +129,16 @@ class AirflowStack:
 
         wait_for(f"DAG {dag_id}", seen, timeout)
 
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a run of a DAG, unpaused, and return the run's id."""
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str = "") -> str:
+        """Start a run of a DAG, unpaused, and return the run's id, which can be given."""
         self.wait_dag(dag_id)
-        return self.api.trigger(dag_id, conf)
+        return self.api.trigger(dag_id, conf or {}, run_id)
 
     def wait_run(self, dag_id: str, run_id: str, timeout: float = 180) -> str:
         """Wait until a run has ended and return its state."""
 
         def ended() -> str | None:
+            self._check_components()
             state = str(self.api.run(dag_id, run_id)["state"])
             return state if state in ENDED else None
 
@@ -141,9 +159,12 @@ class AirflowStack:
         files = sorted((self.home / "logs").rglob("*.log"))
         return "\n".join(each.read_text(errors="replace") for each in files)
 
-    def _healthy(self) -> bool:
+    def _check_components(self) -> None:
         for component, process in self._running.items():
             if not process.running:
                 raise StackError(f"airflow {component} ended:\n{process.tail()}")
+
+    def _healthy(self) -> bool:
+        self._check_components()
         states = self.api.health()
         return bool(states) and all(each == "healthy" for each in states.values())

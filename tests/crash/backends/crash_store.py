@@ -1,0 +1,63 @@
+"""Airflow 3.3's task state in files: what is to be stored is durable before Airflow hears of it.
+
+Airflow itself holds no value, only the name of its file, which is the same for every value of a key. So the
+first value counts from when Airflow has stored the name, a later one from when it is in the file.
+
+A run of the point ``write-ahead`` dies between the two with its first value: the intent is on the disk,
+Airflow does not know it, nothing was sent. (Death just after, when Airflow knows it, comes from the sandbox:
+the point ``post``.) A run of ``job-id`` dies when a job id is about to be written: Zuora has answered, and
+nobody has taken down what.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from airflow.sdk.state import BaseStoreBackend
+from crash_marks import die, point_of
+
+INTENT = "zuora_submission"
+
+
+def no_server(*args, **kwargs):
+    raise NotImplementedError("this backend is for [workers] state_store_backend only")
+
+
+async def no_async_server(*args, **kwargs):
+    no_server()
+
+
+def place_of(scope):
+    return Path(os.environ["CRASH_PLACE"]) / "store" / scope.run_id / scope.task_id / str(scope.map_index)
+
+
+class CrashStore(BaseStoreBackend):
+    get = set = no_server
+    aget = aset = adelete = aclear = no_async_server
+
+    def serialize_task_state_store_to_ref(self, *, value, key, scope):
+        point = point_of(scope.run_id)
+        job_id = value.get("job_id") if isinstance(value, dict) else None
+        if point == "job-id" and job_id:
+            die(scope.run_id)
+        file = place_of(scope) / hashlib.sha256(key.encode()).hexdigest()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.with_suffix(f".{os.getpid()}").open("w") as fresh:
+            json.dump(value, fresh)
+            fresh.flush()
+            os.fsync(fresh.fileno())
+        Path(fresh.name).replace(file)
+        if point == "write-ahead" and key == INTENT and not job_id:
+            die(scope.run_id)
+        return str(file)
+
+    def deserialize_task_state_store_from_ref(self, stored):
+        return json.loads(Path(stored).read_text())
+
+    def delete(self, scope, key, *, session=None):
+        (place_of(scope) / hashlib.sha256(key.encode()).hexdigest()).unlink(missing_ok=True)
+
+    def clear(self, scope, *, all_map_indices=False, session=None):
+        for file in place_of(scope).glob("*"):
+            file.unlink()

@@ -1,0 +1,42 @@
+"""Orders that are submitted and no more: one DAG numbers its orders, one leaves that to Zuora."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+
+ORDER = {
+    "description": "{{ run_id }}",
+    "existingAccountNumber": "A00000097",
+    "orderDate": "2024-07-01",
+    "subscriptions": [
+        {
+            "orderActions": [
+                {
+                    "type": "CreateSubscription",
+                    "createSubscription": {
+                        "terms": {
+                            "initialTerm": {"period": 12, "periodType": "Month", "termType": "TERMED"},
+                            "renewalSetting": "RENEW_WITH_SPECIFIC_TERM",
+                            "renewalTerms": [{"period": 12, "periodType": "Month"}],
+                        },
+                        "subscribeToRatePlans": [{"productRatePlanId": "8ad081dd9096ef9501909b40bb4e74a4"}],
+                    },
+                }
+            ]
+        }
+    ],
+}
+
+
+def submit_dag(dag_id, order):
+    with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
+        ZuoraCreateOrderOperator(task_id="submit", order=order, retries=3, retry_delay=timedelta(seconds=2))
+    return dag
+
+
+numbered = submit_dag("numbered", ORDER | {"orderNumber": "O-{{ run_id }}"})
+unnumbered = submit_dag("unnumbered", ORDER)
