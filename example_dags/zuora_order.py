@@ -1,14 +1,13 @@
-"""Create an order at Zuora, wait for it without holding a worker, and use its numbers."""
+"""Create an order at Zuora once, wait for it without holding a worker, and use its numbers."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import dag, task
 
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
 
 ORDER: dict[str, Any] = {
     # The same run asks for the same number again, however often it is retried or cleared.
@@ -37,15 +36,21 @@ ORDER: dict[str, Any] = {
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["zuora"])
 def zuora_order() -> None:
-    submit = ZuoraCreateOrderOperator(task_id="submit", order=ORDER)
-    wait = ZuoraJobSensor(task_id="wait", job_id=submit.output, poke_interval=5)
+    create = ZuoraCreateOrderOperator(
+        task_id="create",
+        order=ORDER,
+        wait_for_completion=True,
+        poke_interval=5,
+        retries=2,
+        retry_delay=timedelta(minutes=1),
+    )
 
     @task
     def report(result: dict[str, Any]) -> str:
         print(f"Zuora made order {result['orderNumber']} for account {result['accountNumber']}")
         return str(result["orderNumber"])
 
-    report(wait.output)
+    report(create.output)
 
 
 zuora_order()

@@ -1,0 +1,51 @@
+"""Submit an order in one task and wait for it in another, which has the options of a sensor."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.sensors import ZuoraJobSensor
+
+ORDER: dict[str, Any] = {
+    # The same run asks for the same number again, however often it is retried or cleared.
+    "orderNumber": "O-{{ run_id }}",
+    "existingAccountNumber": "A00000097",
+    "orderDate": "2024-07-01",
+    "subscriptions": [
+        {
+            "orderActions": [
+                {
+                    "type": "CreateSubscription",
+                    "createSubscription": {
+                        "terms": {
+                            "initialTerm": {"period": 12, "periodType": "Month", "termType": "TERMED"},
+                            "renewalSetting": "RENEW_WITH_SPECIFIC_TERM",
+                            "renewalTerms": [{"period": 12, "periodType": "Month"}],
+                        },
+                        "subscribeToRatePlans": [{"productRatePlanId": "8ad081dd9096ef9501909b40bb4e74a4"}],
+                    },
+                }
+            ]
+        }
+    ],
+}
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["zuora"])
+def zuora_order_in_two_tasks() -> None:
+    submit = ZuoraCreateOrderOperator(task_id="submit", order=ORDER, retries=2)
+    wait = ZuoraJobSensor(task_id="wait", job_id=submit.output, poke_interval=5, require_order_completed=True)
+
+    @task
+    def report(result: dict[str, Any]) -> str:
+        print(f"Zuora made order {result['orderNumber']} for account {result['accountNumber']}")
+        return str(result["orderNumber"])
+
+    report(wait.output)
+
+
+zuora_order_in_two_tasks()
