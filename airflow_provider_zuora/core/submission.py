@@ -421,7 +421,7 @@ class _Submission:
             f"Whether this order exists is unknown: {why}. It was not sent again, that could make it twice.\n"
             f"Key {intent.key}, {sent}.\n"
             f"1. Look in {self.client.vendor.title} for {order} of account {account}, dated "
-            f"{self.document['orderDate']}, made since then; give it some minutes before you call it missing.\n"
+            f"{self.document['orderDate']}, made since then (give it some minutes).\n"
             "2. It is there: pass its job id, or order:<orderNumber>, as adopt_job_id, and clear the task.\n"
             "3. It is not: pass another idempotency_key, and clear the task. More: docs/exactly-once.md"
         )
