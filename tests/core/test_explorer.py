@@ -13,8 +13,8 @@ import os
 
 import pytest
 
+from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import OutcomeUnknown
-from airflow_provider_zuora.core.submission import Try
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, World, Zuora, every_interleaving, submit
 

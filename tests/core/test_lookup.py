@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Refused, Unreadable
 from airflow_provider_zuora.core.lookup import APART, find_order
-from airflow_provider_zuora.core.submission import Try
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import (
     JobFailed,
     LockContention,
@@ -19,7 +20,6 @@ from airflow_provider_zuora.core.errors import (
     SignInRefused,
     Unreachable,
 )
-from airflow_provider_zuora.core.submission import Try
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, submit
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import NotFound, Unreadable
 from airflow_provider_zuora.core.jobs import JobState, Vendor
-from airflow_provider_zuora.core.submission import Try
 from airflow_provider_zuora.core.vendors.zuora import Zuora as Plug
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
