@@ -1,7 +1,7 @@
 """
 All interleavings of two tries that overlap, with every answer: at most one order is made.
 
-Where there are more than 800 states it is so many; `make explore` goes through up to 60,000, and also through
+Where there are more than 400 states it is so many; `make explore` goes through up to 60,000, and also through
 scripts of two answers with a state store.
 """
 
@@ -23,7 +23,7 @@ RETRY = Try(number=2, max_tries=3)
 CLEARED = Try(number=2, max_tries=5, cleared=True)
 LAST = Try(number=3, max_tries=5, cleared=True)
 ALL = os.environ.get("EXPLORER") == "all"  # make explore
-MOST = 60_000 if ALL else 800
+MOST = 60_000 if ALL else 400
 # One of each kind, for scripts of two.
 KINDS = [
     "429, stored",
