@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import NotFound, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.intents import NAME
+from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.core.keys import Submitter
 from airflow_provider_zuora.core.submission import adopt_job, note_end
 from airflow_provider_zuora.sandbox.rules import Fault
@@ -76,6 +79,8 @@ def test_only_a_failed_job_of_this_task_is_noted():
     job = zuora.run(zuora.client().job(job_id))
     zuora.run(note_end(zuora.client(), job), memory)
     zuora.run(note_end(zuora.client(), job), None)
+    failed = replace(job, job_id="another task's", state=JobState.FAILED)
+    zuora.run(note_end(zuora.client(), failed), memory)
 
     assert memory == before
 
