@@ -24,6 +24,7 @@ def find_order(client: Client, document: Mapping[str, Any]) -> Flow[str | None]:
     under way for longer, then only the vendor's own refusal of a taken number prevents a second order.
 
     :raises Refused: where the number is that of another order: account or order date differ.
+    :raises Unreadable: where the answer holds no order.
     :raises ApiError: where the vendor could not be asked.
     """
     number = str(document["orderNumber"])
@@ -36,6 +37,7 @@ def find_order(client: Client, document: Mapping[str, Any]) -> Flow[str | None]:
             if pause:
                 yield Pause(pause)
             continue
+        client.vendor.read_job(ORDER + number, reading.body, reading.answer)  # raises where it holds no order
         account = client.vendor.account(document, reading.body)
         known = (yield from client.read(account)).body if account else {}
         if found := client.vendor.difference(document, reading.body, known):

@@ -108,3 +108,9 @@ def test_an_order_that_comes_between_the_looks_is_found():
     script = Script([NOT_THERE, there])
 
     assert script.run(find_order(script.client(), NUMBERED)) == "order:O-1"
+
+
+def test_an_answer_without_an_order_is_not_another_order():
+    script = Script([answer(200, {"success": True})])
+    with pytest.raises(Unreadable, match="holds no order"):
+        script.run(find_order(script.client(), NUMBERED))
