@@ -98,6 +98,9 @@ class Account:
         async with self._connected() as carrier:
             return await arun(flow, carrier)
 
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+
     def sign_in(self) -> None:
         """Sign in afresh and once, whatever token is in hand."""
         self._token(Token(refused=self._grant.token if self._grant else None, budget=ONCE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
@@ -21,8 +21,10 @@ from airflow.providers.common.compat.sdk import (
 from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.accounts import Account, Masks
+from airflow_provider_zuora.bulk import submit_all
 from airflow_provider_zuora.connection_form import ZUORA, ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, settings_of
+from airflow_provider_zuora.core.bulk import Entry, Key, listed
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, LockContention, OutcomeUnknown, TimedOut
 from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
@@ -342,6 +344,44 @@ class ZuoraHook(JobHook):
             ),
             store,
         )
+
+    def create_orders(
+        self,
+        orders: Sequence[Mapping[str, Any]],
+        *,
+        idempotency_key: Key = None,
+        return_ids: bool = False,
+        concurrency: int = 20,
+        places: Sequence[str] = (),
+        context: Mapping[str, Any] | None = None,
+    ) -> list[Entry]:
+        """
+        Check all orders, submit each once, many at the same time, and return what became of each, in order.
+
+        An order that is refused does not stop the others; its entry holds the error. Each key is made as in
+        `create_order`; equal orders without an ``orderNumber`` are told apart by their count, so the list may
+        be reordered. Nothing is noted for the next try: what is said of Airflow before 3.3 in
+        docs/exactly-once.md holds on every Airflow.
+
+        :param idempotency_key: stands for dag, run and task in the keys: a text, or what a function returns
+            for an order.
+        :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
+        :param places: how messages call the orders; ``orders[0]`` and so on where it is empty.
+        :raises PermanentError: where a rule is broken (a line each), or signing in fails: nothing was sent.
+        """
+        context = context or _running_context()
+        settings = self.settings
+        by = submitter_of(context, settings.idempotency_namespace, None)
+        with airflow_errors():
+            checked = listed(orders, by, idempotency_key, places)
+            return submit_all(
+                settings.account,
+                settings.client,
+                checked,
+                try_of(context),
+                concurrency=concurrency,
+                return_ids=return_ids,
+            )
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""

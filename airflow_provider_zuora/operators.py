@@ -5,24 +5,42 @@ from __future__ import annotations
 import json
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseOperator, mask_secret
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    BaseOperator,
+    mask_secret,
+)
 
+from airflow_provider_zuora.core.bulk import report
+from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.masking import Hidden, hide, reveal
+from airflow_provider_zuora.core.order_lines import read_lines, write_lines
 from airflow_provider_zuora.core.waiting import Pauses
-from airflow_provider_zuora.hooks import JobHook, PermanentError, TransientError, ZuoraHook, task_store
+from airflow_provider_zuora.hooks import (
+    JobHook,
+    PermanentError,
+    TransientError,
+    ZuoraHook,
+    airflow_error,
+    airflow_errors,
+    task_store,
+)
 from airflow_provider_zuora.triggers import read_event
 from airflow_provider_zuora.watching import FIRST_LOOK, Watch
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 JOB_ID = "job_id"
 """The XCom key of the job's id, where the return value is its result."""
+RESULTS = "results"
+"""The XCom key of what became of each of many."""
 
 
 class JobOperator(BaseOperator):
@@ -120,7 +138,29 @@ class JobOperator(BaseOperator):
         return outcome.result
 
 
-class OrderOperator(JobOperator):
+class HidesSecrets(BaseOperator):
+    """What the operators that carry orders have in common: secrets in them stay out of what Airflow shows."""
+
+    hidden_field: ClassVar[str]
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
+        extensions = self.template_ext
+        if not isinstance(getattr(self, self.hidden_field), str):
+            self.template_ext = ()  # a description that ends in .json is no file
+        try:
+            super()._do_render_template_fields(*args, **kwargs)
+        finally:
+            self.template_ext = extensions
+        setattr(self, self.hidden_field, self._hidden(getattr(self, self.hidden_field)))
+
+    def _hidden(self, given: Any) -> Any:
+        given = _parsed(given)
+        # What is no JSON cannot be searched for secrets, so all of it is hidden.
+        return Hidden(given) if isinstance(given, str) else hide(given, mask_secret)
+
+
+class OrderOperator(HidesSecrets, JobOperator):
     """
     What the operators that send an order have in common: how it is given, rendered and hidden.
 
@@ -132,6 +172,7 @@ class OrderOperator(JobOperator):
     """
 
     hook_class = ZuoraHook
+    hidden_field = "order"
     template_fields: Sequence[str] = ("order", "zuora_conn_id")
     template_ext: Sequence[str] = (".json",)
     template_fields_renderers = {"order": "json"}  # noqa: RUF012 - Airflow's own form
@@ -146,19 +187,6 @@ class OrderOperator(JobOperator):
         super().__init__(**kwargs)
         self.order: Any = order
         self.zuora_conn_id = zuora_conn_id
-
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
-        extensions = self.template_ext
-        if not isinstance(self.order, str):
-            self.template_ext = ()  # a description that ends in .json is no file
-        try:
-            super()._do_render_template_fields(*args, **kwargs)
-        finally:
-            self.template_ext = extensions
-        order = _parsed(self.order)
-        # What is no JSON cannot be searched for secrets, so all of it is hidden.
-        self.order = Hidden(order) if isinstance(order, str) else hide(order, mask_secret)
 
     def _revealed(self) -> Mapping[str, Any]:
         """Return the order as it is sent."""
@@ -232,6 +260,126 @@ class ZuoraCreateOrderOperator(OrderOperator):
         return job_id
 
 
+class ZuoraCreateOrdersOperator(HidesSecrets):
+    """
+    Submit many orders to Zuora, each once, and return the ids of their jobs, in the order of the input.
+
+    All orders are checked before the first is sent. One that Zuora refuses does not stop the others. Wait for
+    the jobs with ``ZuoraJobSensor(job_id=submit.output)``. The XCom ``results`` says of each order what
+    became of it: index, order number, state (``submitted``, ``refused``, ``unknown`` or ``open``), job id and
+    error. It is there when the task fails too.
+
+    A retry, and a clear, send the same keys, whatever the order of the list: Zuora answers with the jobs that
+    are there. What is promised: docs/exactly-once.md.
+
+    :param orders: a list of order bodies, its JSON text, or the path of a JSON Lines file (one order a line)
+        as Airflow's ``ObjectStoragePath`` takes it: ``/data/orders.jsonl``, ``s3://conn_id@bucket/orders.jsonl``.
+        Secrets in a list are hidden as in `OrderOperator`; in a file they never reach Airflow's database.
+    :param zuora_conn_id: the Airflow connection.
+    :param idempotency_key: stands for dag, run and task in the keys: a text, or a function that returns one
+        for an order; the content stays part of each key. Another one makes all orders of the list new ones.
+    :param return_ids: True: the jobs' results carry ids instead of numbers.
+    :param on_refusal: what refused orders do: ``fail`` the task at its end, or ``skip``: they are left out of
+        the ids that are returned, and the log and ``results`` tell of them.
+    :param refused_path: where to write the refused orders, as JSON Lines, for another submission; an empty
+        file where none is refused. A local file can be read by its owner only: orders hold secrets.
+    :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
+    :raises PermanentError: (no retries) where an order breaks a rule (nothing was sent then), or is refused.
+    :raises ZuoraOutcomeUnknown: (no retries) where only a person can tell whether one of the orders exists.
+    :raises TransientError: (retries) where a retry goes on with some of them.
+    """
+
+    hidden_field = "orders"
+    template_fields: Sequence[str] = ("orders", "zuora_conn_id", "idempotency_key", "refused_path")
+    template_fields_renderers = {"orders": "json"}  # noqa: RUF012 - Airflow's own form
+    ui_color = "#d5ecd4"
+
+    def __init__(
+        self,
+        *,
+        orders: Sequence[Mapping[str, Any]] | str,
+        zuora_conn_id: str = ZuoraHook.default_conn_name,
+        idempotency_key: str | Callable[[Mapping[str, Any]], str] | None = None,
+        return_ids: bool = False,
+        on_refusal: Literal["fail", "skip"] = "fail",
+        refused_path: str | None = None,
+        concurrency: int = 20,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if on_refusal not in ("fail", "skip"):
+            raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise ValueError(f"concurrency: must be a whole number above 0, not {concurrency!r}")
+        self.orders: Any = orders
+        self.zuora_conn_id = zuora_conn_id
+        # Airflow 2.11 would write a function that is a template into the DAG with its address in memory.
+        self.key_of_order = idempotency_key if callable(idempotency_key) else None
+        self.idempotency_key = None if callable(idempotency_key) else idempotency_key
+        self.return_ids = return_ids
+        self.on_refusal = on_refusal
+        self.refused_path = refused_path
+        self.concurrency = concurrency
+
+    def execute(self, context: Context) -> list[str]:
+        """Submit the orders, and tell of each."""
+        with airflow_errors():
+            orders, places = self._given()
+        self._write_refused(())  # before anything is sent: it may not be writable
+        entries = ZuoraHook(self.zuora_conn_id).create_orders(
+            orders,
+            idempotency_key=self.key_of_order or self.idempotency_key,
+            return_ids=self.return_ids,
+            concurrency=self.concurrency,
+            places=places,
+            context=context,
+        )
+        context["ti"].xcom_push(key=RESULTS, value=[entry.as_dict() for entry in entries])
+        self._write_refused([entry.order.document for entry in entries if entry.state == "refused"])
+        if error := report(entries):
+            others = {entry.state for entry in entries} - {"submitted", "refused"}
+            if self.on_refusal == "fail" or others:
+                raise airflow_error(error) from error
+            self.log.error("Refused orders are left out (on_refusal=skip): %s", error)
+        return [entry.job_id for entry in entries if entry.job_id is not None]
+
+    def on_kill(self) -> None:
+        """Say that what was sent stays sent."""
+        self.log.warning("What was sent to Zuora before the task was killed goes on there")
+
+    def _given(self) -> tuple[Any, list[str]]:
+        """Return the orders, and how messages call them where they are lines of a file."""
+        given = reveal(_parsed(self.orders))
+        if not isinstance(given, str):
+            return given, []
+        if not _is_path(given):
+            raise InvalidInput("Nothing was sent.", ("orders: is neither a JSON list nor a path",))
+        if self.refused_path == given:
+            raise InvalidInput("Nothing was sent.", ("refused_path: must not be the file of the orders",))
+        try:
+            file = _stored(given).open("rb")
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise InvalidInput("Nothing was sent.", (f"orders: there is no file {given}",)) from error
+        except ValueError as error:  # no provider knows its scheme
+            raise InvalidInput("Nothing was sent.", (f"orders: {error}",)) from error
+        with file:
+            return read_lines(file)
+
+    def _hidden(self, given: Any) -> Any:
+        """Show the path of a file as it is; what a mapped task has pushed becomes a list."""
+        if isinstance(given, str):
+            return given if _is_path(given) else super()._hidden(given)
+        return super()._hidden(list(given) if isinstance(given, Sequence) else given)
+
+    def _write_refused(self, orders: Sequence[Mapping[str, Any]]) -> None:
+        if not self.refused_path:
+            return
+        path = _stored(self.refused_path)
+        if path.protocol in ("", "file", "local"):
+            Path(path.path).touch(mode=0o600)
+        path.write_bytes(write_lines(orders))
+
+
 class ZuoraPreviewOrderOperator(OrderOperator):
     """
     Preview an order at Zuora, wait for it, and return the preview; it changes nothing there.
@@ -265,6 +413,17 @@ def _parsed(order: Any) -> Any:
         return json.loads(order) if isinstance(order, str) else order
     except ValueError:
         return order
+
+
+def _stored(path: str) -> ObjectStoragePath:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(path)
+
+
+def _is_path(text: str) -> bool:
+    """Say whether a text may be a path; JSON, a broken one too, may not: it holds secrets."""
+    return bool(text) and text.lstrip()[:1] not in ("[", "{", '"') and "\n" not in text
 
 
 def _described(order: object) -> str:

@@ -61,12 +61,25 @@ class Try:
     remembers: bool = False
 
 
+_WAYS_ON = (
+    "2. It is there: pass its job id, or order:<orderNumber>, as adopt_job_id, and clear the task.\n"
+    "3. It is not: pass another idempotency_key, and clear the task."
+)
+_WAYS_ON_IN_A_LIST = (
+    "2. It is there: take it out of the list, and clear the task.\n"
+    "3. It is not: take it out of the list too, and submit it in another task."
+)
+
 OUTSIDE = Try()
 """A submission outside of a task."""
 
 
 class Submission:
-    """One order, in one try."""
+    """
+    One order, in one try.
+
+    :param alone: False where the task submits others too, so that its options are not about this one.
+    """
 
     def __init__(
         self,
@@ -75,7 +88,9 @@ class Submission:
         request: Request,
         by: Submitter,
         attempt: Try,
-        raw_key: str | None,
+        raw_key: str | None = None,
+        *,
+        alone: bool = True,
     ):
         self.client = client
         self.document = document
@@ -83,6 +98,7 @@ class Submission:
         self.by = by
         self.attempt = attempt
         self.raw_key = raw_key
+        self.alone = alone
         self.digest = digest_of(client, request, document)
         self.number: str | None = document.get("orderNumber")
         self.submitter, self.account = by.fingerprint(self.number), account_of(client)
@@ -326,8 +342,7 @@ class Submission:
             f"Key {intent.key}, {sent}.\n"
             f"1. Look in {self.client.vendor.title} for {order} of account {account}, dated "
             f"{self.document['orderDate']}, made since then (give it some minutes).\n"
-            "2. It is there: pass its job id, or order:<orderNumber>, as adopt_job_id, and clear the task.\n"
-            "3. It is not: pass another idempotency_key, and clear the task. More: docs/exactly-once.md"
+            f"{_WAYS_ON if self.alone else _WAYS_ON_IN_A_LIST} More: docs/exactly-once.md"
         )
 
 

@@ -23,13 +23,13 @@ class Submitter:
 
     :param namespace: tells two Airflows apart that submit to one tenant.
     :param identity: dag, run and task; or a user's own key alone.
-    :param position: the map index, which plays no part where the order has its own ``orderNumber``; None:
-        with a user's own key neither plays a part.
+    :param position: the map index, and the count among equal orders of a list; it plays no part where the
+        order has its own ``orderNumber``. None: with a user's own key neither plays a part.
     """
 
     namespace: str
     identity: tuple[str, ...]
-    position: int | None = None
+    position: int | str | None = None
 
     def key(self, digest: str, order_number: str | None, generation: int = 0) -> str:
         """Return the Idempotency-Key: ``af-`` and the SHA-256 of all that makes a submission the same one."""

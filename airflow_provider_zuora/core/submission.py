@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from airflow_provider_zuora.core.attempts import OUTSIDE, Submission, Try
 from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation
@@ -36,8 +38,28 @@ def submit_order(
     :raises OutcomeUnknown: where only a person can tell whether the order exists.
     :raises ApiError: transient, where the next try goes on with the same key.
     """
-    submission = _prepared(client, order, by, attempt, raw_key, return_ids)
+    document = _checked(order, by, raw_key)
+    return (yield from submit_document(client, document, by, attempt, raw_key=raw_key, return_ids=return_ids))
+
+
+def submit_document(
+    client: Client,
+    document: Mapping[str, Any],
+    by: Submitter,
+    attempt: Try = OUTSIDE,
+    *,
+    raw_key: str | None = None,
+    return_ids: bool = False,
+    alone: bool = True,
+) -> Memoir[str]:
+    """
+    Submit an order that has been checked; otherwise as `submit_order`.
+
+    :param alone: False where it is one of a list.
+    """
+    request = client.vendor.submission("order", document, {"return_ids": return_ids})
     yield Token()  # where signing in fails there is nothing to remember
+    submission = Submission(client, document, request, by, attempt, raw_key, alone=alone)
     return (yield from submission.run())
 
 
@@ -56,7 +78,9 @@ def adopt_job(
     :raises NotFound: where the vendor does not know it.
     :raises Refused: where it is a job that has failed.
     """
-    submission = _prepared(client, order, by, attempt, raw_key, return_ids=False)
+    document = _checked(order, by, raw_key)
+    request = client.vendor.submission("order", document, {"return_ids": False})
+    submission = Submission(client, document, request, by, attempt, raw_key)
     try:
         job = yield from client.job(job_id)
     except NotFound as error:
@@ -92,10 +116,8 @@ def note_end(client: Client, job: Job) -> Memoir[None]:
             yield Record(NAME, intent.failed(job, client.clock()).as_dict())
 
 
-def _prepared(
-    client: Client, order: object, by: Submitter, attempt: Try, raw_key: str | None, return_ids: bool
-) -> Submission:
-    """Return the submission of an order that breaks no rule."""
+def _checked(order: object, by: Submitter, raw_key: str | None) -> dict[str, Any]:
+    """Return an order that breaks no rule, in plain types."""
     given = {
         "idempotency_key": by.identity[0] if by.position is None else None,
         "raw_idempotency_key": raw_key,
@@ -103,6 +125,4 @@ def _prepared(
     wrong = {name: header_violation(key, KEY_LENGTH) for name, key in given.items() if key is not None}
     if lines := tuple(f"{name}: {why}" for name, why in wrong.items() if why):
         raise InvalidInput("Nothing was sent.", lines)
-    document = check_order(order)
-    request = client.vendor.submission("order", document, {"return_ids": return_ids})
-    return Submission(client, document, request, by, attempt, raw_key)
+    return check_order(order)

@@ -1,0 +1,231 @@
+"""Many orders in one task: all are checked before the first is sent, each goes once, none stops another."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from airflow_provider_zuora.core.attempts import Try
+from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation
+from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    JobFailed,
+    LockContention,
+    OutcomeUnknown,
+    Refused,
+    SignInRefused,
+)
+from airflow_provider_zuora.core.keys import Submitter, sha256
+from airflow_provider_zuora.core.order_lines import raise_first
+from airflow_provider_zuora.core.orders import check_order
+from airflow_provider_zuora.core.submission import submit_document
+from airflow_provider_zuora.core.wire import Memoir
+
+log = logging.getLogger(__name__)
+
+Key: TypeAlias = str | Callable[[Mapping[str, Any]], str] | None
+"""A user's idempotency key, for all orders of a list or of each one."""
+
+SHOWN = 20  # lines of an error; all that happened is in the entries
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """
+    One order of a list, checked.
+
+    :param place: where it stands in the input, for messages: ``orders[3]`` or ``line 4``.
+    :param document: what is sent, secrets included.
+    :param by: who submits; equal orders are told apart by their count, never by their position.
+    """
+
+    index: int
+    place: str
+    document: Mapping[str, Any] = field(repr=False)
+    by: Submitter = field(repr=False)
+
+    @property
+    def number(self) -> str | None:
+        """Return the order's own number."""
+        return self.document.get("orderNumber")
+
+    def __str__(self) -> str:
+        """Return where the order stands, and its number."""
+        return f"{self.place} ({self.number})" if self.number else self.place
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    What became of one order of a list.
+
+    :param job_id: of the job that will create it, or ``order:<orderNumber>``; None: there is none.
+    :param error: why there is none.
+    """
+
+    order: Listed
+    job_id: str | None = None
+    error: ApiError | None = None
+
+    @property
+    def state(self) -> str:
+        """
+        Return ``submitted``, ``refused``, ``unknown`` or ``open``.
+
+        Unknown is for a person to look up; open is what a later try sends under the same key.
+        """
+        if self.error is None:
+            return "submitted"
+        if self.error.transient or isinstance(self.error, SignInRefused):
+            return "open"
+        return "refused" if isinstance(self.error, (Refused, JobFailed)) else "unknown"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON, for an XCom."""
+        return {
+            "index": self.order.index,
+            "order_number": self.order.number,
+            "state": self.state,
+            "job_id": self.job_id,
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+def listed(orders: object, by: Submitter, key: Key = None, places: Sequence[str] = ()) -> list[Listed]:
+    """
+    Check a list of orders, and return each with what its key is made of.
+
+    :param by: the task; ``key`` stands for it where there is one.
+    :param places: how messages call the orders, ``orders[0]`` and so on where nothing is given.
+    :raises InvalidInput: with every broken rule of every order; the first hundred lines of them.
+    """
+    if not isinstance(orders, (list, tuple)):
+        raise InvalidInput("Nothing was sent.", ("orders: must be a list of objects",))
+    names = places or [f"orders[{index}]" for index in range(len(orders))]
+    found: list[Listed] = []
+    broken: list[str] = []
+    for index, (place, given) in enumerate(zip(names, orders, strict=True)):
+        try:
+            document = check_order(given)
+            own = _own_key(given, key)
+        except InvalidInput as error:
+            broken += [f"{place}: {line}" for line in error.violations]
+        else:
+            submitter = by if own is None else Submitter(by.namespace, (own,))
+            found.append(Listed(index, place, document, submitter))
+    counted = list(_counted(found, broken, keys_are_own=callable(key)))
+    raise_first("The orders break rules; none was sent:", broken)
+    return counted
+
+
+def _own_key(order: Mapping[str, Any], key: Key) -> str | None:
+    """Return the user's own key of an order."""
+    if key is None:
+        return None
+    own = key(order) if callable(key) else key
+    if wrong := header_violation(own, KEY_LENGTH):
+        raise InvalidInput("", (f"idempotency_key: {wrong}",))
+    return own
+
+
+def _counted(orders: Iterable[Listed], broken: list[str], *, keys_are_own: bool) -> Iterator[Listed]:
+    """Yield the orders with the count among equal ones in what their keys are made of."""
+    seen: Counter[str] = Counter()
+    numbers: dict[str, Listed] = {}
+    for order in orders:
+        if order.number is not None and (first := numbers.setdefault(order.number, order)) is not order:
+            broken.append(f"{order.place}: $.orderNumber: {first.place} has it too")
+        equal = sha256([order.by.identity, order.document])
+        count = seen[equal]
+        seen[equal] += 1
+        if count and keys_are_own:
+            broken.append(f"{order.place}: idempotency_key: an equal order before it has the same one")
+        yield replace(order, by=_told_apart(order.by, count))
+
+
+def _told_apart(by: Submitter, count: int) -> Submitter:
+    if by.position is None:
+        return replace(by, identity=(*by.identity, str(count))) if count else by
+    return replace(by, position=f"{by.position}/{count}")
+
+
+def submitted(client: Client, order: Listed, attempt: Try, *, return_ids: bool = False) -> Memoir[Entry]:
+    """Submit one order of a list, once, and return what became of it; no error of the vendor's is raised."""
+    try:
+        job_id = yield from submit_document(
+            client, order.document, order.by, attempt, return_ids=return_ids, alone=False
+        )
+    except ApiError as error:
+        log.warning("%s was not submitted: %s", order, error)
+        return Entry(order, error=error)
+    return Entry(order, job_id)
+
+
+class Progress:
+    """
+    What has become of a list so far; it says so in the log at each tenth, and when to give up.
+
+    :param patience: so many passing failures in a row, without an answer that decides anything in between,
+        end the submission: the orders that are left keep their turn for a retry of the task.
+    """
+
+    def __init__(self, total: int, patience: int):
+        self.total = total
+        self.patience = patience
+        self.states: Counter[str] = Counter()
+        self.failed = 0  # in a row
+        self.stop: ApiError | None = None
+
+    def add(self, entry: Entry) -> None:
+        """Count one order."""
+        self.states[entry.state] += 1
+        error = entry.error
+        passing = error is not None and error.transient and not isinstance(error, LockContention)
+        self.failed = self.failed + 1 if passing else 0
+        if isinstance(error, SignInRefused) or self.failed >= self.patience:
+            self.stop = self.stop or error
+        done = self.states.total()
+        if done * 10 // self.total > (done - 1) * 10 // self.total:
+            log.info("%d of %d orders: %s", done, self.total, self)
+
+    def __str__(self) -> str:
+        """Return how many orders are in which state."""
+        return ", ".join(f"{count} {state}" for state, count in sorted(self.states.items())) or "none yet"
+
+
+def not_sent(order: Listed, stop: ApiError) -> Entry:
+    """Return the entry of an order whose turn did not come."""
+    kind = "the sign-in is refused" if isinstance(stop, SignInRefused) else "too many before it failed"
+    return Entry(order, error=ApiError(f"It was not sent in this try: {kind}.", transient=True))
+
+
+def report(entries: Sequence[Entry]) -> ApiError | None:
+    """
+    Return one error that tells of all orders without a job, None where each has one.
+
+    :return: `SignInRefused` where the connection must be mended; transient where a retry goes on with some;
+        `OutcomeUnknown` where a person must look; `Refused` where the vendor said no to all of them.
+    """
+    left = [entry for entry in entries if entry.error is not None]
+    if not left:
+        return None
+    states = Counter(entry.state for entry in entries)
+    counts = ", ".join(f"{states[state]} {state}" for state in ("submitted", "refused", "unknown", "open"))
+    lines = [f"{entry.order}: {entry.state}: {_indented(entry.error)}" for entry in left[:SHOWN]]
+    more = [f"and {len(left) - SHOWN} more, see the XCom results"] if len(left) > SHOWN else []
+    head = f"{len(left)} of {len(entries)} orders have no job ({counts})."
+    message = "\n".join((head, *lines, *more))
+    if any(isinstance(entry.error, SignInRefused) for entry in left):
+        return SignInRefused(message)
+    if states["open"]:
+        return ApiError(f"{message}\nA retry sends these under the same keys.", transient=True)
+    return OutcomeUnknown(message) if states["unknown"] else Refused(message)
+
+
+def _indented(error: object) -> str:
+    return str(error).replace("\n", "\n    ")

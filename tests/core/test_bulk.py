@@ -1,0 +1,304 @@
+"""Many orders in one task: checked, told apart, submitted once each, reported together."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_zuora.core.attempts import Try
+from airflow_provider_zuora.core.bulk import Entry, Progress, listed, not_sent, report, submitted
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    JobFailed,
+    LockContention,
+    OutcomeUnknown,
+    Refused,
+    SignInRefused,
+    Unreachable,
+)
+from airflow_provider_zuora.core.keys import Submitter
+from airflow_provider_zuora.sandbox.settings import Fault
+from tests.conftest import ORDER
+from tests.core.carriers import Tenant
+from tests.core.tries import ANSWERS, Actor, Zuora, body
+
+TASK = Submitter("", ("dag", "run", "task"), -1)
+PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
+
+
+def order(text, number=None):
+    return PLAIN | {"description": text} | ({} if number is None else {"orderNumber": number})
+
+
+def keys(orders, by=TASK, key=None):
+    """Return what tells the orders apart, as the pair of description and submitter."""
+    return {(each.document["description"], each.by) for each in listed(orders, by, key)}
+
+
+class TestKeys:
+    def test_the_order_of_the_list_plays_no_part(self):
+        orders = [order("a"), order("b"), order("a"), order("c", "C-1"), order("a")]
+
+        assert {frozenset(keys(each)) for each in itertools.permutations(orders)} == {frozenset(keys(orders))}
+        assert len(keys(orders)) == len(orders)
+
+    def test_an_order_more_or_less_changes_no_other_key(self):
+        assert keys([order("a"), order("a")]) < keys([order("x"), order("a"), order("a"), order("a")])
+
+    def test_the_order_of_the_names_in_an_object_plays_no_part(self):
+        assert listed([order("a")], TASK)[0].by == listed([dict(reversed(order("a").items()))], TASK)[0].by
+
+    def test_mapped_tasks_do_not_share_keys_of_unnumbered_orders(self):
+        other = Submitter("", TASK.identity, 3)
+
+        assert not keys([order("a")]) & keys([order("a")], other)
+
+    def test_a_users_key_stands_for_the_task(self):
+        other = Submitter("", ("another", "run", "task"), 3)
+
+        assert keys([order("a"), order("a")], key="k") == keys([order("a"), order("a")], other, key="k")
+        assert len(keys([order("a"), order("a")], key="k")) == 2
+
+    def test_a_function_makes_the_key_of_each_order(self):
+        found = listed([order("a"), order("b")], TASK, lambda each: f"key {each['description']}")
+
+        assert [each.by.identity for each in found] == [("key a",), ("key b",)]
+
+
+class TestChecks:
+    def broken(self, orders, key=None, places=()):
+        with pytest.raises(InvalidInput) as caught:
+            listed(orders, TASK, key, places)
+        return caught.value.violations
+
+    def test_all_orders_are_checked(self):
+        orders = [order("a"), {**order("b"), "orderDate": "today"}, 7, order("d")]
+
+        first, second = self.broken(orders)
+        assert first.startswith("orders[1]: $.orderDate: ")
+        assert second.startswith("orders[2]: $: ")
+
+    def test_lines_are_called_lines(self):
+        assert self.broken([7], places=["line 4"])[0].startswith("line 4: ")
+
+    def test_an_order_number_is_taken_once(self):
+        orders = [order("a", "N-1"), order("b", "N-2"), order("c", "N-1")]
+
+        assert self.broken(orders) == ("orders[2]: $.orderNumber: orders[0] has it too",)
+
+    def test_equal_orders_must_not_get_the_same_key_of_a_function(self):
+        rule = ("orders[2]: idempotency_key: an equal order before it has the same one",)
+
+        assert self.broken([order("a"), order("b"), order("a")], lambda each: "same") == rule
+
+    @pytest.mark.parametrize(
+        ("key", "why"),
+        [
+            ("", "must have 1 to 254"),
+            (7, "must be a text"),
+            (lambda each: None, "must be a text"),
+            (lambda each: 7, "must be a text"),
+            (lambda each: "ü", "ASCII"),
+        ],
+    )
+    def test_a_key_that_cannot_be_one(self, key, why):
+        [line] = self.broken([order("a")], key)
+        assert line.startswith("orders[0]: idempotency_key: ")
+        assert why in line
+
+    @pytest.mark.parametrize("orders", [None, {"orders": []}, "[]", 7])
+    def test_no_list(self, orders):
+        assert self.broken(orders) == ("orders: must be a list of objects",)
+
+    def test_the_values_are_not_quoted(self):
+        assert "4111" not in str(self.broken([{**order("a"), "orderDate": "4111111111111111"}]))
+
+
+def entries(*errors):
+    orders = listed([order(str(index), f"N-{index}") for index in range(len(errors))], TASK)
+    return [
+        Entry(each, None if error else f"job-{each.index}", error)
+        for each, error in zip(orders, errors, strict=True)
+    ]
+
+
+class TestReport:
+    def test_nothing_to_report(self):
+        assert report(entries(None, None)) is None
+        assert report([]) is None
+
+    @pytest.mark.parametrize(
+        ("errors", "kind", "transient"),
+        [
+            ((None, Refused("no")), Refused, False),
+            ((None, JobFailed("no")), Refused, False),
+            ((Refused("no"), OutcomeUnknown("who knows")), OutcomeUnknown, False),
+            ((Refused("no"), OutcomeUnknown("?"), Unreachable("x", transient=True)), ApiError, True),
+            ((Refused("no"), LockContention("locked", transient=True)), ApiError, True),
+            ((ApiError("x", transient=True), SignInRefused("no")), SignInRefused, False),
+        ],
+    )
+    def test_the_kind(self, errors, kind, transient):
+        error = report(entries(*errors))
+
+        assert type(error) is kind
+        assert error.transient is transient
+
+    def test_the_words(self):
+        text = str(report(entries(None, Refused("no:\nwhy"), OutcomeUnknown("?"))))
+
+        assert text == (
+            "2 of 3 orders have no job (1 submitted, 1 refused, 1 unknown, 0 open).\n"
+            "orders[1] (N-1): refused: no:\n    why\n"
+            "orders[2] (N-2): unknown: ?"
+        )
+
+    def test_a_long_report_is_cut(self):
+        text = str(report(entries(*[Refused("no")] * 25)))
+
+        assert len(text.splitlines()) == 22
+        assert text.endswith("and 5 more, see the XCom results")
+
+    def test_an_entry_as_json(self):
+        [first, second] = entries(None, Refused("no"))
+
+        expected = {"index": 0, "order_number": "N-0", "state": "submitted", "job_id": "job-0", "error": None}
+        assert first.as_dict() == expected
+        assert second.as_dict() == {
+            **expected,
+            "index": 1,
+            "order_number": "N-1",
+            "state": "refused",
+            "job_id": None,
+            "error": "no",
+        }
+
+
+class TestProgress:
+    def test_it_is_told_at_each_tenth(self, caplog):
+        caplog.set_level(logging.INFO)
+        progress = Progress(30, 10)
+        for entry in entries(*[None] * 29, Refused("no")):
+            progress.add(entry)
+
+        assert len(caplog.messages) == 10
+        assert caplog.messages[-1] == "30 of 30 orders: 1 refused, 29 submitted"
+        assert str(Progress(1, 1)) == "none yet"
+
+    def test_too_many_passing_failures_in_a_row_end_it(self):
+        progress = Progress(10, 3)
+        passing, locked = Unreachable("x", transient=True), LockContention("locked", transient=True)
+        for entry in entries(passing, passing, Refused("no"), passing, passing, locked, passing, passing):
+            progress.add(entry)
+            assert progress.stop is None
+        progress.add(entries(passing)[0])
+        assert progress.stop is passing
+
+    def test_a_refused_sign_in_ends_it(self):
+        progress = Progress(10, 3)
+        progress.add(entries(error := SignInRefused("no"))[0])
+
+        assert progress.stop is error
+
+    def test_those_that_are_left_are_for_a_retry(self):
+        [entry] = entries(None)
+
+        assert not_sent(entry.order, Unreachable("x")).state == "open"
+        assert "sign-in" in str(not_sent(entry.order, SignInRefused("x")).error)
+
+
+class TestSubmitting:
+    def run(self, tenant, orders):
+        entries = [tenant.run(submitted(tenant.client(), each, Try())) for each in listed(orders, TASK)]
+        return [entry.job_id for entry in entries]
+
+    def test_each_order_has_its_job(self):
+        tenant = Tenant(job_seconds=0)
+        job_ids = self.run(tenant, [order("a"), order("b"), order("a")])
+
+        assert sorted(job_ids) == sorted(each["jobId"] for each in tenant.ledger["orders"])
+
+    def test_a_refusal_is_an_entry(self):
+        tenant = Tenant(
+            Fault("POST", "/v1", when="instead", status=400, body=body(53200020, "Not this one."))
+        )
+        [entry] = [tenant.run(submitted(tenant.client(), each, Try())) for each in listed([order("a")], TASK)]
+
+        assert entry.state == "refused"
+        assert "Not this one." in str(entry.error)
+
+    def test_the_ways_on_are_those_of_a_list(self):
+        tenant = Tenant()
+        [each] = listed([order("a")], TASK)
+        later = Try(number=2, since=tenant.clock() - 90_000)
+
+        entry = tenant.run(submitted(tenant.client(), each, later))
+        assert entry.state == "unknown"
+        assert "take it out of the list" in str(entry.error)
+        assert "adopt_job_id" not in str(entry.error)
+
+
+# What passes by itself, or after a retry; the others are refusals, or questions to a person.
+PASSING = [
+    each
+    for each, answer in ANSWERS.items()
+    if not isinstance(answer, Fault) or answer.when != "instead" or each in ("429, stored", "category 50")
+    if "without" not in each and "no JSON" not in each and "with a word" not in each
+    if each not in ("category 61, made", "job fails for good", "401 for good")
+]
+
+
+@pytest.mark.parametrize("answers", [PASSING, list(ANSWERS)], ids=["passing", "all"])
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    texts=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5),
+    tries=st.lists(
+        st.tuples(
+            st.lists(st.integers(0, 100), max_size=3),
+            st.integers(0, 40),  # steps before the worker is killed; few lists take more
+            st.integers(0, 1_000_000),  # how the list is ordered
+        ),
+        max_size=4,
+    ),
+)
+def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries):
+    zuora = Zuora(job_seconds=0)
+    queued, number = zuora.clock(), 0
+
+    def one_try(ordered, steps=math.inf):
+        nonlocal number
+        number += 1
+        attempt, ended = Try(number, max_tries=9, since=queued), []
+        for each in listed([order(text) for text in ordered], TASK):
+            actor = Actor(zuora, None, submitted(zuora.client(), each, attempt))
+            while actor.running:
+                if steps <= 0:
+                    actor.kill()
+                    return ended
+                actor.act()
+                steps -= 1
+            ended.append(actor.end)
+        return ended
+
+    for chosen, steps, seed in tries:
+        zuora.script = [ANSWERS[answers[each % len(answers)]] for each in chosen]
+        zuora.sandbox.state.faults.clear()
+        one_try(random.Random(seed).sample(texts, len(texts)), steps)
+    zuora.script = []
+    zuora.sandbox.state.faults.clear()
+    for _ in range(4):
+        zuora.clock.now += 120
+        ended = one_try(texts)
+    made = Counter(each["description"] for each in zuora.ledger["orders"])
+    submitted_now = Counter(e.order.document["description"] for e in ended if e.state == "submitted")
+    assert submitted_now <= made <= Counter(texts)
+    if answers is PASSING:
+        assert submitted_now == Counter(texts)

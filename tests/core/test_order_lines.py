@@ -1,0 +1,51 @@
+"""Orders as JSON Lines."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.order_lines import read_lines, write_lines
+
+
+def test_one_order_a_line():
+    orders, places = read_lines(io.BytesIO(b'{"a": 1}\n\n  \r\n{"b": "\xc3\xbc"}\r\n{"c": 2}'))
+
+    assert orders == [{"a": 1}, {"b": "ü"}, {"c": 2}]
+    assert places == ["line 1", "line 4", "line 5"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line():
+    assert read_lines([b'\xef\xbb\xbf{"a": 1}\n']) == ([{"a": 1}], ["line 1"])
+
+
+def test_an_empty_file_holds_no_orders():
+    assert read_lines([]) == ([], [])
+
+
+def test_what_was_written_is_read_again():
+    orders = [{"a": 'ü"\n'}, {"b": [1, 2.5, None]}]
+
+    assert read_lines(io.BytesIO(write_lines(orders)))[0] == orders
+
+
+def test_each_broken_line_is_named_and_none_is_quoted():
+    with pytest.raises(InvalidInput) as caught:
+        read_lines([b'{"a": 1}\n', b'{"cvv": 987,\n', b'"\xff"\n', b"[" * 100_000])
+
+    assert caught.value.violations == (
+        "line 2: is no JSON object on one line (Expecting property name enclosed in double quotes)",
+        "line 3: is not UTF-8",
+        "line 4: is no JSON object on one line (it is nested too deeply)",
+    )
+    assert "987" not in str(caught.value)
+
+
+def test_no_more_than_a_hundred_broken_lines_are_named():
+    with pytest.raises(InvalidInput) as caught:
+        read_lines([b"?\n"] * 1000)
+
+    assert len(caught.value.violations) == 101
+    assert caught.value.violations[-1] == "and 900 more"

@@ -1,0 +1,302 @@
+"""The operator for many orders, rendered and executed as Airflow does, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import random
+from types import SimpleNamespace
+
+import jinja2
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath, io
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
+from airflow_provider_zuora.operators import ZuoraCreateOrdersOperator
+from tests.conftest import ORDER
+from tests.test_operators import CARD, shown
+
+PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
+POST = {"method": "POST", "path": "/v1/async/orders"}
+
+
+def order(text, number=None, **more):
+    return PLAIN | {"description": text} | ({} if number is None else {"orderNumber": number}) | more
+
+
+class Task:
+    """One task instance; each `run` is a try."""
+
+    def __init__(self, retries=2):
+        self.retries = self.max_tries = retries
+        self.number = 0
+        self.xcoms = {}
+
+    def clear(self):
+        self.max_tries = self.number + self.retries
+
+    @property
+    def context(self):
+        ti = {"dag_id": "d", "run_id": "r", "task_id": "submit", "map_index": -1, "max_tries": self.max_tries}
+        push = lambda key, value: self.xcoms.update({key: json.loads(json.dumps(value))})  # noqa: E731
+        return {
+            "ti": SimpleNamespace(**ti, try_number=self.number, xcom_push=push),
+            "task": SimpleNamespace(retries=self.retries),
+            "ds": "2024-07-01",
+        }
+
+    def run(self, orders, **options):
+        self.number += 1
+        self.operator = ZuoraCreateOrdersOperator(task_id="submit", orders=orders, **options)
+        self.operator.render_template_fields(self.context, jinja2.sandbox.SandboxedEnvironment())
+        return self.operator.execute(self.context)
+
+    @property
+    def states(self):
+        return [entry["state"] for entry in self.xcoms["results"]]
+
+
+@pytest.fixture
+def task():
+    return Task()
+
+
+def made(zuora):
+    return sorted(each["description"] for each in zuora.ledger()["orders"])
+
+
+def refuse(zuora, text, status=400, code=53200020, **fault):
+    body = json.dumps({"success": False, "reasons": [{"code": code, "message": f"{text} cannot be."}]})
+    zuora.fault(**POST, when="instead", contains=f'"{text}"', status=status, body=body.encode(), **fault)
+
+
+def test_the_job_ids_are_in_the_order_of_the_input(zuora, task):
+    job_ids = task.run([order(f"order {number}") for number in range(50)])
+
+    jobs = {each["jobId"]: each["description"] for each in zuora.ledger()["orders"]}
+    assert [jobs[job_id] for job_id in job_ids] == [f"order {number}" for number in range(50)]
+    assert zuora.ledger()["signIns"] == 1
+    assert task.xcoms["results"][7] == {
+        "index": 7,
+        "order_number": None,
+        "state": "submitted",
+        "job_id": job_ids[7],
+        "error": None,
+    }
+
+
+def test_no_more_orders_at_once_than_told(zuora, task, monkeypatch):
+    at_once, most = 0, 0
+    account = ZuoraHook().get_conn()
+    carry = account.arun
+
+    async def counted(flow):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return await carry(flow)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(account, "arun", counted)
+    task.run([order(f"order {number}") for number in range(30)], concurrency=4)
+    assert most == 4
+
+
+def test_a_list_reordered_and_the_task_cleared_makes_no_second_order(zuora, task):
+    orders = [order("a"), order("b"), order("a"), order("c", "C-1")] + [order(str(n)) for n in range(20)]
+    first = task.run(orders)
+    task.clear()
+    random.Random(7).shuffle(orders)
+
+    assert sorted(task.run(orders)) == sorted(first)
+    assert len(zuora.ledger()["orders"]) == 24
+
+
+def test_a_retry_repeats_nothing_and_sends_what_is_left(zuora, task):
+    zuora.fault(**POST, kind="reset", when="after", contains='"b"', times=None)
+    zuora.fault(**POST, kind="reset", when="before", contains='"c"', times=None)
+    with pytest.raises(TransientError, match="2 of 4 orders have no job"):
+        task.run([order(text) for text in "abcd"])
+    assert task.states == ["submitted", "open", "open", "submitted"]
+    zuora.sandbox.state.faults.clear()
+
+    assert len(set(task.run([order(text) for text in "abcd"]))) == 4
+    assert made(zuora) == ["a", "b", "c", "d"]
+
+
+def test_refused_orders_do_not_stop_the_others_and_fail_the_task_at_its_end(zuora, task):
+    refuse(zuora, "b")
+    with pytest.raises(
+        PermanentError, match=r"1 of 3 orders .*\norders\[1\] \(B-1\): refused: .*b cannot be"
+    ):
+        task.run([order("a"), order("b", "B-1"), order("c")])
+
+    assert made(zuora) == ["a", "c"]
+    assert task.states == ["submitted", "refused", "submitted"]
+    assert task.xcoms["results"][1]["job_id"] is None
+    assert "b cannot be" in task.xcoms["results"][1]["error"]
+
+
+def test_refused_orders_are_left_out_where_told_to(zuora, task, tmp_path, caplog):
+    refuse(zuora, "b")
+    refused = tmp_path / "refused.jsonl"
+    job_ids = task.run([order("a"), order("b"), order("c")], on_refusal="skip", refused_path=str(refused))
+
+    assert job_ids == [each["job_id"] for each in task.xcoms["results"] if each["job_id"]]
+    assert len(job_ids) == 2
+    assert [json.loads(line) for line in refused.read_text().splitlines()] == [order("b")]
+    assert "b cannot be" in caplog.text
+
+
+def test_skipping_refusals_skips_nothing_else(zuora, task):
+    refuse(zuora, "b")
+    zuora.fault(**POST, kind="reset", contains='"c"', times=None)
+
+    with pytest.raises(TransientError):
+        task.run([order("a"), order("b"), order("c")], on_refusal="skip")
+
+
+def test_an_outcome_that_is_unknown_is_for_a_person(zuora, task):
+    body = b'{"success": true}'
+    zuora.fault(**POST, when="instead", contains='"b"', status=200, body=body, times=None)
+    with pytest.raises(ZuoraOutcomeUnknown, match="take it out of the list"):
+        task.run([order("a"), order("b")], on_refusal="skip")
+    assert task.states == ["submitted", "unknown"]
+
+
+def test_the_refused_file_can_be_submitted_again(zuora, task, tmp_path):
+    source, refused = tmp_path / "orders.jsonl", tmp_path / "refused.jsonl"
+    source.write_text("".join(json.dumps(order(text)) + "\n" for text in "abc"))
+    refuse(zuora, "b")
+    with pytest.raises(PermanentError, match=r"\nline 2: refused"):
+        task.run(str(source), refused_path=str(refused))
+    assert refused.stat().st_mode & 0o777 == 0o600
+
+    other = Task()
+    assert len(other.run(str(refused), refused_path=str(tmp_path / "again.jsonl"), idempotency_key="2")) == 1
+    assert made(zuora) == ["a", "b", "c"]
+    assert not (tmp_path / "again.jsonl").read_text()
+
+
+def test_a_file_in_object_storage(zuora, task):
+    io.attach("memory", fs=MemoryFileSystem())
+    ObjectStoragePath("memory://bucket/orders.jsonl").write_bytes(json.dumps(order("a")).encode())
+    assert len(task.run("memory://bucket/{{ 'orders' }}.jsonl", refused_path="memory://bucket/no.jsonl")) == 1
+    assert not ObjectStoragePath("memory://bucket/no.jsonl").read_bytes()
+    with pytest.raises(PermanentError, match="orders: Unsupported filesystem: 's4'"):
+        task.run("s4://bucket/orders.jsonl")
+
+
+def test_nothing_is_sent_where_one_order_breaks_a_rule(zuora, task, tmp_path):
+    with pytest.raises(PermanentError, match=r"orders\[1\]: \$\.orderDate: "):
+        task.run([order("a"), order("b", orderDate="tomorrow")])
+    (tmp_path / "orders.jsonl").write_text(json.dumps(order("a")) + "\n\n{\n")
+    with pytest.raises(PermanentError, match=r"line 3: is no JSON object"):
+        task.run(str(tmp_path / "orders.jsonl"))
+    assert not zuora.ledger()["recent"]
+
+
+@pytest.mark.parametrize(
+    ("orders", "words"),
+    [
+        ("nothing/here.jsonl", "orders: there is no file nothing/here.jsonl"),
+        ("[1, 2", "orders: is neither a JSON list nor a path"),
+        ("", "orders: is neither a JSON list nor a path"),
+        ({"orders": []}, "orders: must be a list of objects"),
+        (None, "orders: must be a list of objects"),
+    ],
+)
+def test_what_is_no_list_of_orders(zuora, task, orders, words):
+    with pytest.raises(PermanentError, match=words.replace("[", r"\[")):
+        task.run(orders)
+
+
+def test_a_refused_file_that_cannot_be_written_ends_it_before_anything_is_sent(zuora, task, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        task.run([order("a")], refused_path=str(tmp_path / "no" / "folder.jsonl"))
+    (tmp_path / "orders.jsonl").write_text(json.dumps(order("a")))
+    with pytest.raises(PermanentError, match="refused_path: must not be the file of the orders"):
+        task.run(str(tmp_path / "orders.jsonl"), refused_path=str(tmp_path / "orders.jsonl"))
+    assert not zuora.ledger()["recent"]
+    assert (tmp_path / "orders.jsonl").read_text()
+
+
+def test_no_orders(zuora, task):
+    assert task.run([]) == task.run("[]") == []
+    assert task.xcoms["results"] == []
+    assert not zuora.ledger()["recent"]
+
+
+def test_a_refused_sign_in_is_asked_for_once(zuora, task, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(password="wrong-secret"))
+    with pytest.raises(PermanentError, match="sign-in is refused"):
+        task.run([order(str(number)) for number in range(50)])
+    assert [each["path"] for each in zuora.ledger()["recent"]] == ["/oauth/token"]
+
+
+def test_where_zuora_is_away_the_rest_is_left_to_a_retry(zuora, task):
+    zuora.fault(**POST, kind="reset", times=None)
+    with pytest.raises(TransientError, match="100 of 100 orders have no job"):
+        task.run([order(str(number)) for number in range(100)], concurrency=5)
+    tried = {each["idempotencyKey"] for each in zuora.posts()}
+    assert len(tried) < 20
+    zuora.sandbox.state.faults.clear()
+
+    assert len(task.run([order(str(number)) for number in range(100)], concurrency=5)) == 100
+    assert len(zuora.ledger()["orders"]) == 100
+
+
+def test_a_function_makes_the_keys(zuora, task):
+    orders = [order("a"), order("b")]
+    first = task.run(orders, idempotency_key=lambda each: each["description"])
+    other = Task()
+
+    assert other.run(orders[::-1], idempotency_key=lambda each: each["description"]) == first[::-1]
+
+
+def test_templates_are_rendered_and_a_json_text_is_a_list(zuora, task):
+    task.run([order("{{ ds }}")])
+    task.run(json.dumps([order("{{ ds }}.json")]), idempotency_key="{{ ds }}")
+
+    assert made(zuora) == ["2024-07-01", "2024-07-01.json"]
+
+
+def test_secrets_stay_out_of_what_airflow_shows(zuora, task):
+    card = {"newAccount": {"name": "x", "creditCard": {"cardNumber": CARD, "securityCode": "987"}}}
+    broken = json.dumps([card])[:-1]
+    for orders in ([card], json.dumps([card]), broken):
+        operator = ZuoraCreateOrdersOperator(task_id="submit", orders=orders)
+        operator.render_template_fields(task.context, jinja2.sandbox.SandboxedEnvironment())
+        assert CARD not in shown(operator)
+        assert "987" not in shown(operator)
+    with pytest.raises(PermanentError, match="neither a JSON list nor a path") as caught:
+        operator.execute(task.context)
+    assert CARD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"on_refusal": "ignore"}, "on_refusal: must be fail or skip, not 'ignore'"),
+        ({"concurrency": 0}, "concurrency: must be a whole number above 0, not 0"),
+        ({"concurrency": True}, "concurrency: must be a whole number above 0, not True"),
+    ],
+)
+def test_options_that_cannot_be(options, words):
+    with pytest.raises(ValueError, match=words):
+        ZuoraCreateOrdersOperator(task_id="submit", orders=[], **options)
+
+
+def test_the_hook_returns_an_entry_for_each_order(zuora):
+    refuse(zuora, "b")
+    entries = ZuoraHook().create_orders([order("a"), order("b")])
+
+    assert [entry.state for entry in entries] == ["submitted", "refused"]
+
+
+def test_killing_the_task_stops_nothing_at_zuora(capsys):
+    ZuoraCreateOrdersOperator(task_id="submit", orders=[]).on_kill()
+
+    assert "goes on there" in capsys.readouterr().out
