@@ -92,6 +92,8 @@ class Exchange:
         self.headers = headers
         self.clock = clock
         self.rng = rng
+        secret = credentials.client_secret
+        self._secrets = tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))))
 
     def __call__(self, request: Request, policy: Policy, track_id: str = "") -> Flow[Reading]:
         """
@@ -217,9 +219,9 @@ class Exchange:
 
     def _scrubbed(self, text: str, token: str, length: int = 1) -> str:
         """Return the text without our secrets of this length or more, should the vendor have echoed one."""
-        secret = self.credentials.client_secret
-        for word in (secret, quote(secret, safe=""), quote_plus(secret), token):
-            text = text.replace(word, "***") if len(word) >= length else text
+        for word in (*self._secrets, token):
+            if len(word) >= length and word in text:
+                text = text.replace(word, "***")
         return text
 
 
