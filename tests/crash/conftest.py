@@ -17,7 +17,12 @@ PYTHON_211 = HERE.parents[1] / ".venv-2.11" / "bin" / "python"
 ORDERS = "/v1/async/orders"
 
 # Who kills, by point: the sandbox, told so by a fault, or a backend of ours, told so by the run's id.
-FAULTS = {"post": {"kind": "kill", "when": "before"}, "answer": {"kind": "kill", "when": "after"}}
+FAULTS = {
+    "post": {"kind": "kill", "when": "before"},
+    "answer": {"kind": "kill", "when": "after"},
+    "list": {"kind": "kill", "when": "after"},
+}
+LISTED = 60  # orders in the list of a run
 
 HEARTBEATS = {
     "scheduler__task_instance_heartbeat_timeout": "25",
@@ -62,8 +67,14 @@ class Run:
         return (self.crashes.place / "marks" / self.run_id).exists() or "kill" in self.damages
 
     @property
+    def expected(self):
+        """The descriptions of the orders that this run must make."""
+        return [f"{self.run_id} {n}" for n in range(LISTED)] if self.dag_id == "listed" else [self.run_id]
+
+    @property
     def orders(self):
-        return [each for each in self.crashes.zuora.ledger()["orders"] if each["description"] == self.run_id]
+        expected = set(self.expected)
+        return [each for each in self.crashes.zuora.ledger()["orders"] if each["description"] in expected]
 
     @property
     def jobs(self):
@@ -99,9 +110,10 @@ class Crashes:
 
     def start(self, point, number, **fault):
         """Start a run that crashes at this point; every other one has an order without a number."""
-        run = Run(self, "unnumbered" if number % 2 else "numbered", f"{point}.{number:03d}")
+        dag_id = "listed" if point == "list" else "unnumbered" if number % 2 else "numbered"
+        run = Run(self, dag_id, f"{point}.{number:03d}")
         if fault:
-            own = {"method": "POST", "path": ORDERS, "contains": f'"{run.run_id}"'}
+            own = {"method": "POST", "path": ORDERS, "contains": f'"{run.expected[len(run.expected) // 2]}"'}
             self.zuora.ask("POST", "/sandbox/faults", own | fault)
         self.stack.trigger(run.dag_id, run_id=run.run_id)
         self.runs[point].append(run)
@@ -128,13 +140,15 @@ def crashes(tmp_path_factory):
     with ExitStack() as opened:
         own = {"workers__state_store_backend": "crash_store.CrashStore", "core__parallelism": "8"}
         found["3.3"] = on_33 = crashes_on(AirflowStack, place / "3.3", opened, own)
-        start_all(on_33, ("write-ahead", "post", "answer", "job-id", "xcom"), "CRASH_RUNS_33", 3)
+        start_all(on_33, ("write-ahead", "post", "answer", "job-id", "xcom", "list"), "CRASH_RUNS_33", 3)
         found["2.11"] = on_211 = crashes_on(Airflow2Stack, place / "2.11", opened, {}, python=PYTHON_211)
-        start_all(on_211, ("post", "answer", "xcom"), "CRASH_RUNS_211", 2)
+        start_all(on_211, ("post", "answer", "xcom", "list"), "CRASH_RUNS_211", 2)
         yield found
 
 
 def start_all(crashes, points, variable, runs):
     for number in range(int(os.environ.get(variable, runs))):
         for point in points:
+            if point == "list" and number > 2:  # the sandbox remembers a thousand requests
+                continue
             crashes.start(point, number, **FAULTS.get(point, {}))

@@ -31,12 +31,26 @@ def test_a_killed_submission_is_retried_and_makes_one_order(crashes, version, po
 
 
 @pytest.mark.parametrize("version", ["3.3", "2.11"])
+def test_a_list_whose_task_is_killed_in_the_middle_is_made_once(crashes, version):
+    runs = crashes[version].runs["list"]
+    assert runs, "a test without runs would show nothing"
+    for run in runs:
+        assert run.state == "success"
+        assert run.was_killed, f"{run.run_id} went through without a crash"
+        assert run.task["try_number"] == 2
+        jobs = {each["description"]: each["jobId"] for each in run.orders}
+        assert len(run.orders) == len(run.expected)
+        assert run.job_id == [jobs[description] for description in run.expected]
+
+
+@pytest.mark.parametrize("version", ["3.3", "2.11"])
 def test_there_are_as_many_orders_as_runs(crashes, version):
     """Those of `test_heartbeats.py` have been through by now, if it runs at all."""
     runs = crashes[version].all_runs
     assert [run.state for run in runs] == ["success"] * len(runs)
     orders = crashes[version].zuora.ledger()["orders"]
-    assert sorted(each["description"] for each in orders) == sorted(run.run_id for run in runs)
+    expected = [description for run in runs for description in run.expected]
+    assert sorted(each["description"] for each in orders) == sorted(expected)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Orders that are submitted and no more: one DAG numbers its orders, one leaves that to Zuora."""
+"""Orders that are submitted and no more: numbered by their DAG, numbered by Zuora, or many in one task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 
 ORDER = {
     "description": "{{ run_id }}",
@@ -32,11 +32,16 @@ ORDER = {
 }
 
 
-def submit_dag(dag_id, order):
+def submit_dag(dag_id, operator, **options):
     with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
-        ZuoraCreateOrderOperator(task_id="submit", order=order, retries=3, retry_delay=timedelta(seconds=2))
+        operator(task_id="submit", retries=3, retry_delay=timedelta(seconds=2), **options)
     return dag
 
 
-numbered = submit_dag("numbered", ORDER | {"orderNumber": "O-{{ run_id }}"})
-unnumbered = submit_dag("unnumbered", ORDER)
+numbered = submit_dag("numbered", ZuoraCreateOrderOperator, order=ORDER | {"orderNumber": "O-{{ run_id }}"})
+unnumbered = submit_dag("unnumbered", ZuoraCreateOrderOperator, order=ORDER)
+listed = submit_dag(
+    "listed",
+    ZuoraCreateOrdersOperator,
+    orders=[ORDER | {"description": f"{{{{ run_id }}}} {number}"} for number in range(60)],
+)
