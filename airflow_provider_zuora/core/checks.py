@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 KEY_LENGTH = 254  # of an Idempotency-Key; the guide says "less than 255"
+_PRINTABLE = re.compile(r"[ -~]*")
+_IN_A_PATH = re.compile(r"""[!$-;=?-\[\]-~]*""")  # printable ASCII without white space and " # < > \
 
 
 def url_violations(url: str) -> list[str]:
@@ -40,7 +43,7 @@ def header_violation(value: object, limit: int = 2048, without: str = "") -> str
         return f"must be a text, not of type {type(value).__name__}"
     if not value or len(value) > limit:
         return f"must have 1 to {limit} characters, this has {len(value)}"
-    if any(not " " <= c <= "~" for c in value) or value != value.strip():
+    if not _PRINTABLE.fullmatch(value) or value != value.strip():
         return "must be printable ASCII without white space at its ends"
     if found := sorted(set(without) & set(value)):
         return f"must not contain {' '.join(found)}"
@@ -58,7 +61,7 @@ def path_violation(path: str) -> str:
     bare = path.split("?", 1)[0].lower().replace("%2e", ".")
     if not path.startswith("/") or path.startswith("//"):
         return "must start with one slash: it is a path below the base URL"
-    if any(not "!" <= c <= "~" for c in path) or set(path) & set('\\#"<>'):
+    if not _IN_A_PATH.fullmatch(path):
         return "must be percent-encoded ASCII without a fragment"
     if {".", ".."} & set(bare.split("/")):
         return "must not contain the segments . or .."

@@ -94,6 +94,8 @@ class Exchange:
         self.rng = rng
         secret = credentials.client_secret
         self._secrets = tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))))
+        self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        self._signed = {**self._unsigned, **headers}
 
     def __call__(self, request: Request, policy: Policy, track_id: str = "") -> Flow[Reading]:
         """
@@ -149,12 +151,11 @@ class Exchange:
         return (yield from self._once(dressed, token, track_id, policy.json_object)), 1
 
     def _dressed(self, request: Request, track_id: str, signed: bool) -> tuple[Request, str]:
-        track_id = track_id or self.new_track_id()
-        if wrong := header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT):
+        if not track_id:
+            track_id = self.new_track_id()
+        elif wrong := header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT):
             raise InvalidInput("Nothing was sent.", (f"track_id: {wrong}",))
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **self.vendor.tracking(track_id)}
-        if signed:
-            headers |= self.headers
+        headers = {**(self._signed if signed else self._unsigned), **self.vendor.tracking(track_id)}
         if len(request.body) > _GZIP_ABOVE:
             headers["Content-Encoding"] = "gzip"
             request = replace(request, body=gzip.compress(request.body, mtime=0))
@@ -162,21 +163,25 @@ class Exchange:
 
     def _once(self, request: Request, token: str, track_id: str, json_object: bool) -> Flow[Reading]:
         """Send a request once, follow the redirects that may be followed, and read the answer."""
-        answer = Answer(str(request), track_id)
-        log.info("%s, Track-Id %s", request, track_id)
+        asked = str(request)
+        log.log(
+            logging.DEBUG if request.method == "GET" else logging.INFO, "%s, Track-Id %s", asked, track_id
+        )
         try:
             response = yield from self._redirected(
                 request.with_headers({"Authorization": f"Bearer {token}"}) if token else request
             )
         except Unreachable as error:
-            return Reading(Meaning.SILENCE, self._clean(replace(answer, messages=(str(error),)), token))
-        answer = replace(answer, status=response.status, retry_after=_retry_after(response))
+            silence = Answer(asked, track_id, messages=(str(error),))
+            return Reading(Meaning.SILENCE, self._clean(silence, token))
+        answer = Answer(asked, track_id, response.status, retry_after=_retry_after(response))
         if 300 <= response.status < 400:
             refusal = f"a redirect to {_host(response.header('Location'))} is not followed"
             return Reading(Meaning.DENIED, self._clean(replace(answer, messages=(refusal,)), token))
-        body = self._scrubbed(response.body.decode("latin-1"), token, _SECRET_LENGTH).encode("latin-1")
-        reading = self.vendor.read(request, replace(response, body=body), answer)
-        reading = replace(reading, answer=self._clean(reading.answer, token))
+        reading = self.vendor.read(request, self._bare(response, token), answer)
+        cleaned = self._clean(reading.answer, token)
+        if cleaned is not reading.answer:
+            reading = replace(reading, answer=cleaned)
         if json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict):
             return replace(reading, meaning=Meaning.GATEWAY)
         return reading
@@ -185,8 +190,10 @@ class Exchange:
         """Send a request and follow its redirects; a POST follows none, a GET none away from the base URL."""
         response: Response = yield request
         for _ in range(_REDIRECTS):
+            if request.method != "GET" or response.status not in (301, 302, 303, 307, 308):
+                break
             path = _path_below(self.credentials.base_url, request.path, response.header("Location"))
-            if request.method != "GET" or response.status not in (301, 302, 303, 307, 308) or not path:
+            if not path:
                 break
             request = replace(request, path=path, params=())
             response = yield request
@@ -207,8 +214,19 @@ class Exchange:
         message = f"{self.vendor.title}: {words}.{advice}"
         return kind(message, answer=reading.answer, transient=meaning.transient, attempts=attempts)
 
+    def _bare(self, response: Response, token: str) -> Response:
+        """Return the response without our secrets in its body; a short one is no reason to change it."""
+        body = response.body
+        for word in (*self._secrets, token):
+            if len(word) >= _SECRET_LENGTH and (found := word.encode()) in body:
+                body = body.replace(found, b"***")
+        return response if body is response.body else replace(response, body=body)
+
     def _clean(self, answer: Answer, token: str) -> Answer:
-        """Return the answer without our secrets."""
+        """Return the answer without our secrets, the very same where it holds none."""
+        said = (*answer.codes, *answer.messages, answer.request_id, answer.process_id)
+        if all(self._scrubbed(text, token) is text for text in said):
+            return answer
         return replace(
             answer,
             codes=tuple(self._scrubbed(code, token) for code in answer.codes),
@@ -217,10 +235,10 @@ class Exchange:
             process_id=self._scrubbed(answer.process_id, token),
         )
 
-    def _scrubbed(self, text: str, token: str, length: int = 1) -> str:
-        """Return the text without our secrets of this length or more, should the vendor have echoed one."""
+    def _scrubbed(self, text: str, token: str) -> str:
+        """Return the text without our secrets, should the vendor have echoed one."""
         for word in (*self._secrets, token):
-            if len(word) >= length and word in text:
+            if word and word in text:
                 text = text.replace(word, "***")
         return text
 

@@ -7,16 +7,10 @@ sent the answer. `run` carries it with blocking calls, `arun` with awaits; they 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from airflow_provider_zuora.core.errors import ApiError
-
-
-def header_of(headers: Mapping[str, str], name: str) -> str:
-    """Return a header whatever the case of its name, an empty text where it is missing."""
-    wanted = name.lower()
-    return next((value for key, value in headers.items() if key.lower() == wanted), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +31,12 @@ class Request:
 
     def header(self, name: str) -> str:
         """Return a header whatever the case of its name, an empty text where it is missing."""
-        return header_of(self.headers, name)
+        wanted = name.lower()
+        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return a copy with these headers added."""
-        return replace(self, headers={**self.headers, **headers})
+        return Request(self.method, self.path, self.params, {**self.headers, **headers}, self.body)
 
     def __str__(self) -> str:
         """Return the method and the path, as errors and log lines name a request."""
@@ -53,6 +48,7 @@ class Response:
     """
     One HTTP answer.
 
+    :param headers: by name, whatever its case; it is lower here.
     :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
     :param damage: why the body is not whole (cut off, too large), empty where it is.
     """
@@ -62,9 +58,13 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     damage: str = ""
 
+    def __post_init__(self) -> None:
+        """Write the names of the headers in lower case."""
+        object.__setattr__(self, "headers", {name.lower(): value for name, value in self.headers.items()})
+
     def header(self, name: str) -> str:
         """Return a header whatever the case of its name, an empty text where it is missing."""
-        return header_of(self.headers, name)
+        return self.headers.get(name.lower(), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,8 @@ def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]
     A failure is a passing one where each of its codes is of the categories 50 or 61, and a lock where it is
     passing and one of them is 50.
     """
+    if not errors and not answer.codes and not answer.messages:
+        return answer, False, False
     reasons = list(_job_reasons(errors)) or answer.reasons()
     codes = tuple(code for code, _ in reasons)
     messages = tuple(text[:_MESSAGE_LENGTH] for _, text in reasons)
