@@ -14,7 +14,7 @@ from airflow_provider_zuora.sensors import ZuoraJobSensor
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["zuora"])
 def zuora_orders_in_bulk() -> None:
     @task
-    def read_sales(run_id: str = "") -> list[dict[str, Any]]:
+    def read_sales(run_id: str | None = None) -> list[dict[str, Any]]:
         """Stand in for whatever tells of the day's sales."""
         return [
             {
