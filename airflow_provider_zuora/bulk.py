@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.bulk import Entry, Listed, Progress, not_sent, submitted
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.wire import Flow, Token, remembering
+from airflow_provider_zuora.core.wire import Flow, Memoir, Token, remembering
 
 _PATIENCE = 10  # passing failures in a row, at the least, before the rest is left to a retry
 
@@ -22,16 +22,23 @@ def submit_all(
     *,
     concurrency: int,
     return_ids: bool = False,
+    adopt: bool = False,
 ) -> list[Entry]:
     """
     Submit orders, so many at once, and return what became of each, in their order.
+
+    :param adopt: take orders that are there already, found by their number.
 
     :raises SignInRefused: before the first is sent.
     """
     if not orders:
         return []
     account.run(_signed_in())
-    return asyncio.run(_submitted(account, client, orders, attempt, concurrency, return_ids))
+
+    def flow(order: Listed) -> Memoir[Entry]:
+        return submitted(client, order, attempt, return_ids=return_ids, adopt=adopt)
+
+    return asyncio.run(_submitted(account, orders, flow, concurrency))
 
 
 def _signed_in() -> Flow[None]:
@@ -40,11 +47,9 @@ def _signed_in() -> Flow[None]:
 
 async def _submitted(
     account: Account,
-    client: Client,
     orders: Sequence[Listed],
-    attempt: Try,
+    flow: Callable[[Listed], Memoir[Entry]],
     concurrency: int,
-    return_ids: bool,
 ) -> list[Entry]:
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
     entries: dict[int, Entry] = {}
@@ -53,8 +58,7 @@ async def _submitted(
     async def work() -> None:
         for order in turn:
             if progress.stop is None:
-                flow = submitted(client, order, attempt, return_ids=return_ids)
-                entry = await account.arun(remembering(flow, None))
+                entry = await account.arun(remembering(flow(order), None))
             else:
                 entry = not_sent(order, progress.stop)
             entries[order.index] = entry

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import (
@@ -351,6 +351,7 @@ class ZuoraHook(JobHook):
         *,
         idempotency_key: Key = None,
         return_ids: bool = False,
+        on_existing: Literal["fail", "adopt"] = "fail",
         concurrency: int = 20,
         places: Sequence[str] = (),
         context: Mapping[str, Any] | None = None,
@@ -365,10 +366,17 @@ class ZuoraHook(JobHook):
 
         :param idempotency_key: stands for dag, run and task in the keys: a text, or what a function returns
             for an order.
+        :param on_existing: ``adopt``: each order with an ``orderNumber`` is looked up before it is sent. One
+            that is there already, by whichever run, stands for the job (``order:<orderNumber>``), and nothing
+            is sent; one with another account, date or content is refused. ``fail``: nothing is looked up.
         :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
         :param places: how messages call the orders; ``orders[0]`` and so on where it is empty.
         :raises PermanentError: where a rule is broken (a line each), or signing in fails: nothing was sent.
         """
+        if on_existing not in ("fail", "adopt"):
+            raise PermanentError(
+                f"on_existing: must be fail or adopt, not {on_existing!r}; nothing was sent."
+            )
         context = context or _running_context()
         settings = self.settings
         by = submitter_of(context, settings.idempotency_namespace, None)
@@ -381,6 +389,7 @@ class ZuoraHook(JobHook):
                 try_of(context),
                 concurrency=concurrency,
                 return_ids=return_ids,
+                adopt=on_existing == "adopt",
             )
 
     def preview_order(self, order: Mapping[str, Any]) -> str:

@@ -281,6 +281,8 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     :param return_ids: True: the jobs' results carry ids instead of numbers.
     :param on_refusal: what refused orders do: ``fail`` the task at its end, or ``skip``: they are left out of
         the ids that are returned, and the log and ``results`` tell of them.
+    :param on_existing: ``adopt``: look each order with an ``orderNumber`` up before sending it, and take one
+        that is there already, by whichever run; one with another content is refused. ``fail``: do not look.
     :param refused_path: where to write the refused orders, as JSON Lines, for another submission; an empty
         file where none is refused. A local file can be read by its owner only: orders hold secrets.
     :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
@@ -302,6 +304,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         idempotency_key: str | Callable[[Mapping[str, Any]], str] | None = None,
         return_ids: bool = False,
         on_refusal: Literal["fail", "skip"] = "fail",
+        on_existing: Literal["fail", "adopt"] = "fail",
         refused_path: str | None = None,
         concurrency: int = 20,
         **kwargs: Any,
@@ -309,6 +312,8 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         super().__init__(**kwargs)
         if on_refusal not in ("fail", "skip"):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")
+        if on_existing not in ("fail", "adopt"):
+            raise ValueError(f"on_existing: must be fail or adopt, not {on_existing!r}")
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise ValueError(f"concurrency: must be a whole number above 0, not {concurrency!r}")
         self.orders: Any = orders
@@ -318,6 +323,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         self.idempotency_key = None if callable(idempotency_key) else idempotency_key
         self.return_ids = return_ids
         self.on_refusal = on_refusal
+        self.on_existing = on_existing
         self.refused_path = refused_path
         self.concurrency = concurrency
 
@@ -330,6 +336,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
             orders,
             idempotency_key=self.key_of_order or self.idempotency_key,
             return_ids=self.return_ids,
+            on_existing=self.on_existing,
             concurrency=self.concurrency,
             places=places,
             context=context,

@@ -256,6 +256,21 @@ def test_a_function_makes_the_keys(zuora, task):
     assert other.run(orders[::-1], idempotency_key=lambda each: each["description"]) == first[::-1]
 
 
+def test_orders_that_are_there_are_taken_and_a_changed_one_is_refused(zuora, task):
+    task.run([order("a", "A-1"), order("b", "B-1")])
+    other = Task()
+    orders = [order("changed", "B-1"), order("c", "C-1"), order("a", "A-1")]
+    options = {"idempotency_key": "another run", "on_existing": "adopt"}
+    with pytest.raises(PermanentError, match=r"orders\[0\] \(B-1\): refused: .*this one's is 'changed'"):
+        other.run(orders, **options)
+
+    assert other.states == ["refused", "submitted", "submitted"]
+    assert other.xcoms["results"][2]["job_id"] == "order:A-1"
+    assert made(zuora) == ["a", "b", "c"]
+    with pytest.raises(PermanentError, match="on_existing: must be fail or adopt"):
+        ZuoraHook().create_orders([], on_existing="ignore")
+
+
 def test_templates_are_rendered_and_a_json_text_is_a_list(zuora, task):
     task.run([order("{{ ds }}")])
     task.run(json.dumps([order("{{ ds }}.json")]), idempotency_key="{{ ds }}")
@@ -280,6 +295,7 @@ def test_secrets_stay_out_of_what_airflow_shows(zuora, task):
     ("options", "words"),
     [
         ({"on_refusal": "ignore"}, "on_refusal: must be fail or skip, not 'ignore'"),
+        ({"on_existing": "ignore"}, "on_existing: must be fail or adopt, not 'ignore'"),
         ({"concurrency": 0}, "concurrency: must be a whole number above 0, not 0"),
         ({"concurrency": True}, "concurrency: must be a whole number above 0, not True"),
     ],

@@ -100,6 +100,7 @@ MAY_IMPORT = {
         "core.client",
         "core.errors",
         "core.keys",
+        "core.lookup",
         "core.order_lines",
         "core.orders",
         "core.submission",
@@ -115,7 +116,7 @@ MAY_IMPORT = {
         "core.vendors.zuora_orders",
         "core.wire",
     },
-    "core.vendors.zuora_orders": {"core.errors", "core.jobs", "core.wire"},
+    "core.vendors.zuora_orders": {"core.errors", "core.jobs", "core.plain", "core.wire"},
     "core.vendors.zuora_answers": {"core.errors", "core.jobs", "core.wire"},
 }
 AIRFLOW = {"hooks", "operators", "sensors", "triggers", "links"}

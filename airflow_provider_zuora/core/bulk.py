@@ -21,6 +21,7 @@ from airflow_provider_zuora.core.errors import (
     SignInRefused,
 )
 from airflow_provider_zuora.core.keys import Submitter, sha256
+from airflow_provider_zuora.core.lookup import existing_order
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.orders import check_order
 from airflow_provider_zuora.core.submission import submit_document
@@ -154,12 +155,20 @@ def _told_apart(by: Submitter, count: int) -> Submitter:
     return replace(by, position=f"{by.position}/{count}")
 
 
-def submitted(client: Client, order: Listed, attempt: Try, *, return_ids: bool = False) -> Memoir[Entry]:
-    """Submit one order of a list, once, and return what became of it; no error of the vendor's is raised."""
+def submitted(
+    client: Client, order: Listed, attempt: Try, *, return_ids: bool = False, adopt: bool = False
+) -> Memoir[Entry]:
+    """
+    Submit one order of a list, once, and return what became of it; no error of the vendor's is raised.
+
+    :param adopt: look first whether there is an order with its number, and take that one.
+    """
     try:
-        job_id = yield from submit_document(
-            client, order.document, order.by, attempt, return_ids=return_ids, alone=False
-        )
+        job_id = (yield from existing_order(client, order.document)) if adopt and order.number else None
+        if job_id is None:
+            job_id = yield from submit_document(
+                client, order.document, order.by, attempt, return_ids=return_ids, alone=False
+            )
     except ApiError as error:
         log.warning("%s was not submitted: %s", order, error)
         return Entry(order, error=error)

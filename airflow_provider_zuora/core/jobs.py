@@ -255,6 +255,10 @@ class Vendor(ABC):
         """Return what tells a found order from the one that we would submit, empty where it is ours."""
         raise NotImplementedError(f"{self.title} has no orders by number")
 
+    def changes(self, document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
+        """Return what we would submit otherwise than a found order was, empty where nothing is known."""
+        raise NotImplementedError(f"{self.title} has no orders by number")
+
     @abstractmethod
     def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
         """Return what the end of a job means, or raise `JobFailed`."""

@@ -245,6 +245,30 @@ class TestSubmitting:
         assert "take it out of the list" in str(entry.error)
         assert "adopt_job_id" not in str(entry.error)
 
+    def test_an_order_that_is_there_is_taken_by_another_task_a_day_later(self):
+        tenant = Tenant(job_seconds=0)
+        self.run(tenant, [order("a", "N-1"), order("b", "N-2"), order("c")])
+        tenant.clock.now += 90_000
+        other = Submitter("", ("dag", "another run", "task"), -1)
+        again = listed([order("c"), order("changed", "N-2"), order("a", "N-1"), order("d", "N-4")], other)
+        sent = len(tenant.sent)
+
+        ended = [tenant.run(submitted(tenant.client(), each, Try(), adopt=True)) for each in again]
+
+        assert [entry.state for entry in ended] == ["submitted", "refused", "submitted", "submitted"]
+        assert ended[2].job_id == "order:N-1"
+        assert "$.description is 'b', this one's is 'changed'" in str(ended[1].error)
+        assert [each.path for each in tenant.sent[sent:]].count("/v1/async/orders") == 2
+        assert sorted(each["description"] for each in tenant.ledger["orders"]) == ["a", "b", "c", "c", "d"]
+
+    def test_where_the_lookup_fails_nothing_is_sent(self):
+        tenant = Tenant(Fault("GET", "/v1/orders", kind="reset", times=None))
+        [each] = listed([order("a", "N-1")], TASK)
+
+        entry = tenant.run(submitted(tenant.client(), each, Try(), adopt=True))
+        assert entry.state == "open"
+        assert {request.method for request in tenant.sent if "oauth" not in request.path} == {"GET"}
+
 
 # What passes by itself, or after a retry; the others are refusals, or questions to a person.
 PASSING = [

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Refused, Unreadable
-from airflow_provider_zuora.core.lookup import APART, find_order
+from airflow_provider_zuora.core.lookup import APART, existing_order, find_order
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
 
@@ -114,3 +114,30 @@ def test_an_answer_without_an_order_is_not_another_order():
     script = Script([answer(200, {"success": True})])
     with pytest.raises(Unreadable, match="holds no order"):
         script.run(find_order(script.client(), NUMBERED))
+
+
+class TestExisting:
+    """Whether an order is there before it is sent, by whichever run."""
+
+    def test_an_equal_order_is_taken(self):
+        zuora = made(NUMBERED)
+
+        assert zuora.run(existing_order(zuora.client(), NUMBERED)) == "order:O-1"
+
+    def test_not_there_is_said_once(self):
+        script = Script([NOT_THERE])
+
+        assert script.run(existing_order(script.client(), NUMBERED)) is None
+        assert not script.clock.naps
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"orderDate": "2024-07-02"}, "its orderDate is '2024-07-01'"),
+            ({"description": "Another"}, r"\$.description is 'Team plan', this one's is 'Another'"),
+        ],
+    )
+    def test_one_with_another_content_is_another_order(self, change, words):
+        zuora = made(NUMBERED | {"description": "Team plan"})
+        with pytest.raises(Refused, match=f"Order number O-1 is taken at Zuora .*{words}"):
+            zuora.run(existing_order(zuora.client(), NUMBERED | {"description": "Team plan"} | change))

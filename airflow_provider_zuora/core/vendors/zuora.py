@@ -16,6 +16,7 @@ from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome
 from airflow_provider_zuora.core.vendors.zuora_answers import JOBS, read_answer, read_job_errors
 from airflow_provider_zuora.core.vendors.zuora_orders import (
     account_request,
+    changes,
     difference,
     order_number,
     order_request,
@@ -132,6 +133,10 @@ class Zuora(Vendor):
     ) -> str:
         """Return what differs in account or order date."""
         return difference(document, order, account)
+
+    def changes(self, document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
+        """Return what differs in the content of the order, as far as its page repeats it."""
+        return changes(document, order)
 
     def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
         """

@@ -6,15 +6,19 @@ Sources: developer.zuora.com, "Retrieve an order" and "Retrieve an account"; fie
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import Answer, Unreadable
 from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
+from airflow_provider_zuora.core.plain import Path, spell
 from airflow_provider_zuora.core.wire import Request
 
 _ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
 _DAY = len("2024-07-01")
+_CONTENT = ("description", "category", "customFields", "subscriptions", "orderLineItems")
+_SHOWN = 3
 
 
 def order_request(number: str) -> Request:
@@ -37,6 +41,48 @@ def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: M
         if str(ours) != str(found)
     ]
     return "; ".join(told)
+
+
+def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
+    """
+    Return in words what the document says otherwise than a found order, empty where nothing is.
+
+    Compared is what both hold: the page of an order repeats its content, but not how it was processed, and it
+    may leave out or add what was not asked for.
+    """
+    ours = {name: document[name] for name in _CONTENT if document.get(name) is not None}
+    told = [
+        f"{spell(path)} is {found!r:.60}, this one's is {own!r:.60}"
+        for path, own, found in _unlike(ours, _order(order), ())
+    ]
+    more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+    return "; ".join(told[:_SHOWN] + more)
+
+
+def _unlike(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+    """Yield path and both values where two documents differ in what both hold."""
+    if isinstance(ours, dict) and isinstance(found, dict):
+        for name in ours:
+            if ours[name] is not None and found.get(name) is not None:
+                yield from _unlike(ours[name], found[name], (*path, name))
+    elif isinstance(ours, list) and isinstance(found, list):
+        if len(ours) != len(found):
+            yield path, f"{len(ours)} of them", f"{len(found)} of them"
+        for index, (own, other) in enumerate(zip(ours, found, strict=False)):
+            yield from _unlike(own, other, (*path, index))
+    elif not _same(ours, found):
+        yield path, ours, found
+
+
+def _same(ours: Any, found: Any) -> bool:
+    """Say whether two values are the same one; Zuora writes 25 as 25.0, and a day with its hours."""
+    if bool in (type(ours), type(found)):
+        return ours is found
+    if isinstance(ours, (int, float)) and isinstance(found, (int, float)):
+        return Decimal(str(ours)) == Decimal(str(found))
+    if isinstance(ours, str) and isinstance(found, str) and len(ours) == _DAY:
+        return found[:_DAY] == ours
+    return bool(ours == found)
 
 
 def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:

@@ -52,6 +52,68 @@ def test_another_vendor_has_no_orders_by_number():
         lambda: Vendor.order(Plug(), "O-1"),
         lambda: Vendor.account(Plug(), {}, {}),
         lambda: Vendor.difference(Plug(), {}, {}, {}),
+        lambda: Vendor.changes(Plug(), {}, {}),
     ):
         with pytest.raises(NotImplementedError, match="no orders by number"):
             call()
+
+
+def seats(quantity, **more):
+    action = {"type": "CreateSubscription", "createSubscription": {"quantity": quantity, **more}}
+    return {"subscriptions": [{"orderActions": [action]}]}
+
+
+@pytest.mark.parametrize(
+    ("ours", "found"),
+    [
+        (seats(25), seats(25.0)),
+        (seats(25, terms=None), seats(25, terms={"autoRenew": False})),
+        (seats(25, autoRenew=True), seats(25)),
+        (seats(25, autoRenew=True), seats(25, autoRenew=True)),
+        (seats(25, startDate="2024-07-01"), seats(25, startDate="2024-07-01 00:00:00")),
+        ({"description": "a"}, {"description": "a", "category": "NewSales"}),
+        ({"processingOptions": {"runBilling": True}}, {"processingOptions": {"runBilling": False}}),
+        ({"customFields": {"a__c": "1"}}, {"customFields": {"a__c": "1", "b__c": "2"}}),
+    ],
+)
+def test_what_zuora_writes_otherwise_leaves_out_or_adds_is_no_change(ours, found):
+    assert Plug().changes(ours, {"order": found}) == ""
+
+
+@pytest.mark.parametrize(
+    ("ours", "found", "words"),
+    [
+        (
+            seats(25),
+            seats(26),
+            "$.subscriptions[0].orderActions[0].createSubscription.quantity is 26, this one's is 25",
+        ),
+        (
+            {"category": "Returns"},
+            {"category": "NewSales"},
+            "$.category is 'NewSales', this one's is 'Returns'",
+        ),
+        (
+            {"orderLineItems": [{}, {}]},
+            {"orderLineItems": [{}]},
+            "$.orderLineItems is '1 of them', this one's is '2 of them'",
+        ),
+        ({"customFields": {"a__c": True}}, {"customFields": {"a__c": 1}}, "is 1, this one's is True"),
+        ({"customFields": {"a__c": "1"}}, {"customFields": {"a__c": 1}}, "is 1, this one's is '1'"),
+        (
+            {"customFields": {"a__c": "x"}},
+            {"customFields": ["x"]},
+            "$.customFields is ['x'], this one's is {",
+        ),
+    ],
+)
+def test_what_has_changed_is_said(ours, found, words):
+    assert words in Plug().changes(ours, {"order": found})
+
+
+def test_many_changes_are_cut():
+    ours, found = ({"customFields": {f"f{n}__c": value for n in range(9)}} for value in "ab")
+    told = Plug().changes(ours, {"order": found})
+
+    assert told.count("this one's") == 3
+    assert told.endswith("and 6 more")
