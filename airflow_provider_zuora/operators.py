@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseOperator,
     mask_secret,
 )
@@ -45,7 +45,7 @@ RESULTS = "results"
 
 class JobOperator(BaseOperator):
     """
-    What the operators that start a job have in common; a subclass names its hook and starts the job.
+    What the operators that start a job have in common; a subclass names its hook, and how the job is started.
 
     :param wait_for_completion: wait for the job in the same task; its result is the return value then, and
         its id is under the XCom key ``job_id``.
@@ -57,6 +57,9 @@ class JobOperator(BaseOperator):
     """
 
     hook_class: ClassVar[type[JobHook]]
+    job_method: ClassVar[str]
+    """The hook's method that starts the job and returns its id; its arguments are `job_options`."""
+    job_options: ClassVar[Sequence[str]] = ()
     outcome_options: ClassVar[Sequence[str]] = ()
     ui_color = "#d5ecd4"
 
@@ -80,9 +83,9 @@ class JobOperator(BaseOperator):
         """Return a hook for the connection, whatever the option is called."""
         return self.hook_class(str(getattr(self, self.hook_class.conn_name_attr)))
 
-    @abstractmethod
     def start_job(self, context: Context) -> str:
         """Start the job, or find the one that an earlier try has started, and return its id."""
+        return str(getattr(self.hook, self.job_method)(**self._own(self.job_options)))
 
     def execute(self, context: Context) -> Any:
         """Start the job, and wait for it where told to."""
@@ -131,11 +134,15 @@ class JobOperator(BaseOperator):
 
     def _conclude(self, job: Job, context: Context) -> Any:
         """Return the result of a job that has ended, or raise what its failure means to the next try."""
-        options = {name: getattr(self, name) for name in self.outcome_options}
-        outcome = self.hook.submitted_outcome(job, context, **options)
+        outcome = self.hook.submitted_outcome(job, context, **self._own(self.outcome_options))
         if outcome.warning:
             self.log.warning(outcome.warning)
+        if outcome.skipped:
+            raise AirflowSkipException(outcome.skipped)
         return outcome.result
+
+    def _own(self, names: Sequence[str]) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}
 
 
 class HidesSecrets(BaseOperator):

@@ -12,10 +12,15 @@ from types import SimpleNamespace
 
 import jinja2
 import pytest
-from airflow.providers.common.compat.sdk import DAG, TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TaskDeferred
 
-from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraLockContention
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraPreviewOrderOperator
+from airflow_provider_zuora.core.jobs import Outcome
+from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraLockContention
+from airflow_provider_zuora.operators import (
+    JobOperator,
+    ZuoraCreateOrderOperator,
+    ZuoraPreviewOrderOperator,
+)
 from tests.conftest import ORDER, StateStore
 
 CARD = "4111111111111111"
@@ -295,6 +300,26 @@ class TestWaiting:
 PREVIEW = {name: value for name, value in ORDER.items() if name != "orderNumber"} | {
     "previewOptions": {"previewThruType": "TermEnd", "previewTypes": ["BillingDocs"]}
 }
+
+
+class EmptyHook(ZuoraHook):
+    """A vendor to whom the end of a job may mean that there was nothing to do."""
+
+    def submitted_outcome(self, job, context, *, empty):
+        assert job.ended
+        return Outcome(None, skipped=f"there was nothing ({empty})")
+
+
+def test_a_subclass_says_by_names_how_its_job_is_started_and_the_vendor_what_its_end_means(zuora):
+    class Start(JobOperator):
+        hook_class = EmptyHook
+        job_method, job_options, outcome_options = "create_order", ("order",), ("empty",)
+        zuora_conn_id, order, empty = "zuora_default", ORDER, "as usual"
+
+    context = {"ti": Instance(try_number=1, max_tries=0), "task": SimpleNamespace(retries=0)}
+    with pytest.raises(AirflowSkipException, match=r"there was nothing \(as usual\)"):
+        Start(task_id="start", wait_for_completion=True).execute(context)
+    assert context["ti"].xcoms == {"job_id": zuora.ledger()["orders"][0]["jobId"]}
 
 
 def test_a_preview_is_waited_for_and_changes_nothing(zuora):
