@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -37,16 +38,27 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def id_violation(value: object) -> str:
+    """Return the rule that an id breaks, an empty text where it breaks none; a path holds it encoded."""
+    return _text_violation(value, 2048, str.isprintable, "printable")
+
+
 def header_violation(value: object, limit: int = 2048, without: str = "") -> str:
     """Return the rule that a header's value breaks, an empty text where it breaks none."""
+    if wrong := _text_violation(value, limit, _PRINTABLE.fullmatch, "printable ASCII"):
+        return wrong
+    if found := sorted(set(without) & set(str(value))):
+        return f"must not contain {' '.join(found)}"
+    return ""
+
+
+def _text_violation(value: object, limit: int, fits: Callable[[str], object], kind: str) -> str:
     if not isinstance(value, str):
         return f"must be a text, not of type {type(value).__name__}"
     if not value or len(value) > limit:
         return f"must have 1 to {limit} characters, this has {len(value)}"
-    if not _PRINTABLE.fullmatch(value) or value != value.strip():
-        return "must be printable ASCII without white space at its ends"
-    if found := sorted(set(without) & set(value)):
-        return f"must not contain {' '.join(found)}"
+    if not fits(value) or value != value.strip():
+        return f"must be {kind} without white space at its ends"
     return ""
 
 

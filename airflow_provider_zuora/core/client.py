@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation, method_violation, path_violation
+from airflow_provider_zuora.core.checks import (
+    KEY_LENGTH,
+    header_violation,
+    id_violation,
+    method_violation,
+    path_violation,
+)
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Unreadable
 from airflow_provider_zuora.core.exchange import (
     NOT_PROCESSED,
@@ -111,7 +117,7 @@ class Client:
         :raises Refused: where the vendor does not know the job, or may not show it.
         :raises Unreadable: where its status is a word that nobody documents.
         """
-        if wrong := header_violation(job_id) or path_violation(self.vendor.status(job_id).path):
+        if wrong := id_violation(job_id) or path_violation(self.vendor.status(job_id).path):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
         reading = yield from self.read(self.vendor.status(job_id), budget)
         return self.vendor.read_job(job_id, reading.body, reading.answer)

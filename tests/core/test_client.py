@@ -444,9 +444,9 @@ def test_a_read_that_failed_is_not_a_failed_job(name):
     ("job_id", "rule"),
     [
         ("", "must have 1 to 2048 characters, this has 0"),
-        (" ", "must be printable ASCII without white space at its ends"),
-        ("j\n", "must be printable ASCII without white space at its ends"),
-        ("\ud800", "must be printable ASCII without white space at its ends"),
+        (" ", "must be printable without white space at its ends"),
+        ("j\n", "must be printable without white space at its ends"),
+        ("\ud800", "must be printable without white space at its ends"),
         (None, "must be a text, not of type NoneType"),
         (7, "must be a text, not of type int"),
         (["j"], "must be a text, not of type list"),

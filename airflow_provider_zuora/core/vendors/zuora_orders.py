@@ -37,7 +37,7 @@ def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: M
     """Return in words what tells a found order from the document, empty where account and date agree."""
     told = [
         f"its {what} is {found!r}, this one's is {ours!r}"
-        for what, ours, found in _compared(document, _order(order), account.get("basicInfo") or {})
+        for what, ours, found in _compared(document, _order(order), _object(account, "basicInfo"))
         if str(ours) != str(found)
     ]
     return "; ".join(told)
@@ -94,7 +94,8 @@ def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
     order = _order(body)
     if not order.get("orderNumber"):
         raise Unreadable(f"The answer about {job_id} holds no order.", answer=answer)
-    rows = [row for row in order.get("subscriptions") or [] if isinstance(row, dict)]
+    subscriptions = order.get("subscriptions")
+    rows = [row for row in subscriptions if isinstance(row, dict)] if isinstance(subscriptions, list) else []
     names = ("subscriptionNumber", "status")
     result = {
         "orderNumber": order["orderNumber"],
@@ -112,8 +113,12 @@ def order_number(job_id: str) -> str:
 
 
 def _order(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    order = body.get("order")
-    return order if isinstance(order, dict) else {}
+    return _object(body, "order")
+
+
+def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    member = body.get(name)
+    return member if isinstance(member, dict) else {}
 
 
 def _compared(

@@ -42,6 +42,22 @@ def test_an_answer_without_an_order_is_none(body):
         script.run(script.client().job("order:O-1"))
 
 
+@pytest.mark.parametrize("subscriptions", [None, 1, "x", {}, ["x", 1]])
+def test_odd_subscriptions_of_an_order_are_left_out(subscriptions):
+    order = {"orderNumber": "Ü 1", "status": "Completed", "subscriptions": subscriptions}
+    script = Script([answer(200, {"success": True, "order": order})])
+
+    assert script.run(script.client().job("order:Ü 1")).outcome()["subscriptions"] == []
+
+
+@pytest.mark.parametrize("basic", [None, 1, []])
+def test_an_account_without_its_basics_is_another_one(basic):
+    document = {"orderDate": "2024-07-01", "newAccount": {"name": "Amy"}}
+    order = {"order": {"orderDate": "2024-07-01", "existingAccountNumber": "A-1"}}
+
+    assert "account's name is None" in Plug().difference(document, order, {"basicInfo": basic})
+
+
 def test_a_number_is_escaped():
     assert Plug().status("order:A B/../C").path == "/v1/orders/A%20B%2F..%2FC"
     assert Plug().status("order:").path == "/v1/async-jobs/order%3A"
