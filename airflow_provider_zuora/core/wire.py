@@ -6,6 +6,7 @@ sent the answer. `run` carries it with blocking calls, `arun` with awaits; they 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -106,6 +107,13 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """Ask for what a call returns that may block, with a file say; it does not block an event loop."""
+
+    call: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Recall:
     """Ask what is recorded under a name; the answer is None where nothing is."""
 
@@ -131,7 +139,7 @@ class Store(Protocol):
 
 
 T = TypeVar("T")
-Step: TypeAlias = Request | Pause | Token
+Step: TypeAlias = Request | Pause | Token | Aside
 Flow: TypeAlias = Generator[Step, Any, T]
 Memoir: TypeAlias = Generator[Step | Recall | Record, Any, T]
 """A flow that remembers; `remembering` makes a `Flow` of it."""
@@ -151,12 +159,14 @@ class Carrier:
     token: Callable[[Token], str]
     sleep: Callable[[float], object]
 
-    def __call__(self, step: Step) -> Response | str | None:
+    def __call__(self, step: Step) -> object:
         """Answer one step of a flow."""
         if isinstance(step, Request):
             return self.send(step)
         if isinstance(step, Token):
             return self.token(step)
+        if isinstance(step, Aside):
+            return step.call()
         self.sleep(step.seconds)
         return None
 
@@ -169,12 +179,14 @@ class AsyncCarrier:
     token: Callable[[Token], Awaitable[str]]
     sleep: Callable[[float], Awaitable[object]]
 
-    async def __call__(self, step: Step) -> Response | str | None:
+    async def __call__(self, step: Step) -> object:
         """Answer one step of a flow."""
         if isinstance(step, Request):
             return await self.send(step)
         if isinstance(step, Token):
             return await self.token(step)
+        if isinstance(step, Aside):
+            return await asyncio.to_thread(step.call)
         await self.sleep(step.seconds)
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -11,6 +12,7 @@ from airflow_provider_zuora.core.client import Grant
 from airflow_provider_zuora.core.errors import Answer, ApiError, Refused, Unreachable
 from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading
 from airflow_provider_zuora.core.wire import (
+    Aside,
     AsyncCarrier,
     Carrier,
     Pause,
@@ -122,6 +124,30 @@ def test_a_carrier_answers_every_kind_of_step_and_returns_the_result(desk):
     carrier = desk()
     assert carrier.carry(flow()) == (SECRET, Response(204), None)
     assert carrier.steps == [Token(), ASK, 2.5]
+
+
+def test_a_call_aside_is_answered_by_what_it_returns(desk):
+    def flow():
+        return (yield Aside(lambda: 7))
+
+    assert desk().carry(flow()) == 7
+
+
+def test_a_call_aside_does_not_block_the_event_loop():
+    done = threading.Event()
+
+    def flow():
+        return (yield Aside(lambda: done.wait(60)))
+
+    async def main():
+        carrier = Desk(arun)
+        waiting = asyncio.ensure_future(
+            arun(flow(), AsyncCarrier(carrier.send, carrier.token, carrier.sleep))
+        )
+        asyncio.get_running_loop().call_soon(done.set)
+        return await waiting
+
+    assert asyncio.run(main())
 
 
 def test_a_flow_may_end_before_its_first_step(desk):
