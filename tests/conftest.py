@@ -17,6 +17,7 @@ os.environ["AIRFLOW__LOGGING__COLORED_CONSOLE_LOG"] = "False"
 import json  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from dataclasses import dataclass, field  # noqa: E402
+from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
@@ -25,6 +26,7 @@ from hypothesis import settings as chance  # noqa: E402
 
 from airflow_provider_zuora import accounts  # noqa: E402
 from airflow_provider_zuora.core.jobs import Credentials  # noqa: E402
+from airflow_provider_zuora.private_files import RUNTIME_DIR  # noqa: E402
 from airflow_provider_zuora.sandbox.rules import Sandbox  # noqa: E402
 from airflow_provider_zuora.sandbox.server import serve  # noqa: E402
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
@@ -107,6 +109,13 @@ class Zuora:
     def posts(self) -> list[dict[str, Any]]:
         """Return the create calls that reached the sandbox."""
         return [each for each in self.ledger()["recent"] if each["path"] == "/v1/async/orders"]
+
+
+@pytest.fixture(autouse=True)
+def runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the place of this test's own where processes share a token; it is made when it is used."""
+    monkeypatch.setenv(RUNTIME_DIR, str(tmp_path / "runtime"))
+    return tmp_path / "runtime"
 
 
 @pytest.fixture

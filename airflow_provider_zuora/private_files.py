@@ -1,0 +1,174 @@
+"""A directory and files that nobody but this user reaches, which is proved each time they are used.
+
+A name in a temporary directory can be taken beforehand by anybody, so everything is opened without following
+links, and looked at through what was opened: what a path names may change between two looks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+RUNTIME_DIR = "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR"
+"""The variable that names the directory, where it is not to be found by itself."""
+
+_NAME = "airflow-provider-zuora"
+_SAFE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that somebody laid there does not block
+_OTHERS = 0o077
+_LARGEST = 64 * 1024  # bytes
+
+
+class Unusable(Exception):
+    """A file or a directory is not as a private one has to be; the message names path and reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateDirectory:
+    """
+    A directory of this user's own with mode 0700, made where it is missing.
+
+    All that is done in it raises `Unusable` where it, or the file, belongs to somebody else, is open to
+    others, is a link, or cannot be used for a reason of the system's.
+
+    :param path: what it is in has to exist.
+    """
+
+    path: Path
+
+    def read(self, name: str) -> bytes | None:
+        """Return what a file holds, None where there is none."""
+        with self._opened() as place, _reasons(self.path / name):
+            try:
+                file = os.open(name, os.O_RDONLY | _SAFE, dir_fd=place)
+            except FileNotFoundError:
+                return None
+            with os.fdopen(file, "rb") as opened:
+                _check(os.fstat(file), self.path / name)
+                content = opened.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise Unusable(f"{self.path / name}: it is larger than {_LARGEST} bytes")
+        return content
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Put a file in the place of whatever has this name; who reads sees the old one or the new one."""
+        spare = f"{name}.{secrets.token_hex(8)}"
+        with self._opened() as place, _reasons(self.path / name):
+            file = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE, 0o600, dir_fd=place)
+            try:
+                with os.fdopen(file, "wb") as opened:
+                    opened.write(content)
+                os.replace(spare, name, src_dir_fd=place, dst_dir_fd=place)
+            except BaseException:
+                os.unlink(spare, dir_fd=place)
+                raise
+
+    def lock(self, name: str) -> FileLock:
+        """Return the lock of this name, not taken yet."""
+        return FileLock(self, name)
+
+    @contextmanager
+    def _opened(self, flags: int = os.O_RDONLY | os.O_DIRECTORY | _SAFE) -> Iterator[int]:
+        with _reasons(self.path):
+            with suppress(FileExistsError):
+                self.path.mkdir(mode=0o700)
+            place = os.open(self.path, flags)
+        try:
+            _check(os.fstat(place), self.path, stat.S_IFDIR)
+            yield place
+        finally:
+            os.close(place)
+
+    def _open_lock(self, name: str) -> int:
+        with self._opened() as place, _reasons(self.path / name):
+            file = os.open(name, os.O_RDWR | os.O_CREAT | _SAFE, 0o600, dir_fd=place)
+            try:
+                _check(os.fstat(file), self.path / name)
+            except Unusable:
+                os.close(file)
+                raise
+            return file
+
+
+class FileLock:
+    """
+    A lock among the processes of this host; the system frees it when its holder dies.
+
+    It may be released while another thread still attempts it, as happens where a coroutine is cancelled.
+    """
+
+    def __init__(self, directory: PrivateDirectory, name: str):
+        self._directory = directory
+        self._name = name
+        self._guard = threading.Lock()
+        self._file: int | None = None
+        self._over = False
+
+    def attempt(self) -> bool:
+        """
+        Take the lock and return True, or return False where another holds it or this one was released.
+
+        :raises Unusable: where there can be no lock.
+        """
+        with self._guard:
+            if not self._over and self._file is None:
+                file = self._directory._open_lock(self._name)  # noqa: SLF001 - they are one thing
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    os.close(file)
+                    if not isinstance(error, BlockingIOError):
+                        raise Unusable(f"{self._directory.path / self._name}: {error.strerror}") from error
+                else:
+                    self._file = file
+            return self._file is not None
+
+    def release(self) -> None:
+        """Let others take the lock; it cannot be taken again through this object."""
+        with self._guard:
+            self._over = True
+            if self._file is not None:
+                fcntl.flock(
+                    self._file, fcntl.LOCK_UN
+                )  # closing is not enough: a forked child has it open too
+                os.close(self._file)
+                self._file = None
+
+
+def runtime_directory(environ: Mapping[str, str] = os.environ) -> PrivateDirectory:
+    """Return where the processes of this user on this host find each other; nothing is made yet."""
+    if given := environ.get(RUNTIME_DIR):
+        return PrivateDirectory(Path(given))
+    if session := environ.get("XDG_RUNTIME_DIR"):
+        with suppress(Unusable, OSError):
+            _check(os.lstat(session), Path(session), stat.S_IFDIR)
+            return PrivateDirectory(Path(session) / _NAME)
+    return PrivateDirectory(Path(tempfile.gettempdir()) / f"{_NAME}-{os.geteuid()}")
+
+
+def _check(found: os.stat_result, path: Path, kind: int = stat.S_IFREG) -> None:
+    """Refuse what is not private; a file without a name is one that was replaced after it was opened."""
+    if stat.S_IFMT(found.st_mode) != kind:
+        raise Unusable(f"{path}: it is no {'directory' if kind == stat.S_IFDIR else 'regular file'}")
+    if found.st_uid != os.geteuid():
+        raise Unusable(f"{path}: it belongs to user {found.st_uid}, this is user {os.geteuid()}")
+    if found.st_mode & _OTHERS:
+        raise Unusable(f"{path}: others may use it, its mode is {stat.S_IMODE(found.st_mode):04o}")
+    if kind == stat.S_IFREG and found.st_nlink > 1:
+        raise Unusable(f"{path}: it has another name too")
+
+
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
+    """Give the system's reason in our words."""
+    try:
+        yield
+    except OSError as error:
+        raise Unusable(f"{path}: {error.strerror or type(error).__name__}") from error

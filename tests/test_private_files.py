@@ -1,0 +1,312 @@
+"""Private files and locks, against whatever somebody may have laid in their place."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_zuora import private_files
+from airflow_provider_zuora.private_files import (
+    RUNTIME_DIR,
+    PrivateDirectory,
+    Unusable,
+    runtime_directory,
+)
+
+HELD = """
+from pathlib import Path
+from airflow_provider_zuora.private_files import PrivateDirectory
+lock = PrivateDirectory(Path({path!r})).lock("lock")
+print(lock.attempt(), flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    return PrivateDirectory(tmp_path / "own")
+
+
+@pytest.fixture
+def held(place):
+    """Return a process that holds the lock of this place."""
+    script = HELD.format(path=str(place.path))
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True)
+    assert process.stdout.readline() == "True\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def names(path):
+    return [each.name for each in path.iterdir()]
+
+
+def mode(path):
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_what_is_written_is_read_and_is_for_this_user_only(place):
+    assert place.read("file") is None
+    place.replace("file", b"one")
+    place.replace("file", b"two")
+
+    assert place.read("file") == b"two"
+    assert (mode(place.path), mode(place.path / "file")) == (0o700, 0o600)
+    assert names(place.path) == ["file"]
+
+
+@pytest.mark.parametrize("use", ["read", "replace", "lock"])
+class TestADirectoryThatIsNotPrivate:
+    def used(self, place, use):
+        with pytest.raises(Unusable) as caught:
+            {
+                "read": lambda: place.read("file"),
+                "replace": lambda: place.replace("file", b"x"),
+                "lock": place.lock("lock").attempt,
+            }[use]()
+        assert str(place.path) in str(caught.value)
+        return str(caught.value).removeprefix(f"{place.path}: ")
+
+    def test_a_link(self, place, tmp_path, use):
+        (tmp_path / "real").mkdir(mode=0o700)
+        place.path.symlink_to(tmp_path / "real")
+
+        assert self.used(place, use) in ("Not a directory", "Too many levels of symbolic links")
+        assert names(tmp_path / "real") == []
+
+    @pytest.mark.parametrize("bit", [0o040, 0o020, 0o010, 0o004, 0o002, 0o001])
+    def test_one_that_is_open_to_others(self, place, use, bit):
+        place.path.mkdir()
+        place.path.chmod(0o700 | bit)
+
+        assert self.used(place, use) == f"others may use it, its mode is {0o700 | bit:04o}"
+        assert names(place.path) == []
+
+    def test_one_of_another_user(self, place, use, monkeypatch):
+        place.path.mkdir(mode=0o700)
+        me = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+
+        assert self.used(place, use) == f"it belongs to user {me}, this is user {me + 1}"
+
+    def test_a_file(self, place, use):
+        place.path.write_text("")
+
+        assert self.used(place, use) == "Not a directory"
+
+    def test_one_that_cannot_be_made(self, tmp_path, use):
+        assert self.used(PrivateDirectory(tmp_path / "no" / "own"), use) == "No such file or directory"
+
+
+class TestAFileThatIsNotPrivate:
+    def refused(self, place, name="file"):
+        with pytest.raises(Unusable) as caught:
+            place.read(name)
+        with pytest.raises(Unusable) as locking:
+            place.lock(name).attempt()
+        return str(caught.value).removeprefix(f"{place.path / name}: ") + " | " + str(locking.value)
+
+    @pytest.fixture(autouse=True)
+    def made(self, place):
+        place.replace("file", b"content")
+
+    def replaced(self, place):
+        place.replace("file", b"new")
+        return place.read("file") == b"new" and mode(place.path / "file") == 0o600
+
+    @pytest.mark.parametrize("bit", [0o040, 0o020, 0o010, 0o004, 0o002, 0o001])
+    def test_one_that_is_open_to_others(self, place, bit):
+        (place.path / "file").chmod(0o600 | bit)
+
+        assert self.refused(place).startswith(f"others may use it, its mode is {0o600 | bit:04o}")
+        assert self.replaced(place)
+
+    def test_a_link(self, place, tmp_path):
+        (tmp_path / "elsewhere").write_bytes(b"theirs")
+        (tmp_path / "elsewhere").chmod(0o600)
+        (place.path / "file").unlink()
+        (place.path / "file").symlink_to(tmp_path / "elsewhere")
+
+        assert self.refused(place).startswith("Too many levels of symbolic links")
+        assert self.replaced(place)
+        assert (tmp_path / "elsewhere").read_bytes() == b"theirs"
+
+    def test_one_with_two_names(self, place, tmp_path):
+        os.link(place.path / "file", tmp_path / "other")
+
+        assert self.refused(place).startswith("it has another name too")
+        assert self.replaced(place)
+        assert (tmp_path / "other").read_bytes() == b"content"
+
+    def test_a_pipe(self, place):
+        (place.path / "file").unlink()
+        os.mkfifo(place.path / "file", 0o600)
+
+        assert self.refused(place).startswith("it is no regular file")
+        assert self.replaced(place)
+
+    def test_a_directory_which_is_left_where_it_is(self, place):
+        (place.path / "file").unlink()
+        (place.path / "file").mkdir(mode=0o700)
+
+        assert "irectory" in self.refused(place)
+        with pytest.raises(Unusable, match="Is a directory"):
+            place.replace("file", b"new")
+        assert names(place.path) == ["file"]
+
+    def test_one_of_another_user(self, place, monkeypatch):
+        me, fstat = os.geteuid(), os.fstat
+
+        def theirs(file):
+            found = fstat(file)
+            values = [*found]
+            values[stat.ST_UID] = me + 1 if stat.S_ISREG(found.st_mode) else me
+            return os.stat_result(values)
+
+        monkeypatch.setattr(os, "fstat", theirs)
+
+        assert self.refused(place).startswith(f"it belongs to user {me + 1}, this is user {me}")
+
+    def test_one_that_is_too_large(self, place):
+        place.replace("file", bytes(64 * 1024))
+        assert len(place.read("file")) == 64 * 1024
+        place.replace("file", bytes(64 * 1024 + 1))
+
+        with pytest.raises(Unusable, match="it is larger than 65536 bytes"):
+            place.read("file")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_good_still(place, monkeypatch):
+    place.replace("file", b"old")
+    fstat = os.fstat
+
+    def replaced_first(file):
+        if stat.S_ISREG(fstat(file).st_mode):
+            monkeypatch.undo()
+            place.replace("file", b"new")
+        return fstat(file)
+
+    monkeypatch.setattr(os, "fstat", replaced_first)
+
+    assert place.read("file") == b"old"
+    assert place.read("file") == b"new"
+
+
+class TestLock:
+    def test_one_holds_it_and_then_another(self, place):
+        one, other = place.lock("lock"), place.lock("lock")
+
+        assert [one.attempt(), one.attempt(), other.attempt()] == [True, True, False]
+        one.release()
+        assert [one.attempt(), other.attempt()] == [False, True]
+        other.release()
+        assert mode(place.path / "lock") == 0o600
+
+    def test_locks_of_other_names_are_other_locks(self, place):
+        locks = [place.lock("a"), place.lock("b")]
+
+        assert [each.attempt() for each in locks] == [True, True]
+        for each in locks:
+            each.release()
+            each.release()
+
+    def test_a_killed_process_holds_nothing(self, place, held):
+        lock = place.lock("lock")
+        assert not lock.attempt()
+        held.kill()
+        held.wait()
+
+        assert lock.attempt()
+        lock.release()
+
+    def test_a_forked_child_does_not_hold_on_to_it(self, place):
+        one, other = place.lock("lock"), place.lock("lock")
+        assert one.attempt()
+        done, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(tell)
+            os.read(done, 1)
+            os._exit(0)
+        os.close(done)
+        one.release()
+        taken = other.attempt()
+        os.close(tell)
+        os.waitpid(child, 0)
+        other.release()
+
+        assert taken
+
+    def test_one_that_is_released_before_its_attempt_is_never_held(self, place):
+        late, other = place.lock("lock"), place.lock("lock")
+        late.release()
+        thread = threading.Thread(target=late.attempt)
+        thread.start()
+        thread.join()
+
+        assert other.attempt()
+        other.release()
+
+    def test_a_system_without_such_locks(self, place, monkeypatch):
+        def without(file, operation):
+            raise OSError(38, "Function not implemented")
+
+        monkeypatch.setattr(private_files.fcntl, "flock", without)
+
+        with pytest.raises(Unusable, match="lock: Function not implemented"):
+            place.lock("lock").attempt()
+
+    def test_no_file_is_left_open(self, place, tmp_path):
+        lock, other = place.lock("lock"), place.lock("lock")
+        before = names(Path("/proc/self/fd"))
+        place.replace("file", b"x")
+        place.read("file")
+        lock.attempt()
+        other.attempt()
+        lock.release()
+        (place.path / "lock").chmod(0o644)
+        with pytest.raises(Unusable):
+            other.attempt()
+
+        assert names(Path("/proc/self/fd")) == before
+
+
+class TestTheRuntimeDirectory:
+    TEMPORARY = Path(tempfile.gettempdir()) / f"airflow-provider-zuora-{os.geteuid()}"
+
+    def test_is_where_the_variable_says(self, tmp_path):
+        environ = {RUNTIME_DIR: str(tmp_path / "own"), "XDG_RUNTIME_DIR": str(tmp_path)}
+
+        assert runtime_directory(environ).path == tmp_path / "own"
+
+    def test_is_in_that_of_the_session(self, tmp_path):
+        tmp_path.chmod(0o700)
+
+        assert (
+            runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)}).path == tmp_path / "airflow-provider-zuora"
+        )
+
+    @pytest.mark.parametrize("unfit", ["missing", "open", "link"])
+    def test_is_not_in_one_that_is_unfit(self, tmp_path, unfit):
+        (tmp_path / "open").mkdir()
+        (tmp_path / "open").chmod(0o750)
+        (tmp_path / "private").mkdir(mode=0o700)
+        (tmp_path / "link").symlink_to(tmp_path / "private")
+
+        assert runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path / unfit)}).path == self.TEMPORARY
+
+    def test_is_else_with_the_temporary_files(self):
+        assert runtime_directory({RUNTIME_DIR: "", "XDG_RUNTIME_DIR": ""}).path == self.TEMPORARY
+
+    def test_is_never_the_real_one_in_a_test(self, runtime_dir):
+        assert runtime_directory().path == runtime_dir
+        assert re.search("pytest", str(runtime_dir))
