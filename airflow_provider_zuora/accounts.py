@@ -20,6 +20,8 @@ from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.wire import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
+from airflow_provider_zuora.sharing import afresh, granted
+from airflow_provider_zuora.token_file import TokenFile
 from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
 
 T = TypeVar("T")
@@ -48,17 +50,19 @@ class Account:
     One client id at one vendor.
 
     :param masks: called with every new token before it is used.
+    :param token_file: where the processes of this host share the token, None where they do not.
     :param clock: returns seconds; ``sleep`` and ``asleep`` wait for them.
     :param rng: for jitter and Track-Ids; the system's, because forked workers must not draw the same.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - clocks and chance are passed in
         self,
         vendor: str,
         credentials: Credentials,
         line: Line,
         masks: Masks,
         *,
+        token_file: TokenFile | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
         asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -68,6 +72,7 @@ class Account:
         self._credentials = credentials
         self._line = line
         self._masks = masks
+        self._token_file = token_file
         self._clock = clock
         self._sleep = sleep
         self._asleep = asleep
@@ -102,8 +107,9 @@ class Account:
         """Close the connections of the running loop."""
 
     def sign_in(self) -> None:
-        """Sign in afresh and once, whatever token is in hand."""
-        self._token(Token(refused=self._grant.token if self._grant else None, budget=ONCE))
+        """Sign in afresh and once, whatever token is in hand, or in the file of this host."""
+        with self._signing:
+            self._sign_in(afresh(self.client(), ONCE, self._token_file))
 
     def _blocking(self) -> BlockingTransport:
         with self._opening:
@@ -142,11 +148,13 @@ class Account:
         with self._signing:
             if token := self._cached(step.refused):
                 return token
-            carrier = Carrier(self._blocking().send, self._token, self._sleep)
-            grant = run(self.client().sign_in(step.budget), carrier)
-            self._masks.mask(grant.token)
-            self._grant = grant
-            return grant.token
+            return self._sign_in(granted(self.client(), step, self._token_file))
+
+    def _sign_in(self, flow: Flow[Grant]) -> str:
+        grant = run(flow, Carrier(self._blocking().send, self._token, self._sleep))
+        self._masks.mask(grant.token)
+        self._grant = grant
+        return grant.token
 
     async def _atoken(self, step: Token, loop: _Loop, carrier: AsyncCarrier) -> str:
         """Return the token, or take part in the sign-in that is under way, its error included."""
@@ -162,7 +170,7 @@ class Account:
     async def _asign_in(self, step: Token, loop: _Loop, carrier: AsyncCarrier) -> str:
         signing = loop.signing = asyncio.get_running_loop().create_future()
         try:
-            grant = await arun(self.client().sign_in(step.budget), carrier)
+            grant = await arun(granted(self.client(), step, self._token_file), carrier)
             await self._masks.amask(grant.token)
         except ApiError as error:
             signing.set_exception(error)
@@ -177,16 +185,22 @@ class Account:
             signing.cancel()  # no more than a word to those who wait, where this coroutine was cancelled
 
 
-_ACCOUNTS: dict[tuple[str, Credentials, Line], Account] = {}
+_ACCOUNTS: dict[tuple[str, Credentials, Line, TokenFile | None], Account] = {}
 _LOOKING_UP = threading.Lock()
 
 
-def account_of(vendor: str, credentials: Credentials, line: Line, masks: Masks) -> Account:
-    """Return the account of this process for these credentials; a changed secret makes another account."""
+def account_of(
+    vendor: str, credentials: Credentials, line: Line, masks: Masks, token_file: TokenFile | None = None
+) -> Account:
+    """
+    Return the account of this process for these credentials; a changed secret makes another account.
+
+    :param token_file: another one, as two entities of one client have, makes another account too.
+    """
     with _LOOKING_UP:
-        key = (vendor, credentials, line)
+        key = (vendor, credentials, line, token_file)
         if key not in _ACCOUNTS:
-            _ACCOUNTS[key] = Account(vendor, credentials, line, masks)
+            _ACCOUNTS[key] = Account(vendor, credentials, line, masks, token_file=token_file)
         return _ACCOUNTS[key]
 
 

@@ -13,6 +13,7 @@ from airflow_provider_zuora.accounts import Account, Masks, account_of
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.jobs import Credentials, Vendor
+from airflow_provider_zuora.token_file import TokenFile
 from airflow_provider_zuora.transports import Line
 
 _TAKEN_AS_OWN = frozenset({"generic", "http", "", None})
@@ -78,8 +79,11 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
         proxies=_proxies(extra.get("proxies")),
         **_numbers(extra),
     )
-    shared = _flag(extra, "share_token")
-    account = (account_of if shared else Account)(vendor.name, credentials, line, masks)
+    if _flag(extra, "share_token"):
+        file = TokenFile.of(credentials, str(extra.get("entity_id") or "").strip())
+        account = account_of(vendor.name, credentials, line, masks, file)
+    else:
+        account = Account(vendor.name, credentials, line, masks)
     namespace = str(extra.get("idempotency_namespace") or "")
     client = account.client(vendor.headers(extra))
     return Settings(credentials, account, client, namespace, (conn.host or "").strip(), extra)

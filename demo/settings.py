@@ -41,6 +41,7 @@ def environment(
     settings = SETTINGS | _own_settings(dags_folder, *ports) | dict(config)
     places = {
         "AIRFLOW_HOME": str(home),
+        "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR": str(home / "runtime"),
         "HOME": str(home),
         "NO_PROXY": "*",
         "PYTHONUNBUFFERED": "1",

@@ -30,6 +30,7 @@ from airflow_provider_zuora.private_files import RUNTIME_DIR  # noqa: E402
 from airflow_provider_zuora.sandbox.rules import Sandbox  # noqa: E402
 from airflow_provider_zuora.sandbox.server import serve  # noqa: E402
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
+from airflow_provider_zuora.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports import Line  # noqa: E402
 
 # CI has no luck, good or bad; on a desk, chance goes on looking for cases that nobody has thought of.
@@ -84,6 +85,15 @@ class Zuora:
     def credentials(self) -> Credentials:
         return Credentials(self.url, CLIENT_ID, CLIENT_SECRET)
 
+    @property
+    def token_file(self) -> TokenFile:
+        return TokenFile.of(self.credentials)
+
+    @property
+    def key(self) -> tuple[str, Credentials, Line, TokenFile]:
+        """Return the place of `zuora_default`'s account among those of this process."""
+        return ("zuora", self.credentials, Line(self.url), self.token_file)
+
     def connection(self, **fields: Any) -> str:
         """Return a connection to the sandbox as Airflow takes it from the environment."""
         own = {"conn_type": "zuora", "host": self.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
@@ -119,14 +129,15 @@ def runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def zuora(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zuora]:
+def zuora(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, runtime_dir: Path
+) -> Iterator[Zuora]:
     """Serve a sandbox and make `zuora_default` a connection to it; parametrise with its Settings."""
     settings = getattr(request, "param", None) or Settings(job_seconds=0)
     with serve(Sandbox(settings)) as server:
         served = Zuora(server.sandbox, server.url)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", served.connection())
-        account = served.account()
-        key = ("zuora", served.credentials, Line(served.url))
-        monkeypatch.setitem(accounts._ACCOUNTS, key, account)
+        account = served.account(token_file=served.token_file)
+        monkeypatch.setitem(accounts._ACCOUNTS, served.key, account)
         yield served
         account.close()

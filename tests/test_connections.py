@@ -150,6 +150,22 @@ def test_hooks_share_an_account_unless_told_otherwise():
     assert settings({"share_token": False}).account is not settings({"share_token": "false"}).account
 
 
+def test_the_token_is_shared_by_the_host_unless_told_otherwise(runtime_dir):
+    shared = settings().account._token_file
+
+    assert shared.directory.path == runtime_dir
+    assert settings({"share_token": False}).account._token_file is None
+    assert not runtime_dir.exists(), "nothing is touched before a token is needed"
+
+
+def test_two_entities_share_neither_an_account_nor_a_token():
+    entities = [{}, {"entity_id": "e1"}, {"entity_id": "e2"}]
+    accounts = [settings(extra).account for extra in entities]
+
+    assert len({id(each) for each in accounts}) == len({each._token_file.name for each in accounts}) == 3
+    assert settings({"entity_id": " e1 "}).account is accounts[1]
+
+
 @pytest.mark.parametrize(
     ("extra", "host", "expected"),
     [

@@ -16,7 +16,6 @@ from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.rules import Sandbox
 from airflow_provider_zuora.sandbox.server import serve
 from airflow_provider_zuora.sandbox.settings import Fault, Settings
-from airflow_provider_zuora.transports import Line
 from tests.conftest import ORDER, StateStore, Zuora
 from tests.core.carriers import Clock
 
@@ -93,7 +92,7 @@ def zuora(clock, monkeypatch):
         served = Zuora(server.sandbox, server.url)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", served.connection())
         account = served.account(clock=clock, sleep=clock.sleep)
-        monkeypatch.setitem(accounts._ACCOUNTS, ("zuora", served.credentials, Line(served.url)), account)
+        monkeypatch.setitem(accounts._ACCOUNTS, served.key, account)
         yield served
         account.close()
 

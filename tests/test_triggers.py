@@ -13,7 +13,6 @@ import pytest
 from airflow_provider_zuora import accounts
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
-from airflow_provider_zuora.transports import Line
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.conftest import ORDER
 
@@ -92,7 +91,7 @@ def test_a_broken_connection_does_not_end_a_wait(zuora, kind):
 def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
     zuora.sandbox.settings = Settings(job_seconds=100)
     job_id = submitted(zuora)
-    account = accounts._ACCOUNTS["zuora", zuora.credentials, Line(zuora.url)]
+    account = accounts._ACCOUNTS[zuora.key]
 
     async def nap(seconds):
         zuora.sandbox.revoke_tokens()
@@ -132,7 +131,7 @@ def test_a_trigger_that_is_cancelled_closes_its_connections(zuora):
     zuora.sandbox.settings = Settings(job_seconds=1e9)
     job_id = submitted(zuora)
     account = zuora.account(asleep=asyncio.sleep)
-    accounts._ACCOUNTS["zuora", zuora.credentials, Line(zuora.url)] = account
+    accounts._ACCOUNTS[zuora.key] = account
 
     async def cancelled():
         task = asyncio.ensure_future(fired(JobTrigger(job_id=job_id, poke_interval=3600)))

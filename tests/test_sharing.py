@@ -1,0 +1,412 @@
+"""One sign-in for all processes of a host, against a served sandbox; an account stands for a process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from airflow_provider_zuora.accounts import account_of
+from airflow_provider_zuora.core.client import Grant
+from airflow_provider_zuora.core.errors import SignInRefused
+from airflow_provider_zuora.core.wire import Token
+from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
+from airflow_provider_zuora.sharing import PATIENCE
+from airflow_provider_zuora.token_file import TokenFile
+from demo.processes import wait_for
+
+SIGN_IN = "/oauth/token"
+
+
+def asked(refused=None):
+    """Return a flow that asks for the token."""
+
+    def flow():
+        return (yield Token(refused=refused))
+
+    return flow()
+
+
+def carried(account, flow):
+    return account.run(flow)
+
+
+def acarried(account, flow):
+    return asyncio.run(account.arun(flow))
+
+
+@pytest.fixture(params=[carried, acarried], ids=["run", "arun"])
+def carry(request):
+    return request.param
+
+
+@pytest.fixture
+def account(zuora):
+    """Return the maker of accounts that share a token, each as if it were another process's."""
+    made = []
+
+    def of(**options):
+        made.append(zuora.account(token_file=zuora.token_file, **options))
+        return made[-1]
+
+    yield of
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def said(caplog):
+    """Return the warnings of this package."""
+    caplog.set_level(logging.INFO, logger="airflow_provider_zuora")
+    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def token_path(zuora):
+    return zuora.token_file.directory.path / f"{zuora.token_file.name}.token"
+
+
+def lock_path(zuora):
+    return token_path(zuora).with_suffix(".lock")
+
+
+def test_the_first_process_signs_in_for_all(zuora, account, carry, said):
+    tokens = {carry(account(), asked()), *(carry(account(), asked()) for _ in range(3))}
+
+    assert len(tokens) == zuora.ledger()["signIns"] == 1
+    assert zuora.masked == [*tokens] * 4
+    assert zuora.naps == []
+    assert said() == []
+
+
+def test_a_refused_token_is_not_taken_again_and_is_replaced_once(zuora, account, carry):
+    one, other = account(), account()
+    old = carry(one, asked())
+    assert carry(other, asked()) == old
+    zuora.sandbox.revoke_tokens()
+
+    new = carry(one, asked(refused=old))
+    assert new != old
+    assert carry(other, asked(refused=old)) == new
+    assert carry(account(), asked()) == new
+    assert zuora.ledger()["signIns"] == 2
+
+
+def test_an_old_token_is_replaced_without_a_word(zuora, account, carry, said):
+    now = [zuora.sandbox.now]
+    first = carry(account(clock=lambda: now[0]), asked())
+    now[0] += 3600 - 59
+
+    second = carry(account(clock=lambda: now[0]), asked())
+    assert carry(account(clock=lambda: now[0]), asked()) == second != first
+    assert said() == []
+
+
+def test_a_sign_in_that_fails_lets_the_next_process_try(zuora, account, carry):
+    zuora.fault(path=SIGN_IN, status=401)
+    with pytest.raises(SignInRefused):
+        carry(account(), asked())
+
+    assert carry(account(), asked()) in zuora.ledger()["tokens"]
+    assert zuora.naps == []
+
+
+def test_signing_in_afresh_reads_no_file_and_leaves_its_token(zuora, account, carry):
+    first = carry(account(), asked())
+    account().sign_in()
+
+    assert zuora.ledger()["signIns"] == 2
+    assert carry(account(), asked()) == zuora.ledger()["tokens"][-1] != first
+
+
+def test_a_process_that_does_not_share_makes_no_file(zuora, account, runtime_dir, carry):
+    alone = zuora.account()
+    carry(alone, asked())
+    alone.close()
+
+    assert not runtime_dir.exists()
+    alone.sign_in()
+    alone.close()
+    assert not runtime_dir.exists()
+
+
+def test_two_entities_share_no_token_and_no_account(zuora, account):
+    files = [TokenFile.of(zuora.credentials, entity) for entity in ("", "e1", "e2")]
+    line = account()._line
+    accounts = [account_of("zuora", zuora.credentials, line, account()._masks, file) for file in files]
+    tokens = {each.run(asked()) for each in accounts}
+    for each in accounts:
+        each.close()
+
+    assert len(tokens) == 3
+
+
+def damaged(zuora):
+    token_path(zuora).write_bytes(b"damaged")
+
+
+def emptied(zuora):
+    token_path(zuora).write_bytes(b"")
+
+
+def opened(zuora):
+    token_path(zuora).chmod(0o644)
+
+
+def linked(zuora):
+    moved = token_path(zuora).with_name("moved")
+    token_path(zuora).rename(moved)
+    token_path(zuora).symlink_to(moved)
+
+
+def sealed_by_another(zuora):
+    other = TokenFile.of(replace(zuora.credentials, client_secret="another"))
+    other.write(Grant("6447d349d8854f0d", zuora.sandbox.now + 3000))
+
+
+def from_the_future(zuora):
+    zuora.token_file.write(Grant("6447d349d8854f0d", zuora.sandbox.now + 90_000))
+
+
+@pytest.mark.parametrize(
+    "spoil", [damaged, emptied, opened, linked, sealed_by_another, from_the_future], ids=lambda f: f.__name__
+)
+def test_a_file_of_no_use_is_reported_once_and_replaced(zuora, account, carry, said, spoil):
+    first = carry(account(), asked())
+    spoil(zuora)
+
+    second = carry(account(), asked())
+    assert second != first
+    [line] = said()
+    assert line.startswith(f"The shared token is of no use, signing in without it. {token_path(zuora)}: ")
+    assert carry(account(), asked()) == second
+    assert len(said()) == 1
+    assert zuora.ledger()["signIns"] == 2
+
+
+def test_no_directory_no_sharing_and_one_line_about_it(zuora, account, carry, said, runtime_dir):
+    runtime_dir.mkdir()
+    runtime_dir.chmod(0o755)
+    tokens = [carry(account(), asked()) for _ in range(2)]
+
+    assert len(set(tokens)) == 2
+    reason = f"{runtime_dir}: others may use it, its mode is 0755"
+    assert said() == [f"The shared token is of no use, signing in without it. {reason}"] * 2
+    assert [*runtime_dir.iterdir()] == []
+
+
+def test_without_a_lock_the_token_is_shared_still(zuora, account, carry, said, runtime_dir):
+    runtime_dir.mkdir(mode=0o700)
+    lock_path(zuora).symlink_to(runtime_dir / "nowhere")
+    tokens = {carry(account(), asked()) for _ in range(2)}
+
+    assert len(tokens) == zuora.ledger()["signIns"] == 1
+    assert all(str(lock_path(zuora)) in line for line in said())
+    assert len(said()) == 2
+
+
+def test_no_secret_is_in_any_log_line(zuora, account, carry, caplog):
+    caplog.set_level(logging.DEBUG)
+    token = carry(account(), asked())
+    damaged(zuora)
+    tokens = [token, carry(account(), asked()), carry(account(), asked())]
+
+    assert "with this host's token" in caplog.text
+    for secret in (CLIENT_SECRET, *tokens):
+        assert secret not in caplog.text
+
+
+class TestWaiting:
+    """Another process has the lock: here another lock object, which to the system is the same."""
+
+    @pytest.fixture
+    def held(self, zuora):
+        lock = zuora.token_file.lock()
+        assert lock.attempt()
+        yield lock
+        lock.release()
+
+    def napping(self, account, zuora, then):
+        """Return an account that does something in its third pause."""
+
+        def nap(seconds):
+            zuora.naps.append(seconds)
+            if len(zuora.naps) == 3:
+                then()
+
+        async def anap(seconds):
+            nap(seconds)
+
+        return account(sleep=nap, asleep=anap)
+
+    def test_a_token_that_is_left_meanwhile_is_taken(self, zuora, account, carry, held, said):
+        grant = Grant("6447d349d8854f0d", zuora.sandbox.now + 3000)
+        waiting = self.napping(account, zuora, lambda: zuora.token_file.write(grant))
+
+        assert carry(waiting, asked()) == grant.token
+        assert zuora.masked == [grant.token]
+        assert zuora.ledger()["signIns"] == 0
+        assert len(zuora.naps) == 3
+        assert said() == []
+
+    def test_a_lock_that_is_freed_without_a_token_is_taken(self, zuora, account, carry, held, said):
+        waiting = self.napping(account, zuora, held.release)
+
+        assert carry(waiting, asked()) in zuora.ledger()["tokens"]
+        assert len(zuora.naps) == 3
+        assert said() == []
+
+    def test_one_who_never_ends_is_not_waited_for_for_ever(self, zuora, account, carry, held, said):
+        token = carry(account(), asked())
+
+        assert token in zuora.ledger()["tokens"]
+        assert PATIENCE <= sum(zuora.naps) < PATIENCE + 1
+        assert zuora.naps[0] == 0.05
+        assert max(zuora.naps) == 1
+        assert said() == [
+            f"Another process has been signing in for {sum(zuora.naps):.0f} s; signing in beside it"
+        ]
+        assert carry(account(), asked()) == token
+
+    def test_the_lock_is_free_afterwards(self, zuora, account, carry):
+        carry(account(), asked())
+        lock = zuora.token_file.lock()
+
+        assert lock.attempt()
+        lock.release()
+
+    def test_the_event_loop_goes_on_meanwhile(self, zuora, account, held):
+        ticks, seen = [0], []
+
+        async def tick():
+            while True:
+                ticks[0] += 1
+                await asyncio.sleep(0)
+
+        async def nap(seconds):
+            until = ticks[0] + 100
+            while ticks[0] < until:  # noqa: ASYNC110 - it is this that has to go on
+                await asyncio.sleep(0)
+            seen.append(ticks[0])
+            if len(seen) == 5:
+                held.release()
+
+        async def main():
+            ticking = asyncio.ensure_future(tick())
+            await account(asleep=nap).arun(asked())
+            ticking.cancel()
+
+        asyncio.run(main())
+        assert len(seen) == 5
+
+    @pytest.mark.parametrize("steps", [1, 3, 10, 100])
+    def test_a_coroutine_that_is_cancelled_leaves_no_lock(self, zuora, account, steps):
+        zuora.fault(path=SIGN_IN, kind="hang")
+
+        async def main():
+            waiting = asyncio.ensure_future(account().arun(asked()))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+        asyncio.run(main())
+        lock = zuora.token_file.lock()
+        assert lock.attempt()
+        lock.release()
+
+
+SCRIPT = """
+import asyncio, sys, time
+from airflow_provider_zuora.accounts import Account, Masks
+from airflow_provider_zuora.core.jobs import Credentials
+from airflow_provider_zuora.core.wire import Token
+from airflow_provider_zuora.token_file import TokenFile
+from airflow_provider_zuora.transports import Line
+
+how, *who = sys.argv[1:]
+credentials = Credentials(*who)
+
+def nap(seconds):
+    print("waiting", flush=True)
+    time.sleep(seconds)
+
+async def anap(seconds):
+    print("waiting", flush=True)
+    await asyncio.sleep(seconds)
+
+async def amask(token):
+    pass
+
+def asked():
+    return (yield Token())
+
+masks = Masks(len, amask)
+file = TokenFile.of(credentials)
+account = Account("zuora", credentials, Line(who[0]), masks, token_file=file, sleep=nap, asleep=anap)
+print(account.run(asked()) if how == "run" else asyncio.run(account.arun(asked())), flush=True)
+account.close()
+"""
+
+
+class TestProcesses:
+    @pytest.fixture
+    def start(self, zuora):
+        """Return the starter of processes that ask for the token, say when they wait, and print it."""
+        who = [zuora.url, zuora.credentials.client_id, CLIENT_SECRET]
+        started = []
+
+        def start(how):
+            command = [sys.executable, "-c", SCRIPT, how, *who]
+            started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            return started[-1]
+
+        yield start
+        for process in started:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def waiting(self, processes, count):
+        """Return those that have said that they wait, once there are so many."""
+        found = {}
+        while len(found) < count:
+            rest = {each.stdout.fileno(): each for each in processes if each not in found.values()}
+            for file in select.select([*rest], [], [])[0]:
+                assert rest[file].stdout.readline() == "waiting\n"
+                found[file] = rest[file]
+        return list(found.values())
+
+    def test_twelve_that_start_together_sign_in_once(self, zuora, start):
+        zuora.fault(path=SIGN_IN, kind="stop")
+        processes = [start(how) for how in ("run", "arun") * 6]
+        waiting = self.waiting(processes, 11)
+        [signing] = [each for each in processes if each not in waiting]
+        status = psutil.Process(signing.pid).status
+        wait_for("the stop of the one that signs in", lambda: status() == psutil.STATUS_STOPPED, 30)
+        assert zuora.ledger()["signIns"] == 0
+        os.kill(signing.pid, signal.SIGCONT)
+        tokens = {each.communicate()[0].splitlines()[-1] for each in processes}
+
+        assert [*tokens] == zuora.ledger()["tokens"]
+        assert len(tokens) == 1
+
+    @pytest.mark.parametrize("how", ["run", "arun"])
+    def test_one_that_is_killed_while_it_signs_in_is_replaced_by_one_other(self, zuora, start, how):
+        zuora.fault(path=SIGN_IN, kind="hang")
+        first = start(how)
+        wait_for("the first sign-in", lambda: zuora.ledger()["recent"], 60, interval=0.05)
+        others = [start("run"), start("arun"), start("run")]
+        self.waiting(others, 3)
+        first.kill()
+        tokens = {each.communicate()[0].splitlines()[-1] for each in others}
+
+        assert [*tokens] == zuora.ledger()["tokens"]
+        assert zuora.ledger()["requests"] == {f"POST {SIGN_IN}": 2}
