@@ -12,6 +12,8 @@ VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # How often `make crash-test` crashes at each point; `make test` does it 3 times on Airflow 3.3 and twice on 2.11.
 CRASH_RUNS ?= 25
+# How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
+MAPPED_TASKS ?= 500
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -22,7 +24,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-ui test crash-test explore check format clean build
+.PHONY: help env env-2.11 demo demo-ui test crash-test host-test explore check format clean build
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -32,6 +34,7 @@ help:
 	@echo 'make check       format, lint, types, the layer law'
 	@echo 'make test        every test, and the coverage that they reach'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
+	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: half an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap: an hour or more'
 	@echo 'make format      let ruff write'
 	@echo 'make build       the wheel and the source archive, in dist/'
@@ -88,6 +91,9 @@ explore: env
 
 crash-test: env env-2.11
 	CRASH_RUNS_33=$(CRASH_RUNS) CRASH_RUNS_211=$(CRASH_RUNS) $(BIN)/python -m pytest tests/crash
+
+host-test: env
+	MAPPED_TASKS=$(MAPPED_TASKS) $(BIN)/python -m pytest -s tests/e2e/test_host.py
 
 format: env
 	$(BIN)/ruff format .
