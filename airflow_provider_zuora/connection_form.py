@@ -45,7 +45,7 @@ ZUORA: Mapping[str, Any] = {
         ),
         "share_token": _field(
             "Share token",
-            "Let all hooks and triggers of a process use one token; true.",
+            "Let all processes of a user on a host use one token; true.",
             "boolean",
             default=True,
         ),

@@ -60,6 +60,8 @@ def written(stack):
     """Everything that this Airflow has written down, by the place where it stands; its connections apart."""
     logs = stack.home / "logs"
     found = {str(file.relative_to(logs)): file.read_text() for file in logs.rglob("*.log")}
+    shared = (stack.home / "runtime").glob("*.token")
+    found |= {f"runtime/{file.name}": file.read_text() for file in shared}
     with closing(sqlite3.connect(f"file:{stack.home}/airflow.db?mode=ro", uri=True)) as database:
         database.text_factory = lambda raw: raw.decode(errors="replace")
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
