@@ -34,7 +34,7 @@ help:
 	@echo 'make check       format, lint, types, the layer law'
 	@echo 'make test        every test, and the coverage that they reach'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
-	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: half an hour (MAPPED_TASKS=...)'
+	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap: an hour or more'
 	@echo 'make format      let ruff write'
 	@echo 'make build       the wheel and the source archive, in dist/'
