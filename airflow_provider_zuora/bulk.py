@@ -1,17 +1,57 @@
-"""Carries a list of orders over an account, so many at once, on an event loop of its own; no Airflow here."""
+"""Carries many flows over an account, so many at once; no Airflow here."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.bulk import Entry, Listed, Progress, not_sent, submitted
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.wire import Flow, Memoir, Token, remembering
+from airflow_provider_zuora.core.wire import Flow, Token, remembering
+
+T = TypeVar("T")
 
 _PATIENCE = 10  # passing failures in a row, at the least, before the rest is left to a retry
+
+
+async def acarried(account: Account, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
+    """
+    Carry flows on the running event loop, so many at once, and return their results in their order.
+
+    A flow is taken from the iterable when its turn comes. An error that one raises ends all.
+    """
+    results: dict[int, T] = {}
+    turn = enumerate(flows)
+
+    async def work() -> None:
+        for index, flow in turn:
+            results[index] = await account.arun(flow)
+
+    if concurrency == 1:
+        await work()
+    else:
+        workers = [asyncio.ensure_future(work()) for _ in range(concurrency)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+    return [results[index] for index in range(len(results))]
+
+
+def carried(account: Account, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
+    """Carry flows on an event loop of their own, as `acarried` does."""
+
+    async def carry() -> list[T]:
+        try:
+            return await acarried(account, flows, concurrency)
+        finally:
+            await account.aclose()
+
+    return asyncio.run(carry())
 
 
 def submit_all(
@@ -34,38 +74,19 @@ def submit_all(
     if not orders:
         return []
     account.run(_signed_in())
+    progress = Progress(len(orders), max(concurrency, _PATIENCE))
 
-    def flow(order: Listed) -> Memoir[Entry]:
-        return submitted(client, order, attempt, return_ids=return_ids, adopt=adopt)
+    def flow(order: Listed) -> Flow[Entry]:
+        if progress.stop is None:
+            sent = submitted(client, order, attempt, return_ids=return_ids, adopt=adopt)
+            entry = yield from remembering(sent, None)
+        else:
+            entry = not_sent(order, progress.stop)
+        progress.add(entry)
+        return entry
 
-    return asyncio.run(_submitted(account, orders, flow, concurrency))
+    return carried(account, map(flow, orders), min(concurrency, len(orders)))
 
 
 def _signed_in() -> Flow[None]:
     yield Token()
-
-
-async def _submitted(
-    account: Account,
-    orders: Sequence[Listed],
-    flow: Callable[[Listed], Memoir[Entry]],
-    concurrency: int,
-) -> list[Entry]:
-    progress = Progress(len(orders), max(concurrency, _PATIENCE))
-    entries: dict[int, Entry] = {}
-    turn = iter(orders)
-
-    async def work() -> None:
-        for order in turn:
-            if progress.stop is None:
-                entry = await account.arun(remembering(flow(order), None))
-            else:
-                entry = not_sent(order, progress.stop)
-            entries[order.index] = entry
-            progress.add(entry)
-
-    try:
-        await asyncio.gather(*(work() for _ in range(min(concurrency, len(orders)))))
-    finally:
-        await account.aclose()
-    return [entries[order.index] for order in orders]

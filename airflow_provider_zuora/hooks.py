@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -21,18 +21,19 @@ from airflow.providers.common.compat.sdk import (
 from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.accounts import Account, Masks
-from airflow_provider_zuora.bulk import submit_all
+from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_form import ZUORA, ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, settings_of
 from airflow_provider_zuora.core.bulk import Entry, Key, listed
 from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.ends import Ends
 from airflow_provider_zuora.core.errors import ApiError, LockContention, OutcomeUnknown, TimedOut
 from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
-from airflow_provider_zuora.core.wire import Memoir, Store, remembering
+from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering
 from airflow_provider_zuora.tasks import TaskStore, submitter_of, try_of
 
 try:  # the state store of a task, Airflow 3.3 and later
@@ -48,6 +49,7 @@ except ImportError:  # pragma: no cover - covered on Airflow before 3.3.2
 T = TypeVar("T")
 
 _MASKS = Masks(mask_secret, amask_secret)
+_AT_ONCE = 20  # flows of one task or trigger; the connection's max_connections bounds all of a process
 
 
 class PermanentError(AirflowFailException):
@@ -153,6 +155,12 @@ class JobHook(BaseHook):
         with airflow_errors():
             return settings.account.run(remembering(flow(settings.client), store))
 
+    def run_many(self, flows: Callable[[Client], Iterable[Flow[T]]]) -> list[T]:
+        """Carry many flows of this hook's client, 20 at once, and return their results in their order."""
+        settings = self.settings
+        with airflow_errors():
+            return carried(settings.account, flows(settings.client), _AT_ONCE)
+
     def request(
         self,
         method: str,
@@ -209,14 +217,14 @@ class JobHook(BaseHook):
         wait = Wait(started=now, not_before=now, deadline=now + timeout, pauses=pauses)
         return self.run(lambda client: ended_job(client, job_id, wait))
 
-    async def ended_job(self, job_id: str, wait: Wait) -> Job:
-        """Wait for a job on an event loop, for triggers; core errors are raised as they are."""
-        if self._settings is None:
-            conn = await self._aconnection()
-            await get_async_extra_dejson(conn)  # for its masks, as in `settings`
-            self._settings = await asyncio.to_thread(self._read, conn)  # it looks at files
-        flow = ended_job(self._settings.client, job_id, wait)
-        return await self._settings.account.arun(flow)
+    async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
+        """Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are."""
+        conn = await self._aconnection()
+        await get_async_extra_dejson(conn)  # for its masks, as in `settings`
+        settings = await asyncio.to_thread(self._read, conn)  # it looks at files
+        ends = Ends(job_ids)
+        await acarried(settings.account, ends.flows(settings.client, wait), min(_AT_ONCE, len(job_ids)))
+        return ends
 
     async def _aconnection(self) -> Connection:
         try:

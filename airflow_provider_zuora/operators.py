@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import (
-    AirflowSensorTimeout,
     AirflowSkipException,
     BaseOperator,
     mask_secret,
 )
 
 from airflow_provider_zuora.core.bulk import report
-from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.ends import End, Unread
+from airflow_provider_zuora.core.errors import InvalidInput, TimedOut
 from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.masking import Hidden, hide, reveal
 from airflow_provider_zuora.core.order_lines import read_lines, write_lines
@@ -32,15 +32,13 @@ from airflow_provider_zuora.hooks import (
     task_store,
 )
 from airflow_provider_zuora.triggers import read_event
-from airflow_provider_zuora.watching import FIRST_LOOK, Watch
+from airflow_provider_zuora.watching import FIRST_LOOK, RESULTS, Watch, read_again
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 JOB_ID = "job_id"
 """The XCom key of the job's id, where the return value is its result."""
-RESULTS = "results"
-"""The XCom key of what became of each of many."""
 
 
 class JobOperator(BaseOperator):
@@ -102,11 +100,12 @@ class JobOperator(BaseOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take the trigger's event."""
         fired = read_event(event)
-        if isinstance(fired, AirflowSensorTimeout):
-            raise TransientError(f"{fired} A retry of this task waits for the same job.")
+        if isinstance(fired, Unread):
+            fired = read_again(self.hook, fired)
         if isinstance(fired, Exception):
             raise fired
-        return self._conclude(self.hook.get_job(fired) if isinstance(fired, str) else fired, context)
+        [end] = fired
+        return self._conclude(_job_of(end), context)
 
     def on_kill(self) -> None:
         """Say that the vendor cannot be stopped."""
@@ -123,9 +122,9 @@ class JobOperator(BaseOperator):
 
     def _looked_or_deferred(self, job_id: str) -> Job:
         """Return the job where it has ended already, and leave the wait to a trigger otherwise."""
-        watch = Watch.within(self._limit, self.hook, job_id)
-        if (job := watch.look()) is not None:
-            return job
+        watch = Watch.within(self._limit, self.hook, [job_id])
+        if ends := watch.look():
+            return _job_of(ends[0])
         if watch.over:
             raise TransientError(f"Job {job_id} has not ended within {self._limit:.0f} s.")
         trigger, timeout = watch.trigger(Pauses(self.poke_interval, first=FIRST_LOOK))
@@ -412,6 +411,17 @@ class ZuoraPreviewOrderOperator(OrderOperator):
     def start_job(self, context: Context) -> str:
         """Submit the preview."""
         return ZuoraHook(self.zuora_conn_id).preview_order(self._revealed())
+
+
+def _job_of(end: End) -> Job:
+    """Return the job that has ended, or raise why the wait ended without it."""
+    try:
+        with airflow_errors():
+            return end.ended()
+    except TransientError as error:
+        if isinstance(end.error, TimedOut):
+            raise TransientError(f"{error} A retry of this task waits for the same job.") from end.error
+        raise
 
 
 def _seconds(name: str, value: timedelta | float) -> float:

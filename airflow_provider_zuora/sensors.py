@@ -7,8 +7,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -19,17 +19,21 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.ends import End, Unread
+from airflow_provider_zuora.core.ids import checked_ids, named
+from airflow_provider_zuora.core.verdicts import OPEN, TIMED_OUT, Verdicts
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
-from airflow_provider_zuora.hooks import JobHook, TransientError, ZuoraHook
+from airflow_provider_zuora.hooks import JobHook, PermanentError, TransientError, ZuoraHook, airflow_errors
 from airflow_provider_zuora.triggers import read_event
-from airflow_provider_zuora.watching import FIRST_LOOK, Watch
+from airflow_provider_zuora.watching import FIRST_LOOK, RESULTS, Watch, read_again
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
+_Ends: TypeAlias = list[End] | AirflowException
+T = TypeVar("T")
 
 
 class JobSensor(BaseSensorOperator):
@@ -40,12 +44,16 @@ class JobSensor(BaseSensorOperator):
     skips on every failure. A failed job is not retried, because waiting again cannot help. ``mode`` counts
     where ``deferrable`` is False. The remaining options are those of Airflow's sensors.
 
-    :param job_id: the job to wait for.
+    A list of ids is waited for by one trigger, and one that fails stops no other. Where not all come to a
+    result, the XCom ``results`` says of each what became of it, in the order of the list: job id, state
+    (``completed``, ``skipped``, ``failed``, ``unknown``, ``open`` or ``timed out``), result and error.
+
+    :param job_id: the job to wait for, or a list of them; of an empty list the result is empty.
     :param deferrable: wait in the triggerer, without a worker.
     :param poke_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
         10 s to 60 s (from 1 s in poke mode). The first look after a deferral comes after 10 s at the soonest.
-    :return: the job's result, as XCom ``return_value``.
-    :raises PermanentError: (no retries) where the job failed or is unknown.
+    :return: the job's result, as XCom ``return_value``; of a list of ids a list of results, in its order.
+    :raises PermanentError: (no retries) where the job failed or is unknown; for a list: where one is.
     :raises TransientError: (retries) where ten looks in a row failed for a passing reason.
     :raises AirflowSensorTimeout: (no retries) after ``timeout`` seconds; a job goes on at the vendor.
     """
@@ -56,13 +64,13 @@ class JobSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        job_id: str,
+        job_id: str | Sequence[str],
         deferrable: bool = True,
         poke_interval: timedelta | float | None = None,
         **kwargs: Any,
     ):
         super().__init__(poke_interval=60.0 if poke_interval is None else poke_interval, **kwargs)
-        self.job_id = job_id
+        self.job_id: Any = job_id
         self.deferrable = deferrable
         self.own_interval = poke_interval is not None
 
@@ -80,33 +88,36 @@ class JobSensor(BaseSensorOperator):
     def _watch(self) -> Watch:
         """Return this task's wait; its time begins here."""
         errors = None if self.silent_fail else MAX_POLL_ERRORS
-        return Watch.within(self._limit, self.hook, self.job_id, errors)
+        return Watch.within(self._limit, self.hook, self._job_ids, errors)
+
+    @property
+    def _job_ids(self) -> tuple[str, ...]:
+        """Return the ids as they are given, one for a single one."""
+        with airflow_errors():
+            return checked_ids(self.job_id)
 
     def execute(self, context: Context) -> Any:
-        """Look, and wait where the job has not ended."""
-        end: Job | BaseException
+        """Look, and wait where a job has not ended."""
         self.__dict__.pop("_watch", None)
         try:
-            end = self._first_look() if self.deferrable else super().execute(context)
+            ends = _tried(self._first_look) if self.deferrable else super().execute(context)
         except _TIMEOUTS as error:
-            end = error
-        return self._conclude(end)
+            return self._conclude(self._watch.looks.timed_out(str(error)), context, type(error))
+        except AirflowSkipException as error:  # Airflow's own, on a time-out in poke mode under soft_fail
+            ends = self._watch.looks.timed_out(str(error))
+        return self._conclude(ends, context)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once; the end of the wait, good or bad, is the value of the poke."""
-        end = self._look()
-        return PokeReturnValue(end is not None, xcom_value=end)
+        """Look once; the ends of all waits, good or bad, are the value of the poke."""
+        ends = _tried(self._look)
+        return PokeReturnValue(ends is not None, xcom_value=ends)
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take the trigger's event."""
         fired = read_event(event)
-        if isinstance(fired, AirflowSensorTimeout):
-            return self._conclude(self._timeout(str(fired)))
-        if isinstance(fired, str):
-            again = TransientError(f"Job {fired} had ended, but could not be read again for its result")
-            self._watch.deadline = math.inf  # the wait is over
-            return self._conclude(self._look() or again)
-        return self._conclude(fired)
+        if isinstance(fired, Unread):
+            return self._conclude(_tried(partial(read_again, self.hook, fired)), context)
+        return self._conclude(fired, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take the end of a deferral; Airflow's own sensor would skip a refused order under soft_fail."""
@@ -117,38 +128,34 @@ class JobSensor(BaseSensorOperator):
             self.log.error("Trigger failed:\n%s", "\n".join(trace))
         reason = str(said.get("error", "for an unknown reason"))
         if "timeout" in reason.lower():
-            return self._conclude(self._timeout(f"Job {self.job_id} has not ended in time ({reason})."))
-        broken = f"The trigger that waited for job {self.job_id} broke: {reason}"
-        return self._conclude(TransientError(broken))
+            watch = Watch.within(0, self.hook, self._job_ids)
+            return self._conclude(_tried(partial(watch.last_look, reason)), context)
+        broken = f"The trigger that waited for {named(self._job_ids)} broke: {reason}"
+        return self._conclude(TransientError(broken), context)
 
     def on_kill(self) -> None:
-        """Say that the job is not stopped."""
-        self.log.warning("Job %s goes on at %s, which has no cancel", self.job_id, self.hook_class.hook_name)
+        """Say that the jobs are not stopped."""
+        place = self.hook_class.hook_name
+        self.log.warning("What is at %s goes on there, it has no cancel: %s", place, named(self._job_ids))
 
-    def _first_look(self) -> Job | BaseException:  # noqa: RET503 - defer raises
-        """Look once and return the end of the wait, or defer."""
+    def _look(self) -> list[End] | None:
+        return self._watch.look()
+
+    def _first_look(self) -> list[End]:  # noqa: RET503 - defer raises
+        """Look once and return the ends of the waits, or defer."""
         watch = self._watch
-        if (end := self._look()) is not None:
-            return end
+        watch.trigger(self._pauses(FIRST_LOOK))  # a list that is too long is refused before it is asked for
+        if (ends := watch.look(hasty=True)) is not None:
+            return ends
         if watch.over:
-            return self._timeout(f"Job {self.job_id} has not ended within {self._limit:.0f} s.")
+            return watch.looks.timed_out(f"{self._limit:.0f} s have passed.")
         trigger, timeout = watch.trigger(self._pauses(FIRST_LOOK))
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
 
-    def _look(self) -> Job | AirflowException | None:
-        """Return the end of the wait as far as one look tells it, None where the wait goes on."""
-        try:
-            return self._watch.look()
-        except AirflowException as error:
-            return error
-
-    def _conclude(self, end: Job | BaseException) -> Any:
+    def _conclude(self, ends: _Ends, context: Context, late: type[BaseException] | None = None) -> Any:
         """Return the result of the wait, or raise what its end means under soft_fail and never_fail."""
         try:
-            if isinstance(end, BaseException):
-                raise end
-            options = {name: getattr(self, name) for name in self.outcome_options}
-            outcome = self.hook.outcome(end, **options)
+            found = self._judged(ends, context, late or self._late)
         except _TIMEOUTS as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipped on a time-out: {error}") from error
@@ -157,11 +164,29 @@ class JobSensor(BaseSensorOperator):
             if self.never_fail:
                 raise AirflowSkipException(f"Skipped because of never_fail: {error}") from error
             raise
-        if outcome.warning:
-            self.log.warning(outcome.warning)
-        if outcome.skipped:
-            raise AirflowSkipException(outcome.skipped)
-        return outcome.result
+        for warning in found.warnings:
+            self.log.warning(warning)
+        if found.skipped:
+            raise AirflowSkipException(found.skipped)
+        return found.results if self._many else found.results[0]
+
+    def _judged(self, ends: _Ends, context: Context, late: type[BaseException]) -> Verdicts:
+        """Return what the ends mean where all are good, else raise the gravest, a time-out as `late`."""
+        if isinstance(ends, BaseException):
+            raise ends
+        options = {name: getattr(self, name) for name in self.outcome_options}
+        with airflow_errors():
+            found = Verdicts.of(self._job_ids, ends, self.hook.vendor, options)
+        if self._many and not found.complete:
+            context["ti"].xcom_push(key=RESULTS, value=found.as_list())
+        if (worst := found.gravest) is not None:
+            kind = {TIMED_OUT: late, OPEN: TransientError}.get(worst.state, PermanentError)
+            raise kind(found.report()) from worst.error
+        return found
+
+    @property
+    def _many(self) -> bool:
+        return not isinstance(self.job_id, str)
 
     @property
     def _limit(self) -> float:
@@ -172,10 +197,10 @@ class JobSensor(BaseSensorOperator):
     def _execution_limit(self) -> float:
         return self.execution_timeout.total_seconds() if self.execution_timeout else math.inf
 
-    def _timeout(self, message: str) -> BaseException:
+    @property
+    def _late(self) -> type[BaseException]:
         """Return the time-out that Airflow would raise: that of the task is retried, the sensor's is not."""
-        kind = AirflowTaskTimeout if self._execution_limit < self.timeout else AirflowSensorTimeout
-        return kind(message)
+        return AirflowTaskTimeout if self._execution_limit < self.timeout else AirflowSensorTimeout
 
     def _pauses(self, first: float) -> Pauses:
         return Pauses(
@@ -194,7 +219,15 @@ class JobSensor(BaseSensorOperator):
         else:
             first = FIRST_LOOK if self.reschedule else 1.0
             pause = self._pauses(first).after(run_duration(), random.SystemRandom())
-        return max(pause, self._watch.quiet_until - time.time())
+        return max(pause, self._watch.looks.quiet_until - time.time())
+
+
+def _tried(call: Callable[[], T]) -> T | AirflowException:
+    """Return what a call returns, or the error that it raises."""
+    try:
+        return call()
+    except AirflowException as error:
+        return error
 
 
 class ZuoraJobSensor(JobSensor):
@@ -203,7 +236,7 @@ class ZuoraJobSensor(JobSensor):
 
     All that is said of `JobSensor` holds.
 
-    :param job_id: what ``ZuoraCreateOrderOperator`` returned.
+    :param job_id: what ``ZuoraCreateOrderOperator`` or ``ZuoraCreateOrdersOperator`` returned.
     :param zuora_conn_id: the Airflow connection.
     :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
         activation) fails the task; False: the log warns of it.
@@ -216,7 +249,7 @@ class ZuoraJobSensor(JobSensor):
     def __init__(
         self,
         *,
-        job_id: str,
+        job_id: str | Sequence[str],
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         require_order_completed: bool = False,
         **kwargs: Any,

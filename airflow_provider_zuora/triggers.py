@@ -1,18 +1,18 @@
-"""Wait for a job in the triggerer; whatever blocks an event loop is done elsewhere."""
+"""Wait for jobs in the triggerer; whatever blocks an event loop is done elsewhere."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_zuora.core.errors import ApiError, TimedOut
-from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.ends import End, Unread, read_ends
+from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.ids import named, packed, unpacked
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses, Wait
 from airflow_provider_zuora.hooks import HOOKS, PermanentError, TransientError
 
@@ -20,6 +20,7 @@ _ARGUMENTS = (
     "vendor",
     "conn_id",
     "job_id",
+    "job_ids",
     "poke_interval",
     "exponential_backoff",
     "max_wait",
@@ -28,19 +29,18 @@ _ARGUMENTS = (
     "deadline",
     "max_errors",
 )
-_RESULT_SIZE = 32 * 1024  # characters of JSON; a larger result is read again by the worker
 
 
 class JobTrigger(BaseTrigger):
     """
-    Wait until a job has ended, and fire one event that `read_event` understands.
+    Wait until a job has ended, or all of many, and fire one event that `read_event` understands.
 
     All arguments are plain JSON and have defaults; those that only another release knows are ignored. A
     triggerer that takes over goes on where the last one was: all times are absolute.
 
     :param vendor: the connection type of the vendor.
     :param conn_id: the Airflow connection.
-    :param job_id: the job.
+    :param job_id: the job; ``job_ids`` stands for it where there are many, packed by `core.ids.packed`.
     :param poke_interval: seconds between two looks; None: growing by half, from 10 s to 60 s.
     :param exponential_backoff: Airflow's; ``max_wait``, seconds, too.
     :param started: epoch seconds at which the wait began; None: now.
@@ -55,6 +55,7 @@ class JobTrigger(BaseTrigger):
         vendor: str = "zuora",
         conn_id: str = "zuora_default",
         job_id: str = "",
+        job_ids: str = "",
         poke_interval: float | None = None,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
@@ -68,6 +69,7 @@ class JobTrigger(BaseTrigger):
         self.vendor = vendor
         self.conn_id = conn_id
         self.job_id = job_id
+        self.job_ids = job_ids
         self.poke_interval = poke_interval
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
@@ -77,6 +79,13 @@ class JobTrigger(BaseTrigger):
         self.max_errors = max_errors
         if others:
             self.log.warning("Ignored the arguments of another release: %s", ", ".join(sorted(others)))
+
+    @classmethod
+    def of(cls, job_ids: Sequence[str], **arguments: Any) -> JobTrigger:
+        """Return a trigger for jobs, each named once; a single id stays readable in Airflow's database."""
+        if len(job_ids) == 1:
+            return cls(job_id=job_ids[0], **arguments)
+        return cls(job_ids=packed(job_ids), **arguments)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and all arguments; there is no secret among them."""
@@ -93,30 +102,26 @@ class JobTrigger(BaseTrigger):
             max_errors=self.max_errors,
         )
         try:
-            job = await HOOKS[self.vendor](self.conn_id).ended_job(self.job_id, wait)
-        except TimedOut as error:
-            yield TriggerEvent({"status": "timeout", "message": str(error)})
+            ends = await HOOKS[self.vendor](self.conn_id).wait_for_ends(self._job_ids, wait)
         except ApiError as error:
             yield TriggerEvent({"status": "error", "message": str(error), "transient": error.transient})
         except AirflowException as error:  # the connection is missing, for example
             yield TriggerEvent({"status": "error", "message": str(error), "transient": True})
         else:
-            yield TriggerEvent(_event(job))
+            yield TriggerEvent(ends.as_event())
 
     async def on_kill(self) -> None:
         """Say that the job is not stopped; vendors have no cancel."""
-        self.log.warning("Job %s goes on at the vendor, which has no cancel", self.job_id)
+        self.log.warning("What is at the vendor goes on there, it has no cancel: %s", named(self._job_ids))
+
+    @property
+    def _job_ids(self) -> tuple[str, ...]:
+        return unpacked(self.job_ids) if self.job_ids else (self.job_id,)
 
 
-def _event(job: Job) -> dict[str, Any]:
-    fields = job.as_dict()
-    whole = len(json.dumps(fields)) <= _RESULT_SIZE
-    return {"status": "ended", "job": fields if whole else {**fields, "result": None}, "whole": whole}
-
-
-def read_event(event: Any) -> Job | str | AirflowException:
+def read_event(event: Any) -> list[End] | Unread | AirflowException:
     """
-    Return what an event of ours says: the job that ended, the id of one to read again, or an error to raise.
+    Return what an event of ours says: how the waits ended, what to read again, or an error to raise.
 
     Anything else, None and the texts of ``dag.test()`` included, is an error: it is never taken for success.
     """
@@ -124,11 +129,7 @@ def read_event(event: Any) -> Job | str | AirflowException:
     try:
         match fields.get("status"):
             case "ended":
-                job = Job.from_dict(fields["job"])
-                if job.ended:
-                    return job if fields["whole"] is True else job.job_id
-            case "timeout":
-                return AirflowSensorTimeout(str(fields["message"]))
+                return read_ends(fields)
             case "error":
                 kind = {True: TransientError, False: PermanentError}[fields["transient"]]
                 return kind(str(fields["message"]))

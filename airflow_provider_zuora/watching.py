@@ -1,89 +1,117 @@
-"""A task's own look at a job, and the trigger that it leaves the wait to; shared by sensors and operators."""
+"""A task's own looks at its jobs, and the trigger that it leaves them to; shared by sensors and operators."""
 
 from __future__ import annotations
 
-import logging
+import json
+import math
 import random
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.ends import End, Unread
+from airflow_provider_zuora.core.looks import Looks
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
-from airflow_provider_zuora.core.wire import READ
-from airflow_provider_zuora.hooks import JobHook, TransientError
+from airflow_provider_zuora.hooks import JobHook, PermanentError
 from airflow_provider_zuora.triggers import JobTrigger
 
-log = logging.getLogger(__name__)
-
+RESULTS = "results"
+"""The XCom key of what became of each of many."""
 FIRST_LOOK = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
 _GRACE = 150.0  # seconds for the trigger's last look, a time-out of its request included
+_GRACE_EACH = 0.5  # and for each job of a list
+_ARGUMENTS_SIZE = 40 * 1024  # characters; MySQL holds 65,535 bytes, and Fernet makes a third more of them
 
 
 @dataclass(slots=True)
 class Watch:
     """
-    One task's wait for one job; all times are seconds since 1970.
+    One task's wait for its jobs; all times are seconds since 1970.
 
     :param deadline: when the last look is taken.
-    :param max_errors: so many looks in a row that fail for a passing reason end the wait; None: never.
-    :param quiet_until: until when the vendor asked not to be asked.
     """
 
     hook: JobHook
-    job_id: str
+    job_ids: Sequence[str]
     started: float
     deadline: float
-    max_errors: int | None
-    quiet_until: float = 0.0
+    looks: Looks
 
     @classmethod
     def within(
-        cls, seconds: float, hook: JobHook, job_id: str, max_errors: int | None = MAX_POLL_ERRORS
+        cls, seconds: float, hook: JobHook, job_ids: Sequence[str], max_errors: int | None = MAX_POLL_ERRORS
     ) -> Watch:
-        """Return a wait of at most so many seconds, which begins now."""
+        """Return a wait of at most so many seconds, from now on; an id that is named twice is one job."""
         now = time.time()
-        return cls(hook, job_id, now, now + seconds, max_errors)
+        unique = tuple(dict.fromkeys(job_ids))
+        return cls(hook, unique, now, now + seconds, Looks(unique, now + seconds, max_errors))
 
     @property
     def over(self) -> bool:
         """Say whether the deadline has passed."""
         return time.time() >= self.deadline
 
-    def look(self) -> Job | None:
+    def look(self, *, hasty: bool = False) -> list[End] | None:
         """
-        Look once and return the job where it has ended, None where the wait goes on.
+        Look once and return the ends of all jobs, None where the wait goes on.
 
-        :raises TransientError: where looks failed too often; other errors of Airflow's where they are final.
+        The first look is a blocking call, which signs in too; a single job needs no event loop.
+
+        :param hasty: no more is looked at once one is seen to go on.
+        :raises AirflowException: where the connection cannot be used.
         """
-        budget = replace(READ, seconds=max(0.0, min(READ.seconds, self.deadline - time.time())))
-        try:
-            job = self.hook.run(lambda client: client.job(self.job_id, budget))
-        except TransientError as error:
-            cause = error.__cause__
-            if isinstance(cause, ApiError):
-                if self.max_errors and cause.attempts >= self.max_errors:
-                    raise
-                self.quiet_until = time.time() + cause.retry_after
-            log.warning("A look failed for a passing reason, the wait goes on: %s", error)
-            return None
-        return job if job.ended else None
+        hasty = hasty and not self.over
+        if self.looks.ends is None:
+            turns = self.looks.round(self.hook.settings.client, hasty=hasty)
+            first = next(turns)
+            self.hook.run(lambda _: first)
+            if len(self.job_ids) > 1 and not (hasty and self.looks.going_on):
+                self.hook.run_many(lambda _: turns)
+        return self.looks.ends
+
+    def last_look(self, why: str) -> list[End]:
+        """Look at all and return their ends: where one has not ended, it is a time-out, and this is why."""
+        ends = self.look()
+        return self.looks.timed_out(why) if ends is None else ends
 
     def trigger(self, pauses: Pauses) -> tuple[JobTrigger, timedelta]:
-        """Return the trigger that goes on with the wait, and after how long it must have fired."""
+        """
+        Return the trigger that goes on with the wait, and after how long it must have fired.
+
+        :raises PermanentError: where its arguments would be too many for Airflow's database.
+        """
         now = time.time()
         due = min(now + pauses.after(0, random.SystemRandom()), self.deadline)
-        trigger = JobTrigger(
+        trigger = JobTrigger.of(
+            self.job_ids,
             vendor=self.hook.conn_type,
             conn_id=self.hook.conn_id,
-            job_id=self.job_id,
             poke_interval=pauses.interval,
             exponential_backoff=pauses.exponential,
             max_wait=pauses.max_wait,
             started=self.started,
-            not_before=max(due, now + FIRST_LOOK, self.quiet_until),
+            not_before=max(due, now + FIRST_LOOK, self.looks.quiet_until),
             deadline=self.deadline,
-            max_errors=self.max_errors,
+            max_errors=self.looks.max_errors,
         )
-        return trigger, timedelta(seconds=self.deadline - now + FIRST_LOOK + _GRACE)
+        self._refuse_too_many(trigger)
+        grace = FIRST_LOOK + _GRACE + _GRACE_EACH * len(self.job_ids)
+        return trigger, timedelta(seconds=self.deadline - now + grace)
+
+    def _refuse_too_many(self, trigger: JobTrigger) -> None:
+        size, count = len(json.dumps(trigger.serialize()[1])), len(self.job_ids)
+        if size > _ARGUMENTS_SIZE:
+            parts = math.ceil(size * 1.1 / _ARGUMENTS_SIZE)
+            raise PermanentError(
+                f"job_id: {count:,} ids are {size:,} characters in Airflow's database, and only "
+                f"{_ARGUMENTS_SIZE:,} are sure to fit on all of them. Nothing was asked. Split the list into "
+                f"{parts} sensors of at most {math.ceil(count / parts):,} ids, or set deferrable=False."
+            )
+
+
+def read_again(hook: JobHook, unread: Unread) -> list[End]:
+    """Read the jobs whose ends were too large for an event, many at once; errors are in the ends."""
+    if len(unread.job_ids) == 1:
+        return [hook.run(lambda client: next(unread.again(client)))]
+    return hook.run_many(unread.again)

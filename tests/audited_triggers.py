@@ -42,7 +42,8 @@ def watch() -> list[list[str]]:
 
 async def one(job_id: str) -> tuple[str, str]:
     (event,) = [event.payload async for event in JobTrigger(job_id=job_id, poke_interval=0.2).run()]
-    return event["job"]["job_id"], event["job"]["result"]["orderNumber"]
+    (end,) = event["ends"]
+    return end["job_id"], end["job"]["result"]["orderNumber"]
 
 
 async def everything(job_ids: list[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import jinja2
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TaskDeferred
 
+from airflow_provider_zuora.core.ids import packed
 from airflow_provider_zuora.core.jobs import Outcome
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraLockContention
 from airflow_provider_zuora.operators import (
@@ -227,7 +228,7 @@ class TestWaiting:
         zuora.sandbox.advance(1000)
         deferral.trigger.not_before = 0
         event = event_of(deferral)
-        event = event | {"job": event["job"] | {"result": None}, "whole": False}
+        event = {"status": "ended", "job_ids": packed([event["ends"][0]["job_id"]]), "letters": "e"}
 
         assert waiting().execute_complete(context, event)["orderNumber"] == "O-1"
 

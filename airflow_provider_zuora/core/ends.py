@@ -1,0 +1,184 @@
+"""What the waits for many jobs came to: one that fails stops no other, and one event tells of all."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.errors import ApiError, TimedOut
+from airflow_provider_zuora.core.ids import packed, unpacked
+from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.waiting import Wait, ended_job
+from airflow_provider_zuora.core.wire import READ, Flow
+
+log = logging.getLogger(__name__)
+
+EVENT_SIZE = 32 * 1024  # characters of JSON; what is larger is read again by the worker
+_ENDED, _LATE, _FAILED = "e", "t", "f"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """
+    What the wait for one job came to.
+
+    :param job: the job, which has ended; None where the wait ended without it.
+    :param error: why it did: `TimedOut`, or what the last look failed with.
+    """
+
+    job_id: str
+    job: Job | None = None
+    error: ApiError | None = None
+
+    @property
+    def gave_up(self) -> bool:
+        """Say whether looks failed for a passing reason, too often."""
+        return self.error is not None and self.error.transient
+
+    @property
+    def letter(self) -> str:
+        """Return the end in one letter."""
+        if self.error is None:
+            return _ENDED
+        return _LATE if isinstance(self.error, TimedOut) else _FAILED
+
+    def ended(self) -> Job:
+        """Return the job, or raise why the wait ended without it."""
+        if self.job is None:
+            raise self.error or ValueError("an end is a job or an error")
+        return self.job
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the end in plain JSON types."""
+        error = self.error and {
+            "message": str(self.error),
+            "transient": self.error.transient,
+            "late": self.letter == _LATE,
+        }
+        return {"job_id": self.job_id, "job": self.job and self.job.as_dict(), "error": error}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> End:
+        """
+        Return the end that `as_dict` described.
+
+        :raises ValueError, TypeError, KeyError: where it did not.
+        """
+        job_id, said, error = str(values["job_id"]), values["job"], values["error"]
+        if (said is None) == (error is None):
+            raise ValueError("there must be a job or an error")
+        if error is not None:
+            kind = TimedOut if error["late"] else ApiError
+            return cls(job_id, error=kind(str(error["message"]), transient=error["transient"] is True))
+        job = Job.from_dict(said)
+        if not job.ended or job.job_id != job_id:
+            raise ValueError("the job has not ended, or is another one")
+        return cls(job_id, job)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """
+    Ends that were too large for an event: `again` reads the jobs again.
+
+    :param letters: one a job, as `End.letter`.
+    """
+
+    job_ids: tuple[str, ...]
+    letters: str
+
+    def again(self, client: Client) -> Iterator[Flow[End]]:
+        """Yield a flow for each job, which returns its end and raises no error of the vendor's."""
+        for job_id, letter in zip(self.job_ids, self.letters, strict=True):
+            yield _read_again(client, job_id, late=letter == _LATE)
+
+
+def _read_again(client: Client, job_id: str, *, late: bool) -> Flow[End]:
+    try:
+        job = yield from client.job(job_id, READ)
+    except ApiError as error:
+        return End(job_id, error=error)
+    if job.ended:
+        return End(job_id, job)
+    words = f"Job {job_id} has not ended in time, it is {job.status}. It goes on at {client.vendor.title}."
+    if late:
+        return End(job_id, error=TimedOut(words))
+    why = "Looks at it had failed; the log of the triggerer says how."
+    return End(
+        job_id, error=ApiError(f"Job {job_id} was given up, it is {job.status}. {why}", transient=True)
+    )
+
+
+class Ends:
+    """
+    The ends of many jobs as they come; what it keeps in memory is no more than an event carries.
+
+    :param job_ids: each once.
+    """
+
+    def __init__(self, job_ids: Sequence[str]):
+        self.job_ids = job_ids
+        self.gave_up = False
+        self._letters = [""] * len(job_ids)
+        self._whole: dict[int, dict[str, Any]] = {}
+        self._room = EVENT_SIZE
+        self._done = 0
+
+    def flows(self, client: Client, wait: Wait) -> Iterator[Flow[None]]:
+        """
+        Yield a flow for each job, which waits for its end and notes it.
+
+        They are carried so many at once, the next as soon as one has ended: a job whose turn comes late has
+        mostly ended by then and costs one look. After one was given up because its looks failed, the vendor
+        is away: the others are given up at their first failure, until a look succeeds.
+        """
+        for index, job_id in enumerate(self.job_ids):
+            yield self._noted(client, index, job_id, wait)
+
+    def _noted(self, client: Client, index: int, job_id: str, wait: Wait) -> Flow[None]:
+        own = replace(wait, max_errors=1) if self.gave_up else wait
+        try:
+            end = End(job_id, (yield from ended_job(client, job_id, own)))
+        except ApiError as error:
+            end = End(job_id, error=error)
+        self._note(index, end)
+
+    def _note(self, index: int, end: End) -> None:
+        self._letters[index] = end.letter
+        self.gave_up = end.gave_up
+        if self._room >= 0:
+            self._whole[index] = end.as_dict()
+            self._room -= len(json.dumps(self._whole[index])) + 2
+            if self._room < 0:
+                self._whole.clear()
+        self._done += 1
+        count = len(self.job_ids)
+        if count > 1 and self._done * 10 // count > (self._done - 1) * 10 // count:
+            log.info("The waits for %d of %d jobs are over", self._done, count)
+
+    def as_event(self) -> dict[str, Any]:
+        """Return the event that tells of all ends, which `read_ends` understands."""
+        if self._room >= 0:
+            return {"status": "ended", "ends": [self._whole[index] for index in range(self._done)]}
+        return {"status": "ended", "job_ids": packed(self.job_ids), "letters": "".join(self._letters)}
+
+
+def read_ends(event: Mapping[str, Any]) -> list[End] | Unread:
+    """
+    Return what an event says, in the order of the ids.
+
+    :raises ValueError, TypeError, KeyError: where it was not made by `Ends.as_event`.
+    """
+    if "letters" not in event:
+        ends = [End.from_dict(each) for each in event["ends"]]
+        if not ends:
+            raise ValueError("it names no job")
+        return ends
+    job_ids, letters = unpacked(event["job_ids"]), str(event["letters"])
+    if len(job_ids) != len(letters) or set(letters) - {_ENDED, _LATE, _FAILED}:
+        raise ValueError("its letters do not fit its ids")
+    return Unread(job_ids, letters)
