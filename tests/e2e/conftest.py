@@ -1,6 +1,7 @@
 """One real Airflow, a sandbox that makes orders and one whose jobs fail, for all end-to-end tests."""
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from demo.stack import AirflowStack
 REFUSAL = "[40000020]: Rate plan is not effective"
 # Our trigger looks no sooner than 10 s after the deferral, and a worker can take its time to defer.
 JOB_SECONDS = ("--job-seconds", "24")
+BULK_EXAMPLE = Path(__file__).parents[2] / "example_dags" / "zuora_orders_in_bulk.py"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ def refusing_zuora(place):
 
 @pytest.fixture(scope="session")
 def airflow(place, zuora, refusing_zuora):
-    with AirflowStack(place / "airflow", Path(__file__).parent / "dags") as stack:
+    dags = Path(shutil.copytree(Path(__file__).parent / "dags", place / "dags"))
+    shutil.copy(BULK_EXAMPLE, dags)
+    with AirflowStack(place / "airflow", dags) as stack:
         stack.cli(*zuora.connection())
         stack.cli(*refusing_zuora.connection("zuora_refusing"))
         yield stack
