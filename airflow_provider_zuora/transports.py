@@ -182,6 +182,7 @@ class AsyncTransport:
     def __init__(self, line: Line, session: aiohttp.ClientSession):
         self.line = line
         self._session = session
+        self._proxy = line.proxy or None  # reads the whole environment: once, as requests' session does
 
     @classmethod
     async def opened(cls, line: Line) -> AsyncTransport:
@@ -218,7 +219,7 @@ class AsyncTransport:
                 headers=dict(request.headers),
                 data=request.body or None,
                 allow_redirects=False,
-                proxy=self.line.proxy or None,
+                proxy=self._proxy,
             ) as answer:
                 body, damage = await _aread(self.line, answer)
                 return Response(answer.status, dict(answer.headers), body, damage)
