@@ -19,6 +19,7 @@ MAX_POLL_ERRORS = 10  # in a row; one look of a worker repeats its read as often
 _GROWTH, _CEILING, _JITTER = 0.5, 60.0, 0.1
 _AIRFLOWS_INTERVAL = 60.0  # seconds, poke_interval where nobody sets it
 _FLOOR = 0.2  # seconds; poke_interval=0 must not make a triggerer do nothing else
+_SILENT = 60.0  # seconds without a line in the log, where looks find nothing new: a triggerer has many waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
     :raises ApiError: where a look failed for good, or too many in a row did.
     """
     errors, due, quiet, seen = 0, wait.not_before, 0.0, "nothing was seen of it"
+    told, silent = "", 0.0
     while True:
         if (pause := due - client.clock()) > 0:
             yield Pause(pause)
@@ -100,7 +102,9 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
         now = client.clock()
         due = max(quiet, now + max(_FLOOR, wait.pauses.after(now - wait.started, client.rng)))
         due = min(due, max(wait.deadline, now))
-        log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - now)
+        if seen != told or now >= silent:
+            log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - now)
+            told, silent = seen, now + _SILENT
 
 
 def _timed_out(client: Client, job_id: str, seen: str) -> TimedOut:
