@@ -13,13 +13,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.wire import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
+from airflow_provider_zuora.readings import Readings
 from airflow_provider_zuora.sharing import afresh, granted
 from airflow_provider_zuora.token_file import TokenFile
 from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
@@ -187,6 +188,8 @@ class Account:
 
 _ACCOUNTS: dict[tuple[str, Credentials, Line, TokenFile | None], Account] = {}
 _LOOKING_UP = threading.Lock()
+READINGS: Readings[Any] = Readings(10.0)
+"""What connections say: a triggerer takes up a thousand waits in a second, and reads each connection once."""
 
 
 def account_of(

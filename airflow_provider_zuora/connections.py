@@ -42,6 +42,7 @@ class Settings:
     :param client: the account's flows, with the connection's own headers.
     :param idempotency_namespace: tells two Airflows apart that submit to one tenant.
     :param host: the connection's, perhaps blank; ``extra`` likewise.
+    :param shared: True where the account is that of the process.
     """
 
     credentials: Credentials
@@ -50,6 +51,7 @@ class Settings:
     idempotency_namespace: str
     host: str
     extra: Mapping[str, Any] = field(repr=False)
+    shared: bool
 
     def ignored(self, known: Collection[str]) -> Iterator[str]:
         """Yield what the connection says in vain, in words; ``known`` are the names that extra may hold."""
@@ -79,14 +81,14 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
         proxies=_proxies(extra.get("proxies")),
         **_numbers(extra),
     )
-    if _flag(extra, "share_token"):
+    if shared := _flag(extra, "share_token"):
         file = TokenFile.of(credentials, str(extra.get("entity_id") or "").strip())
         account = account_of(vendor.name, credentials, line, masks, file)
     else:
         account = Account(vendor.name, credentials, line, masks)
     namespace = str(extra.get("idempotency_namespace") or "")
     client = account.client(vendor.headers(extra))
-    return Settings(credentials, account, client, namespace, (conn.host or "").strip(), extra)
+    return Settings(credentials, account, client, namespace, (conn.host or "").strip(), extra, shared)
 
 
 def _invalid(violation: str) -> InvalidInput:

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from asgiref.sync import sync_to_async
 
-from airflow_provider_zuora.accounts import Account, Masks
+from airflow_provider_zuora.accounts import READINGS, Account, Masks
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_form import ZUORA, ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, settings_of
@@ -219,12 +219,22 @@ class JobHook(BaseHook):
 
     async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
         """Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are."""
-        conn = await self._aconnection()
-        await get_async_extra_dejson(conn)  # for its masks, as in `settings`
-        settings = await asyncio.to_thread(self._read, conn)  # it looks at files
+        settings = await self._asettings()
         ends = Ends(job_ids)
         await acarried(settings.account, ends.flows(settings.client, wait), min(_AT_ONCE, len(job_ids)))
         return ends
+
+    async def _asettings(self) -> Settings:
+        """Return what the connection says; hooks that share an account and ask at one time share it too."""
+        if self._settings is None:
+            settings = await READINGS.get((self.conn_type, self.conn_id), self._aread)
+            self._settings = settings if settings.shared else await self._aread()
+        return self._settings
+
+    async def _aread(self) -> Settings:
+        conn = await self._aconnection()
+        await get_async_extra_dejson(conn)  # for its masks, as in `settings`
+        return await asyncio.to_thread(self._read, conn)  # it looks at files
 
     async def _aconnection(self) -> Connection:
         try:

@@ -189,3 +189,17 @@ def test_200_triggers_share_a_loop_without_blocking_it(zuora, tmp_path):
 
 def looks(zuora):
     return zuora.ledger()["requests"].get("GET /v1/async-jobs/{jobId}", 0)
+
+
+@pytest.mark.parametrize(("extra", "readings"), [({}, 1), ({"share_token": False}, 21)])
+def test_triggers_that_start_together_read_their_connection_once(zuora, monkeypatch, capsys, extra, readings):
+    """Each reading warns of the misspelt field; those who do not share their account read for themselves."""
+    spelt = zuora.connection(extra={"timeot": 1, **extra})
+    monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", spelt)
+    job_id = submitted(zuora)
+
+    async def together():
+        return await asyncio.gather(*(fired(JobTrigger(job_id=job_id)) for _ in range(20)))
+
+    assert {event["status"] for event in asyncio.run(together())} == {"ended"}
+    assert capsys.readouterr().out.count("extra holds 'timeot'") == readings
