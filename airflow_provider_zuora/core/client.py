@@ -117,9 +117,17 @@ class Client:
         :raises Refused: where the vendor does not know the job, or may not show it.
         :raises Unreadable: where its status is a word that nobody documents.
         """
+        return (yield from self.look(job_id, self.asking(job_id), budget))
+
+    def asking(self, job_id: str) -> Request:
+        """Return the request that reads a job, checked; `look` sends it as often as one likes."""
         if wrong := id_violation(job_id) or path_violation(self.vendor.status(job_id).path):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
-        reading = yield from self.read(self.vendor.status(job_id), budget)
+        return self.vendor.status(job_id)
+
+    def look(self, job_id: str, request: Request, budget: Budget) -> Flow[Job]:
+        """Read a job as `job` does, with the request that `asking` returned."""
+        reading = yield from self.read(request, budget)
         return self.vendor.read_job(job_id, reading.body, reading.answer)
 
     def read(self, request: Request, budget: Budget = READ) -> Flow[Reading]:

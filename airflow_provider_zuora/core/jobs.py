@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -78,11 +78,10 @@ class Job:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the job in plain JSON types, for a trigger's event."""
-        answer = None if self.answer is None else asdict(self.answer)
+        answer = None if self.answer is None else _members(self.answer)
         if answer is not None:
             answer |= {"codes": list(answer["codes"]), "messages": list(answer["messages"])}
-        fields = asdict(replace(self, result=None, answer=None))  # a deep result is not copied
-        return {**fields, "state": self.state.value, "result": self.result, "answer": answer}
+        return {**_members(self), "state": self.state.value, "answer": answer}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Job:
@@ -96,6 +95,11 @@ class Job:
             lists = {"codes": tuple(answer["codes"]), "messages": tuple(answer["messages"])}
             answer = Answer(**{**answer, **lists})
         return cls(**{**values, "state": JobState(values["state"]), "answer": answer})
+
+
+def _members(value: Job | Answer) -> dict[str, Any]:
+    """Return the fields of a value by name; unlike asdict it copies nothing, a large result least of all."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,8 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
     :raises ApiError: where a look failed for good, or too many in a row did.
     """
     errors, due, quiet, seen = 0, wait.not_before, 0.0, "nothing was seen of it"
-    told, silent = "", 0.0
+    request = client.asking(job_id)
+    told, silent = "", client.clock() + _SILENT
     while True:
         if (pause := due - client.clock()) > 0:
             yield Pause(pause)
@@ -86,7 +87,7 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
         if last and client.clock() < quiet:
             raise _timed_out(client, job_id, seen)
         try:
-            job = yield from client.job(job_id, ONCE)
+            job = yield from client.look(job_id, request, ONCE)
         except ApiError as error:
             errors += 1
             if not error.transient or (wait.max_errors and errors >= wait.max_errors):
@@ -102,9 +103,10 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
         now = client.clock()
         due = max(quiet, now + max(_FLOOR, wait.pauses.after(now - wait.started, client.rng)))
         due = min(due, max(wait.deadline, now))
-        if seen != told or now >= silent:
+        if now >= silent or (told and seen != told):
             log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - now)
-            told, silent = seen, now + _SILENT
+            silent = now + _SILENT
+        told = seen
 
 
 def _timed_out(client: Client, job_id: str, seen: str) -> TimedOut:

@@ -46,6 +46,10 @@ _STATUSES = {
     429: Meaning.LIMITED,
     **dict.fromkeys((502, 503, 504), Meaning.GATEWAY),
 }
+# Where `_reasons` looks for errors; most answers have none of these.
+_TELLING = frozenset(
+    ("reasons", "Errors", "error", "message", "FaultCode", "FaultMessage", "faultcode", "faultstring")
+)
 _LOCK = 50
 _TRANSIENT_JOB_CATEGORIES = {_LOCK, 61}  # a failed job of another category stays failed
 
@@ -65,13 +69,16 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
     if response.damage or (response.body and not isinstance(body, (dict, list))):
         return _unreadable(response, answer)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    reasons = [(_text(code), _text(message)) for code, message in _reasons(fields)]
-    answer = replace(
-        answer,
-        codes=tuple(code for code, _ in reasons),
-        messages=tuple(message[:_MESSAGE_LENGTH] for _, message in reasons),
-        request_id=_text(fields.get("requestId")) or response.header("Zuora-Request-Id"),
-        process_id=_text(fields.get("processId")),
+    reasons = [] if _TELLING.isdisjoint(fields) else [*map(_texts, _reasons(fields))]
+    answer = Answer(
+        answer.asked,
+        answer.track_id,
+        answer.status,
+        tuple(code for code, _ in reasons),
+        tuple(message[:_MESSAGE_LENGTH] for _, message in reasons),
+        _text(fields.get("requestId")) or response.header("Zuora-Request-Id"),
+        _text(fields.get("processId")),
+        answer.retry_after,
     )
     meaning = _meaning(request, response.status, fields, answer)
     if meaning is not Meaning.OK and not reasons and response.body:
@@ -101,6 +108,10 @@ def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
+
+
+def _texts(reason: tuple[object, object]) -> tuple[str, str]:
+    return _text(reason[0]), _text(reason[1])
 
 
 def _unreadable(response: Response, answer: Answer) -> Reading:
