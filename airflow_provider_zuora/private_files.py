@@ -135,9 +135,8 @@ class FileLock:
         with self._guard:
             self._over = True
             if self._file is not None:
-                fcntl.flock(
-                    self._file, fcntl.LOCK_UN
-                )  # closing is not enough: a forked child has it open too
+                # Closing is not enough: a child that was forked meanwhile has the file open too.
+                fcntl.flock(self._file, fcntl.LOCK_UN)
                 os.close(self._file)
                 self._file = None
 
