@@ -90,15 +90,16 @@ class JobSensor(BaseSensorOperator):
         errors = None if self.silent_fail else MAX_POLL_ERRORS
         return Watch.within(self._limit, self.hook, self._job_ids, errors)
 
-    @property
+    @cached_property
     def _job_ids(self) -> tuple[str, ...]:
-        """Return the ids as they are given, one for a single one."""
+        """Return the ids as they are given; what mapped tasks have pushed costs Airflow a call for each."""
         with airflow_errors():
             return checked_ids(self.job_id)
 
     def execute(self, context: Context) -> Any:
         """Look, and wait where a job has not ended."""
-        self.__dict__.pop("_watch", None)
+        for kept in ("_watch", "_job_ids"):
+            self.__dict__.pop(kept, None)
         try:
             ends = _tried(self._first_look) if self.deferrable else super().execute(context)
         except _TIMEOUTS as error:

@@ -66,7 +66,7 @@ class Watch:
             turns = self.looks.round(self.hook.settings.client, hasty=hasty)
             first = next(turns)
             self.hook.run(lambda _: first)
-            if len(self.job_ids) > 1 and not (hasty and self.looks.going_on):
+            if len(self.job_ids) > 1:
                 self.hook.run_many(lambda _: turns)
         return self.looks.ends
 

@@ -35,7 +35,7 @@ from airflow_provider_zuora.transports import Line  # noqa: E402
 
 # CI has no luck, good or bad; on a desk, chance goes on looking for cases that nobody has thought of.
 # How long the drawing takes says nothing on a machine that others use too.
-chance.register_profile("desk", suppress_health_check=[HealthCheck.too_slow])
+chance.register_profile("desk", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 chance.register_profile("ci", chance.get_profile("desk"), derandomize=True)
 chance.load_profile("ci" if os.environ.get("CI") else "desk")
 

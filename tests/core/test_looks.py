@@ -82,7 +82,18 @@ def test_a_round_is_over_where_the_vendor_asks_for_quiet():
     assert (task.look(), task.count) == (None, 1)
     assert 3590 < task.looks.quiet_until - task.tenant.clock() <= 3600
     task.tenant.clock.now += 3600
-    assert task.look() == ["Completed", "Completed"]
+    task.tenant.sandbox.add_fault(Fault(method="GET", path=GET, times=2))
+    assert task.look() == ["Completed", "Completed"], "a new round begins with new patience"
+
+
+def test_patience_comes_back_with_the_vendor():
+    quiet = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "3600"}, skip=1)
+    task = Task(Fault(method="GET", path=GET, times=10), told=["", "", ""], job_seconds=0)
+    task.tenant.sandbox.add_fault(quiet)
+
+    assert task.look() is None
+    task.tenant.clock.now += 3600
+    assert task.look() == ["Unreadable", "Completed", "Completed"]
 
 
 def test_a_look_is_not_repeated_beyond_the_deadline():

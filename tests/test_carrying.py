@@ -1,0 +1,78 @@
+"""Many flows over one account: so many at once, in their order, each begun when its turn comes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from airflow_provider_zuora.bulk import acarried, carried
+from airflow_provider_zuora.core.wire import Pause
+
+
+class Flows:
+    """Flows of a few steps each, which count how many are under way."""
+
+    def __init__(self, count, broken=None):
+        self.count, self.broken = count, broken
+        self.begun = self.most = self.now = 0
+
+    def __iter__(self):
+        for number in range(self.count):
+            self.begun += 1
+            yield self.flow(number)
+
+    def flow(self, number):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            for _ in range(number % 5):
+                yield Pause(1)
+            if number == self.broken:
+                raise ZeroDivisionError
+        finally:
+            self.now -= 1
+        return number
+
+
+def patient(zuora):
+    return zuora.account(asleep=lambda _: asyncio.sleep(0))
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 20, 200])
+def test_results_come_in_the_order_of_the_flows(zuora, at_once):
+    flows = Flows(100)
+
+    assert carried(patient(zuora), flows, at_once) == list(range(100))
+    assert flows.most <= at_once
+    assert (flows.most > 1) == (at_once > 1)
+
+
+def test_a_flow_is_begun_when_its_turn_comes(zuora):
+    flows = Flows(100, broken=7)
+    with pytest.raises(ZeroDivisionError):
+        carried(patient(zuora), flows, 3)
+
+    assert flows.begun < 15
+    assert flows.now == 0, "an error ends those that are under way"
+
+
+def test_who_is_cancelled_leaves_nothing_behind(zuora):
+    flows = Flows(100)
+    account = zuora.account(asleep=asyncio.sleep)
+
+    async def cancelled():
+        carrying = asyncio.ensure_future(acarried(account, flows, 3))
+        while flows.now < 3:  # noqa: ASYNC110 - it is the flows that are watched
+            await asyncio.sleep(0)
+        carrying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await carrying
+        await asyncio.sleep(0)
+
+    asyncio.run(cancelled())
+    assert (flows.now, account._loops) == (0, {})
+
+
+def test_no_flows_have_no_results(zuora):
+    assert carried(patient(zuora), [], 20) == []
