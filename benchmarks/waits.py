@@ -35,7 +35,7 @@ async def _ours(target: Target, jobs: Sequence[str], interval: float) -> list[st
 
     connect(target, "zuora", target.url, verify=target.ca_file)
     triggers = [JobTrigger(conn_id=target.client_id, job_id=job, poke_interval=interval) for job in jobs]
-    return [event["job"]["status"] for event in await fired(triggers)]
+    return [end["job"]["status"] for event in await fired(triggers) for end in event["ends"]]
 
 
 async def _http(target: Target, jobs: Sequence[str], interval: float) -> list[str]:
@@ -103,7 +103,7 @@ def memory(name: str) -> float:
 
 async def measured(way: str, target: Target, size: int, interval: float) -> dict[str, float]:
     """Wait in one way and return what it took."""
-    warm = Target(target.url, target.ca_file, "warm", target.secret)
+    warm = Target(target.url, target.ca_file, f"warm{0:032}", target.secret)
     await WAYS[way](warm, ["warm-0"], 0.0)
     counts(target)
     idle, started, cpu = memory("VmRSS"), time.monotonic(), time.process_time()
@@ -130,5 +130,5 @@ if __name__ == "__main__":
     parser.add_argument("url")
     parser.add_argument("ca_file")
     given = parser.parse_args()
-    goal = Target(given.url, given.ca_file, "bench", "a-secret-of-the-benchmark")
+    goal = Target(given.url, given.ca_file, f"bench{0:032}", "a-secret-of-the-benchmark")
     print(json.dumps(asyncio.run(measured(given.way, goal, given.size, given.interval))))

@@ -1,0 +1,69 @@
+"""Run what is measured in fresh processes, several ways in turn, and take the median of each figure."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+Figures = Mapping[str, float]
+
+
+@contextmanager
+def served() -> Iterator[dict[str, str]]:
+    """Run the server in a process of its own until the block is left; yield its URL and certificate."""
+    command = [sys.executable, "-m", "benchmarks.server"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.stdin.close()  # the server ends with it
+
+
+def measured(module: str, *arguments: object) -> dict[str, float]:
+    """Run a module against a server of its own and return the figures that it prints."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as home, served() as server:
+        environment = {
+            **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
+            "AIRFLOW_HOME": home,
+            "XDG_RUNTIME_DIR": home,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "SSL_CERT_FILE": server["ca_file"],  # aiohttp's own default, for those who have no option
+        }
+        command = [sys.executable, "-m", module, *map(str, arguments), server["url"], server["ca_file"]]
+        done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def alternating(
+    rounds: int, ways: Mapping[str, Sequence[object]], rough: Sequence[str] = ()
+) -> dict[str, Figures]:
+    """
+    Measure each way once a round, and return the median of each of its figures.
+
+    :param ways: module and arguments by name.
+    :param rough: those that are measured in the first round only, because they take long.
+    """
+    found: dict[str, list[Figures]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name, (module, *arguments) in ways.items():
+            if number == 0 or name not in rough:
+                figures = measured(str(module), *arguments)
+                found[name].append(figures)
+                shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
+                print(f"  round {number + 1} of {rounds}, {name}: {shown}", flush=True)
+    return {
+        name: {key: statistics.median(each[key] for each in figures) for key in figures[0]}
+        for name, figures in found.items()
+    }
