@@ -57,6 +57,19 @@ def test_a_flow_is_begun_when_its_turn_comes(zuora):
     assert flows.now == 0, "an error ends those that are under way"
 
 
+def test_an_error_ends_what_is_under_way_while_the_loop_goes_on(zuora):
+    flows = Flows(4, broken=0)
+    account = zuora.account(asleep=lambda _: asyncio.sleep(3600))
+
+    async def broken():
+        with pytest.raises(ZeroDivisionError):
+            await acarried(account, reversed([*flows]), 4)
+        await asyncio.sleep(0)
+        assert flows.now == 0
+
+    asyncio.run(broken())
+
+
 def test_who_is_cancelled_leaves_nothing_behind(zuora):
     flows = Flows(100)
     account = zuora.account(asleep=asyncio.sleep)
