@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
@@ -93,6 +94,17 @@ class AirflowApi:
         """Return what Airflow knows of a run's task instances, in the order in which they started."""
         answer = self.call("GET", "dags", dag_id, "dagRuns", run_id, "taskInstances", limit=100)
         return sorted(answer["task_instances"], key=lambda each: (each["start_date"] or "~", each["task_id"]))
+
+    def worker_processes(self, dag_id: str, run_id: str) -> dict[str, int]:
+        """
+        Return how many worker processes have run each task of a run, retries and resumptions included.
+
+        Airflow 3 writes one such event for each process that says, at its start, that the task runs.
+        """
+        answer = self.call("GET", "eventLogs", dag_id=dag_id, run_id=run_id, event="running", limit=100)
+        if answer["total_entries"] > len(answer["event_logs"]):
+            raise ValueError(f"{run_id} has more events than one answer holds")
+        return dict(Counter(str(each["task_id"]) for each in answer["event_logs"]))
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int) -> Any:
         """Return what a task left under a key, None where it left nothing."""
