@@ -23,6 +23,7 @@ from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.ids import checked_ids, named
 from airflow_provider_zuora.core.verdicts import OPEN, TIMED_OUT, Verdicts
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
+from airflow_provider_zuora.fewer_workers import ending_of, refuse, unmappable, upstream_of
 from airflow_provider_zuora.hooks import JobHook, PermanentError, TransientError, ZuoraHook, airflow_errors
 from airflow_provider_zuora.triggers import read_event
 from airflow_provider_zuora.watching import FIRST_LOOK, RESULTS, Watch, read_again
@@ -52,6 +53,10 @@ class JobSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer, without a worker.
     :param poke_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
         10 s to 60 s (from 1 s in poke mode). The first look after a deferral comes after 10 s at the soonest.
+    :param end_from_trigger: True: the trigger ends a task whose jobs completed, without a worker (Airflow 3.3
+        and later); what is lost and refused then: docs/waiting.md, Fewer workers.
+    :param start_from_trigger: True: the task begins in the triggerer, without a worker (as above); ``job_id``
+        is written out, or the output of a task that is not mapped.
     :return: the job's result, as XCom ``return_value``; of a list of ids a list of results, in its order.
     :raises PermanentError: (no retries) where the job failed or is unknown; for a list: where one is.
     :raises TransientError: (retries) where ten looks in a row failed for a passing reason.
@@ -67,12 +72,33 @@ class JobSensor(BaseSensorOperator):
         job_id: str | Sequence[str],
         deferrable: bool = True,
         poke_interval: timedelta | float | None = None,
+        end_from_trigger: bool = False,
+        start_from_trigger: bool = False,
         **kwargs: Any,
     ):
         super().__init__(poke_interval=60.0 if poke_interval is None else poke_interval, **kwargs)
         self.job_id: Any = job_id
         self.deferrable = deferrable
         self.own_interval = poke_interval is not None
+        self.end_from_trigger = end_from_trigger
+        self.start_from_trigger = start_from_trigger
+        refuse(self)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Refuse what cannot be mapped."""
+        return unmappable(cls, super().partial(**kwargs))
+
+    def resolve_template_files(self) -> None:
+        """Use the options, and look at them again: Airflow calls this when the DAG is complete."""
+        super().resolve_template_files()
+        refuse(self)
+        upstream = upstream_of(self.job_id)
+        if self.start_from_trigger and (job_ids := ("",) if upstream else self._job_ids):
+            hook = self.hook_class(self.conn_id)
+            watch = Watch.within(self._limit, hook, job_ids, self._max_errors, now=0.0)
+            pauses, cut = self._pauses(FIRST_LOOK), self._execution_limit
+            self.start_trigger_args = watch.start_args(pauses, cut, upstream, self._ends(job_ids))
 
     @property
     def conn_id(self) -> str:
@@ -87,8 +113,21 @@ class JobSensor(BaseSensorOperator):
     @cached_property
     def _watch(self) -> Watch:
         """Return this task's wait; its time begins here."""
-        errors = None if self.silent_fail else MAX_POLL_ERRORS
-        return Watch.within(self._limit, self.hook, self._job_ids, errors)
+        return Watch.within(self._limit, self.hook, self._job_ids, self._max_errors)
+
+    @property
+    def _max_errors(self) -> int | None:
+        return None if self.silent_fail else MAX_POLL_ERRORS
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the options of the outcome."""
+        return {name: getattr(self, name) for name in self.outcome_options}
+
+    def _ends(self, job_ids: Sequence[str]) -> dict[str, Any] | None:
+        """Return how the trigger may end the task, None where it may not: it knows each id once."""
+        repeated = len(set(job_ids)) < len(job_ids)
+        return None if repeated else ending_of(self, many=self._many)
 
     @cached_property
     def _job_ids(self) -> tuple[str, ...]:
@@ -150,7 +189,7 @@ class JobSensor(BaseSensorOperator):
             return ends
         if watch.over:
             return watch.looks.timed_out(f"{self._limit:.0f} s have passed.")
-        trigger, timeout = watch.trigger(self._pauses(FIRST_LOOK))
+        trigger, timeout = watch.trigger(self._pauses(FIRST_LOOK), self._ends(self._job_ids))
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
 
     def _conclude(self, ends: _Ends, context: Context, late: type[BaseException] | None = None) -> Any:
@@ -175,9 +214,8 @@ class JobSensor(BaseSensorOperator):
         """Return what the ends mean where all are good, else raise the gravest, a time-out as `late`."""
         if isinstance(ends, BaseException):
             raise ends
-        options = {name: getattr(self, name) for name in self.outcome_options}
         with airflow_errors():
-            found = Verdicts.of(self._job_ids, ends, self.hook.vendor, options)
+            found = Verdicts.of(self._job_ids, ends, self.hook.vendor, self.options)
         if self._many and not found.complete:
             context["ti"].xcom_push(key=RESULTS, value=found.as_list())
         if (worst := found.gravest) is not None:

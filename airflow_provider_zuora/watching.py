@@ -6,15 +6,16 @@ import json
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.looks import Looks
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
 from airflow_provider_zuora.hooks import JobHook, PermanentError
-from airflow_provider_zuora.triggers import JobTrigger
+from airflow_provider_zuora.triggers import JobTrigger, start_args
 
 RESULTS = "results"
 """The XCom key of what became of each of many."""
@@ -40,10 +41,15 @@ class Watch:
 
     @classmethod
     def within(
-        cls, seconds: float, hook: JobHook, job_ids: Sequence[str], max_errors: int | None = MAX_POLL_ERRORS
+        cls,
+        seconds: float,
+        hook: JobHook,
+        job_ids: Sequence[str],
+        max_errors: int | None = MAX_POLL_ERRORS,
+        now: float | None = None,
     ) -> Watch:
         """Return a wait of at most so many seconds, from now on; an id that is named twice is one job."""
-        now = time.time()
+        now = time.time() if now is None else now
         unique = tuple(dict.fromkeys(job_ids))
         return cls(hook, unique, now, now + seconds, Looks(unique, now + seconds, max_errors))
 
@@ -75,14 +81,48 @@ class Watch:
         ends = self.look()
         return self.looks.timed_out(why) if ends is None else ends
 
-    def trigger(self, pauses: Pauses) -> tuple[JobTrigger, timedelta]:
+    def trigger(self, pauses: Pauses, ends: Mapping[str, Any] | None = None) -> tuple[JobTrigger, timedelta]:
         """
         Return the trigger that goes on with the wait, and after how long it must have fired.
 
+        :param ends: see `JobTrigger`.
         :raises PermanentError: where its arguments would be too many for Airflow's database.
         """
         now = time.time()
         due = min(now + pauses.after(0, random.SystemRandom()), self.deadline)
+        trigger = self._trigger(
+            pauses,
+            started=self.started,
+            not_before=max(due, now + FIRST_LOOK, self.looks.quiet_until),
+            deadline=self.deadline,
+            ends=ends,
+        )
+        return trigger, timedelta(seconds=self.deadline - now + self._grace)
+
+    def start_args(
+        self, pauses: Pauses, cut: float, upstream: tuple[str, str] | None, ends: Mapping[str, Any] | None
+    ) -> Any:
+        """
+        Return Airflow's ``StartTriggerArgs`` of a task whose wait begins when its trigger starts.
+
+        It looks at once: no worker has run the task, so Airflow's scheduler has nothing to mix up.
+
+        :param cut: seconds after which Airflow ends the deferral in any case.
+        :param upstream: task and key of the XCom that holds the ids, None where ``job_ids`` does.
+        :param ends: see `JobTrigger`.
+        :raises PermanentError: where its arguments would be too many for Airflow's database.
+        """
+        limit = self.deadline - self.started
+        seconds = limit + self._grace
+        task_id, key = upstream or (None, None)
+        starts = {"limit": limit, "lasts": min(cut, seconds), "task_id": task_id, "key": key}
+        return start_args(self._trigger(pauses, starts=starts, ends=ends), seconds)
+
+    @property
+    def _grace(self) -> float:
+        return FIRST_LOOK + _GRACE + _GRACE_EACH * len(self.job_ids)
+
+    def _trigger(self, pauses: Pauses, **more: Any) -> JobTrigger:
         trigger = JobTrigger.of(
             self.job_ids,
             vendor=self.hook.conn_type,
@@ -90,14 +130,11 @@ class Watch:
             poke_interval=pauses.interval,
             exponential_backoff=pauses.exponential,
             max_wait=pauses.max_wait,
-            started=self.started,
-            not_before=max(due, now + FIRST_LOOK, self.looks.quiet_until),
-            deadline=self.deadline,
             max_errors=self.looks.max_errors,
+            **more,
         )
         self._refuse_too_many(trigger)
-        grace = FIRST_LOOK + _GRACE + _GRACE_EACH * len(self.job_ids)
-        return trigger, timedelta(seconds=self.deadline - now + grace)
+        return trigger
 
     def _refuse_too_many(self, trigger: JobTrigger) -> None:
         size, count = len(json.dumps(trigger.serialize()[1])), len(self.job_ids)

@@ -40,6 +40,10 @@ class Run:
     def order_number(self):
         return f"O-{self.run_id}"
 
+    @property
+    def worker_processes(self):
+        return self.stack.api.worker_processes(self.dag_id, self.run_id)
+
     def xcom(self, task_id, key="return_value"):
         return self.stack.xcom(self.dag_id, self.run_id, task_id, key)
 
