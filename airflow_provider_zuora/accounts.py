@@ -1,6 +1,7 @@
 """The only module with process-wide state: one signed-in account per vendor, URL and client id.
 
 An account answers what flows ask for: it keeps the token, signs in once at a time, and owns the connections.
+All accounts of one client id, whatever their secret and their line, share one view of its limits.
 """
 
 from __future__ import annotations
@@ -10,20 +11,25 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.jobs import Credentials
+from airflow_provider_zuora.core.limits import Limits
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.wire import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
+from airflow_provider_zuora.gates import Gate, Rules
+from airflow_provider_zuora.pools import Pool
 from airflow_provider_zuora.readings import Readings
 from airflow_provider_zuora.sharing import afresh, granted
 from airflow_provider_zuora.token_file import TokenFile
-from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
+from airflow_provider_zuora.transports import BlockingTransport, Line
 
 T = TypeVar("T")
 
@@ -34,16 +40,6 @@ class Masks:
 
     mask: Callable[[str], object]
     amask: Callable[[str], Awaitable[object]]
-
-
-@dataclass(slots=True)
-class _Loop:
-    """What an account keeps for one event loop while somebody uses it."""
-
-    users: int = 0
-    transport: AsyncTransport | None = None
-    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    signing: asyncio.Future[None] | None = None
 
 
 class Account:
@@ -81,8 +77,16 @@ class Account:
         self._grant: Grant | None = None
         self._signing = threading.Lock()
         self._opening = threading.Lock()
-        self._transport: BlockingTransport | None = None
-        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+        self._gate: Gate | None = None
+        self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
+        self._rules = Rules(
+            line.max_connections,
+            _limits_of(vendor, credentials, self._rng),
+            clock,
+            sleep,
+            asleep,
+        )
+        _LIVING.add(self)
 
     def client(self, headers: Mapping[str, str] | None = None) -> Client:
         """Return the flows of this account, with headers that every request but the sign-in carries."""
@@ -95,9 +99,9 @@ class Account:
     def close(self) -> None:
         """Close the connections of `run`; the next flow opens them again."""
         with self._opening:
-            if self._transport is not None:
-                self._transport.close()
-                self._transport = None
+            if self._gate is not None:
+                self._gate.close()
+                self._gate = None
 
     async def arun(self, flow: Flow[T]) -> T:
         """Carry a flow on the running event loop; its connections are shared by all flows under way there."""
@@ -105,38 +109,47 @@ class Account:
             return await arun(flow, carrier)
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop."""
+        """Close the connections of the running loop now; where they are used, a while after the last use."""
+        await self._pool().close()
 
     def sign_in(self) -> None:
         """Sign in afresh and once, whatever token is in hand, or in the file of this host."""
         with self._signing:
             self._sign_in(afresh(self.client(), ONCE, self._token_file))
 
-    def _blocking(self) -> BlockingTransport:
+    def renew(self) -> None:
+        """
+        Begin afresh in a forked process, with the token.
+
+        The connections are the parent's: here they are neither used nor closed, nor even collected.
+        """
+        _PARENTS.append((self._gate, self._pools))
+        self._gate, self._pools = None, {}
+        self._signing, self._opening = threading.Lock(), threading.Lock()
+        self._rules.limits.renew_lock()
+
+    def _blocking(self) -> Gate:
         with self._opening:
-            if self._transport is None:
-                self._transport = BlockingTransport(self._line)
-            return self._transport
+            if self._gate is None:
+                self._gate = Gate(BlockingTransport(self._line), self._rules)
+            return self._gate
+
+    def _pool(self) -> Pool:
+        """Return what is kept for the running loop, and forget the loops that have ended."""
+        running = asyncio.get_running_loop()
+        pool = self._pools.get(running)
+        if pool is None:
+            for loop in [loop for loop, other in list(self._pools.items()) if other.over]:
+                self._pools.pop(loop, None)
+            pool = self._pools[running] = Pool(self._line, self._rules)
+        return pool
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncCarrier]:
-        """Open the connections with the first user of a loop and close them with its last."""
-        running = asyncio.get_running_loop()
-        loop = self._loops.setdefault(running, _Loop())
-        loop.users += 1
-        try:
-            async with loop.opening:
-                if loop.transport is None:
-                    loop.transport = await AsyncTransport.opened(self._line)
-            send = loop.transport.send
-            carrier = AsyncCarrier(send, lambda step: self._atoken(step, loop, carrier), self._asleep)
+        pool = self._pool()
+        async with pool.used() as gate:
+            carrier = AsyncCarrier(gate.send, lambda step: self._atoken(step, pool, carrier), self._asleep)
             yield carrier
-        finally:
-            loop.users -= 1
-            if not loop.users:
-                del self._loops[running]
-                if loop.transport is not None:
-                    await loop.transport.close()
 
     def _cached(self, refused: str | None) -> str | None:
         """Return the token in hand, None where there is none, it is old, or it is the refused one."""
@@ -157,7 +170,7 @@ class Account:
         self._grant = grant
         return grant.token
 
-    async def _atoken(self, step: Token, loop: _Loop, carrier: AsyncCarrier) -> str:
+    async def _atoken(self, step: Token, loop: Pool, carrier: AsyncCarrier) -> str:
         """Return the token, or take part in the sign-in that is under way, its error included."""
         while (token := self._cached(step.refused)) is None:
             if loop.signing is None:
@@ -168,7 +181,7 @@ class Account:
                 raise error
         return token
 
-    async def _asign_in(self, step: Token, loop: _Loop, carrier: AsyncCarrier) -> str:
+    async def _asign_in(self, step: Token, loop: Pool, carrier: AsyncCarrier) -> str:
         signing = loop.signing = asyncio.get_running_loop().create_future()
         try:
             grant = await arun(granted(self.client(), step, self._token_file), carrier)
@@ -186,8 +199,15 @@ class Account:
             signing.cancel()  # no more than a word to those who wait, where this coroutine was cancelled
 
 
-_ACCOUNTS: dict[tuple[str, Credentials, Line, TokenFile | None], Account] = {}
-_LOOKING_UP = threading.Lock()
+_ACCOUNTS: WeakValueDictionary[tuple[str, Credentials, Line, TokenFile | None], Account] = (
+    WeakValueDictionary()
+)
+_LIMITS: WeakValueDictionary[tuple[str, str, str], Limits] = WeakValueDictionary()
+_LIVING: WeakSet[Account] = WeakSet()
+_RECENT: deque[Account] = deque(maxlen=16)
+"""Accounts that outlive their hooks, for the next ones; not all, for each changed secret makes another."""
+_PARENTS: list[object] = []
+_LOOKING_UP = threading.RLock()
 READINGS: Readings[Any] = Readings(10.0)
 """What connections say: a triggerer takes up a thousand waits in a second, and reads each connection once."""
 
@@ -202,16 +222,30 @@ def account_of(
     """
     with _LOOKING_UP:
         key = (vendor, credentials, line, token_file)
-        if key not in _ACCOUNTS:
-            _ACCOUNTS[key] = Account(vendor, credentials, line, masks, token_file=token_file)
-        return _ACCOUNTS[key]
+        account = _ACCOUNTS.get(key)
+        if account is None:
+            account = _ACCOUNTS[key] = Account(vendor, credentials, line, masks, token_file=token_file)
+        if account in _RECENT:
+            _RECENT.remove(account)
+        _RECENT.append(account)
+        return account
 
 
-def _forget() -> None:
+def _limits_of(vendor: str, credentials: Credentials, rng: random.Random) -> Limits:
+    with _LOOKING_UP:
+        key = (vendor, credentials.base_url, credentials.client_id)
+        limits = _LIMITS.get(key)
+        if limits is None:
+            limits = _LIMITS[key] = Limits(rng)
+        return limits
+
+
+def _renew() -> None:
     """Begin afresh in a forked process: connections and locks belong to the parent."""
     global _LOOKING_UP  # noqa: PLW0603 - this module's law allows it
-    _LOOKING_UP = threading.Lock()
-    _ACCOUNTS.clear()
+    _LOOKING_UP = threading.RLock()
+    for account in list(_LIVING):
+        account.renew()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_renew)

@@ -13,7 +13,7 @@ import ssl
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -193,7 +193,7 @@ class AsyncTransport:
         return cls(
             line,
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=line.max_connections, ssl=prepared),
+                connector=_connector(line, prepared),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=line.connect_timeout, sock_read=line.timeout
                 ),
@@ -229,6 +229,23 @@ class AsyncTransport:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnector:
+    """Return a pool that ends with its loop, and in a fork: nobody can close it any more then."""
+    import aiohttp
+
+    home, owner = asyncio.get_running_loop(), os.getpid()
+
+    class Connector(aiohttp.TCPConnector):
+        @property
+        def closed(self) -> bool:
+            return super().closed or home.is_closed() or os.getpid() != owner
+
+        def __del__(self, *_: Any) -> None:
+            """Leave the sockets to Python: aiohttp's own way unregisters them, in a fork the parent's too."""
+
+    return Connector(limit=line.max_connections, ssl=prepared)
 
 
 def _prepared(line: Line) -> ssl.SSLContext | bool:

@@ -19,7 +19,9 @@ from collections.abc import Iterator  # noqa: E402
 from dataclasses import dataclass, field  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
+from urllib.parse import urlsplit  # noqa: E402
 
+import psutil  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck  # noqa: E402
 from hypothesis import settings as chance  # noqa: E402
@@ -109,6 +111,12 @@ class Zuora:
         masks = accounts.Masks(self.masked.append, mask)
         waits = {"sleep": self.naps.append, "asleep": nap} | options
         return accounts.Account("zuora", self.credentials, Line(self.url), masks, **waits)
+
+    def connections(self) -> list[int]:
+        """Return the ports of this process that a connection to the sandbox is open from."""
+        port = urlsplit(self.url).port
+        held = psutil.Process().net_connections("tcp")
+        return sorted(each.laddr.port for each in held if each.raddr and each.raddr.port == port)
 
     def fault(self, **fields: Any) -> None:
         self.sandbox.add_fault(Fault(**fields))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import subprocess
+import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +20,7 @@ from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.wire import READ, Budget, Token
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.transports import Line
+from tests.conftest import ORDER
 
 
 def asked(budget=READ):
@@ -104,7 +109,8 @@ def test_two_loops_one_after_the_other(zuora):
     first = asyncio.run(account.arun(asked()))
 
     assert asyncio.run(account.arun(asked())) == first
-    assert account._loops == {}
+    assert zuora.connections() == []
+    assert len(account._pools) == 1, "the first loop is forgotten"
 
 
 def test_the_coroutine_that_signs_in_may_be_cancelled(zuora):
@@ -127,10 +133,10 @@ def test_a_sign_in_that_fails_fails_all_who_wait_for_it(zuora):
     zuora.fault(path="/oauth/token", status=503, times=None)
 
     async def until_all_wait(seconds):
-        (loop,) = account._loops.values()
+        (pool,) = account._pools.values()
         for _ in range(1000):
             await asyncio.sleep(0)
-        assert loop.users == 50
+        assert pool.users == 50
 
     account = zuora.account(asleep=until_all_wait)
 
@@ -178,14 +184,31 @@ class TestRegistry:
     def test_another_url_is_another_account(self):
         assert self.of() is not self.of("https://i")
 
-    def test_a_forked_process_begins_afresh(self):
-        here = self.of()
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if self.of() is not here and not accounts._LOOKING_UP.locked() else 1)
+    def test_accounts_that_nobody_uses_do_not_pile_up(self):
+        for number in range(1000):
+            self.of(secret=f"changed {number}")
+        gc.collect()
 
-        assert os.waitpid(child, 0)[1] == 0
-        assert self.of() is here
+        assert len(accounts._ACCOUNTS) < 50
+        assert len(accounts._LIVING) < 50
+
+    def test_an_account_outlives_its_hooks_for_a_while_and_as_long_as_it_is_used(self):
+        unused, used = weakref.ref(self.of(secret="unused")), self.of(secret="used")
+        gc.collect()
+        assert unused() is self.of(secret="unused")
+        for number in range(100):
+            self.of(secret=f"changed {number}")
+        gc.collect()
+
+        assert unused() is None
+        assert self.of(secret="used") is used
+
+    def test_a_changed_secret_and_another_line_leave_the_limits_as_they_are(self):
+        here = self.of()
+
+        assert self.of(secret="other")._rules.limits is here._rules.limits
+        assert self.of(timeout=1)._rules.limits is here._rules.limits
+        assert self.of("https://i")._rules.limits is not here._rules.limits
 
 
 def test_the_secret_is_in_no_repr(zuora):
@@ -216,3 +239,171 @@ def test_a_thread_beside_a_loop(zuora):
 
     assert set(tokens) <= set(zuora.ledger()["tokens"])
     assert len(tokens) == 2
+
+
+# After a fork.
+
+
+def in_a_child(check):
+    """Fork, and return whether a check holds in the child."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if check() else 2
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_a_forked_process_has_connections_of_its_own_and_the_token(zuora):
+    account = zuora.account()
+    token = account.run(asked())
+    ports = zuora.connections()
+
+    def child_asks():
+        return (
+            zuora.connections() == ports  # inherited, not closed
+            and account.run(looked(account)).status == "Processing"
+            and len(set(zuora.connections()) - set(ports)) == 1
+        )
+
+    zuora.sandbox.settings = Settings(job_seconds=1e6)
+    job = account.run(submitted(account))
+
+    def looked(account):
+        return account.client().job(job)
+
+    assert in_a_child(child_asks)
+    assert account.run(looked(account)).status == "Processing"
+    assert zuora.connections() == ports
+    assert zuora.ledger()["tokens"] == [token]
+    account.close()
+
+
+def submitted(account):
+    client = account.client()
+    request = client.vendor.submission("order", ORDER, {})
+    return client.submit(request.with_headers({"Idempotency-Key": "k"}))
+
+
+def test_a_fork_amid_everything_finds_no_lock_taken(zuora):
+    account = zuora.account()
+    account.run(asked())
+    account._signing.acquire()
+    account._opening.acquire()
+    account._rules.limits._lock.acquire()
+    accounts._LOOKING_UP.acquire()
+    try:
+        assert in_a_child(
+            lambda: (
+                in_a_thread(
+                    lambda: account_of("zuora", zuora.credentials, Line(zuora.url), Masks(print, print))
+                )
+                and in_a_thread(account.sign_in)
+            )
+        )
+    finally:
+        accounts._LOOKING_UP.release()
+        account._signing.release()
+        account._opening.release()
+        account._rules.limits._lock.release()
+    account.close()
+
+
+def in_a_thread(call):
+    """Return whether a call comes back, in another thread than the one that took the locks."""
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(30)
+    return not thread.is_alive()
+
+
+def test_a_fork_on_a_running_loop_leaves_the_parents_connections_alone(zuora):
+    account = zuora.account()
+
+    async def forked():
+        await account.arun(asked())
+        ports = zuora.connections()
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                gc.collect()
+                thread = threading.Thread(
+                    target=lambda: asyncio.run(account.arun(refused(token_of(account))))
+                )
+                thread.start()
+                thread.join()
+                status = 0 if len(account._pools) == 1 else 2
+            finally:
+                os._exit(status)
+        assert (await asyncio.to_thread(os.waitpid, child, 0))[1] == 0
+        await account.arun(refused(token_of(account)))
+        assert zuora.connections() == ports
+        assert len(ports) == 1
+
+    asyncio.run(forked())
+    assert zuora.ledger()["signIns"] == 3
+
+
+def token_of(account):
+    return account._grant.token
+
+
+# The end of a loop.
+
+ENDS = """
+import asyncio, gc, sys
+from airflow_provider_zuora.accounts import Masks, account_of
+from airflow_provider_zuora.core.jobs import Credentials
+from airflow_provider_zuora.core.wire import Token
+from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
+from airflow_provider_zuora.transports import Line
+
+async def mask(token):
+    pass
+
+def asked():
+    yield Token()
+
+url, end = sys.argv[1:]
+account = account_of("zuora", Credentials(url, CLIENT_ID, CLIENT_SECRET), Line(url), Masks(print, mask))
+if end == "run":
+    asyncio.run(account.arun(asked()))
+elif end == "aclose":
+    async def closed():
+        await account.arun(asked())
+        await account.aclose()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(closed())
+    loop.close()
+else:
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(account.arun(asked()))
+    loop.close()
+    del loop
+    if end == "next":
+        asyncio.run(account.arun(asked()))
+        gc.collect()
+print(account._grant is not None)
+"""
+
+
+STRICT = ("-X", "dev", "-W", "error")
+
+
+@pytest.mark.parametrize(
+    ("end", "options"),
+    [
+        ("run", STRICT),  # asyncio.run closes what is open, within the grace period too
+        ("aclose", STRICT),
+        ("died", ()),  # here asyncio has a ResourceWarning for its own sockets, which Python does not show
+        ("next", ()),
+    ],
+)
+def test_nothing_complains_where_a_loop_ends_while_its_connections_are_kept(zuora, end, options):
+    command = [sys.executable, *options, "-c", ENDS, zuora.url, end]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

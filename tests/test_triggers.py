@@ -152,7 +152,7 @@ def test_a_trigger_that_is_cancelled_closes_its_connections(zuora):
 
     asyncio.run(cancelled())
 
-    assert account._loops == {}
+    assert zuora.connections() == []
 
 
 def test_a_killed_trigger_says_that_the_job_goes_on(capsys):

@@ -4,6 +4,7 @@
 
     ApiError              the root: what was asked, what was answered, what to do next
     |-- InvalidInput      our user's input breaks a documented rule; nothing was sent
+    |-- Held              a limit of the vendor's is reached, and the account is quiet; nothing was sent
     |-- Unreachable       no answer came: connect, TLS, time-out, reset
     |-- Refused           the vendor answered no
     |   |-- SignInRefused it said no to the client id and secret, or to a fresh token
@@ -104,6 +105,10 @@ class InvalidInput(ApiError):
     def __init__(self, message: str, violations: tuple[str, ...] = ()):
         super().__init__("\n".join((message, *violations)))
         self.violations = violations
+
+
+class Held(ApiError):
+    """Nothing was sent: the vendor asked for quiet, for longer than a request waits; a passing error."""
 
 
 class Unreachable(ApiError):

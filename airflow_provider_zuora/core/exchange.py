@@ -7,8 +7,6 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
@@ -16,6 +14,7 @@ from airflow_provider_zuora.core.checks import header_violation, path_violation
 from airflow_provider_zuora.core.errors import (
     Answer,
     ApiError,
+    Held,
     InvalidInput,
     NotFound,
     Refused,
@@ -24,6 +23,7 @@ from airflow_provider_zuora.core.errors import (
     Unreadable,
 )
 from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading, Vendor
+from airflow_provider_zuora.core.limits import retry_after
 from airflow_provider_zuora.core.wire import Budget, Flow, Pause, Request, Response, Token
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ Meanings: TypeAlias = frozenset[Meaning]
 
 TRANSIENT: Meanings = frozenset(meaning for meaning in Meaning if meaning.transient)
 # A POST is repeated only where it was not processed, or where nobody knows and the Idempotency-Key covers it.
-NOT_PROCESSED: Meanings = frozenset({Meaning.LIMITED})
+NOT_PROCESSED: Meanings = frozenset({Meaning.LIMITED, Meaning.HELD})
 UNKNOWN: Meanings = NOT_PROCESSED | {Meaning.SILENCE, Meaning.GATEWAY, Meaning.IN_PROGRESS}
 
 _BACKOFF_BASE, _BACKOFF_CAP = 1.0, 30.0  # seconds; full jitter, as in Zuora's own sample
@@ -41,6 +41,7 @@ _REDIRECTS = 3
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
+    Meaning.HELD: Held,
     Meaning.SILENCE: Unreachable,
     Meaning.GATEWAY: Unreadable,
     Meaning.TOKEN: SignInRefused,
@@ -174,7 +175,9 @@ class Exchange:
         except Unreachable as error:
             silence = Answer(asked, track_id, messages=(str(error),))
             return Reading(Meaning.SILENCE, self._clean(silence, token))
-        answer = Answer(asked, track_id, response.status, retry_after=_retry_after(response))
+        except Held as held:
+            return Reading(Meaning.HELD, replace(held.answer or Answer(asked), track_id=track_id))
+        answer = Answer(asked, track_id, response.status, retry_after=retry_after(response))
         if 300 <= response.status < 400:
             refusal = f"a redirect to {_host(response.header('Location'))} is not followed"
             return Reading(Meaning.DENIED, self._clean(replace(answer, messages=(refusal,)), token))
@@ -258,28 +261,3 @@ def _path_below(base: str, path: str, location: str) -> str:
     except ValueError:
         return ""
     return "" if path_violation(below) else below
-
-
-def _retry_after(response: Response) -> float | None:
-    """Return the wait that an answer asks for, in seconds: Retry-After, else on a 429 RateLimit-Reset."""
-    stated = _seconds(response.header("Retry-After"), response.header("Date"))
-    if stated is None and response.status == 429:
-        stated = _seconds(response.header("RateLimit-Reset"), "")
-    return stated
-
-
-def _seconds(text: str, date: str) -> float | None:
-    """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = (_moment(text) - _moment(date)).total_seconds()
-        except (ValueError, OverflowError):
-            return None
-    return max(0.0, seconds) if seconds < 1e9 else None
-
-
-def _moment(text: str) -> datetime:
-    moment = parsedate_to_datetime(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

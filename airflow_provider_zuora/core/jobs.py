@@ -153,6 +153,7 @@ class Meaning(Enum):
     UNCLEAR = "refused, for a reason that nobody documents", False
     TOKEN = "the token is not accepted", False
     LIMITED = "a limit is reached, not processed", True
+    HELD = "a limit is reached, not sent", True
     IN_PROGRESS = "the same request is still in progress", True
     LOCKED = "locked by another operation", True
     TEMPORARY = "a passing error, or one of the vendor's own", True

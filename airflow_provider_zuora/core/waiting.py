@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import ApiError, TimedOut
+from airflow_provider_zuora.core.errors import ApiError, Held, TimedOut
 from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.wire import ONCE, Flow, Pause
 
@@ -89,11 +89,13 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
         try:
             job = yield from client.look(job_id, request, ONCE)
         except ApiError as error:
-            errors += 1
+            held = isinstance(error, Held)  # the vendor knows nothing of it
+            errors += not held
             if not error.transient or (wait.max_errors and errors >= wait.max_errors):
                 raise
             seen, quiet = f"the last look failed: {error}", client.clock() + error.retry_after
-            log.warning("Look %d in a row that failed at job %s: %s", errors, job_id, error)
+            level = logging.DEBUG if held else logging.WARNING
+            log.log(level, "Look %d in a row that failed at job %s: %s", errors, job_id, error)
         else:
             if job.ended:
                 return job

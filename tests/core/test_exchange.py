@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from airflow_provider_zuora.core.errors import (
     Answer,
     ApiError,
+    Held,
     InvalidInput,
     NotFound,
     Refused,
@@ -34,10 +35,13 @@ FOREVER = itertools.repeat
 OK = answer(200, {"jobId": "j", "success": True})
 ENTITY = SCOPE["Zuora-Entity-Ids"]
 
+BUSY = Answer("GET /v1/a", messages=("the account is quiet",), retry_after=5.0)
+
 # An answer of each meaning.
 ANSWERS = {
     "refused": sample("business-rule/400"),
     "limited": sample("rate/429"),
+    "held": Held("The limit is reached.", answer=BUSY, transient=True),
     "in progress": sample("message-only/409"),
     "locked": sample("lock/409"),
     "temporary": sample("temporary/500"),
@@ -45,18 +49,18 @@ ANSWERS = {
     "silence": Unreachable("connection reset"),
 }
 # What each kind of request is repeated after; all else leaves the flow at once.
-PASSING = {"limited", "in progress", "locked", "temporary", "gateway", "silence"}
-COVERED = {"limited", "in progress", "gateway", "silence"}
+PASSING = {"limited", "held", "in progress", "locked", "temporary", "gateway", "silence"}
+COVERED = {"limited", "held", "in progress", "gateway", "silence"}
 KEY = {"Idempotency-Key": "k-1"}
 REPEATED = {
     "GET": (PASSING, 10, lambda client: client.call("GET", "/v1/a")),
     "HEAD": (PASSING, 10, lambda client: client.call("HEAD", "/v1/a")),
     "sign-in": (PASSING, 10, lambda client: client.sign_in()),
     "POST with a key": (COVERED, 6, lambda client: client.call("POST", "/v1/a", json_body={}, headers=KEY)),
-    "POST without a key": ({"limited"}, 6, lambda client: client.call("POST", "/v1/a", json_body={})),
-    "PUT": ({"limited"}, 6, lambda client: client.call("PUT", "/v1/a", json_body={})),
-    "PATCH": ({"limited"}, 6, lambda client: client.call("PATCH", "/v1/a", json_body={})),
-    "DELETE": ({"limited"}, 6, lambda client: client.call("DELETE", "/v1/a")),
+    "POST without a key": ({"limited", "held"}, 6, lambda client: client.call("POST", "/v1/a", json_body={})),
+    "PUT": ({"limited", "held"}, 6, lambda client: client.call("PUT", "/v1/a", json_body={})),
+    "PATCH": ({"limited", "held"}, 6, lambda client: client.call("PATCH", "/v1/a", json_body={})),
+    "DELETE": ({"limited", "held"}, 6, lambda client: client.call("DELETE", "/v1/a")),
 }
 
 
@@ -65,7 +69,7 @@ REPEATED = {
 def test_what_is_sent_again(kind, meaning):
     again, attempts, flow = REPEATED[kind]
     script = Script(FOREVER(ANSWERS[meaning]))
-    with pytest.raises((Refused, Unreadable, Unreachable)) as caught:
+    with pytest.raises((Refused, Held, Unreadable, Unreachable)) as caught:
         script.run(flow(script.client()))
     assert len(script.sent) == (attempts if meaning in again else 1)
     assert script.sent == [script.sent[0]] * len(script.sent)
@@ -84,14 +88,14 @@ def test_a_good_answer_ends_the_repeating(kind, meaning):
         script.run(flow(script.client()))
         assert len(script.sent) == 2
     else:
-        with pytest.raises((Refused, Unreadable, Unreachable)):
+        with pytest.raises((Refused, Held, Unreadable, Unreachable)):
             script.run(flow(script.client()))
         assert next(script.answers) is good
 
 
 def test_the_sets_behind_the_policy():
-    assert {"LIMITED"} == {meaning.name for meaning in NOT_PROCESSED}
-    assert {"LIMITED", "SILENCE", "GATEWAY", "IN_PROGRESS"} == {meaning.name for meaning in UNKNOWN}
+    assert {"LIMITED", "HELD"} == {meaning.name for meaning in NOT_PROCESSED}
+    assert {"LIMITED", "HELD", "SILENCE", "GATEWAY", "IN_PROGRESS"} == {meaning.name for meaning in UNKNOWN}
     lasting = {Meaning.OK, Meaning.REFUSED, Meaning.DENIED, Meaning.NOT_FOUND, Meaning.UNCLEAR, Meaning.TOKEN}
     assert set(Meaning) - lasting == TRANSIENT
 
@@ -232,6 +236,7 @@ ONE_EACH = {
     Meaning.NOT_FOUND: sample("not-found/404"),
     Meaning.UNCLEAR: answer(200, {"success": False}),
     Meaning.LIMITED: sample("rate/429"),
+    Meaning.HELD: ANSWERS["held"],
     Meaning.IN_PROGRESS: sample("message-only/409"),
     Meaning.LOCKED: sample("lock/409"),
     Meaning.TEMPORARY: sample("temporary/500"),
@@ -284,6 +289,7 @@ def test_an_exchange_makes_up_the_track_id_of_a_request_that_has_none():
 
 
 KINDS_OF_ERRORS = {
+    Meaning.HELD: Held,
     Meaning.SILENCE: Unreachable,
     Meaning.GATEWAY: Unreadable,
     Meaning.TOKEN: SignInRefused,

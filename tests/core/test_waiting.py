@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.errors import ApiError, Refused, TimedOut, Unreachable, Unreadable
+from airflow_provider_zuora.core.errors import (
+    Answer,
+    ApiError,
+    Held,
+    Refused,
+    TimedOut,
+    Unreachable,
+    Unreadable,
+)
 from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
 from airflow_provider_zuora.sandbox.rules import Fault
@@ -201,6 +209,23 @@ def test_a_wait_that_reaches_beyond_the_deadline_leaves_no_time_for_a_last_look(
         looks.wait(deadline=100, pauses=EVERY_TEN)
     assert looks.times == [0.0]
     assert looks.clock.now - START == 100.0
+
+
+HELD = Held("", answer=Answer("GET /", messages=("quiet",), retry_after=90.0), transient=True)
+
+
+def test_a_look_that_was_held_back_is_no_failed_one(caplog):
+    looks = Looks([PROCESSING, *[HELD] * 50, COMPLETED])
+    looks.wait(max_errors=1, pauses=EVERY_TEN)
+    assert looks.times == [0.0, *(10.0 + 90 * each for each in range(51))]
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_a_wait_that_is_held_back_at_its_deadline_says_so():
+    looks = Looks([HELD, COMPLETED])
+    with pytest.raises(TimedOut, match=r"the last look failed: Zuora: a limit is reached, not sent.* quiet"):
+        looks.wait(deadline=80, pauses=EVERY_TEN)
+    assert looks.clock.now - START == 80.0
 
 
 def test_a_look_is_logged_where_it_is_news_and_once_a_minute(caplog):

@@ -1,0 +1,195 @@
+"""When the next request of an account may start, by what the vendor said of its limits. No I/O."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from airflow_provider_zuora.core.errors import Answer, Held
+from airflow_provider_zuora.core.wire import Request, Response
+
+PATIENCE = 60.0  # seconds; a request waits as long for its turn, a longer wait is its flow's own
+
+_JITTER = 1.0  # seconds, so that all who waited for one moment do not start at that moment
+_SCARCE = 10  # less than this part of a limit is left
+_REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often
+_UNSAID = 1.0  # seconds of quiet after a 429 that asks for none
+_LONGEST = 86_400.0  # seconds, Zuora's longest window; a header that says more is wrong
+
+
+@dataclass(slots=True)
+class _Spell:
+    """A time that lasts so many seconds at the most, until then."""
+
+    until: float = 0.0
+    lasts: float = 0.0
+
+    def end(self, now: float) -> float:
+        """Return when it ends: sooner than was said, where the clock was set back meanwhile."""
+        if self.until - now > self.lasts:
+            self.until = now + self.lasts
+        return self.until
+
+
+def _from(now: float, seconds: float) -> _Spell:
+    lasts = min(seconds, _LONGEST)
+    return _Spell(now + lasts, lasts)
+
+
+class Limits:
+    """
+    What one account may send, for all threads and event loops of a process.
+
+    Each request asks for `admission` before it starts, and `done` is said in the end, with its answer if any.
+
+    - After a 429, or a 503 with a Retry-After, nothing starts before the time that was asked for has passed.
+    - Where less than a tenth of the window closest to its end is left (RateLimit-*), that is spread evenly
+      over the time until the window begins anew. What is under way counts as spent.
+    - Where less than a tenth of the requests at once is left (Concurrency-Limit-*), as many of ours wait.
+
+    :param rng: for jitter.
+    """
+
+    def __init__(self, rng: random.Random):
+        self._rng = rng
+        self._lock = threading.Lock()  # never held across I/O
+        self._under_way = 0  # requests that were admitted, the waiting ones included
+        self._waiting = 0
+        self._quiet = _Spell()
+        self._left = math.inf
+        self._window = _Spell()  # until it begins anew; `_left` says nothing from then on
+        self._next = 0.0  # when the next request may start while little is left
+        self._room, self._room_until = 0.0, 0.0
+
+    def renew_lock(self) -> None:
+        """Forget who holds the lock and what is under way: both are threads of the process that forked."""
+        self._lock = threading.Lock()
+        self._under_way = self._waiting = 0
+
+    def admission(self, request: Request, clock: Callable[[], float]) -> Iterator[float]:
+        """
+        Yield the seconds to wait, again and again, until the request may start; mostly there are none.
+
+        A wait is taken for done when the next one is asked for, whatever the clock says.
+
+        :raises Held: where the request would have to wait for more than `PATIENCE`.
+        """
+        now = clock()
+        with self._lock:
+            self._under_way += 1
+            due = self._turn(now)
+        while due > now:
+            if due - now > PATIENCE:
+                raise _held(request, due - now)
+            self._count_waiting(1)
+            try:
+                yield due - now
+            finally:
+                self._count_waiting(-1)
+            now = max(due, clock())
+            with self._lock:
+                due = self._after_quiet(now)
+
+    def done(self, response: Response | None, now: float) -> None:
+        """Learn from the answer to an admitted request, None where none came or it was never sent."""
+        with self._lock:
+            self._under_way -= 1
+            if response is None:
+                return
+            self._hear_window(response, now)
+            self._hear_crowd(response, now)
+            if response.status in (429, 503):
+                self._hear_no(response, now)
+
+    def _count_waiting(self, change: int) -> None:
+        with self._lock:
+            self._waiting += change
+
+    def _turn(self, now: float) -> float:
+        """Return when a request may start, and count it."""
+        due = self._after_quiet(now)
+        if now < self._room_until and self._under_way - self._waiting > self._room:
+            due = max(due, now + _REFRESH + self._some())
+        if now < self._window.until:
+            due = max(due, self._share(now, self._window.end(now)))
+        return due
+
+    def _share(self, now: float, fresh: float) -> float:
+        """Return when a request may start out of the little that is left of a window."""
+        due = max(now, self._next)
+        if self._left < 1 or due >= fresh:
+            return fresh + self._some()
+        self._next = due + (fresh - due) / self._left
+        self._left -= 1
+        return due
+
+    def _after_quiet(self, now: float) -> float:
+        return now if now >= self._quiet.until else self._quiet.end(now) + self._some()
+
+    def _hear_no(self, response: Response, now: float) -> None:
+        asked = retry_after(response)
+        if asked is None and response.status == 429:
+            asked = _UNSAID
+        if asked is not None and now + asked > self._quiet.end(now):
+            self._quiet = _from(now, asked)
+
+    def _hear_window(self, response: Response, now: float) -> None:
+        left = _count(response.headers.get("ratelimit-remaining"))
+        if left is None:
+            return
+        most = _count(response.headers.get("ratelimit-limit", "").partition(",")[0])
+        reset = _seconds(response.headers.get("ratelimit-reset", ""), "")
+        if most is not None and reset is not None and left * _SCARCE < most:
+            self._left, self._window = left - self._under_way, _from(now, reset)
+        else:
+            self._window = _Spell()
+
+    def _hear_crowd(self, response: Response, now: float) -> None:
+        left = _count(response.headers.get("concurrency-limit-remaining"))
+        most = _count(response.headers.get("concurrency-limit-limit"))
+        if left is not None and most is not None and left * _SCARCE < most:
+            ours = self._under_way - self._waiting + 1  # the one that is answered was counted, too
+            self._room, self._room_until = max(1.0, ours + left - most / _SCARCE), now + _REFRESH
+
+    def _some(self) -> float:
+        return self._rng.uniform(0, _JITTER)
+
+
+def _held(request: Request, seconds: float) -> Held:
+    words = f"nothing was sent, the account is quiet for {seconds:.0f} s more, as the vendor asked"
+    answer = Answer(str(request), messages=(words,), retry_after=seconds)
+    return Held("The vendor's limit is reached.", answer=answer, transient=True)
+
+
+def retry_after(response: Response) -> float | None:
+    """Return the wait that an answer asks for, in seconds: Retry-After, else on a 429 RateLimit-Reset."""
+    stated = _seconds(response.header("Retry-After"), response.header("Date"))
+    if stated is None and response.status == 429:
+        stated = _seconds(response.header("RateLimit-Reset"), "")
+    return stated
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 10 else None
+
+
+def _seconds(text: str, date: str) -> float | None:
+    """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (_moment(text) - _moment(date)).total_seconds()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if seconds < 1e9 else None
+
+
+def _moment(text: str) -> datetime:
+    moment = parsedate_to_datetime(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
