@@ -20,6 +20,10 @@ HELP = {
     "order_status": "status of the orders that are made, for example Pending",
     "zuora_version": "the tenant's Zuora-Version; errors before 2024-05-20 are HTTP 200",
     "requests_per_minute": "calls per minute before HTTP 429",
+    "concurrent_requests": "calls at once before HTTP 429",
+    "sign_ins_per_minute": "sign-ins per minute before HTTP 429",
+    "busy_seconds": "Retry-After where too many calls come at once",
+    "answer_seconds": "how long an answer takes",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.answers import (
@@ -27,6 +28,11 @@ LONGEST_KEY = 254
 """Characters of an idempotency key: the guide says fewer than 255."""
 
 SIGN_INS_PER_MINUTE = 2000
+"""For a tenant; what is counted here are those of one IP address, of which there may be fewer."""
+TOO_MANY = (
+    "The total number of concurrent requests has exceeded the limit allowed by the system. "
+    "Please resubmit your request later."
+)
 WINDOWS = "{0}, {0};w=60, 2250000;w=3600, 27000000;w=86400"
 
 
@@ -81,10 +87,24 @@ def _bearer(tenant: Tenant, request: Request, _: str) -> Response | None:
 
 
 def _rate(tenant: Tenant, request: Request, _: str) -> Response | None:
-    if tenant.state.count_call(tenant.now) <= tenant.settings.requests_per_minute:
+    if tenant.state.calls.count(tenant.now) <= tenant.settings.requests_per_minute:
         return None
-    text = f"API Rate limit exceeded for the minute, retry after {_to_next_minute(tenant)} seconds"
-    return reply(429, {"reasons": [{"code": 70, "message": text}]})
+    seconds = _to_next_minute(tenant)
+    text = f"API Rate limit exceeded for the minute, retry after {seconds} seconds"
+    return reply(429, {"reasons": [{"code": 70, "message": text}]}, {"Retry-After": str(seconds)})
+
+
+def _crowd(tenant: Tenant, request: Request, _: str) -> Response | None:
+    if tenant.under_way <= tenant.settings.concurrent_requests:
+        return None
+    full = tenant.refuse(request, Complaint(70, TOO_MANY, ANY_RESOURCE), status=429)
+    return replace(full, headers={**full.headers, "Retry-After": f"{tenant.settings.busy_seconds:g}"})
+
+
+def _sign_in_rate(tenant: Tenant, request: Request, _: str) -> Response | None:
+    if tenant.state.sign_ins.count(tenant.now) <= tenant.settings.sign_ins_per_minute:
+        return None
+    return reply(429, {"message": "request exceeded limit"}, {"Retry-After": str(_to_next_minute(tenant))})
 
 
 def _media_type(tenant: Tenant, request: Request, _: str) -> Response | None:
@@ -111,8 +131,8 @@ def _org(tenant: Tenant, request: Request, _: str) -> Response | None:
 
 
 Check = Callable[[Tenant, Request, str], Response | None]
-CHECKS: tuple[Check, ...] = (_bearer, _rate, _track_id, _key, _version, _media_type, _entity, _org)
-SIGN_IN_CHECKS: tuple[Check, ...] = (_track_id, _key, _sign_in_entity)
+CHECKS: tuple[Check, ...] = (_bearer, _crowd, _rate, _track_id, _key, _version, _media_type, _entity, _org)
+SIGN_IN_CHECKS: tuple[Check, ...] = (_sign_in_rate, _track_id, _key, _sign_in_entity)
 
 
 def stopped(tenant: Tenant, request: Request, template: str) -> Response | None:
@@ -134,12 +154,12 @@ def headers(tenant: Tenant, request: Request, template: str) -> dict[str, str]:
         left = max(0, SIGN_INS_PER_MINUTE - len(tenant.state.issued))
         limits = {"Limit": SIGN_INS_PER_MINUTE, "Remaining": left}
         return found | {f"X-RateLimit-{name}-minute": str(value) for name, value in limits.items()}
-    most = tenant.settings.requests_per_minute
+    most, at_once = tenant.settings.requests_per_minute, tenant.settings.concurrent_requests
     return found | {
         "RateLimit-Limit": WINDOWS.format(most),
-        "RateLimit-Remaining": str(max(0, most - tenant.state.window[1])),
+        "RateLimit-Remaining": str(max(0, most - tenant.state.calls.counted)),
         "RateLimit-Reset": str(_to_next_minute(tenant)),
         "Concurrency-Limit-Type": "Default",
-        "Concurrency-Limit-Limit": "40",
-        "Concurrency-Limit-Remaining": "39",
+        "Concurrency-Limit-Limit": str(at_once),
+        "Concurrency-Limit-Remaining": str(max(0, at_once - max(1, tenant.under_way))),
     }

@@ -39,7 +39,8 @@ class Sandbox(Tenant):
                 return control.answer(self, request)
             template, argument = template_of(request.path)
             response = self._spoiled(request, template, argument)
-            self.state.note(request, template, response)
+            self.state.quiet.note(response, self.now, self.settings.answer_seconds)
+            self.state.note(request, template, response, self.now)
             return response
 
     def _spoiled(self, request: Request, template: str, argument: str) -> Response:

@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
@@ -17,6 +17,7 @@ from aiohttp import web
 
 from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox import clients
+from airflow_provider_zuora.sandbox.control import PREFIX
 from airflow_provider_zuora.sandbox.rules import Sandbox
 
 LARGEST_BODY = 64 * 1024 * 1024
@@ -100,10 +101,14 @@ class Server:
             headers=dict(request.headers),
             body=await request.read(),
         )
-        with ExitStack() as stack:
-            stack.push(self.note_error)  # not around the door: a client that leaves is no error of ours
-            response = zipped(asked, self.sandbox.handle(asked))
-        return await DOORS[response.damage](self, request, response)
+        own = asked.path.startswith(PREFIX)
+        with nullcontext() if own else self.sandbox.occupied():
+            with ExitStack() as stack:
+                stack.push(self.note_error)  # not around the door: a client that leaves is no error of ours
+                response = zipped(asked, self.sandbox.handle(asked))
+            if not own and (seconds := self.sandbox.settings.answer_seconds):
+                await asyncio.sleep(seconds)
+            return await DOORS[response.damage](self, request, response)
 
     def note_error(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Note what leaves a block, as the exit of a context manager."""

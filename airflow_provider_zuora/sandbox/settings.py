@@ -42,6 +42,10 @@ class Settings:
     :param entity_ids: the entities of a Multi-entity tenant; empty: not one.
     :param org_ids: the orgs of a Multi-Org user; empty: Zuora-Org-Ids is not looked at.
     :param requests_per_minute: calls per clock minute, sign-ins apart, before HTTP 429.
+    :param concurrent_requests: calls under way at once, before HTTP 429; whoever serves it counts them.
+    :param sign_ins_per_minute: sign-ins per clock minute, before HTTP 429; Zuora counts them by IP address.
+    :param busy_seconds: Retry-After where too many calls are under way.
+    :param answer_seconds: how long a served answer takes.
     """
 
     client_id: str = CLIENT_ID
@@ -56,6 +60,10 @@ class Settings:
     entity_ids: tuple[str, ...] = ()
     org_ids: tuple[str, ...] = ()
     requests_per_minute: int = 50_000
+    concurrent_requests: int = 40
+    sign_ins_per_minute: int = 100
+    busy_seconds: float = 120.0
+    answer_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what Zuora could not be."""

@@ -23,6 +23,45 @@ def duplicate(number: str) -> Complaint:
     return Complaint(30, f"The order number {number} is taken by another order.")
 
 
+IN_FLIGHT = 1.0
+"""Seconds after a Retry-After in which a request may arrive that was sent before its client heard of it."""
+
+
+@dataclass(slots=True)
+class Minutes:
+    """Counts what happens in each clock minute."""
+
+    minute: int = 0
+    counted: int = 0
+
+    def count(self, now: float) -> int:
+        """Count one more, and return how many there were in its minute."""
+        minute = int(now // 60)
+        self.minute, self.counted = minute, self.counted + 1 if self.minute == minute else 1
+        return self.counted
+
+
+@dataclass(slots=True)
+class Quiet:
+    """
+    The time for which the sandbox last asked to be left alone, with a Retry-After on a 429 or 503.
+
+    :param broken: how many requests came within such a time.
+    """
+
+    since: float = 0.0
+    until: float = 0.0
+    broken: int = 0
+
+    def note(self, response: Response, now: float, takes: float) -> None:
+        """Note a request and its answer, which takes so many seconds to leave."""
+        self.broken += self.since + takes + IN_FLIGHT < now < self.until
+        asked = response.header("Retry-After")
+        if response.status in (429, 503) and asked.isdecimal():
+            self.since = now if now >= self.until else self.since
+            self.until = max(self.until, now + takes + float(asked))
+
+
 @dataclass(slots=True)
 class State:
     """
@@ -31,7 +70,7 @@ class State:
     :param tokens: when each bearer token ends, by token.
     :param waiting: when each unsettled job ends, with its place in the queue and its id; a heap.
     :param counts: answered requests by method and path template.
-    :param window: the clock minute that is being counted, and the calls in it.
+    :param calls: sign-ins apart, which are ``sign_ins``.
     """
 
     tokens: dict[str, float] = field(default_factory=dict)
@@ -43,7 +82,9 @@ class State:
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
-    window: tuple[int, int] = (0, 0)
+    calls: Minutes = field(default_factory=Minutes)
+    sign_ins: Minutes = field(default_factory=Minutes)
+    quiet: Quiet = field(default_factory=Quiet)
 
     def issue(self, token: str, until: float) -> None:
         """Let a token be valid until then."""
@@ -84,23 +125,19 @@ class State:
             return fault
         return None
 
-    def count_call(self, now: float) -> int:
-        """Count a call in its clock minute and return how many there were in it."""
-        minute = int(now // 60)
-        self.window = (minute, self.window[1] + 1 if self.window[0] == minute else 1)
-        return self.window[1]
-
-    def note(self, request: Request, template: str, response: Response) -> None:
+    def note(self, request: Request, template: str, response: Response, now: float) -> None:
         """Write a request and its answer into the ledger; the status 0 is no answer."""
         self.counts[f"{request.method} {template}"] += 1
         self.recent.append(
             {
+                "at": now,
                 "method": request.method,
                 "path": request.path,
                 "trackId": request.header("Zuora-Track-Id"),
                 "idempotencyKey": request.header("Idempotency-Key"),
                 "status": response.status,
                 "damage": response.damage,
+                "retryAfter": response.header("Retry-After"),
             }
         )
 
@@ -112,6 +149,7 @@ class State:
             "signIns": len(self.issued),
             "tokens": list(self.issued),
             "requests": dict(self.counts),
+            "askedInQuiet": self.quiet.broken,
             "recent": list(self.recent),
             "jobs": [_job_row(job) for job in jobs],
             "orders": [

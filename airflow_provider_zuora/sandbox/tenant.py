@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_zuora.sandbox.answers import Complaint, refusal
@@ -12,7 +13,7 @@ from airflow_provider_zuora.sandbox.settings import Fault, Settings
 from airflow_provider_zuora.sandbox.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_zuora.core.wire import Request, Response
 
@@ -36,6 +37,7 @@ class Tenant:
         self.state = State()
         self._clock, self._ahead = clock, 0.0
         self._lock = threading.RLock()
+        self.under_way = 0
 
     @property
     def now(self) -> float:
@@ -46,6 +48,17 @@ class Tenant:
         """Move the sandbox's clock on."""
         with self._lock:
             self._ahead += seconds
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Count a call as under way, for as long as the block lasts."""
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
     def add_fault(self, fault: Fault) -> None:
         """Let something go wrong; faults strike in the order in which they were added."""

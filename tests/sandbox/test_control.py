@@ -26,13 +26,16 @@ def test_the_ledger_says_what_happened(desk):
     assert (ledger["signIns"], ledger["tokens"]) == (1, [token])
     counted = {"POST /oauth/token": 1, "POST /v1/async/orders": 1, JOBS: 1, "GET /nowhere": 1}
     assert ledger["requests"] == counted
+    assert ledger["askedInQuiet"] == 0
     assert ledger["recent"][1] == {
+        "at": desk.time[0],
         "method": "POST",
         "path": "/v1/async/orders",
         "trackId": "t",
         "idempotencyKey": "k",
         "status": 200,
         "damage": "",
+        "retryAfter": "",
     }
     job = {"jobId": job_id, "kind": "create", "status": "Completed", "errors": None}
     assert ledger["jobs"] == [job | {"orderNumber": "O1", "idempotencyKey": "k"}]

@@ -156,8 +156,47 @@ def test_calls_are_counted_by_the_minute(open_desk):
         "reasons": [{"code": 70, "message": "API Rate limit exceeded for the minute, retry after 40 seconds"}]
     }
     assert (refused.header("RateLimit-Remaining"), refused.header("RateLimit-Reset")) == ("0", "40")
+    assert refused.header("Retry-After") == "40"
     desk.time[0] += 40
     assert desk.create().status == 200
+
+
+def test_sign_ins_are_counted_by_the_minute(open_desk):
+    desk = open_desk(sign_ins_per_minute=2)  # it has signed in once
+    assert [desk.sign_in().status for _ in range(2)] == [200, 429]
+    refused = desk.sign_in()
+    assert (desk.page(refused), refused.header("Retry-After")) == (
+        {"message": "request exceeded limit"},
+        "40",
+    )
+    assert desk.create().status == 200
+    desk.time[0] += 40
+    assert desk.sign_in().status == 200
+    assert desk.sandbox.ledger()["signIns"] == 3
+
+
+def test_calls_at_once_are_counted_by_whoever_serves_them(open_desk):
+    desk = open_desk(concurrent_requests=2, busy_seconds=7)
+    with desk.sandbox.occupied(), desk.sandbox.occupied():
+        full = desk.create()
+        with desk.sandbox.occupied():
+            refused = desk.create()
+    assert (full.status, full.header("Concurrency-Limit-Remaining")) == (200, "0")
+    assert (refused.status, desk.codes(refused)) == (429, [50000070])
+    assert (refused.header("Retry-After"), refused.header("Concurrency-Limit-Limit")) == ("7", "2")
+    assert desk.create().header("Concurrency-Limit-Remaining") == "1"
+
+
+def test_the_ledger_tells_who_asks_within_a_quiet(open_desk):
+    desk = open_desk(requests_per_minute=1, answer_seconds=0.5)
+    desk.create()
+    for second in (0, 1, 30, 29, 30):  # at 20 s of the minute; refused until its end, then again
+        desk.time[0] += second
+        desk.create()
+    ledger = desk.sandbox.ledger()
+    assert [row["retryAfter"] for row in ledger["recent"]] == ["", "", "40", "39", "9", "", "10"]
+    assert [row["at"] - 1.7e9 for row in ledger["recent"]] == [0, 0, 0, 1, 31, 60, 90]
+    assert ledger["askedInQuiet"] == 1, "the one at 1 s was under way when the answer left"
 
 
 def test_a_tenant_with_entities_wants_one_named_but_not_for_jobs(open_desk):

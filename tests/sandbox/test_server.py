@@ -5,13 +5,14 @@ import http.client
 import json
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
+from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 from airflow_provider_zuora.sandbox.server import listen, serve
 
 FORM = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}
@@ -189,3 +190,27 @@ def test_nothing_listens_afterwards(sandbox):
         url = server.url
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=9)
+
+
+def test_calls_under_way_at_once_are_counted_and_those_below_sandbox_are_not(sandbox, url, signed_in):
+    sandbox.settings = Settings(concurrent_requests=2)
+    sandbox.add_fault(Fault(method="GET", kind="hang", times=2))
+    hanging = [socket.create_connection(("127.0.0.1", urlsplit(url).port)) for _ in range(2)]
+    for each in hanging:
+        each.sendall(b"GET /v1/orders/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    while sandbox.ledger()["requests"].get("GET /v1/orders/{orderNumber}", 0) < 2:
+        time.sleep(0.01)
+    assert raw(url, "GET", "/sandbox/ledger")[0] == 200
+    assert signed_in.get(f"{url}/v1/orders/1", timeout=9).status_code == 429
+    for each in hanging:
+        each.close()
+    while sandbox.under_way:
+        time.sleep(0.01)
+    assert signed_in.get(f"{url}/v1/orders/1", timeout=9).status_code == 404
+
+
+def test_an_answer_takes_its_time(sandbox, url, signed_in):
+    sandbox.settings = Settings(answer_seconds=0.3)
+    began = time.monotonic()
+    signed_in.get(f"{url}/v1/orders/1", timeout=9)
+    assert time.monotonic() - began >= 0.3
