@@ -168,7 +168,7 @@ class Submission:
             digest=digest,
             contents=(self.digest,),
             params=self.request.params,
-            paths=path_hashes(self.client, self.document),
+            paths=path_hashes(self.client, self.document) if self.alone else {},  # of a list, nothing is kept
             first_post=opened if blind else self.client.clock(),
             max_tries=self.attempt.max_tries,
             blind=blind,

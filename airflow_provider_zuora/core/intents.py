@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -122,7 +122,8 @@ class Intent:
             "params": [list(pair) for pair in self.params],
             "track_ids": list(self.track_ids),
         }
-        return {**asdict(self), **lists, "fate": self.fate.value}
+        members = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**members, **lists, "paths": dict(self.paths), "fate": self.fate.value}
 
     @classmethod
     def from_dict(cls, values: Any) -> Intent:

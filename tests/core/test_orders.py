@@ -225,6 +225,13 @@ def test_the_schema_is_a_schema_and_serves_by_itself():
     assert not Draft202012Validator(orders._schema()).is_valid({})
 
 
+@pytest.mark.parametrize("definition", ["order", "preview"])
+def test_no_reference_is_looked_up_while_an_order_is_checked(definition):
+    inlined = orders._validator(definition).schema
+    assert "$ref" not in json.dumps(inlined)
+    assert inlined["allOf"][0]["required"] == ["orderDate"]
+
+
 def test_importing_the_module_imports_no_jsonschema():
     code = "import sys, airflow_provider_zuora.core.orders; sys.exit('jsonschema' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
