@@ -161,7 +161,7 @@ def test_a_killed_trigger_says_that_the_job_goes_on(capsys):
     assert "job j" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("zuora", [Settings(job_seconds=1e6)], indirect=True)
+@pytest.mark.parametrize("zuora", [Settings(job_seconds=1e6, sign_ins_per_minute=1000)], indirect=True)
 def test_200_triggers_share_a_loop_without_blocking_it(zuora, tmp_path):
     """In an interpreter of their own, so that the first import of aiohttp is seen too."""
     jobs = {submitted(zuora, f"O-{number}"): f"O-{number}" for number in range(200)}
