@@ -321,6 +321,34 @@ def test_when_airflow_ends_the_deferral_what_has_ended_is_kept(zuora):
     assert numbers(end) == ["O-0", "O-1"]
 
 
+def test_a_last_look_is_not_repeated(zuora):
+    task = Task(submitted(zuora, LONG, LONG))
+    zuora.fault(**OUTAGE, times=None)
+
+    with pytest.raises(AirflowSensorTimeout, match="2 timed out"):
+        task.sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, task.context)
+    assert zuora.naps == []
+
+
+def test_a_triggerer_that_takes_over_looks_again_at_all(zuora):
+    task = Task(submitted(zuora, LONG, "", ""))
+    arguments = task.deferral().trigger.serialize()[1] | {"not_before": 0.0}
+
+    async def dying():
+        running = asyncio.ensure_future(anext(JobTrigger(**arguments).run()))
+        while looks(zuora) < 5:  # noqa: ASYNC110 - the sandbox is on a thread of its own
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(dying())
+    zuora.sandbox.advance(2e6)
+    before = looks(zuora)
+    assert numbers(task.resumed(fired(arguments))) == ["O-0", "O-1", "O-2"]
+    assert looks(zuora) == before + 3
+
+
 def test_an_execution_timeout_of_a_list_is_airflows_own(zuora):
     task = Task(submitted(zuora, LONG, ""), timeout=100, execution_timeout=timedelta(seconds=50))
 
