@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -101,8 +101,8 @@ class Limits:
             self._under_way -= 1
             if response is None:
                 return
-            self._hear_window(response, now)
-            self._hear_crowd(response, now)
+            self._hear_window(response.headers, now)
+            self._hear_crowd(response.headers, now)
             if response.status in (429, 503):
                 self._hear_no(response, now)
 
@@ -138,20 +138,20 @@ class Limits:
         if asked is not None and now + asked > self._quiet.end(now):
             self._quiet = _from(now, asked)
 
-    def _hear_window(self, response: Response, now: float) -> None:
-        left = _count(response.headers.get("ratelimit-remaining"))
+    def _hear_window(self, headers: Mapping[str, str], now: float) -> None:
+        left = _count(headers.get("ratelimit-remaining"))
         if left is None:
             return
-        most = _count(response.headers.get("ratelimit-limit", "").partition(",")[0])
-        reset = _seconds(response.headers.get("ratelimit-reset", ""), "")
-        if most is not None and reset is not None and left * _SCARCE < most:
-            self._left, self._window = left - self._under_way, _from(now, reset)
-        else:
-            self._window = _Spell()
+        self._window.until = 0.0
+        most = _count(headers.get("ratelimit-limit", "").partition(",")[0])
+        if most is not None and left * _SCARCE < most:
+            reset = _seconds(headers.get("ratelimit-reset", ""), "")
+            if reset is not None:
+                self._left, self._window = left - self._under_way, _from(now, reset)
 
-    def _hear_crowd(self, response: Response, now: float) -> None:
-        left = _count(response.headers.get("concurrency-limit-remaining"))
-        most = _count(response.headers.get("concurrency-limit-limit"))
+    def _hear_crowd(self, headers: Mapping[str, str], now: float) -> None:
+        left = _count(headers.get("concurrency-limit-remaining"))
+        most = _count(headers.get("concurrency-limit-limit"))
         if left is not None and most is not None and left * _SCARCE < most:
             ours = self._under_way - self._waiting + 1  # the one that is answered was counted, too
             self._room, self._room_until = max(1.0, ours + left - most / _SCARCE), now + _REFRESH
