@@ -79,13 +79,8 @@ class Account:
         self._opening = threading.Lock()
         self._gate: Gate | None = None
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
-        self._rules = Rules(
-            line.max_connections,
-            _limits_of(vendor, credentials, self._rng),
-            clock,
-            sleep,
-            asleep,
-        )
+        limits = _limits_of(vendor, credentials, self._rng)
+        self._rules = Rules(line.max_connections, limits, clock, sleep, asleep)
         _LIVING.add(self)
 
     def client(self, headers: Mapping[str, str] | None = None) -> Client:
@@ -141,7 +136,7 @@ class Account:
         if pool is None:
             for loop in [loop for loop, other in list(self._pools.items()) if other.over]:
                 self._pools.pop(loop, None)
-            pool = self._pools[running] = Pool(self._line, self._rules)
+            pool = self._pools[running] = Pool(self._line, self._rules, self)
         return pool
 
     @asynccontextmanager

@@ -16,12 +16,14 @@ class Pool:
     """
     What an account keeps for one event loop; made while that loop runs.
 
+    :param owner: lives for as long as the connections are kept, as the account does, with its token.
     :param signing: set while a sign-in is under way; whoever needs a token waits for it.
     """
 
-    def __init__(self, line: Line, rules: Rules):
+    def __init__(self, line: Line, rules: Rules, owner: object):
         self.users = 0
         self.signing: asyncio.Future[None] | None = None
+        self._owner = owner
         self._line = line
         self._rules = rules
         self._loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import random
 import threading
@@ -192,6 +193,22 @@ def test_connections_are_kept_for_a_while_after_their_last_user(monkeypatch):
 
     vendor = run_in_virtual_time(used())
     assert (vendor.opened, vendor.closed) == (2, 2), "the end of a loop closes them too"
+
+
+def test_an_account_lives_while_its_connections_are_kept(monkeypatch):
+    async def used():
+        vendor = Vendor()
+        account = vendor.account(monkeypatch)
+        await account.arun(look())
+        account = weakref.ref(account)
+        gc.collect()
+        assert account() is not None
+        await asyncio.sleep(pools.GRACE + 1)
+        gc.collect()
+        assert account() is None
+        assert vendor.closed == 1
+
+    run_in_virtual_time(used())
 
 
 def test_connections_that_nobody_uses_can_be_closed_at_once(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import threading
@@ -12,6 +13,8 @@ from email.utils import parsedate_to_datetime
 
 from airflow_provider_zuora.core.errors import Answer, Held
 from airflow_provider_zuora.core.wire import Request, Response
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 60.0  # seconds; a request waits as long for its turn, a longer wait is its flow's own
 
@@ -101,10 +104,16 @@ class Limits:
             self._under_way -= 1
             if response is None:
                 return
+            was_quiet, was_slow = now < self._quiet.until, now < self._window.until
             self._hear_window(response.headers, now)
             self._hear_crowd(response.headers, now)
             if response.status in (429, 503):
                 self._hear_no(response, now)
+            quiet, rest = self._quiet.until - now, self._window.until - now
+        if quiet > 0 and not was_quiet:
+            log.warning("HTTP %d: this process sends the account nothing for %.0f s", response.status, quiet)
+        elif rest > 0 and not was_slow:
+            log.info("Little is left of the account's limit: requests are spread over %.0f s", rest)
 
     def _count_waiting(self, change: int) -> None:
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,6 +148,17 @@ def test_nobody_is_quiet_for_more_than_a_day():
     with pytest.raises(Held) as caught:
         desk.due()
     assert caught.value.retry_after == 86_400
+
+
+def test_the_beginning_of_a_quiet_is_logged_and_not_its_length(caplog):
+    caplog.set_level(logging.INFO)
+    desk = Desk()
+    desk.asks(window(5, reset=40), quiet(30), quiet(50), window(4, reset=40))
+    assert caplog.messages == [
+        "Little is left of the account's limit: requests are spread over 40 s",
+        "HTTP 429: this process sends the account nothing for 30 s",
+    ]
+    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING]
 
 
 # A window that is nearly spent.
