@@ -100,7 +100,7 @@ def _unknown(sensor: Any) -> Iterator[str]:
     """Yield what a task that starts in the triggerer would not know, or would bring it down with."""
     if sensor.inlets:  # Airflow 3.3 asks for the assets of an alias where no answer can come
         yield "inlets: the triggerer may not be able to read them"
-    if sensor.has_dag() and _dumped(sensor.params) != _dumped(sensor.dag.params):
+    if sensor.has_dag() and sensor.params.dump() != sensor.dag.params.dump():
         yield "params of the task: a wrong value would bring the triggerer down"
     for field in sensor.template_fields:
         value: Any = getattr(sensor, field, None)
@@ -110,10 +110,6 @@ def _unknown(sensor: Any) -> Iterator[str]:
                 yield f"job_id from {task.task_id}, a mapped task: a trigger can read one XCom"
         elif _is_rendered(value):
             yield f"a template in {field}: only a worker renders it. job_id may be the output of a task"
-
-
-def _dumped(params: Any) -> Any:
-    return params.dump() if hasattr(params, "dump") else dict(params)
 
 
 def _is_plain(value: Any) -> bool:

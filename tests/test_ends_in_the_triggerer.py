@@ -186,8 +186,9 @@ def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, superviso
     assert isinstance(read_event(event.payload), Unread)
 
 
-def test_where_there_is_no_task_as_in_dag_test_a_worker_goes_on(zuora, supervisor):
+def test_where_there_is_no_task_as_in_dag_test_a_worker_goes_on(zuora, supervisor, capsys):
     assert type(fired(JobTrigger(job_id=submitted(zuora), ends=ENDS))) is TriggerEvent
+    assert "A worker ends the task" not in capsys.readouterr().out
 
 
 def test_a_trigger_that_starts_a_task_reads_what_to_wait_for(zuora, supervisor):
@@ -198,6 +199,14 @@ def test_a_trigger_that_starts_a_task_reads_what_to_wait_for(zuora, supervisor):
     [end] = read_event(event.payload)
     assert end.job.result["orderNumber"] == "O-1"
     assert supervisor.asked == ["GetXCom"]
+
+
+def test_one_id_that_an_xcom_holds_has_its_result_as_it_is(zuora, supervisor):
+    """Only the XCom tells whether it is a list; the sensor has told that it may be one."""
+    supervisor.xcoms["submit", "return_value", -1] = submitted(zuora)
+    fired(attached(JobTrigger(starts=starts(), ends=ENDS | {"many": True})))
+
+    assert supervisor.xcoms[RESULT]["orderNumber"] == "O-1"
 
 
 def test_a_trigger_that_starts_a_task_looks_at_once(zuora, supervisor):
@@ -285,6 +294,16 @@ def test_a_later_try_takes_away_what_an_earlier_one_left(zuora, supervisor):
         assert supervisor.xcoms.get(RESULT) == left
 
 
+@pytest.fixture
+def _in_tokyo(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_tokyo")
 @pytest.mark.parametrize("zone", [UTC, None])
 def test_a_triggerer_that_takes_over_does_not_begin_again(zuora, supervisor, zone):
     """The time-out that Airflow keeps, 160 s after ours, says when the wait began: 90 s ago, of 100."""

@@ -26,8 +26,15 @@ from airflow_provider_zuora.sensors import ZuoraJobSensor
 
 END, START = {"end_from_trigger": True}, {"start_from_trigger": True}
 
-def wait(**options):
-    return ZuoraJobSensor(**{"task_id": "wait", "job_id": "j"} | options)
+class Templated(ZuoraJobSensor):
+    template_fields = ("templated", *ZuoraJobSensor.template_fields)
+
+    def __init__(self, *, templated, **options):
+        super().__init__(**options)
+        self.templated = templated
+
+def wait(cls=ZuoraJobSensor, **options):
+    return cls(**{"task_id": "wait", "job_id": "j"} | options)
 
 def submit(order=None):
     return ZuoraCreateOrderOperator(task_id="submit", order=order or {})
@@ -105,6 +112,10 @@ REFUSED = {
     "conn_id of Jinja": (
         "wait(zuora_conn_id='{{ var.value.conn }}', **START)",
         "a template in zuora_conn_id",
+    ),
+    "other templates": (
+        "wait(templated={'a': ['{{ ds }}']}, cls=Templated, **START)",
+        "a template in templated",
     ),
     "conn_id of a task": ("wait(zuora_conn_id=submit().output, **START)", "a template in zuora_conn_id"),
     "inlets": ("wait(inlets=[AssetAlias('a')], **START)", "inlets: the triggerer"),
@@ -254,9 +265,10 @@ def test_an_id_that_cannot_be_sent_is_refused_when_the_dag_is_parsed(tmp_path):
 
 def test_a_dag_stays_the_same_from_parse_to_parse():
     """A time of day among the arguments would make a new version of the DAG every half a minute."""
-    one, other = (DagSerialization.to_dict(started(timeout=1234.5678)[1]) for _ in range(2))
+    (task, one), (_, other) = (started(timeout=1234.5678) for _ in range(2))
 
-    assert one == other
+    assert DagSerialization.to_dict(one) == DagSerialization.to_dict(other)
+    assert handed_over(task, one)["starts"]["limit"] == 1234.5678
 
 
 def test_an_execution_timeout_is_when_airflow_ends_the_deferral():
