@@ -10,6 +10,12 @@ PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.13)
 # Airflow 2.11 has a place of its own, for the crash tests. It and its constraints are fixed: they belong together.
 VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
+
+# The benchmarks too: they need the providers that we are compared with.
+VENV_BENCH := .venv-bench
+CONSTRAINTS_BENCH := constraints/bench.txt
+# `make bench QUICK=1` is the short version.
+QUICK ?=
 # How often `make crash-test` crashes at each point; `make test` does it 3 times on Airflow 3.3 and twice on 2.11.
 CRASH_RUNS ?= 25
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
@@ -18,13 +24,14 @@ MAPPED_TASKS ?= 500
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_2_11 := $(VENV_2_11)/.installed
+STAMP_BENCH := $(VENV_BENCH)/.installed
 FIND_PYTHON = for p in $(PYTHONS); do \
 	if "$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$p"; exit; fi; done
 
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-ui test crash-test host-test explore check format clean build
+.PHONY: help env env-2.11 demo demo-ui test crash-test host-test explore env-bench bench bench-docs check format clean build
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -36,6 +43,8 @@ help:
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap: an hour or more'
+	@echo 'make bench       side by side with the alternatives: half an hour (QUICK=1: two minutes)'
+	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
 	@echo 'make format      let ruff write'
 	@echo 'make build       the wheel and the source archive, in dist/'
 	@echo 'make clean       remove what the others made'
@@ -43,6 +52,8 @@ help:
 env: $(STAMP)
 
 env-2.11: $(STAMP_2_11)
+
+env-bench: $(STAMP_BENCH)
 
 # What both environments do: find a Python, make the venv $(1), install $(3) under the constraints $(2).
 define MAKE_VENV
@@ -64,6 +75,9 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 
 $(STAMP_2_11): pyproject.toml $(CONSTRAINTS_2_11)
 	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),.)
+
+$(STAMP_BENCH): pyproject.toml $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
+	$(call MAKE_VENV,$(VENV_BENCH),$(CONSTRAINTS) --constraint $(CONSTRAINTS_BENCH),'.[bench]')
 
 demo: env
 	@$(BIN)/python -m demo
@@ -95,6 +109,12 @@ crash-test: env env-2.11
 host-test: env
 	MAPPED_TASKS=$(MAPPED_TASKS) $(BIN)/python -m pytest -s tests/e2e/test_host.py
 
+bench: env-bench
+	$(VENV_BENCH)/bin/python -m benchmarks $(if $(QUICK),--quick)
+
+bench-docs: env-bench
+	$(VENV_BENCH)/bin/python -m benchmarks --write
+
 format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -103,5 +123,5 @@ build: env
 	$(BIN)/python -m build --outdir dist .
 
 clean:
-	rm -rf $(VENV) $(VENV_2_11) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_2_11) $(VENV_BENCH) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

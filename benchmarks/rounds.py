@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,7 +47,10 @@ def measured(module: str, *arguments: object) -> dict[str, float]:
 
 
 def alternating(
-    rounds: int, ways: Mapping[str, Sequence[object]], rough: Sequence[str] = ()
+    rounds: int,
+    ways: Mapping[str, Sequence[object]],
+    rough: Sequence[str] = (),
+    measure: Callable[..., Figures] = measured,
 ) -> dict[str, Figures]:
     """
     Measure each way once a round, and return the median of each of its figures.
@@ -59,7 +62,7 @@ def alternating(
     for number in range(rounds):
         for name, (module, *arguments) in ways.items():
             if number == 0 or name not in rough:
-                figures = measured(str(module), *arguments)
+                figures = measure(str(module), *arguments)
                 found[name].append(figures)
                 shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
                 print(f"  round {number + 1} of {rounds}, {name}: {shown}", flush=True)

@@ -130,5 +130,5 @@ if __name__ == "__main__":
     parser.add_argument("url")
     parser.add_argument("ca_file")
     given = parser.parse_args()
-    goal = Target(given.url, given.ca_file, f"bench{0:032}", "a-secret-of-the-benchmark")
+    goal = Target(given.url, given.ca_file, f"bench{0:031}", "a-secret-of-the-benchmark")
     print(json.dumps(asyncio.run(measured(given.way, goal, given.size, given.interval))))

@@ -1,0 +1,39 @@
+"""`python -m benchmarks`: measure, print what must hold and whether it does, and write the docs if asked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import parts, report
+
+
+def main() -> int:
+    """Run what was asked for; return 1 where something does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round, 1,000 waits, 300 orders")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and docs/polling.md")
+    parser.add_argument("--only", choices=("waits", "submits", "imports", "polling"), action="append")
+    given = parser.parse_args()
+    plan = parts.QUICK if given.quick else parts.FULL
+    wanted = given.only or ["waits", "submits", "imports", "polling"]
+    found = report.Found(plan)
+    verdicts: list[parts.Verdict] = []
+    if "waits" in wanted:
+        found.waits = parts.waits(plan)
+        verdicts += parts.judged_waits(plan, found.waits)
+    if "submits" in wanted:
+        found.submits = parts.submits(plan)
+        verdicts += parts.judged_submits(found.submits)
+    if "imports" in wanted:
+        found.imports = parts.imports(plan)
+    found.workers = parts.workers()
+    found.verdicts = verdicts
+    if given.write and given.only in (None, ["polling"]):
+        report.write(found)
+    print("\n".join(["", *map(str, verdicts)]))
+    return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

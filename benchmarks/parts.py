@@ -1,0 +1,100 @@
+"""What is measured, part by part, and what must hold of it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from benchmarks.rounds import Figures, alternating
+
+WAITS, SUBMITS, IMPORTS = "benchmarks.waits", "benchmarks.submits", "benchmarks.imports"
+INTERVAL = 1.0  # seconds between two looks at a job
+CONCURRENCY = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int = 5
+    sizes: tuple[int, ...] = (100, 1000, 2000)
+    judged: int = 1000  # waits, the size of which the ratios must hold
+    orders: int = 1000
+    orders_of_sdk: int = 100
+    interval: float = INTERVAL
+
+
+FULL = Plan()
+QUICK = Plan(rounds=1, sizes=(1000,), orders=300, orders_of_sdk=20)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that must hold."""
+
+    claim: str
+    value: float
+    limit: float
+
+    @property
+    def holds(self) -> bool:
+        """Say whether it does."""
+        return self.value <= self.limit
+
+    def __str__(self) -> str:
+        """Return a line that says so."""
+        return f"{'ok  ' if self.holds else 'MISS'} {self.claim}: {self.value:.2f}, at most {self.limit:.2f}"
+
+
+def waits(plan: Plan) -> dict[int, dict[str, Figures]]:
+    """Wait for many jobs in each way; the import of Airflow alone is one of them at the judged size."""
+    found = {}
+    for size in plan.sizes:
+        print(f"{size} waits of 5 looks:", flush=True)
+        names = ("bare", "ours", "http", "dbt", *(("airflow",) if size == plan.judged else ()))
+        ways = {name: (WAITS, name, size, plan.interval) for name in names}
+        found[size] = alternating(plan.rounds, ways, rough=("http", "dbt") if size > plan.judged else ())
+    return found
+
+
+def submits(plan: Plan) -> dict[str, Figures]:
+    """Submit many orders in each way."""
+    print(f"{plan.orders} orders, {CONCURRENCY} at a time, 150 ms each:", flush=True)
+    ways = {name: (SUBMITS, name, plan.orders, CONCURRENCY) for name in ("bare", "ours")}
+    return alternating(plan.rounds, {**ways, "sdk": (SUBMITS, "sdk", plan.orders_of_sdk, 1)})
+
+
+def imports(plan: Plan) -> dict[str, Figures]:
+    """Import what a DAG file imports."""
+    print("Imports:", flush=True)
+    names = ("nothing", "airflow", "ours", "dbt", "sdk")
+    return alternating(plan.rounds, {name: (IMPORTS, name) for name in names})
+
+
+def workers() -> dict[str, int]:
+    """Return the worker processes per order on real Airflow, nothing where nobody counts them yet."""
+    if importlib.util.find_spec("benchmarks.workers") is None:
+        return {}
+    counted: dict[str, int] = importlib.import_module("benchmarks.workers").counted()
+    return counted
+
+
+def judged_waits(plan: Plan, found: Mapping[int, Mapping[str, Figures]]) -> Iterator[Verdict]:
+    """Yield what must hold of the waits."""
+    of = found[plan.judged]
+    ours, bare = of["ours"], of["bare"]
+    yield Verdict("CPU per look, ours / bare loop", ours["cpu_ms"] / bare["cpu_ms"], 1.4)
+    yield Verdict("CPU per look, ours / HttpSensorTrigger", ours["cpu_ms"] / of["http"]["cpu_ms"], 0.25)
+    yield Verdict("CPU per look, ours / DbtCloudRunJobTrigger", ours["cpu_ms"] / of["dbt"]["cpu_ms"], 0.25)
+    yield Verdict("sign-ins", ours["sign_ins"], 1)
+    yield Verdict("connections", ours["connections"], 20)
+    room = 1.3 * bare["peak_mb"] + of["airflow"]["idle_mb"] - bare["idle_mb"]
+    yield Verdict("MB, against 1.3 x bare loop + Airflow", ours["peak_mb"], room)
+
+
+def judged_submits(found: Mapping[str, Figures]) -> Iterator[Verdict]:
+    """Yield what must hold of bulk submission."""
+    yield Verdict(
+        "seconds in bulk, ours / bare loop", found["ours"]["seconds"] / found["bare"]["seconds"], 1.2
+    )

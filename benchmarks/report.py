@@ -1,0 +1,146 @@
+"""Write what was measured into docs/benchmarks.md and docs/polling.md, with a picture each."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import polling
+from benchmarks.parts import Plan, Verdict
+from benchmarks.plot import chart, picture
+from benchmarks.rounds import ROOT, Figures
+
+DOCS = ROOT / "docs"
+MARK = "<!-- measured: written by `make bench-docs`, everything below -->\n"
+NAMES = {
+    "bare": "bare aiohttp loop",
+    "ours": "`JobTrigger`",
+    "http": "`HttpSensorTrigger`",
+    "dbt": "`DbtCloudRunJobTrigger`",
+}
+
+
+@dataclass
+class Found:
+    """All that was measured; what was not asked for is empty."""
+
+    plan: Plan
+    waits: Mapping[int, Mapping[str, Figures]] = field(default_factory=dict)
+    submits: Mapping[str, Figures] = field(default_factory=dict)
+    imports: Mapping[str, Figures] = field(default_factory=dict)
+    workers: Mapping[str, int] = field(default_factory=dict)
+    verdicts: Sequence[Verdict] = ()
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def _of_waits(found: Found) -> str:
+    rows = []
+    for size, ways in found.waits.items():
+        for name, title in NAMES.items():
+            of, bare = ways[name], ways["bare"]
+            ratio = f"{of['cpu_ms'] / bare['cpu_ms']:.2f}"
+            numbers = [f"{of[key]:.0f}" for key in ("connections", "sign_ins", "idle_mb", "peak_mb")]
+            rows.append([f"{size:,}", title, f"{of['cpu_ms']:.2f}", ratio, *numbers])
+    head = ("waits", "way", "CPU ms a look", "x bare", "connections", "sign-ins", "MB before", "MB at most")
+    return table(head, rows)
+
+
+def _of_submits(found: Found) -> str:
+    bare = found.submits["bare"]["seconds"]
+    rows = []
+    for name, title in (("bare", NAMES["bare"]), ("ours", "`create_orders`"), ("sdk", "`zuora-sdk`, a loop")):
+        of = found.submits[name]
+        seconds = found.plan.orders / of["orders_per_second"]
+        ratio, rate, cpu = seconds / bare, of["orders_per_second"], of["cpu_ms"]
+        rows.append([title, f"{seconds:.1f}", f"{ratio:.2f}", f"{rate:.0f}", f"{cpu:.2f}"])
+    return table(
+        ("way", f"s for {found.plan.orders:,}", "x bare", "orders a second", "CPU ms an order"), rows
+    )
+
+
+def _of_imports(found: Found) -> str:
+    titles = {
+        "nothing": "nothing",
+        "airflow": "`from airflow.sdk import DAG`",
+        "ours": "the same, and our operators and sensors",
+        "dbt": "the same, and the dbt provider's",
+        "sdk": "`import zuora_sdk`",
+    }
+    rows = [
+        [title, f"{found.imports[name]['seconds']:.2f}", f"{found.imports[name]['mb']:.0f}"]
+        for name, title in titles.items()
+    ]
+    return table(("import", "CPU s", "MB"), rows)
+
+
+def _of_polling() -> tuple[str, str]:
+    """Return table and picture of the polling rules."""
+    rows = list(polling.rows())
+    looks = {job: {rule: number for rule, at, number, _ in rows if at == job} for job in polling.JOBS}
+    late = {job: {rule: number for rule, at, _, number in rows if at == job} for job in polling.JOBS}
+    charts = [
+        chart("Looks until the end of a job is seen", "", looks),
+        chart("Seconds from the end of a job until it is seen", "s", late, 250),
+    ]
+    lines = [
+        [rule, *(f"{looks[job][rule]:.1f} / {late[job][rule]:.1f} s" for job in polling.JOBS)]
+        for rule in polling.RULES
+    ]
+    head = ("looks / delay (means)", *(f"job of {job}" for job in polling.JOBS))
+    return table(head, lines), picture(charts, list(polling.RULES))
+
+
+def _written(path: Path, text: str) -> None:
+    """Replace what follows the mark in a page."""
+    kept, mark, _ = path.read_text("utf-8").partition(MARK)
+    if not mark:
+        raise SystemExit(f"{path} has no line {MARK!r}")
+    path.write_text(kept + mark + text, "utf-8")
+
+
+def versions() -> str:
+    """Return what was measured with."""
+    names = ("http", "dbt-cloud")
+    packages = ("apache-airflow", "aiohttp", *(f"apache-airflow-providers-{name}" for name in names))
+    return ", ".join(f"{name} {version(name)}" for name in (*packages, "zuora-sdk"))
+
+
+def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = versions) -> None:
+    """Write the docs; the page about the benchmarks only where all was measured."""
+    (docs / "images").mkdir(exist_ok=True)
+    rules, image = _of_polling()
+    _written(docs / "polling.md", f"\n{rules}\n![Looks and delay](images/polling.svg)\n")
+    (docs / "images" / "polling.svg").write_text(image, "utf-8")
+    if not (found.waits and found.submits and found.imports):
+        return
+    cpu = {
+        f"{size:,} waits": {name: of[name]["cpu_ms"] for name in NAMES} for size, of in found.waits.items()
+    }
+    peak = {
+        f"{size:,} waits": {name: of[name]["peak_mb"] for name in NAMES} for size, of in found.waits.items()
+    }
+    charts = [chart("CPU of one look", "ms", cpu), chart("Resident memory at most", "MB", peak, 250)]
+    names = [name.strip("`").replace("bare aiohttp loop", "bare loop") for name in NAMES.values()]
+    (docs / "images" / "benchmarks.svg").write_text(picture(charts, names), "utf-8")
+    day = datetime.now(UTC).date().isoformat()
+    claims = "\n".join(f"- {verdict}" for verdict in found.verdicts)
+    counted = "".join(f"- {way}: {number}\n" for way, number in found.workers.items())
+    _written(
+        docs / "benchmarks.md",
+        f"\n`make bench-docs` on {day}: median of {found.plan.rounds} rounds, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, {using()}.\n\n"
+        f"## Waiting\n\n{_of_waits(found)}\n![CPU and memory](images/benchmarks.svg)\n\n"
+        f"## Submitting\n\n{_of_submits(found)}\n## Importing\n\n{_of_imports(found)}\n"
+        + (f"## Worker processes for one order\n\n{counted}\n" if counted else "")
+        + f"## What must hold\n\n{claims}\n",
+    )

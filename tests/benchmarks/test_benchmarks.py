@@ -1,0 +1,91 @@
+"""The benchmarks work: small ones, in processes of their own; nothing about how long they take."""
+
+import random
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from benchmarks import parts, plot, polling, report, rounds
+
+
+@pytest.mark.parametrize("way", ["bare", "ours", "airflow"])
+def test_waits_are_measured(way):
+    figures = rounds.measured(parts.WAITS, way, 5, 0.01)
+    assert (figures["polls"], figures["sign_ins"]) == (25, 1)
+    assert 1 <= figures["connections"] <= 5
+    assert figures["cpu_ms"] > 0
+    assert figures["peak_mb"] >= figures["idle_mb"] > 10
+
+
+@pytest.mark.parametrize("way", ["bare", "ours", "sdk"])
+def test_submissions_are_measured(way):
+    figures = rounds.measured(parts.SUBMITS, way, 5, 5)
+    assert figures["sign_ins"] == 1
+    assert figures["seconds"] >= (0.75 if way == "sdk" else 0.15)
+
+
+def test_a_process_that_fails_says_why():
+    with pytest.raises(SystemExit, match="invalid choice: 'nobody'"):
+        rounds.measured(parts.WAITS, "nobody", 5, 0.01)
+
+
+def test_ways_take_turns_and_medians_count(capsys):
+    figures = iter([9.0, 1.0, 2.0, 3.0])  # a, b, then a alone
+    asked = []
+
+    def measured(*arguments):
+        asked.append(arguments)
+        return {"x": next(figures)}
+
+    found = rounds.alternating(3, {"a": ("m", 1), "b": ("m", 2)}, ["b"], measured)
+    assert asked == [("m", 1), ("m", 2), ("m", 1), ("m", 1)]
+    assert found == {"a": {"x": 3.0}, "b": {"x": 1.0}}
+
+
+def figures(**values):
+    return {"cpu_ms": 1.0, "connections": 20, "sign_ins": 1, "idle_mb": 30.0, "peak_mb": 50.0} | values
+
+
+def test_what_must_hold_is_judged_by_the_ratios_of_one_run():
+    ways = {
+        "bare": figures(),
+        "ours": figures(cpu_ms=1.5, peak_mb=151.0),
+        "http": figures(cpu_ms=6.0),
+        "dbt": figures(cpu_ms=5.9, connections=5000),
+        "airflow": figures(idle_mb=115.0),
+    }
+    verdicts = list(parts.judged_waits(parts.QUICK, {1000: ways}))
+    assert [verdict.holds for verdict in verdicts] == [False, True, False, True, True, False]
+    assert str(verdicts[0]) == "MISS CPU per look, ours / bare loop: 1.50, at most 1.40"
+
+
+def test_fixed_intervals_are_looked_at_as_arithmetic_says():
+    rng = random.Random(1)
+    assert polling.wait(polling.RULES["every 10 s"], 25.0, rng) == (4, 5.0)
+    looks, late = polling.wait(polling.RULES["ours, deferred"], 20.0, rng)
+    assert looks == 3
+    assert 5.0 <= late <= 7.5
+
+
+def test_pages_and_pictures_are_written(tmp_path):
+    waits = {1000: {name: figures() for name in ("bare", "ours", "http", "dbt", "airflow")}}
+    submits = {
+        name: {"seconds": 8.0, "orders_per_second": 100.0, "cpu_ms": 1.0} for name in ("bare", "ours", "sdk")
+    }
+    imports = {name: {"seconds": 1.0, "mb": 50.0} for name in ("nothing", "airflow", "ours", "dbt", "sdk")}
+    for page in ("benchmarks.md", "polling.md"):
+        (tmp_path / page).write_text(f"# Title\n\n{report.MARK}stale\n")
+    report.write(report.Found(parts.QUICK, waits, submits, imports), tmp_path, lambda: "those versions")
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert text.startswith("# Title\n\n<!-- measured")
+    assert "| 1,000 | `JobTrigger` | 1.00 | 1.00 | 20 | 1 | 30 | 50 |" in text
+    assert "stale" not in text
+    assert "| every 60 s | 2.0 /" in (tmp_path / "polling.md").read_text()
+    for image in ("benchmarks.svg", "polling.svg"):
+        ET.parse(tmp_path / "images" / image)
+
+
+def test_bars_are_as_tall_as_their_logarithms():
+    (low, high) = ET.fromstring(plot.chart("t", "ms", {"g": {"a": 10.0, "b": 100.0}})).findall("rect")
+    assert float(high.get("height")) == pytest.approx(190.0)
+    assert float(low.get("height")) == pytest.approx(0.0)
