@@ -50,8 +50,7 @@ class JobOperator(BaseOperator):
     :param deferrable: wait in the triggerer, without a worker.
     :param poke_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
         10 s to 60 s (from 1 s where the worker waits).
-    :param timeout: seconds that the wait may last, or a timedelta. The job goes on at the vendor, and a retry
-        of the task waits for the same one.
+    :param timeout: seconds that the wait may last, or a timedelta. The job goes on at the vendor.
     """
 
     hook_class: ClassVar[type[JobHook]]
@@ -59,6 +58,8 @@ class JobOperator(BaseOperator):
     """The hook's method that starts the job and returns its id; its arguments are `job_options`."""
     job_options: ClassVar[Sequence[str]] = ()
     outcome_options: ClassVar[Sequence[str]] = ()
+    next_try: ClassVar[str] = "starts another job"
+    """What a retry of the task does after a time-out, in words."""
     ui_color = "#d5ecd4"
 
     def __init__(
@@ -105,7 +106,7 @@ class JobOperator(BaseOperator):
         if isinstance(fired, Exception):
             raise fired
         [end] = fired
-        return self._conclude(_job_of(end), context)
+        return self._conclude(self._job_of(end), context)
 
     def on_kill(self) -> None:
         """Say that the vendor cannot be stopped."""
@@ -124,7 +125,7 @@ class JobOperator(BaseOperator):
         """Return the job where it has ended already, and leave the wait to a trigger otherwise."""
         watch = Watch.within(self._limit, self.hook, [job_id])
         if ends := watch.look():
-            return _job_of(ends[0])
+            return self._job_of(ends[0])
         if watch.over:
             raise TransientError(f"Job {job_id} has not ended within {self._limit:.0f} s.")
         trigger, timeout = watch.trigger(Pauses(self.poke_interval, first=FIRST_LOOK))
@@ -139,6 +140,16 @@ class JobOperator(BaseOperator):
         if outcome.skipped:
             raise AirflowSkipException(outcome.skipped)
         return outcome.result
+
+    def _job_of(self, end: End) -> Job:
+        """Return the job that has ended, or raise why the wait ended without it."""
+        try:
+            with airflow_errors():
+                return end.ended()
+        except TransientError as error:
+            if isinstance(end.error, TimedOut):
+                raise TransientError(f"{error} A retry of this task {self.next_try}.") from end.error
+            raise
 
     def _own(self, names: Sequence[str]) -> dict[str, Any]:
         return {name: getattr(self, name) for name in names}
@@ -227,6 +238,7 @@ class ZuoraCreateOrderOperator(OrderOperator):
     """
 
     outcome_options = ("require_order_completed",)
+    next_try = "waits for the same job"
     template_fields: Sequence[str] = (
         *OrderOperator.template_fields,
         "idempotency_key",
@@ -411,17 +423,6 @@ class ZuoraPreviewOrderOperator(OrderOperator):
     def start_job(self, context: Context) -> str:
         """Submit the preview."""
         return ZuoraHook(self.zuora_conn_id).preview_order(self._revealed())
-
-
-def _job_of(end: End) -> Job:
-    """Return the job that has ended, or raise why the wait ended without it."""
-    try:
-        with airflow_errors():
-            return end.ended()
-    except TransientError as error:
-        if isinstance(end.error, TimedOut):
-            raise TransientError(f"{error} A retry of this task waits for the same job.") from end.error
-        raise
 
 
 def _seconds(name: str, value: timedelta | float) -> float:
