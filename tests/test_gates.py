@@ -21,6 +21,7 @@ from airflow_provider_zuora.core.limits import Limits
 from airflow_provider_zuora.core.waiting import Wait, ended_job
 from airflow_provider_zuora.core.wire import ONCE, READ, Request, Response, Token
 from airflow_provider_zuora.gates import Gate, Rules
+from airflow_provider_zuora.hooks import TransientError, ZuoraHook
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 from airflow_provider_zuora.transports import AsyncTransport, Line
 from tests.conftest import ORDER
@@ -315,6 +316,31 @@ def test_a_long_quiet_is_told_to_who_would_have_to_wait_for_it(zuora, first, sec
         second(account, client_job(account))
     assert 120 <= clock.naps[0] <= 121, "a flow of a worker waits by itself"
     account.close()
+
+
+def test_an_order_waits_for_the_end_of_a_long_quiet_and_is_sent_once(zuora):
+    zuora.fault(path="/v1/async-jobs/", status=429, headers={"Retry-After": "120"})
+    clock = Time()
+    account = accounts._ACCOUNTS[zuora.key] = clock.account(zuora)
+    account.run(look())
+    ZuoraHook().create_order(ORDER, idempotency_key="k")
+    account.close()
+
+    (nap,) = clock.naps
+    assert 120 <= nap <= 121
+    assert len(zuora.posts()) == len(zuora.ledger()["jobs"]) == 1
+
+
+def test_an_order_that_cannot_wait_for_the_end_of_a_quiet_is_left_to_the_next_try(zuora):
+    zuora.fault(path="/v1/async-jobs/", status=429, headers={"Retry-After": "3600"})
+    clock = Time()
+    account = accounts._ACCOUNTS[zuora.key] = clock.account(zuora)
+    account.run(look())
+    with pytest.raises(TransientError, match=r"a limit is reached, not sent.* quiet for 360\d s more"):
+        ZuoraHook().create_order(ORDER, idempotency_key="k")
+    account.close()
+
+    assert (clock.naps, zuora.posts()) == ([], [])
 
 
 @pytest.mark.parametrize("zuora", [Settings(requests_per_minute=100)], indirect=True)
