@@ -12,6 +12,7 @@ from airflow_provider_zuora.core import errors
 from airflow_provider_zuora.core.errors import (
     Answer,
     ApiError,
+    Held,
     InvalidInput,
     JobFailed,
     LockContention,
@@ -117,6 +118,7 @@ def test_an_error_comes_out_of_a_pickle_as_it_went_in(error):
 def test_the_tree_is_the_one_that_is_drawn():
     parents = {
         InvalidInput: ApiError,
+        Held: ApiError,
         Unreachable: ApiError,
         Refused: ApiError,
         SignInRefused: Refused,

@@ -193,6 +193,7 @@ def test_which_meanings_pass():
         "UNCLEAR": False,
         "TOKEN": False,
         "LIMITED": True,
+        "HELD": True,
         "IN_PROGRESS": True,
         "LOCKED": True,
         "TEMPORARY": True,
