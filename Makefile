@@ -18,6 +18,8 @@ CONSTRAINTS_BENCH := constraints/bench.txt
 QUICK ?=
 # How often `make crash-test` crashes at each point; `make test` does it 3 times on Airflow 3.3 and twice on 2.11.
 CRASH_RUNS ?= 25
+# The tests that start real Airflows.
+ON_AIRFLOW := tests/crash tests/demo tests/e2e
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
 MAPPED_TASKS ?= 500
 
@@ -31,7 +33,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-ui test crash-test host-test explore env-bench bench bench-docs check format clean build
+.PHONY: help env env-2.11 demo demo-ui test test-alone test-on-airflow crash-test host-test explore env-bench bench bench-docs check format clean build
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -91,14 +93,21 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
+# Both halves at once: the tests on real Airflows mostly wait.
 test: env env-2.11
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest
+	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
 	@echo 'Coverage of the package:'
 	@$(BIN)/python -m coverage report --fail-under=95
+
+test-alone: env
+	$(BIN)/python -m coverage run -m pytest $(addprefix --ignore ,$(ON_AIRFLOW))
+
+test-on-airflow: env env-2.11
+	$(BIN)/python -m coverage run -m pytest -p no:cacheprovider $(ON_AIRFLOW)
 
 explore: env
 	EXPLORER=all $(BIN)/python -m pytest -q --timeout 1200 tests/core/test_explorer.py
