@@ -27,7 +27,13 @@ from airflow_provider_zuora.connections import Settings, settings_of
 from airflow_provider_zuora.core.bulk import Entry, Key, listed
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.ends import Ends
-from airflow_provider_zuora.core.errors import ApiError, LockContention, OutcomeUnknown, TimedOut
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    LockContention,
+    OutcomeUnknown,
+    TimedOut,
+)
 from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission import adopt_job, note_end, submit_order
@@ -249,6 +255,15 @@ class JobHook(BaseHook):
         for word in settings.ignored(self.form["conn-fields"]):
             self.log.warning("Connection %s: %s", self.conn_id, word)
         return settings
+
+    def check(self, **options: object) -> None:
+        """
+        Look at options of `outcome` before there is a job; nothing is asked.
+
+        :raises PermanentError: where one has a value that cannot be.
+        """
+        if wrong := self.vendor.violations(options):
+            raise PermanentError(str(InvalidInput("Nothing was sent.", wrong)))
 
     def outcome(self, job: Job, **options: object) -> Outcome:
         """

@@ -88,6 +88,7 @@ class JobOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Start the job, and wait for it where told to."""
+        self.hook.check(**self._own(self.outcome_options))
         job_id = self.start_job(context)
         if not self.wait_for_completion:
             return job_id

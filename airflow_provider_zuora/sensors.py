@@ -137,6 +137,7 @@ class JobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look, and wait where a job has not ended."""
+        self.hook.check(**self.options)
         for kept in ("_watch", "_job_ids"):
             self.__dict__.pop(kept, None)
         try:

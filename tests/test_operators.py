@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TaskD
 
 from airflow_provider_zuora.core.ids import packed
 from airflow_provider_zuora.core.jobs import Outcome
+from airflow_provider_zuora.core.vendors.zuora import Zuora as Plug
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraLockContention
 from airflow_provider_zuora.operators import (
     JobOperator,
@@ -303,8 +304,17 @@ PREVIEW = {name: value for name, value in ORDER.items() if name != "orderNumber"
 }
 
 
+class Choosy(Plug):
+    """A vendor with an option of its own."""
+
+    def violations(self, options):
+        return () if options["empty"] == "as usual" else ("empty: must be as usual",)
+
+
 class EmptyHook(ZuoraHook):
     """A vendor to whom the end of a job may mean that there was nothing to do."""
+
+    vendor = Choosy()
 
     def submitted_outcome(self, job, context, *, empty):
         assert job.ended
@@ -321,6 +331,10 @@ def test_a_subclass_says_by_names_how_its_job_is_started_and_the_vendor_what_its
     with pytest.raises(AirflowSkipException, match=r"there was nothing \(as usual\)"):
         Start(task_id="start", wait_for_completion=True).execute(context)
     assert context["ti"].xcoms == {"job_id": zuora.ledger()["orders"][0]["jobId"]}
+    Start.empty = "otherwise"
+    with pytest.raises(PermanentError, match=r"Nothing was sent\.\n.*empty: must be as usual"):
+        Start(task_id="start").execute(context)
+    assert len(zuora.posts()) == 1
 
 
 def test_a_preview_is_waited_for_and_changes_nothing(zuora):

@@ -264,6 +264,10 @@ class Vendor(ABC):
         """Return what we would submit otherwise than a found order was, empty where nothing is known."""
         raise NotImplementedError(f"{self.title} has no orders by number")
 
+    def violations(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the rules that options of `outcome` break, a line each."""
+        return ()
+
     @abstractmethod
     def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
         """Return what the end of a job means, or raise `JobFailed`."""
