@@ -11,6 +11,7 @@ import os
 import re
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 32 * 1024 * 1024  # bytes, decoded
 _CHUNK = 64 * 1024
+_ADDRESSES = 2048  # URLs that are kept, taken apart
 _PROXIED = ("http", "https")
 _CAUSE = re.compile(r"\(Caused by (.*)\)$", re.DOTALL)
 _OBJECT = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>(: )?")
@@ -180,8 +182,12 @@ class AsyncTransport:
     """Sends requests with one aiohttp session on one event loop; open it with `opened`."""
 
     def __init__(self, line: Line, session: aiohttp.ClientSession):
+        from yarl import URL
+
         self.line = line
         self._session = session
+        # A job is looked at again and again: its address is taken apart once.
+        self._address = lru_cache(_ADDRESSES)(partial(URL, encoded=True))
         self._proxy = line.proxy or None  # reads the whole environment: once, as requests' session does
 
     @classmethod
@@ -210,19 +216,18 @@ class AsyncTransport:
         :raises Unreachable: where no answer came.
         """
         import aiohttp
-        from yarl import URL
 
         try:
             async with self._session.request(
                 request.method,
-                URL(self.line.url(request), encoded=True),
-                headers=dict(request.headers),
+                self._address(self.line.url(request)),
+                headers=request.headers,
                 data=request.body or None,
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as answer:
                 body, damage = await _aread(self.line, answer)
-                return Response(answer.status, dict(answer.headers), body, damage)
+                return Response(answer.status, answer.headers, body, damage)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Unreachable(_words(self.line, error)) from None  # the cause may name a proxy's password
 
@@ -260,7 +265,7 @@ async def _aread(line: Line, answer: aiohttp.ClientResponse) -> tuple[bytes, str
 
     body = bytearray()
     try:
-        async for chunk in answer.content.iter_chunked(_CHUNK):
+        while chunk := await answer.content.readany():
             body += chunk
             if len(body) > MAX_BODY:
                 answer.close()

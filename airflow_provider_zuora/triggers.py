@@ -166,8 +166,8 @@ class JobTrigger(BaseTrigger):
 
         Whatever else there is to say, a failure, a warning, a large result, is for a worker to say.
         """
-        fired, ti, ends = read_event(event), self.task_instance, self.ends
-        if ends is None or ti is None or not isinstance(fired, list):
+        ti, ends = self.task_instance, self.ends
+        if ends is None or ti is None or not isinstance(fired := read_event(event), list):
             return False
         given = self._job_ids if self._given is None else self._given
         many = ends["many"] if self._many is None else self._many

@@ -29,6 +29,7 @@ from airflow_provider_zuora.core.wire import Budget, Flow, Pause, Request, Respo
 log = logging.getLogger(__name__)
 
 Meanings: TypeAlias = frozenset[Meaning]
+Headers: TypeAlias = Mapping[str, str]
 
 TRANSIENT: Meanings = frozenset(meaning for meaning in Meaning if meaning.transient)
 # A POST is repeated only where it was not processed, or where nobody knows and the Idempotency-Key covers it.
@@ -95,6 +96,7 @@ class Exchange:
         self.rng = rng
         secret = credentials.client_secret
         self._secrets = tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))))
+        self._searched = tuple(word.encode() for word in self._secrets if len(word) >= _SECRET_LENGTH)
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
 
@@ -104,12 +106,12 @@ class Exchange:
 
         :raises ApiError: of the kind and transience that the last answer means.
         """
-        dressed, track_id = self._dressed(request, track_id, policy.signed)
+        request, headers, track_id = self._dressed(request, track_id, policy.signed)
         started, attempt = self.clock(), 0
         renewals = 1 if policy.signed else 0  # one new sign-in, never a loop
         while True:
             attempt += 1
-            reading, renewed = yield from self._sent(dressed, track_id, policy, renewals)
+            reading, renewed = yield from self._sent(request, headers, track_id, policy, renewals)
             renewals -= renewed
             if reading.meaning is Meaning.OK:
                 return reading
@@ -127,8 +129,8 @@ class Exchange:
 
         Where the token is refused it is sent once more with a new one.
         """
-        dressed, track_id = self._dressed(request, track_id, signed=True)
-        reading, _ = yield from self._sent(dressed, track_id, Policy(WRITE, frozenset()), 1)
+        request, headers, track_id = self._dressed(request, track_id, signed=True)
+        reading, _ = yield from self._sent(request, headers, track_id, Policy(WRITE, frozenset()), 1)
         return reading
 
     def pause(self, reading: Reading, attempt: int) -> float:
@@ -141,36 +143,42 @@ class Exchange:
         return f"af-{self.rng.getrandbits(128):032x}"
 
     def _sent(
-        self, dressed: Request, track_id: str, policy: Policy, renewals: int
+        self, request: Request, headers: Headers, track_id: str, policy: Policy, renewals: int
     ) -> Flow[tuple[Reading, int]]:
         """Send a request, and again after a new sign-in where its token is refused; say how many of these."""
         token = (yield Token(budget=policy.budget)) if policy.signed else ""
-        reading = yield from self._once(dressed, token, track_id, policy.json_object)
+        reading = yield from self._once(request, headers, token, track_id, policy.json_object)
         if reading.meaning is not Meaning.TOKEN or not renewals:
             return reading, 0
         token = yield Token(refused=token, budget=policy.budget)
-        return (yield from self._once(dressed, token, track_id, policy.json_object)), 1
+        return (yield from self._once(request, headers, token, track_id, policy.json_object)), 1
 
-    def _dressed(self, request: Request, track_id: str, signed: bool) -> tuple[Request, str]:
+    def _dressed(self, request: Request, track_id: str, signed: bool) -> tuple[Request, Headers, str]:
+        """Return the request, gzipped where it is long, all headers but the token's, and the Track-Id."""
         if not track_id:
             track_id = self.new_track_id()
         elif wrong := header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT):
             raise InvalidInput("Nothing was sent.", (f"track_id: {wrong}",))
-        headers = {**(self._signed if signed else self._unsigned), **self.vendor.tracking(track_id)}
+        own = self._signed if signed else self._unsigned
+        headers = {**request.headers, **own, **self.vendor.tracking(track_id)}
         if len(request.body) > _GZIP_ABOVE:
             headers["Content-Encoding"] = "gzip"
             request = replace(request, body=gzip.compress(request.body, mtime=0))
-        return request.with_headers(headers), track_id
+        return request, headers, track_id
 
-    def _once(self, request: Request, token: str, track_id: str, json_object: bool) -> Flow[Reading]:
+    def _once(
+        self, request: Request, headers: Headers, token: str, track_id: str, json_object: bool
+    ) -> Flow[Reading]:
         """Send a request once, follow the redirects that may be followed, and read the answer."""
         asked = str(request)
         log.log(
             logging.DEBUG if request.method == "GET" else logging.INFO, "%s, Track-Id %s", asked, track_id
         )
+        if token:
+            headers = {**headers, "Authorization": f"Bearer {token}"}
         try:
             response = yield from self._redirected(
-                request.with_headers({"Authorization": f"Bearer {token}"}) if token else request
+                Request(request.method, request.path, request.params, headers, request.body)
             )
         except Unreachable as error:
             silence = Answer(asked, track_id, messages=(str(error),))
@@ -220,15 +228,15 @@ class Exchange:
     def _bare(self, response: Response, token: str) -> Response:
         """Return the response without our secrets in its body; a short one is no reason to change it."""
         body = response.body
-        for word in (*self._secrets, token):
-            if len(word) >= _SECRET_LENGTH and (found := word.encode()) in body:
-                body = body.replace(found, b"***")
+        for word in (*self._searched, *([token.encode()] if len(token) >= _SECRET_LENGTH else [])):
+            if word in body:
+                body = body.replace(word, b"***")
         return response if body is response.body else replace(response, body=body)
 
     def _clean(self, answer: Answer, token: str) -> Answer:
         """Return the answer without our secrets, the very same where it holds none."""
-        said = (*answer.codes, *answer.messages, answer.request_id, answer.process_id)
-        if all(self._scrubbed(text, token) is text for text in said):
+        said = "\n".join((*answer.codes, *answer.messages, answer.request_id, answer.process_id))
+        if self._scrubbed(said, token) is said:
             return answer
         return replace(
             answer,

@@ -177,9 +177,10 @@ def _held(request: Request, seconds: float) -> Held:
 
 def retry_after(response: Response) -> float | None:
     """Return the wait that an answer asks for, in seconds: Retry-After, else on a 429 RateLimit-Reset."""
-    stated = _seconds(response.header("Retry-After"), response.header("Date"))
+    said = response.headers
+    stated = _seconds(said.get("retry-after", ""), said.get("date", ""))
     if stated is None and response.status == 429:
-        stated = _seconds(response.header("RateLimit-Reset"), "")
+        stated = _seconds(said.get("ratelimit-reset", ""), "")
     return stated
 
 
@@ -189,6 +190,8 @@ def _count(text: str | None) -> int | None:
 
 def _seconds(text: str, date: str) -> float | None:
     """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
+    if not text:
+        return None
     try:
         seconds = float(text)
     except ValueError:

@@ -179,16 +179,18 @@ class AsyncCarrier:
     token: Callable[[Token], Awaitable[str]]
     sleep: Callable[[float], Awaitable[object]]
 
-    async def __call__(self, step: Step) -> object:
+    def __call__(self, step: Step) -> Awaitable[object]:
         """Answer one step of a flow."""
         if isinstance(step, Request):
-            return await self.send(step)
+            return self.send(step)
         if isinstance(step, Token):
-            return await self.token(step)
+            return self.token(step)
         if isinstance(step, Aside):
-            return await asyncio.to_thread(step.call)
-        await self.sleep(step.seconds)
-        return None
+            return asyncio.to_thread(step.call)
+        return self._slept(step.seconds)
+
+    async def _slept(self, seconds: float) -> None:
+        await self.sleep(seconds)
 
 
 def run(flow: Flow[T], carry: Callable[[Step], object]) -> T:

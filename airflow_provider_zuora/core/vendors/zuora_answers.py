@@ -69,13 +69,13 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
     if response.damage or (response.body and not isinstance(body, (dict, list))):
         return _unreadable(response, answer)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    reasons = [] if _TELLING.isdisjoint(fields) else [*map(_texts, _reasons(fields))]
+    reasons = () if _TELLING.isdisjoint(fields) else tuple(map(_texts, _reasons(fields)))
     answer = Answer(
         answer.asked,
         answer.track_id,
         answer.status,
-        tuple(code for code, _ in reasons),
-        tuple(message[:_MESSAGE_LENGTH] for _, message in reasons),
+        tuple([code for code, _ in reasons]),
+        tuple([message[:_MESSAGE_LENGTH] for _, message in reasons]),
         _text(fields.get("requestId")) or response.header("Zuora-Request-Id"),
         _text(fields.get("processId")),
         answer.retry_after,
