@@ -11,12 +11,12 @@ from benchmarks import parts, report
 def main() -> int:
     """Run what was asked for; return 1 where something does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round, 1,000 waits, 300 orders")
+    parser.add_argument("--quick", action="store_true", help="one round, 1,000 waits, 300 orders, no workers")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and docs/polling.md")
-    parser.add_argument("--only", choices=("waits", "submits", "imports", "polling"), action="append")
+    parser.add_argument("--only", choices=parts.PARTS, action="append")
     given = parser.parse_args()
     plan = parts.QUICK if given.quick else parts.FULL
-    wanted = given.only or ["waits", "submits", "imports", "polling"]
+    wanted = given.only or plan.parts
     found = report.Found(plan)
     verdicts: list[parts.Verdict] = []
     if "waits" in wanted:
@@ -27,7 +27,12 @@ def main() -> int:
         verdicts += parts.judged_submits(found.submits)
     if "imports" in wanted:
         found.imports = parts.imports(plan)
-    found.workers = parts.workers()
+    if "limits" in wanted:
+        found.limits = parts.limits(plan)
+        verdicts += parts.judged_limits(found.limits)
+    if "workers" in wanted:
+        found.workers = parts.workers()
+        verdicts += parts.judged_workers(found.workers)
     found.verdicts = verdicts
     if given.write and given.only in (None, ["polling"]):
         report.write(found)

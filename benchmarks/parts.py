@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.rounds import Figures, alternating
+from benchmarks.limits import PER_MINUTE
+from benchmarks.rounds import Figures, alone, alternating
+from benchmarks.workers import WAYS, counted
 
 WAITS, SUBMITS, IMPORTS = "benchmarks.waits", "benchmarks.submits", "benchmarks.imports"
+LIMITS = "benchmarks.limits"
+PARTS = ("waits", "submits", "imports", "polling", "limits", "workers")
 INTERVAL = 1.0  # seconds between two looks at a job
 CONCURRENCY = 20
 
@@ -17,16 +20,19 @@ CONCURRENCY = 20
 class Plan:
     """How much is measured."""
 
+    parts: tuple[str, ...] = PARTS
     rounds: int = 5
     sizes: tuple[int, ...] = (100, 1000, 2000)
     judged: int = 1000  # waits, the size of which the ratios must hold
     orders: int = 1000
     orders_of_sdk: int = 100
     interval: float = INTERVAL
+    limited: int = 300  # orders and waits where calls are limited
+    pools: tuple[int, ...] = (20, 60)  # connections there: fewer and more than the vendor lets in at once
 
 
 FULL = Plan()
-QUICK = Plan(rounds=1, sizes=(1000,), orders=300, orders_of_sdk=20)
+QUICK = Plan(PARTS[:-1], rounds=1, sizes=(1000,), orders=300, orders_of_sdk=20)
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,19 @@ def imports(plan: Plan) -> dict[str, Figures]:
     return alternating(plan.rounds, {name: (IMPORTS, name) for name in names})
 
 
+def limits(plan: Plan) -> dict[int, Figures]:
+    """Submit and wait where the vendor limits calls, with pools of several sizes."""
+    print(f"{plan.limited} orders and waits, {PER_MINUTE} calls a minute:", flush=True)
+    ways = {str(pool): (LIMITS, pool, plan.limited, 45.0, 5.0) for pool in plan.pools}
+    return {int(pool): figures for pool, figures in alternating(1, ways, measure=alone).items()}
+
+
 def workers() -> dict[str, int]:
-    """Return the worker processes per order on real Airflow, nothing where nobody counts them yet."""
-    if importlib.util.find_spec("benchmarks.workers") is None:
-        return {}
-    counted: dict[str, int] = importlib.import_module("benchmarks.workers").counted()
-    return counted
+    """Count the worker processes of one order on a real Airflow, in each way."""
+    print("Worker processes of one order:", flush=True)
+    found = counted()
+    print("".join(f"  {way}: {number}\n" for way, number in found.items()), end="", flush=True)
+    return found
 
 
 def judged_waits(plan: Plan, found: Mapping[int, Mapping[str, Figures]]) -> Iterator[Verdict]:
@@ -98,3 +111,20 @@ def judged_submits(found: Mapping[str, Figures]) -> Iterator[Verdict]:
     yield Verdict(
         "seconds in bulk, ours / bare loop", found["ours"]["seconds"] / found["bare"]["seconds"], 1.2
     )
+
+
+def judged_limits(found: Mapping[int, Figures]) -> Iterator[Verdict]:
+    """Yield what must hold where calls are limited, first that the limit was met at all."""
+    for pool, of in found.items():
+        at = f"limited, {pool} connections"
+        yield Verdict(f"{at}: calls of a minute / calls", PER_MINUTE / of["requests"], 1)
+        yield Verdict(f"{at}: waits that did not finish", of["unfinished"], 0)
+        yield Verdict(f"{at}: requests started in a quiet", of["asked_in_quiet"], 0)
+        yield Verdict(f"{at}: sign-ins", of["sign_ins"], 1)
+        yield Verdict(f"{at}: orders doubled", of["doubled"], 0)
+
+
+def judged_workers(found: Mapping[str, int]) -> Iterator[Verdict]:
+    """Yield how many worker processes one order may take."""
+    for way, (_, most) in WAYS.items():
+        yield Verdict(f"worker processes, {way}", found[way], most)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import polling
+from benchmarks.limits import AT_ONCE, PER_MINUTE
 from benchmarks.parts import Plan, Verdict
 from benchmarks.plot import chart, picture
 from benchmarks.rounds import ROOT, Figures
@@ -33,6 +34,7 @@ class Found:
     waits: Mapping[int, Mapping[str, Figures]] = field(default_factory=dict)
     submits: Mapping[str, Figures] = field(default_factory=dict)
     imports: Mapping[str, Figures] = field(default_factory=dict)
+    limits: Mapping[int, Figures] = field(default_factory=dict)
     workers: Mapping[str, int] = field(default_factory=dict)
     verdicts: Sequence[Verdict] = ()
 
@@ -57,8 +59,9 @@ def _of_waits(found: Found) -> str:
 
 def _of_submits(found: Found) -> str:
     bare = found.submits["bare"]["seconds"]
+    sdk = f"`zuora-sdk`, a loop (scaled from {found.plan.orders_of_sdk} orders)"
     rows = []
-    for name, title in (("bare", NAMES["bare"]), ("ours", "`create_orders`"), ("sdk", "`zuora-sdk`, a loop")):
+    for name, title in (("bare", NAMES["bare"]), ("ours", "`create_orders`"), ("sdk", sdk)):
         of = found.submits[name]
         seconds = found.plan.orders / of["orders_per_second"]
         ratio, rate, cpu = seconds / bare, of["orders_per_second"], of["cpu_ms"]
@@ -81,6 +84,36 @@ def _of_imports(found: Found) -> str:
         for name, title in titles.items()
     ]
     return table(("import", "CPU s", "MB"), rows)
+
+
+def _of_limits(found: Found) -> str:
+    if not found.limits:
+        return ""
+    counts = ("unfinished", "requests", "refused", "asked_in_quiet", "sign_ins", "doubled")
+    rows = [
+        [pool, *(f"{of[key]:,.0f}" for key in counts), f"{of['seconds']:.0f}"]
+        for pool, of in found.limits.items()
+    ]
+    head = (
+        "connections",
+        "waits unfinished",
+        "calls",
+        "answered 429",
+        "begun in a Retry-After",
+        "sign-ins",
+        "orders doubled",
+        "s",
+    )
+    vendor = f"{PER_MINUTE} calls a minute and {AT_ONCE} at once"
+    about = f"{found.plan.limited} orders and waits against the sandbox, which takes {vendor}."
+    return f"## Where calls are limited\n\n{about}\n\n{table(head, rows)}\n"
+
+
+def _of_workers(found: Found) -> str:
+    if not found.workers:
+        return ""
+    rows = [[way, number] for way, number in found.workers.items()]
+    return f"## Worker processes for one order\n\n{table(('way', 'processes'), rows)}\n"
 
 
 def _of_polling() -> tuple[str, str]:
@@ -134,13 +167,12 @@ def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = versions) 
     (docs / "images" / "benchmarks.svg").write_text(picture(charts, names), "utf-8")
     day = datetime.now(UTC).date().isoformat()
     claims = "\n".join(f"- {verdict}" for verdict in found.verdicts)
-    counted = "".join(f"- {way}: {number}\n" for way, number in found.workers.items())
     _written(
         docs / "benchmarks.md",
         f"\n`make bench-docs` on {day}: median of {found.plan.rounds} rounds, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {using()}.\n\n"
         f"## Waiting\n\n{_of_waits(found)}\n![CPU and memory](images/benchmarks.svg)\n\n"
         f"## Submitting\n\n{_of_submits(found)}\n## Importing\n\n{_of_imports(found)}\n"
-        + (f"## Worker processes for one order\n\n{counted}\n" if counted else "")
-        + f"## What must hold\n\n{claims}\n",
+        f"{_of_limits(found)}{_of_workers(found)}"
+        f"## What must hold\n\n{claims}\n",
     )

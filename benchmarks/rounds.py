@@ -28,22 +28,33 @@ def served() -> Iterator[dict[str, str]]:
             process.stdin.close()  # the server ends with it
 
 
-def measured(module: str, *arguments: object) -> dict[str, float]:
-    """Run a module against a server of its own and return the figures that it prints."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as home, served() as server:
+def alone(module: str, *arguments: object, **more: str) -> dict[str, float]:
+    """
+    Run a module in a process of its own, whose Airflow has a folder of its own; return the figures it prints.
+
+    :param more: environment variables.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-") as home:
         environment = {
             **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
             "AIRFLOW_HOME": home,
             "XDG_RUNTIME_DIR": home,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "SSL_CERT_FILE": server["ca_file"],  # aiohttp's own default, for those who have no option
+            **more,
         }
-        command = [sys.executable, "-m", module, *map(str, arguments), server["url"], server["ca_file"]]
+        command = [sys.executable, "-m", module, *map(str, arguments)]
         done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
+
+
+def measured(module: str, *arguments: object) -> dict[str, float]:
+    """Run a module against a server of its own and return the figures that it prints."""
+    with served() as server:
+        own = server["ca_file"]  # also aiohttp's own default, for those who have no option
+        return alone(module, *arguments, server["url"], own, SSL_CERT_FILE=own)
 
 
 def alternating(

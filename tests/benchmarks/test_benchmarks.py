@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks import parts, plot, polling, report, rounds
+from benchmarks import parts, plot, polling, report, rounds, workers
+from tests.e2e.test_fewer_workers import TAKES
 
 
 @pytest.mark.parametrize("way", ["bare", "ours", "airflow"])
@@ -22,6 +23,13 @@ def test_submissions_are_measured(way):
     figures = rounds.measured(parts.SUBMITS, way, 5, 5)
     assert figures["sign_ins"] == 1
     assert figures["seconds"] >= (0.75 if way == "sdk" else 0.15)
+
+
+def test_waits_under_limits_are_measured():
+    figures = rounds.alone(parts.LIMITS, 3, 5, 0.5, 0.2)
+    assert figures.pop("seconds") > 0
+    assert figures.pop("requests") >= 10
+    assert figures == {"unfinished": 0, "refused": 0, "asked_in_quiet": 0, "sign_ins": 1, "doubled": 0}
 
 
 def test_a_process_that_fails_says_why():
@@ -59,6 +67,28 @@ def test_what_must_hold_is_judged_by_the_ratios_of_one_run():
     assert str(verdicts[0]) == "MISS CPU per look, ours / bare loop: 1.50, at most 1.40"
 
 
+@pytest.mark.parametrize("spoiled", range(5))
+def test_each_figure_under_limits_is_judged(spoiled):
+    good = {"requests": 900, "unfinished": 0, "asked_in_quiet": 0, "sign_ins": 1, "doubled": 0}
+    bad = {"requests": 599, "unfinished": 1, "asked_in_quiet": 1, "sign_ins": 2, "doubled": 1}
+    name = list(good)[spoiled]
+    verdicts = list(parts.judged_limits({60: good | {name: bad[name]}}))
+    assert [verdict.holds for verdict in verdicts] == [place != spoiled for place in range(5)]
+
+
+def test_one_worker_process_more_is_a_miss():
+    most = {way: number for way, (_, number) in workers.WAYS.items()}
+    assert all(verdict.holds for verdict in parts.judged_workers(most))
+    more = {way: number + 1 for way, number in most.items()}
+    assert not any(verdict.holds for verdict in parts.judged_workers(more))
+
+
+def test_as_many_worker_processes_may_be_taken_as_the_end_to_end_tests_say():
+    assert workers.DAGS.is_file()
+    for dag_id, most in workers.WAYS.values():
+        assert sum(TAKES[dag_id].values()) == most
+
+
 def test_fixed_intervals_are_looked_at_as_arithmetic_says():
     rng = random.Random(1)
     assert polling.wait(polling.RULES["every 10 s"], 25.0, rng) == (4, 5.0)
@@ -73,12 +103,18 @@ def test_pages_and_pictures_are_written(tmp_path):
         name: {"seconds": 8.0, "orders_per_second": 100.0, "cpu_ms": 1.0} for name in ("bare", "ours", "sdk")
     }
     imports = {name: {"seconds": 1.0, "mb": 50.0} for name in ("nothing", "airflow", "ours", "dbt", "sdk")}
+    limited = {"requests": 1234, "refused": 7, "unfinished": 0, "asked_in_quiet": 0, "sign_ins": 1}
+    limits = {60: limited | {"doubled": 0, "seconds": 65.4}}
     for page in ("benchmarks.md", "polling.md"):
         (tmp_path / page).write_text(f"# Title\n\n{report.MARK}stale\n")
-    report.write(report.Found(parts.QUICK, waits, submits, imports), tmp_path, lambda: "those versions")
+    found = report.Found(parts.QUICK, waits, submits, imports, limits, {"both": 1})
+    report.write(found, tmp_path, lambda: "those versions")
     text = (tmp_path / "benchmarks.md").read_text()
     assert text.startswith("# Title\n\n<!-- measured")
     assert "| 1,000 | `JobTrigger` | 1.00 | 1.00 | 20 | 1 | 30 | 50 |" in text
+    assert "| `zuora-sdk`, a loop (scaled from 20 orders) | 3.0 |" in text
+    assert "| 60 | 0 | 1,234 | 7 | 0 | 1 | 0 | 65 |" in text
+    assert "| both | 1 |" in text
     assert "stale" not in text
     assert "| every 60 s | 2.0 /" in (tmp_path / "polling.md").read_text()
     for image in ("benchmarks.svg", "polling.svg"):
