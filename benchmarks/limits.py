@@ -11,7 +11,9 @@ import asyncio
 import json
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bare import Target
 from benchmarks.submits import order
@@ -35,20 +37,30 @@ def _told(job_seconds: float) -> tuple[str, ...]:
     return tuple(f"--{name}={value}" for name, value in settings.items())
 
 
-def _completed(conn_id: str, size: int, connections: int, interval: float) -> int:
-    """Submit orders and wait for all their jobs at the same time; return how many completed."""
+def _submitted(conn_id: str, size: int, connections: int) -> list[str]:
+    """Submit orders and return the ids of their jobs."""
     from airflow_provider_zuora.hooks import ZuoraHook
-    from airflow_provider_zuora.triggers import JobTrigger
 
-    # Without a number of its own an order is protected by its key alone.
     orders = [order(number) for number in range(size)]
     for each in orders:
-        del each["orderNumber"]
+        del each["orderNumber"]  # which would protect it too: there is nothing but its key now
     entries = ZuoraHook(conn_id).create_orders(orders, concurrency=connections)
+    return [entry.job_id for entry in entries if entry.job_id is not None]
+
+
+def _completed(conn_id: str, job_ids: Sequence[str], interval: float) -> int:
+    """Wait for all jobs at the same time; return how many completed."""
+    from airflow_provider_zuora.triggers import JobTrigger
+
     given = {"conn_id": conn_id, "poke_interval": interval, "deadline": time.time() + PATIENCE}
-    triggers = [JobTrigger(job_id=entry.job_id, **given) for entry in entries if entry.job_id is not None]
-    ends = [end for event in asyncio.run(fired(triggers)) for end in event.get("ends", ())]
+    events = asyncio.run(fired([JobTrigger(job_id=job_id, **given) for job_id in job_ids]))
+    ends = [end for event in events for end in event.get("ends", ())]
     return sum((end["job"] or {}).get("status") == "Completed" for end in ends)
+
+
+def _refused(ledger: Mapping[str, Any]) -> set[tuple[float, str]]:
+    """Return which of the last 1,000 requests, all that a ledger lists, were answered 429."""
+    return {(each["at"], each["trackId"]) for each in ledger["recent"] if each["status"] == 429}
 
 
 def measured(connections: int, size: int, job_seconds: float, interval: float) -> dict[str, float]:
@@ -57,17 +69,20 @@ def measured(connections: int, size: int, job_seconds: float, interval: float) -
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         ServedSandbox(Path(folder) / "sandbox.log", *_told(job_seconds)) as zuora,
     ):
-        target = Target(zuora.url, "", zuora.client_id, zuora.client_secret)
+        conn_id = zuora.client_id
+        target = Target(zuora.url, "", conn_id, zuora.client_secret)
         connect(target, "zuora", zuora.url, max_connections=str(connections))
         zuora.ask("POST", "/sandbox/clock", {"advance": 60 - zuora.ledger()["now"] % 60})
         started = time.monotonic()
-        completed = _completed(target.client_id, size, connections, interval)
+        job_ids = _submitted(conn_id, size, connections)
+        refused = _refused(zuora.ledger())
+        completed = _completed(conn_id, job_ids, interval)
         seconds, ledger = time.monotonic() - started, zuora.ledger()
     return {
         "seconds": seconds,
         "unfinished": size - completed,
-        "requests": sum(ledger["requests"].values()) - len(ledger["tokens"]),
-        "refused": sum(each["status"] == 429 for each in ledger["recent"]),  # of the last 1,000 only
+        "requests": sum(ledger["requests"].values()) - ledger["signIns"],
+        "refused": len(refused | _refused(ledger)),
         "asked_in_quiet": ledger["askedInQuiet"],
         "sign_ins": ledger["signIns"],
         "doubled": max(0, len(ledger["jobs"]) - size),
