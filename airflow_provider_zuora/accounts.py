@@ -12,8 +12,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
@@ -100,7 +99,9 @@ class Account:
 
     async def arun(self, flow: Flow[T]) -> T:
         """Carry a flow on the running event loop; its connections are shared by all flows under way there."""
-        async with self._connected() as carrier:
+        pool = self._pool()
+        async with pool.used() as gate:
+            carrier = AsyncCarrier(gate.send, lambda step: self._atoken(step, pool, carrier), self._asleep)
             return await arun(flow, carrier)
 
     async def aclose(self) -> None:
@@ -138,13 +139,6 @@ class Account:
                 self._pools.pop(loop, None)
             pool = self._pools[running] = Pool(self._line, self._rules, self)
         return pool
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncCarrier]:
-        pool = self._pool()
-        async with pool.used() as gate:
-            carrier = AsyncCarrier(gate.send, lambda step: self._atoken(step, pool, carrier), self._asleep)
-            yield carrier
 
     def _cached(self, refused: str | None) -> str | None:
         """Return the token in hand, None where there is none, it is old, or it is the refused one."""

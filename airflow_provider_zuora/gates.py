@@ -74,14 +74,15 @@ class AsyncGate:
     async def send(self, request: Request) -> Response:
         """Send a request when it may be sent, and return its answer; errors as `Gate.send`."""
         rules, response = self._rules, None
-        async with self._slots:
-            try:
-                for seconds in rules.limits.admission(request, rules.clock):
-                    await rules.asleep(seconds)
-                response = await self._transport.send(request)
-                return response
-            finally:
-                rules.limits.done(response, rules.clock())
+        await self._slots.acquire()
+        try:
+            for seconds in rules.limits.admission(request, rules.clock):
+                await rules.asleep(seconds)
+            response = await self._transport.send(request)
+            return response
+        finally:
+            rules.limits.done(response, rules.clock())
+            self._slots.release()
 
     async def close(self) -> None:
         """Close the connections."""

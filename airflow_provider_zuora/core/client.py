@@ -121,9 +121,12 @@ class Client:
 
     def asking(self, job_id: str) -> Request:
         """Return the request that reads a job, checked; `look` sends it as often as one likes."""
-        if wrong := id_violation(job_id) or path_violation(self.vendor.status(job_id).path):
+        if wrong := id_violation(job_id):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
-        return self.vendor.status(job_id)
+        request = self.vendor.status(job_id)
+        if wrong := path_violation(request.path):
+            raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
+        return request
 
     def look(self, job_id: str, request: Request, budget: Budget) -> Flow[Job]:
         """Read a job as `job` does, with the request that `asking` returned."""

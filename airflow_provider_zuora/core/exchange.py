@@ -38,7 +38,7 @@ UNKNOWN: Meanings = NOT_PROCESSED | {Meaning.SILENCE, Meaning.GATEWAY, Meaning.I
 
 _BACKOFF_BASE, _BACKOFF_CAP = 1.0, 30.0  # seconds; full jitter, as in Zuora's own sample
 _GZIP_ABOVE = 64 * 1024  # bytes
-_REDIRECTS = 3
+_REDIRECTS, _REDIRECTED = 3, (301, 302, 303, 307, 308)
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
@@ -177,9 +177,10 @@ class Exchange:
         if token:
             headers = {**headers, "Authorization": f"Bearer {token}"}
         try:
-            response = yield from self._redirected(
-                Request(request.method, request.path, request.params, headers, request.body)
-            )
+            sent = Request(request.method, request.path, request.params, headers, request.body)
+            response = yield sent
+            if response.status in _REDIRECTED:
+                response = yield from self._redirected(sent, response)
         except Unreachable as error:
             silence = Answer(asked, track_id, messages=(str(error),))
             return Reading(Meaning.SILENCE, self._clean(silence, token))
@@ -197,11 +198,10 @@ class Exchange:
             return replace(reading, meaning=Meaning.GATEWAY)
         return reading
 
-    def _redirected(self, request: Request) -> Flow[Response]:
-        """Send a request and follow its redirects; a POST follows none, a GET none away from the base URL."""
-        response: Response = yield request
+    def _redirected(self, request: Request, response: Response) -> Flow[Response]:
+        """Follow the redirects of a request; a POST follows none, a GET none away from the base URL."""
         for _ in range(_REDIRECTS):
-            if request.method != "GET" or response.status not in (301, 302, 303, 307, 308):
+            if request.method != "GET" or response.status not in _REDIRECTED:
                 break
             path = _path_below(self.credentials.base_url, request.path, response.header("Location"))
             if not path:
