@@ -36,7 +36,10 @@ def refuse(sensor: Any) -> None:
     :raises ValueError: naming the task, the option and what it does not go with.
     """
     for option, more in ((END, _lost), (START, _unknown)):
-        if getattr(sensor, option):
+        if not isinstance(value := getattr(sensor, option), bool):
+            said = f"{sensor.task_id}: {option}: must be True or False, not {value!r}"
+            raise ValueError(said)  # noqa: TRY004 - as everything that is refused while a DAG is parsed
+        if value:
             _raise_first(sensor.task_id, option, chain(_anyway(sensor), more(sensor)))
 
 

@@ -406,10 +406,13 @@ class ZuoraHook(JobHook):
         :param places: how messages call the orders; ``orders[0]`` and so on where it is empty.
         :raises PermanentError: where a rule is broken (a line each), or signing in fails: nothing was sent.
         """
+        wrong = []
         if on_existing not in ("fail", "adopt"):
-            raise PermanentError(
-                f"on_existing: must be fail or adopt, not {on_existing!r}; nothing was sent."
-            )
+            wrong.append(f"on_existing: must be fail or adopt, not {on_existing!r}")
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            wrong.append(f"concurrency: must be a whole number above 0, not {concurrency!r}")
+        if wrong:
+            raise PermanentError(str(InvalidInput("Nothing was sent.", tuple(wrong))))
         context = context or _running_context()
         settings = self.settings
         by = submitter_of(context, settings.idempotency_namespace, None)

@@ -350,7 +350,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         """Submit the orders, and tell of each."""
         with airflow_errors():
             orders, places = self._given()
-        self._write_refused(())  # before anything is sent: it may not be writable
+        self._prepare_refused()
         entries = ZuoraHook(self.zuora_conn_id).create_orders(
             orders,
             idempotency_key=self.key_of_order or self.idempotency_key,
@@ -397,13 +397,25 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
             return given if _is_path(given) else super()._hidden(given)
         return super()._hidden(list(given) if isinstance(given, Sequence) else given)
 
+    def _prepare_refused(self) -> None:
+        """Refuse a place that nothing can be written to, before anything is sent; what is there stays."""
+        if not self.refused_path:
+            return
+        try:
+            path = _stored(self.refused_path)
+            if path.protocol in ("", "file", "local"):
+                Path(path.path).touch(mode=0o600)
+                Path(path.path).open("ab").close()
+            elif not path.exists():
+                path.write_bytes(b"")
+        except (AttributeError, ImportError, OSError, TypeError, ValueError) as error:
+            said = f"refused_path: cannot be written to ({type(error).__name__}: {error})"
+            raise PermanentError(str(InvalidInput("Nothing was sent.", (said,)))) from error
+
     def _write_refused(self, orders: Sequence[Mapping[str, Any]]) -> None:
         if not self.refused_path:
             return
-        path = _stored(self.refused_path)
-        if path.protocol in ("", "file", "local"):
-            Path(path.path).touch(mode=0o600)
-        path.write_bytes(write_lines(orders))
+        _stored(self.refused_path).write_bytes(write_lines(orders))
 
 
 class ZuoraPreviewOrderOperator(OrderOperator):
@@ -427,7 +439,10 @@ class ZuoraPreviewOrderOperator(OrderOperator):
 
 
 def _seconds(name: str, value: timedelta | float) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    try:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
     if not 0 < seconds < math.inf:
         raise ValueError(f"{name}: must be a number of seconds above 0, or a timedelta, not {value!r}")
     return seconds

@@ -67,7 +67,7 @@ class AirflowStack:
             self.cli("db", "migrate")
             for component in self.components:
                 self.start(component)
-            wait_for("a healthy Airflow", self._healthy, 180)
+            wait_for("a healthy Airflow", self._healthy, 300)
         except BaseException:
             self.stop()
             raise

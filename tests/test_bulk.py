@@ -214,13 +214,28 @@ def test_what_is_no_list_of_orders(zuora, task, orders, words):
 
 
 def test_a_refused_file_that_cannot_be_written_ends_it_before_anything_is_sent(zuora, task, tmp_path):
-    with pytest.raises(FileNotFoundError):
-        task.run([order("a")], refused_path=str(tmp_path / "no" / "folder.jsonl"))
+    for nowhere in (tmp_path / "no" / "folder.jsonl", tmp_path, "s4://bucket/no.jsonl"):
+        with pytest.raises(PermanentError, match="refused_path: cannot be written to"):
+            task.run([order("a")], refused_path=str(nowhere))
     (tmp_path / "orders.jsonl").write_text(json.dumps(order("a")))
     with pytest.raises(PermanentError, match="refused_path: must not be the file of the orders"):
         task.run(str(tmp_path / "orders.jsonl"), refused_path=str(tmp_path / "orders.jsonl"))
     assert not zuora.ledger()["recent"]
     assert (tmp_path / "orders.jsonl").read_text()
+
+
+def test_what_stands_in_the_refused_file_stays_until_orders_were_sent(zuora, task, tmp_path):
+    (tmp_path / "refused.jsonl").write_text("of the last run")
+    with pytest.raises(PermanentError, match="none was sent"):
+        task.run([{}], refused_path=str(tmp_path / "refused.jsonl"))
+    assert (tmp_path / "refused.jsonl").read_text() == "of the last run"
+
+
+@pytest.mark.parametrize("concurrency", [0, -1, True, 1.5, "a", None])
+def test_the_hook_refuses_a_concurrency_that_submits_nothing(zuora, concurrency):
+    with pytest.raises(PermanentError, match=r"concurrency: must be a whole number above 0, not "):
+        ZuoraHook().create_orders([order("a")], concurrency=concurrency)
+    assert not zuora.ledger()["recent"]
 
 
 def test_no_orders(zuora, task):

@@ -69,6 +69,7 @@ REFUSED = {
     ),
     "on_execute_callback": ("wait(on_execute_callback=print, **END, **START)", "on_execute_callback"),
     "pre_execute": ("wait(pre_execute=print, **END, **START)", "pre_execute"),
+    "no boolean": ("wait(end_from_trigger='False')", "end_from_trigger: must be True or False, not 'False'"),
     "not deferrable, end": ("wait(deferrable=False, **END)", "end_from_trigger=True .*deferrable=False"),
     "not deferrable, start": (
         "wait(deferrable=False, **START)",

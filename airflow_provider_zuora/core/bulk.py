@@ -128,7 +128,11 @@ def _own_key(order: Mapping[str, Any], key: Key) -> str | None:
     """Return the user's own key of an order."""
     if key is None:
         return None
-    own = key(order) if callable(key) else key
+    try:
+        own = key(order) if callable(key) else key
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        rule = f"idempotency_key: its function raised {type(error).__name__}: {error}"
+        raise InvalidInput("", (rule,)) from error
     if wrong := header_violation(own, KEY_LENGTH):
         raise InvalidInput("", (f"idempotency_key: {wrong}",))
     return own

@@ -175,7 +175,8 @@ class Client:
         :raises InvalidInput: where an argument cannot be sent as it is.
         """
         headers = headers or {}
-        wrong = {"method": method_violation(method), "path": path_violation(path)}
+        place = path_violation(path) if isinstance(path, str) else "must be a text"
+        wrong = {"method": method_violation(method), "path": place}
         wrong |= {name: header_violation(value, KEY_LENGTH) for name, value in headers.items()}
         key = any(name.lower() == "idempotency-key" for name in headers)
         if key and method != "POST":

@@ -28,8 +28,9 @@ def read_lines(lines: Iterable[bytes]) -> tuple[list[Any], list[str]]:
             places.append(place)
         except UnicodeDecodeError:
             broken.append(f"{place}: is not UTF-8")
-        except (json.JSONDecodeError, RecursionError) as error:
-            why = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
+        except (ValueError, RecursionError) as error:
+            deep = isinstance(error, RecursionError)
+            why = "it is nested too deeply" if deep else getattr(error, "msg", "a number has too many digits")
             broken.append(f"{place}: is no JSON object on one line ({why})")
     raise_first("The file is no JSON Lines; nothing was sent:", broken)
     return orders, places

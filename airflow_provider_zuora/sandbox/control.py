@@ -36,6 +36,13 @@ ACTIONS: dict[str, Callable[[Tenant, dict[str, Any]], None]] = {
 """What can be posted, by the rest of the path; each takes a JSON object and answers ``{"now": seconds}``."""
 
 
+def _object(request: Request) -> dict[str, Any]:
+    values = json_body(request) if request.body else {}
+    if not isinstance(values, dict):
+        raise TypeError("the body must be a JSON object")
+    return values
+
+
 def answer(tenant: Tenant, request: Request) -> Response:
     """Answer a request below ``/sandbox/``; 400 with ``error`` where its body makes no sense."""
     name = request.path.removeprefix(PREFIX)
@@ -45,7 +52,7 @@ def answer(tenant: Tenant, request: Request) -> Response:
     if action is None:
         return reply(404, {"error": f"{request}: GET ledger or POST one of {sorted(ACTIONS)}"})
     try:
-        action(tenant, json_body(request) if request.body else {})
+        action(tenant, _object(request))
     except (KeyError, TypeError, ValueError) as error:
         return reply(400, {"error": f"{type(error).__name__}: {error}"})
     return reply(200, {"now": tenant.now})

@@ -18,6 +18,7 @@ def test_waits_are_measured(way):
     assert figures["peak_mb"] >= figures["idle_mb"] > 10
 
 
+@pytest.mark.timeout(400)  # importing the SDK takes as long as that
 @pytest.mark.parametrize("way", ["bare", "ours", "sdk"])
 def test_submissions_are_measured(way):
     figures = rounds.measured(parts.SUBMITS, way, 5, 5)

@@ -74,6 +74,11 @@ class TestKeys:
 
 
 class TestChecks:
+    def test_a_function_that_fails_is_named_with_the_order(self):
+        lines = self.broken([order("a"), order("b")], lambda each: each["nix"])
+
+        assert lines[1] == "orders[1]: idempotency_key: its function raised KeyError: 'nix'"
+
     def broken(self, orders, key=None, places=()):
         with pytest.raises(InvalidInput) as caught:
             listed(orders, TASK, key, places)

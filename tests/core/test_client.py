@@ -524,6 +524,7 @@ def test_the_page_of_a_job_may_be_asked_for_too():
             ("X: must be printable ASCII without white space at its ends",),
         ),
         ({"method": "GET", "headers": KEY}, ("Idempotency-Key: is for POST only",)),
+        ({"path": None}, ("path: must be a text",)),
         ({"method": "PATCH", "headers": {"idempotency-key": "k"}}, ("Idempotency-Key: is for POST only",)),
         (
             {"method": "get", "path": "", "headers": {"X": "ü"}},

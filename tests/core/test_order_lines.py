@@ -10,6 +10,11 @@ from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.order_lines import read_lines, write_lines
 
 
+def test_a_number_of_too_many_digits_is_named_by_its_line():
+    with pytest.raises(InvalidInput, match=r"line 1: is no JSON object on one line .a number has too many"):
+        read_lines([b'{"a": ' + b"9" * 5000 + b"}"])
+
+
 def test_one_order_a_line():
     orders, places = read_lines(io.BytesIO(b'{"a": 1}\n\n  \r\n{"b": "\xc3\xbc"}\r\n{"c": 2}'))
 

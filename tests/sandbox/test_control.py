@@ -78,6 +78,7 @@ def test_tokens_can_be_revoked(desk):
         ("clock", {}),
         ("clock", []),
         ("clock", b"{"),
+        ("faults", []),
         ("faults", {"kind": "flood"}),
         ("faults", {"when": "sometimes"}),
         ("faults", {"kind": "cut"}),

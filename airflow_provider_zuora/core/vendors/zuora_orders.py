@@ -47,10 +47,11 @@ def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     """
     Return in words what the document says otherwise than a found order, empty where nothing is.
 
-    Compared is what both hold: the page of an order repeats its content, but not how it was processed, and it
-    may leave out or add what was not asked for.
+    Compared is what the page has a place for, its null and its empty custom fields included: it repeats an
+    order's content, but not how it was processed, and it may add what was not asked for.
     """
     ours = {name: document[name] for name in _CONTENT if document.get(name) is not None}
+    ours.setdefault("description", "")
     told = [
         f"{spell(path)} is {found!r:.60}, this one's is {own!r:.60}"
         for path, own, found in _unlike(ours, _order(order), ())
@@ -62,15 +63,16 @@ def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
 def _unlike(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
     """Yield path and both values where two documents differ in what both hold."""
     if isinstance(ours, dict) and isinstance(found, dict):
+        closed = path[-1:] == ("customFields",)  # a field that is not there is not set
         for name in ours:
-            if ours[name] is not None and found.get(name) is not None:
-                yield from _unlike(ours[name], found[name], (*path, name))
+            if ours[name] is not None and (closed or name in found):
+                yield from _unlike(ours[name], found.get(name), (*path, name))
     elif isinstance(ours, list) and isinstance(found, list):
         if len(ours) != len(found):
             yield path, f"{len(ours)} of them", f"{len(found)} of them"
         for index, (own, other) in enumerate(zip(ours, found, strict=False)):
             yield from _unlike(own, other, (*path, index))
-    elif not _same(ours, found):
+    elif (ours or found) and not _same(ours, found):
         yield path, ours, found
 
 
