@@ -75,7 +75,7 @@ def test_neither_host_nor_environment(environment):
     [
         ({"host": "http://rest.zuora.com"}, "host: http is refused except on loopback, use https"),
         ({"host": "http://127.0.0.1.evil.example"}, "host: http is refused except on loopback, use https"),
-        ({"host": "ftp://rest.zuora.com"}, "host: must be a URL such as https://rest.zuora.com"),
+        ({"host": "ftp://rest.zuora.com"}, "host: must be a URL such as https://api.example.com"),
         ({"host": "https://u:p@rest.zuora.com"}, "host: must not hold a user or a password"),
         ({"host": "https://rest.zuora.com?x=1"}, "host: must not hold a query or a fragment"),
         ({"login": None}, "login: the OAuth client id is missing"),

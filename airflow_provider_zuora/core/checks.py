@@ -20,7 +20,7 @@ def url_violations(url: str) -> list[str]:
     except ValueError:
         return ["host: not a URL"]
     if parts.scheme not in {"https", "http"} or not host:
-        return ["host: must be a URL such as https://rest.zuora.com"]
+        return ["host: must be a URL such as https://api.example.com"]
     rules = {
         "host: http is refused except on loopback, use https": parts.scheme == "http"
         and not _is_loopback(host),

@@ -23,6 +23,7 @@ from airflow_provider_zuora.core.exchange import (
     UNKNOWN,
     WRITE,
     Exchange,
+    Meanings,
     Policy,
 )
 from airflow_provider_zuora.core.jobs import Credentials, Job, Reading, Vendor
@@ -81,7 +82,7 @@ class Client:
         token = reading.body.get("access_token")
         if not isinstance(token, str) or header_violation(token, 8192):
             raise Unreadable("The answer to the sign-in holds no usable access_token.", answer=reading.answer)
-        lasts = _lifetime(reading.body.get("expires_in"))
+        lasts = _lifetime(self.vendor.token_seconds(reading.body, self.clock()))
         log.info("Signed in to %s; the token lasts %.0f s", self.credentials.base_url, lasts)
         return Grant(token, self.clock() + lasts - _TOKEN_MARGIN)
 
@@ -89,21 +90,22 @@ class Client:
         """Check a preview, submit it, and return the id of its job; it changes nothing and needs no key."""
         return (yield from self.submit(self.vendor.submission("preview", check_preview(order), {})))
 
-    def submit(self, request: Request, track_id: str = "") -> Flow[str]:
+    def submit(self, request: Request, track_id: str = "", again: Meanings = UNKNOWN) -> Flow[str]:
         """
         Start a job and return its id; any 2xx that names one will do.
 
         :param request: repeated while its outcome is unknown, so it carries a key or changes nothing.
+        :param again: the meanings of an answer after which it is repeated.
         :raises InvalidInput: with every broken rule, before anything is sent.
         :raises Refused: where the vendor says no.
         :raises Unreachable, Unreadable: where nobody knows whether the vendor accepted it.
         """
-        reading = yield from self._exchange(request, Policy(WRITE, UNKNOWN), track_id)
+        reading = yield from self._exchange(request, Policy(WRITE, again), track_id)
         job_id = self.vendor.read_job_id(reading.body)
         if not job_id:
             raise Unreadable(
                 f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
-                "Repeat it with the same idempotency key only.",
+                "It changes nothing, so it may be repeated.",
                 answer=reading.answer,
                 transient=True,
             )
@@ -179,8 +181,10 @@ class Client:
         wrong = {"method": method_violation(method), "path": place}
         wrong |= {name: header_violation(value, KEY_LENGTH) for name, value in headers.items()}
         key = any(name.lower() == "idempotency-key" for name in headers)
-        if key and method != "POST":
-            wrong["Idempotency-Key"] = "is for POST only"
+        if key and not (self.vendor.keys and method == "POST"):
+            wrong["Idempotency-Key"] = (
+                "is for POST only" if self.vendor.keys else f"{self.vendor.title} knows none"
+            )
         if lines := tuple(f"{name}: {why}" for name, why in wrong.items() if why):
             raise InvalidInput("Nothing was sent.", lines)
         request = Request(
@@ -205,10 +209,10 @@ def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
                 yield name, str(each).lower() if isinstance(each, bool) else str(each)
 
 
-def _lifetime(expires_in: object) -> float:
-    """Return a token's life in seconds; Zuora sends a number of either kind, an hour where none is sent."""
+def _lifetime(stated: object) -> float:
+    """Return a token's life in seconds; stated is a number, perhaps as text; an hour where it is neither."""
     try:
-        seconds = float(str(expires_in))
+        seconds = float(str(stated))
     except ValueError:
         return 3600.0
     return seconds if 0 <= seconds < 1e9 else 3600.0

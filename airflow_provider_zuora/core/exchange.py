@@ -49,7 +49,7 @@ _ERRORS: Mapping[Meaning, type[ApiError]] = {
     Meaning.NOT_FOUND: NotFound,
 }
 _NO_SIGN_IN = "the sign-in is refused"
-_SIGN_IN_ADVICE = " Check client id, secret and environment: a wrong data centre refuses them too."
+_SIGN_IN_ADVICE = "Check client id, secret and environment: a wrong data centre refuses them too."
 
 
 WRITE = Budget(6, 600)
@@ -155,25 +155,28 @@ class Exchange:
 
     def _dressed(self, request: Request, track_id: str, signed: bool) -> tuple[Request, Headers, str]:
         """Return the request, gzipped where it is long, all headers but the token's, and the Track-Id."""
-        if not track_id:
-            track_id = self.new_track_id()
-        elif wrong := header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT):
+        given, track_id = track_id, track_id or self.new_track_id()
+        tracking = self.vendor.tracking(track_id)
+        if given and (wrong := self._track_id_violation(given, tracking)):
             raise InvalidInput("Nothing was sent.", (f"track_id: {wrong}",))
-        own = self._signed if signed else self._unsigned
-        headers = {**request.headers, **own, **self.vendor.tracking(track_id)}
-        if len(request.body) > _GZIP_ABOVE:
+        headers = {**request.headers, **(self._signed if signed else self._unsigned), **tracking}
+        if self.vendor.zips and len(request.body) > _GZIP_ABOVE:
             headers["Content-Encoding"] = "gzip"
             request = replace(request, body=gzip.compress(request.body, mtime=0))
-        return request, headers, track_id
+        return request, headers, track_id if tracking else ""
+
+    def _track_id_violation(self, track_id: str, tracking: Mapping[str, str]) -> str:
+        if not tracking:
+            return f"{self.vendor.title} knows none"
+        return header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT)
 
     def _once(
         self, request: Request, headers: Headers, token: str, track_id: str, json_object: bool
     ) -> Flow[Reading]:
         """Send a request once, follow the redirects that may be followed, and read the answer."""
         asked = str(request)
-        log.log(
-            logging.DEBUG if request.method == "GET" else logging.INFO, "%s, Track-Id %s", asked, track_id
-        )
+        level = logging.DEBUG if request.method == "GET" else logging.INFO
+        log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
         if token:
             headers = {**headers, "Authorization": f"Bearer {token}"}
         try:
@@ -216,13 +219,13 @@ class Exchange:
         kind = _ERRORS.get(meaning, Refused)
         if kind in (Refused, NotFound) and not signed and not meaning.transient:
             kind = SignInRefused
-        advice = _SIGN_IN_ADVICE if kind is SignInRefused else ""
+        advice = _SIGN_IN_ADVICE if kind is SignInRefused else self.vendor.advice(reading)
         words = meaning.words
         if not signed:
             words = (
                 f"could not sign in, nothing else was sent ({words})" if meaning.transient else _NO_SIGN_IN
             )
-        message = f"{self.vendor.title}: {words}.{advice}"
+        message = f"{self.vendor.title}: {words}.{advice and ' ' + advice}"
         return kind(message, answer=reading.answer, transient=meaning.transient, attempts=attempts)
 
     def _bare(self, response: Response, token: str) -> Response:

@@ -209,18 +209,26 @@ class Vendor(ABC):
 
     scope: ClassVar[tuple[str, ...]] = ()
     """Those of the headers that choose where a submission takes effect."""
+    keys: ClassVar[bool] = False
+    """Whether an Idempotency-Key makes a repeated POST the same one."""
+    zips: ClassVar[bool] = False
+    """Whether a long request may be sent gzipped."""
 
     @abstractmethod
     def headers(self, extra: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the headers that the connection's extra asks for, for every request but the sign-in."""
 
-    @abstractmethod
     def tracking(self, track_id: str) -> Mapping[str, str]:
-        """Return the headers that carry a Track-Id."""
+        """Return the headers that carry a Track-Id, none where the vendor has no such thing."""
+        return {}
 
     @abstractmethod
     def sign_in(self, credentials: Credentials) -> Request:
         """Return the request that asks for a token."""
+
+    def token_seconds(self, grant: Mapping[str, Any], now: float) -> object:
+        """Return how long a new token lasts, as the vendor states it; ``now`` is in epoch seconds."""
+        return grant.get("expires_in")
 
     @abstractmethod
     def submission(self, kind: str, document: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
@@ -233,6 +241,10 @@ class Vendor(ABC):
     @abstractmethod
     def read(self, request: Request, response: Response, answer: Answer) -> Reading:
         """Return what a response means; `answer` holds what is known of it without reading its body."""
+
+    def advice(self, reading: Reading) -> str:
+        """Return what to do about an answer that is no good, in a sentence; empty for nothing."""
+        return ""
 
     @abstractmethod
     def read_job_id(self, body: Mapping[str, Any]) -> str:

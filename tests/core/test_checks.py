@@ -14,7 +14,7 @@ from airflow_provider_zuora.core.checks import (
 )
 
 LOOPBACK = "host: http is refused except on loopback, use https"
-NO_URL = "host: must be a URL such as https://rest.zuora.com"
+NO_URL = "host: must be a URL such as https://api.example.com"
 QUERY = "host: must not hold a query or a fragment"
 USER = "host: must not hold a user or a password"
 SPACE = "host: must not hold white space"

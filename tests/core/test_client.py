@@ -392,7 +392,7 @@ def test_any_good_status_that_names_a_job_will_do(status, body, caplog):
 )
 def test_a_yes_that_names_no_job_is_an_unknown_outcome(body):
     script = Script([answer(200, body)])
-    with pytest.raises(Unreadable, match="Repeat it with the same idempotency key only") as caught:
+    with pytest.raises(Unreadable, match="It changes nothing, so it may be repeated") as caught:
         script.run(script.client().submit(CREATE))
     assert caught.value.transient
     assert caught.value.answer.status == 200

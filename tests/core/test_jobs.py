@@ -124,7 +124,7 @@ def test_a_description_that_lacks_a_field_is_refused(name):
 @pytest.mark.parametrize(
     ("fields", "lines"),
     [
-        (("", "id", "secret"), ("host: must be a URL such as https://rest.zuora.com",)),
+        (("", "id", "secret"), ("host: must be a URL such as https://api.example.com",)),
         (
             ("http://rest.zuora.com", "id", "secret"),
             ("host: http is refused except on loopback, use https",),

@@ -51,6 +51,8 @@ class Zuora(Vendor):
     }
 
     scope = ("Zuora-Entity-Ids", "Zuora-Org-Ids")
+    keys = True
+    zips = True
 
     def headers(self, extra: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the entity, organisation and version headers; what extra leaves out is not sent."""

@@ -5,7 +5,6 @@ Sources: developer.zuora.com, "Error handling", "Error codes", "Idempotent reque
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 
 from airflow_provider_zuora.core.errors import Answer
 from airflow_provider_zuora.core.jobs import Meaning, Reading
+from airflow_provider_zuora.core.vendors.bodies import MESSAGE_LENGTH, quoted, read_json, unreadable
 from airflow_provider_zuora.core.wire import Request, Response
 
 JOBS = "/v1/async-jobs/"
@@ -55,19 +55,15 @@ _TRANSIENT_JOB_CATEGORIES = {_LOCK, 61}  # a failed job of another category stay
 
 # A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
 _JOB_ERROR = re.compile(r"\[(\d{8})\]:?\s*")
-_PAGE_TITLE = re.compile(r"<(title|h1)[^>]*>\s*([^<]+?)\s*<", re.IGNORECASE)
 _EDGE_LIMIT = re.compile(r"request exceeded limit", re.IGNORECASE)
-_MESSAGE_LENGTH, _QUOTE_LENGTH = 1000, 200
 
 
 def read_answer(request: Request, response: Response, answer: Answer) -> Reading:
     """Return what a response means, whichever of Zuora's body shapes it has."""
-    try:
-        body = json.loads(response.body) if response.body and not response.damage else None
-    except (ValueError, RecursionError):
-        return _unreadable(response, answer)
-    if response.damage or (response.body and not isinstance(body, (dict, list))):
-        return _unreadable(response, answer)
+    body, readable = read_json(response)
+    if not readable:
+        answer = replace(answer, request_id=response.header("Zuora-Request-Id"))
+        return unreadable(response, answer, _STATUSES)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     reasons = () if _TELLING.isdisjoint(fields) else tuple(map(_texts, _reasons(fields)))
     answer = Answer(
@@ -75,15 +71,14 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
         answer.track_id,
         answer.status,
         tuple([code for code, _ in reasons]),
-        tuple([message[:_MESSAGE_LENGTH] for _, message in reasons]),
+        tuple([message[:MESSAGE_LENGTH] for _, message in reasons]),
         _text(fields.get("requestId")) or response.header("Zuora-Request-Id"),
         _text(fields.get("processId")),
         answer.retry_after,
     )
     meaning = _meaning(request, response.status, fields, answer)
     if meaning is not Meaning.OK and not reasons and response.body:
-        quoted = response.body[:_QUOTE_LENGTH].decode("utf-8", "replace")  # better than nothing
-        answer = replace(answer, messages=(quoted,))
+        answer = replace(answer, messages=(quoted(response),))  # better than nothing
     return Reading(meaning, answer, body)
 
 
@@ -100,7 +95,7 @@ def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]
         return answer, False, False
     reasons = list(_job_reasons(errors)) or answer.reasons()
     codes = tuple(code for code, _ in reasons)
-    messages = tuple(text[:_MESSAGE_LENGTH] for _, text in reasons)
+    messages = tuple(text[:MESSAGE_LENGTH] for _, text in reasons)
     categories = {_category(code) for code in codes}
     passing = bool(categories) and categories <= _TRANSIENT_JOB_CATEGORIES
     return replace(answer, codes=codes, messages=messages), passing, passing and _LOCK in categories
@@ -112,20 +107,6 @@ def _text(value: object) -> str:
 
 def _texts(reason: tuple[object, object]) -> tuple[str, str]:
     return _text(reason[0]), _text(reason[1])
-
-
-def _unreadable(response: Response, answer: Answer) -> Reading:
-    """Read a body that is no JSON: a gateway's or the edge's page, a cut-off or an over-long answer."""
-    text = response.body.decode("utf-8", "replace")
-    page = _PAGE_TITLE.search(text)
-    seen = response.damage or (page[2] if page else f"{len(response.body)} bytes that are no JSON")
-    answer = replace(answer, messages=(seen[:200],), request_id=response.header("Zuora-Request-Id"))
-    meaning = _STATUSES.get(response.status, Meaning.DENIED)
-    # A page is the edge's, not Zuora's word about a permission or about what there is.
-    edge = response.status in (403, 404) and "<" in text
-    if response.status < 300 or response.status >= 500 or edge:
-        meaning = Meaning.GATEWAY
-    return Reading(meaning, answer)
 
 
 def _reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
