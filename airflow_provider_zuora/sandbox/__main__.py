@@ -24,6 +24,8 @@ HELP = {
     "sign_ins_per_minute": "sign-ins per minute before HTTP 429",
     "busy_seconds": "Retry-After where too many calls come at once",
     "answer_seconds": "how long an answer takes",
+    "export_seconds": "how long an export of Elastic Path's runs; only one does at a time",
+    "fail_exports": "the error of every export, for example Boom",
 }
 
 

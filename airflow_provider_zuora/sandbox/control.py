@@ -22,6 +22,13 @@ def _clock(tenant: Tenant, values: dict[str, Any]) -> None:
     tenant.advance(float(values["advance"]))
 
 
+def _exportable(tenant: Tenant, values: dict[str, Any]) -> None:
+    rows = values["orders"]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TypeError("orders must be a list of objects, a row of the CSV each")
+    tenant.set_exportable(rows)
+
+
 def _settings(tenant: Tenant, values: dict[str, Any]) -> None:
     tenant.settings = replace(tenant.settings, **values)
 
@@ -30,6 +37,7 @@ ACTIONS: dict[str, Callable[[Tenant, dict[str, Any]], None]] = {
     "faults": _faults,
     "clock": _clock,
     "settings": _settings,
+    "exportable": _exportable,
     "revoke": lambda tenant, _: tenant.revoke_tokens(),
     "reset": lambda tenant, _: tenant.reset(),
 }

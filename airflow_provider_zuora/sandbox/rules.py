@@ -1,8 +1,9 @@
 """What the sandbox answers: `Sandbox.handle(request) -> Response`; no sockets, no sleeping, no client code.
 
 A request passes the edge (`edge.py`), then the idempotency store (`replays.py`), then its endpoint
-(`endpoints.py`); a `Fault` can strike before, instead of or after the endpoint. Paths below ``/sandbox/``
-steer the sandbox itself (`control.py`).
+(`endpoints.py`); a `Fault` can strike before, instead of or after the endpoint. Paths of Elastic Path's
+(`elastic_path.py`) have nothing of that but the faults. Paths below ``/sandbox/`` steer the sandbox itself
+(`control.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from airflow_provider_zuora.core.wire import Request, Response
-from airflow_provider_zuora.sandbox import control, edge
+from airflow_provider_zuora.sandbox import control, edge, elastic_path
 from airflow_provider_zuora.sandbox.answers import ANY_RESOURCE, Complaint, new_request_id
 from airflow_provider_zuora.sandbox.endpoints import ROUTES, Endpoint, template_of
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings
@@ -37,8 +38,11 @@ class Sandbox(Tenant):
             self.state.settle(self.now)
             if request.path.startswith(control.PREFIX):
                 return control.answer(self, request)
-            template, argument = template_of(request.path)
-            response = self._spoiled(request, template, argument)
+            template, argument = elastic_path.template_of(request.path)
+            spoiled = self._spoiled_export if template else self._spoiled
+            if not template:
+                template, argument = template_of(request.path)
+            response = spoiled(request, template, argument)
             self.state.quiet.note(response, self.now, self.settings.answer_seconds)
             self.state.note(request, template, response, self.now)
             return response
@@ -55,6 +59,13 @@ class Sandbox(Tenant):
             return response
         self.state.replays.hold(request.header("Idempotency-Key"), self.now + fault.hold_seconds)
         return fault.answer(response)
+
+    def _spoiled_export(self, request: Request, template: str, argument: str) -> Response:
+        fault = self.state.take_fault(request)
+        if fault is not None and fault.when != "after":
+            return fault.answer()
+        response = elastic_path.answer(self, request, template, argument)
+        return response if fault is None else fault.answer(response)
 
     def _signed(self, request: Request, template: str, response: Response) -> Response:
         headers = edge.headers(self, request, template)

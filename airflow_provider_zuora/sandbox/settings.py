@@ -46,6 +46,13 @@ class Settings:
     :param sign_ins_per_minute: sign-ins per clock minute, before HTTP 429; Zuora counts them by IP address.
     :param busy_seconds: Retry-After where too many calls are under way.
     :param answer_seconds: how long a served answer takes.
+    :param export_seconds: how long an export of Elastic Path's runs; only one does at a time.
+    :param export_words: its status words while it waits, while it runs, where it succeeded, where it failed.
+    :param export_status: HTTP status of an accepted export: 202, or 201 as in older pages.
+    :param export_in_list: whether ``data`` of a job is a list of one.
+    :param export_memory_seconds: how long after its creation an export can be read.
+    :param fail_exports: the ``error`` that every export fails with; empty: none fails, but for an empty one.
+    :param link_seconds: life of the link to an export's file.
     """
 
     client_id: str = CLIENT_ID
@@ -64,6 +71,13 @@ class Settings:
     sign_ins_per_minute: int = 100
     busy_seconds: float = 120.0
     answer_seconds: float = 0.0
+    export_seconds: float = 20.0
+    export_words: tuple[str, str, str, str] = ("PENDING", "STARTED", "SUCCESS", "FAILED")
+    export_status: int = 202
+    export_in_list: bool = False
+    export_memory_seconds: float = 7 * 86_400.0
+    fail_exports: str = ""
+    link_seconds: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse what Zuora could not be."""
@@ -71,6 +85,8 @@ class Settings:
             raise ValueError(f"client_id has {len(self.client_id)} characters; Zuora's have 36")
         if self.create_status not in (200, 202):
             raise ValueError(f"create_status is {self.create_status}; it can be 200 or 202")
+        if len(self.export_words) != 4:
+            raise ValueError(f"export_words are {len(self.export_words)}; a life of a job has 4")
 
 
 @dataclass(frozen=True, slots=True)

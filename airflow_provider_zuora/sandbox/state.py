@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.answers import Complaint
 from airflow_provider_zuora.sandbox.books import Books
+from airflow_provider_zuora.sandbox.exports import Exports
 from airflow_provider_zuora.sandbox.jobs import Job
 from airflow_provider_zuora.sandbox.replays import Replays
 from airflow_provider_zuora.sandbox.settings import Fault
@@ -79,6 +80,7 @@ class State:
     waiting: list[tuple[float, int, str]] = field(default_factory=list)
     books: Books = field(default_factory=Books)
     replays: Replays = field(default_factory=Replays)
+    exports: Exports = field(default_factory=Exports)
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -101,6 +103,7 @@ class State:
         while self.waiting and self.waiting[0][0] <= now:
             _, _, job_id = heapq.heappop(self.waiting)
             self.jobs[job_id] = self._ended(self.jobs[job_id])
+        self.exports.settle(now)
 
     def _ended(self, job: Job) -> Job:
         if job.end.status != "Completed" or job.kind != "create":

@@ -13,7 +13,7 @@ from airflow_provider_zuora.sandbox.settings import Fault, Settings
 from airflow_provider_zuora.sandbox.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airflow_provider_zuora.core.wire import Request, Response
 
@@ -65,6 +65,11 @@ class Tenant:
         with self._lock:
             self.state.faults.append(fault)
 
+    def set_exportable(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Let the store of Elastic Path have these orders and no others; a row is its line in the CSV."""
+        with self._lock:
+            self.state.exports.orders = list(rows)
+
     def revoke_tokens(self) -> None:
         """Let no token be known any more."""
         with self._lock:
@@ -79,7 +84,8 @@ class Tenant:
         """Return what happened so far, as a JSON object: the body of GET /sandbox/ledger."""
         with self._lock:
             self.state.settle(self.now)
-            return {"now": self.now, **self.state.ledger()}
+            exports = self.state.exports.ledger(self.now)
+            return {"now": self.now, **self.state.ledger(), "exports": exports}
 
     def version(self, request: Request) -> str:
         """Return the Zuora-Version in force for a request."""

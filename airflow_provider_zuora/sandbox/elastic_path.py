@@ -1,0 +1,163 @@
+"""The part of Elastic Path's API that exports orders, on the same address as Zuora's.
+
+Source: elasticpath.dev, "Get a Job", "Create a Job", "Errors". A client of Zuora's is one of this store too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.sandbox.answers import Unreadable, json_body, new_id, reply
+from airflow_provider_zuora.sandbox.exports import Export
+from airflow_provider_zuora.sandbox.filters import wanted
+from airflow_provider_zuora.sandbox.tenant import Tenant
+
+SIGN_IN = "/oauth/access_token"
+JOBS = "/v2/jobs"
+JOB = "/v2/jobs/{jobID}"
+LINK = "/v2/jobs/{jobID}/file"
+FILES = "/exports/{file}"
+
+DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access denied</Message></Error>'
+
+
+def template_of(path: str) -> tuple[str, str]:
+    """Return the path template of one of Elastic Path's paths and the id in it; empty: it is none of them."""
+    parts = path.strip("/").split("/")
+    if path in (SIGN_IN, JOBS):
+        return path, ""
+    if parts[:2] == ["v2", "jobs"] and (len(parts) == 3 or parts[3:] == ["file"]):
+        return (JOB if len(parts) == 3 else LINK), unquote(parts[2])
+    if parts[0] == "exports" and len(parts) == 2:
+        return FILES, unquote(parts[1]).removesuffix(".csv")
+    return "", ""
+
+
+def answer(tenant: Tenant, request: Request, template: str, job_id: str) -> Response:
+    """Answer a request to one of the templates."""
+    endpoint = ROUTES[template].get(request.method)
+    if endpoint is None:
+        return _refusal(tenant, 405, "Method Not Allowed")
+    if template not in (SIGN_IN, FILES) and not _knows(tenant, request):
+        return _refusal(tenant, 401, "Unable to validate access token")
+    return endpoint(tenant, request, job_id)
+
+
+def _knows(tenant: Tenant, request: Request) -> bool:
+    scheme, _, token = request.header("Authorization").partition(" ")
+    return scheme.lower() == "bearer" and tenant.state.tokens.get(token, 0) > tenant.now
+
+
+def _refusal(tenant: Tenant, status: int, title: str, detail: str = "", **more: str) -> Response:
+    request_id = str(uuid.UUID(int=tenant.rng.getrandbits(128), version=4))
+    error = {"status": status, "title": title, "request_id": request_id, **more}
+    return reply(status, {"errors": [{**error, "detail": detail} if detail else error]})
+
+
+def sign_in(tenant: Tenant, request: Request, _: str) -> Response:
+    """Answer POST /oauth/access_token; the body is a form, whatever the example of the reference says."""
+    kind = request.header("Content-Type").partition(";")[0].strip().lower()
+    form = {name: values[0] for name, values in parse_qs(request.body.decode("latin-1")).items()}
+    if kind != "application/x-www-form-urlencoded" or form.get("grant_type") != "client_credentials":
+        return _refusal(tenant, 400, "Bad Request", "grant_type must be client_credentials, in a form")
+    known = tenant.settings
+    if (form.get("client_id"), form.get("client_secret")) != (known.client_id, known.client_secret):
+        return _refusal(tenant, 401, "Unauthorized", "The client credentials are not known")
+    token, until = new_id(tenant.rng), tenant.now + known.token_seconds
+    tenant.state.issue(token, until)
+    times = {"expires": int(until), "expires_in": int(known.token_seconds)}
+    return reply(
+        200, {**times, "identifier": "client_credentials", "access_token": token, "token_type": "Bearer"}
+    )
+
+
+def create(tenant: Tenant, request: Request, _: str) -> Response:
+    """Answer POST /v2/jobs."""
+    try:
+        body = json_body(request)
+    except Unreadable as error:
+        return _refusal(tenant, 400, "Bad Request", str(error))
+    data = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(data, dict) or (data.get("type"), data.get("job_type")) != ("job", "order_export"):
+        return _refusal(tenant, 400, "required", "data must be a job of type order_export", source="data")
+    filter_ = data.get("filter")
+    try:
+        wanted(str(filter_))
+    except ValueError as error:
+        return _refusal(tenant, 400, "Bad Request", str(error), source="filter")
+    job_id = str(uuid.UUID(int=tenant.rng.getrandbits(128), version=4))
+    export = tenant.state.exports.accept(job_id, str(filter_), tenant.now, tenant.settings)
+    return reply(tenant.settings.export_status, {"data": _shaped(tenant, request, export)})
+
+
+def job_page(tenant: Tenant, request: Request, job_id: str) -> Response:
+    """Answer GET /v2/jobs/{jobID}; the error of an unknown job stands bare, as in the reference."""
+    export = _export(tenant, job_id)
+    return _unknown() if export is None else reply(200, {"data": _shaped(tenant, request, export)})
+
+
+def link(tenant: Tenant, request: Request, job_id: str) -> Response:
+    """Answer GET /v2/jobs/{jobID}/file."""
+    export = _export(tenant, job_id)
+    if export is None:
+        return _unknown()
+    if export.file is None:
+        said = f"Job has no file to download. Job status: {export.status(tenant.now)}"
+        error = {"status": "422", "title": "Unprocessable Entity", "detail": said}  # the status as a text
+        return reply(422, {"errors": [error]})
+    until = int(tenant.now + tenant.settings.link_seconds)
+    query = f"Expires={until}&Signature={_signature(job_id, str(until))}"
+    return reply(200, {"data": {"href": f"{_base(request)}/exports/{job_id}.csv?{query}"}})
+
+
+def file(tenant: Tenant, request: Request, job_id: str) -> Response:
+    """Answer GET /exports/{file}: the CSV to whoever has a link that has not run out; errors are XML."""
+    asked = dict(request.params)
+    until, export = asked.get("Expires", ""), tenant.state.exports.jobs.get(job_id)
+    signed = asked.get("Signature") == _signature(job_id, until)
+    if not signed or export is None or export.file is None or tenant.now > float(until):
+        return Response(403, {"Content-Type": "application/xml"}, DENIED)
+    return Response(200, {"Content-Type": "text/csv"}, export.file.encode())
+
+
+Endpoint = Callable[[Tenant, Request, str], Response]
+
+ROUTES: dict[str, dict[str, Endpoint]] = {
+    SIGN_IN: {"POST": sign_in},
+    JOBS: {"POST": create},
+    JOB: {"GET": job_page},
+    LINK: {"GET": link},
+    FILES: {"GET": file},
+}
+
+
+def _export(tenant: Tenant, job_id: str) -> Export | None:
+    """Return an export that is not forgotten: a week after it was created, it is."""
+    export = tenant.state.exports.jobs.get(job_id)
+    if export is None or tenant.now - export.created >= tenant.settings.export_memory_seconds:
+        return None
+    return export
+
+
+def _unknown() -> Response:
+    detail = "The resource you are requesting does not exist"
+    return reply(404, {"title": "Resource Not Found", "status": 404, "detail": detail})
+
+
+def _shaped(tenant: Tenant, request: Request, export: Export) -> Any:
+    """Return a job as the settings want it: the schema of the reference says a list, its examples do not."""
+    page = export.body(tenant.now, _base(request))
+    return [page] if tenant.settings.export_in_list else page
+
+
+def _base(request: Request) -> str:
+    return f"http://{request.header('Host') or 'sandbox.invalid'}"
+
+
+def _signature(job_id: str, until: str) -> str:
+    return hashlib.sha256(f"{job_id} {until}".encode()).hexdigest()

@@ -1,0 +1,121 @@
+"""The life of Elastic Path's export jobs: they run one at a time, the oldest first.
+
+Source: "Get a Job" and "Create a Job" of Elastic Path's reference, and Moltin's pages on the same service.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_zuora.sandbox.filters import Row, wanted
+from airflow_provider_zuora.sandbox.settings import Settings
+
+NO_RESULTS = "No results matched the supplied filter"
+NEVER = "0001-01-01T00:00:00Z"
+"""When a job was updated that never was."""
+
+
+@dataclass(slots=True)
+class Export:
+    """
+    One export; times are seconds of the sandbox's clock.
+
+    :param words: the status words of its life: waiting, running, succeeded, failed.
+    :param error: why it fails, empty where it does not.
+    :param file: the CSV, None before its end or where it fails.
+    """
+
+    job_id: str
+    filter: str
+    created: float
+    starts: float
+    ends: float
+    words: tuple[str, ...]
+    error: str = ""
+    settled: bool = False
+    rows: int = 0
+    file: str | None = field(default=None, repr=False)
+
+    def status(self, now: float) -> str:
+        """Return its status word."""
+        waiting, running, succeeded, failed = self.words
+        if self.settled:
+            return failed if self.file is None else succeeded
+        return waiting if now < self.starts else running
+
+    def body(self, now: float, base: str) -> dict[str, Any]:
+        """Return ``data`` of the answer to GET /v2/jobs/{jobID}."""
+        updated = self.ends if self.settled else self.starts
+        page = {
+            "id": self.job_id,
+            "type": "job",
+            "job_type": "order_export",
+            "status": self.status(now),
+            "link": {"href": ""},
+            "links": {"self": f"{base}/v2/jobs/{self.job_id}"},
+            "timestamps": {
+                "created_at": stamp(self.created),
+                "updated_at": stamp(updated) if now >= self.starts else NEVER,
+            },
+        }
+        return page | ({"error": self.error} if self.settled and self.error else {})
+
+
+@dataclass(slots=True)
+class Exports:
+    """
+    The store's orders, as rows of the CSV, and the exports of them.
+
+    :param orders: a row is an object; the union of all names, in the order of their coming, is the header.
+    """
+
+    orders: list[Row] = field(default_factory=list)
+    jobs: dict[str, Export] = field(default_factory=dict)
+
+    def accept(self, job_id: str, filter_: str, now: float, settings: Settings) -> Export:
+        """Take an export in; it begins when those before it have ended."""
+        starts = max([now, *(job.ends for job in self.jobs.values())])
+        ends = starts + settings.export_seconds
+        words = tuple(settings.export_words)
+        export = Export(job_id, filter_, now, starts, ends, words, settings.fail_exports)
+        self.jobs[job_id] = export
+        return export
+
+    def settle(self, now: float) -> None:
+        """End the exports whose time has come."""
+        for job in self.jobs.values():
+            if not job.settled and job.ends <= now:
+                self._end(job)
+
+    def _end(self, job: Export) -> None:
+        passes = wanted(job.filter)
+        rows = [row for row in self.orders if passes(row)]
+        job.settled, job.error = True, job.error or ("" if rows else NO_RESULTS)
+        if not job.error:
+            job.rows, job.file = len(rows), written(rows)
+
+    def ledger(self, now: float) -> list[dict[str, Any]]:
+        """Return what became of every export."""
+        return [
+            {"jobId": job.job_id, "filter": job.filter, "status": job.status(now), "rows": job.rows}
+            for job in self.jobs.values()
+        ]
+
+
+def written(rows: list[Row]) -> str:
+    """Return rows as a CSV with a header."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, names)
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def stamp(seconds: float) -> str:
+    """Return a time as Elastic Path writes it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
