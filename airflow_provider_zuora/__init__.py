@@ -9,7 +9,7 @@ def get_provider_info() -> dict[str, object]:
 
     :return: a document that is valid under Airflow's ``provider_info.schema.json``.
     """
-    from airflow_provider_zuora.connection_form import ZUORA  # noqa: PLC0415 - see above
+    from airflow_provider_zuora.connection_form import ELASTIC_PATH, ZUORA  # noqa: PLC0415 - see above
 
     module = "airflow_provider_zuora"
     integration = "Zuora"
@@ -23,7 +23,12 @@ def get_provider_info() -> dict[str, object]:
                 "integration-name": integration,
                 "external-doc-url": "https://developer.zuora.com/",
                 "tags": ["service"],
-            }
+            },
+            {
+                "integration-name": "Elastic Path Commerce Cloud",
+                "external-doc-url": "https://elasticpath.dev/docs/api/exporter/exporter",
+                "tags": ["service"],
+            },
         ],
         "hooks": [{"integration-name": integration, "python-modules": [f"{module}.hooks"]}],
         "operators": [{"integration-name": integration, "python-modules": [f"{module}.operators"]}],
@@ -35,6 +40,12 @@ def get_provider_info() -> dict[str, object]:
                 "hook-class-name": f"{module}.hooks.ZuoraHook",
                 "hook-name": "Zuora",
                 **ZUORA,
-            }
+            },
+            {
+                "connection-type": "elastic_path",
+                "hook-class-name": f"{module}.hooks.ElasticPathHook",
+                "hook-name": "Elastic Path",
+                **ELASTIC_PATH,
+            },
         ],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from airflow_provider_zuora.core.jobs import Credentials, Vendor
 from airflow_provider_zuora.token_file import TokenFile
 from airflow_provider_zuora.transports import Line
 
+_HOST = re.compile(r"[^\s/:@*]+|[0-9a-f:.]+")
 _TAKEN_AS_OWN = frozenset({"generic", "http", "", None})
 _FLAGS = {True: True, False: False, "true": True, "false": False, "": True, None: True}
 
@@ -40,7 +42,9 @@ class Settings:
 
     :param account: signed in when the first flow asks for a token.
     :param client: the account's flows, with the connection's own headers.
+    :param line: how to reach the vendor.
     :param idempotency_namespace: tells two Airflows apart that submit to one tenant.
+    :param download_hosts: where a file may come from, whatever the host's address; in lower case.
     :param host: the connection's, perhaps blank; ``extra`` likewise.
     :param shared: True where the account is that of the process.
     """
@@ -48,7 +52,9 @@ class Settings:
     credentials: Credentials
     account: Account
     client: Client
+    line: Line
     idempotency_namespace: str
+    download_hosts: frozenset[str]
     host: str
     extra: Mapping[str, Any] = field(repr=False)
     shared: bool
@@ -86,9 +92,17 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
         account = account_of(vendor.name, credentials, line, masks, file)
     else:
         account = Account(vendor.name, credentials, line, masks)
-    namespace = str(extra.get("idempotency_namespace") or "")
-    client = account.client(vendor.headers(extra))
-    return Settings(credentials, account, client, namespace, (conn.host or "").strip(), extra, shared)
+    return Settings(
+        credentials,
+        account,
+        client=account.client(vendor.headers(extra)),
+        line=line,
+        idempotency_namespace=str(extra.get("idempotency_namespace") or ""),
+        download_hosts=_hosts(extra.get("download_hosts")),
+        host=(conn.host or "").strip(),
+        extra=extra,
+        shared=shared,
+    )
 
 
 def _invalid(violation: str) -> InvalidInput:
@@ -147,6 +161,17 @@ def _flag(extra: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, (str, bool, type(None))) or value not in _FLAGS:
         raise _invalid(f"{name}: must be true or false")
     return _FLAGS[value]
+
+
+def _hosts(value: object) -> frozenset[str]:
+    """Return the names of hosts in a list, or in a text between commas."""
+    names = value.split(",") if isinstance(value, str) else value or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _invalid("download_hosts: must be names of hosts, comma-separated or a list")
+    hosts = {name.strip().lower() for name in names} - {""}
+    if wrong := sorted(host for host in hosts if not _HOST.fullmatch(host)):
+        raise _invalid(f"download_hosts: must be names of hosts without scheme or port, not {wrong[0]}")
+    return frozenset(hosts)
 
 
 def _verify(value: object) -> bool | str:

@@ -25,6 +25,7 @@ from airflow_provider_zuora.core.wire import Request, Response
 if TYPE_CHECKING:
     import aiohttp
     import requests
+    from requests.adapters import BaseAdapter
 
 MAX_BODY = 32 * 1024 * 1024  # bytes, decoded
 _CHUNK = 64 * 1024
@@ -99,6 +100,30 @@ class Line:
 
         return os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
 
+    def session(self, adapter: BaseAdapter) -> requests.Session:
+        """Return a session that sends through an adapter, and nothing that was not given to it."""
+        import requests
+        from requests.structures import CaseInsensitiveDict
+
+        session = requests.Session()
+        session.trust_env = False  # netrc would replace our Authorization; the proxies are decided by Line
+        session.headers = CaseInsensitiveDict(_USER_AGENT)
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.verify = self.verify is not False and self.ca_bundle
+        if proxy := self.proxy:
+            session.proxies = {"https": proxy, "http": proxy}
+        return session
+
+    def words(self, error: BaseException) -> str:
+        """Return where no answer came from and why; of a proxy's user and password nothing is left."""
+        said = str(error)
+        if cause := _CAUSE.search(said):
+            said = cause[1]  # urllib3 wraps the reason in words about retries, of which there are none
+        said = _USERINFO.sub("***@", _OBJECT.sub("", said))
+        return f"{urlsplit(self.base_url).netloc}: {type(error).__name__}{': ' + said if said else ''}"
+
     def ssl_context(self) -> ssl.SSLContext:
         """Return what aiohttp verifies certificates with; reads files, so call it off the event loop."""
         path = self.ca_bundle
@@ -123,21 +148,10 @@ class BlockingTransport:
         self._session = self._open()
 
     def _open(self) -> requests.Session:
-        import requests
         from requests.adapters import HTTPAdapter
-        from requests.structures import CaseInsensitiveDict
 
-        session = requests.Session()
-        session.trust_env = False  # netrc would replace our Authorization; the proxies are decided by Line
-        session.headers = CaseInsensitiveDict(_USER_AGENT)
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=self.line.max_connections, pool_block=True)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        session.verify = self.line.verify is not False and self.line.ca_bundle
-        if proxy := self.line.proxy:
-            session.proxies = {"https": proxy, "http": proxy}
-        return session
+        most = self.line.max_connections
+        return self.line.session(HTTPAdapter(pool_connections=2, pool_maxsize=most, pool_block=True))
 
     def send(self, request: Request) -> Response:
         """
@@ -158,7 +172,7 @@ class BlockingTransport:
                 body, damage = _read(self.line, answer)
                 return Response(answer.status_code, dict(answer.headers), body, damage)
         except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
-            raise Unreachable(_words(self.line, error)) from None  # the cause may name a proxy's password
+            raise Unreachable(self.line.words(error)) from None  # the cause may name a proxy's password
 
     def close(self) -> None:
         """Close the connections."""
@@ -174,7 +188,7 @@ def _read(line: Line, answer: requests.Response) -> tuple[bytes, str]:
             if len(body) > MAX_BODY:
                 return b"", f"the answer is larger than {MAX_BODY} bytes"
     except OSError as error:
-        return bytes(body), f"the answer was cut off: {_words(line, error)}"
+        return bytes(body), f"the answer was cut off: {line.words(error)}"
     return bytes(body), ""
 
 
@@ -229,7 +243,7 @@ class AsyncTransport:
                 body, damage = await _aread(self.line, answer)
                 return Response(answer.status, answer.headers, body, damage)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unreachable(_words(self.line, error)) from None  # the cause may name a proxy's password
+            raise Unreachable(self.line.words(error)) from None  # the cause may name a proxy's password
 
     async def close(self) -> None:
         """Close the connections."""
@@ -271,17 +285,8 @@ async def _aread(line: Line, answer: aiohttp.ClientResponse) -> tuple[bytes, str
                 answer.close()
                 return b"", f"the answer is larger than {MAX_BODY} bytes"
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return bytes(body), f"the answer was cut off: {_words(line, error)}"
+        return bytes(body), f"the answer was cut off: {line.words(error)}"
     return bytes(body), ""
-
-
-def _words(line: Line, error: BaseException) -> str:
-    """Return where no answer came from and why; of a proxy's user and password nothing is left."""
-    said = str(error)
-    if cause := _CAUSE.search(said):
-        said = cause[1]  # urllib3 wraps the reason in words about retries, of which there are none
-    said = _USERINFO.sub("***@", _OBJECT.sub("", said))
-    return f"{urlsplit(line.base_url).netloc}: {type(error).__name__}{': ' + said if said else ''}"
 
 
 def _is_proxy(scheme: str, url: str) -> bool:

@@ -15,8 +15,9 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__LOGGING__COLORED_CONSOLE_LOG"] = "False"
 
 import json  # noqa: E402
+import ssl  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
-from dataclasses import dataclass, field  # noqa: E402
+from dataclasses import dataclass, field, replace  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 from urllib.parse import urlsplit  # noqa: E402
@@ -149,3 +150,86 @@ def zuora(
         monkeypatch.setitem(accounts._ACCOUNTS, served.key, account)
         yield served
         account.close()
+
+
+@dataclass
+class Store:
+    """A sandbox that is really served, as Elastic Path, and what its account slept."""
+
+    sandbox: Sandbox
+    url: str
+    account: accounts.Account
+    naps: list[float]
+
+    def change(self, **settings: Any) -> None:
+        self.sandbox.settings = replace(self.sandbox.settings, **settings)
+
+    def fault(self, status: int, body: Any = b"", **fields: Any) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.sandbox.add_fault(Fault(status=status, body=content, **fields))
+
+    def asked(self, path: str = "/") -> list[tuple[str, str, int]]:
+        """Return method, path and status of the requests that reached the sandbox."""
+        rows = [(row["method"], row["path"], row["status"]) for row in self.sandbox.ledger()["recent"]]
+        return [row for row in rows if row[1].startswith(path)]
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch, runtime_dir: Path) -> Iterator[Store]:
+    """Serve a sandbox whose exports take no time, and make `elastic_path_default` a connection to it."""
+    with serve(Sandbox(Settings(export_seconds=0))) as server:
+        naps: list[float] = []
+        credentials, line = Credentials(server.url, CLIENT_ID, CLIENT_SECRET), Line(server.url)
+
+        async def nap(seconds: float) -> None:
+            naps.append(seconds)
+
+        masks = accounts.Masks(lambda _: None, nap)
+        file = TokenFile.of(credentials)
+        waits = {"sleep": naps.append, "asleep": nap}
+        account = accounts.Account("elastic_path", credentials, line, masks, token_file=file, **waits)
+        own = {"conn_type": "elastic_path", "host": server.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
+        monkeypatch.setenv("AIRFLOW_CONN_ELASTIC_PATH_DEFAULT", json.dumps(own))
+        monkeypatch.setitem(accounts._ACCOUNTS, ("elastic_path", credentials, line, file), account)
+        yield Store(server.sandbox, server.url, account, naps)
+        account.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """Return the path of a certificate for 127.0.0.1, and a server's context with it."""
+    import datetime as dt
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    pem = folder / "cert.pem"
+    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, folder / "key.pem")
+    return pem, context

@@ -12,26 +12,39 @@ import pytest
 
 from airflow_provider_zuora import __version__, get_provider_info
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.hooks import ZuoraHook
+from airflow_provider_zuora.hooks import HOOKS, ElasticPathHook, ZuoraHook
 
-FIELDS = [
-    "environment",
-    "entity_id",
-    "org_ids",
-    "zuora_version",
-    "timeout",
-    "max_connections",
-    "verify",
-    "proxies",
-    "idempotency_namespace",
-    "share_token",
-]
+FIELDS = {
+    "zuora": [
+        "environment",
+        "entity_id",
+        "org_ids",
+        "zuora_version",
+        "timeout",
+        "max_connections",
+        "verify",
+        "proxies",
+        "idempotency_namespace",
+        "share_token",
+    ],
+    "elastic_path": [
+        "environment",
+        "timeout",
+        "max_connections",
+        "verify",
+        "proxies",
+        "download_hosts",
+        "share_token",
+    ],
+}
 
 
-@pytest.fixture(scope="module")
-def zuora_type():
-    (described,) = get_provider_info()["connection-types"]
-    return described
+@pytest.fixture(params=sorted(FIELDS))
+def described(request):
+    """Return what is told of one connection type."""
+    types = {each["connection-type"]: each for each in get_provider_info()["connection-types"]}
+    assert set(types) == set(FIELDS) == set(VENDORS) == set(HOOKS)
+    return types[request.param]
 
 
 @pytest.mark.parametrize("name", ["provider_info.schema.json", "provider.yaml.schema.json"])
@@ -55,29 +68,36 @@ def test_the_entry_point_leads_here():
     assert found.load() is get_provider_info
 
 
-def test_the_form_has_all_fields(zuora_type):
-    assert list(zuora_type["conn-fields"]) == FIELDS
-    assert all(field["label"] and field["description"] for field in zuora_type["conn-fields"].values())
+def test_the_form_has_all_fields(described):
+    assert list(described["conn-fields"]) == FIELDS[described["connection-type"]]
+    assert all(field["label"] and field["description"] for field in described["conn-fields"].values())
 
 
-def test_the_environments_are_choices(zuora_type):
-    choices = zuora_type["conn-fields"]["environment"]["schema"]["enum"]
+def test_the_environments_are_choices(described):
+    choices = described["conn-fields"]["environment"]["schema"]["enum"]
 
-    assert choices == list(VENDORS["zuora"].environments)
-    assert len(choices) == 10
-
-
-def test_the_token_is_shared_unless_the_form_says_otherwise(zuora_type):
-    assert zuora_type["conn-fields"]["share_token"]["schema"]["default"] is True
+    assert choices == list(VENDORS[described["connection-type"]].environments)
+    assert len(choices) == {"zuora": 10, "elastic_path": 2}[described["connection-type"]]
 
 
-def test_the_connection_type_is_the_hooks(zuora_type):
-    module, _, name = zuora_type["hook-class-name"].rpartition(".")
+def test_the_token_is_shared_unless_the_form_says_otherwise(described):
+    assert described["conn-fields"]["share_token"]["schema"]["default"] is True
+
+
+def test_the_connection_type_is_the_hooks(described):
+    module, _, name = described["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)
+    kind = described["connection-type"]
 
-    assert hook is ZuoraHook
-    assert (hook.conn_type, hook.hook_name) == (zuora_type["connection-type"], zuora_type["hook-name"])
-    assert (hook.conn_name_attr, hook.default_conn_name) == ("zuora_conn_id", "zuora_default")
+    assert hook is HOOKS[kind]
+    assert (hook.conn_type, hook.hook_name) == (kind, described["hook-name"])
+    assert (hook.conn_name_attr, hook.default_conn_name) == (f"{kind}_conn_id", f"{kind}_default")
+
+
+@pytest.mark.parametrize("hook", [ZuoraHook, ElasticPathHook])
+def test_older_airflows_ask_the_hooks_own_class_for_its_form(hook):
+    assert {"get_ui_field_behaviour", "get_connection_form_widgets"} <= set(vars(hook))
+    assert hook.get_ui_field_behaviour()["relabeling"]["host"] == "Base URL"
 
 
 def test_every_module_named_exists():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 KEY_LENGTH = 254  # of an Idempotency-Key; the guide says "less than 255"
+_UNICAST = IPv6Network("2000::/3")  # all that is assigned for use between networks
+_HOLDS_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 _PRINTABLE = re.compile(r"[ -~]*")
 _IN_A_PATH = re.compile(r"""[!$-;=?-\[\]-~]*""")  # printable ASCII without white space and " # < > \
 
@@ -36,6 +38,19 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_public(address: str) -> bool:
+    """Say whether an IP address is of the public Internet; one that holds an IPv4 address is what that is."""
+    ip = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if any(ip in network for network in _HOLDS_IPV4):
+            inner = IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+        return ip in _UNICAST and ip.is_global
+    return ip.is_global and not ip.is_multicast
 
 
 def id_violation(value: object) -> str:

@@ -10,6 +10,7 @@
     |   |-- SignInRefused it said no to the client id and secret, or to a fresh token
     |   `-- NotFound      it does not know what was asked for
     |-- Unreadable        an answer came that cannot be understood, or only a part of one
+    |-- UnsafeLink        an answer links to a file where nothing may be fetched from
     |-- TimedOut          the deadline passed and the job had not ended
     |-- JobFailed         the job ended, and the vendor says that it failed
     |-- LockContention    an order, or its job, was refused because something else holds what it changes
@@ -129,6 +130,10 @@ class NotFound(Refused):
 
 class Unreadable(ApiError):
     """An answer came that cannot be understood: no JSON, cut off, or an unknown word in it."""
+
+
+class UnsafeLink(ApiError):
+    """A file's link, or a redirect, leads where nothing may be fetched from: no https, no public address."""
 
 
 class TimedOut(ApiError):

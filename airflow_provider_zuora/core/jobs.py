@@ -254,6 +254,14 @@ class Vendor(ABC):
     def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
         """Return the job that the body describes, or raise `Unreadable`."""
 
+    def file(self, job_id: str) -> Request:
+        """Return the request that asks for the link to a job's file."""
+        raise NotImplementedError(f"{self.title} has no files")
+
+    def read_link(self, body: Mapping[str, Any]) -> str:
+        """Return the link to a file, an empty text where the body holds none."""
+        raise NotImplementedError(f"{self.title} has no files")
+
     def order(self, number: str) -> Request:
         """Return the request that reads an order by its number."""
         raise NotImplementedError(f"{self.title} has no orders by number")

@@ -68,6 +68,7 @@ class Tenant:
     def set_exportable(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Let the store of Elastic Path have these orders and no others; a row is its line in the CSV."""
         with self._lock:
+            self.state.settle(self.now)  # what has ended was of the old ones
             self.state.exports.orders = list(rows)
 
     def revoke_tokens(self) -> None:

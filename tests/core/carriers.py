@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import ApiError, Unreachable
-from airflow_provider_zuora.core.jobs import Credentials
+from airflow_provider_zuora.core.jobs import Credentials, Vendor
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.wire import Carrier, Memoir, Request, Response, Token, remembering, run
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
@@ -73,6 +73,8 @@ class Clock:
 class _Line:
     """Carries flows and notes what it was asked; a flow that does not end is an error."""
 
+    vendor: Vendor = Zuora()
+
     def __init__(self, credentials: Credentials, rng: random.Random | None) -> None:
         self.clock = Clock()
         self.credentials = credentials
@@ -82,7 +84,7 @@ class _Line:
 
     def client(self, **headers: str) -> Client:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
-        return Client(Zuora(), self.credentials, named, clock=self.clock, rng=self.rng)
+        return Client(self.vendor, self.credentials, named, clock=self.clock, rng=self.rng)
 
     def run(self, flow: Memoir[Any], memory: Memory | None = None) -> Any:
         return run(remembering(flow, memory), Carrier(self._counted, self._token, self.clock.sleep))

@@ -23,6 +23,7 @@ from airflow_provider_zuora.core.errors import (
     TimedOut,
     Unreachable,
     Unreadable,
+    UnsafeLink,
 )
 
 FULL = Answer(
@@ -124,6 +125,7 @@ def test_the_tree_is_the_one_that_is_drawn():
         SignInRefused: Refused,
         NotFound: Refused,
         Unreadable: ApiError,
+        UnsafeLink: ApiError,
         TimedOut: ApiError,
         JobFailed: ApiError,
         LockContention: ApiError,

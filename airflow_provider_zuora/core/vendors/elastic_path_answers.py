@@ -1,0 +1,82 @@
+"""What Elastic Path's answers mean: its two error shapes and its HTTP statuses; as data where it can be.
+
+Sources: elasticpath.dev, "Errors", "Rate limits", "Get a Job", and the promotions' jobs, a sibling service.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_zuora.core.errors import Answer
+from airflow_provider_zuora.core.jobs import JobState, Meaning, Reading
+from airflow_provider_zuora.core.vendors.bodies import MESSAGE_LENGTH, quoted, read_json, unreadable
+from airflow_provider_zuora.core.wire import Response
+
+# The HTTP status decides, not the one in the body: "Get a Job" calls its 404 "Forbidden".
+_STATUSES = {
+    400: Meaning.REFUSED,
+    401: Meaning.TOKEN,
+    403: Meaning.DENIED,
+    404: Meaning.NOT_FOUND,
+    408: Meaning.GATEWAY,
+    409: Meaning.LOCKED,
+    422: Meaning.REFUSED,
+    429: Meaning.LIMITED,
+}
+_A_FEW = 3.0  # seconds; "Rate limits" asks for a few, and no header says how many
+_NO_FILE_YET = re.compile(r"no file.*job status: *(\w+)", re.IGNORECASE | re.DOTALL)
+
+
+def read_answer(response: Response, answer: Answer, states: Mapping[str, JobState]) -> Reading:
+    """Return what a response means; ``states`` are the status words of jobs, in lower case."""
+    if response.status == 429 and answer.retry_after is None:
+        answer = replace(answer, retry_after=_A_FEW)
+    body, readable = read_json(response)
+    if not readable:
+        return unreadable(response, answer, _STATUSES)
+    errors = list(_errors(body)) if isinstance(body, dict) else []
+    answer = replace(
+        answer,
+        messages=tuple(_words(error)[:MESSAGE_LENGTH] for error in errors),
+        request_id=next((str(error["request_id"]) for error in errors if error.get("request_id")), ""),
+    )
+    meaning = _meaning(response.status, answer, states)
+    if meaning is not Meaning.OK and not errors and response.body:
+        answer = replace(answer, messages=(quoted(response),))  # better than nothing
+    return Reading(meaning, answer, body)
+
+
+def _errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield every error of a body: of a list ``errors``, or the bare one that a 404 is documented with."""
+    rows = body.get("errors")
+    if rows:
+        for row in rows if isinstance(rows, list) else [rows]:
+            yield row if isinstance(row, dict) else {"detail": row}
+    elif "data" not in body and (body.get("title") or body.get("detail")):
+        yield body
+    elif body.get("error") or body.get("message"):  # of OAuth, or of a gateway
+        yield {"title": body.get("error"), "detail": body.get("error_description") or body.get("message")}
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    said = ": ".join(str(error[name]) for name in ("title", "detail") if error.get(name))
+    return f"{said} (source {error['source']})" if error.get("source") else said
+
+
+def _meaning(status: int, answer: Answer, states: Mapping[str, JobState]) -> Meaning:
+    if status < 300:
+        return Meaning.UNCLEAR if answer.messages else Meaning.OK
+    if status >= 500:
+        return Meaning.TEMPORARY if answer.messages else Meaning.GATEWAY
+    if status == 422 and any(_is_early(message, states) for message in answer.messages):
+        return Meaning.TEMPORARY
+    return _STATUSES.get(status, Meaning.DENIED)
+
+
+def _is_early(message: str, states: Mapping[str, JobState]) -> bool:
+    """Say whether a file was asked for while its job is under way."""
+    found = _NO_FILE_YET.search(message)
+    return found is not None and states.get(found[1].lower()) is JobState.ACTIVE

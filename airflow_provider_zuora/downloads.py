@@ -1,0 +1,129 @@
+"""A file that a vendor links to, brought to its place whole or not at all; what is no CSV stays away."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
+from airflow_provider_zuora.fetching import CHUNK, Fence, Fetch, word_of
+from airflow_provider_zuora.transports import Line
+
+MAX_BYTES = 10 * 1024**3
+_GZIP = b"\x1f\x8b"
+
+
+class Place(Protocol):
+    """Where a file goes to; nothing is seen there until all of it is."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the local directory in which the file is put together."""
+
+    def put(self, file: Path) -> None:
+        """Let a whole file be in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """A path on this machine."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a path that no file can be put to, before anything is asked."""
+        if not self.folder.is_dir():
+            raise InvalidInput("Nothing was fetched.", (f"target: there is no directory {self.folder}",))
+        if self.path.exists() and not self.path.is_file():
+            raise InvalidInput("Nothing was fetched.", (f"target: {self.path} is there, and no file",))
+
+    @property
+    def folder(self) -> Path:
+        """Return the path's own directory: from there a file can be moved in one step."""
+        return self.path.absolute().parent
+
+    def put(self, file: Path) -> None:
+        """Move the file, once the disk has it."""
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+        file.replace(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlace:
+    """A path in a store that fsspec knows; ``fs`` is the file system of ``path``."""
+
+    fs: Any
+    path: str
+
+    @property
+    def folder(self) -> Path:
+        """Return the directory of temporary files."""
+        return Path(tempfile.gettempdir())
+
+    def put(self, file: Path) -> None:
+        """Upload the file; a store's own upload of a file commits at its end, an open file at its closing."""
+        self.fs.put_file(str(file), self.path)
+
+
+def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int = MAX_BYTES) -> int:
+    """
+    Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked.
+
+    :param line: how to reach hosts (time-outs, certificates, proxies); its base URL plays no part.
+    :raises InvalidInput: where ``max_bytes`` is none.
+    :raises UnsafeLink: where the link, or a redirect, leads where the fence does not.
+    :raises Refused, Unreachable, Unreadable: where the file does not come, or is none; nothing was put.
+    """
+    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+        raise InvalidInput("Nothing was fetched.", ("max_bytes: must be a whole number of bytes, 1 or more",))
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder) as folder:
+        file = Path(folder) / "file"
+        with closing(Fetch(link, line, fence)) as fetch, file.open("xb") as out:
+            packed = _copied(fetch.chunks(max_bytes), out, max_bytes)
+        if packed:
+            file = _unpacked(file, max_bytes)
+        size = _checked(file)
+        place.put(file)
+        return size
+
+
+def _copied(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> bool:
+    """Write chunks to a file, no more than is allowed, and say whether they are gzip."""
+    size, packed = 0, False
+    for chunk in chunks:
+        packed = packed if size else chunk.startswith(_GZIP)
+        size += len(chunk)
+        if size > max_bytes:
+            raise Unreadable(f"The file is longer than max_bytes={max_bytes}.")
+        out.write(chunk)
+    return packed
+
+
+def _unpacked(file: Path, max_bytes: int) -> Path:
+    unpacked = file.with_name("unpacked")
+    try:
+        with gzip.open(file) as source, unpacked.open("xb") as out:
+            _copied(iter(lambda: source.read(CHUNK), b""), out, max_bytes)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise Unreadable(f"The file is gzip, and damaged: {error}.", transient=True) from error
+    return unpacked
+
+
+def _checked(file: Path) -> int:
+    """Return the size of a file that may be a CSV; a page of the store in its stead is none."""
+    with file.open("rb") as whole:
+        start = whole.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        raise Unreadable("The file is empty: it lacks even the names of its columns.")
+    if start.startswith((b"<", b"{")):
+        word = word_of(start)
+        raise Unreadable(f"What came is no CSV but a page{word and ': ' + word}.", transient=True)
+    return file.stat().st_size

@@ -1,0 +1,266 @@
+"""The other module that opens client sockets: it fetches a file from a host that a vendor's answer names.
+
+What `transports` says to the vendor's own host must not be said here: no Authorization, no cookie, no netrc.
+And what an answer names may be anything: it has to be https, and an address of the public Internet.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from airflow_provider_zuora.core.checks import is_public
+from airflow_provider_zuora.core.errors import Answer, Refused, Unreachable, Unreadable, UnsafeLink
+from airflow_provider_zuora.transports import Line
+
+if TYPE_CHECKING:
+    import requests
+    from requests.adapters import HTTPAdapter
+
+CHUNK = 256 * 1024  # bytes
+_REDIRECTS = 3
+_PASSING = (403, 408, 429)  # 403: the link has run out, and the next try asks for another
+_PAGE = re.compile(rb"<(?:title|h1|Code)>\s*([^<]{1,80})", re.IGNORECASE)
+_HEADERS = {"Accept": "text/csv, */*", "Accept-Encoding": "identity"}  # so that Content-Length is the file's
+_RIGHT = "nothing was fetched. Where that is right, add the host to download_hosts in the connection's extra."
+
+Resolve = Callable[[str, int], list[str]]
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return the IP addresses of a host; an OSError where it has none."""
+    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """
+    Where a link may lead.
+
+    A name is resolved once, its addresses are judged, and one of them is connected to: a name server that
+    answers otherwise the next time changes nothing. Through a proxy nobody here sees the address.
+
+    :param plain: whether http will do.
+    :param private: whether every address will do.
+    :param hosts: those of which every address will do, in lower case.
+    :param hide: called with the query of each link before it is followed: whoever has it has the file, and
+        libraries log it.
+    """
+
+    plain: bool = False
+    private: bool = False
+    hosts: frozenset[str] = frozenset()
+    resolve: Resolve = resolve
+    hide: Callable[[str], object] = str
+
+    @classmethod
+    def beside(
+        cls,
+        base_url: str,
+        hosts: frozenset[str],
+        hide: Callable[[str], object],
+        resolve: Resolve = resolve,
+    ) -> Fence:
+        """Return the fence of a vendor: what will do for its own URL will do for its files."""
+        own = urlsplit(base_url)
+        try:
+            addresses = resolve(str(own.hostname), own.port or 443)
+        except OSError:
+            addresses = []  # a proxy may know it: it counts as public
+        private = bool(addresses) and not any(map(is_public, addresses))
+        return cls(own.scheme == "http", private, hosts, resolve, hide)
+
+    def parts(self, url: str) -> SplitResult:
+        """
+        Return the parts of a link that may be followed.
+
+        :raises UnsafeLink: where it may not.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname
+        if not host or parts.scheme not in ("https", "http"):
+            raise UnsafeLink("The link to the file is no https URL; nothing was fetched.")
+        if parts.scheme != "https" and not self.plain:
+            raise UnsafeLink(
+                f"The link to the file leads to http://{host}, not to https; nothing was fetched."
+            )
+        if "@" in parts.netloc:
+            raise UnsafeLink(f"The link to the file holds a user for {host}; nothing was fetched.")
+        if parts.query:
+            self.hide(parts.query)
+        return parts
+
+    def trusts(self, host: str) -> bool:
+        """Say whether the address of a host does not matter."""
+        return self.private or host.strip("[]").lower() in self.hosts
+
+    def connect(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        """
+        Connect to a host, where all of its addresses are public or it is trusted.
+
+        :raises UnsafeLink: where they are not; nothing was sent there.
+        """
+        addresses = self.resolve(host, port)
+        closed = [] if self.trusts(host) else [each for each in addresses if not is_public(each)]
+        if closed:
+            raise UnsafeLink(
+                f"The link to the file leads to {host}, which is at {closed[0]}, no public address; {_RIGHT}"
+            )
+        failure = OSError(f"{host} has no address")
+        for address in addresses:
+            try:
+                return socket.create_connection((address, port), timeout)
+            except OSError as error:
+                failure = error
+        raise failure
+
+
+class Fetch:
+    """One GET of a link, with the redirects that the fence lets through; close it afterwards."""
+
+    def __init__(self, link: str, line: Line, fence: Fence):
+        self._link, self._line, self._fence = link, line, fence
+        self._held: list[requests.Response | requests.Session] = []
+        self._status: int | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        while self._held:
+            self._held.pop().close()
+
+    def chunks(self, max_bytes: int) -> Iterator[bytes]:
+        """
+        Yield the body as it comes; it is whole where no error is raised at its end.
+
+        :raises UnsafeLink: where the fence is closed.
+        :raises Refused, Unreachable, Unreadable: where no file comes, or one that is too long or cut off.
+        """
+        answer = self._opened(self._link)
+        self._status = answer.status_code
+        length = answer.headers.get("Content-Length", "")
+        chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+        if answer.status_code != 200:
+            raise self._refused(answer)
+        if answer.headers.get("Content-Encoding", "identity").lower() not in ("identity", "gzip"):
+            raise self._unreadable("The file came in an encoding that was not asked for.")
+        if not chunked and not length.isdecimal():
+            raise self._unreadable("The file came without its length: nobody can tell whether it is whole.")
+        if not chunked and int(length) > max_bytes:
+            raise self._unreadable(f"The file has {length} bytes, more than max_bytes={max_bytes}.")
+        came = 0
+        for chunk in self._raw(answer):
+            came += len(chunk)
+            yield chunk
+        if not chunked and came != int(length):
+            raise self._unreadable(f"The file was cut off: {came} of {length} bytes came.", transient=True)
+
+    def _opened(self, link: str) -> requests.Response:
+        try:
+            return self._redirected(link)
+        except ValueError as error:  # its words may quote the link
+            said = f"The link to the file is malformed ({type(error).__name__}); nothing was fetched."
+            raise UnsafeLink(said) from None
+
+    def _redirected(self, url: str) -> requests.Response:
+        for _ in range(1 + _REDIRECTS):
+            self.close()
+            url = _as_sent(url)
+            answer = self._sent(url)
+            self._held.append(answer)
+            location = answer.headers.get("Location")
+            if answer.status_code not in (301, 302, 303, 307, 308) or not location:
+                return answer
+            url = urljoin(url, location)
+        raise Refused(f"The link to the file was redirected more than {_REDIRECTS} times.")
+
+    def _sent(self, url: str) -> requests.Response:
+        parts = self._fence.parts(url)
+        host = str(parts.hostname)
+        # Who has the rest of a link has the file: no message names more than its host.
+        self._line = line = replace(self._line, base_url=f"{parts.scheme}://{parts.netloc}")
+        if line.proxy and not self._fence.trusts(host):
+            raise UnsafeLink(
+                f"The link to the file leads to {host} through a proxy, nobody can tell its address; {_RIGHT}"
+            )
+        session = line.session(_adapter(self._fence))
+        self._held.append(session)
+        try:
+            return session.get(
+                url,
+                headers=_HEADERS,
+                timeout=(line.connect_timeout, line.timeout),
+                allow_redirects=False,
+                stream=True,
+            )
+        except OSError as error:
+            if isinstance(error, ValueError):  # requests' own are both
+                raise
+            raise Unreachable(f"The file was not fetched: {line.words(error)}", transient=True) from None
+
+    def _raw(self, answer: requests.Response) -> Iterator[bytes]:
+        from urllib3.exceptions import HTTPError
+
+        answer.raw.enforce_content_length = False  # we do, and urllib3 in some releases only
+        try:
+            yield from answer.raw.stream(CHUNK, decode_content=False)
+        except (HTTPError, OSError) as error:
+            said = f"The file was cut off: {self._line.words(error)}"
+            raise self._unreadable(said, transient=True) from None
+
+    def _refused(self, answer: requests.Response) -> Refused:
+        """Return the error of a bad status, with the word of the page that says why."""
+        status = answer.status_code
+        word = word_of(next(self._raw(answer), b""))
+        said = Answer(f"GET {self._line.base_url}", status=status, messages=(word,) if word else ())
+        return Refused("No file came.", answer=said, transient=status in _PASSING or status >= 500)
+
+    def _unreadable(self, message: str, *, transient: bool = False) -> Unreadable:
+        answer = Answer(f"GET {self._line.base_url}", status=self._status)
+        return Unreadable(message, answer=answer, transient=transient)
+
+
+def _as_sent(url: str) -> str:
+    """Return a link as it is sent, and logged: what is judged must be what the libraries read in it."""
+    from requests.utils import requote_uri
+    from urllib3.util import parse_url
+
+    return parse_url(requote_uri(url)).url
+
+
+def _adapter(fence: Fence) -> HTTPAdapter:
+    """Return an adapter whose connections go through a fence; requests is imported when it is needed."""
+    from requests.adapters import HTTPAdapter
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return fence.connect(self.host, self.port, self.timeout)
+
+    class Tls(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return fence.connect(self.host, self.port, self.timeout)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = Tls
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
+
+    return Adapter()
+
+
+def word_of(page: bytes) -> str:
+    """Return the title of a store's page, or the code of its error, empty for none."""
+    found = _PAGE.search(page)
+    return found[1].decode("utf-8", "replace").strip() if found else ""
