@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -24,7 +24,14 @@ from airflow_provider_zuora.core.ids import checked_ids, named
 from airflow_provider_zuora.core.verdicts import OPEN, TIMED_OUT, Verdicts
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
 from airflow_provider_zuora.fewer_workers import ending_of, refuse, unmappable, upstream_of
-from airflow_provider_zuora.hooks import JobHook, PermanentError, TransientError, ZuoraHook, airflow_errors
+from airflow_provider_zuora.hooks import (
+    ElasticPathHook,
+    JobHook,
+    PermanentError,
+    TransientError,
+    ZuoraHook,
+    airflow_errors,
+)
 from airflow_provider_zuora.triggers import read_event
 from airflow_provider_zuora.watching import FIRST_LOOK, RESULTS, Watch, read_again
 
@@ -297,3 +304,32 @@ class ZuoraJobSensor(JobSensor):
         super().__init__(job_id=job_id, **kwargs)
         self.zuora_conn_id = zuora_conn_id
         self.require_order_completed = require_order_completed
+
+
+class ElasticPathJobSensor(JobSensor):
+    """
+    Wait until an export of Elastic Path's has ended, and return what is known of it.
+
+    All that is said of `JobSensor` holds. Exports run one at a time there: a wait may be one for others.
+
+    :param job_id: what ``ElasticPathExportOrdersOperator`` returned.
+    :param elastic_path_conn_id: the Airflow connection.
+    :param empty_export: what an export is that no order matched, to Elastic Path a failed job: ``fail``, or
+        ``skip`` the task.
+    """
+
+    hook_class = ElasticPathHook
+    outcome_options = ("empty_export",)
+    template_fields: Sequence[str] = ("job_id", "elastic_path_conn_id")
+
+    def __init__(
+        self,
+        *,
+        job_id: str | Sequence[str],
+        elastic_path_conn_id: str = ElasticPathHook.default_conn_name,
+        empty_export: Literal["fail", "skip"] = "fail",
+        **kwargs: Any,
+    ):
+        super().__init__(job_id=job_id, **kwargs)
+        self.elastic_path_conn_id = elastic_path_conn_id
+        self.empty_export = empty_export
