@@ -133,7 +133,10 @@ def order_page(booked: Booked) -> dict[str, Any]:
             "status": booked.status,
             "createdDate": _time(booked.created),
             "updatedDate": _time(booked.created),
-            "orderLineItems": line_items(booked),
+            "orderLineItems": [
+                {**item, **named}
+                for item, named in zip(order.get("orderLineItems") or [], line_items(booked), strict=True)
+            ],
             "subscriptions": [
                 {
                     "subscriptionNumber": number,
