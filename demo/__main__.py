@@ -1,4 +1,4 @@
-"""The show: one order through a real Airflow, told as it happens; exit status 0 only if it went through."""
+"""The show: one order, or a day of them, on a real Airflow; exit status 0 only if all is as it must be."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
+from demo import pipeline
 from demo.processes import StackError, end_marked
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
@@ -62,7 +63,7 @@ def stay(stack: AirflowStack) -> None:
 
 
 def show(options: argparse.Namespace) -> bool:
-    """Start everything, show the run, and say whether it succeeded."""
+    """Start everything, show what was asked for, and say whether it succeeded."""
     home = options.place / "airflow"
     sandbox_options = ["--job-seconds", str(options.job_seconds)]
     sandbox_options += [f"--fail-jobs={options.fail}"] if options.fail else []
@@ -71,9 +72,14 @@ def show(options: argparse.Namespace) -> bool:
         print(f"Airflow     {version('apache-airflow')}, starting: half a minute", flush=True)
         with AirflowStack(home, CHECKOUT / "example_dags") as stack:
             print(f"            {stack.url}, files in {os.path.relpath(home)}")
-            stack.cli(*sandbox.connection())
-            print(f"Connection  airflow {' '.join(sandbox.connection()[:-1])} ...")
-            succeeded = show_run(stack) == "success"
+            connections = [sandbox.connection()]
+            connections += (
+                [sandbox.connection("elastic_path_default", "elastic_path")] if options.pipeline else []
+            )
+            for connection in connections:
+                stack.cli(*connection)
+                print(f"Connection  airflow {' '.join(connection[:-1])} ...")
+            succeeded = pipeline.show(stack, sandbox) if options.pipeline else show_run(stack) == "success"
             if options.stay:
                 stay(stack)
             else:
@@ -92,6 +98,7 @@ def main() -> int:
     """Read the command line and show."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="keep the web page until Ctrl-C")
+    parser.add_argument("--pipeline", action="store_true", help="a day's orders, from Elastic Path to Zuora")
     parser.add_argument("--job-seconds", type=float, default=20, help="how long a job of Zuora takes")
     parser.add_argument("--fail", default=os.environ.get("FAIL", ""), help="the error that fails the job")
     parser.add_argument("--place", type=Path, default=CHECKOUT / ".demo", help="where its files go")

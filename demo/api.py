@@ -74,10 +74,24 @@ class AirflowApi:
         """Return why DAG files could not be read."""
         return [each["stack_trace"] for each in self.call("GET", "importErrors")["import_errors"]]
 
-    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str) -> str:
-        """Unpause a DAG, start a run of it and return the run's id; Airflow makes one where it is empty."""
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler start what is due."""
         self.call("PATCH", "dags", dag_id, body={"is_paused": False})
-        body = {"logical_date": None, "conf": conf} | ({"dag_run_id": run_id} if run_id else {})
+
+    def runs(self, dag_id: str) -> list[str]:
+        """Return the ids of the newest runs of a DAG, the newest first."""
+        answer = self.call("GET", "dags", dag_id, "dagRuns", order_by="-run_after", limit=20)
+        return [str(each["dag_run_id"]) for each in answer["dag_runs"]]
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str, logical_date: str = "") -> str:
+        """
+        Unpause a DAG, start a run of it and return the run's id; Airflow makes one where it is empty.
+
+        :param logical_date: ISO 8601 with a time zone; it decides about the run's data interval.
+        """
+        self.unpause(dag_id)
+        body = {"logical_date": logical_date or None, "conf": conf}
+        body |= {"dag_run_id": run_id} if run_id else {}
         try:
             made = self.call("POST", "dags", dag_id, "dagRuns", body=body, again=bool(run_id))
         except HTTPError as error:

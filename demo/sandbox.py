@@ -56,10 +56,10 @@ class ServedSandbox:
         """Return what it has been asked and what it holds."""
         return dict(self.ask("GET", "/sandbox/ledger"))
 
-    def connection(self, conn_id: str = "zuora_default") -> tuple[str, ...]:
-        """Return the ``airflow`` command that makes the connection to it."""
+    def connection(self, conn_id: str = "zuora_default", kind: str = "zuora") -> tuple[str, ...]:
+        """Return the ``airflow`` command that makes the connection to it; it is both vendors at once."""
         who = ("--conn-login", self.client_id, "--conn-password", self.client_secret)
-        return ("connections", "add", conn_id, "--conn-type", "zuora", "--conn-host", self.url, *who)
+        return ("connections", "add", conn_id, "--conn-type", kind, "--conn-host", self.url, *who)
 
     def _address(self) -> str | None:
         if not self._process.running:
