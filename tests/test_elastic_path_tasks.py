@@ -98,6 +98,14 @@ def test_an_empty_export_fails_or_skips(shop, context):
         ElasticPathJobSensor(task_id="t", job_id=job_id, empty_export="skip").execute(context)
 
 
+def test_another_word_is_refused_before_anything_is_asked(shop, context):
+    wrong = [export(empty_export="ignore"), ElasticPathJobSensor(task_id="t", job_id="j", empty_export="no")]
+    for task in wrong:
+        with pytest.raises(PermanentError, match="empty_export: must be fail or skip, not"):
+            task.execute(context)
+    assert not shop.sandbox.ledger()["recent"]
+
+
 def test_a_list_of_exports_is_one_wait(shop, context):
     ids = [export().execute(context), export().execute(context)]
     results = ElasticPathJobSensor(task_id="t", job_id=ids).execute(context)

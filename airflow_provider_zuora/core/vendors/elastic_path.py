@@ -117,20 +117,24 @@ class ElasticPath(Vendor):
         link = (_only(body.get("data")) or body).get("href")
         return link.strip() if isinstance(link, str) else ""
 
+    def violations(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Refuse another ``empty_export`` than ``fail`` and ``skip``."""
+        wanted = options.get("empty_export", "fail")
+        return () if wanted in _EMPTY_EXPORTS else (f"empty_export: must be fail or skip, not {wanted!r}",)
+
     def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
         """
         Return what is known of the export; an empty one is a failed job to Elastic Path.
 
         :param options: ``empty_export``: ``fail``, or ``skip``: an empty export is no failure.
         """
-        wanted = options.get("empty_export", "fail")
-        if wanted not in _EMPTY_EXPORTS:
-            raise InvalidInput("The job has ended.", (f"empty_export: must be fail or skip, not {wanted!r}",))
+        if wrong := self.violations(options):
+            raise InvalidInput("The job has ended.", wrong)
         said = " ".join(job.answer.messages).lower() if job.answer else ""
         if job.state is not JobState.FAILED or _EMPTY not in said:
             return Outcome(job.outcome())
         found = f"Job {job.job_id} ended as {job.status}: the export is empty, no order matched its filter."
-        if wanted == "skip":
+        if options.get("empty_export") == "skip":
             return Outcome(None, skipped=found)
         raise JobFailed(f"{found} empty_export='skip' makes no failure of that.", answer=job.answer)
 
