@@ -73,6 +73,12 @@ class StoredPlace:
         self.fs.put_file(str(file), self.path)
 
 
+def check_size(max_bytes: object) -> None:
+    """Refuse a size that is none."""
+    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+        raise InvalidInput("Nothing was fetched.", ("max_bytes: must be a whole number of bytes, 1 or more",))
+
+
 def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int = MAX_BYTES) -> int:
     """
     Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked.
@@ -82,8 +88,7 @@ def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int =
     :raises UnsafeLink: where the link, or a redirect, leads where the fence does not.
     :raises Refused, Unreachable, Unreadable: where the file does not come, or is none; nothing was put.
     """
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
-        raise InvalidInput("Nothing was fetched.", ("max_bytes: must be a whole number of bytes, 1 or more",))
+    check_size(max_bytes)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder) as folder:
         file = Path(folder) / "file"
         with closing(Fetch(link, line, fence)) as fetch, file.open("xb") as out:

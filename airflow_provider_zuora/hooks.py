@@ -43,7 +43,7 @@ from airflow_provider_zuora.core.submission import adopt_job, note_end, submit_o
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
 from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering
-from airflow_provider_zuora.downloads import MAX_BYTES, LocalPlace, Place, StoredPlace, download
+from airflow_provider_zuora.downloads import MAX_BYTES, LocalPlace, Place, StoredPlace, check_size, download
 from airflow_provider_zuora.fetching import Fence
 from airflow_provider_zuora.tasks import TaskStore, submitter_of, try_of
 
@@ -500,6 +500,7 @@ class ElasticPathHook(JobHook):
         :raises TransientError: where the file did not come whole: the next try asks for another link.
         """
         with airflow_errors():
+            check_size(max_bytes)
             place = _place(target)
         link = self.run(lambda client: file_link(client, job_id))
         settings = self.settings
@@ -514,13 +515,26 @@ def _place(target: str | PathLike[str] | ObjectStoragePath) -> Place:
     """Return where a download goes to; a store of local files is this machine."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    if isinstance(target, str) and "://" in target:
-        target = ObjectStoragePath(target)
-    if not isinstance(target, ObjectStoragePath):
-        return LocalPlace(Path(target))
-    if target.protocol in ("file", "local", ""):
-        return LocalPlace(Path(target.path))
-    return StoredPlace(target.fs, target.path)
+    try:
+        if isinstance(target, str) and "://" in target:
+            target = ObjectStoragePath(target)
+        if not isinstance(target, ObjectStoragePath):
+            return LocalPlace(Path(target))
+        if target.protocol in ("file", "local", ""):
+            return LocalPlace(Path(target.path))
+        return StoredPlace(_file_system(target), target.path)
+    except (ImportError, TypeError, ValueError) as error:  # no path, or a store that nothing here knows
+        raise InvalidInput("Nothing was fetched.", (f"target: {error}",)) from error
+
+
+def _file_system(target: ObjectStoragePath) -> Any:
+    """Return the file system of a path: Airflow's, or fsspec's own for what no provider registers."""
+    try:
+        return target.fs
+    except ValueError:
+        from fsspec.core import url_to_fs
+
+        return url_to_fs(str(target))[0]
 
 
 HOOKS: Mapping[str, Callable[[str], JobHook]] = {

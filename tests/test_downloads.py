@@ -484,6 +484,27 @@ class TestHook:
         assert self.read(came.decode()) == self.ROWS[1:]
         assert size == len(came)
 
+    def test_to_a_store_that_no_provider_registers(self, store, monkeypatch):
+        monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
+        size = ElasticPathHook().download(self.job(store), "memory://bucket/unregistered.csv")
+
+        assert size == len(MemoryFileSystem().cat("/bucket/unregistered.csv"))
+
+    @pytest.mark.parametrize(
+        ("target", "options", "field"),
+        [
+            (None, {}, "target"),
+            (7, {}, "target"),
+            ("foo://bucket/a.csv", {}, "target"),
+            ("a.csv", {"max_bytes": "a"}, "max_bytes"),
+            ("a.csv", {"max_bytes": 0}, "max_bytes"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_before_anything_is_asked(self, store, target, options, field):
+        with pytest.raises(PermanentError, match=rf"Nothing was fetched\.\n.*{field}: "):
+            ElasticPathHook().download("job", target, **options)
+        assert not store.sandbox.ledger()["recent"]
+
     def test_a_file_that_is_not_ready_is_waited_for(self, store, tmp_path):
         early = {"errors": [{"status": "422", "detail": "Job has no file to download. Job status: STARTED"}]}
         job_id = self.job(store)
