@@ -16,7 +16,7 @@ VENV_BENCH := .venv-bench
 CONSTRAINTS_BENCH := constraints/bench.txt
 # `make bench QUICK=1` is the short version.
 QUICK ?=
-# How often `make crash-test` crashes at each point; `make test` does it 3 times on Airflow 3.3 and twice on 2.11.
+# How often `make crash-test` crashes at each point; `make test` does it twice on each Airflow.
 CRASH_RUNS ?= 25
 # The tests that start real Airflows.
 ON_AIRFLOW := tests/crash tests/demo tests/e2e
