@@ -38,7 +38,9 @@ def environment(
     :param config: more of `SETTINGS`, or other values.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    settings = SETTINGS | _own_settings(dags_folder, *ports) | dict(config)
+    # On a busy machine SQLite's five seconds are too short: the scheduler ends where its database is locked.
+    database = {"database__sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=90"}
+    settings = SETTINGS | database | _own_settings(dags_folder, *ports) | dict(config)
     places = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR": str(home / "runtime"),
