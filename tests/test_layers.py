@@ -167,7 +167,7 @@ MAY_IMPORT = {
         "core.vendors.zuora_orders",
         "core.wire",
     },
-    "core.vendors.zuora_orders": {"core.errors", "core.jobs", "core.plain", "core.wire"},
+    "core.vendors.zuora_orders": {"core.errors", "core.jobs", "core.masking", "core.plain", "core.wire"},
     "core.vendors.zuora_answers": {"core.errors", "core.jobs", "core.vendors.bodies", "core.wire"},
     "core.vendors.bodies": {"core.errors", "core.jobs", "core.wire"},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -97,6 +98,16 @@ class Entry:
         }
 
 
+def option_violations(on_existing: object, concurrency: object) -> tuple[str, ...]:
+    """Return the rules that options of a submission break, a line each."""
+    whole = isinstance(concurrency, int) and not isinstance(concurrency, bool) and concurrency > 0
+    rules = {
+        f"on_existing: must be fail or adopt, not {on_existing!r}": on_existing in ("fail", "adopt"),
+        f"concurrency: must be a whole number above 0, not {concurrency!r}": whole,
+    }
+    return tuple(rule for rule, kept in rules.items() if not kept)
+
+
 def listed(orders: object, by: Submitter, key: Key = None, places: Sequence[str] = ()) -> list[Listed]:
     """
     Check a list of orders, and return each with what its key is made of.
@@ -131,8 +142,10 @@ def _own_key(order: Mapping[str, Any], key: Key) -> str | None:
     try:
         own = key(order) if callable(key) else key
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        rule = f"idempotency_key: its function raised {type(error).__name__}: {error}"
-        raise InvalidInput("", (rule,)) from error
+        # Not its words: they may quote the order, which holds secrets.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        rule = f"idempotency_key: it raised {type(error).__name__} in {where.name}, line {where.lineno}"
+        raise InvalidInput("", (rule,)) from None
     if wrong := header_violation(own, KEY_LENGTH):
         raise InvalidInput("", (f"idempotency_key: {wrong}",))
     return own

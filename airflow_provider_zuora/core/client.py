@@ -121,11 +121,16 @@ class Client:
         """
         return (yield from self.look(job_id, self.asking(job_id), budget))
 
-    def asking(self, job_id: str) -> Request:
-        """Return the request that reads a job, checked; `look` sends it as often as one likes."""
+    def asking(self, job_id: str, about: Callable[[str], Request] | None = None) -> Request:
+        """
+        Return the request that reads a job, checked; `look` sends it as often as one likes.
+
+        :param about: makes another request of an id than the one that reads the job.
+        :raises InvalidInput: where it is no id.
+        """
         if wrong := id_violation(job_id):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
-        request = self.vendor.status(job_id)
+        request = (about or self.vendor.status)(job_id)
         if wrong := path_violation(request.path):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
         return request

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_provider_zuora.core.checks import id_violation, path_violation
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.exchange import TRANSIENT
@@ -33,9 +32,7 @@ def file_link(client: Client, job_id: str) -> Flow[str]:
     :raises Refused: where there is no such job, or it has no file.
     :raises Unreadable: where the answer holds no link.
     """
-    if wrong := id_violation(job_id) or path_violation(client.vendor.file(job_id).path):
-        raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
-    reading = yield from client.read(client.vendor.file(job_id))
+    reading = yield from client.read(client.asking(job_id, client.vendor.file))
     link = client.vendor.read_link(reading.body)
     if not link:
         raise Unreadable(f"{client.vendor.title} named no file of job {job_id}.", answer=reading.answer)

@@ -8,13 +8,13 @@ import zlib
 from collections.abc import Sequence
 from io import BytesIO
 
-from airflow_provider_zuora.core.checks import header_violation
+from airflow_provider_zuora.core.checks import id_violation
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.order_lines import raise_first
 
 # An id of Zuora's is mostly 32 digits of chance, which no compression makes smaller than 16 bytes.
 _DIGITS = re.compile(r"(?:[0-9a-f]{2}){2,64}")
-_MARK = 0x100  # this and so many bytes stand for a run of digits; ids are printable ASCII
+_MARK = 0xE000  # this and so many bytes stand for a run of digits; of Private Use, which no id holds
 _MARKS = re.compile(f"[{chr(_MARK)}-{chr(_MARK + 64)}]")
 
 
@@ -34,9 +34,7 @@ def checked_ids(job_id: object) -> tuple[str, ...]:
         raise InvalidInput("Nothing was sent.", (rule,))
     names = ["job_id"] if isinstance(job_id, str) else [f"job_id[{index}]" for index in range(len(given))]
     broken = [
-        f"{name}: {wrong}"
-        for name, each in zip(names, given, strict=True)
-        if (wrong := header_violation(each))
+        f"{name}: {wrong}" for name, each in zip(names, given, strict=True) if (wrong := id_violation(each))
     ]
     raise_first("Nothing was sent.", broken)
     return tuple(str(each) for each in given)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import Answer, Unreadable
 from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
+from airflow_provider_zuora.core.masking import hide
 from airflow_provider_zuora.core.plain import Path, spell
 from airflow_provider_zuora.core.wire import Request
 
@@ -19,6 +20,7 @@ _ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
 _DAY = len("2024-07-01")
 _CONTENT = ("description", "category", "customFields", "subscriptions", "orderLineItems")
 _SHOWN = 3
+_NOBODY = str  # masks for nobody: what `hide` hides is shown as asterisks here
 
 
 def order_request(number: str) -> Request:
@@ -54,7 +56,7 @@ def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     ours.setdefault("description", "")
     told = [
         f"{spell(path)} is {found!r:.60}, this one's is {own!r:.60}"
-        for path, own, found in _unlike(ours, _order(order), ())
+        for path, own, found in _unlike(hide(ours, _NOBODY), hide(_order(order), _NOBODY), ())
     ]
     more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
     return "; ".join(told[:_SHOWN] + more)

@@ -137,6 +137,14 @@ def test_what_has_changed_is_said(ours, found, words):
     assert words in Plug().changes(ours, {"order": found})
 
 
+def test_a_secret_that_has_changed_is_not_shown():
+    ours, found = ({"subscriptions": [{"paymentMethod": {"cardNumber": card}}]} for card in ("4111", "4242"))
+
+    assert Plug().changes(ours, {"order": ours}) == ""
+    told = Plug().changes(ours, {"order": found})
+    assert told == "$.subscriptions[0].paymentMethod.cardNumber is ***, this one's is ***"
+
+
 def test_many_changes_are_cut():
     ours, found = ({"customFields": {f"f{n}__c": value for n in range(9)}} for value in "ab")
     told = Plug().changes(ours, {"order": found})
