@@ -148,10 +148,11 @@ class Account:
         return grant.token
 
     def _token(self, step: Token) -> str:
+        if token := self._cached(step.refused):
+            return token  # whoever signs in afresh meanwhile holds nobody up
         with self._signing:
-            if token := self._cached(step.refused):
-                return token
-            return self._sign_in(granted(self.client(), step, self._token_file))
+            token = self._cached(step.refused)
+            return token or self._sign_in(granted(self.client(), step, self._token_file))
 
     def _sign_in(self, flow: Flow[Grant]) -> str:
         grant = run(flow, Carrier(self._blocking().send, self._token, self._sleep))

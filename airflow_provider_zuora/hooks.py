@@ -26,7 +26,7 @@ from airflow_provider_zuora.accounts import READINGS, Account, Masks
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_form import ELASTIC_PATH, ZUORA, ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, settings_of
-from airflow_provider_zuora.core.bulk import Entry, Key, listed
+from airflow_provider_zuora.core.bulk import Entry, Key, listed, option_violations
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.ends import Ends
 from airflow_provider_zuora.core.errors import (
@@ -131,10 +131,26 @@ class JobHook(BaseHook):
     hook_name: ClassVar[str]
     form: ClassVar[Mapping[str, Any]]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give a hook the form's methods as its own: Airflow before 3.2 looks at no parent's."""
+        super().__init_subclass__(**kwargs)
+        for name in ("get_ui_field_behaviour", "get_connection_form_widgets"):
+            setattr(cls, name, vars(JobHook)[name])
+
     def __init__(self, conn_id: str):
         super().__init__()
         self.conn_id = conn_id
         self._settings: Settings | None = None
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the form's labels and placeholders, for Airflow before 3.2."""
+        return ui_field_behaviour(cls.form)
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields, for Airflow before 3.2."""
+        return widgets(cls.form)
 
     @property
     def vendor(self) -> Vendor:
@@ -328,16 +344,6 @@ class ZuoraHook(JobHook):
     def __init__(self, zuora_conn_id: str = default_conn_name):
         super().__init__(zuora_conn_id)
 
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the form's labels and placeholders, for Airflow before 3.2."""
-        return ui_field_behaviour(cls.form)
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's extra fields, for Airflow before 3.2."""
-        return widgets(cls.form)
-
     def create_order(
         self,
         order: Mapping[str, Any],
@@ -414,13 +420,8 @@ class ZuoraHook(JobHook):
         :param places: how messages call the orders; ``orders[0]`` and so on where it is empty.
         :raises PermanentError: where a rule is broken (a line each), or signing in fails: nothing was sent.
         """
-        wrong = []
-        if on_existing not in ("fail", "adopt"):
-            wrong.append(f"on_existing: must be fail or adopt, not {on_existing!r}")
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            wrong.append(f"concurrency: must be a whole number above 0, not {concurrency!r}")
-        if wrong:
-            raise PermanentError(str(InvalidInput("Nothing was sent.", tuple(wrong))))
+        if wrong := option_violations(on_existing, concurrency):
+            raise PermanentError(str(InvalidInput("Nothing was sent.", wrong)))
         context = context or _running_context()
         settings = self.settings
         by = submitter_of(context, settings.idempotency_namespace, None)
@@ -459,16 +460,6 @@ class ElasticPathHook(JobHook):
 
     def __init__(self, elastic_path_conn_id: str = default_conn_name):
         super().__init__(elastic_path_conn_id)
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the form's labels and placeholders, for Airflow before 3.2."""
-        return ui_field_behaviour(cls.form)
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's extra fields, for Airflow before 3.2."""
-        return widgets(cls.form)
 
     def export_orders(self, filter: str) -> str:  # noqa: A002 - Elastic Path's own word, and the operator's
         """

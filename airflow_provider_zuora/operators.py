@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
     mask_secret,
 )
 
-from airflow_provider_zuora.core.bulk import report
+from airflow_provider_zuora.core.bulk import option_violations, report
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.errors import InvalidInput, TimedOut
 from airflow_provider_zuora.core.jobs import Job
@@ -32,8 +33,8 @@ from airflow_provider_zuora.hooks import (
     airflow_errors,
     task_store,
 )
-from airflow_provider_zuora.triggers import read_event
-from airflow_provider_zuora.watching import FIRST_LOOK, RESULTS, Watch, read_again
+from airflow_provider_zuora.triggers import RESULTS, read_event
+from airflow_provider_zuora.watching import FIRST_LOOK, Watch, read_again
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -78,9 +79,9 @@ class JobOperator(BaseOperator):
         self.poke_interval = None if poke_interval is None else _seconds("poke_interval", poke_interval)
         self.timeout = _seconds("timeout", timeout)
 
-    @property
+    @cached_property
     def hook(self) -> JobHook:
-        """Return a hook for the connection, whatever the option is called."""
+        """Return the hook, the same all through a task, whatever the option of the connection is called."""
         return self.hook_class(str(getattr(self, self.hook_class.conn_name_attr)))
 
     def start_job(self, context: Context) -> str:
@@ -207,6 +208,11 @@ class OrderOperator(HidesSecrets, JobOperator):
         self.order: Any = order
         self.zuora_conn_id = zuora_conn_id
 
+    @cached_property
+    def hook(self) -> ZuoraHook:
+        """Return the hook, the same all through a task."""
+        return ZuoraHook(self.zuora_conn_id)
+
     def _revealed(self) -> Mapping[str, Any]:
         """Return the order as it is sent."""
         order = reveal(_parsed(self.order))
@@ -267,7 +273,7 @@ class ZuoraCreateOrderOperator(OrderOperator):
 
     def start_job(self, context: Context) -> str:
         """Submit the order, once."""
-        job_id = ZuoraHook(self.zuora_conn_id).create_order(
+        job_id = self.hook.create_order(
             self._revealed(),
             idempotency_key=self.idempotency_key,
             raw_idempotency_key=self.raw_idempotency_key,
@@ -332,10 +338,8 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         super().__init__(**kwargs)
         if on_refusal not in ("fail", "skip"):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")
-        if on_existing not in ("fail", "adopt"):
-            raise ValueError(f"on_existing: must be fail or adopt, not {on_existing!r}")
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise ValueError(f"concurrency: must be a whole number above 0, not {concurrency!r}")
+        if wrong := option_violations(on_existing, concurrency):
+            raise ValueError("\n".join(wrong))
         self.orders: Any = orders
         self.zuora_conn_id = zuora_conn_id
         # Airflow 2.11 would write a function that is a template into the DAG with its address in memory.
@@ -436,7 +440,7 @@ class ZuoraPreviewOrderOperator(OrderOperator):
 
     def start_job(self, context: Context) -> str:
         """Submit the preview."""
-        return ZuoraHook(self.zuora_conn_id).preview_order(self._revealed())
+        return self.hook.preview_order(self._revealed())
 
 
 class ElasticPathExportOrdersOperator(JobOperator):

@@ -32,8 +32,8 @@ from airflow_provider_zuora.hooks import (
     ZuoraHook,
     airflow_errors,
 )
-from airflow_provider_zuora.triggers import read_event
-from airflow_provider_zuora.watching import FIRST_LOOK, RESULTS, Watch, read_again
+from airflow_provider_zuora.triggers import RESULTS, read_event
+from airflow_provider_zuora.watching import FIRST_LOOK, Watch, read_again
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -19,7 +19,9 @@ from airflow_provider_zuora.core.verdicts import Verdicts
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses, Wait
 from airflow_provider_zuora.hooks import HOOKS, PermanentError, TransientError
 
-_LEFT = (RETURN_VALUE, "results")  # XComs of a task that waits
+RESULTS = "results"
+"""The XCom key of what became of each of many."""
+_LEFT = (RETURN_VALUE, RESULTS)  # XComs of a task that waits
 _ARGUMENTS = (
     "vendor",
     "conn_id",

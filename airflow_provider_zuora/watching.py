@@ -17,8 +17,6 @@ from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
 from airflow_provider_zuora.hooks import JobHook, PermanentError
 from airflow_provider_zuora.triggers import JobTrigger, start_args
 
-RESULTS = "results"
-"""The XCom key of what became of each of many."""
 FIRST_LOOK = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
 _GRACE = 150.0  # seconds for the trigger's last look, a time-out of its request included
 _GRACE_EACH = 0.5  # and for each job of a list

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from airflow_provider_zuora.core.checks import url_violations
 from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention, Unreadable
@@ -137,6 +138,20 @@ class Credentials:
         wrong += [] if self.client_secret else ["password: the OAuth client secret is missing"]
         if wrong:
             raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
+
+    def grant(self, path: str) -> Request:
+        """Return the form POST of OAuth's client credentials grant."""
+        form = {
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "grant_type": "client_credentials",
+        }
+        return Request(
+            "POST",
+            path,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            body=urlencode(form).encode(),
+        )
 
 
 class Meaning(Enum):

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, Unreadable
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Meaning, Outcome, Reading, Vendor
@@ -46,17 +46,7 @@ class ElasticPath(Vendor):
 
     def sign_in(self, credentials: Credentials) -> Request:
         """Return the form POST of the client credentials grant."""
-        form = {
-            "client_id": credentials.client_id,
-            "client_secret": credentials.client_secret,
-            "grant_type": "client_credentials",
-        }
-        return Request(
-            "POST",
-            "/oauth/access_token",
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            body=urlencode(form).encode(),
-        )
+        return credentials.grant("/oauth/access_token")
 
     def token_seconds(self, grant: Mapping[str, Any], now: float) -> object:
         """Return ``expires_in``, which no clock has a part in; else what is left until ``expires``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import Answer, JobFailed, Unreadable
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome, Reading, Vendor
@@ -74,17 +74,7 @@ class Zuora(Vendor):
 
     def sign_in(self, credentials: Credentials) -> Request:
         """Return the form POST of the client credentials grant."""
-        form = {
-            "client_id": credentials.client_id,
-            "client_secret": credentials.client_secret,
-            "grant_type": "client_credentials",
-        }
-        return Request(
-            "POST",
-            "/oauth/token",
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            body=urlencode(form).encode(),
-        )
+        return credentials.grant("/oauth/token")
 
     def submission(self, kind: str, document: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
         """Return the POST of an order or of a preview; the option is ``return_ids``."""
