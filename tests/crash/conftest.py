@@ -140,7 +140,7 @@ def crashes(tmp_path_factory):
     with ExitStack() as opened:
         own = {"workers__state_store_backend": "crash_store.CrashStore", "core__parallelism": "8"}
         found["3.3"] = on_33 = crashes_on(AirflowStack, place / "3.3", opened, own)
-        start_all(on_33, ("write-ahead", "post", "answer", "job-id", "xcom", "list"), "CRASH_RUNS_33", 2)
+        start_all(on_33, ("write-ahead", "post", "answer", "job-id", "xcom", "list"), "CRASH_RUNS_33", 3)
         found["2.11"] = on_211 = crashes_on(Airflow2Stack, place / "2.11", opened, {}, python=PYTHON_211)
         start_all(on_211, ("post", "answer", "xcom", "list"), "CRASH_RUNS_211", 2)
         yield found

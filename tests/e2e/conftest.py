@@ -17,7 +17,7 @@ from demo.stack import AirflowStack
 REFUSAL = "[40000020]: Rate plan is not effective"
 # Our trigger looks no sooner than 10 s after the deferral, and a worker can take its time to defer.
 JOB_SECONDS = ("--job-seconds", "24")
-BULK_EXAMPLE = Path(__file__).parents[2] / "example_dags" / "zuora_orders_in_bulk.py"
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,11 @@ def refusing_zuora(place):
 @pytest.fixture(scope="session")
 def airflow(place, zuora, refusing_zuora):
     dags = Path(shutil.copytree(Path(__file__).parent / "dags", place / "dags"))
-    shutil.copy(BULK_EXAMPLE, dags)
+    for example in ("zuora_orders_in_bulk.py", "elastic_path_to_zuora.py"):
+        shutil.copy(EXAMPLES / example, dags)
     with AirflowStack(place / "airflow", dags) as stack:
         stack.cli(*zuora.connection())
+        stack.cli(*zuora.connection("elastic_path_default", "elastic_path"))
         stack.cli(*refusing_zuora.connection("zuora_refusing"))
         yield stack
 

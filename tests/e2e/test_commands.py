@@ -14,11 +14,14 @@ def test_airflow_knows_the_provider(airflow):
     assert zuora["class"] == "airflow_provider_zuora.hooks.ZuoraHook"
 
 
-def test_a_dag_can_be_tried_without_a_triggerer(airflow, zuora, both):
-    """`airflow dags test` runs triggers inside of itself, where connections are found in another way."""
-    assert [run.state for run in both] == ["success", "failed"]
+def test_a_dag_can_be_tried_without_a_triggerer(airflow, zuora):
+    """
+    `airflow dags test` runs triggers inside of itself, where connections are found in another way.
+
+    The DAG stays paused: a scheduler would take the tried run's tasks for its own.
+    """
     before = len(zuora.ledger()["orders"])
-    airflow.cli("dags", "test", "made")
+    airflow.cli("dags", "test", "tried")
     assert len(zuora.ledger()["orders"]) == before + 1
 
 

@@ -79,6 +79,7 @@ one_task = order_dag("one_task", one_task=True)
 ended = order_dag("ended", end_from_trigger=True)
 started = order_dag("started", start_from_trigger=True)
 unattended = order_dag("unattended", start_from_trigger=True, end_from_trigger=True)
+tried_unattended = order_dag("tried_unattended", start_from_trigger=True, end_from_trigger=True)
 unattended_refused = order_dag(
     "unattended_refused", conn_id="zuora_refusing", start_from_trigger=True, end_from_trigger=True
 )

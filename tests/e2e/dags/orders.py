@@ -53,3 +53,4 @@ def order_dag(dag_id, conn_id):
 
 made = order_dag("made", "zuora_default")
 refused = order_dag("refused", "zuora_refusing")
+tried = order_dag("tried", "zuora_default")
