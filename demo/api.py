@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 RETRIES = 3
+# More than the time for which a busy api-server waits for SQLite: see `demo.settings`.
+PATIENCE_SECONDS = 120
 # A proxy that the user's environment names has no business with 127.0.0.1.
 _OPENER = build_opener(ProxyHandler({}))
 
@@ -19,7 +21,7 @@ def fetch_json(method: str, url: str, body: Any = None, *, token: str = "") -> A
     """Return the JSON that a server on this machine answers; HTTPError or URLError where it does not."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = None if body is None else json.dumps(body).encode()
-    with _OPENER.open(Request(url, data, headers, method=method), timeout=30) as response:
+    with _OPENER.open(Request(url, data, headers, method=method), timeout=PATIENCE_SECONDS) as response:
         return json.load(response)
 
 

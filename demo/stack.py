@@ -112,7 +112,7 @@ class AirflowStack:
         Path(self.env["TMPDIR"]).mkdir(exist_ok=True)
         command = [*self._command, *args]
         done = subprocess.run(
-            command, env=self.env, cwd=self.home, text=True, capture_output=True, timeout=120, check=False
+            command, env=self.env, cwd=self.home, text=True, capture_output=True, timeout=300, check=False
         )
         if done.returncode:
             words = " ".join(args[:2])

@@ -265,3 +265,24 @@ def test_the_vendors_words_are_raised_and_not_kept():
     assert "4111111111111111" in str(end)
     assert "53200020" in str(memory)
     assert "4111111111111111" not in str(memory)
+
+
+@pytest.mark.parametrize(
+    ("answered", "order", "steps"),
+    [
+        ("accepted", ORDER, 1),  # about to send
+        ("no answer, made", ORDER, 5),  # about to send again
+        ("category 61", NUMBERED, 5),
+        ("category 61", NUMBERED, 12),  # about to send the next key
+        ("category 61, made", NUMBERED, 5),
+    ],
+)
+def test_a_try_that_another_has_overtaken_sends_nothing_and_ends_as_it_does(answered, order, steps, caplog):
+    zuora, memory = Zuora(answered), Memory()
+    overtaken = submit(zuora, memory, FIRST, order).run(steps)
+    other = submit(zuora, memory, RETRY, order).run()
+    sent = len(zuora.keys)
+
+    assert overtaken.run().end == other.end
+    assert (len(zuora.keys), len(zuora.made)) == (sent, 1)
+    assert "Another try of this task has come further" in caplog.text
