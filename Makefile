@@ -35,7 +35,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-pipeline demo-ui test test-alone test-on-airflow crash-test host-test explore env-bench bench bench-docs check format clean build
+.PHONY: help env env-2.11 demo demo-pipeline demo-ui test test-alone test-on-airflow test-explorer crash-test host-test explore env-bench bench bench-docs check format clean build
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -99,10 +99,10 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
-# Both halves at once: the tests on real Airflows mostly wait.
+# Two at once: the tests on real Airflows mostly wait.
 test: env env-2.11
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow
+	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
@@ -111,10 +111,12 @@ test: env env-2.11
 
 test-alone: env
 	$(BIN)/python -m coverage run -m pytest $(addprefix --ignore ,$(ON_AIRFLOW) $(EXPLORER))
-	$(BIN)/python -m pytest -p no:cacheprovider $(EXPLORER)
 
 test-on-airflow: env env-2.11
 	$(BIN)/python -m pytest -p no:cacheprovider $(ON_AIRFLOW)
+
+test-explorer: env
+	$(BIN)/python -m pytest -p no:cacheprovider $(EXPLORER)
 
 explore: env
 	EXPLORER=all $(BIN)/python -m pytest -q --timeout 1200 $(EXPLORER)

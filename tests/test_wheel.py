@@ -45,7 +45,8 @@ def installed(tmp_path_factory):
     [wheel] = place.glob("*.whl")
     venv.create(place / "venv", with_pip=True)
     user = Installed(place)
-    user.run("pip", "install", "--quiet", "--no-cache-dir", "--no-compile", "--constraint", CONSTRAINTS, wheel)
+    quick = ("--quiet", "--no-cache-dir", "--no-compile")
+    user.run("pip", "install", *quick, "--constraint", CONSTRAINTS, wheel)
     return user
 
 
