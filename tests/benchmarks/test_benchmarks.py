@@ -18,11 +18,12 @@ def test_waits_are_measured(way):
     assert figures["peak_mb"] >= figures["idle_mb"] > 10
 
 
-@pytest.mark.parametrize("way", ["bare", "ours"])  # importing the SDK takes half a minute: `make bench` does
+@pytest.mark.timeout(400)  # importing the SDK takes as long as that
+@pytest.mark.parametrize("way", ["bare", "ours", "sdk"])
 def test_submissions_are_measured(way):
     figures = rounds.measured(parts.SUBMITS, way, 5, 5)
     assert figures["sign_ins"] == 1
-    assert figures["seconds"] >= 0.15
+    assert figures["seconds"] >= (0.75 if way == "sdk" else 0.15)
 
 
 def test_waits_under_limits_are_measured():
