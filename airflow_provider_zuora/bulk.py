@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.bulk import Entry, Listed, Progress, not_sent, submitted
 from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.submission.bulk import Entry, Listed, Progress, not_sent, submitted
 from airflow_provider_zuora.core.wire import Flow, Token, remembering
 
 T = TypeVar("T")

@@ -26,7 +26,6 @@ from airflow_provider_zuora.accounts import READINGS, Account, Masks
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_form import ELASTIC_PATH, ZUORA, ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, settings_of
-from airflow_provider_zuora.core.bulk import Entry, Key, listed, option_violations
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.ends import Ends
 from airflow_provider_zuora.core.errors import (
@@ -39,7 +38,8 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.exports import export_orders, file_link
 from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
 from airflow_provider_zuora.core.plain import plain
-from airflow_provider_zuora.core.submission import adopt_job, note_end, submit_order
+from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
+from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
 from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering

@@ -16,12 +16,12 @@ from airflow.providers.common.compat.sdk import (
     mask_secret,
 )
 
-from airflow_provider_zuora.core.bulk import option_violations, report
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.errors import InvalidInput, TimedOut
 from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.masking import Hidden, hide, reveal
 from airflow_provider_zuora.core.order_lines import read_lines, write_lines
+from airflow_provider_zuora.core.submission.bulk import option_violations, report
 from airflow_provider_zuora.core.waiting import Pauses
 from airflow_provider_zuora.hooks import (
     ElasticPathHook,

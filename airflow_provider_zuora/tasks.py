@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.keys import Submitter
+from airflow_provider_zuora.core.submission.keys import Submitter
 
 # Clearing a run sets its queued_at and start_date to now; these say when it was due for the first time.
 _QUEUED, _DUE = ("queued_at", "start_date"), ("run_after", "data_interval_end", "logical_date")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.keys import Submitter
+from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.tasks import TaskStore, submitter_of, try_of
 from tests.conftest import StateStore
 

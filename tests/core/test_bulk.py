@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.bulk import Entry, Progress, listed, not_sent, report, submitted
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -24,7 +23,8 @@ from airflow_provider_zuora.core.errors import (
     SignInRefused,
     Unreachable,
 )
-from airflow_provider_zuora.core.keys import Submitter
+from airflow_provider_zuora.core.submission.bulk import Entry, Progress, listed, not_sent, report, submitted
+from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
 from tests.core.carriers import Tenant

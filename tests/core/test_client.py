@@ -26,8 +26,8 @@ from airflow_provider_zuora.core.errors import (
     Unreadable,
 )
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState
-from airflow_provider_zuora.core.keys import Submitter
-from airflow_provider_zuora.core.submission import submit_order
+from airflow_provider_zuora.core.submission.api import submit_order
+from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.waiting import Wait, ended_job
 from airflow_provider_zuora.core.wire import ONCE, Pause, Request, Response

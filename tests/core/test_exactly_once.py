@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
-from airflow_provider_zuora.core.keys import Submitter
-from airflow_provider_zuora.core.submission import adopt_job
+from airflow_provider_zuora.core.submission.api import adopt_job
+from airflow_provider_zuora.core.submission.keys import Submitter
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Actor, Zuora, submit
 

@@ -99,7 +99,7 @@ def test_two_answers_in_a_row(script, order, memory):
 
 def test_the_explorer_sees_a_protocol_that_doubles(monkeypatch):
     """The control: a key that nobody shares makes two orders, and the explorer says so."""
-    from airflow_provider_zuora.core.keys import Submitter
+    from airflow_provider_zuora.core.submission.keys import Submitter
 
     drawn = itertools.count()
     monkeypatch.setattr(Submitter, "key", lambda *_: f"af-{next(drawn)}")

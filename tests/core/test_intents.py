@@ -18,8 +18,8 @@ from airflow_provider_zuora.core.errors import (
     OutcomeUnknown,
     Refused,
 )
-from airflow_provider_zuora.core.intents import NAME, Fate, Intent
 from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.submission.record import NAME, Fate, Intent
 
 NOW = 1_700_000_000.0
 OPEN = Intent(

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.keys import (
+from airflow_provider_zuora.core.plain import spell
+from airflow_provider_zuora.core.submission.keys import (
     Submitter,
     account_of,
     changed_paths,
@@ -20,7 +21,6 @@ from airflow_provider_zuora.core.keys import (
     path_hashes,
     sha256,
 )
-from airflow_provider_zuora.core.plain import spell
 from tests.core.carriers import BASE, CREDENTIALS, Script
 
 ORDER = {

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Refused, Unreadable
-from airflow_provider_zuora.core.lookup import APART, existing_order, find_order
+from airflow_provider_zuora.core.submission.order_lookup import APART, existing_order, find_order
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
 

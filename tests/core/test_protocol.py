@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import NotFound, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.intents import NAME
 from airflow_provider_zuora.core.jobs import JobState
-from airflow_provider_zuora.core.keys import Submitter
-from airflow_provider_zuora.core.submission import adopt_job, note_end
+from airflow_provider_zuora.core.submission.api import adopt_job, note_end
+from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.record import NAME
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, submit

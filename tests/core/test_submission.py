@@ -9,8 +9,8 @@ import re
 import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.keys import Submitter, digest_of
-from airflow_provider_zuora.core.submission import submit_order
+from airflow_provider_zuora.core.submission.api import submit_order
+from airflow_provider_zuora.core.submission.keys import Submitter, digest_of
 from tests.core.carriers import Script, answer
 
 ORDER = {

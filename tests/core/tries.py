@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.keys import Submitter
-from airflow_provider_zuora.core.submission import submit_order
+from airflow_provider_zuora.core.submission.api import submit_order
+from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request, Response, Token
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Tenant

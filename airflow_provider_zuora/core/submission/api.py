@@ -6,14 +6,15 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_zuora.core.attempts import OUTSIDE, Submission, Try
+from airflow_provider_zuora.core.attempts import OUTSIDE, Try
 from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import InvalidInput, NotFound, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.intents import NAME, Intent
 from airflow_provider_zuora.core.jobs import Job, JobState
-from airflow_provider_zuora.core.keys import Submitter
 from airflow_provider_zuora.core.orders import check_order
+from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.protocol import Submission
+from airflow_provider_zuora.core.submission.record import NAME, Intent
 from airflow_provider_zuora.core.wire import Memoir, Recall, Record, Token
 
 log = logging.getLogger(__name__)

@@ -21,11 +21,11 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     SignInRefused,
 )
-from airflow_provider_zuora.core.keys import Submitter, sha256
-from airflow_provider_zuora.core.lookup import existing_order
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.orders import check_order
-from airflow_provider_zuora.core.submission import submit_document
+from airflow_provider_zuora.core.submission.api import submit_document
+from airflow_provider_zuora.core.submission.keys import Submitter, sha256
+from airflow_provider_zuora.core.submission.order_lookup import existing_order
 from airflow_provider_zuora.core.wire import Memoir
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, Unreadable
 from airflow_provider_zuora.core.exchange import WRITE
-from airflow_provider_zuora.core.intents import NAME, Fate, Intent
 from airflow_provider_zuora.core.jobs import Meaning, Reading
+from airflow_provider_zuora.core.submission.record import NAME, Fate, Intent
 from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request
 
 log = logging.getLogger(__name__)
