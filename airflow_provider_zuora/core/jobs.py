@@ -188,11 +188,17 @@ class Meaning(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One answer, understood: what it means, what it says, and its JSON body (None where there is none)."""
+    """
+    One answer, understood: what it means, what it says, and its JSON body (None if there is none).
+
+    :param whole: True only if all of the body came and could be read. A cut-off answer, a page, an answer
+        without a body and none at all are not whole: they prove nothing about what the vendor keeps.
+    """
 
     meaning: Meaning
     answer: Answer
     body: Any = field(default=None, repr=False)
+    whole: bool = False
 
 
 class Vendor(ABC):

@@ -662,3 +662,25 @@ def test_two_clients_of_one_seed_are_alike_and_chance_is_passed_in():
     naps = [pauses(random.Random(seed)) for seed in (1, 1, 2)]
     assert naps[0] == naps[1]
     assert naps[0] != naps[2]
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        (answer(200, {"jobId": "j"}), True),
+        (answer(400, {"success": False, "reasons": [{"code": 53200020, "message": "no"}]}), True),
+        (answer(400, []), True),
+        (Response(400, {}, b'{"success": false}', "the answer was cut off"), False),
+        (Response(400, {}, b'{"success": fal'), False),
+        (Response(400, {}, b""), False),
+        (Response(400, {}, b"5"), False),
+        (Response(403, {}, b"<title>Forbidden</title>"), False),
+        (Response(302, {"Location": "https://elsewhere"}, b"{}"), False),
+        (Unreachable("time-out"), False),
+        (Held("The limit is reached.", answer=BUSY, transient=True), False),
+    ],
+    ids=str,
+)
+def test_only_an_answer_that_came_whole_and_can_be_read_is_whole(given, whole):
+    script = Script([given])
+    assert script.run(script.client().post(Request("POST", "/v1/async/orders"), "t")).whole is whole
