@@ -88,7 +88,7 @@ MAY_IMPORT = {
     "readings": set(),
     "downloads": {"core.errors", "fetching", "transports"},
     "fetching": {"core.checks", "core.errors", "transports"},
-    "transports": {"", "core.errors", "core.wire"},
+    "transports": {"", "core.checks", "core.errors", "core.wire"},
     "core.__init__": set(),
     "core.errors": set(),
     "core.checks": set(),
