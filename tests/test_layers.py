@@ -65,7 +65,15 @@ MAY_IMPORT = {
     },
     "bulk": {"accounts", "core.attempts", "core.bulk", "core.client", "core.wire"},
     "tasks": {"core.attempts", "core.keys"},
-    "connections": {"accounts", "core.client", "core.errors", "core.jobs", "token_file", "transports"},
+    "connections": {
+        "accounts",
+        "core.client",
+        "core.errors",
+        "core.jobs",
+        "private_files",
+        "token_file",
+        "transports",
+    },
     "accounts": {
         "core.client",
         "core.errors",

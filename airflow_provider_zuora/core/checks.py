@@ -14,7 +14,7 @@ _PRINTABLE = re.compile(r"[ -~]*")
 _PORTS = {"https": 443, "http": 80}
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _AMBIGUOUS = frozenset("\u00df\u03c2\u200c\u200d")  # IDNA of 2003 and of 2008 read other names in them
-_API = re.compile(r"(?:.*/)?(?:v\d+|oauth|oauth/token)|v\d+/(?:async|async-jobs|accounts|orders)(?:/.*)?")
+_API = re.compile(r"(?:.*/)?(?:v\d+|oauth|oauth/\w+)|v\d+/(?:async|async-jobs|accounts|orders)(?:/.*)?")
 _IN_A_PATH = re.compile(r"""[!$-;=?-\[\]-~]*""")  # printable ASCII without white space and " # < > \
 
 
@@ -28,6 +28,7 @@ def url_violations(url: str) -> list[str]:
     if parts.scheme not in {"https", "http"} or not host:
         return ["host: must be a URL such as https://api.example.com"]
     path = "/".join(each for each in parts.path.lower().split("/") if each)
+    wrong_path = path_violation(parts.path.rstrip("/")) if path else ""
     rules = {
         "host: http is refused except on loopback, use https": parts.scheme == "http"
         and not is_loopback(host),
@@ -38,6 +39,7 @@ def url_violations(url: str) -> list[str]:
         f"host: must be a base URL without the API's own path, this ends in /{path[:80]}": bool(
             _API.fullmatch(path)
         ),
+        f"host: its path {wrong_path}": bool(wrong_path),
     }
     return [rule for rule, broken in rules.items() if broken]
 
@@ -84,6 +86,17 @@ def _bare_host(host: str) -> str:
             raise
     name = host.removesuffix(".")
     return (name if name.isascii() else name.encode("idna").decode()).lower()
+
+
+def credential_violation(value: str) -> str:
+    """Return the rule that a client id or secret breaks; RFC 6749 A.1 and A.2 allow printable ASCII alone."""
+    if value == "***":
+        return "is the mask that Airflow shows, not the value; enter it anew"
+    if not _PRINTABLE.fullmatch(value) or value != value.strip():
+        return "must be printable ASCII; a line break, a blank or an invisible character was pasted too"
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+        return "must not stand in quotes"
+    return ""
 
 
 def is_public(address: str) -> bool:
