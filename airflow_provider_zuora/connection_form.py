@@ -31,9 +31,10 @@ _LINE = {
         "Proxies", 'JSON, for example {"https": "http://proxy:3128"}; blank: HTTPS_PROXY and NO_PROXY.'
     ),
 }
-_TOKEN = {
-    "share_token": _field(
-        "Share token",
+_SIGN_IN = {
+    # No word that Airflow takes for a secret's name: its page would store "***" instead of the default.
+    "shared_sign_in": _field(
+        "Shared sign-in",
         "Let all processes of a user on a host use one token; true.",
         "boolean",
         default=True,
@@ -58,7 +59,7 @@ ZUORA: Mapping[str, Any] = {
         "idempotency_namespace": _field(
             "Idempotency namespace", "Set a different one in each Airflow that submits orders to one tenant."
         ),
-        **_TOKEN,
+        **_SIGN_IN,
     },
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port"],
@@ -85,7 +86,7 @@ ELASTIC_PATH: Mapping[str, Any] = {
             "Comma-separated: hosts that an export's file may come from though they are not public, or are "
             "reached through a proxy.",
         ),
-        **_TOKEN,
+        **_SIGN_IN,
     },
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port"],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,11 +16,15 @@ from airflow_provider_zuora.accounts import Account, Masks, account_of
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.jobs import Credentials, Vendor
+from airflow_provider_zuora.private_files import Unusable
 from airflow_provider_zuora.token_file import TokenFile
 from airflow_provider_zuora.transports import Line
 
+log = logging.getLogger(__name__)
+
 _HOST = re.compile(r"[^\s/:@*]+|[0-9a-f:.]+")
 _TAKEN_AS_OWN = frozenset({"generic", "http", "", None})
+_MASK = "***"  # what Airflow shows, and its web page may store, instead of a value that it takes for a secret
 _FLAGS = {True: True, False: False, "true": True, "false": False, "": True, None: True}
 
 
@@ -79,7 +85,9 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
     if conn.conn_type != vendor.name and conn.conn_type not in _TAKEN_AS_OWN:
         raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
     extra = _extra(conn.extra)
-    login, password = (conn.login or "").strip(), conn.password or ""
+    login, password = _pasted(conn.login), _pasted(conn.password)
+    if password and password != conn.password:
+        masks.mask(password)  # Airflow hides what the connection holds, which this is not
     credentials = Credentials(_base_url(vendor, conn, extra), login, password)
     line = Line(
         credentials.base_url,
@@ -87,8 +95,8 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
         proxies=_proxies(extra.get("proxies")),
         **_numbers(extra),
     )
-    if shared := _flag(extra, "share_token"):
-        file = TokenFile.of(credentials, str(extra.get("entity_id") or "").strip())
+    if shared := _flag(extra, "shared_sign_in"):
+        file = _token_file(credentials, str(extra.get("entity_id") or "").strip())
         account = account_of(vendor.name, credentials, line, masks, file)
     else:
         account = Account(vendor.name, credentials, line, masks)
@@ -99,7 +107,7 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
         line=line,
         idempotency_namespace=str(extra.get("idempotency_namespace") or ""),
         download_hosts=_hosts(extra.get("download_hosts")),
-        host=(conn.host or "").strip(),
+        host=_pasted(conn.host),
         extra=extra,
         shared=shared,
     )
@@ -109,19 +117,44 @@ def _invalid(violation: str) -> InvalidInput:
     return InvalidInput("The connection cannot be used; nothing was sent.", (violation,))
 
 
+def _token_file(credentials: Credentials, entity: str) -> TokenFile | None:
+    """Return where the token is shared, None where this machine has no place for it."""
+    try:
+        return TokenFile.of(credentials, entity)
+    except Unusable as problem:
+        log.warning("The token cannot be shared, each process signs in for itself. %s", problem)
+        return None
+
+
+def _pasted(text: str | None) -> str:
+    """Return a text without the blanks, line breaks and invisible characters that it was pasted with."""
+    text = text or ""
+    seen = [at for at, c in enumerate(text) if not (c.isspace() or unicodedata.category(c)[0] == "C")]
+    return text[seen[0] : seen[-1] + 1] if seen else ""
+
+
 def _extra(text: str | None) -> Mapping[str, Any]:
+    """Return the fields that are set; one that Airflow's page has stored as its mask is not."""
     try:
         extra = json.loads(text or "{}")
     except ValueError:
         extra = None
     if not isinstance(extra, dict):
         raise _invalid("extra: must be a JSON object")
-    return extra
+    fields = _unmasked(extra)
+    if "share_token" in fields:  # its first name, which Airflow takes for that of a secret
+        return {"shared_sign_in": fields.pop("share_token")} | fields
+    return fields
+
+
+def _unmasked(value: dict[str, Any]) -> dict[str, Any]:
+    known = {name: _unmasked(each) if isinstance(each, dict) else each for name, each in value.items()}
+    return {name: each for name, each in known.items() if each != _MASK}
 
 
 def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> str:
     """Return the base URL: the host, with scheme and port where they stand apart, else the environment's."""
-    host = (conn.host or "").strip().rstrip("/")
+    host = _pasted(conn.host).rstrip("/")
     if not host:
         by_name = {name.lower(): url for name, url in vendor.environments.items()}
         named = str(extra.get("environment") or "").strip().lower()
@@ -131,7 +164,7 @@ def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) 
                 + ", ".join(vendor.environments)
             )
         return by_name[named]
-    url = host if "://" in host else f"{conn.schema or 'https'}://{host}"
+    url = host if "://" in host else f"{_pasted(conn.schema) or 'https'}://{host}"
     scheme, rest = url.split("://", 1)
     authority, *path = rest.split("/", 1)
     if conn.port and not authority.endswith(f":{conn.port}"):

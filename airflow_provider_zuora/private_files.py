@@ -142,14 +142,22 @@ class FileLock:
 
 
 def runtime_directory(environ: Mapping[str, str] = os.environ) -> PrivateDirectory:
-    """Return where the processes of this user on this host find each other; nothing is made yet."""
+    """
+    Return where the processes of this user on this host find each other; nothing is made yet.
+
+    :raises Unusable: where nobody has named a place and the system has none for temporary files.
+    """
     if given := environ.get(RUNTIME_DIR):
-        return PrivateDirectory(Path(given))
+        return PrivateDirectory(Path(os.path.expanduser(given)))  # noqa: PTH111 - that of Path may raise
     if session := environ.get("XDG_RUNTIME_DIR"):
         with suppress(Unusable, OSError):
             _check(os.lstat(session), Path(session), stat.S_IFDIR)
             return PrivateDirectory(Path(session) / _NAME)
-    return PrivateDirectory(Path(tempfile.gettempdir()) / f"{_NAME}-{os.geteuid()}")
+    try:
+        place = tempfile.gettempdir()
+    except OSError as error:
+        raise Unusable(f"{RUNTIME_DIR} is not set, and: {error.strerror}") from error
+    return PrivateDirectory(Path(place) / f"{_NAME}-{os.geteuid()}")
 
 
 def _check(found: os.stat_result, path: Path, kind: int = stat.S_IFREG) -> None:

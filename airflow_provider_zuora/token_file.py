@@ -36,7 +36,11 @@ class TokenFile:
     def of(
         cls, credentials: Credentials, entity: str = "", directory: PrivateDirectory | None = None
     ) -> TokenFile:
-        """Return the file for these credentials; nothing is read or made yet."""
+        """
+        Return the file for these credentials; nothing is read or made yet.
+
+        :raises Unusable: where this machine has no place for it.
+        """
         identity = json.dumps([credentials.base_url, credentials.client_id, entity, os.geteuid()])
         name = hashlib.sha256(identity.encode()).hexdigest()
         return cls(directory or runtime_directory(), name, credentials.client_secret)

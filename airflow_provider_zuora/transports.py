@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from airflow_provider_zuora import __version__
+from airflow_provider_zuora.core.checks import canonical_url
 from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
 from airflow_provider_zuora.core.wire import Request, Response
 
@@ -43,7 +44,7 @@ class Line:
     """
     How to reach a vendor.
 
-    :param base_url: without a slash at its end.
+    :param base_url: kept in its one spelling, see `canonical_url`.
     :param timeout: seconds without a byte of the answer after which it is given up; Zuora itself gives up
         after 120 and answers 504.
     :param verify: True, False, or the path of a CA bundle; the default honours ``REQUESTS_CA_BUNDLE``.
@@ -59,6 +60,7 @@ class Line:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work, before anything is sent."""
+        object.__setattr__(self, "base_url", canonical_url(self.base_url))
         wrong = []
         if not 0 < self.timeout <= 3600:
             wrong.append("timeout: must be more than 0 and at most 3600 seconds")

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from types import SimpleNamespace
 
 import pytest
 
 from airflow_provider_zuora.accounts import Masks
+from airflow_provider_zuora.connection_form import ELASTIC_PATH
+from airflow_provider_zuora.connection_form import ZUORA as ZUORA_FORM
 from airflow_provider_zuora.connections import settings_of
 from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.private_files import RUNTIME_DIR
 from airflow_provider_zuora.transports import Line
 
+FORMS = [ZUORA_FORM, ELASTIC_PATH]
 ZUORA = VENDORS["zuora"]
 
 
-def settings(extra=None, **fields):
+def settings(extra=None, masked=print, **fields):
     own = {"conn_id": "c", "conn_type": "zuora", "host": "https://h", "port": None, "schema": None}
     own |= {
         "login": "id",
         "password": "secret",
         "extra": extra if isinstance(extra, str) else json.dumps(extra or {}),
     }
-    return settings_of(ZUORA, SimpleNamespace(**own | fields), Masks(print, asyncio.sleep))
+    return settings_of(ZUORA, SimpleNamespace(**own | fields), Masks(masked, asyncio.sleep))
 
 
 @pytest.mark.parametrize("conn_type", ["zuora", "generic", "http", "", None])
@@ -91,12 +97,22 @@ def test_neither_host_nor_environment(environment):
         ),
         ({"extra": '{"proxies": "{"}'}, "proxies: must be a JSON object"),
         ({"extra": '{"proxies": {"https": 1}}'}, "proxies: must be a JSON object"),
-        ({"extra": '{"share_token": "perhaps"}'}, "share_token: must be true or false"),
-        ({"extra": '{"share_token": []}'}, "share_token: must be true or false"),
+        ({"extra": '{"shared_sign_in": "perhaps"}'}, "shared_sign_in: must be true or false"),
+        ({"extra": '{"shared_sign_in": []}'}, "shared_sign_in: must be true or false"),
         ({"extra": '{"timeout": "inf"}'}, "timeout: must be a number"),
         ({"extra": '{"proxies": {"all": "http://p"}}'}, "proxies: must be URLs such as"),
         ({"extra": '{"proxies": {"https": "p:3128"}}'}, "proxies: must be URLs such as"),
         ({"extra": '{"proxies": {"https": "http://u:hidden@p:port"}}'}, "proxies: must be URLs such as"),
+        ({"host": "https://rest.zuora.com/v1"}, "host: must be a base URL without the API's own path"),
+        ({"host": '"rest.zuora.com"'}, "host: must be the name or the IP address of a host"),
+        ({"login": "i\nd"}, "login: the OAuth client id must be printable ASCII; a line break"),
+        ({"login": "'id'"}, "login: the OAuth client id must not stand in quotes"),
+        ({"password": "hid\u200bden"}, "password: the OAuth client secret must be printable ASCII"),
+        ({"password": "hidden\u00e9"}, "password: the OAuth client secret must be printable ASCII"),
+        ({"password": "hid\u00a0den"}, "password: the OAuth client secret must be printable ASCII"),
+        ({"password": '"hidden"'}, "password: the OAuth client secret must not stand in quotes"),
+        ({"password": "***"}, "password: the OAuth client secret is the mask that Airflow shows"),
+        ({"password": " \n"}, "password: the OAuth client secret is missing"),
         ({"extra": '{"entity_id": "é"}'}, "Zuora-Entity-Ids: must be printable ASCII"),
         ({"extra": '{"zuora_version": "1\\n2"}'}, "Zuora-Version: must be printable ASCII"),
     ],
@@ -147,14 +163,14 @@ def test_how_to_reach_the_vendor(extra, expected):
 
 def test_hooks_share_an_account_unless_told_otherwise():
     assert settings().account is settings().account
-    assert settings({"share_token": False}).account is not settings({"share_token": "false"}).account
+    assert settings({"shared_sign_in": False}).account is not settings({"shared_sign_in": "false"}).account
 
 
 def test_the_token_is_shared_by_the_host_unless_told_otherwise(runtime_dir):
     shared = settings().account._token_file
 
     assert shared.directory.path == runtime_dir
-    assert settings({"share_token": False}).account._token_file is None
+    assert settings({"shared_sign_in": False}).account._token_file is None
     assert not runtime_dir.exists(), "nothing is touched before a token is needed"
 
 
@@ -187,3 +203,57 @@ def test_what_a_connection_says_in_vain(extra, host, expected):
 def test_the_namespace():
     assert settings({"idempotency_namespace": "blue"}).idempotency_namespace == "blue"
     assert settings().idempotency_namespace == ""
+
+
+@pytest.mark.parametrize("around", [" ", "\n", "\r\n", "\t", "\x00", "\u00a0", "\u200b", "\ufeff"], ids=ascii)
+def test_what_was_pasted_around_a_value_is_left_out(around):
+    masked = []
+    around_all = {
+        name: f"{around}{value}{around}" for name, value in (("login", "id"), ("password", "p" * 9))
+    }
+    found = settings(host=f"{around}https://h{around}", masked=masked.append, **around_all)
+
+    assert found.credentials == Credentials("https://h", "id", "p" * 9)
+    assert masked == ["p" * 9], "what is sent is hidden, too"
+
+
+def test_a_secret_that_is_as_it_should_be_is_hidden_by_airflow_alone():
+    masked = []
+    settings(masked=masked.append)
+
+    assert masked == []
+
+
+def test_all_spellings_of_a_host_are_one_account():
+    spellings = ("https://h", "HTTPS://H.", "h:443", "https://h/", "H")
+
+    assert len({id(settings(host=host).account) for host in spellings}) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_field_that_the_page_has_stored_as_its_mask_is_not_set(form):
+    fields = dict.fromkeys(form["conn-fields"], "***") | {"proxies": {"https": "***"}}
+    found = settings(fields | {"environment": "US Production Cloud 2"}, host="")
+
+    assert found.account is settings({"environment": "US Production Cloud 2"}, host="").account
+    assert (found.line, found.client.headers) == (Line("https://rest.zuora.com"), {})
+
+
+def test_the_first_name_of_the_shared_sign_in_is_read_still():
+    found = settings({"share_token": False})
+
+    assert not found.shared
+    assert settings({"share_token": False, "shared_sign_in": True}).shared
+    assert list(found.ignored(ZUORA_FORM["conn-fields"])) == []
+
+
+def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatch, caplog):
+    for name in (RUNTIME_DIR, "XDG_RUNTIME_DIR", "TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])  # a read-only root
+    found = settings()
+
+    assert (found.account._token_file, found.shared) == (None, True)
+    assert settings().account is found.account
+    assert "each process signs in for itself. AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR is not set" in caplog.text

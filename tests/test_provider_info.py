@@ -10,6 +10,11 @@ from importlib.metadata import entry_points
 import jsonschema
 import pytest
 
+try:
+    from airflow._shared.secrets_masker import should_hide_value_for_key
+except ImportError:  # Airflow before 3.2
+    from airflow.utils.log.secrets_masker import should_hide_value_for_key
+
 from airflow_provider_zuora import __version__, get_provider_info
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.hooks import HOOKS, ElasticPathHook, ZuoraHook
@@ -25,7 +30,7 @@ FIELDS = {
         "verify",
         "proxies",
         "idempotency_namespace",
-        "share_token",
+        "shared_sign_in",
     ],
     "elastic_path": [
         "environment",
@@ -34,7 +39,7 @@ FIELDS = {
         "verify",
         "proxies",
         "download_hosts",
-        "share_token",
+        "shared_sign_in",
     ],
 }
 
@@ -81,7 +86,16 @@ def test_the_environments_are_choices(described):
 
 
 def test_the_token_is_shared_unless_the_form_says_otherwise(described):
-    assert described["conn-fields"]["share_token"]["schema"]["default"] is True
+    assert described["conn-fields"]["shared_sign_in"]["schema"]["default"] is True
+
+
+def test_no_field_with_a_default_has_a_name_that_airflow_takes_for_a_secrets(described):
+    """Airflow 3.2's page is told "***" instead of such a default, and stores that."""
+    named = [name for name, field in described["conn-fields"].items() if "default" in field["schema"]]
+
+    assert named == ["shared_sign_in"]
+    assert [name for name in named if should_hide_value_for_key(name)] == []
+    assert should_hide_value_for_key("share_token")
 
 
 def test_the_connection_type_is_the_hooks(described):

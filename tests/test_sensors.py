@@ -170,7 +170,7 @@ def test_a_look_lasts_no_longer_than_the_wait_may(zuora, way, down):
 
 
 def test_a_token_that_is_not_shared_serves_all_looks_of_a_task(zuora, monkeypatch):
-    extra = {"share_token": False}
+    extra = {"shared_sign_in": False}
     monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra=extra))
     task = sensor("j", deferrable=False)
     for _ in range(3):

@@ -191,7 +191,7 @@ def looks(zuora):
     return zuora.ledger()["requests"].get("GET /v1/async-jobs/{jobId}", 0)
 
 
-@pytest.mark.parametrize(("extra", "readings"), [({}, 1), ({"share_token": False}, 21)])
+@pytest.mark.parametrize(("extra", "readings"), [({}, 1), ({"shared_sign_in": False}, 21)])
 def test_triggers_that_start_together_read_their_connection_once(zuora, monkeypatch, capsys, extra, readings):
     """Each reading warns of the misspelt field; those who do not share their account read for themselves."""
     spelt = zuora.connection(extra={"timeot": 1, **extra})

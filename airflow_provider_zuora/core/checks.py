@@ -11,6 +11,10 @@ KEY_LENGTH = 254  # of an Idempotency-Key; the guide says "less than 255"
 _UNICAST = IPv6Network("2000::/3")  # all that is assigned for use between networks
 _HOLDS_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 _PRINTABLE = re.compile(r"[ -~]*")
+_PORTS = {"https": 443, "http": 80}
+_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+_AMBIGUOUS = frozenset("\u00df\u03c2\u200c\u200d")  # IDNA of 2003 and of 2008 read other names in them
+_API = re.compile(r"(?:.*/)?(?:v\d+|oauth|oauth/\w+)|v\d+/(?:async|async-jobs|accounts|orders)(?:/.*)?")
 _IN_A_PATH = re.compile(r"""[!$-;=?-\[\]-~]*""")  # printable ASCII without white space and " # < > \
 
 
@@ -23,21 +27,76 @@ def url_violations(url: str) -> list[str]:
         return ["host: not a URL"]
     if parts.scheme not in {"https", "http"} or not host:
         return ["host: must be a URL such as https://api.example.com"]
+    path = "/".join(each for each in parts.path.lower().split("/") if each)
+    wrong_path = path_violation(parts.path.rstrip("/")) if path else ""
     rules = {
         "host: http is refused except on loopback, use https": parts.scheme == "http"
-        and not _is_loopback(host),
+        and not is_loopback(host),
         "host: must not hold a user or a password": "@" in parts.netloc,
         "host: must not hold a query or a fragment": bool({"?", "#"} & set(url)),
         "host: must not hold white space": any(c.isspace() for c in url),
+        "host: must be the name or the IP address of a host": not _is_host(host),
+        f"host: must be a base URL without the API's own path, this ends in /{path[:80]}": bool(
+            _API.fullmatch(path)
+        ),
+        f"host: its path {wrong_path}": bool(wrong_path),
     }
     return [rule for rule, broken in rules.items() if broken]
 
 
-def _is_loopback(host: str) -> bool:
+def canonical_url(url: str) -> str:
+    """
+    Return the one spelling of a base URL that stands for all that lead to the same place.
+
+    Scheme and host are in lower case, a name in ASCII (IDNA) without a dot at its end, an IP address in its
+    short form; a port that the scheme implies is left out, and so is a slash at the end.
+    What breaks a rule of `url_violations` comes back as it is.
+    """
+    if url_violations(url):
+        return url
+    parts = urlsplit(url)
+    host = _bare_host(str(parts.hostname))
+    host = f"[{host}]" if ":" in host else host
+    port = f":{parts.port}" if parts.port not in (None, _PORTS[parts.scheme]) else ""
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, whatever way its name or address is written."""
     try:
-        return ip_address(host).is_loopback
+        ip = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host.rstrip(".").lower() == "localhost"
+    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
+
+
+def _is_host(host: str) -> bool:
+    try:
+        return bool(_NAME.fullmatch(_bare_host(host))) or bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _bare_host(host: str) -> str:
+    """Return a host in its one spelling; a ValueError where it is none that every library reads alike."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        if set(host) & _AMBIGUOUS:
+            raise
+    name = host.removesuffix(".")
+    return (name if name.isascii() else name.encode("idna").decode()).lower()
+
+
+def credential_violation(value: str) -> str:
+    """Return the rule that a client id or secret breaks; RFC 6749 A.1 and A.2 allow printable ASCII alone."""
+    if value == "***":
+        return "is the mask that Airflow shows, not the value; enter it anew"
+    if not _PRINTABLE.fullmatch(value) or value != value.strip():
+        return "must be printable ASCII; a line break, a blank or an invisible character was pasted too"
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+        return "must not stand in quotes"
+    return ""
 
 
 def is_public(address: str) -> bool:

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from airflow_provider_zuora.core.checks import url_violations
+from airflow_provider_zuora.core.checks import canonical_url, credential_violation, url_violations
 from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention, Unreadable
 from airflow_provider_zuora.core.wire import Request, Response
 
@@ -123,7 +123,7 @@ class Credentials:
     """
     Where to sign in, and as whom.
 
-    :param base_url: scheme, host, port and path prefix; http only on loopback.
+    :param base_url: scheme, host, port and path prefix; http only on loopback. Kept in its one spelling.
     :raises InvalidInput: where a field is missing or the URL is not one that a secret may be sent to.
     """
 
@@ -133,9 +133,14 @@ class Credentials:
 
     def __post_init__(self) -> None:
         """Refuse a connection that cannot work, before anything is sent."""
+        object.__setattr__(self, "base_url", canonical_url(self.base_url))
         wrong = url_violations(self.base_url)
-        wrong += [] if self.client_id else ["login: the OAuth client id is missing"]
-        wrong += [] if self.client_secret else ["password: the OAuth client secret is missing"]
+        for field_name, words, value in (
+            ("login", "id", self.client_id),
+            ("password", "secret", self.client_secret),
+        ):
+            if rule := credential_violation(value) if value else "is missing":
+                wrong.append(f"{field_name}: the OAuth client {words} {rule}")
         if wrong:
             raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
 

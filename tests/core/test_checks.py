@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.checks import (
+    canonical_url,
     header_violation,
     method_violation,
     path_violation,
@@ -18,19 +19,28 @@ NO_URL = "host: must be a URL such as https://api.example.com"
 QUERY = "host: must not hold a query or a fragment"
 USER = "host: must not hold a user or a password"
 SPACE = "host: must not hold white space"
+NAME = "host: must be the name or the IP address of a host"
+
+
+def api(path):
+    return f"host: must be a base URL without the API's own path, this ends in /{path}"
 
 
 @pytest.mark.parametrize(
     "url",
     [
         "https://rest.zuora.com",
-        "https://rest.zuora.com:8443/apps/v1",
+        "https://rest.zuora.com:8443/apps",
         "https://10.0.0.1",
         "http://localhost:8080",
         "http://127.0.0.1:1",
         "http://[::1]:1",
         "http://127.1.2.3",
         "HTTP://LOCALHOST",
+        "http://localhost.:1",
+        "http://[::ffff:127.0.0.1]",
+        "https://gate_way.example/zuora/",
+        "https://b\u00fccher.example",
     ],
 )
 def test_a_base_url_passes(url):
@@ -62,13 +72,60 @@ def test_a_base_url_passes(url):
         ("https://rest.zuora.com?", [QUERY]),
         ("https://rest.zuora.com/#a", [QUERY]),
         ("https://rest.zuora.com#", [QUERY]),
-        ("https://rest.zuora.com ", [SPACE]),
+        ("https://rest.zuora.com ", [SPACE, NAME]),
         ("https://rest.zuora.com\n", [SPACE]),
-        ("http://u@h /?#", [LOOPBACK, USER, QUERY, SPACE]),
+        ("http://u@h /?#", [LOOPBACK, USER, QUERY, SPACE, NAME]),
+        ("https://rest.zuora.com\\evil.example", [NAME]),
+        ("https://rest%2ezuora.com", [NAME]),
+        ("https://.", [NAME]),
+        ("https://rest..zuora.com", [NAME]),
+        ('https://"rest.zuora.com"', [NAME]),
+        ("https://re\u200dst.zuora.com", [NAME]),
+        ("https://fa\u00df.example", [NAME]),
+        ("https://rest.zuora.com/v1", [api("v1")]),
+        ("https://rest.zuora.com/V1/", [api("v1")]),
+        ("https://gate/zuora/v2", [api("zuora/v2")]),
+        ("https://gate/oauth", [api("oauth")]),
+        ("https://gate/oauth/token", [api("oauth/token")]),
+        ("https://gate/v1/orders/O-1", [api("v1/orders/o-1")]),
+        ("https://gate/v1/async/orders", [api("v1/async/orders")]),
     ],
 )
 def test_a_base_url_is_refused_with_every_rule_that_it_breaks(url, rules):
     assert url_violations(url) == rules
+
+
+@pytest.mark.parametrize(
+    ("urls", "one"),
+    [
+        (
+            (
+                "https://rest.zuora.com",
+                "HTTPS://REST.Zuora.Com",
+                "https://rest.zuora.com/",
+                "https://rest.zuora.com//",
+                "https://rest.zuora.com.",
+                "https://rest.zuora.com:443",
+                "https://rest.zuora.com.:0443/",
+                "https://rest.zuora.com:",
+                "https://\uff52est.zuora.com",
+                "https://re\u200bst.zuora.com",
+            ),
+            "https://rest.zuora.com",
+        ),
+        (("http://LOCALHOST:80", "http://localhost."), "http://localhost"),
+        (("http://[0:0:0:0:0:0:0:1]:8080", "http://[::1]:8080/"), "http://[::1]:8080"),
+        (("https://B\u00dcCHER.example", "https://xn--bcher-kva.example"), "https://xn--bcher-kva.example"),
+        (("https://Gate:80/Zuora/",), "https://gate:80/Zuora"),
+    ],
+)
+def test_every_spelling_of_a_place_is_one(urls, one):
+    assert {canonical_url(url) for url in (*urls, one)} == {one}
+
+
+@pytest.mark.parametrize("url", ["", "HTTP://Rest.Zuora.Com", "https://U@h", "https://H?", "https://[::1"])
+def test_a_url_that_breaks_a_rule_stays_as_it_is(url):
+    assert canonical_url(url) == url
 
 
 @given(st.text())
@@ -76,6 +133,7 @@ def test_any_text_can_be_asked_about_as_a_url(text):
     """Whatever a connection holds, the answer is words, never an exception."""
     for url in (text, f"https://{text}", f"http://[{text}]"):
         assert all(rule.startswith("host: ") for rule in url_violations(url))
+        assert canonical_url(canonical_url(url)) == canonical_url(url)
 
 
 PRINTABLE = "must be printable ASCII without white space at its ends"
