@@ -11,6 +11,7 @@ from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.submission.bulk import Entry, Listed, Progress, not_sent, submitted
 from airflow_provider_zuora.core.wire import Flow, Token, remembering
+from airflow_provider_zuora.own_loop import run_on_own_loop
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ async def acarried(account: Account, flows: Iterable[Flow[T]], concurrency: int)
 
 
 def carried(account: Account, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
-    """Carry flows on an event loop of their own, as `acarried` does."""
+    """Carry flows as `acarried` does, on an event loop and a thread of their own, wherever this is called."""
 
     async def carry() -> list[T]:
         try:
@@ -51,7 +52,7 @@ def carried(account: Account, flows: Iterable[Flow[T]], concurrency: int) -> lis
         finally:
             await account.aclose()
 
-    return asyncio.run(carry())
+    return run_on_own_loop(carry)
 
 
 def submit_all(

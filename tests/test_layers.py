@@ -63,7 +63,8 @@ MAY_IMPORT = {
         "fetching",
         "tasks",
     },
-    "bulk": {"accounts", "core.attempts", "core.submission.bulk", "core.client", "core.wire"},
+    "bulk": {"accounts", "core.attempts", "core.submission.bulk", "core.client", "core.wire", "own_loop"},
+    "own_loop": set(),
     "tasks": {"core.attempts", "core.submission.keys"},
     "connections": {
         "accounts",
