@@ -9,12 +9,23 @@ from typing import TypeVar
 from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.submission.bulk import Entry, Listed, Progress, not_sent, submitted
-from airflow_provider_zuora.core.wire import Flow, Token, remembering
+from airflow_provider_zuora.core.submission.api import signed_in_notes
+from airflow_provider_zuora.core.submission.bulk import (
+    Entry,
+    Listed,
+    Prepared,
+    Progress,
+    not_sent,
+    prepare,
+    submitted,
+    to_be_sent,
+)
+from airflow_provider_zuora.core.wire import Flow, Store, remembering
 from airflow_provider_zuora.own_loop import run_on_own_loop
 
 T = TypeVar("T")
 
+_BATCH = 100  # orders that are noted at a time
 _PATIENCE = 10  # passing failures in a row, at the least, before the rest is left to a retry
 
 
@@ -62,32 +73,44 @@ def submit_all(
     attempt: Try,
     *,
     concurrency: int,
+    store: Store | None = None,
     return_ids: bool = False,
     adopt: bool = False,
 ) -> list[Entry]:
     """
     Submit orders, so many at once, and return what became of each, in their order.
 
+    :param store: what the task's next try can read. A hundred orders are noted at a time, before the first of
+        them is sent.
     :param adopt: take orders that are there already, found by their number.
 
     :raises SignInRefused: before the first is sent.
     """
     if not orders:
         return []
-    account.run(_signed_in())
+    notes = account.run(remembering(signed_in_notes(attempt), store))
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
+    ready = [prepare(client, order, attempt, notes, return_ids=return_ids) for order in orders]
+    size = len(ready) if store is None else _BATCH
 
-    def flow(order: Listed) -> Flow[Entry]:
+    def flow(prepared: Prepared) -> Flow[Entry]:
         if progress.stop is None:
-            sent = submitted(client, order, attempt, return_ids=return_ids, adopt=adopt)
-            entry = yield from remembering(sent, None)
+            entry = yield from remembering(submitted(prepared, adopt=adopt), store)
         else:
-            entry = not_sent(order, progress.stop)
+            entry = not_sent(prepared.order, progress.stop)
         progress.add(entry)
         return entry
 
-    return carried(account, map(flow, orders), min(concurrency, len(orders)))
+    async def carry() -> list[Entry]:
+        entries: list[Entry] = []
+        try:
+            for at in range(0, len(ready), size):
+                batch = ready[at : at + size]
+                await account.arun(remembering(notes.reserve(to_be_sent(batch)), store))
+                entries += await acarried(account, map(flow, batch), min(concurrency, len(batch)))
+            await account.arun(remembering(notes.reserve(()), store))
+        finally:
+            await account.aclose()
+        return entries
 
-
-def _signed_in() -> Flow[None]:
-    yield Token()
+    return run_on_own_loop(carry)

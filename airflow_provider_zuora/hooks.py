@@ -307,7 +307,7 @@ class JobHook(BaseHook):
         :raises PermanentError: where the job failed for good.
         :raises TransientError: where it failed for a passing reason; `ZuoraLockContention` where on a lock.
         """
-        self.run(lambda client: note_end(client, job), task_store(context))
+        self.run(lambda client: note_end(client, try_of(context), job), task_store(context))
         with airflow_errors():
             return self.vendor.outcome(job, options)
 
@@ -378,6 +378,7 @@ class ZuoraHook(JobHook):
         :raises TransientError: where nobody knows whether Zuora accepted it: a retry sends the same key.
         """
         context = context or _running_context()
+        store = store or task_store(context)
         by = submitter_of(context, self.settings.idempotency_namespace, idempotency_key)
         attempt = try_of(context, remembers=store is not None)
         if adopted := (adopt_job_id or "").strip():
@@ -433,6 +434,7 @@ class ZuoraHook(JobHook):
                 checked,
                 try_of(context),
                 concurrency=concurrency,
+                store=task_store(context),
                 return_ids=return_ids,
                 adopt=on_existing == "adopt",
             )

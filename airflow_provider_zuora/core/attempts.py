@@ -13,7 +13,7 @@ class Try:
     :param number: Airflow's try number.
     :param max_tries: Airflow's; clearing a task raises it.
     :param cleared: True where the task was cleared since it first ran.
-    :param since: when its run was first queued, in seconds since 1970; None: nobody knows.
+    :param since: when its run was first queued, or a time before that, in seconds since 1970; None: now.
     :param anew: True where this is the first try after a clear.
     :param remembers: True where the notes of the tries before can be read, unless a clear has wiped them.
     :param moved: True where another of the mapped tasks may have had this order before the run was cleared.
@@ -26,6 +26,11 @@ class Try:
     moved: bool = False
     anew: bool = False
     remembers: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Return whether certainly no other try can have sent the order before."""
+        return self.number <= 1 and not self.cleared and not self.moved
 
 
 OUTSIDE = Try()

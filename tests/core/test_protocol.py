@@ -11,7 +11,7 @@ from airflow_provider_zuora.core.errors import NotFound, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.core.submission.api import adopt_job, note_end
 from airflow_provider_zuora.core.submission.keys import Submitter
-from airflow_provider_zuora.core.submission.record import NAME
+from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, submit

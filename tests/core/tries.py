@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -59,7 +60,8 @@ def made_but(status: int, text: bytes) -> Callable[[Zuora, Request], Response]:
         response = zuora.sandbox.handle(request)
         if known or key not in store:
             return response  # it came no further than to the store, or to a fault of before
-        told = Response(status, {"Zuora-Request-Id": f"{len(store):036d}"}, text)
+        request_id = str(uuid.UUID(int=zuora.sandbox.rng.getrandbits(128), version=4))
+        told = Response(status, {"Zuora-Request-Id": request_id}, text)
         store[key] = replace(store[key], response=told)
         return told
 
@@ -252,8 +254,10 @@ class World:
 
 def _bare(noted: Any) -> Any:
     """Return what is noted without the words and the times, on which no decision here depends."""
-    words = {"track_ids", "said", "first_post", "seen", "paths"}
-    return {name: value for name, value in noted.items() if name not in words} if noted else noted
+    words = {"track_ids", "reason", "first_post", "decided_at", "paths"}
+    if isinstance(noted, dict):
+        return {name: _bare(value) for name, value in noted.items() if name not in words}
+    return [_bare(each) for each in noted] if isinstance(noted, list) else noted
 
 
 def every_interleaving(

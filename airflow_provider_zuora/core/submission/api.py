@@ -1,23 +1,33 @@
-"""Submit an order once, or adopt what stands for it; which key goes out, and when, is said in `attempts`."""
+"""Submit an order once, or adopt what stands for it; which key goes out, and when, is said in `protocol`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_zuora.core.attempts import OUTSIDE, Try
 from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import InvalidInput, NotFound, OutcomeUnknown, Refused
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    TimedOut,
+)
 from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.orders import check_order
 from airflow_provider_zuora.core.submission.keys import Submitter
-from airflow_provider_zuora.core.submission.protocol import Submission
-from airflow_provider_zuora.core.submission.record import NAME, Intent
-from airflow_provider_zuora.core.wire import Memoir, Recall, Record, Token
+from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.result import check_result, expectation
+from airflow_provider_zuora.core.submission.submission import Submission
+from airflow_provider_zuora.core.wire import Memoir, Pause, Token
 
 log = logging.getLogger(__name__)
+
+_ADOPTION = 600.0  # seconds that an adopted job may take to end
+_ADOPTION_POLL = 15.0  # seconds
 
 
 def submit_order(
@@ -40,28 +50,23 @@ def submit_order(
     :raises ApiError: transient, where the next try goes on with the same key.
     """
     document = _checked(order, by, raw_key)
-    return (yield from submit_document(client, document, by, attempt, raw_key=raw_key, return_ids=return_ids))
-
-
-def submit_document(
-    client: Client,
-    document: Mapping[str, Any],
-    by: Submitter,
-    attempt: Try = OUTSIDE,
-    *,
-    raw_key: str | None = None,
-    return_ids: bool = False,
-    alone: bool = True,
-) -> Memoir[str]:
-    """
-    Submit an order that has been checked; otherwise as `submit_order`.
-
-    :param alone: False where it is one of a list.
-    """
     request = client.vendor.submission("order", document, {"return_ids": return_ids})
-    yield Token()  # where signing in fails there is nothing to remember
-    submission = Submission(client, document, request, by, attempt, raw_key, alone=alone)
-    return (yield from submission.run())
+    notes = yield from signed_in_notes(attempt)
+    return (yield from Submission(client, document, request, by, attempt, notes, raw_key).run())
+
+
+def signed_in_notes(attempt: Try) -> Memoir[Notes]:
+    """
+    Return what the tries of the task have noted, once the account is signed in.
+
+    If signing in fails the first try notes that it has sent nothing.
+    """
+    try:
+        yield Token()
+    except ApiError:
+        yield from Notes(attempt).claim()
+        raise
+    return (yield from Notes(attempt).load())
 
 
 def adopt_job(
@@ -81,40 +86,56 @@ def adopt_job(
     """
     document = _checked(order, by, raw_key)
     request = client.vendor.submission("order", document, {"return_ids": False})
-    submission = Submission(client, document, request, by, attempt, raw_key)
-    try:
-        job = yield from client.job(job_id)
-    except NotFound as error:
-        raise NotFound(
-            f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted.",
-            answer=error.answer,
-        ) from error
+    job = yield from _ended_job(client, job_id)
     if job.state is JobState.FAILED:
         raise Refused(f"adopt_job_id: there is no order to adopt. {job.failure()}")
-    made = job.result.get("orderNumber") if isinstance(job.result, dict) else None
-    if made and submission.number and made != submission.number:
-        raise Refused(
-            f"adopt_job_id: {job_id} is order {made}, not {submission.number}; nothing was submitted."
-        )
+    try:
+        check_result(job, expectation(document), adopting=True)
+    except Refused as error:
+        raise Refused(f"adopt_job_id: {error} Nothing was submitted.", answer=job.answer) from error
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
     try:
-        noted = yield from submission.recalled()
+        notes = yield from Notes(attempt).load()
+        record = Submission(client, document, request, by, attempt, notes, raw_key).record
     except OutcomeUnknown as error:
         log.warning("What is adopted replaces what was noted: %s", error)
-        noted = None
-    intent = (noted or submission.begun(0)).covering(submission.digest)
-    adopted = intent.started(job_id, attempt.max_tries, client.clock())
-    yield Record(NAME, adopted.as_dict())
+        notes = Notes(attempt)
+        record = Submission(client, document, request, by, attempt, notes, raw_key).record
+    record = record.covering(record.digest)
+    yield from notes.save(record.started(job_id, client.clock()))
     return job_id
 
 
-def note_end(client: Client, job: Job) -> Memoir[None]:
+def _ended_job(client: Client, job_id: str) -> Memoir[Job]:
+    """Return a job that is to be adopted, when it has ended: before that it does not tell whose it is."""
+    began = client.clock()
+    while True:
+        try:
+            job = yield from client.job(job_id)
+        except NotFound as error:
+            raise NotFound(
+                f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted.",
+                answer=error.answer,
+            ) from error
+        if job.ended:
+            return job
+        if client.clock() - began >= _ADOPTION:
+            raise TimedOut(
+                f"adopt_job_id: job {job_id} is still {job.status}, so whether it makes this task's order is "
+                "unknown; nothing was submitted. Clear the task when it has ended."
+            )
+        log.info("adopt_job_id: job %s is %s; looking again in %.0f s", job_id, job.status, _ADOPTION_POLL)
+        yield Pause(_ADOPTION_POLL)
+
+
+def note_end(client: Client, attempt: Try, job: Job) -> Memoir[None]:
     """Note that a job has failed, should the vendor have forgotten it when the next try asks."""
-    stored = yield Recall(NAME)
-    if stored is not None and job.state is JobState.FAILED:
-        intent = Intent.from_dict(stored)
-        if intent.job_id == job.job_id:
-            yield Record(NAME, intent.failed(job, client.clock()).as_dict())
+    if job.state is not JobState.FAILED:
+        return
+    notes = yield from Notes(attempt).load()
+    record = notes.of_job(job.job_id)
+    if record is not None:
+        yield from notes.save(record.failed(job, client.clock()))
 
 
 def _checked(order: object, by: Submitter, raw_key: str | None) -> dict[str, Any]:

@@ -23,9 +23,11 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.orders import check_order
-from airflow_provider_zuora.core.submission.api import submit_document
 from airflow_provider_zuora.core.submission.keys import Submitter, sha256
+from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import existing_order
+from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
+from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.wire import Memoir
 
 log = logging.getLogger(__name__)
@@ -172,24 +174,50 @@ def _told_apart(by: Submitter, count: int) -> Submitter:
     return replace(by, position=f"{by.position}/{count}")
 
 
-def submitted(
-    client: Client, order: Listed, attempt: Try, *, return_ids: bool = False, adopt: bool = False
-) -> Memoir[Entry]:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An order of a list and its submission, which has not begun."""
+
+    order: Listed
+    submission: Submission
+
+
+def prepare(client: Client, order: Listed, attempt: Try, notes: Notes, *, return_ids: bool) -> Prepared:
+    """Return an order of a list, ready to be submitted."""
+    request = client.vendor.submission("order", order.document, {"return_ids": return_ids})
+    submission = Submission(client, order.document, request, order.by, attempt, notes, alone=False)
+    return Prepared(order, submission)
+
+
+def to_be_sent(batch: Iterable[Prepared]) -> list[SubmissionRecord]:
+    """Return what is to be noted before the first order of a batch is sent."""
+    records = (each.submission.record for each in batch)
+    return [record for record in records if record.state is SubmissionState.OPEN]
+
+
+def submitted(prepared: Prepared, *, adopt: bool = False) -> Memoir[Entry]:
     """
     Submit one order of a list, once, and return what became of it; no error of the vendor's is raised.
 
     :param adopt: look first whether there is an order with its number, and take that one.
     """
+    order, submission = prepared.order, prepared.submission
     try:
-        job_id = (yield from existing_order(client, order.document)) if adopt and order.number else None
+        job_id = (yield from _existing(submission)) if adopt and order.number else None
         if job_id is None:
-            job_id = yield from submit_document(
-                client, order.document, order.by, attempt, return_ids=return_ids, alone=False
-            )
+            job_id = yield from submission.run()
     except ApiError as error:
         log.warning("%s was not submitted: %s", order, error)
         return Entry(order, error=error)
     return Entry(order, job_id)
+
+
+def _existing(submission: Submission) -> Memoir[str | None]:
+    client = submission.client
+    order_id = yield from existing_order(client, submission.document)
+    if order_id is not None:
+        yield from submission.notes.save(submission.record.started(order_id, client.clock()))
+    return order_id
 
 
 class Progress:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.plain import Path, spell
 from airflow_provider_zuora.core.wire import Request
 
+ISSUED = "%Y-%m-%dT%H:%MZ"
+"""How a time is written at the end of a user's own key."""
+
+_ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")
 _MOST_PATHS = 250  # a record of this many stays below 32 kB
 
 
@@ -38,6 +44,20 @@ class Submitter:
     def fingerprint(self, order_number: str | None) -> str:
         """Return the SHA-256 of who submits, and of the order's number, also where the key is a user's."""
         return sha256([self.namespace, self._whole(order_number), order_number])
+
+    @property
+    def issued_at(self) -> float | None:
+        """
+        Return the time in which a user's own key ends, such as ``2026-03-01T12:30Z``, in seconds since 1970.
+
+        Nobody can have sent the key before. None: it ends in no time, or is not a user's own.
+        """
+        if self.position is not None or (found := _ISSUED.search(self.identity[0])) is None:
+            return None
+        try:
+            return datetime.strptime(found[0], ISSUED).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            return None
 
     def _whole(self, order_number: str | None) -> list[str | int]:
         own = () if self.position is None else (order_number or self.position,)

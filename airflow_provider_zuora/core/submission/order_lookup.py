@@ -1,4 +1,4 @@
-"""Whether an order of ours exists, found by the number that we gave it; nothing here sends an order."""
+"""Find out whether an order of ours exists, by the number that we gave it; nothing here sends an order."""
 
 from __future__ import annotations
 
@@ -7,75 +7,104 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import NotFound, Refused
+from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.jobs import ORDER, Reading
 from airflow_provider_zuora.core.wire import Flow, Pause
 
 log = logging.getLogger(__name__)
 
-APART = 120.0  # seconds between two looks that must both find nothing; Zuora lets an order take so long
+APART = 600.0
+"""
+Seconds between two look-ups that must both find nothing.
+
+Zuora makes an order after a time-out all the same, "a couple of minutes later" by what its users tell
+(facts: Knowledge Center, "Error: 504 Gateway Timeout"; "Create an order": "the call is still running").
+"""
 
 
-def find_order(client: Client, document: Mapping[str, Any]) -> Flow[str | None]:
+def find_order(client: Client, document: Mapping[str, Any], *, once: bool = False) -> Flow[str | None]:
     """
-    Look an order up by its ``orderNumber`` and return its id ``order:<orderNumber>``, None for none.
+    Look an order up by its ``orderNumber`` and return its id ``order:<orderNumber>``, None if there is none.
 
-    None means that the vendor has said so twice, two minutes apart. Should a job that nobody knows of be
-    under way for longer, then only the vendor's own refusal of a taken number prevents a second order.
+    None means that the vendor has said so twice, ten minutes apart; with ``once`` it means nothing. Should a
+    job that nobody knows of be under way for longer, then only the vendor's own refusal of a taken number
+    prevents a second order.
 
-    :raises Refused: where the number is that of another order: account or order date differ.
-    :raises Unreadable: where the answer holds no order.
-    :raises ApiError: where the vendor could not be asked.
+    :raises OutcomeUnknown: if the number is that of another order, or if nobody can tell whose it is.
+    :raises ApiError: if the vendor could not be asked.
     """
     number = str(document["orderNumber"])
-    for pause in (APART, 0.0):
-        try:
-            order_id, _ = yield from _ours(client, document)
-        except NotFound as nothing:
-            again = f"looking again in {pause:.0f} s" if pause else "for the second time"
-            log.warning("No order %s, %s: %s", number, again, nothing)
-            if pause:
-                yield Pause(pause)
-            continue
-        log.warning("Found order %s at %s; it stands for the job", number, client.vendor.title)
-        return order_id
+    for pause in (0.0,) if once else (APART, 0.0):
+        page = yield from _page_of(client, number)
+        if page is not None:
+            found = yield from _difference(client, document, page)
+            if found:
+                raise OutcomeUnknown(
+                    f"{_taken(client, number, found)} Nothing more was sent.", answer=page.answer
+                )
+            log.warning("Found order %s at %s; it stands for the job", number, client.vendor.title)
+            return ORDER + number
+        again = f"; looking again in {pause:.0f} s" if pause else ""
+        log.warning("%s knows no order %s%s", client.vendor.title, number, again)
+        if pause:
+            yield Pause(pause)
     return None
 
 
 def existing_order(client: Client, document: Mapping[str, Any]) -> Flow[str | None]:
     """
-    Look once whether an order was made already, by whomever, and return its id; None where it is not there.
+    Look once whether an order was made already, by whomever, and return its id; None if it is not there.
 
     One whose job is still under way is not there yet.
 
-    :raises Refused: where the number is that of another order, or of one with another content.
+    :raises Refused: if the number is that of another order, or of one with another content.
     :raises ApiError: as `find_order` does.
     """
+    number = str(document["orderNumber"])
+    page = yield from _page_of(client, number)
+    if page is None:
+        return None
+    found = (yield from _difference(client, document, page)) or client.vendor.changes(document, page.body)
+    if found:
+        advice = "Nothing was sent; give this order another number."
+        raise Refused(f"{_taken(client, number, found)} {advice}", answer=page.answer)
+    log.info("Order %s is at %s already; nothing is sent", number, client.vendor.title)
+    return ORDER + number
+
+
+def _page_of(client: Client, number: str) -> Flow[Reading | None]:
+    """Return the page of the order that has a number, None if the vendor says that there is none."""
     try:
-        order_id, reading = yield from _ours(client, document)
+        page = yield from client.read(client.vendor.order(number))
     except NotFound:
         return None
-    if changes := client.vendor.changes(document, reading.body):
-        raise _taken(client, document, reading, changes)
-    log.info("Order %s is at %s already; nothing is sent", document["orderNumber"], client.vendor.title)
-    return order_id
+    client.vendor.read_job(ORDER + number, page.body, page.answer)  # raises if it holds no order
+    return page
 
 
-def _ours(client: Client, document: Mapping[str, Any]) -> Flow[tuple[str, Reading]]:
-    """Return the id and the page of the order that has our number; it is ours if account and date agree."""
-    number = str(document["orderNumber"])
-    reading = yield from client.read(client.vendor.order(number))
-    client.vendor.read_job(ORDER + number, reading.body, reading.answer)  # raises where it holds no order
-    account = client.vendor.account(document, reading.body)
-    known = (yield from client.read(account)).body if account else {}
-    if found := client.vendor.difference(document, reading.body, known):
-        raise _taken(client, document, reading, found)
-    return ORDER + number, reading
+def _difference(client: Client, document: Mapping[str, Any], page: Reading) -> Flow[str]:
+    """
+    Return what tells the order on a page from ours, in words; it is ours if account and date agree.
+
+    :raises OutcomeUnknown: if its account cannot be read: the order is there, but whose is it?
+    """
+    request = client.vendor.account(document, page.body)
+    try:
+        known = (yield from client.read(request)).body if request else {}
+    except ApiError as error:
+        if error.transient:
+            raise
+        number = document["orderNumber"]
+        raise OutcomeUnknown(
+            f"Order {number} is at {client.vendor.title}, but its account cannot be read, so whether it is "
+            f"this task's is unknown: {error}\nNothing more was sent. If it is, pass order:{number} as "
+            "adopt_job_id, and clear the task.",
+            answer=page.answer,
+        ) from error
+    return client.vendor.difference(document, page.body, known)
 
 
-def _taken(client: Client, document: Mapping[str, Any], reading: Reading, found: str) -> Refused:
-    return Refused(
-        f"Order number {document['orderNumber']} is taken at {client.vendor.title} by an order that is not "
-        f"this one: {found}. Nothing more was sent; give this order another number.",
-        answer=reading.answer,
+def _taken(client: Client, number: str, found: str) -> str:
+    return (
+        f"Order number {number} is taken at {client.vendor.title} by an order that is not this one: {found}."
     )

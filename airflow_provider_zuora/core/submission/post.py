@@ -1,4 +1,4 @@
-"""One order under one key, sent until an answer decides; each POST is noted before it is sent."""
+"""Send an order under one key, as often as a try may; each POST is noted before it is sent."""
 
 from __future__ import annotations
 
@@ -6,102 +6,153 @@ import logging
 from dataclasses import replace
 
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import ApiError, Unreadable
+from airflow_provider_zuora.core.errors import ApiError, LockContention, Unreadable
 from airflow_provider_zuora.core.exchange import WRITE
-from airflow_provider_zuora.core.jobs import Meaning, Reading
-from airflow_provider_zuora.core.submission.record import NAME, Fate, Intent
-from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request
+from airflow_provider_zuora.core.jobs import Reading
+from airflow_provider_zuora.core.submission.authority import (
+    APART,
+    Heard,
+    Repetition,
+    heard_in,
+    request_id_of,
+)
+from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.protocol import Event
+from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.wire import Memoir, Pause, Request
 
 log = logging.getLogger(__name__)
 
-_REFUSED = frozenset({Meaning.REFUSED, Meaning.NOT_FOUND, Meaning.LOCKED})
-_TURNED_AWAY = frozenset({Meaning.DENIED, Meaning.TOKEN})  # at the edge, it may be: where no answer is stored
+KEY_AGE = 23 * 3600.0  # seconds; Zuora forgets a key at 24 hours
+_UNDER_WAY = 1800.0  # seconds by which a try that began in time may still send a key that has come of age
+_CLOCKS_APART = 600.0  # seconds by which the clocks of two machines may differ
+_PROVABLE = (Heard.REFUSED, Heard.LOCKED, Heard.LIMITED, Heard.NO_ANSWER)
+_EIGHT_DIGITS = 8
 
 
-def post(
-    client: Client, request: Request, intent: Intent, digest: str, max_tries: int, *, fresh: bool
-) -> Memoir[tuple[Intent, ApiError | None]]:
+class Post:
     """
-    Send an order under the key of an intent; return the intent as the answer leaves it, and its error.
+    The POSTs of one try under one key.
 
-    An intent that is still open comes with the error of an answer that the vendor stores and repeats under
-    this key, so there is nothing more to learn from it. A stored "too many requests" leaves it gone: it was
-    not processed.
-
-    :param digest: of the content that is sent now, which may not be the one that the key was made for.
-    :param fresh: True where no other try can have sent this key.
-    :raises ApiError: where no answer decides: the next try sends the same key.
+    :param request: the POST of the order, without a key.
+    :param digest: of the content that is sent.
     """
-    began, sent = client.clock(), 0
-    while True:
-        stored = yield Recall(NAME)
-        if further := _further(intent, stored):
-            return further, None
-        sent, before, first = sent + 1, intent.answered, fresh and not sent
-        track_id = client.new_track_id()
-        intent = intent.posting(track_id, digest, max_tries)
-        yield Record(NAME, intent.as_dict())
-        reading = yield from client.post(_under(intent, request), track_id)
-        answered = reading.answer.request_id
-        repeated = bool(answered) and answered == before
-        decided = _decided(client, replace(intent, answered=answered), reading, repeated=repeated)
-        yield Record(NAME, decided.as_dict())
-        if decided.fate is not Fate.OPEN or repeated:
-            return decided, None if decided.fate is Fate.STARTED else client.error(reading, sent)
-        intent, pause, error = decided, client.pause(reading, sent), _undecided(client, reading, sent)
-        turned_away = reading.meaning in _TURNED_AWAY and (first or before or sent > 1)
-        late = sent >= WRITE.attempts or client.clock() - began + pause > WRITE.seconds
-        if late or turned_away:
-            raise error
-        log.warning("POST %d of %d, next in %.1f s: %s", sent, WRITE.attempts, pause, error)
-        yield Pause(pause)
+
+    def __init__(self, client: Client, request: Request, notes: Notes, digest: str):
+        self.client = client
+        self.request = request
+        self.notes = notes
+        self.digest = digest
+        self.began = client.clock()
+        self.sent = 0
+        self.reading: Reading | None = None
+        self.heard = Heard.NO_ANSWER
+        self.is_proven = False
+        self._repetition = Repetition()
+
+    def send(self, record: SubmissionRecord) -> Memoir[tuple[SubmissionRecord, Event]]:
+        """
+        Send the order once more and return the record as the answer leaves it, and what was heard.
+
+        Nothing is sent if the vendor may have forgotten the key (`OLD`), or if this try has sent it often
+        enough (`ENOUGH`).
+
+        :raises ApiError: if a later try of this task has begun.
+        """
+        pause = self._pause()
+        if self._is_old(record, pause):
+            return record, Event.OLD
+        late = self.client.clock() - self.began + pause > WRITE.seconds
+        if self.sent >= WRITE.attempts or late:
+            return record, Event.ENOUGH
+        if pause:
+            log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, self.error())
+            yield Pause(pause)
+        track_id = self.client.new_track_id()
+        record = record.sending(track_id, self.digest)
+        yield from self.notes.write_ahead(record)
+        self.sent += 1
+        reading = yield from self.client.post(_under(record, self.request), track_id)
+        return (yield from self._read(record, reading))
+
+    def _read(self, record: SubmissionRecord, reading: Reading) -> Memoir[tuple[SubmissionRecord, Event]]:
+        job_id = self.client.vendor.read_job_id(reading.body) if isinstance(reading.body, dict) else ""
+        self.reading, self.heard = reading, heard_in(reading, job_id)
+        if self.heard is Heard.ACCEPTED:
+            log.info("%s started job %s: %s", self.client.vendor.title, job_id, reading.answer)
+            return record.started(job_id, self.client.clock()), Event.ACCEPTED
+        if self.heard.is_about_its_post:
+            record = record.answered()
+        self.is_proven = yield from self._prove(record, reading)
+        if record.absence_believed and self.heard in (Heard.REFUSED, Heard.LOCKED):
+            return record, Event.REFUSED_AFTER_ABSENCE
+        return record, Event[f"{self.heard.name}_STORED" if self.is_proven else self.heard.name]
+
+    def _prove(self, record: SubmissionRecord, reading: Reading) -> Memoir[bool]:
+        """Return whether this answer is proven to be the stored one; where it seems so, ask for the proof."""
+        limited_at_the_gateway = self.heard is Heard.LIMITED and not any(
+            len(code) == _EIGHT_DIGITS for code in reading.answer.codes
+        )
+        request_id = request_id_of(reading)
+        if self.heard not in _PROVABLE or limited_at_the_gateway or not request_id:
+            return False
+        if self._repetition.request_id != request_id:
+            self._repetition = Repetition(request_id, self.client.clock())
+            return False
+        if self._repetition.proves(reading, self.client.clock()):
+            return True
+        if not self._repetition.control:
+            control = yield from self._control()
+            self._repetition = replace(self._repetition, control=control)
+        return False
+
+    def _control(self) -> Memoir[str]:
+        """
+        Return the request id that another request is answered with, empty if it proves nothing.
+
+        It is an order without any content, which cannot be made, under a key that nobody uses.
+        """
+        track_id = self.client.new_track_id()
+        empty = replace(self.request, body=b"{}").with_headers({"Idempotency-Key": f"control-{track_id}"})
+        log.info("Sending an empty order, to see whether each answer has a request id of its own")
+        return request_id_of((yield from self.client.post(empty, track_id))) or self._repetition.request_id
+
+    def _pause(self) -> float:
+        if self.reading is None:
+            return 0.0
+        pause = self.client.pause(self.reading, self.sent)
+        known = self._repetition
+        if known.request_id and known.request_id == request_id_of(self.reading) and known.control:
+            pause = max(pause, known.since + APART - self.client.clock())
+        return pause
+
+    def _is_old(self, record: SubmissionRecord, pause: float) -> bool:
+        """
+        Return whether the vendor may have forgotten the key, or whether nobody can tell how old it is.
+
+        A try that began in time goes on: what it began with one key it must not end with another.
+        """
+        age = self.client.clock() + pause - record.first_post
+        began_in_time = self.began - record.first_post <= KEY_AGE
+        return not -_CLOCKS_APART <= age <= KEY_AGE + (_UNDER_WAY if began_in_time else 0.0)
+
+    def error(self) -> ApiError:
+        """Return the error that the last answer amounts to; a passing one if the key can be sent again."""
+        assert self.reading is not None
+        error = self.client.error(self.reading, self.sent)
+        if self.heard is Heard.LOCKED:
+            return LockContention(str(error), transient=True)
+        if self.heard is Heard.NO_ANSWER and not error.transient:
+            return Unreadable(
+                f"{self.client.vendor.title} named no job, so whether there is one is unknown; the next try "
+                "sends the same idempotency key.",
+                answer=self.reading.answer,
+                transient=True,
+                attempts=self.sent,
+            )
+        return error
 
 
-def _further(intent: Intent, stored: object) -> Intent | None:
-    """Return what another try of this task has noted meanwhile, where it has come further than this one."""
-    if stored is None:
-        return None
-    other = Intent.from_dict(stored)
-    later = other.digest == intent.digest and other.generation > intent.generation
-    decided = other.key == intent.key and other.fate is not Fate.OPEN
-    if other.submitter != intent.submitter or other.account != intent.account or not (later or decided):
-        return None
-    log.warning("Another try of this task has come further, to key %s", other.key)
-    return other
-
-
-def _under(intent: Intent, request: Request) -> Request:
+def _under(record: SubmissionRecord, request: Request) -> Request:
     """Return the POST under a key; the query is the one that the key belongs to."""
-    return replace(request, params=intent.params).with_headers({"Idempotency-Key": intent.key})
-
-
-def _decided(client: Client, intent: Intent, reading: Reading, *, repeated: bool) -> Intent:
-    """
-    Return the intent as an answer leaves it: open still, where it decides nothing.
-
-    Whoever is turned away, or refused for the content of this POST alone, learns nothing of the POSTs before
-    this one or beside it, unless the answer is the stored one, which all of them get.
-    """
-    if reading.meaning is Meaning.OK and (job_id := client.vendor.read_job_id(reading.body)):
-        log.info("%s started job %s: %s", client.vendor.title, job_id, reading.answer)
-        return intent.started(job_id, intent.max_tries, client.clock())
-    refused = reading.meaning in _REFUSED and len(intent.contents) == 1
-    if refused or (repeated and reading.meaning in _REFUSED | _TURNED_AWAY):
-        locked = reading.meaning is Meaning.LOCKED
-        return intent.refused(reading.answer.bare, client.clock(), locked=locked)
-    if repeated and reading.meaning is Meaning.LIMITED:
-        return intent.gone(reading.answer.bare)
-    return intent
-
-
-def _undecided(client: Client, reading: Reading, sent: int) -> ApiError:
-    """Return the error of an answer that decides nothing; mostly a passing one: the key can be sent again."""
-    if reading.meaning.transient or reading.meaning in _REFUSED | _TURNED_AWAY:
-        return client.error(reading, sent)
-    return Unreadable(
-        f"{client.vendor.title} named no job, so whether there is one is unknown; the next try sends the "
-        "same idempotency key.",
-        answer=reading.answer,
-        transient=True,
-        attempts=sent,
-    )
+    return replace(request, params=record.params).with_headers({"Idempotency-Key": record.key})

@@ -16,6 +16,7 @@ from airflow_provider_zuora.core.vendors.bodies import MESSAGE_LENGTH, quoted, r
 from airflow_provider_zuora.core.wire import Request, Response
 
 JOBS = "/v1/async-jobs/"
+ORDERS = "/v1/orders/"
 
 # "Error codes": the last two digits of a code are its category.
 _CATEGORIES = {
@@ -50,7 +51,8 @@ _STATUSES = {
 _TELLING = frozenset(
     ("reasons", "Errors", "error", "message", "FaultCode", "FaultMessage", "faultcode", "faultstring")
 )
-_LOCK = 50
+_LOCK, _NOT_FOUND, _BAD_VALUE, _CODE_LENGTH = 50, 40, 20, 8
+_ABSENT = re.compile(r"invalid order ?number|does not exist|cannot find", re.IGNORECASE)
 _TRANSIENT_JOB_CATEGORIES = {_LOCK, 61}  # a failed job of another category stays failed
 
 # A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
@@ -156,9 +158,29 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
         told = any("idempoten" in message.lower() for message in answer.messages)
         if told or not found - {None}:
             return Meaning.IN_PROGRESS
+    if request.path.startswith((JOBS, ORDERS)) and answer.codes and all(map(_is_absence, answer.reasons())):
+        return Meaning.NOT_FOUND
     if known := [meaning for meaning in _WEIGHT if meaning in found]:
-        return Meaning.UNCLEAR if None in found and known[0].transient else known[0]
-    return _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
+        meaning = Meaning.UNCLEAR if None in found and known[0].transient else known[0]
+    else:
+        meaning = _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
+    # That there is no such order is believed of Zuora alone: a gateway's 404 is no word about it.
+    lost = meaning is Meaning.NOT_FOUND and request.path.startswith(ORDERS)
+    return Meaning.GATEWAY if lost else meaning
+
+
+def _is_absence(reason: tuple[str, str]) -> bool:
+    """
+    Return whether a reason says that there is no such order, or job.
+
+    Recorded for an unknown order number: category 20, "Invalid orderNumber: X", and category 40 for the same
+    words of another operation. A code that begins with 9 is about the sign-in or the entity.
+    """
+    code, message = reason
+    if len(code) != _CODE_LENGTH or code.startswith("9"):
+        return False
+    category = _category(code)
+    return category == _NOT_FOUND or (category == _BAD_VALUE and _ABSENT.search(message) is not None)
 
 
 def _complains(body: Mapping[str, Any], answer: Answer) -> bool:

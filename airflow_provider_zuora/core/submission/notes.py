@@ -1,0 +1,222 @@
+"""
+What the tries of one task note of their submissions, each try in an entry of its own.
+
+A store cannot compare and set, so no entry has two writers: a try writes only under its own number, and reads
+what the tries before it wrote. It notes a POST before it sends it, and then looks whether a later try has
+begun: of two tries that overlap at least one sees the other. The earlier one sends nothing more then; the
+later one takes what the earlier one noted as sent for undecided. (Airflow 3.3 refuses an old try's writes
+besides: its store belongs to the try that runs.)
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_zuora.core.attempts import Try
+from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
+from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.wire import Memoir, Recall, Record
+
+NAME = "zuora_submission"
+"""The entry of try 2 is ``zuora_submission:2``; where it is long it goes on in ``zuora_submission:2:1``."""
+
+LATEST = f"{NAME}:latest"
+_IN_ONE_ENTRY = 400  # submissions; about 50 kB packed, and Airflow warns of more than 64 kB
+_IN_PLAIN = 20  # submissions; more of them are packed, fewer can be read by a person
+_TRIES_BACK = 50
+_LEFT_OUT = ("track_ids", "paths")
+_LARGEST = 4 * 1024 * 1024  # bytes of an entry, unpacked
+
+
+class Notes:
+    """
+    What one try knows of the submissions of its task.
+
+    :param attempt: which try this is.
+    """
+
+    def __init__(self, attempt: Try):
+        self.attempt = attempt
+        self.is_complete = False
+        """True if nothing can have been sent that is not in here."""
+        self._records: dict[str, SubmissionRecord] = {}
+        self._ahead: dict[str, SubmissionRecord] = {}  # what is kept of those whose batch is under way
+        self._places: dict[str, int] = {}
+        self._contents: dict[tuple[str, str, str], str] = {}  # to identities
+        self._submitters: dict[tuple[str, str], dict[str, None]] = {}
+        self._changed: set[int] = set()  # the entries that differ from what is kept
+        self._parts = 0
+
+    def load(self) -> Memoir[Notes]:
+        """
+        Read what this try, or the last one that noted anything, has noted.
+
+        :raises OutcomeUnknown: if there is something that is no note of ours.
+        :raises ApiError: if a later try of this task has begun.
+        """
+        number = self.attempt.number
+        if number > 1:
+            yield from self._begin(number)
+        for earlier in range(number, max(0, number - _TRIES_BACK), -1):
+            kept = yield Recall(_entry(earlier))
+            if kept is not None:
+                entries = [kept]
+                while len(entries) < _parts_of(kept):
+                    entries += [(yield Recall(_entry(earlier, len(entries))))]
+                self._take(entries, is_own=earlier == number)
+                break
+        else:
+            self.is_complete = self.attempt.is_first
+        return self
+
+    def _begin(self, number: int) -> Memoir[None]:
+        yield from self._check_latest()
+        yield Record(LATEST, {"try": number})
+
+    def _take(self, entries: list[Any], *, is_own: bool) -> None:
+        for record in (record for entry in entries for record in _unpacked(entry)):
+            self._hold(record)
+        if is_own:
+            self._changed.clear()
+            self._parts = len(entries)
+        self.is_complete = entries[0].get("complete", False) is True
+
+    def find(self, submitter: str, account: str, digest: str) -> SubmissionRecord | None:
+        """Return what is noted of an order with exactly this content."""
+        identity = self._contents.get((submitter, account, digest))
+        return None if identity is None else self._records[identity]
+
+    def of(self, submitter: str, account: str) -> list[SubmissionRecord]:
+        """Return what is noted of one submitter's orders in one account."""
+        return [self._records[identity] for identity in self._submitters.get((submitter, account), ())]
+
+    def __bool__(self) -> bool:
+        """Return whether anything is noted."""
+        return bool(self._records)
+
+    def of_job(self, job_id: str) -> SubmissionRecord | None:
+        """Return what led to a job."""
+        return next((record for record in self._records.values() if record.job_id == job_id), None)
+
+    def claim(self) -> Memoir[None]:
+        """Note that the first try has sent nothing, so that the next one knows."""
+        if self.attempt.is_first and not self._records:
+            yield Record(_entry(self.attempt.number), _packed([], 1, complete=True))
+
+    def reserve(self, records: Iterable[SubmissionRecord]) -> Memoir[None]:
+        """
+        Note a batch of submissions as sent before the first of them is; ends the batch before.
+
+        :raises ApiError: if a later try of this task has begun.
+        """
+        for identity in self._ahead:
+            self._touch(identity)
+        self._ahead = {}
+        for record in records:
+            own = self._owned(record)
+            self._ahead[self._hold(own)] = replace(own, unanswered=own.unanswered + 1)
+        yield from self._flush()
+
+    def write_ahead(self, record: SubmissionRecord) -> Memoir[None]:
+        """
+        Note a POST that is about to be sent.
+
+        :raises ApiError: if a later try of this task has begun.
+        """
+        self._put(record)
+        ahead = self._ahead.get(_identity(record))
+        if ahead is None or ahead.key != record.key or ahead.contents != record.contents:
+            self._ahead.pop(_identity(record), None)
+            yield from self._flush()
+
+    def save(self, record: SubmissionRecord) -> Memoir[None]:
+        """Note what was heard; of a batch that is under way it is written with the next one."""
+        self._put(record)
+        if _identity(record) not in self._ahead:
+            yield from self._flush(checking=False)
+
+    def _owned(self, record: SubmissionRecord) -> SubmissionRecord:
+        return replace(record, try_number=self.attempt.number, max_tries=self.attempt.max_tries)
+
+    def _put(self, record: SubmissionRecord) -> None:
+        self._hold(self._owned(record))
+
+    def _hold(self, record: SubmissionRecord) -> str:
+        identity = _identity(record)
+        self._records[identity] = record
+        self._submitters.setdefault((record.submitter, record.account), {})[identity] = None
+        for digest in (record.digest, *record.contents):
+            self._contents[(record.submitter, record.account, digest)] = identity
+        self._touch(identity)
+        return identity
+
+    def _touch(self, identity: str) -> None:
+        place = self._places.setdefault(identity, len(self._places))
+        self._changed.add(place // _IN_ONE_ENTRY)
+
+    def _flush(self, *, checking: bool = True) -> Memoir[None]:
+        kept = [self._ahead.get(identity, record) for identity, record in self._records.items()]
+        parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
+        if len(parts) != self._parts:  # the first entry tells how many there are
+            self._parts = len(parts)
+            self._changed.add(0)
+        for part in sorted(self._changed, reverse=True):
+            yield Record(
+                _entry(self.attempt.number, part), _packed(parts[part], len(parts), complete=self.is_complete)
+            )
+        self._changed.clear()
+        if checking:
+            yield from self._check_latest()
+
+    def _check_latest(self) -> Memoir[None]:
+        latest = yield Recall(LATEST)
+        if isinstance(latest, Mapping) and latest.get("try", 0) > self.attempt.number:
+            raise ApiError(
+                f"Try {latest['try']} of this task has begun, so this one, number {self.attempt.number}, "
+                "sends nothing more.",
+                transient=True,
+            )
+
+
+def _entry(number: int, part: int = 0) -> str:
+    return f"{NAME}:{number}" + (f":{part}" if part else "")
+
+
+def _identity(record: SubmissionRecord) -> str:
+    return " ".join((record.submitter, record.account, record.order_number or "", record.digest))
+
+
+def _packed(records: list[SubmissionRecord], parts: int, *, complete: bool) -> dict[str, Any]:
+    """Return an entry; a long one holds no Track-Ids and no hashes of values."""
+    rows = [record.as_dict() for record in records]
+    if len(rows) <= _IN_PLAIN:
+        return {"complete": complete, "parts": parts, "submissions": rows}
+    short = [{name: row[name] for name in row if name not in _LEFT_OUT} for row in rows]
+    packed = zlib.compress(json.dumps(short, separators=(",", ":")).encode(), 9)
+    return {"complete": complete, "parts": parts, "packed": base64.b85encode(packed).decode()}
+
+
+def _parts_of(entry: Any) -> int:
+    parts = entry.get("parts", 1) if isinstance(entry, Mapping) else 1
+    return parts if isinstance(parts, int) else 1
+
+
+def _unpacked(entry: Any) -> list[SubmissionRecord]:
+    try:
+        rows = entry.get("submissions")
+        if rows is None:
+            unzip = zlib.decompressobj()
+            text = unzip.decompress(base64.b85decode(entry["packed"]), _LARGEST)
+            rows = json.loads(text)
+        return [SubmissionRecord.from_dict(row) for row in rows]
+    except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
+        raise OutcomeUnknown(
+            f"The task's state store holds something under {NAME!r} that is no submission of this package "
+            f"({error!r}), so what was sent before is unknown. Look for the order at the vendor; then pass "
+            "its job as adopt_job_id, or delete the entry, and clear the task."
+        ) from error

@@ -1,0 +1,60 @@
+"""Whether a job made the order that was submitted: the one place where end and beginning are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_provider_zuora.core.errors import Refused
+from airflow_provider_zuora.core.jobs import Job, JobState
+
+_OF_AN_ORDER = ("orderNumber", "orderId")
+
+
+def expectation(document: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Return what a result must repeat of an order, in plain JSON and without secrets.
+
+    :return: ``orderNumber``, and ``accountNumber`` or ``accountId``, as far as the order names them.
+    """
+    new = document.get("newAccount")
+    given = {
+        "orderNumber": document.get("orderNumber"),
+        "accountNumber": document.get("existingAccountNumber")
+        or (new.get("accountNumber") if isinstance(new, Mapping) else None),
+        "accountId": document.get("existingAccountId"),
+    }
+    return {name: str(value) for name, value in given.items() if value}
+
+
+def check_result(job: Job, expected: Mapping[str, str], *, adopting: bool = False) -> None:
+    """
+    Check that a job that succeeded made the order that was submitted; others pass.
+
+    A result may carry ids instead of numbers (``return_ids``): what it does not name is not compared, unless
+    it is adopted: then it must name an order, and the number that is expected.
+
+    :raises Refused: if it is another order's, or no order's.
+    """
+    if job.state is not JobState.SUCCEEDED:
+        return
+    result = job.result if isinstance(job.result, Mapping) else {}
+    found = list(_unlike(result, expected))
+    if adopting and not any(result.get(name) for name in _OF_AN_ORDER):
+        found.append("it made no order")
+    elif adopting and expected.get("orderNumber") and not result.get("orderNumber"):
+        found.append(f"it does not say whether it is order {expected['orderNumber']}")
+    if found:
+        raise Refused(
+            f"Job {job.job_id} did not make this task's order: {'; '.join(found)}. Look for the order in "
+            "Zuora before you submit it again.",
+            answer=job.answer,
+        )
+
+
+def _unlike(result: Mapping[str, Any], expected: Mapping[str, str]) -> Iterator[str]:
+    names = {"orderNumber": "order number", "accountNumber": "account", "accountId": "account"}
+    for name, ours in expected.items():
+        found = result.get(name)
+        if found and str(found).strip().casefold() != ours.strip().casefold():
+            yield f"its {names[name]} is {str(found)[:80]!r}, this one's is {ours!r}"
