@@ -193,7 +193,7 @@ def test_a_wait_with_silent_fail_outlives_any_outage(zuora):
 
 
 def test_an_unknown_job_ends_a_wait_at_once(zuora):
-    with pytest.raises(PermanentError, match=r"HTTP 404: \[50000040\]"):
+    with pytest.raises(PermanentError, match=r"HTTP 400: \[50000020\]"):
         sensor("no-such-job").execute(CONTEXT)
 
 

@@ -16,6 +16,7 @@ from airflow_provider_zuora.core.vendors.bodies import MESSAGE_LENGTH, quoted, r
 from airflow_provider_zuora.core.wire import Request, Response
 
 JOBS = "/v1/async-jobs/"
+ORDERS = "/v1/orders/"
 
 # "Error codes": the last two digits of a code are its category.
 _CATEGORIES = {
@@ -156,9 +157,19 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
         told = any("idempoten" in message.lower() for message in answer.messages)
         if told or not found - {None}:
             return Meaning.IN_PROGRESS
+    if request.method == "GET" and _unknown(request, answer):
+        return Meaning.NOT_FOUND
     if known := [meaning for meaning in _WEIGHT if meaning in found]:
         return Meaning.UNCLEAR if None in found and known[0].transient else known[0]
     return _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
+
+
+def _unknown(request: Request, answer: Answer) -> bool:
+    """Return whether an answer says that there is no such order or job; a tenant's was of category 20."""
+    if not answer.codes or not {_category(code) for code in answer.codes} <= {20, 40}:
+        return False
+    told = any("Cannot find" in message for message in answer.messages)
+    return request.path.startswith(ORDERS) or (told and request.path.startswith(JOBS))
 
 
 def _complains(body: Mapping[str, Any], answer: Answer) -> bool:
