@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 # What a triggerer has loaded when it gets a trigger, and what Airflow loads with the first connection.
 import airflow.jobs.triggerer_job_runner
-import airflow.sdk.execution_time.cache  # noqa: F401
 
 from airflow_provider_zuora.triggers import JobTrigger
+
+with suppress(ImportError):  # Airflow 2 has none
+    import airflow.sdk.execution_time.cache  # noqa: F401
 
 EVENTS = frozenset({"open", "time.sleep", "subprocess.Popen", "os.system", "os.posix_spawn", "os.fork"})
 watched: dict[int, list[list[str]]] = {}

@@ -16,6 +16,8 @@ os.environ["AIRFLOW__LOGGING__COLORED_CONSOLE_LOG"] = "False"
 
 import json  # noqa: E402
 import ssl  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from dataclasses import dataclass, field, replace  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -35,6 +37,7 @@ from airflow_provider_zuora.sandbox.server import serve  # noqa: E402
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
 from airflow_provider_zuora.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports import Line  # noqa: E402
+from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
 
 # CI has no luck, good or bad; on a desk, chance goes on looking for cases that nobody has thought of.
 # How long the drawing takes says nothing on a machine that others use too.
@@ -60,6 +63,16 @@ ORDER = {
     ],
 }
 
+WAITING = {
+    "dag_id": "d",
+    "run_id": "r",
+    "task_id": "wait",
+    "map_index": -1,
+    "max_tries": 0,
+    "get_first_reschedule_date": lambda context: None,
+}
+"""What a sensor that reschedules asks of its task instance, in any Airflow."""
+
 
 class StateStore:
     """Airflow's accessor of a task's state store."""
@@ -71,7 +84,9 @@ class StateStore:
         return json.loads(self.kept[key]) if key in self.kept else default
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        assert retention is not None, "it would expire"
+        from airflow_provider_zuora.hooks import NEVER_EXPIRE  # None before Airflow 3.3, which has no store
+
+        assert retention is NEVER_EXPIRE, "it would expire"
         self.kept[key] = json.dumps(value)
 
 
@@ -128,6 +143,19 @@ class Zuora:
     def posts(self) -> list[dict[str, Any]]:
         """Return the create calls that reached the sandbox."""
         return [each for each in self.ledger()["recent"] if each["path"] == "/v1/async/orders"]
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Make the tables of Airflow's database, in a process of its own: it sets up logging anew."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def reschedule_dates(request: pytest.FixtureRequest) -> None:
+    """Let a sensor be executed that reschedules: Airflow 2 looks into its database when it was first."""
+    if IS_AIRFLOW_2:
+        request.getfixturevalue("airflow_database")
 
 
 @pytest.fixture(autouse=True)

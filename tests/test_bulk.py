@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import jinja2
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath, io
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
 from airflow_provider_zuora.operators import ZuoraCreateOrdersOperator
+from tests.airflow_versions import attach
 from tests.conftest import ORDER
 from tests.test_operators import CARD, shown
 
@@ -181,7 +182,7 @@ def test_the_refused_file_can_be_submitted_again(zuora, task, tmp_path):
 
 
 def test_a_file_in_object_storage(zuora, task):
-    io.attach("memory", fs=MemoryFileSystem())
+    attach("memory", MemoryFileSystem())
     ObjectStoragePath("memory://bucket/orders.jsonl").write_bytes(json.dumps(order("a")).encode())
     assert len(task.run("memory://bucket/{{ 'orders' }}.jsonl", refused_path="memory://bucket/no.jsonl")) == 1
     assert not ObjectStoragePath("memory://bucket/no.jsonl").read_bytes()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath, io
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_zuora.core.checks import is_public
@@ -18,6 +18,7 @@ from airflow_provider_zuora.downloads import LocalPlace, StoredPlace, download
 from airflow_provider_zuora.fetching import Fence, resolve
 from airflow_provider_zuora.hooks import ElasticPathHook, PermanentError, TransientError
 from airflow_provider_zuora.transports import Line
+from tests.airflow_versions import attach
 from tests.file_servers import answer, files
 
 CSV = b'id,created_at,note\r\nep-1,2024-07-01T10:00:00Z,"a, b"\r\n'
@@ -477,7 +478,7 @@ class TestHook:
         assert f"{size} bytes" in capsys.readouterr().out
 
     def test_to_a_store(self, store):
-        io.attach("memory", fs=MemoryFileSystem())
+        attach("memory", MemoryFileSystem())
         size = ElasticPathHook().download(self.job(store), "memory://bucket/orders.csv")
         came = ObjectStoragePath("memory://bucket/orders.csv").read_bytes()
 

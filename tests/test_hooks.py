@@ -349,13 +349,13 @@ class TestRequest:
         hook = ZuoraHook()
         with pytest.raises(TransientError):
             hook.request("POST", "/v1/async/orders", json=ORDER)
-        with pytest.raises(PermanentError, match="HTTP 404"):
+        with pytest.raises(PermanentError, match="HTTP 400"):
             hook.request("GET", "/v1/orders/none")
 
         assert [each["status"] for each in zuora.ledger()["recent"] if each["path"] != "/oauth/token"] == [
             503,
             503,
-            404,
+            400,
         ]
 
     def test_parameters_that_are_none_or_many(self, zuora):

@@ -24,7 +24,9 @@ from airflow_provider_zuora.sandbox.jobs import FIELD
 from airflow_provider_zuora.sandbox.settings import Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
-from tests.conftest import ORDER
+from tests.conftest import ORDER, WAITING
+
+pytestmark = pytest.mark.usefixtures("reschedule_dates")
 
 JOBS = "/v1/async-jobs/"
 OUTAGE = {"method": "GET", "path": JOBS, "status": 503}
@@ -62,8 +64,7 @@ class Task:
         self.sensor = ZuoraJobSensor(task_id="wait", job_id=job_ids, **options)
         self.xcoms = {}
         push = lambda key, value: self.xcoms.update({key: json.loads(json.dumps(value))})  # noqa: E731
-        ti = SimpleNamespace(get_first_reschedule_date=lambda context: None, xcom_push=push)
-        self.context = {"ti": ti}
+        self.context = {"ti": SimpleNamespace(**WAITING, xcom_push=push)}
 
     def execute(self):
         return self.sensor.execute(self.context)

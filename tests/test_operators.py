@@ -23,6 +23,7 @@ from airflow_provider_zuora.operators import (
     ZuoraCreateOrderOperator,
     ZuoraPreviewOrderOperator,
 )
+from tests.airflow_versions import redacted, rendered_fields
 from tests.conftest import ORDER, StateStore
 
 CARD = "4111111111111111"
@@ -40,9 +41,7 @@ def rendered(task, **context):
 
 def shown(task):
     """Return what the rendered-template page would show."""
-    from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
-
-    return json.dumps(_serialize_rendered_fields(task))
+    return json.dumps(rendered_fields(task))
 
 
 def test_the_job_id_is_returned(zuora):
@@ -141,11 +140,9 @@ class TestSecrets:
         assert CARD not in shown(task)
 
     def test_they_are_hidden_in_logs(self):
-        from airflow.sdk.log import redact
-
         rendered(operator(NEW_ACCOUNT))
 
-        assert CARD not in str(redact(f"the card is {CARD}"))
+        assert CARD not in str(redacted(f"the card is {CARD}"))
 
     @pytest.mark.parametrize("order", [json.dumps(NEW_ACCOUNT) + ",", str(NEW_ACCOUNT)])
     def test_a_text_that_is_no_json_is_hidden_as_a_whole(self, zuora, order):

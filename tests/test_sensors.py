@@ -23,10 +23,11 @@ from airflow_provider_zuora.hooks import PermanentError, TransientError
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger
-from tests.conftest import ORDER
+from tests.conftest import ORDER, WAITING
 
 REFUSAL = "[40000020]: Rate plan is not effective"
-CONTEXT: Any = {"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}
+CONTEXT: Any = {"ti": SimpleNamespace(**WAITING)}
+pytestmark = pytest.mark.usefixtures("reschedule_dates")
 JOBS = "/v1/async-jobs/"
 OUTAGE = {"method": "GET", "path": JOBS, "status": 503}
 
@@ -193,7 +194,7 @@ def test_a_wait_with_silent_fail_outlives_any_outage(zuora):
 
 
 def test_an_unknown_job_ends_a_wait_at_once(zuora):
-    with pytest.raises(PermanentError, match=r"HTTP 404: \[50000040\]"):
+    with pytest.raises(PermanentError, match=r"HTTP 400: \[50000020\]"):
         sensor("no-such-job").execute(CONTEXT)
 
 

@@ -116,7 +116,7 @@ def test_a_permanent_error_ends_a_wait_at_once_with_the_reason(zuora):
     (end,) = read_event(asyncio.run(fired(JobTrigger(job_id="no-such-job"))))
 
     assert (type(end.error), end.error.transient) == (ApiError, False)
-    assert "[50000040] Cannot find response for job" in str(end.error)
+    assert "[50000020] Cannot find response for job" in str(end.error)
     assert not zuora.naps
 
 

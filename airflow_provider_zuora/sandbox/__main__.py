@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+from argparse import BooleanOptionalAction
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
 from airflow_provider_zuora.sandbox.server import Server, listen
@@ -17,9 +19,22 @@ HELP = {
     "job_memory_seconds": "how long an ended job can be read",
     "create_status": "HTTP status of an accepted create: 200, or 202 as before October 2025",
     "fail_jobs": 'the errors text of every create job, for example "[40000020]: Not effective."',
+    "fail_results": "the errors in the result of every create job, which completes and makes no order",
+    "job_lag_seconds": "how long a new job is not known yet",
     "order_status": "status of the orders that are made, for example Pending",
+    "order_seconds": "after how long an order has another status",
+    "order_next_status": "the status that it has then",
+    "duplicate_order_numbers": "refuse a taken order number, or accept it",
+    "subscriptions_per_call": "how many subscriptions, or actions, an order may have",
+    "unknown_category": "category of the error for an unknown order or job: 20 or 40",
+    "unknown_status": "its HTTP status; 0: as the Zuora-Version has it",
+    "other_payload": "what another body under a known key gets: stored or 422",
+    "replay_request_id": "the request id of a stored answer that comes back: stored, new or none",
+    "stores_server_errors": "store an endpoint's 5xx or 429 under its key",
+    "request_id": "the request id of every answer; empty: a new one each; none: none has one",
     "zuora_version": "the tenant's Zuora-Version; errors before 2024-05-20 are HTTP 200",
     "requests_per_minute": "calls per minute before HTTP 429",
+    "rate_retry_after": "such a 429 carries Retry-After",
     "concurrent_requests": "calls at once before HTTP 429",
     "sign_ins_per_minute": "sign-ins per minute before HTTP 429",
     "busy_seconds": "Retry-After where too many calls come at once",
@@ -44,7 +59,10 @@ def parser() -> argparse.ArgumentParser:
         if each.name in HELP:
             default = getattr(defaults, each.name)
             flag = f"--{each.name.replace('_', '-')}"
-            options.add_argument(flag, type=type(default), default=default, help=HELP[each.name])
+            kind: dict[str, Any] = (
+                {"action": BooleanOptionalAction} if isinstance(default, bool) else {"type": type(default)}
+            )
+            options.add_argument(flag, default=default, help=HELP[each.name], **kind)
     return options
 
 

@@ -12,7 +12,8 @@ import random
 import uuid
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_zuora.core.wire import Request, Response
@@ -72,12 +73,52 @@ def new_request_id(rng: random.Random) -> str:
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
+def with_request_id(response: Response, request_id: str) -> Response:
+    """
+    Return an answer with this request id, in its header, and in its body where one stands there.
+
+    :param request_id: ``none``: it has none; its header is empty then, and is not to be sent.
+    """
+    shown = "" if request_id == "none" else request_id
+    headers = {**response.headers, "zuora-request-id": shown}
+    body = response.body
+    with suppress(ValueError, TypeError):  # a gateway's page stays as it is
+        body = merged(body, {"requestId": shown or None}) if "requestId" in json.loads(body) else body
+    return replace(response, headers=headers, body=body)
+
+
+def merged(body: bytes, change: Mapping[str, Any]) -> bytes:
+    """
+    Return a JSON object with some fields replaced, also in the objects in it; None takes a field out.
+
+    :raises ValueError: the body is no JSON object.
+    """
+    if not change:
+        return body
+    fields = json.loads(body)
+    if not isinstance(fields, dict):
+        raise ValueError(f"this is no JSON object, and cannot be changed: {body[:80]!r}")  # noqa: TRY004
+    return json.dumps(_merged(fields, change), ensure_ascii=False).encode()
+
+
+def _merged(fields: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge as RFC 7396 does, but make no object where there is none: a job that runs has no result."""
+    kept = {name: value for name, value in fields.items() if change.get(name, "") is not None}
+    for name, value in change.items():
+        if isinstance(value, Mapping):
+            if isinstance(kept.get(name), dict):
+                kept[name] = _merged(kept[name], value)
+        elif value is not None:
+            kept[name] = value
+    return kept
+
+
 def refusal(complaints: Iterable[Complaint], version: str, rng: random.Random, status: int = 0) -> Response:
     """
     Return Zuora's error body; its reasons are the complaints.
 
     :param version: the Zuora-Version in force.
-    :param status: an HTTP status other than the category's own.
+    :param status: an HTTP status other than the category's own, whatever the version.
     """
     reasons = [{"code": each.code, "message": each.message} for each in complaints]
     request_id = new_request_id(rng)
@@ -88,8 +129,8 @@ def refusal(complaints: Iterable[Complaint], version: str, rng: random.Random, s
         "requestId": request_id,
     }
     category = reasons[0]["code"] % 100  # type: ignore[operator]  # a code is an int
-    http = (status or HTTP_STATUS[category]) if is_dated(version) else 200
-    return reply(http, body, {"Zuora-Request-Id": request_id})
+    own = HTTP_STATUS[category] if is_dated(version) else 200
+    return reply(status or own, body, {"Zuora-Request-Id": request_id})
 
 
 class Unreadable(ValueError):

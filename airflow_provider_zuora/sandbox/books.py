@@ -23,10 +23,26 @@ def id_of(kind: str, number: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Life:
+    """
+    Which status an order has when.
+
+    :param first: the status that it is made with.
+    :param seconds: for how long it has that.
+    :param then: the status that it has afterwards.
+    """
+
+    first: str = "Completed"
+    seconds: float = float("inf")
+    then: str = "Completed"
+
+
+@dataclass(frozen=True, slots=True)
 class Booked:
     """
     An order that exists.
 
+    :param life: its status; what it made was made by the first one, and stays so.
     :param subscriptions: number and status of each, in the order of the request.
     :param invoice: the number of its invoice, empty where billing did not run; likewise `payment`.
     :param created: when, in seconds of the sandbox's clock.
@@ -34,17 +50,30 @@ class Booked:
 
     number: str
     account: str
-    status: str
+    life: Life
     subscriptions: tuple[tuple[str, str], ...]
     invoice: str
     payment: str
     created: float
     order: dict[str, Any] = field(repr=False)
 
+    @property
+    def status(self) -> str:
+        """Return the status that it was made with, which is the one in its job's result."""
+        return self.life.first
+
+    def status_at(self, now: float) -> str:
+        """Return the status that it has now."""
+        return self.life.first if now - self.created < self.life.seconds else self.life.then
+
 
 @dataclass(slots=True)
 class Books:
-    """Accounts with their subscriptions and the names of new ones, and orders by their number."""
+    """
+    Accounts with their subscriptions and the names of new ones, and orders by their number.
+
+    Of orders that share a number, the first stands here.
+    """
 
     orders: dict[str, Booked] = field(default_factory=dict)
     accounts: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -70,13 +99,14 @@ class Books:
             state = AFTER.get(action["type"], "Active")
         return chosen or self._next("A-S"), state if status == "Completed" else PENDING_ACTIVATION
 
-    def book(self, order: dict[str, Any], status: str, now: float) -> Booked:
+    def book(self, order: dict[str, Any], life: Life, now: float) -> Booked:
         """
         Let an order exist and return it.
 
-        :param order: its request body, one that the order rules have passed; no order has its number yet.
-        :param status: the order's status; only a Completed one activates subscriptions and is billed.
+        :param order: its request body, one that the order rules have passed.
+        :param life: the order's status; only a Completed one activates subscriptions and is billed.
         """
+        status = life.first
         account = self._account(order)
         subscriptions = tuple(self._subscription(each, status) for each in order.get("subscriptions") or [])
         options = order.get("processingOptions") or {}
@@ -84,14 +114,14 @@ class Books:
         booked = Booked(
             number=order.get("orderNumber") or self._free_number(),
             account=account,
-            status=status,
+            life=life,
             subscriptions=subscriptions,
             invoice=self._next("INV") if billed else "",
             payment=self._next("P-") if billed and options.get("collectPayment") else "",
             created=now,
             order=order,
         )
-        self.orders[booked.number] = booked
+        self.orders.setdefault(booked.number, booked)
         if new := order.get("newAccount"):
             self.names[account] = new["name"]
         self.accounts.setdefault(account, {}).update(subscriptions)
@@ -117,8 +147,8 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def order_page(booked: Booked) -> dict[str, Any]:
-    """Return the body of GET /v1/orders/{orderNumber}; the order stands under ``order``."""
+def order_page(booked: Booked, now: float) -> dict[str, Any]:
+    """Return the body of GET /v1/orders/{orderNumber}, as it is now; the order stands under ``order``."""
     order = booked.order
     asked = order.get("subscriptions") or []
     return {
@@ -130,7 +160,7 @@ def order_page(booked: Booked) -> dict[str, Any]:
             "description": order.get("description"),
             "customFields": order.get("customFields") or {},
             "existingAccountNumber": booked.account,
-            "status": booked.status,
+            "status": booked.status_at(now),
             "createdDate": _time(booked.created),
             "updatedDate": _time(booked.created),
             "orderLineItems": [

@@ -1,4 +1,4 @@
-"""The processes at the other end of a connection on this machine; found by its ports, never by name."""
+"""The processes at the other end of a connection on this machine; found by both ends of it, never by name."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import ipaddress
 import os
 import signal
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 Address = tuple[Any, ...]
 """Host and port, and what IPv6 adds, as a socket tells them."""
@@ -18,45 +23,101 @@ SHOW_SECONDS = 2.0
 """How long a stop may take to show; who sends SIGCONT at once may be quicker than we look."""
 
 
-def processes_at(peer: Address, here: Address) -> list[int]:
+def processes_at(peer: Address | None, here: Address | None) -> list[Process]:
     """
-    Return the ids of the processes that hold the client's end of a connection.
+    Return the processes that hold the client's end of a connection: the client, and what it forked since.
 
-    :param peer: the client's address, a loopback one.
+    :param peer: the client's address, a loopback one; None: it has gone.
     :param here: the server's own.
-    :raises RuntimeError: the client cannot be found, or is this very process, which must live.
+    :raises RuntimeError: the client cannot be found, or a process that must live holds this end: this one,
+        what it was started by, or process 1.
     """
-    import psutil  # noqa: PLC0415 - comes with Airflow; only these faults need it
-
+    if not peer or not here:
+        raise RuntimeError("the client has gone")
     if not ipaddress.ip_address(peer[0]).is_loopback:
         raise RuntimeError(f"a client at {peer[0]} is no process of this machine")
-    ends = (peer[1], here[1])
-    found = {
-        each.pid
-        for each in psutil.net_connections("tcp")
-        if each.raddr and (each.laddr.port, each.raddr.port) == ends and each.pid
-    }
+    _check_process_ids()
+    found = {each for socket in _sockets(_end(peer), _end(here)) for each in _holders(*socket)}
     if not found:
         raise RuntimeError(f"nobody holds the client's end of the connection from port {peer[1]}")
-    if os.getpid() in found:
+    _check_spared(found)
+    return sorted(found, key=lambda each: each.pid)
+
+
+def _end(address: Address) -> tuple[str, int]:
+    """Return host and port in one spelling; an IPv4 address may come as an IPv6 one."""
+    host = ipaddress.ip_address(str(address[0]).partition("%")[0])
+    return str(getattr(host, "ipv4_mapped", None) or host), address[1]
+
+
+def _check_process_ids() -> None:
+    """Refuse to act on numbers that mean other processes: /proc may be that of another namespace."""
+    if _link(Path("/proc/self")) != str(os.getpid()):
+        raise RuntimeError("a client is found in /proc alone, and there is none that knows this process")
+
+
+def _sockets(local: tuple[str, int], remote: tuple[str, int]) -> Iterator[tuple[int, int]]:
+    """Yield process and file descriptor of each socket with these ends, in our own network namespace."""
+    import psutil  # noqa: PLC0415 - comes with Airflow; only these faults need it
+
+    for each in psutil.net_connections("tcp"):
+        if each.pid and each.raddr and (_end(each.laddr), _end(each.raddr)) == (local, remote):
+            yield each.pid, each.fd
+
+
+def _holders(pid: int, descriptor: int) -> Iterator[Process]:
+    """Yield the processes that hold a socket; psutil names one of them only."""
+    import psutil  # noqa: PLC0415 - see above
+
+    socket = _link(Path(f"/proc/{pid}/fd/{descriptor}"))
+    for other in psutil.pids() if socket else ():
+        if socket not in _open(other):
+            continue
+        with suppress(psutil.NoSuchProcess):
+            holder = psutil.Process(other)
+            if socket in _open(other):  # still: the number is not another's by now
+                yield holder
+
+
+def _open(pid: int) -> set[str]:
+    try:
+        return set(map(_link, Path(f"/proc/{pid}/fd").iterdir()))
+    except OSError:  # it has ended, or is not ours to look at
+        return set()
+
+
+def _link(path: Path) -> str:
+    try:
+        return str(path.readlink())
+    except OSError:
+        return ""
+
+
+def _check_spared(found: set[Process]) -> None:
+    import psutil  # noqa: PLC0415 - see above
+
+    own = psutil.Process()
+    if own in found:
         raise RuntimeError(
             "the client is the sandbox's own process: to kill or stop a client, serve the sandbox in another "
             "one, with python -m airflow_provider_zuora.sandbox"
         )
-    return sorted(found)
+    spared = {each.pid for each in own.parents()} | {1}
+    if held := sorted(each.pid for each in found if each.pid in spared):
+        raise RuntimeError(f"process {held[0]} holds the client's end: it started this one, and is spared")
 
 
-def kill(pids: Sequence[int]) -> None:
+def kill(processes: Sequence[Process]) -> None:
     """End processes as a power cut would: SIGKILL."""
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    for each in processes:
+        _signal(each, signal.SIGKILL)
 
 
-async def stop(pids: Sequence[int]) -> None:
+async def stop(processes: Sequence[Process]) -> None:
     """Stop processes (SIGSTOP), and come back when somebody has let the first of them go on, or ended it."""
-    first, *_ = pids
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    first, *_ = processes
+    for each in processes:
+        _signal(each, signal.SIGSTOP)
     patience = time.monotonic() + SHOW_SECONDS
     while not _is_stopped(first) and time.monotonic() < patience:  # noqa: ASYNC110 - a process tells nobody
         await asyncio.sleep(LOOK_SECONDS)
@@ -64,10 +125,17 @@ async def stop(pids: Sequence[int]) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _is_stopped(pid: int) -> bool:
+def _signal(process: Process, number: signal.Signals) -> None:
+    import psutil  # noqa: PLC0415 - see above
+
+    with suppress(psutil.NoSuchProcess):  # it has ended; psutil sends nothing to who has its number now
+        process.send_signal(number)
+
+
+def _is_stopped(process: Process) -> bool:
     import psutil  # noqa: PLC0415 - see above
 
     try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        return process.is_running() and bool(process.status() == psutil.STATUS_STOPPED)
     except psutil.NoSuchProcess:
         return False

@@ -91,7 +91,8 @@ def _rate(tenant: Tenant, request: Request, _: str) -> Response | None:
         return None
     seconds = _to_next_minute(tenant)
     text = f"API Rate limit exceeded for the minute, retry after {seconds} seconds"
-    return reply(429, {"reasons": [{"code": 70, "message": text}]}, {"Retry-After": str(seconds)})
+    waits = {"Retry-After": str(seconds)} if tenant.settings.rate_retry_after else {}
+    return reply(429, {"reasons": [{"code": 70, "message": text}]}, waits)
 
 
 def _crowd(tenant: Tenant, request: Request, _: str) -> Response | None:

@@ -51,15 +51,15 @@ def _accept(tenant: Tenant, request: Request, kind: str) -> Response | Job:
         order = json_body(request)
     except Unreadable as error:
         return tenant.refuse(request, Complaint(90, str(error)))
-    if found := complaints(order, kind):
+    if found := complaints(order, kind, tenant.settings.subscriptions_per_call):
         return tenant.refuse(request, *found)
     number = order.get("orderNumber")
-    if kind == "create" and number in tenant.state.books.orders:
-        return tenant.refuse(request, duplicate(number))
     try:
         end = end_of(order, kind, tenant.settings)
     except ValueError as error:
         return tenant.refuse(request, Complaint(20, str(error)))
+    if kind == "create" and number in tenant.state.books.orders and not end.may_repeat_number:
+        return tenant.refuse(request, duplicate(number))
     return_ids = dict(request.params).get("returnIds", "").lower() == "true"
     key = request.header("Idempotency-Key")
     job = Job(new_id(tenant.rng), kind, order, return_ids, key, tenant.now, end)
@@ -82,26 +82,40 @@ def preview(tenant: Tenant, request: Request, _: str) -> Response:
 
 
 def job_page(tenant: Tenant, request: Request, job_id: str) -> Response:
-    """Answer GET /v1/async-jobs/{jobId}; ``success`` says that it could be read, not that it succeeded."""
-    job = tenant.state.jobs.get(job_id)
-    if job is None or tenant.now - job.due > tenant.settings.job_memory_seconds:
-        return tenant.refuse(request, Complaint(40, "Cannot find response for job", ANY_RESOURCE))
+    """
+    Answer GET /v1/async-jobs/{jobId}; ``success`` says that it could be read, not that it succeeded.
+
+    The text for an unknown job was seen in the wild; its code is our reading, the one of an unknown order.
+    """
+    job, known = tenant.state.jobs.get(job_id), tenant.settings
+    if (
+        job is None
+        or tenant.now - job.due > known.job_memory_seconds
+        or tenant.now - job.accepted < known.job_lag_seconds
+    ):
+        return _unknown(tenant, request, "Cannot find response for job")
     return reply(200, job.body(tenant.version(request)))
 
 
+def _unknown(tenant: Tenant, request: Request, text: str) -> Response:
+    complaint = Complaint(tenant.settings.unknown_category, text, ANY_RESOURCE)
+    return tenant.refuse(request, complaint, status=tenant.settings.unknown_status)
+
+
 def order_page(tenant: Tenant, request: Request, number: str) -> Response:
-    """Answer GET /v1/orders/{orderNumber}."""
+    """Answer GET /v1/orders/{orderNumber}; the error for an unknown one was recorded at a tenant's."""
     booked = tenant.state.books.orders.get(number)
     if booked is None:
-        return tenant.refuse(request, Complaint(40, f"There is no order {number}.", ANY_RESOURCE))
-    return reply(200, page_of(booked))
+        return _unknown(tenant, request, f"Invalid orderNumber: {number}")
+    return reply(200, page_of(booked, tenant.now))
 
 
 def account_page(tenant: Tenant, request: Request, wanted: str) -> Response:
-    """Answer GET /v1/accounts/{account-key}."""
+    """Answer GET /v1/accounts/{account-key}; the error for an unknown one was recorded at a tenant's."""
     page = page_of_account(tenant.state.books, wanted)
     if page is None:
-        return tenant.refuse(request, Complaint(40, f"There is no account {wanted}.", ANY_RESOURCE))
+        text = f"Cannot find entity by key: '{wanted}'."
+        return tenant.refuse(request, Complaint(40, text, ANY_RESOURCE))
     return reply(200, page)
 
 

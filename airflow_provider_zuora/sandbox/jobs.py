@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.sandbox.books import Booked
-from airflow_provider_zuora.sandbox.results import created, previewed
+from airflow_provider_zuora.sandbox.books import Booked, Life
+from airflow_provider_zuora.sandbox.results import created, previewed, refused
 from airflow_provider_zuora.sandbox.settings import Settings
 
 FIELD = "Sandbox__c"
@@ -26,19 +26,25 @@ class End:
     :param seconds: how long it says Processing first.
     :param status: the status word it will have; only Completed makes an order.
     :param errors: its ``errors`` text, None where it has none.
-    :param order_status: the status of the order it makes.
+    :param order_life: the status of the order it makes.
+    :param refusal: the ``errors`` in its result, which then says ``success: false``; it makes no order.
+    :param may_repeat_number: whether its order may have the number of another.
     """
 
     seconds: float
     status: str
     errors: str | None
-    order_status: str
+    order_life: Life
+    refusal: str = ""
+    may_repeat_number: bool = False
 
 
 DIRECTIVES: dict[str, Callable[[End, str], End]] = {
     "fail": lambda end, text: replace(end, status="Failed", errors=text),
-    "pending": lambda end, _: replace(end, order_status="Pending"),
+    "order": lambda end, text: replace(end, order_life=replace(end.order_life, first=text)),
+    "pending": lambda end, _: replace(end, order_life=replace(end.order_life, first="Pending")),
     "processing": lambda end, text: replace(end, seconds=float(text)),
+    "refuse": lambda end, text: replace(end, status="Completed", errors=None, refusal=text),
     "status": lambda end, text: replace(end, status=text),
 }
 """What an order can say of its job; each takes the rest of its text."""
@@ -50,12 +56,18 @@ def end_of(order: dict[str, Any], kind: str, settings: Settings) -> End:
     """
     Return how the job of an order will end.
 
-    :param kind: ``create`` or ``preview``; `Settings.fail_jobs` is for create jobs only.
+    :param kind: ``create`` or ``preview``; what `Settings` says of failures is for create jobs only.
     :raises ValueError: the order holds a directive that means nothing; the text says which.
     """
     errors = settings.fail_jobs if kind == "create" else ""
-    status = "Failed" if errors else "Completed"
-    end = End(settings.job_seconds, status, errors or None, settings.order_status)
+    end = End(
+        settings.job_seconds,
+        status="Failed" if errors else "Completed",
+        errors=errors or None,
+        order_life=Life(settings.order_status, settings.order_seconds, settings.order_next_status),
+        refusal=settings.fail_results if kind == "create" and not errors else "",
+        may_repeat_number=settings.duplicate_order_numbers == "accept",
+    )
     told = (order.get("customFields") or {}).get(FIELD) or ""
     for directive in BETWEEN.split(told) if told else ():
         word, _, text = directive.strip().partition(" ")
@@ -98,11 +110,12 @@ class Job:
 
         :param version: the Zuora-Version of that request; it decides which fields name the subscriptions.
         """
-        result: dict[str, Any] | None = None
-        if self.status == "Completed":
-            result = (
-                previewed(self.order)
-                if self.booked is None
-                else created(self.booked, version, ids=self.return_ids)
-            )
+        result = self._result(version) if self.status == "Completed" else None
         return {"errors": self.errors, "result": result, "status": self.status, "success": True}
+
+    def _result(self, version: str) -> dict[str, Any]:
+        if self.end.refusal:
+            return refused(self.end.refusal)
+        if self.booked is None:
+            return previewed(self.order)
+        return created(self.booked, version, ids=self.return_ids)

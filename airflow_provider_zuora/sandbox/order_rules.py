@@ -18,7 +18,6 @@ from airflow_provider_zuora.sandbox.shapes import ORDER, misshapen
 
 Rule: TypeAlias = Callable[[dict[str, Any]], Iterator[Complaint]]
 
-MOST_SUBSCRIPTIONS = MOST_ACTIONS = 300
 MOST_LINE_ITEMS = 100
 LENGTHS = {"orderNumber": 100, "existingAccountNumber": 70, "description": 500, "reasonCode": 255}
 CHOICES = {
@@ -96,17 +95,19 @@ def _content(order: dict[str, Any]) -> Iterator[Complaint]:
     subscriptions, items = order.get("subscriptions") or [], order.get("orderLineItems") or []
     if not subscriptions and not items:
         yield Complaint(22, "An order needs subscriptions or orderLineItems.")
-    if len(subscriptions) > MOST_SUBSCRIPTIONS:
-        yield Complaint(
-            30, f"{len(subscriptions)} subscriptions; {MOST_SUBSCRIPTIONS} are allowed in a call."
-        )
     if len(items) > MOST_LINE_ITEMS:
         yield Complaint(30, f"{len(items)} orderLineItems; {MOST_LINE_ITEMS} are allowed in an order.")
     for each in subscriptions:
         yield from _subscription(each)
+
+
+def _count(order: dict[str, Any], most: int) -> Iterator[Complaint]:
+    subscriptions = order.get("subscriptions") or []
+    if len(subscriptions) > most:
+        yield Complaint(30, f"{len(subscriptions)} subscriptions; {most} are allowed in a call.")
     actions = sum(len(each.get("orderActions") or []) for each in subscriptions)
-    if actions > MOST_ACTIONS:
-        yield Complaint(30, f"{actions} order actions; {MOST_ACTIONS} are allowed in a call.")
+    if actions > most:
+        yield Complaint(30, f"{actions} order actions; {most} are allowed in a call.")
 
 
 def _subscription(each: dict[str, Any]) -> Iterator[Complaint]:
@@ -162,12 +163,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 
 
-def complaints(order: Any, kind: str) -> tuple[Complaint, ...]:
+def complaints(order: Any, kind: str, most: int = 300) -> tuple[Complaint, ...]:
     """
     Return why Zuora would refuse an order, nothing where it would not.
 
     :param order: the parsed body of the request.
     :param kind: ``create`` or ``preview``.
+    :param most: how many subscriptions a call may have, and how many order actions.
     """
     shape = tuple(misshapen(order, ORDER))
-    return shape or tuple(found for rule in RULES[kind] for found in rule(order))
+    return shape or (*(found for rule in RULES[kind] for found in rule(order)), *_count(order, most))

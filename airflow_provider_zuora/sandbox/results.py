@@ -30,6 +30,11 @@ def created(booked: Booked, version: str, *, ids: bool) -> dict[str, Any]:
     return {**result, "status": booked.status, "jobType": "AsyncCreateOrder", "success": True}
 
 
+def refused(errors: str) -> dict[str, Any]:
+    """Return the result of a create job that is Completed without having made an order: our reading."""
+    return {"jobType": "AsyncCreateOrder", "success": False, "errors": errors}
+
+
 def by_number(booked: Booked) -> dict[str, Any]:
     """Return what a create made, named by numbers."""
     owner = {

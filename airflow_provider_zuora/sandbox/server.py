@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -19,6 +20,9 @@ from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox import clients
 from airflow_provider_zuora.sandbox.control import PREFIX
 from airflow_provider_zuora.sandbox.rules import Sandbox
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 LARGEST_BODY = 64 * 1024 * 1024
 WORTH_ZIPPING = 1000
@@ -143,7 +147,7 @@ async def _hang(server: Server, request: web.Request, response: Response) -> web
     return web.Response()
 
 
-def _client(server: Server, request: web.Request) -> list[int]:
+def _client(server: Server, request: web.Request) -> list[Process]:
     with ExitStack() as stack:
         stack.push(server.note_error)  # a client that cannot be found makes a test pass for the wrong reason
         return clients.processes_at(request.get_extra_info("peername"), request.get_extra_info("sockname"))

@@ -1,17 +1,12 @@
-"""What a sandbox can be told, as values; nothing here acts.
-
-`Settings` says how the sandbox behaves all the time, a `Fault` what goes wrong with a few requests.
-"""
+"""How a sandbox behaves all the time, as a value; nothing here acts. What goes wrong is a `Fault`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
-from airflow_provider_zuora.core.wire import Request, Response
-from airflow_provider_zuora.sandbox.answers import Unreadable, unzipped
+from airflow_provider_zuora.sandbox.faults import Fault
+
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "Fault", "Settings"]
 
 CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
 """The client id that a sandbox knows unless told otherwise; 36 characters, as Zuora's are."""
@@ -19,11 +14,14 @@ CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
 CLIENT_SECRET = "sandbox+secret/for=demos"
 """The secret that goes with it: no secret, and it has to be URL-encoded in a form, as some real ones do."""
 
-SILENT = frozenset({"reset", "hang", "kill", "stop"})
-"""The kinds of fault in which the sandbox says nothing."""
-
-KINDS = SILENT | {"answer", "cut"}
-WHENS = frozenset({"before", "instead", "after"})
+CHOICES: dict[str, tuple[object, ...]] = {
+    "create_status": (200, 202),
+    "unknown_category": (20, 40),
+    "other_payload": ("stored", "422"),
+    "replay_request_id": ("stored", "new", "none"),
+    "duplicate_order_numbers": ("refuse", "accept"),
+}
+"""What some settings can be; the first is the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +34,28 @@ class Settings:
     :param job_memory_seconds: how long an ended job can be read; nobody documents how long that is at Zuora.
     :param create_status: HTTP status of an accepted create: 200 as documented today, or 202 as before.
     :param fail_jobs: the ``errors`` text that every create job fails with; empty: none fails.
-    :param order_status: status of the orders that completed jobs make, for example Pending.
+    :param fail_results: the ``errors`` in the result of every create job, which says Completed, ``success:
+        false``, and makes no order; empty: none does.
+    :param job_lag_seconds: how long after its creation a job is not known yet.
+    :param order_status: status of the orders that completed jobs make: Completed, Draft, Pending, Scheduled,
+        Executing, Cancelled or Failed; another word is taken too.
+    :param order_seconds: after how long such an order has the status `order_next_status`.
+    :param duplicate_order_numbers: ``refuse`` a taken order number, or ``accept`` a second order with it.
+    :param subscriptions_per_call: how many subscriptions a call may have, and how many order actions.
+    :param unknown_category: the category of the error for an unknown order or job: 20, as was recorded of an
+        order, or 40.
+    :param unknown_status: the HTTP status of that error; 0: as the Zuora-Version has it.
     :param zuora_version: the tenant's Zuora-Version, where a request names none. From 2024-05-20 an error
         has an HTTP status of its own; before, it is an HTTP 200 with ``success: false``.
     :param entity_ids: the entities of a Multi-entity tenant; empty: not one.
     :param org_ids: the orgs of a Multi-Org user; empty: Zuora-Org-Ids is not looked at.
+    :param other_payload: what another body under a known key gets: the ``stored`` answer, or a ``422``.
+    :param replay_request_id: which request id a stored answer comes back with: the ``stored``, a ``new`` or
+        ``none``, in the header, and in the body where one stands there.
+    :param stores_server_errors: whether an endpoint's 5xx or 429 is stored under its key.
+    :param request_id: the request id of every answer; empty: a new UUID each; ``none``: none has one.
     :param requests_per_minute: calls per clock minute, sign-ins apart, before HTTP 429.
+    :param rate_retry_after: whether such a 429 carries Retry-After beside RateLimit-Reset.
     :param concurrent_requests: calls under way at once, before HTTP 429; whoever serves it counts them.
     :param sign_ins_per_minute: sign-ins per clock minute, before HTTP 429; Zuora counts them by IP address.
     :param busy_seconds: Retry-After where too many calls are under way.
@@ -62,11 +76,24 @@ class Settings:
     job_memory_seconds: float = float("inf")
     create_status: int = 200
     fail_jobs: str = ""
+    fail_results: str = ""
+    job_lag_seconds: float = 0.0
     order_status: str = "Completed"
+    order_seconds: float = float("inf")
+    order_next_status: str = "Completed"
+    duplicate_order_numbers: str = "refuse"
+    subscriptions_per_call: int = 300
+    unknown_category: int = 20
+    unknown_status: int = 0
     zuora_version: str = "2025-08-12"
     entity_ids: tuple[str, ...] = ()
     org_ids: tuple[str, ...] = ()
+    other_payload: str = "stored"
+    replay_request_id: str = "stored"
+    stores_server_errors: bool = True
+    request_id: str = ""
     requests_per_minute: int = 50_000
+    rate_retry_after: bool = False
     concurrent_requests: int = 40
     sign_ins_per_minute: int = 100
     busy_seconds: float = 120.0
@@ -83,93 +110,9 @@ class Settings:
         """Refuse what Zuora could not be."""
         if len(self.client_id) != 36:
             raise ValueError(f"client_id has {len(self.client_id)} characters; Zuora's have 36")
-        if self.create_status not in (200, 202):
-            raise ValueError(f"create_status is {self.create_status}; it can be 200 or 202")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                can_be = " or ".join(map(str, choices))
+                raise ValueError(f"{name} is {getattr(self, name)}; it can be {can_be}")
         if len(self.export_words) != 4:
             raise ValueError(f"export_words are {len(self.export_words)}; a life of a job has 4")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """
-    What goes wrong with requests that match.
-
-    :param method: the method to match; empty: any.
-    :param path: how the path begins.
-    :param contains: a text that the body must contain, unzipped, as it is written there.
-    :param times: how many matching requests it spoils; None: every one.
-    :param skip: how many matching requests it lets through first.
-    :param when: ``before``: at the edge, the request is not processed, nor stored under its key. ``instead``:
-        the endpoint itself answers so, and the answer is stored under the idempotency key. ``after``: the
-        request is processed and its answer lost.
-    :param kind: ``answer``: `status`, `headers` and `body` are answered. ``reset``: the connection is reset.
-        ``cut``: half of the body arrives (of the real answer, where ``after`` and no body is given).
-        ``hang``: nothing is ever answered. ``kill``: the client's process is ended (SIGKILL). ``stop``: it is
-        stopped (SIGSTOP) until somebody sends it SIGCONT; only then is the request processed, and answered.
-    :param hold_seconds: with ``after``: the idempotency key stays "in progress" (409) for so long.
-    """
-
-    method: str = ""
-    path: str = "/"
-    times: int | None = 1
-    when: str = "before"
-    status: int = 503
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    kind: str = "answer"
-    skip: int = 0
-    hold_seconds: float = 0.0
-    contains: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse words that mean nothing, before they make a test pass for the wrong reason."""
-        if self.kind not in KINDS or self.when not in WHENS:
-            raise ValueError(
-                f"a fault of kind {self.kind!r}, {self.when!r}: {sorted(KINDS)}, {sorted(WHENS)}"
-            )
-        if self.kind == "cut" and self.when != "after" and not self.body:
-            raise ValueError("a cut needs a body to cut, or when='after'")
-        if self.when == "instead" and self.kind != "answer":
-            raise ValueError("when='instead' needs kind='answer': it is what the endpoint answers")
-        if self.kind == "stop" and self.when != "before":
-            raise ValueError(
-                "kind='stop' needs when='before': the request is processed when the client goes on"
-            )
-        if self.hold_seconds and self.when != "after":
-            raise ValueError("hold_seconds needs when='after': only a processed request has a key to hold")
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Fault:
-        """Return the fault that a JSON object describes; its body may be text or any JSON value."""
-        body, headers = values.get("body", ""), values.get("headers", {})
-        if not isinstance(body, str):
-            body, headers = json.dumps(body), {"Content-Type": "application/json", **headers}
-        return cls(**{**values, "body": body.encode(), "headers": headers})
-
-    def matches(self, request: Request) -> bool:
-        """Say whether this request is one to spoil."""
-        if self.method not in ("", request.method) or not request.path.startswith(self.path):
-            return False
-        try:
-            return not self.contains or self.contains.encode() in unzipped(request)
-        except Unreadable:
-            return False
-
-    def used(self) -> Fault | None:
-        """Return what is left after it spoiled one request, None where nothing is."""
-        if self.times is None:
-            return self
-        return replace(self, times=self.times - 1) if self.times > 1 else None
-
-    def answer(self, real: Response | None = None) -> Response:
-        """
-        Return what the client gets.
-
-        :param real: the answer that is lost, where the request was processed.
-        """
-        if self.kind in SILENT:
-            return Response(status=0, damage=self.kind)
-        own = Response(self.status, dict(self.headers), self.body)
-        if self.kind == "answer":
-            return own
-        return replace(own if self.body or real is None else real, damage="cut")

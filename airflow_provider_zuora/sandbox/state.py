@@ -45,7 +45,7 @@ class Minutes:
 @dataclass(slots=True)
 class Quiet:
     """
-    The time for which the sandbox last asked to be left alone, with a Retry-After on a 429 or 503.
+    The time for which the sandbox last asked to be left alone: Retry-After of a 429 or 503, or a 429's reset.
 
     :param broken: how many requests came within such a time.
     """
@@ -57,7 +57,8 @@ class Quiet:
     def note(self, response: Response, now: float, takes: float) -> None:
         """Note a request and its answer, which takes so many seconds to leave."""
         self.broken += self.since + takes + IN_FLIGHT < now < self.until
-        asked = response.header("Retry-After")
+        reset = response.header("RateLimit-Reset") if response.status == 429 else ""
+        asked = response.header("Retry-After") or reset
         if response.status in (429, 503) and asked.isdecimal():
             self.since = now if now >= self.until else self.since
             self.until = max(self.until, now + takes + float(asked))
@@ -70,6 +71,7 @@ class State:
 
     :param tokens: when each bearer token ends, by token.
     :param waiting: when each unsettled job ends, with its place in the queue and its id; a heap.
+    :param makers: the ids of the jobs that made an order, in the order of their ends.
     :param counts: answered requests by method and path template.
     :param calls: sign-ins apart, which are ``sign_ins``.
     """
@@ -78,6 +80,7 @@ class State:
     issued: list[str] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     waiting: list[tuple[float, int, str]] = field(default_factory=list)
+    makers: list[str] = field(default_factory=list)
     books: Books = field(default_factory=Books)
     replays: Replays = field(default_factory=Replays)
     exports: Exports = field(default_factory=Exports)
@@ -106,13 +109,14 @@ class State:
         self.exports.settle(now)
 
     def _ended(self, job: Job) -> Job:
-        if job.end.status != "Completed" or job.kind != "create":
+        if job.end.status != "Completed" or job.kind != "create" or job.end.refusal:
             return replace(job, status=job.end.status, errors=job.end.errors)
         number = job.order.get("orderNumber")
-        if number in self.books.orders:
+        if number in self.books.orders and not job.end.may_repeat_number:
             complaint = duplicate(number)
             return replace(job, status="Failed", errors=f"[{complaint.code}]: {complaint.message}")
-        booked = self.books.book(job.order, job.end.order_status, job.due)
+        booked = self.books.book(job.order, job.end.order_life, job.due)
+        self.makers.append(job.job_id)
         return replace(job, status="Completed", booked=booked)
 
     def take_fault(self, request: Request) -> Fault | None:
@@ -144,28 +148,27 @@ class State:
             }
         )
 
-    def ledger(self) -> dict[str, Any]:
+    def ledger(self, now: float) -> dict[str, Any]:
         """Return what happened so far, as a JSON object."""
-        jobs, orders = self.jobs.values(), self.books.orders
-        made = {job.booked.number: job for job in jobs if job.booked is not None}
+        made = [(job, job.booked) for job in map(self.jobs.__getitem__, self.makers) if job.booked]
         return {
             "signIns": len(self.issued),
             "tokens": list(self.issued),
             "requests": dict(self.counts),
             "askedInQuiet": self.quiet.broken,
             "recent": list(self.recent),
-            "jobs": [_job_row(job) for job in jobs],
+            "jobs": [_job_row(job) for job in self.jobs.values()],
             "orders": [
                 {
-                    "orderNumber": number,
+                    "orderNumber": booked.number,
                     "accountNumber": booked.account,
                     "orderDate": booked.order["orderDate"],
                     "description": booked.order.get("description"),
-                    "status": booked.status,
-                    "jobId": made[number].job_id,
-                    "idempotencyKey": made[number].key,
+                    "status": booked.status_at(now),
+                    "jobId": job.job_id,
+                    "idempotencyKey": job.key,
                 }
-                for number, booked in orders.items()
+                for job, booked in made
             ],
             "accounts": {number: dict(held) for number, held in self.books.accounts.items()},
         }
@@ -180,4 +183,5 @@ def _job_row(job: Job) -> dict[str, Any]:
         "errors": job.errors,
         "orderNumber": number,
         "idempotencyKey": job.key,
+        "made": job.booked is not None,
     }

@@ -86,7 +86,7 @@ class Tenant:
         with self._lock:
             self.state.settle(self.now)
             exports = self.state.exports.ledger(self.now)
-            return {"now": self.now, **self.state.ledger(), "exports": exports}
+            return {"now": self.now, **self.state.ledger(self.now), "exports": exports}
 
     def version(self, request: Request) -> str:
         """Return the Zuora-Version in force for a request."""

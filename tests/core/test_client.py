@@ -640,12 +640,22 @@ def test_wrong_credentials_are_refused_and_nothing_else_is_sent(client_id, secre
     assert secret not in str(caught.value)
 
 
-def test_a_job_that_nobody_knows_is_not_found():
-    tenant = Tenant()
-    with pytest.raises(NotFound, match=r"\[50000040\] Cannot find response for job") as caught:
+@pytest.mark.parametrize(("category", "status"), [(20, 400), (40, 404)])
+@pytest.mark.parametrize("forced", [0, 200, 400, 404])
+def test_a_job_that_nobody_knows_is_not_found(category, status, forced):
+    tenant = Tenant(unknown_category=category, unknown_status=forced)
+    with pytest.raises(NotFound, match=rf"\[500000{category}\] Cannot find response for job") as caught:
         tenant.run(tenant.client().job("nobody"))
     assert not caught.value.transient
-    assert caught.value.answer.status == 404
+    assert caught.value.answer.status == (forced or status)
+
+
+@pytest.mark.parametrize("category", [20, 40])
+@pytest.mark.parametrize("forced", [0, 200, 400, 404])
+def test_an_order_that_nobody_knows_is_not_found(category, forced):
+    tenant = Tenant(unknown_category=category, unknown_status=forced)
+    with pytest.raises(NotFound, match=rf"\[500000{category}\] Invalid orderNumber: O-1"):
+        tenant.run(tenant.client().read(tenant.vendor.order("O-1")))
 
 
 @pytest.mark.parametrize("version", ["2025-08-12", "341.0"])

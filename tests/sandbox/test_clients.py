@@ -1,10 +1,14 @@
 """A client in a process of its own is killed or stopped by a fault, and no other process is."""
 
+import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -117,3 +121,137 @@ def test_a_client_elsewhere_is_nobody_here():
 def test_a_connection_that_nobody_holds():
     with pytest.raises(RuntimeError, match="nobody"):
         processes_at(("127.0.0.1", 1), ("127.0.0.1", os.getpid() % 1024 + 1))
+
+
+def test_a_client_that_has_gone_is_nobody():
+    with pytest.raises(RuntimeError, match="gone"):
+        processes_at(None, ("127.0.0.1", 80))
+
+
+SANDBOX = [sys.executable, "-m", "airflow_provider_zuora.sandbox", "--port"]
+KILL = json.dumps({"method": "GET", "path": "/x", "kind": "kill"})
+CONNECT = """
+import fcntl, os, socket, struct, sys, time
+near, far, sent, forks = sys.argv[1:]
+def address(text):
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+if sent == "listens":  # in a network namespace of its own, whose loopback is down yet
+    with socket.socket() as plain:
+        fcntl.ioctl(plain, 0x8914, struct.pack("16sH", b"lo", 1))
+    server = socket.create_server(address(far))
+door = socket.socket()
+door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+door.bind(address(near))
+door.connect(address(far))
+child = os.fork() if forks else None
+if child == 0:
+    time.sleep(60)
+print(child or os.getpid(), flush=True)
+if sent not in ("listens", "nothing"):
+    door.sendall(b"GET /x HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    print(door.recv(12), flush=True)
+time.sleep(60)
+"""
+ITS_OWN_PARENT = f"""
+import http.client, re, subprocess, sys, urllib.request
+with subprocess.Popen({[*SANDBOX, "0"]!r}, stdout=subprocess.PIPE, text=True) as sandbox:
+    url = re.search(r"http://(\\S+)", sandbox.stdout.readline())[1]
+    urllib.request.urlopen(urllib.request.Request(f"http://{{url}}/sandbox/faults", {KILL!r}.encode())).read()
+    door = http.client.HTTPConnection(url, timeout=30)
+    door.request("GET", "/x")
+    print(door.getresponse().status)
+    sandbox.terminate()
+"""
+
+
+def allowed(*options):
+    """Return the start of a command that makes namespaces, skipping the test where this user may not."""
+    command = [shutil.which("unshare") or "unshare", *options]
+    try:
+        subprocess.run([*command, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no namespaces for this user")
+    return command
+
+
+@contextmanager
+def started(*command):
+    """Run a process that prints a line, and return both."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process, process.stdout.readline()
+        finally:
+            process.kill()
+
+
+def free_port(host="127.0.0.1"):
+    with socket.create_server((host, 0)) as one:
+        return one.getsockname()[1]
+
+
+def connected(stack, near, far, sent, *, within=(), forks=False):
+    """Start a process that is connected so; return it and the process id that it prints."""
+    command = [*within, sys.executable, "-c", CONNECT, near, far, sent, "forks" if forks else ""]
+    process, line = stack.enter_context(started(*command))
+    return process, int(line)
+
+
+def is_spared(process):
+    try:
+        return process.wait(1) is None
+    except subprocess.TimeoutExpired:
+        return True
+
+
+@pytest.fixture
+def killing():
+    """Serve a sandbox, in a process of its own, that kills who sends it GET /x; return its port."""
+    with started(*SANDBOX, "0") as (_, line):
+        port = int(line.split()[1].rpartition(":")[2])
+        urlopen(Request(f"http://127.0.0.1:{port}/sandbox/faults", KILL.encode()), timeout=9).read()
+        yield port
+
+
+def test_who_has_the_same_ports_at_another_address_is_spared(killing):
+    with ExitStack() as stack:
+        stack.enter_context(socket.create_server(("127.0.0.2", killing)))
+        near = f"127.0.0.1:{free_port()}"
+        other, _ = connected(stack, near, f"127.0.0.2:{killing}", "nothing")
+        client, _ = connected(stack, near, f"127.0.0.1:{killing}", "GET")
+        assert client.wait(30) == -signal.SIGKILL
+        assert is_spared(other)
+
+
+def test_who_has_the_same_connection_in_another_network_namespace_is_spared(killing):
+    with ExitStack() as stack:
+        near, far = f"127.0.0.1:{free_port()}", f"127.0.0.1:{killing}"
+        other, _ = connected(stack, near, far, "listens", within=allowed("--net"))
+        client, _ = connected(stack, near, far, "GET")
+        assert client.wait(30) == -signal.SIGKILL
+        assert is_spared(other)
+
+
+def test_what_the_client_has_forked_dies_with_it(killing):
+    with ExitStack() as stack:
+        near, far = f"127.0.0.1:{free_port()}", f"127.0.0.1:{killing}"
+        client, child = connected(stack, near, far, "GET", forks=True)
+        assert client.wait(30) == -signal.SIGKILL
+        wait_for("the child's end", lambda: not psutil.pid_exists(child), 30, interval=0.05)
+
+
+@pytest.mark.parametrize("within", [(), ("--pid", "--fork", "--mount-proc")], ids=["a parent", "process 1"])
+def test_what_started_the_sandbox_is_spared(within):
+    command = [*(allowed(*within) if within else ()), sys.executable, "-c", ITS_OWN_PARENT]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "500\n")
+
+
+def test_nobody_is_killed_by_a_number_of_another_process_namespace():
+    within = allowed("--pid", "--fork", "--kill-child")
+    with started(*within, *SANDBOX, "0") as (_, line), ExitStack() as stack:
+        port = int(line.split()[1].rpartition(":")[2])
+        urlopen(Request(f"http://127.0.0.1:{port}/sandbox/faults", KILL.encode()), timeout=9).read()
+        client, _ = connected(stack, f"127.0.0.1:{free_port()}", f"127.0.0.1:{port}", "GET")
+        assert client.stdout.readline() == "b'HTTP/1.1 500'\n"
+        assert is_spared(client)

@@ -38,7 +38,7 @@ def test_the_ledger_says_what_happened(desk):
         "retryAfter": "",
     }
     job = {"jobId": job_id, "kind": "create", "status": "Completed", "errors": None}
-    assert ledger["jobs"] == [job | {"orderNumber": "O1", "idempotencyKey": "k"}]
+    assert ledger["jobs"] == [job | {"orderNumber": "O1", "idempotencyKey": "k", "made": True}]
     assert ledger["orders"] == [
         {
             "orderNumber": "O1",
@@ -83,7 +83,16 @@ def test_tokens_can_be_revoked(desk):
         ("faults", {"when": "sometimes"}),
         ("faults", {"kind": "cut"}),
         ("faults", {"kind": "reset", "when": "instead"}),
+        ("settings", {"unknown_category": 30}),
+        ("settings", {"other_payload": "409"}),
+        ("settings", {"replay_request_id": "old"}),
+        ("settings", {"duplicate_order_numbers": "maybe"}),
         ("faults", {"hold_seconds": 1}),
+        ("faults", {"stored": True}),
+        ("faults", {"stored": True, "when": "after", "kind": "reset"}),
+        ("faults", {"kind": "change", "when": "after"}),
+        ("faults", {"change": {"a": 1}, "when": "after"}),
+        ("faults", {"kind": "change", "change": {"a": 1}}),
         ("faults", {"kind": "kill", "when": "instead"}),
         ("faults", {"kind": "stop", "when": "after"}),
     ],

@@ -10,6 +10,7 @@ from airflow_provider_zuora.sandbox.control import ACTIONS
 from airflow_provider_zuora.sandbox.endpoints import ROUTES
 from airflow_provider_zuora.sandbox.jobs import DIRECTIVES
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
+from airflow_provider_zuora.sandbox.settings import CHOICES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 
@@ -25,6 +26,7 @@ NAMED = [
     *(f"/sandbox/{name}" for name in ACTIONS),
     *(f"| `{name}" for name in DIRECTIVES),
     *(each.name for each in fields(Fault)),
+    *(name for name in CHOICES),
     CLIENT_ID,
     CLIENT_SECRET,
 ]

@@ -116,7 +116,7 @@ def test_a_version_is_a_number_or_a_date(desk):
     ("version", "status"), [(None, 404), ("2024-05-20", 404), ("341.0", 200), ("186.0", 200)]
 )
 def test_errors_have_an_http_status_from_2024_05_20_on(desk, version, status):
-    response = desk.ask("GET", "/v1/async-jobs/none", Zuora_Version=version)
+    response = desk.ask("GET", "/v1/accounts/none", Zuora_Version=version)
     assert (response.status, desk.codes(response)) == (status, [50000040])
     assert desk.page(response)["success"] is False
     assert desk.page(response)["requestId"] == response.header("Zuora-Request-Id")
@@ -156,9 +156,14 @@ def test_calls_are_counted_by_the_minute(open_desk):
         "reasons": [{"code": 70, "message": "API Rate limit exceeded for the minute, retry after 40 seconds"}]
     }
     assert (refused.header("RateLimit-Remaining"), refused.header("RateLimit-Reset")) == ("0", "40")
-    assert refused.header("Retry-After") == "40"
+    assert refused.header("Retry-After") == ""
     desk.time[0] += 40
     assert desk.create().status == 200
+
+
+def test_calls_too_many_can_carry_a_retry_after(open_desk):
+    desk = open_desk(requests_per_minute=1, rate_retry_after=True)
+    assert [desk.create().header("Retry-After") for _ in range(2)] == ["", "40"]
 
 
 def test_sign_ins_are_counted_by_the_minute(open_desk):
@@ -183,18 +188,21 @@ def test_calls_at_once_are_counted_by_whoever_serves_them(open_desk):
             refused = desk.create()
     assert (full.status, full.header("Concurrency-Limit-Remaining")) == (200, "0")
     assert (refused.status, desk.codes(refused)) == (429, [50000070])
+    assert desk.create(Zuora_Version="186.0").status == 200
     assert (refused.header("Retry-After"), refused.header("Concurrency-Limit-Limit")) == ("7", "2")
     assert desk.create().header("Concurrency-Limit-Remaining") == "1"
 
 
-def test_the_ledger_tells_who_asks_within_a_quiet(open_desk):
-    desk = open_desk(requests_per_minute=1, answer_seconds=0.5)
+@pytest.mark.parametrize("says", [True, False])
+def test_the_ledger_tells_who_asks_within_a_quiet(open_desk, says):
+    desk = open_desk(requests_per_minute=1, answer_seconds=0.5, rate_retry_after=says)
     desk.create()
     for second in (0, 1, 30, 29, 30):  # at 20 s of the minute; refused until its end, then again
         desk.time[0] += second
         desk.create()
     ledger = desk.sandbox.ledger()
-    assert [row["retryAfter"] for row in ledger["recent"]] == ["", "", "40", "39", "9", "", "10"]
+    told = ["40", "39", "9", "", "10"] if says else [""] * 5
+    assert [row["retryAfter"] for row in ledger["recent"]] == ["", "", *told]
     assert [row["at"] - 1.7e9 for row in ledger["recent"]] == [0, 0, 0, 1, 31, 60, 90]
     assert ledger["askedInQuiet"] == 1, "the one at 1 s was under way when the answer left"
 

@@ -24,6 +24,7 @@ def test_it_says_where_it_is_and_ends_when_told_to(number):
         "5",
         "--create-status",
         "202",
+        "--no-stores-server-errors",
         "--fail-jobs",
         "[40000020]: No.",
     ]

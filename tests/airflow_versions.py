@@ -1,0 +1,39 @@
+"""What the versions of Airflow that the tests run on call differently; only tests ask for it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+AIRFLOW = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
+IS_AIRFLOW_2 = AIRFLOW < (3, 0)
+
+
+def redacted(value: Any, name: str = "") -> Any:
+    """Return a value as Airflow shows it in logs and pages."""
+    if IS_AIRFLOW_2:
+        from airflow.utils.log.secrets_masker import redact
+    else:
+        from airflow.sdk.log import redact
+    return redact(value, name)
+
+
+def rendered_fields(task: Any) -> dict[str, Any]:
+    """Return a task's fields as the rendered-template page shows them."""
+    if not IS_AIRFLOW_2:
+        from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
+
+        return _serialize_rendered_fields(task)
+    from airflow.serialization.helpers import serialize_template_field
+
+    fields = {name: serialize_template_field(getattr(task, name), name) for name in task.template_fields}
+    return {name: redacted(value, name) for name, value in fields.items()}
+
+
+def attach(protocol: str, file_system: Any) -> None:
+    """Let paths of a protocol lead to a file system."""
+    if IS_AIRFLOW_2:
+        from airflow.io.store import attach
+    else:
+        from airflow.sdk.io import attach
+    attach(protocol, fs=file_system)
