@@ -198,12 +198,14 @@ class Reading:
 
     :param whole: True only if all of the body came and could be read. A cut-off answer, a page, an answer
         without a body and none at all are not whole: they prove nothing about what the vendor keeps.
+    :param arrived: True if all of the body came, whether or not it can be read.
     """
 
     meaning: Meaning
     answer: Answer
     body: Any = field(default=None, repr=False)
     whole: bool = False
+    arrived: bool = False
 
 
 class Vendor(ABC):

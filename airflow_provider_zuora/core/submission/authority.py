@@ -5,12 +5,13 @@ For whom an answer to a POST speaks: for its key, for that POST alone, or for no
 answer                                                 speaks for  event
 =====================================================  ==========  =========================================
 names a job                                            the key     ACCEPTED
-refusal with an eight-digit code (2x, 30, 40, 90)      see below   REFUSED
+refusal with an eight-digit code (2x, 30, 40, 90; 10   see below   REFUSED
+and 45)
 lock (category 50)                                     see below   LOCKED
 401, token or sign-in refused                          this POST   SIGN_IN_REFUSED
 429, category 70, a limit that was reached             this POST   LIMITED
-403, other 4xx without an eight-digit code,
-a redirect, categories 10 and 45                       this POST   TURNED_AWAY
+403 and other 4xx without an eight-digit code, a
+redirect                                               this POST   TURNED_AWAY
 409 without a code: the first POST is under way        this POST   IN_PROGRESS
 422 without a code                                     this POST   KEY_IN_USE
 no answer, a part of one, 5xx, a gateway's page,
@@ -79,7 +80,7 @@ def heard_in(reading: Reading, job_id: str) -> Heard:
     heard = _HEARD.get(reading.meaning, Heard.NO_ANSWER)
     if heard in (Heard.REFUSED, Heard.LOCKED) and not coded:
         return Heard.TURNED_AWAY
-    return heard
+    return Heard.REFUSED if heard is Heard.TURNED_AWAY and coded else heard
 
 
 def _is_coded(reading: Reading) -> bool:
@@ -88,9 +89,9 @@ def _is_coded(reading: Reading) -> bool:
 
 
 def request_id_of(reading: Reading) -> str:
-    """Return the request id of an answer that came whole, if it is a UUID; an empty text otherwise."""
+    """Return the request id of an answer that was not cut off, if it is a UUID; an empty text otherwise."""
     given = reading.answer.request_id.lower()
-    well_formed = reading.whole and _UUID.fullmatch(given) and len(set(given)) > _LEAST_DIGITS
+    well_formed = reading.arrived and _UUID.fullmatch(given) and len(set(given)) > _LEAST_DIGITS
     return given if well_formed else ""
 
 

@@ -50,7 +50,7 @@ class SubmissionRecord:
         is counted before it is sent.
     :param lasting: True if a refusal or a failure is not a passing one; ``locked``: if it met a lock.
     :param absence_believed: True if the key before was left because no order was found: one may come late.
-    :param decided_at: when the job, the refusal or the failure was seen.
+    :param decided_at: when the job, the refusal, the failure or the absence was seen.
     :param reason: what was seen, without the vendor's words: these may quote the order.
     :param paths: hashes of the values of the first of these contents, see `keys.path_hashes`.
     :param track_ids: of the last POSTs.
@@ -126,9 +126,9 @@ class SubmissionRecord:
             reason=reason,
         )
 
-    def absent(self, reason: str) -> SubmissionRecord:
+    def absent(self, reason: str, now: float) -> SubmissionRecord:
         """Return the record of a key that is left because there is no order."""
-        return replace(self, state=SubmissionState.ABSENT, unanswered=0, reason=reason)
+        return replace(self, state=SubmissionState.ABSENT, unanswered=0, decided_at=now, reason=reason)
 
     def error(self) -> ApiError:
         """Return the error that the end of this submission amounts to."""

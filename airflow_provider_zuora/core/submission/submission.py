@@ -24,7 +24,7 @@ from airflow_provider_zuora.core.submission.keys import (
 )
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import find_order
-from airflow_provider_zuora.core.submission.post import Post
+from airflow_provider_zuora.core.submission.post import KEY_AGE, Post
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.result import check_result, expectation
@@ -33,6 +33,7 @@ from airflow_provider_zuora.core.wire import Memoir, Pause, Request
 log = logging.getLogger(__name__)
 
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
+_WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is remembered
 _LAG = 600.0  # seconds in which a job that was issued may not be known everywhere yet
 _STANDINGS = {
     SubmissionState.STARTED: Standing.STARTED,
@@ -87,14 +88,14 @@ class Submission:
         self.number: str | None = document.get("orderNumber")
         self.submitter, self.account = by.fingerprint(self.number), account_of(client)
         self.is_cleared = attempt.cleared
-        self.is_inherited = False  # an earlier try may have sent the key
+        self.is_inherited = False  # an earlier try may have ended with the key
+        self.is_noted = False  # the record is of the notes
         self.is_remembered = notes.is_complete
-        self.absent_since = -math.inf  # when the order was last looked for and not found
         self.record = self._begin()
         self.standing = self._standing()
         self.issued = self.record.decided_at
         self.post = self._new_post()
-        self.after_absence = 0  # keys that this try has begun because there was no order
+        self.left_absent = False  # this try has gone on from a key because there was no order
         self.failure: ApiError | None = None  # of the job, in the vendor's words
         self.why = ""  # it had to be looked up
         self._kept = self.record
@@ -137,9 +138,10 @@ class Submission:
         if noted is not None:
             self.is_cleared = noted.max_tries < self.attempt.max_tries
             self.is_inherited = noted.try_number != self.attempt.number
+            self.is_noted = True
             return noted
         begun = self.begun(0)
-        self.is_inherited = bool(begun.unanswered)
+        self.is_inherited = self._is_of_an_earlier_try(0)
         return begun
 
     def _noted(self) -> SubmissionRecord | None:
@@ -180,6 +182,7 @@ class Submission:
     def begun(self, generation: int, before: SubmissionRecord | None = None) -> SubmissionRecord:
         """Return the record of a generation; all generations are of the content of the first."""
         digest = before.digest if before else self.digest
+        is_absent = before is not None and before.state is SubmissionState.ABSENT
         was_sent = self._may_have_been_sent(generation)
         return SubmissionRecord(
             submitter=self.submitter,
@@ -193,18 +196,29 @@ class Submission:
             paths=path_hashes(self.client, self.document)
             if self.alone
             else None,  # of a list, nothing is kept
-            first_post=max(self._since, self.absent_since) if was_sent else self.client.clock(),
+            first_post=self._first_post(before) if was_sent else self.client.clock(),
             try_number=self.attempt.number,
             max_tries=self.attempt.max_tries,
             unanswered=int(was_sent),
-            absence_believed=before is not None and before.state is SubmissionState.ABSENT,
+            absence_believed=is_absent,
         )
+
+    def _first_post(self, before: SubmissionRecord | None) -> float:
+        """Return a time before which a key that nobody remembers was not sent, or came to nothing."""
+        absent = before.decided_at if before and before.state is SubmissionState.ABSENT else -math.inf
+        return max(self._since, absent)
 
     def _may_have_been_sent(self, generation: int) -> bool:
         """Return whether an earlier try may have sent this key although nothing is noted of it."""
         if self.is_remembered:  # but perhaps by another of the mapped tasks
             return self.attempt.moved and self.number is not None and generation == 0
-        return generation < self.attempt.number - 1 + max(self.attempt.moved, self.attempt.cleared)
+        return not self.attempt.is_first
+
+    def _is_of_an_earlier_try(self, generation: int) -> bool:
+        """Return whether an earlier try would have ended with this key: each goes one key further."""
+        further = max(self.attempt.moved, self.attempt.cleared)
+        was_sent = self._may_have_been_sent(generation)
+        return was_sent and generation % _WINDOW < self.attempt.number - 1 + further
 
     @property
     def _since(self) -> float:
@@ -236,7 +250,7 @@ class Submission:
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
             return record.refused(said, now, locked=self.post.heard is Heard.LOCKED)
         if self.standing is Standing.ABSENT and record.state is not SubmissionState.ABSENT:
-            return record.absent(said or "it is too old to be sent again")
+            return record.absent(said or "it is too old to be sent again", now)
         if event is Event.NOT_FOUND_TURNED_AWAY:
             return replace(record, unanswered=0, absence_believed=True)
         return record
@@ -275,7 +289,6 @@ class Submission:
             self.why += f", and it cannot be looked up: {error}"
             raise self._unknown() from error
         if order_id is None:
-            self.absent_since = self.client.clock()
             refused = self.post.heard in (Heard.REFUSED, Heard.LOCKED)
             contradicted = self.standing is Standing.CONTRADICTED
             return Event.NOT_FOUND_TURNED_AWAY if contradicted and not refused else Event.NOT_FOUND
@@ -303,19 +316,30 @@ class Submission:
         if self.raw_key:
             raise self._used_up()
         if before.state is SubmissionState.ABSENT:
-            self.after_absence += 1
-            if self.after_absence > 1:
-                raise before.error()  # one such key in a try is enough
+            if self.left_absent and not self.is_inherited:
+                raise before.error()  # one new key in a try is enough
+            self.left_absent = True
         elif before.absence_believed and (yield from self._came_late()):
             return Event.FOUND
         if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
             yield Pause(rest)
         log.warning("Key %s cannot make the order, the next one follows: %s", before.key, before.reason)
-        may_be_unsent = before.state is SubmissionState.ABSENT and not (self.is_remembered or self.post.sent)
-        self.record = self._kept = self.begun(before.generation + (not may_be_unsent), before)
-        self.is_inherited = bool(self.record.unanswered)
+        self.record = self._kept = self.begun(self._generation_after(before), before)
+        self.is_inherited = self._is_of_an_earlier_try(self.record.generation)
+        self.is_noted = False
         self.post = self._new_post()
-        return Event.BEGUN_BEFORE if self.is_inherited else Event.BEGUN
+        return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
+
+    def _generation_after(self, before: SubmissionRecord) -> int:
+        """
+        Return the next generation.
+
+        Where a run is too old for its first keys and nobody remembers them, they are not sent. Those of its
+        second 23 hours begin at 1000, and so on, so that the tries of a window agree on them.
+        """
+        if self.is_noted or self.is_remembered or self.post.sent:
+            return before.generation + 1
+        return max(before.generation, int((self.client.clock() - self._since) // KEY_AGE) * _WINDOW)
 
     def _came_late(self) -> Memoir[bool]:
         """Return whether the order is there that was not there when the key before was left."""

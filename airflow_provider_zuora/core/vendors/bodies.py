@@ -44,7 +44,8 @@ def unreadable(response: Response, answer: Answer, statuses: Mapping[int, Meanin
     edge = response.status in (403, 404) and "<" in text
     if response.status < 300 or response.status >= 500 or edge:
         meaning = Meaning.GATEWAY
-    return Reading(meaning, replace(answer, messages=(seen[:_QUOTE_LENGTH],)))
+    seen_words = replace(answer, messages=(seen[:_QUOTE_LENGTH],))
+    return Reading(meaning, seen_words, arrived=not response.damage)
 
 
 def quoted(response: Response) -> str:

@@ -46,7 +46,7 @@ def read_answer(response: Response, answer: Answer, states: Mapping[str, JobStat
     meaning = _meaning(response.status, answer, states)
     if meaning is not Meaning.OK and not errors and response.body:
         answer = replace(answer, messages=(quoted(response),))  # better than nothing
-    return Reading(meaning, answer, body, whole=body is not None)
+    return Reading(meaning, answer, body, whole=body is not None, arrived=True)
 
 
 def _errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -81,7 +81,7 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
     meaning = _meaning(request, response.status, fields, answer)
     if meaning is not Meaning.OK and not reasons and response.body:
         answer = replace(answer, messages=(quoted(response),))  # better than nothing
-    return Reading(meaning, answer, body, whole=body is not None)
+    return Reading(meaning, answer, body, whole=body is not None, arrived=True)
 
 
 def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]:
