@@ -23,8 +23,10 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.keys import Submitter, sha256
 from airflow_provider_zuora.core.lookup import existing_order
+from airflow_provider_zuora.core.masking import hidden_values
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.orders import check_order
+from airflow_provider_zuora.core.redaction import printable
 from airflow_provider_zuora.core.submission import submit_document
 from airflow_provider_zuora.core.wire import Memoir
 
@@ -58,7 +60,7 @@ class Listed:
 
     def __str__(self) -> str:
         """Return where the order stands, and its number."""
-        return f"{self.place} ({self.number})" if self.number else self.place
+        return f"{self.place} ({printable(self.number)})" if self.number else self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Entry:
         """Return plain JSON, for an XCom."""
         return {
             "index": self.order.index,
-            "order_number": self.order.number,
+            "order_number": self.order.number and printable(self.order.number),
             "state": self.state,
             "job_id": self.job_id,
             "error": None if self.error is None else str(self.error),
@@ -180,6 +182,7 @@ def submitted(
 
     :param adopt: look first whether there is an order with its number, and take that one.
     """
+    client = client.hiding(hidden_values(order.document))
     try:
         job_id = (yield from existing_order(client, order.document)) if adopt and order.number else None
         if job_id is None:

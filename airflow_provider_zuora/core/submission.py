@@ -13,6 +13,7 @@ from airflow_provider_zuora.core.errors import InvalidInput, NotFound, OutcomeUn
 from airflow_provider_zuora.core.intents import NAME, Intent
 from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.keys import Submitter
+from airflow_provider_zuora.core.masking import hidden_values
 from airflow_provider_zuora.core.orders import check_order
 from airflow_provider_zuora.core.wire import Memoir, Recall, Record, Token
 
@@ -57,6 +58,7 @@ def submit_document(
 
     :param alone: False where it is one of a list.
     """
+    client = client.hiding(hidden_values(document))
     request = client.vendor.submission("order", document, {"return_ids": return_ids})
     yield Token()  # where signing in fails there is nothing to remember
     submission = Submission(client, document, request, by, attempt, raw_key, alone=alone)
@@ -79,6 +81,7 @@ def adopt_job(
     :raises Refused: where it is a job that has failed.
     """
     document = _checked(order, by, raw_key)
+    client = client.hiding(hidden_values(document))
     request = client.vendor.submission("order", document, {"return_ids": False})
     submission = Submission(client, document, request, by, attempt, raw_key)
     try:
