@@ -25,6 +25,7 @@ from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
     REASONS,
     WORD_LENGTH,
+    printable,
     redact_words,
 )
 
@@ -81,7 +82,7 @@ class Answer:
         }
         named = ", ".join(f"{name} {value}" for name, value in ids.items() if value)
         answer = "no answer" if self.status is None else f"HTTP {self.status}"
-        asked = self.asked[:_ASKED_LENGTH]
+        asked = printable(self.asked[:_ASKED_LENGTH])
         return f"{asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
 
     @property
