@@ -25,7 +25,7 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.jobs import Credentials, Job, Meaning, Reading, Vendor
 from airflow_provider_zuora.core.limits import retry_after
-from airflow_provider_zuora.core.redaction import WORD_LENGTH, Secrets, redact_words
+from airflow_provider_zuora.core.redaction import MESSAGE_LENGTH, WORD_LENGTH, Secrets, redact_words
 from airflow_provider_zuora.core.wire import Aside, Budget, Flow, Pause, Request, Response, Token
 
 log = logging.getLogger(__name__)
@@ -264,9 +264,18 @@ class Exchange:
         )
 
     def redacted_job(self, job: Job) -> Job:
-        """Return a job whose words are redacted as those of an answer are."""
-        answer = job.answer and self.redacted(job.answer)
-        return replace(job, status=redact_words(job.status, WORD_LENGTH, self._secrets), answer=answer)
+        """Return a job whose words are redacted as those of an answer are; so are messages in its result."""
+        answer, result = job.answer and self.redacted(job.answer), job.result
+        if isinstance(result, dict) and (named := [name for name in result if _is_message(result, name)]):
+            words = {name: redact_words(result[name], MESSAGE_LENGTH, self._secrets) for name in named}
+            result = {**result, **words}
+        status = redact_words(job.status, WORD_LENGTH, self._secrets)
+        return replace(job, status=status, answer=answer, result=result)
+
+
+def _is_message(result: Mapping[str, object], name: str) -> bool:
+    """Return whether a member of a result is words, such as ``paymentErrorMessage``: all else is data."""
+    return name.lower().endswith("message") and isinstance(result[name], str)
 
 
 def _host(location: str) -> str:

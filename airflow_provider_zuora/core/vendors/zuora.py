@@ -130,10 +130,10 @@ class Zuora(Vendor):
         state, status = self.state(word), word if isinstance(word, str) else ""
         if state is not JobState.SUCCEEDED:
             answer, passing, locked = read_job_errors(body.get("errors"), answer)
-            return Job(job_id, state, status, result, transient=passing, answer=answer, locked=locked)
+            return Job(job_id, state, status, transient=passing, answer=answer, locked=locked)
         denial = read_contradiction(body, answer) or never_completes(result, answer)
         if denial:
-            return Job(job_id, JobState.FAILED, status, result, answer=denial)
+            return Job(job_id, JobState.FAILED, status, answer=denial)
         return Job(job_id, state, status, result, answer=answer)
 
     def order(self, number: str) -> Request:
