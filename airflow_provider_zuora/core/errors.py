@@ -66,10 +66,10 @@ class Answer:
             messages = tuple(redact_words(message, MESSAGE_LENGTH) for message in self.messages[:REASONS])
             object.__setattr__(self, "codes", codes)
             object.__setattr__(self, "messages", messages)
-        for name in ("request_id", "process_id"):
-            word = getattr(self, name)
-            if len(word) > WORD_LENGTH or not word.isprintable():
-                object.__setattr__(self, name, redact_words(word, WORD_LENGTH))
+        if len(self.request_id) > WORD_LENGTH or not self.request_id.isprintable():
+            object.__setattr__(self, "request_id", redact_words(self.request_id, WORD_LENGTH))
+        if len(self.process_id) > WORD_LENGTH or not self.process_id.isprintable():
+            object.__setattr__(self, "process_id", redact_words(self.process_id, WORD_LENGTH))
 
     def __str__(self) -> str:
         """Return one line that a person can hand to the vendor's support."""

@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeAlias
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
@@ -43,6 +43,7 @@ _GZIP_ABOVE = 64 * 1024  # bytes
 _REDIRECTS, _REDIRECTED = 3, (301, 302, 303, 307, 308)
 # Of what `Answer` lets in, this much is kept: what it has cut a secret in two at is left behind.
 _MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
+_TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
@@ -103,8 +104,7 @@ class Exchange:
         secret = credentials.client_secret
         self._own = tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))))
         self._searched = tuple(word.encode() for word in self._own if len(word) >= _SECRET_LENGTH)
-        self._hidden = hidden
-        self._secrets = Secrets(self._own, hidden)
+        self._beside = lru_cache(_TOKENS)(lambda token: Secrets((*self._own, token), hidden))
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
 
@@ -250,10 +250,10 @@ class Exchange:
 
     def redacted(self, answer: Answer, token: str = "") -> Answer:
         """Return the answer without our secrets and what an order hides, the very same if it holds none."""
-        secrets = Secrets((*self._own, token), self._hidden) if token else self._secrets
+        secrets = self._beside(token)
         if not (answer.codes or answer.messages):
             ids = f"{answer.request_id} {answer.process_id}"
-            if redact_words(ids, 2 * WORD_LENGTH, secrets) == ids:
+            if secrets.redact(ids) == ids:
                 return answer
         return replace(
             answer,
@@ -265,11 +265,13 @@ class Exchange:
 
     def redacted_job(self, job: Job) -> Job:
         """Return a job whose words are redacted as those of an answer are; so are messages in its result."""
-        answer, result = job.answer and self.redacted(job.answer), job.result
+        secrets, answer, result = self._beside(""), job.answer and self.redacted(job.answer), job.result
         if isinstance(result, dict) and (named := [name for name in result if _is_message(result, name)]):
-            words = {name: redact_words(result[name], MESSAGE_LENGTH, self._secrets) for name in named}
+            words = {name: redact_words(result[name], MESSAGE_LENGTH, secrets) for name in named}
             result = {**result, **words}
-        status = redact_words(job.status, WORD_LENGTH, self._secrets)
+        status = secrets.redact(job.status)
+        if status == job.status and answer is job.answer and result is job.result:
+            return job
         return replace(job, status=status, answer=answer, result=result)
 
 

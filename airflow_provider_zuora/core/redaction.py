@@ -28,6 +28,8 @@ _IBAN = re.compile(
     _ALONE.format(r"[A-Z]{2}\d{2}(?:[0-9A-Z]{11,30}|(?: [0-9A-Z]{4}){2,7}(?: [0-9A-Z]{1,3})?)"), re.ASCII
 )
 
+_NUMBER_LENGTH = 13  # characters; what is shorter is no number of a card or an account
+
 _SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
 _WITHIN = 6  # characters; a shorter one is looked for as a word of its own only
 _LONGEST = 64  # characters; of a longer one its beginning is looked for, and all behind that goes
@@ -86,7 +88,9 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets = N
     text = words if isinstance(words, str) else "" if words is None else str(words)
     window = most + secrets.overlap
     long = len(text) > window
-    text = _IBAN.sub(_iban, _CARD.sub(_card, secrets.redact(text[:window])))
+    text = secrets.redact(text[:window])
+    if len(text) >= _NUMBER_LENGTH:
+        text = _IBAN.sub(_iban, _CARD.sub(_card, text))
     text = printable(text[: -secrets.overlap] if long else text)
     return text if not long and len(text) <= most else text[: most - len(_CUT)] + _CUT
 

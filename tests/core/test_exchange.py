@@ -606,6 +606,9 @@ ECHOES = {
     "a code": lambda word: answer(400, {"code": word, "message": "a"}),
     "a request id": lambda word: answer(400, {"requestId": word, "message": "a"}),
     "a request id in a header": lambda word: answer(400, {"message": "a"}, Zuora_Request_Id=word),
+    "a request id of a good answer": lambda word: answer(
+        200, {"status": "Processing"}, Zuora_Request_Id=word
+    ),
     "a process id": lambda word: answer(400, {"processId": word, "message": "a"}),
     "a page": lambda word: Response(400, {}, f"<html><title>{word}</title></html>".encode()),
     "damage": lambda word: Response(200, {}, b"x", f"cut off at {word}"),
