@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
-from airflow_provider_zuora.fetching import CHUNK, Fence, Fetch, word_of
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, page_title, redact_words
+from airflow_provider_zuora.fetching import CHUNK, Fence, Fetch
 from airflow_provider_zuora.transports import Line
 
 MAX_BYTES = 10 * 1024**3
 _GZIP = b"\x1f\x8b"
+_LAYERS = 2  # a store may keep a gzipped file, and send that gzipped
+_NO_CSV = (_GZIP, b"PK\x03\x04", b"%PDF-", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
 
 class Place(Protocol):
@@ -92,43 +95,52 @@ def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int =
     with tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder) as folder:
         file = Path(folder) / "file"
         with closing(Fetch(link, line, fence)) as fetch, file.open("xb") as out:
-            packed = _copied(fetch.chunks(max_bytes), out, max_bytes)
-        if packed:
-            file = _unpacked(file, max_bytes)
+            _copy(fetch.chunks(max_bytes), out, max_bytes)
+        for _ in range(_LAYERS):
+            if _start(file).startswith(_GZIP):
+                file = _unpacked(file, max_bytes)
         size = _checked(file)
         place.put(file)
         return size
 
 
-def _copied(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> bool:
-    """Write chunks to a file, no more than is allowed, and say whether they are gzip."""
-    size, packed = 0, False
+def _copy(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
+    """Write chunks to a file, no more than is allowed."""
+    size = 0
     for chunk in chunks:
-        packed = packed if size else chunk.startswith(_GZIP)
         size += len(chunk)
         if size > max_bytes:
             raise Unreadable(f"The file is longer than max_bytes={max_bytes}.")
         out.write(chunk)
-    return packed
+
+
+def _start(file: Path) -> bytes:
+    """Return the beginning of a file as the disk has it: how it came in chunks says nothing."""
+    with file.open("rb") as whole:
+        return whole.read(1024)
 
 
 def _unpacked(file: Path, max_bytes: int) -> Path:
-    unpacked = file.with_name("unpacked")
+    """Return the file that a gzipped one holds; the gzipped one goes, a disk may hold no more than two."""
+    unpacked = file.with_name(f"{file.name}.unpacked")
     try:
         with gzip.open(file) as source, unpacked.open("xb") as out:
-            _copied(iter(lambda: source.read(CHUNK), b""), out, max_bytes)
+            _copy(iter(lambda: source.read(CHUNK), b""), out, max_bytes)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Unreadable(f"The file is gzip, and damaged: {error}.", transient=True) from error
+        words = redact_words(error, WORD_LENGTH)
+        raise Unreadable(f"The file is gzip, and damaged: {words}.", transient=True) from error
+    file.unlink()
     return unpacked
 
 
 def _checked(file: Path) -> int:
     """Return the size of a file that may be a CSV; a page of the store in its stead is none."""
-    with file.open("rb") as whole:
-        start = whole.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = _start(file).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start:
         raise Unreadable("The file is empty: it lacks even the names of its columns.")
     if start.startswith((b"<", b"{")):
-        word = word_of(start)
+        word = page_title(start)
         raise Unreadable(f"What came is no CSV but a page{word and ': ' + word}.", transient=True)
+    if start.startswith(_NO_CSV):
+        raise Unreadable("What came is no CSV but a file of another kind (by its first bytes).")
     return file.stat().st_size

@@ -6,15 +6,16 @@ And what an answer names may be anything: it has to be https, and an address of 
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from airflow_provider_zuora.core.checks import is_public
 from airflow_provider_zuora.core.errors import Answer, Refused, Unreachable, Unreadable, UnsafeLink
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, page_title, redact_words
 from airflow_provider_zuora.transports import Line
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024  # bytes
 _REDIRECTS = 3
 _PASSING = (403, 408, 429)  # 403: the link has run out, and the next try asks for another
-_PAGE = re.compile(rb"<(?:title|h1|Code)>\s*([^<]{1,80})", re.IGNORECASE)
+_PAGE_SIZE, _PAGE_CHUNKS = 16 * 1024, 64  # bytes, and parts, of a page that says why no file comes
+_LENGTH_DIGITS = 18
 _HEADERS = {"Accept": "text/csv, */*", "Accept-Encoding": "identity"}  # so that Content-Length is the file's
 _RIGHT = "nothing was fetched. Where that is right, add the host to download_hosts in the connection's extra."
 
@@ -82,7 +84,7 @@ class Fence:
         :raises UnsafeLink: where it may not.
         """
         parts = urlsplit(url)
-        host = parts.hostname
+        host = redact_words(parts.hostname, WORD_LENGTH)
         if not host or parts.scheme not in ("https", "http"):
             raise UnsafeLink("The link to the file is no https URL; nothing was fetched.")
         if parts.scheme != "https" and not self.plain:
@@ -148,7 +150,7 @@ class Fetch:
             raise self._refused(answer)
         if answer.headers.get("Content-Encoding", "identity").lower() not in ("identity", "gzip"):
             raise self._unreadable("The file came in an encoding that was not asked for.")
-        if not chunked and not length.isdecimal():
+        if not chunked and not (length.isdecimal() and len(length) <= _LENGTH_DIGITS):
             raise self._unreadable("The file came without its length: nobody can tell whether it is whole.")
         if not chunked and int(length) > max_bytes:
             raise self._unreadable(f"The file has {length} bytes, more than max_bytes={max_bytes}.")
@@ -200,7 +202,8 @@ class Fetch:
         except OSError as error:
             if isinstance(error, ValueError):  # requests' own are both
                 raise
-            raise Unreachable(f"The file was not fetched: {line.words(error)}", transient=True) from None
+            words = redact_words(line.words(error), WORD_LENGTH)
+            raise Unreachable(f"The file was not fetched: {words}", transient=True) from None
 
     def _raw(self, answer: requests.Response) -> Iterator[bytes]:
         from urllib3.exceptions import HTTPError
@@ -209,15 +212,24 @@ class Fetch:
         try:
             yield from answer.raw.stream(CHUNK, decode_content=False)
         except (HTTPError, OSError) as error:
-            said = f"The file was cut off: {self._line.words(error)}"
+            said = f"The file was cut off: {redact_words(self._line.words(error), WORD_LENGTH)}"
             raise self._unreadable(said, transient=True) from None
 
     def _refused(self, answer: requests.Response) -> Refused:
         """Return the error of a bad status, with the word of the page that says why."""
         status = answer.status_code
-        word = word_of(next(self._raw(answer), b""))
+        word = page_title(self._page(answer))
         said = Answer(f"GET {self._line.base_url}", status=status, messages=(word,) if word else ())
         return Refused("No file came.", answer=said, transient=status in _PASSING or status >= 500)
+
+    def _page(self, answer: requests.Response) -> bytes:
+        """Return the beginning of a page, in however many parts it comes."""
+        page = b""
+        for chunk in islice(self._raw(answer), _PAGE_CHUNKS):
+            page += chunk
+            if len(page) >= _PAGE_SIZE:
+                break
+        return page
 
     def _unreadable(self, message: str, *, transient: bool = False) -> Unreadable:
         answer = Answer(f"GET {self._line.base_url}", status=self._status)
@@ -258,9 +270,3 @@ def _adapter(fence: Fence) -> HTTPAdapter:
             self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
 
     return Adapter()
-
-
-def word_of(page: bytes) -> str:
-    """Return the title of a store's page, or the code of its error, empty for none."""
-    found = _PAGE.search(page)
-    return found[1].decode("utf-8", "replace").strip() if found else ""

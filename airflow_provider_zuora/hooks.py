@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -140,6 +141,7 @@ class JobHook(BaseHook):
     def __init__(self, conn_id: str):
         super().__init__()
         self.conn_id = conn_id
+        self.hidden: Sequence[str] = ()  # values of an order that nothing here may say, whoever quotes them
         self._settings: Settings | None = None
 
     @classmethod
@@ -278,7 +280,7 @@ class JobHook(BaseHook):
         settings = settings_of(self.vendor, conn, _MASKS)
         for word in settings.ignored(self.form["conn-fields"]):
             self.log.warning("Connection %s: %s", self.conn_id, word)
-        return settings
+        return replace(settings, client=settings.client.hiding(self.hidden)) if self.hidden else settings
 
     def check(self, **options: object) -> None:
         """
@@ -307,6 +309,7 @@ class JobHook(BaseHook):
         :raises PermanentError: where the job failed for good.
         :raises TransientError: where it failed for a passing reason; `ZuoraLockContention` where on a lock.
         """
+        job = self.settings.client.redact_job(job)  # a trigger does not know what is to be hidden
         self.run(lambda client: note_end(client, try_of(context), job), task_store(context))
         with airflow_errors():
             return self.vendor.outcome(job, options)

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.errors import InvalidInput, TimedOut
 from airflow_provider_zuora.core.jobs import Job
-from airflow_provider_zuora.core.masking import Hidden, hide, reveal
+from airflow_provider_zuora.core.masking import Hidden, hidden_values, hide, reveal
 from airflow_provider_zuora.core.order_lines import read_lines, write_lines
 from airflow_provider_zuora.core.submission.bulk import option_violations, report
 from airflow_provider_zuora.core.waiting import Pauses
@@ -210,8 +210,10 @@ class OrderOperator(HidesSecrets, JobOperator):
 
     @cached_property
     def hook(self) -> ZuoraHook:
-        """Return the hook, the same all through a task."""
-        return ZuoraHook(self.zuora_conn_id)
+        """Return the hook, the same all through a task; what it says is free of the order's secrets."""
+        hook = ZuoraHook(self.zuora_conn_id)
+        hook.hidden = hidden_values(reveal(_parsed(self.order)))
+        return hook
 
     def _revealed(self) -> Mapping[str, Any]:
         """Return the order as it is sent."""

@@ -332,3 +332,48 @@ def test_killing_the_task_stops_nothing_at_zuora(capsys):
     ZuoraCreateOrdersOperator(task_id="submit", orders=[]).on_kill()
 
     assert "goes on there" in capsys.readouterr().out
+
+
+SAYING = json.dumps(
+    {
+        "success": False,
+        "reasons": [
+            {"code": 53200020, "message": f"Card {CARD}, code 737, account 0012 3456: \x1b[2J\0\nno"}
+        ],
+    }
+).encode()
+
+
+@pytest.mark.parametrize("kind", ["a list", "a file"])
+def test_what_zuora_quotes_of_an_order_is_in_no_error_no_log_and_no_xcom(zuora, task, tmp_path, kind, caplog):
+    payment = {"cardNumber": CARD, "securityCode": "737", "bankAccountNumber": "0012-3456"}
+    contact = {"firstName": "A", "lastName": "B"}
+    account = {
+        "name": "A",
+        "currency": "USD",
+        "billCycleDay": 0,
+        "billToContact": contact,
+        "creditCard": payment,
+    }
+    orders = [order("first"), {**order("bad"), "newAccount": account}]
+    del orders[1]["existingAccountNumber"]
+    zuora.fault(**POST, contains=CARD, when="instead", status=400, body=SAYING)
+    path = tmp_path / "orders.jsonl"
+    path.write_text("\n".join(map(json.dumps, orders)))
+    with pytest.raises(PermanentError) as caught:
+        task.run(orders if kind == "a list" else str(path))
+
+    assert task.states == ["submitted", "refused"]
+    told = r"Card ***, code ***, account ***: \x1b[2J\ufffd\nno".replace(r"\ufffd", "\ufffd")
+    for text in (str(caught.value), task.xcoms["results"][1]["error"], caplog.text):
+        assert told in text
+        assert not any(word in text for word in (CARD, "code 737", "0012", "\x1b", "\0"))
+
+
+def test_an_order_number_is_one_line_in_logs_and_xcoms(zuora, task, caplog):
+    zuora.fault(**POST, when="instead", status=400, body=SAYING)
+    with pytest.raises(PermanentError) as caught:
+        task.run([order("first", "O\n\x1b")])
+
+    assert task.xcoms["results"][0]["order_number"] == r"O\n\x1b"
+    assert r"orders[0] (O\n\x1b): refused" in str(caught.value)

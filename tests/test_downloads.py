@@ -61,9 +61,9 @@ WHOLE = {
     "gzip, and it says so": answer(zipped(CSV), Content_Encoding="gzip"),
     "gzip, and it does not": answer(zipped(CSV), Content_Type="application/gzip"),
     "gzip in two parts": answer(zipped(CSV[:9]) + zipped(CSV[9:])),
-    "gzip in a chunk a byte": chunked(*(bytes([each]) for each in zipped(CSV)[2:])).replace(
-        b"\r\n\r\n", b"\r\n\r\n2\r\n\x1f\x8b\r\n", 1
-    ),
+    "gzip in a chunk a byte": chunked(*(bytes([each]) for each in zipped(CSV))),
+    "gzip whose first chunk is a byte": chunked(zipped(CSV)[:1], zipped(CSV)[1:]),
+    "gzip, packed twice": answer(zipped(zipped(CSV)), Content_Encoding="gzip"),
 }
 
 
@@ -112,6 +112,29 @@ BROKEN = {
         "a page: SlowDown",
     ),
     "JSON": (answer(b'{"errors": []}'), Unreadable, True, "no CSV but a page"),
+    "a page of blanks": (answer(b"<title>" + b" " * 50_000), Unreadable, True, "no CSV but a page\\."),
+    "a page that forges": (
+        answer(b"<title>x\n[2026] INFO - forged\x1b[2J</title>"),
+        Unreadable,
+        True,
+        r"a page: x\\n\[2026\] INFO - forged\\x1b\[2J",
+    ),
+    "gzip, packed three times": (answer(zipped(zipped(zipped(CSV)))), Unreadable, False, "of another kind"),
+    "a zip": (answer(b"PK\x03\x04" + CSV), Unreadable, False, "of another kind"),
+    "a PDF": (answer(b"%PDF-1.7\n"), Unreadable, False, "of another kind"),
+    "a length that is none": (
+        b"HTTP/1.1 200 X\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n" + CSV,
+        Unreadable,
+        False,
+        "came without its length",
+    ),
+    "busy, a chunk a byte": (
+        chunked(*(bytes([each]) for each in b"<h1>Busy</h1>")).replace(b" 200 ", b" 503 ", 1),
+        Refused,
+        True,
+        "HTTP 503: Busy",
+    ),
+    "busy, and long": (answer(b"<h1>Busy</h1>" * 90_000, 503), Refused, True, "HTTP 503: Busy"),
     "a page, gzipped": (answer(zipped(b"<html>")), Unreadable, True, "no CSV but a page"),
     "a code of its own": (
         answer(CSV, Content_Encoding="br"),
@@ -292,12 +315,16 @@ class TestFence:
             ("https://[files.test]/a?hidden", "malformed"),
             ("https://.files..test/a?hidden", "malformed"),
             ("", "no https URL"),
+            ("http://files.test\x1b[2J/a", "leads to http://|malformed"),
+            ("https://" + "a" * 9999 + ".test/a", "malformed|no public"),
         ],
     )
     def test_what_is_no_link_is_not_followed(self, place, link, words):
         with pytest.raises(UnsafeLink, match=words) as caught:
             download(link, place[0], LINE, Fence(private=True))
         assert "hidden" not in str(caught.value)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 500
 
     @pytest.mark.parametrize("location", ["http://[::1", "http://[v1.x]/", "http://files.test:99999/"])
     def test_a_redirect_that_is_malformed_is_not_followed(self, server, place, location):

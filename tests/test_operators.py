@@ -235,6 +235,34 @@ class TestWaiting:
 
         assert first.trigger.job_id == second.trigger.job_id
 
+    @pytest.mark.parametrize("deferrable", [True, False])
+    def test_what_zuora_quotes_of_the_order_is_in_no_error_no_log_and_no_database(
+        self, zuora, context, deferrable, caplog
+    ):
+        said = f"[40000020]: Card {CARD}, code 737, account 00123456, is not valid"
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs=said)
+        order = json.loads(json.dumps(NEW_ACCOUNT))
+        order["newAccount"]["creditCard"]["bankAccountNumber"] = "0012-3456"
+        store = context["task_state_store"] = StateStore()
+        task = rendered(waiting(order=order, deferrable=deferrable))
+        if deferrable:
+            zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=1000)
+            with pytest.raises(TaskDeferred) as deferral:
+                task.execute(context)
+            zuora.sandbox.advance(1000)
+            deferral.value.trigger.not_before = 0
+            event = event_of(deferral.value)
+            assert CARD not in json.dumps(event)
+            with pytest.raises(PermanentError) as caught:
+                rendered(waiting(order=order)).execute_complete(context, event)
+        else:
+            with pytest.raises(PermanentError) as caught:
+                task.execute(context)
+        told = [str(caught.value), caplog.text, str(store.kept), str(context["ti"].xcoms)]
+
+        assert "Card ***, code ***, account ***, is not valid" in told[0]
+        assert not any(word in text for word in (CARD, "code 737", "00123456") for text in told)
+
     def test_a_timeout_is_retried(self, zuora, context):
         deferral = self.deferred(zuora, context)
         deferral.trigger.not_before = 0

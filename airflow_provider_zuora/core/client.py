@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class Client:
     :param headers: sent with every request but the sign-in, for example the entity.
     :param clock: returns seconds; budgets and expiries are read against it.
     :param rng: for jitter and Track-Ids.
+    :param hidden: values of an order that no answer's words may hold, see `hiding`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Client:
         *,
         clock: Callable[[], float],
         rng: random.Random,
+        hidden: Sequence[str] = (),
     ):
         wrong = tuple(f"{name}: {why}" for name, value in headers.items() if (why := header_violation(value)))
         if wrong:
@@ -69,7 +71,19 @@ class Client:
         self.headers = headers
         self.clock = clock
         self.rng = rng
-        self._exchange = Exchange(vendor, credentials, headers, clock=clock, rng=rng)
+        self._exchange = Exchange(vendor, credentials, headers, clock=clock, rng=rng, hidden=hidden)
+
+    def hiding(self, values: Sequence[str]) -> Client:
+        """
+        Return this client as one in whose answers and jobs these values are hidden, whoever quotes them.
+
+        :param values: of an order, see `masking.hidden_values`.
+        """
+        if not values:
+            return self
+        return Client(
+            self.vendor, self.credentials, self.headers, clock=self.clock, rng=self.rng, hidden=values
+        )
 
     def sign_in(self, budget: Budget = READ) -> Flow[Grant]:
         """
@@ -138,7 +152,11 @@ class Client:
     def look(self, job_id: str, request: Request, budget: Budget) -> Flow[Job]:
         """Read a job as `job` does, with the request that `asking` returned."""
         reading = yield from self.read(request, budget)
-        return self.vendor.read_job(job_id, reading.body, reading.answer)
+        return self.redact_job(self.vendor.read_job(job_id, reading.body, reading.answer))
+
+    def redact_job(self, job: Job) -> Job:
+        """Return a job in whose words nothing is left of what this client hides."""
+        return self._exchange.redacted_job(job)
 
     def read(self, request: Request, budget: Budget = READ) -> Flow[Reading]:
         """

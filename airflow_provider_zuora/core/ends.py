@@ -18,6 +18,7 @@ from airflow_provider_zuora.core.wire import READ, Flow
 log = logging.getLogger(__name__)
 
 EVENT_SIZE = 32 * 1024  # characters of JSON; what is larger is read again by the worker
+_ENCODER = json.JSONEncoder()
 _ENDED, _LATE, _FAILED = "e", "t", "f"
 
 
@@ -152,7 +153,7 @@ class Ends:
         self.gave_up = end.gave_up
         if self._room >= 0:
             self._whole[index] = end.as_dict()
-            self._room -= len(json.dumps(self._whole[index])) + 2
+            self._room -= _size(self._whole[index], self._room) + 2
             if self._room < 0:
                 self._whole.clear()
         self._done += 1
@@ -165,6 +166,16 @@ class Ends:
         if self._room >= 0:
             return {"status": "ended", "ends": [self._whole[index] for index in range(self._done)]}
         return {"status": "ended", "job_ids": packed(self.job_ids), "letters": "".join(self._letters)}
+
+
+def _size(value: dict[str, Any], most: int) -> int:
+    """Return the characters of JSON that a value takes, counted no further than they are too many."""
+    size = 0
+    for part in _ENCODER.iterencode(value):
+        size += len(part)
+        if size > most:
+            break
+    return size
 
 
 def read_ends(event: Mapping[str, Any]) -> list[End] | Unread:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree; this module imports nothing of ours.
+"""Everything that can go wrong, as one tree; a vendor's words in it have come over the border, `redaction`.
 
 ::
 
@@ -21,17 +21,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from airflow_provider_zuora.core.redaction import (
+    MESSAGE_LENGTH,
+    REASONS,
+    WORD_LENGTH,
+    printable,
+    redact_words,
+)
+
+_SAID_LENGTH = 1200  # characters; of all reasons in one line, so that an error fits a screen
+_ASKED_LENGTH = 200  # characters; of the request in one line
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    What the vendor answered to one request, as far as it can be read.
+    What the vendor answered to one request, as far as it can be read, in words that may be shown and kept.
+
+    Its words are cut, printable and in one line each, whoever made it (`redaction.redact_words`).
 
     :param asked: method and path, for example ``POST /v1/async/orders``.
     :param track_id: the Zuora-Track-Id sent with the request; empty where the vendor has none.
     :param status: HTTP status, or None where no answer came.
     :param codes: the vendor's error codes as text, for example ``("53200020",)``.
-    :param messages: the vendor's own words, in the order of the codes.
+    :param messages: the vendor's own words, in the order of the codes; of many reasons the first ones.
     :param request_id: the vendor's id of the request (``requestId`` or ``Zuora-Request-Id``).
     :param process_id: Zuora's ``processId``.
     :param retry_after: seconds to wait as the vendor states them, or None.
@@ -46,9 +59,22 @@ class Answer:
     process_id: str = ""
     retry_after: float | None = None
 
+    def __post_init__(self) -> None:
+        """Let the vendor's words in; nothing that was let in once is changed by another time."""
+        if self.codes or self.messages:
+            codes = tuple(redact_words(code, WORD_LENGTH) for code in self.codes[:REASONS])
+            messages = tuple(redact_words(message, MESSAGE_LENGTH) for message in self.messages[:REASONS])
+            object.__setattr__(self, "codes", codes)
+            object.__setattr__(self, "messages", messages)
+        if len(self.request_id) > WORD_LENGTH or not self.request_id.isprintable():
+            object.__setattr__(self, "request_id", redact_words(self.request_id, WORD_LENGTH))
+        if len(self.process_id) > WORD_LENGTH or not self.process_id.isprintable():
+            object.__setattr__(self, "process_id", redact_words(self.process_id, WORD_LENGTH))
+
     def __str__(self) -> str:
         """Return one line that a person can hand to the vendor's support."""
-        said = "; ".join(f"[{code}] {message}" if code else message for code, message in self.reasons())
+        reasons = (f"[{code}] {message}".strip() if code else message for code, message in self.reasons())
+        said = redact_words("; ".join(reasons), _SAID_LENGTH)
         ids = {
             "requestId": self.request_id,
             "processId": self.process_id,
@@ -56,8 +82,8 @@ class Answer:
         }
         named = ", ".join(f"{name} {value}" for name, value in ids.items() if value)
         answer = "no answer" if self.status is None else f"HTTP {self.status}"
-        line = f"{self.asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
-        return " ".join(line.split())
+        asked = printable(self.asked[:_ASKED_LENGTH])
+        return f"{asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
 
     @property
     def bare(self) -> str:

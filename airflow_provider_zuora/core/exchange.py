@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import TypeAlias
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
@@ -22,9 +23,10 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading, Vendor
+from airflow_provider_zuora.core.jobs import Credentials, Job, Meaning, Reading, Vendor
 from airflow_provider_zuora.core.limits import retry_after
-from airflow_provider_zuora.core.wire import Budget, Flow, Pause, Request, Response, Token
+from airflow_provider_zuora.core.redaction import MESSAGE_LENGTH, WORD_LENGTH, Secrets, redact_words
+from airflow_provider_zuora.core.wire import Aside, Budget, Flow, Pause, Request, Response, Token
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,9 @@ UNKNOWN: Meanings = NOT_PROCESSED | {Meaning.SILENCE, Meaning.GATEWAY, Meaning.I
 _BACKOFF_BASE, _BACKOFF_CAP = 1.0, 30.0  # seconds; full jitter, as in Zuora's own sample
 _GZIP_ABOVE = 64 * 1024  # bytes
 _REDIRECTS, _REDIRECTED = 3, (301, 302, 303, 307, 308)
+# Of what `Answer` lets in, this much is kept: what it has cut a secret in two at is left behind.
+_MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
+_TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
@@ -78,6 +83,7 @@ class Exchange:
     :param headers: sent with every request but the sign-in, for example the entity.
     :param clock: returns seconds.
     :param rng: for jitter and Track-Ids.
+    :param hidden: values of an order that no answer's words may hold.
     """
 
     def __init__(
@@ -88,6 +94,7 @@ class Exchange:
         *,
         clock: Callable[[], float],
         rng: random.Random,
+        hidden: Sequence[str] = (),
     ):
         self.vendor = vendor
         self.credentials = credentials
@@ -95,8 +102,9 @@ class Exchange:
         self.clock = clock
         self.rng = rng
         secret = credentials.client_secret
-        self._secrets = tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))))
-        self._searched = tuple(word.encode() for word in self._secrets if len(word) >= _SECRET_LENGTH)
+        self._own = tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))))
+        self._searched = tuple(word.encode() for word in self._own if len(word) >= _SECRET_LENGTH)
+        self._beside = lru_cache(_TOKENS)(lambda token: Secrets((*self._own, token), hidden))
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
 
@@ -186,20 +194,24 @@ class Exchange:
                 response = yield from self._redirected(sent, response)
         except Unreachable as error:
             silence = Answer(asked, track_id, messages=(str(error),))
-            return Reading(Meaning.SILENCE, self._clean(silence, token))
+            return Reading(Meaning.SILENCE, self.redacted(silence, token))
         except Held as held:
             return Reading(Meaning.HELD, replace(held.answer or Answer(asked), track_id=track_id))
         answer = Answer(asked, track_id, response.status, retry_after=retry_after(response))
         if 300 <= response.status < 400:
             refusal = f"a redirect to {_host(response.header('Location'))} is not followed"
-            return Reading(Meaning.DENIED, self._clean(replace(answer, messages=(refusal,)), token))
-        reading = self.vendor.read(request, self._bare(response, token), answer)
-        cleaned = self._clean(reading.answer, token)
-        if cleaned is not reading.answer:
-            reading = replace(reading, answer=cleaned)
+            return Reading(Meaning.DENIED, self.redacted(replace(answer, messages=(refusal,)), token))
+        read = partial(self._read, request, response, answer, token)
+        reading = (yield Aside(read)) if response.is_large else read()
         if json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict):
             return replace(reading, meaning=Meaning.GATEWAY)
         return reading
+
+    def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
+        """Return what a response means, without our secrets; it blocks as long as its body is large."""
+        reading = self.vendor.read(request, self._bare(response, token), answer)
+        redacted = self.redacted(reading.answer, token)
+        return reading if redacted is reading.answer else replace(reading, answer=redacted)
 
     def _redirected(self, request: Request, response: Response) -> Flow[Response]:
         """Follow the redirects of a request; a POST follows none, a GET none away from the base URL."""
@@ -236,25 +248,36 @@ class Exchange:
                 body = body.replace(word, b"***")
         return response if body is response.body else replace(response, body=body)
 
-    def _clean(self, answer: Answer, token: str) -> Answer:
-        """Return the answer without our secrets, the very same where it holds none."""
-        said = "\n".join((*answer.codes, *answer.messages, answer.request_id, answer.process_id))
-        if self._scrubbed(said, token) is said:
-            return answer
+    def redacted(self, answer: Answer, token: str = "") -> Answer:
+        """Return the answer without our secrets and what an order hides, the very same if it holds none."""
+        secrets = self._beside(token)
+        if not (answer.codes or answer.messages):
+            ids = f"{answer.request_id} {answer.process_id}"
+            if secrets.redact(ids) == ids:
+                return answer
         return replace(
             answer,
-            codes=tuple(self._scrubbed(code, token) for code in answer.codes),
-            messages=tuple(self._scrubbed(message, token) for message in answer.messages),
-            request_id=self._scrubbed(answer.request_id, token),
-            process_id=self._scrubbed(answer.process_id, token),
+            codes=tuple(redact_words(code, _CODE_LENGTH, secrets) for code in answer.codes),
+            messages=tuple(redact_words(message, _MESSAGE_LENGTH, secrets) for message in answer.messages),
+            request_id=redact_words(answer.request_id, WORD_LENGTH, secrets),
+            process_id=redact_words(answer.process_id, WORD_LENGTH, secrets),
         )
 
-    def _scrubbed(self, text: str, token: str) -> str:
-        """Return the text without our secrets, should the vendor have echoed one."""
-        for word in (*self._secrets, token):
-            if word and word in text:
-                text = text.replace(word, "***")
-        return text
+    def redacted_job(self, job: Job) -> Job:
+        """Return a job whose words are redacted as those of an answer are; so are messages in its result."""
+        secrets, answer, result = self._beside(""), job.answer and self.redacted(job.answer), job.result
+        if isinstance(result, dict) and (named := [name for name in result if _is_message(result, name)]):
+            words = {name: redact_words(result[name], MESSAGE_LENGTH, secrets) for name in named}
+            result = {**result, **words}
+        status = secrets.redact(job.status)
+        if status == job.status and answer is job.answer and result is job.result:
+            return job
+        return replace(job, status=status, answer=answer, result=result)
+
+
+def _is_message(result: Mapping[str, object], name: str) -> bool:
+    """Return whether a member of a result is words, such as ``paymentErrorMessage``: all else is data."""
+    return name.lower().endswith("message") and isinstance(result[name], str)
 
 
 def _host(location: str) -> str:

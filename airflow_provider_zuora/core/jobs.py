@@ -9,12 +9,20 @@ from enum import Enum
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from airflow_provider_zuora.core.checks import canonical_url, credential_violation, url_violations
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention, Unreadable
+from airflow_provider_zuora.core.checks import (
+    canonical_url,
+    credential_violation,
+    id_violation,
+    url_violations,
+)
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.wire import Request, Response
 
 ORDER = "order:"
 """How an id begins that stands for an order which was found by its number, its job being unknown."""
+NO_STATUS = "without a status"
+"""The status of a job that the vendor gives none."""
 
 
 class JobState(Enum):
@@ -30,7 +38,7 @@ class Job:
     """
     A job as the vendor described it last.
 
-    :param status: the vendor's own word, for example ``Completed``.
+    :param status: the vendor's own word, for example ``Completed``, in one printable line and not too long.
     :param result: the vendor's result, as parsed from JSON; None while the job is active or has failed.
     :param transient: True where the vendor calls a failure a passing one.
     :param answer: the answer that this was read from; for a failed job its codes and messages are the job's.
@@ -44,6 +52,10 @@ class Job:
     transient: bool = False
     answer: Answer | None = None
     locked: bool = False
+
+    def __post_init__(self) -> None:
+        """Let the vendor's word in as `Answer` does its words."""
+        object.__setattr__(self, "status", redact_words(self.status, WORD_LENGTH) or NO_STATUS)
 
     @property
     def ended(self) -> bool:
@@ -101,6 +113,12 @@ class Job:
 def _members(value: Job | Answer) -> dict[str, Any]:
     """Return the fields of a value by name; unlike asdict it copies nothing, a large result least of all."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def as_job_id(value: object) -> str:
+    """Return the id in an answer, an empty text if it is none that can be kept and asked for."""
+    job_id = value.strip() if isinstance(value, str) else ""
+    return "" if id_violation(job_id) else job_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,22 +236,20 @@ class Vendor(ABC):
     environments: ClassVar[Mapping[str, str]]
     """Base URLs by the name of the environment."""
     states: ClassVar[Mapping[str, JobState]]
-    """Every status word, in lower case; a word that is not here is an error."""
+    """Every status word, in lower case; with a word that is not here, or none, a job goes on."""
 
-    def state(self, word: str, answer: Answer) -> JobState:
+    def state(self, word: object) -> JobState:
         """
         Return what a status word means, whatever its case.
 
-        :raises Unreadable: where nobody documents the word: it is neither success nor a reason to wait.
+        One that nobody documents is never success, and no failure either: the job is polled on, and its
+        `Job.status` says the word.
         """
-        try:
-            return self.states[word.lower()]
-        except KeyError:
-            raise Unreadable(
-                f"{self.title} gave the job the unknown status {word[:80]!r}; "
-                f"known are {', '.join(self.states)}.",
-                answer=answer,
-            ) from None
+        return (
+            self.states.get(word.strip().lower(), JobState.ACTIVE)
+            if isinstance(word, str)
+            else JobState.ACTIVE
+        )
 
     scope: ClassVar[tuple[str, ...]] = ()
     """Those of the headers that choose where a submission takes effect."""

@@ -69,6 +69,13 @@ def _hide_member(name: Any, value: Any, mask: Callable[[str], object], secret: b
     return hide(value, mask, secret, paying or word in _PAYMENT)
 
 
+def hidden_values(document: Any) -> tuple[str, ...]:
+    """Return the secret values of an order as texts, so that words about it can be kept free of them."""
+    found: list[str] = []
+    hide(document, found.append)
+    return tuple(dict.fromkeys(found))
+
+
 def reveal(document: Any) -> Any:
     """Return a copy in which `hide` is undone."""
     if isinstance(document, Mapping):

@@ -44,6 +44,9 @@ class Request:
         return f"{self.method} {self.path}"
 
 
+_LARGE = 256 * 1024  # bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """
@@ -66,6 +69,11 @@ class Response:
     def header(self, name: str) -> str:
         """Return a header whatever the case of its name, an empty text where it is missing."""
         return self.headers.get(name.lower(), "")
+
+    @property
+    def is_large(self) -> bool:
+        """Return whether reading the body takes so long that no event loop is to wait for it."""
+        return len(self.body) > _LARGE
 
 
 @dataclass(frozen=True, slots=True)

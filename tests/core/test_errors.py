@@ -54,7 +54,7 @@ IDS = "requestId d7479cf6, processId 738CBB92, Zuora-Track-Id af-1"
         (Answer("GET /a", status=500, codes=("70",)), "GET /a: HTTP 500: [70]"),
         (
             Answer("GET /a", messages=("a\r\n b\u2028c",), request_id="d\ne"),
-            "GET /a: no answer: a b c (requestId d e)",
+            "GET /a: no answer: a\\r\\n b\\u2028c (requestId d\\ne)",
         ),
         (Answer("GET /a", process_id="p"), "GET /a: no answer (processId p)"),
         (Answer("GET /a", request_id="r"), "GET /a: no answer (requestId r)"),

@@ -28,7 +28,7 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.exchange import NOT_PROCESSED, TRANSIENT, UNKNOWN, WRITE
 from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading
-from airflow_provider_zuora.core.wire import ONCE, READ, Pause, Request, Response, Token
+from airflow_provider_zuora.core.wire import ONCE, READ, Aside, Carrier, Pause, Request, Response, Token, run
 from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, sample
 
 FOREVER = itertools.repeat
@@ -606,6 +606,9 @@ ECHOES = {
     "a code": lambda word: answer(400, {"code": word, "message": "a"}),
     "a request id": lambda word: answer(400, {"requestId": word, "message": "a"}),
     "a request id in a header": lambda word: answer(400, {"message": "a"}, Zuora_Request_Id=word),
+    "a request id of a good answer": lambda word: answer(
+        200, {"status": "Processing"}, Zuora_Request_Id=word
+    ),
     "a process id": lambda word: answer(400, {"processId": word, "message": "a"}),
     "a page": lambda word: Response(400, {}, f"<html><title>{word}</title></html>".encode()),
     "damage": lambda word: Response(200, {}, b"x", f"cut off at {word}"),
@@ -684,3 +687,63 @@ def test_two_clients_of_one_seed_are_alike_and_chance_is_passed_in():
 def test_only_an_answer_that_came_whole_and_can_be_read_is_whole(given, whole):
     script = Script([given])
     assert script.run(script.client().post(Request("POST", "/v1/async/orders"), "t")).whole is whole
+
+
+# What an order hides.
+
+ACCOUNT_NUMBER, CODE = "0012-3456-78", "737"
+QUOTES = {
+    "a message": answer(400, {"message": "account 0012345678, code 737"}),
+    "a message cut at its end": answer(400, {"message": "x" * 990 + " 0012-3456-78, 737"}),
+    "a code": answer(400, {"code": "0012345678", "message": "737"}),
+    "ids": answer(400, {"requestId": "0012345678", "processId": "737", "message": "a"}),
+    "a page": Response(400, {}, b"<title>0012 3456 78 (737)</title>"),
+    "a body without reasons": answer(400, {"detail": "0012 3456 78 (737)"}),
+    "a status": answer(200, {"status": "0012345678 737"}),
+    "the errors of a job": answer(200, {"status": "Failed", "errors": "[40000020]: 0012345678, 737"}),
+    "a message in a result": answer(
+        200, {"status": "Completed", "result": {"paymentErrorMessage": "0012345678 737", "paidAmount": 5}}
+    ),
+    "a result that says no": answer(200, {"status": "Completed", "result": {"errors": "0012345678 737"}}),
+}
+
+
+@pytest.mark.parametrize("quote_", QUOTES.values(), ids=QUOTES)
+def test_what_an_order_hides_is_in_no_error_no_job_and_no_log(quote_, caplog):
+    caplog.set_level(logging.DEBUG)
+    script = Script(FOREVER(quote_))
+    client = script.client().hiding((ACCOUNT_NUMBER, CODE))
+    try:
+        told = repr(script.run(client.job("j")))
+    except ApiError as error:
+        told = f"{error} {error!r} {vars(error)}"
+    assert "***" in told
+    for text in (told, caplog.text):
+        assert not re.search(r"0012|5678|\b737\b", text)
+
+
+def test_a_client_that_hides_nothing_is_the_client_itself():
+    client = Script([]).client()
+    assert client.hiding(()) is client
+
+
+def test_a_client_that_hides_something_sends_what_the_client_sends():
+    script = Script([OK, OK])
+    client = script.client(**SCOPE)
+    for each in (client, client.hiding((CODE,))):
+        script.run(each.call("GET", "/v1/a", track_id="t"))
+    assert script.sent[0] == script.sent[1]
+
+
+@pytest.mark.parametrize(("size", "beside"), [(256 * 1024, False), (256 * 1024 + 1, True)])
+def test_a_large_answer_is_read_beside_an_event_loop(size, beside):
+    body = b'{"a": "%s"}' % (b"x" * (size - len('{"a": ""}')))
+    script, steps = Script([Response(200, {}, body)]), []
+    carry = Carrier(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
+
+    def noted(step):
+        steps.append(type(step))
+        return carry(step)
+
+    assert len(run(script.client().call("GET", "/v1/a"), noted)["a"]) > 250_000
+    assert (Aside in steps) is beside

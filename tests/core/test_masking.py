@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.masking import Hidden, hide, reveal
+from airflow_provider_zuora.core.masking import Hidden, hidden_values, hide, reveal
 
 CARD = "4111111111111111"
 
@@ -107,6 +107,12 @@ def test_the_input_is_left_as_it_is(masked):
     document = {"creditCard": {"cardNumber": CARD}}
     hide(document, masked.append)
     assert document == {"creditCard": {"cardNumber": CARD}}
+
+
+def test_the_hidden_values_of_an_order_are_its_secrets_as_texts_each_once():
+    document = {"a": [{"cvv": 737, "cardNumber": CARD}], "b": {"creditCardNumber": CARD, "name": "x"}}
+    assert hidden_values(document) == ("737", CARD)
+    assert hidden_values("text") == ()
 
 
 NAMES = st.sampled_from(["cardNumber", "creditCard", "accountNumber", "applePaymentData", "name"])

@@ -262,7 +262,7 @@ def test_the_vendors_words_are_raised_and_not_kept():
     zuora.sandbox.add_fault(told)
     end = submit(zuora, memory, FIRST).run().end
 
-    assert "4111111111111111" in str(end)
+    assert "Card *** is invalid" in str(end)
     assert "53200020" in str(memory)
     assert "4111111111111111" not in str(memory)
 

@@ -17,6 +17,7 @@ from airflow_provider_zuora.core.errors import (
     TimedOut,
 )
 from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.masking import hidden_values
 from airflow_provider_zuora.core.orders import check_order
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import Notes
@@ -85,6 +86,7 @@ def adopt_job(
     :raises Refused: where it is a job that has failed.
     """
     document = _checked(order, by, raw_key)
+    client = client.hiding(hidden_values(document))
     request = client.vendor.submission("order", document, {"return_ids": False})
     job = yield from _ended_job(client, job_id)
     if job.state is JobState.FAILED:

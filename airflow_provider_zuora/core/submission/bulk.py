@@ -23,6 +23,7 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.orders import check_order
+from airflow_provider_zuora.core.redaction import printable
 from airflow_provider_zuora.core.submission.keys import Submitter, sha256
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import existing_order
@@ -60,7 +61,7 @@ class Listed:
 
     def __str__(self) -> str:
         """Return where the order stands, and its number."""
-        return f"{self.place} ({self.number})" if self.number else self.place
+        return f"{self.place} ({printable(self.number)})" if self.number else self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Entry:
         """Return plain JSON, for an XCom."""
         return {
             "index": self.order.index,
-            "order_number": self.order.number,
+            "order_number": self.order.number and printable(self.order.number),
             "state": self.state,
             "job_id": self.job_id,
             "error": None if self.error is None else str(self.error),

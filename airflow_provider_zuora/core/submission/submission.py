@@ -13,6 +13,7 @@ from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.jobs import JobState
+from airflow_provider_zuora.core.masking import hidden_values
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.keys import (
     ISSUED,
@@ -76,7 +77,7 @@ class Submission:
         *,
         alone: bool = True,
     ):
-        self.client = client
+        self.client = client.hiding(hidden_values(document))
         self.document = document
         self.request = request
         self.by = by

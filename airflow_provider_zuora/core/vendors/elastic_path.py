@@ -12,9 +12,17 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, Unreadable
-from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Meaning, Outcome, Reading, Vendor
-from airflow_provider_zuora.core.vendors.bodies import MESSAGE_LENGTH
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed
+from airflow_provider_zuora.core.jobs import (
+    Credentials,
+    Job,
+    JobState,
+    Meaning,
+    Outcome,
+    Reading,
+    Vendor,
+    as_job_id,
+)
 from airflow_provider_zuora.core.vendors.elastic_path_answers import read_answer
 from airflow_provider_zuora.core.wire import Request, Response
 
@@ -86,21 +94,19 @@ class ElasticPath(Vendor):
 
     def read_job_id(self, body: Mapping[str, Any]) -> str:
         """Return the id in ``data``, which is an object, or a list of one."""
-        job_id = _only(body.get("data")).get("id")
-        return job_id.strip() if isinstance(job_id, str) else ""
+        return as_job_id(_only(body.get("data")).get("id"))
 
     def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
         """Return the job; its state is decided by ``status`` alone."""
         data = _only(body.get("data"))
         word = data.get("status")
-        if not isinstance(word, str):
-            raise Unreadable(f"{self.title} described job {job_id} without a status.", answer=answer)
-        state = self.state(word, answer)
+        state = self.state(word)
         if error := data.get("error"):
-            answer = replace(answer, messages=(str(error)[:MESSAGE_LENGTH],))
+            answer = replace(answer, messages=(str(error),))
         succeeded = state is JobState.SUCCEEDED
         about = {name: data[name] for name in _ABOUT if name in data} | {"id": job_id}
-        return Job(job_id, state, word, about if succeeded else None, answer=answer)
+        status = word if isinstance(word, str) else ""
+        return Job(job_id, state, status, about if succeeded else None, answer=answer)
 
     def read_link(self, body: Mapping[str, Any]) -> str:
         """Return ``href``, in ``data`` as documented, or bare as the sibling services answer."""

@@ -5,14 +5,13 @@ Sources: elasticpath.dev, "Errors", "Rate limits", "Get a Job", and the promotio
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import Answer
 from airflow_provider_zuora.core.jobs import JobState, Meaning, Reading
-from airflow_provider_zuora.core.vendors.bodies import MESSAGE_LENGTH, quoted, read_json, unreadable
+from airflow_provider_zuora.core.vendors.bodies import quoted, read_json, unreadable
 from airflow_provider_zuora.core.wire import Response
 
 # The HTTP status decides, not the one in the body: "Get a Job" calls its 404 "Forbidden".
@@ -27,7 +26,7 @@ _STATUSES = {
     429: Meaning.LIMITED,
 }
 _A_FEW = 3.0  # seconds; "Rate limits" asks for a few, and no header says how many
-_NO_FILE_YET = re.compile(r"no file.*job status: *(\w+)", re.IGNORECASE | re.DOTALL)
+_NO_FILE, _JOB_STATUS = "no file", "job status:"
 
 
 def read_answer(response: Response, answer: Answer, states: Mapping[str, JobState]) -> Reading:
@@ -40,7 +39,7 @@ def read_answer(response: Response, answer: Answer, states: Mapping[str, JobStat
     errors = list(_errors(body)) if isinstance(body, dict) else []
     answer = replace(
         answer,
-        messages=tuple(_words(error)[:MESSAGE_LENGTH] for error in errors),
+        messages=tuple(_words(error) for error in errors),
         request_id=next((str(error["request_id"]) for error in errors if error.get("request_id")), ""),
     )
     meaning = _meaning(response.status, answer, states)
@@ -78,5 +77,6 @@ def _meaning(status: int, answer: Answer, states: Mapping[str, JobState]) -> Mea
 
 def _is_early(message: str, states: Mapping[str, JobState]) -> bool:
     """Say whether a file was asked for while its job is under way."""
-    found = _NO_FILE_YET.search(message)
-    return found is not None and states.get(found[1].lower()) is JobState.ACTIVE
+    _, no_file, rest = message.lower().partition(_NO_FILE)
+    word = rest.rpartition(_JOB_STATUS)[2].split() if _JOB_STATUS in rest else []
+    return bool(no_file and word) and states.get(word[0].strip(".,;)")) is JobState.ACTIVE

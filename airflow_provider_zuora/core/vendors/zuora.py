@@ -11,15 +11,33 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from airflow_provider_zuora.core.errors import Answer, JobFailed, Unreadable
-from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome, Reading, Vendor
-from airflow_provider_zuora.core.vendors.zuora_answers import JOBS, read_answer, read_job_errors
+from airflow_provider_zuora.core.errors import Answer, JobFailed
+from airflow_provider_zuora.core.jobs import (
+    NO_STATUS,
+    Credentials,
+    Job,
+    JobState,
+    Outcome,
+    Reading,
+    Vendor,
+    as_job_id,
+)
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
+from airflow_provider_zuora.core.vendors.zuora_answers import (
+    JOBS,
+    read_answer,
+    read_contradiction,
+    read_job_errors,
+)
 from airflow_provider_zuora.core.vendors.zuora_orders import (
     account_request,
     changes,
     difference,
+    is_completed,
+    never_completes,
     order_number,
     order_request,
+    order_status_words,
     read_order,
 )
 from airflow_provider_zuora.core.wire import Request, Response
@@ -97,20 +115,26 @@ class Zuora(Vendor):
         return read_answer(request, response, answer)
 
     def read_job_id(self, body: Mapping[str, Any]) -> str:
-        """Return ``jobId``."""
-        job_id = body.get("jobId")
-        return job_id.strip() if isinstance(job_id, str) else ""
+        """Return ``jobId``, an empty text if it is none that can be asked for."""
+        return as_job_id(body.get("jobId"))
 
     def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
-        """Return the job; its state is decided by ``status`` alone, never by ``success``."""
+        """
+        Return the job; ``status`` decides about its state, and a completed job that says no has failed.
+
+        Such a failure is no passing one: nobody knows how much of the order was carried out.
+        """
         if order_number(job_id):
             return read_order(job_id, body, answer)
-        word = body.get("status")
-        if not isinstance(word, str):
-            raise Unreadable(f"The answer about job {job_id} holds no status.", answer=answer)
-        answer, passing, locked = read_job_errors(body.get("errors"), answer)
-        state, result = self.state(word, answer), body.get("result")
-        return Job(job_id, state, word, result, transient=passing, answer=answer, locked=locked)
+        word, result = body.get("status"), body.get("result")
+        state, status = self.state(word), word if isinstance(word, str) else ""
+        if state is not JobState.SUCCEEDED:
+            answer, passing, locked = read_job_errors(body.get("errors"), answer)
+            return Job(job_id, state, status, transient=passing, answer=answer, locked=locked)
+        denial = read_contradiction(body, answer) or never_completes(result, answer)
+        if denial:
+            return Job(job_id, JobState.FAILED, status, answer=denial)
+        return Job(job_id, state, status, result, answer=answer)
 
     def order(self, number: str) -> Request:
         """Return the GET of an order by its number."""
@@ -139,12 +163,12 @@ class Zuora(Vendor):
         result = job.outcome()
         order = result if isinstance(result, dict) else {}
         status = order.get("status")
-        if status == "Completed" or (status is None and not options.get("require_order_completed")):
+        if is_completed(status) or (status is None and not options.get("require_order_completed")):
             return Outcome(result)
+        number, word = (redact_words(order.get(name), WORD_LENGTH) for name in ("orderNumber", "status"))
         found = (
-            f"Job {job.job_id} is {job.status}, but its order {order.get('orderNumber') or ''} is "
-            f"{status or 'without a status'}, not Completed: it may wait for an activation, an acceptance "
-            "or a missing trigger date. Look at the order in Zuora."
+            f"Job {job.job_id} is {job.status}, but its order {number} is {word or NO_STATUS}, "
+            f"not Completed: {order_status_words(status)}. Look at the order in Zuora."
         )
         if options.get("require_order_completed"):
             raise JobFailed(found, answer=job.answer)

@@ -8,15 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import Answer
 from airflow_provider_zuora.core.jobs import Meaning, Reading
-from airflow_provider_zuora.core.vendors.bodies import MESSAGE_LENGTH, quoted, read_json, unreadable
+from airflow_provider_zuora.core.vendors.bodies import quoted, read_json, unreadable
 from airflow_provider_zuora.core.wire import Request, Response
 
 JOBS = "/v1/async-jobs/"
 ORDERS = "/v1/orders/"
+Reasons: TypeAlias = list[tuple[str, str]]
+"""Codes and messages of an answer, as they came: all of them decide, the first ones are shown."""
+_MORE = ("", "and more")
 
 # "Error codes": the last two digits of a code are its category.
 _CATEGORIES = {
@@ -52,12 +55,13 @@ _TELLING = frozenset(
     ("reasons", "Errors", "error", "message", "FaultCode", "FaultMessage", "faultcode", "faultstring")
 )
 _LOCK, _NOT_FOUND, _BAD_VALUE, _CODE_LENGTH = 50, 40, 20, 8
-_ABSENT = re.compile(r"invalid order ?number|does not exist|cannot find", re.IGNORECASE)
+_ABSENT = ("invalid ordernumber", "invalid order number", "does not exist", "cannot find")
 _TRANSIENT_JOB_CATEGORIES = {_LOCK, 61}  # a failed job of another category stays failed
 
 # A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
 _JOB_ERROR = re.compile(r"\[(\d{8})\]:?\s*")
-_EDGE_LIMIT = re.compile(r"request exceeded limit", re.IGNORECASE)
+_EDGE_LIMIT = "request exceeded limit"
+_ERRORS, _ERRORS_LENGTH = 1000, 64 * 1024  # of a job; what is said beyond is not read, and counts as lasting
 
 
 def read_answer(request: Request, response: Response, answer: Answer) -> Reading:
@@ -67,18 +71,18 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
         answer = replace(answer, request_id=response.header("Zuora-Request-Id"))
         return unreadable(response, answer, _STATUSES)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    reasons = () if _TELLING.isdisjoint(fields) else tuple(map(_texts, _reasons(fields)))
+    reasons = [] if _TELLING.isdisjoint(fields) else list(map(_texts, _reasons(fields)))
     answer = Answer(
         answer.asked,
         answer.track_id,
         answer.status,
         tuple([code for code, _ in reasons]),
-        tuple([message[:MESSAGE_LENGTH] for _, message in reasons]),
+        tuple([message for _, message in reasons]),
         _text(fields.get("requestId")) or response.header("Zuora-Request-Id"),
         _text(fields.get("processId")),
         answer.retry_after,
     )
-    meaning = _meaning(request, response.status, fields, answer)
+    meaning = _meaning(request, response.status, fields, reasons)
     if meaning is not Meaning.OK and not reasons and response.body:
         answer = replace(answer, messages=(quoted(response),))  # better than nothing
     return Reading(meaning, answer, body, whole=body is not None, arrived=True)
@@ -96,11 +100,34 @@ def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]
     if not errors and not answer.codes and not answer.messages:
         return answer, False, False
     reasons = list(_job_reasons(errors)) or answer.reasons()
-    codes = tuple(code for code, _ in reasons)
-    messages = tuple(text[:MESSAGE_LENGTH] for _, text in reasons)
-    categories = {_category(code) for code in codes}
+    categories = {_category(code) for code, _ in reasons}
     passing = bool(categories) and categories <= _TRANSIENT_JOB_CATEGORIES
-    return replace(answer, codes=codes, messages=messages), passing, passing and _LOCK in categories
+    return _with(answer, reasons), passing, passing and _LOCK in categories
+
+
+def read_contradiction(body: Mapping[str, Any], answer: Answer) -> Answer | None:
+    """
+    Return the answer with what a completed job says against itself; None if it says nothing of the kind.
+
+    The job, or its result, says so by ``success: false``, by ``errors`` or by ``reasons``.
+    """
+    parts = [part for part in (body, body.get("result")) if isinstance(part, dict) and _says_no(part)]
+    reasons = [
+        reason
+        for part in parts
+        for reason in (*_job_reasons(part.get("errors")), *map(_texts, _reasons(part)))
+    ]
+    return _with(answer, reasons or [("", "it says success: false")]) if parts else None
+
+
+def _says_no(part: Mapping[str, Any]) -> bool:
+    no = str(part.get("success")).lower() == "false"
+    return no or any(part.get(name) for name in ("errors", "reasons", "Errors"))
+
+
+def _with(answer: Answer, reasons: Reasons) -> Answer:
+    codes, messages = [code for code, _ in reasons], [message for _, message in reasons]
+    return replace(answer, codes=tuple(codes), messages=tuple(messages))
 
 
 def _text(value: object) -> str:
@@ -138,27 +165,26 @@ def _category(code: str) -> int:
 
 
 def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
-    request: Request, status: int, body: Mapping[str, Any], answer: Answer
+    request: Request, status: int, body: Mapping[str, Any], reasons: Reasons
 ) -> Meaning:
     """Return what the status, the ``success`` flag and the codes mean together."""
     read_a_job = request.path.startswith(JOBS) and isinstance(body.get("status"), str)
     refused = body.get("success") is False or body.get("Success") is False
-    if status < 300 and (read_a_job or not (refused or _complains(body, answer))):
+    if status < 300 and (read_a_job or not (refused or _complains(body, reasons))):
         return Meaning.OK
     if status == 409 and body.get("jobId") and not refused:
         return Meaning.OK  # an older reading of the guide: the first answer comes back as a 409
     if status in (401, 429, 502, 503, 504):
         return _STATUSES[status]
-    if any(_EDGE_LIMIT.search(message) for message in answer.messages):
+    if _tells(_EDGE_LIMIT, reasons):
         return Meaning.LIMITED
     if status >= 500:
-        return Meaning.TEMPORARY if answer.messages or answer.codes else Meaning.GATEWAY
-    found = {_CATEGORIES.get(_category(code)) for code in answer.codes}
-    if status == 409 and Meaning.LOCKED not in found:
-        told = any("idempoten" in message.lower() for message in answer.messages)
-        if told or not found - {None}:
-            return Meaning.IN_PROGRESS
-    if request.path.startswith((JOBS, ORDERS)) and answer.codes and all(map(_is_absence, answer.reasons())):
+        return Meaning.TEMPORARY if reasons else Meaning.GATEWAY
+    found = {_CATEGORIES.get(_category(code)) for code, _ in reasons}
+    unknown = _tells("idempoten", reasons) or not found - {None}
+    if status == 409 and unknown and Meaning.LOCKED not in found:
+        return Meaning.IN_PROGRESS
+    if reasons and request.path.startswith((JOBS, ORDERS)) and all(map(_is_absence, reasons)):
         return Meaning.NOT_FOUND
     if known := [meaning for meaning in _WEIGHT if meaning in found]:
         meaning = Meaning.UNCLEAR if None in found and known[0].transient else known[0]
@@ -180,26 +206,38 @@ def _is_absence(reason: tuple[str, str]) -> bool:
     if len(code) != _CODE_LENGTH or code.startswith("9"):
         return False
     category = _category(code)
-    return category == _NOT_FOUND or (category == _BAD_VALUE and _ABSENT.search(message) is not None)
+    return category == _NOT_FOUND or (
+        category == _BAD_VALUE and any(words in message.lower() for words in _ABSENT)
+    )
 
 
-def _complains(body: Mapping[str, Any], answer: Answer) -> bool:
+def _tells(words: str, reasons: Reasons) -> bool:
+    return any(words in message.lower() for _, message in reasons)
+
+
+def _complains(body: Mapping[str, Any], reasons: Reasons) -> bool:
     """Say whether a 2xx body without ``success: false`` is an error all the same; with a jobId it is none."""
     if body.get("success") is True or body.get("Success") is True or body.get("jobId"):
         return False
     marks = ("reasons", "Errors", "FaultCode", "faultcode", "error")
-    return any(body.get(mark) for mark in marks) or any(map(_EDGE_LIMIT.search, answer.messages))
+    return any(body.get(mark) for mark in marks) or _tells(_EDGE_LIMIT, reasons)
 
 
 def _job_reasons(errors: object) -> Iterator[tuple[str, str]]:
     """Yield code and text of a job's ``errors``: null, a text, an object or a list of these."""
-    for error in errors if isinstance(errors, list) else [errors]:
+    rows = errors if isinstance(errors, list) else [errors]
+    for error in rows[:_ERRORS]:
         if isinstance(error, dict) and error.get("reasons"):
-            yield from ((_text(code), _text(message)) for code, message in _reasons(error))
+            yield from map(_texts, _reasons(error))
         elif isinstance(error, dict) and (error.get("code") or error.get("message")):
             yield _text(error.get("code")), _text(error.get("message"))
         elif error:
-            lead, *pairs = _JOB_ERROR.split(str(error))
+            words = str(error)
+            lead, *pairs = _JOB_ERROR.split(words[:_ERRORS_LENGTH])
             texts = [text.strip() for text in pairs[1::2]] or [""]
             texts[0] = f"{lead.strip()} {texts[0]}".strip()
             yield from zip(pairs[::2] or [""], texts, strict=True)
+            if len(words) > _ERRORS_LENGTH:
+                yield _MORE
+    if len(rows) > _ERRORS:
+        yield _MORE

@@ -6,6 +6,7 @@ Sources: developer.zuora.com, "Retrieve an order" and "Retrieve an account"; fie
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -14,12 +15,30 @@ from airflow_provider_zuora.core.errors import Answer, Unreadable
 from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
 from airflow_provider_zuora.core.masking import hide
 from airflow_provider_zuora.core.plain import Path, spell
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.wire import Request
 
 _ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
 _DAY = len("2024-07-01")
 _CONTENT = ("description", "category", "customFields", "subscriptions", "orderLineItems")
-_SHOWN = 3
+_SHOWN, _SHOWN_LENGTH = 3, 60
+_NUMBER_LENGTH = 255
+_DATES = "triggerDates"
+# What the status of an order means (the SDK's order_status; Reverted until April 2026), and in words.
+_STATUSES: Mapping[str, tuple[JobState, str]] = {
+    "completed": (JobState.SUCCEEDED, "it is carried out"),
+    "pending": (
+        JobState.SUCCEEDED,
+        "it may wait for an activation, an acceptance or a missing trigger date, or hold what cannot be done",
+    ),
+    "executing": (JobState.ACTIVE, "Zuora is carrying it out"),
+    "scheduled": (JobState.ACTIVE, "Zuora carries it out at its scheduled date"),
+    "draft": (JobState.FAILED, "it is a draft, which Zuora does not carry out"),
+    "failed": (JobState.FAILED, "Zuora could not carry it out"),
+    **dict.fromkeys(("cancelled", "canceled"), (JobState.FAILED, "it was cancelled")),
+    "reverted": (JobState.FAILED, "what it had done was undone"),
+}
+_UNKNOWN = (JobState.ACTIVE, "what that means nobody documents")
 _NOBODY = str  # masks for nobody: what `hide` hides is shown as asterisks here
 
 
@@ -32,13 +51,14 @@ def account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Re
     """Return the GET of a found order's account, None where its number is all that has to be known of it."""
     if document.get("existingAccountNumber"):
         return None
-    return Request("GET", _ACCOUNTS + quote(str(_order(order).get("existingAccountNumber")), safe=""))
+    number = str(_order(order).get("existingAccountNumber"))
+    return Request("GET", _ACCOUNTS + quote(number[:_NUMBER_LENGTH], safe=""))
 
 
 def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> str:
     """Return in words what tells a found order from the document, empty where account and date agree."""
     told = [
-        f"its {what} is {found!r}, this one's is {ours!r}"
+        f"its {what} is {_shown(found)}, this one's is {_shown(ours)}"
         for what, ours, found in _compared(document, _order(order), _object(account, "basicInfo"))
         if str(ours) != str(found)
     ]
@@ -55,7 +75,7 @@ def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     ours = {name: document[name] for name in _CONTENT if document.get(name) is not None}
     ours.setdefault("description", "")
     told = [
-        f"{spell(path)} is {found!r:.60}, this one's is {own!r:.60}"
+        f"{spell(path)} is {_shown(found)}, this one's is {_shown(own)}"
         for path, own, found in _unlike(hide(ours, _NOBODY), hide(_order(order), _NOBODY), ())
     ]
     more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
@@ -65,10 +85,12 @@ def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
 def _unlike(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
     """Yield path and both values where two documents differ in what both hold."""
     if isinstance(ours, dict) and isinstance(found, dict):
-        closed = path[-1:] == ("customFields",)  # a field that is not there is not set
+        closed = path[-1:] in (("customFields",), (_DATES,))  # what is not there is not set
         for name in ours:
             if ours[name] is not None and (closed or name in found):
                 yield from _unlike(ours[name], found.get(name), (*path, name))
+    elif path[-1:] == (_DATES,) and None not in (dates := (_named(ours), _named(found))):
+        yield from _unlike(*dates, path)  # Zuora may show dates that nobody has sent
     elif isinstance(ours, list) and isinstance(found, list):
         if len(ours) != len(found):
             yield path, f"{len(ours)} of them", f"{len(found)} of them"
@@ -76,6 +98,18 @@ def _unlike(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]
             yield from _unlike(own, other, (*path, index))
     elif (ours or found) and not _same(ours, found):
         yield path, ours, found
+
+
+def _named(dates: Any) -> dict[str, Any] | None:
+    """Return trigger dates by their names, None if they are not such a list."""
+    rows = dates if isinstance(dates, list) else [dates]
+    if not all(isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows):
+        return None
+    return {row["name"]: row.get("triggerDate") for row in rows}
+
+
+def _shown(value: Any) -> str:
+    return redact_words(repr(value), _SHOWN_LENGTH)
 
 
 def _same(ours: Any, found: Any) -> bool:
@@ -93,11 +127,15 @@ def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
     """
     Return an order that was found by its number as the job that must have made it.
 
-    Its result has those fields of a job's result that the page of an order tells.
+    Its result has those fields of a job's result that the page of an order tells. An order that will never
+    be completed is a failure, and one that Zuora is about to carry out is waited for; so is a status that
+    nobody documents. A pending one exists: whether that is enough, `Vendor.outcome` says.
     """
     order = _order(body)
     if not order.get("orderNumber"):
-        raise Unreadable(f"The answer about {job_id} holds no order.", answer=answer)
+        words = f"The answer about {job_id} holds no order."
+        raise Unreadable(words, answer=answer, transient=True)
+    state, _ = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
     subscriptions = order.get("subscriptions")
     rows = [row for row in subscriptions if isinstance(row, dict)] if isinstance(subscriptions, list) else []
     names = ("subscriptionNumber", "status")
@@ -106,9 +144,33 @@ def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
         "accountNumber": order.get("existingAccountNumber"),
         "status": order.get("status"),
         "subscriptions": [{name: row[name] for name in names if name in row} for row in rows],
-        "success": True,
+        "success": state is not JobState.FAILED,
     }
-    return Job(job_id, JobState.SUCCEEDED, str(order.get("status") or "found"), result=result, answer=answer)
+    return Job(job_id, state, redact_words(order.get("status"), WORD_LENGTH), result=result, answer=answer)
+
+
+def never_completes(result: Any, answer: Answer) -> Answer | None:
+    """Return the answer that says that the order in a job's result will never be completed, or None."""
+    order = result if isinstance(result, dict) else {}
+    state, words = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
+    if state is not JobState.FAILED:
+        return None
+    number, status = (redact_words(order.get(name), WORD_LENGTH) for name in ("orderNumber", "status"))
+    return replace(answer, messages=(f"its order {number} is {status}: {words}",))
+
+
+def is_completed(status: object) -> bool:
+    """Return whether the status of an order says that it is carried out."""
+    return _word(status) == "completed"
+
+
+def order_status_words(status: object) -> str:
+    """Return what the status of an order that is not Completed means, in words."""
+    return _STATUSES.get(_word(status), _UNKNOWN)[1]
+
+
+def _word(status: object) -> str:
+    return status.strip().lower() if isinstance(status, str) else ""
 
 
 def order_number(job_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.errors import NotFound, Unreadable
+from airflow_provider_zuora.core.errors import Answer, JobFailed, NotFound, Unreadable
 from airflow_provider_zuora.core.jobs import JobState, Vendor
 from airflow_provider_zuora.core.vendors.zuora import Zuora as Plug
 from tests.core.carriers import Script, answer
@@ -34,12 +34,52 @@ def test_an_order_that_is_not_there_is_an_error():
 
 
 @pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("Completed", JobState.SUCCEEDED),
+        ("Pending", JobState.SUCCEEDED),
+        ("Executing", JobState.ACTIVE),
+        ("Scheduled", JobState.ACTIVE),
+        ("Draft", JobState.FAILED),
+        ("Failed", JobState.FAILED),
+        ("Cancelled", JobState.FAILED),
+        ("Canceled", JobState.FAILED),
+        ("Reverted", JobState.FAILED),
+        ("Queued", JobState.ACTIVE),
+        (None, JobState.ACTIVE),
+        (5, JobState.ACTIVE),
+    ],
+)
+def test_an_order_that_will_never_be_completed_is_no_success_and_one_under_way_is_waited_for(status, state):
+    page = {"success": True, "order": {"orderNumber": "O-1", "status": status}}
+    job = Plug().read_job("order:O-1", page, Answer("GET /v1/orders/O-1"))
+
+    assert (job.state, job.status) == (state, "without a status" if status is None else str(status))
+    assert job.result["success"] is (state is not JobState.FAILED)
+
+
+def test_a_pending_order_is_a_success_with_a_warning_unless_it_has_to_be_completed():
+    page = {"success": True, "order": {"orderNumber": "O-1", "status": "Pending"}}
+    job = Plug().read_job("order:O-1", page, Answer("GET /v1/orders/O-1"))
+
+    assert "its order O-1 is Pending, not Completed: it may wait" in Plug().outcome(job, {}).warning
+    with pytest.raises(JobFailed, match="Pending, not Completed"):
+        Plug().outcome(job, {"require_order_completed": True})
+
+
+def test_the_number_of_a_found_orders_account_is_no_endless_path():
+    order = {"order": {"existingAccountNumber": "ü" * 10_000}}
+    assert Plug().account({}, order).path == "/v1/accounts/" + "%C3%BC" * 255
+
+
+@pytest.mark.parametrize(
     "body", [{"success": True}, {"success": True, "order": {}}, {"success": True, "order": 1}]
 )
 def test_an_answer_without_an_order_is_none(body):
     script = Script([answer(200, body)])
-    with pytest.raises(Unreadable, match="holds no order"):
+    with pytest.raises(Unreadable, match="holds no order") as caught:
         script.run(script.client().job("order:O-1"))
+    assert caught.value.transient
 
 
 @pytest.mark.parametrize("subscriptions", [None, 1, "x", {}, ["x", 1]])
@@ -74,6 +114,20 @@ def test_another_vendor_has_no_orders_by_number():
             call()
 
 
+EFFECTIVE, ACTIVATED, LATER = (
+    {"name": name, "triggerDate": day}
+    for name, day in (
+        ("ContractEffective", "2024-07-01"),
+        ("ServiceActivation", "2024-07-01"),
+        ("ContractEffective", "2024-08-01"),
+    )
+)
+
+
+def dated(*dates):
+    return {"subscriptions": [{"orderActions": [{"type": "X", "triggerDates": list(dates)}]}]}
+
+
 def seats(quantity, **more):
     action = {"type": "CreateSubscription", "createSubscription": {"quantity": quantity, **more}}
     return {"subscriptions": [{"orderActions": [action]}]}
@@ -93,6 +147,8 @@ def seats(quantity, **more):
         ({"customFields": {"a__c": None}}, {"customFields": {}}),
         ({"processingOptions": {"runBilling": True}}, {"processingOptions": {"runBilling": False}}),
         ({"customFields": {"a__c": "1"}}, {"customFields": {"a__c": "1", "b__c": "2"}}),
+        (dated(EFFECTIVE), dated(ACTIVATED, EFFECTIVE)),
+        (dated(), dated(EFFECTIVE)),
     ],
 )
 def test_what_zuora_writes_otherwise_leaves_out_or_adds_is_no_change(ours, found):
@@ -116,6 +172,23 @@ def test_what_zuora_writes_otherwise_leaves_out_or_adds_is_no_change(ours, found
             {"orderLineItems": [{}, {}]},
             {"orderLineItems": [{}]},
             "$.orderLineItems is '1 of them', this one's is '2 of them'",
+        ),
+        (
+            dated(EFFECTIVE),
+            dated(LATER, ACTIVATED),
+            "triggerDates.ContractEffective is '2024-08-01', this one's is '2024-07-01'",
+        ),
+        (
+            dated(EFFECTIVE),
+            dated(ACTIVATED),
+            "triggerDates.ContractEffective is None, this one's is '2024-07-01'",
+        ),
+        (dated(EFFECTIVE), dated({"name": 5}, {}), "triggerDates is '2 of them', this one's is '1 of them'"),
+        (dated(EFFECTIVE), dated(), "triggerDates.ContractEffective is None, this one's is '2024-07-01'"),
+        (
+            {"category": "Returns"},
+            {"category": "\n" + "x" * 99},
+            "$.category is '\\n" + "x" * 54 + "..., this",
         ),
         ({"description": "a"}, {"description": None}, "$.description is None, this one's is 'a'"),
         ({}, {"description": "a"}, "$.description is 'a', this one's is ''"),

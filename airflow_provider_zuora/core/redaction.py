@@ -1,0 +1,135 @@
+"""The border: a stranger's words come in here, before an error, a log line, an XCom, an event or a note.
+
+They are cut first and then read from front to back, so that no text costs more than its length.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cached_property
+
+MESSAGE_LENGTH, WORD_LENGTH, REASONS = 2000, 200, 20
+"""The most characters of a message, and of a code, an id or a status word; the most reasons of one answer."""
+
+_MARK, _CUT, _LOST = "***", "...", "\ufffd"
+_OVERLAP = 128  # characters read behind a cut, so that no half of a secret is left before it
+_PAGE = 64 * 1024  # bytes of a page in which its title is looked for
+_TITLES = (b"<title", b"<h1", b"<code")  # the last one is of a store's error
+
+_ALONE = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"
+# A card's number in one piece, or in groups as cards are printed; an IBAN likewise. All lengths are bounded.
+_CARD = re.compile(
+    _ALONE.format(r"(?:[2-6]\d{12,18}|[2-6]\d{3}([ -])\d{4}\1\d{4}\1\d{1,7}|3\d{3}([ -])\d{6}\2\d{4,5})"),
+    re.ASCII,
+)
+_IBAN = re.compile(
+    _ALONE.format(r"[A-Z]{2}\d{2}(?:[0-9A-Z]{11,30}|(?: [0-9A-Z]{4}){2,7}(?: [0-9A-Z]{1,3})?)"), re.ASCII
+)
+
+_NUMBER_LENGTH = 13  # characters; what is shorter is no number of a card or an account
+
+_SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
+_WITHIN = 6  # characters; a shorter one is looked for as a word of its own only
+_LONGEST = 64  # characters; of a longer one its beginning is looked for, and all behind that goes
+
+
+class Secrets:
+    """
+    What no stranger's word may hold.
+
+    :param texts: secrets of the connection; hidden to the letter, wherever they stand.
+    :param values: hidden values of an order; a number is found with blanks or dashes in it, and without.
+    """
+
+    def __init__(self, texts: Iterable[str] = (), values: Iterable[str] = ()):
+        self._texts = tuple(text for text in texts if text)
+        self._values = tuple(value for value in values if len(value) >= _SHORTEST)
+        self.overlap = max((_OVERLAP, *map(len, self._texts)))
+
+    def redact(self, text: str) -> str:
+        """Return the text without the secrets, the very same if it holds none."""
+        for secret in self._texts:
+            if secret in text:
+                text = text.replace(secret, _MARK)
+        return self._pattern.sub(_MARK, text) if self._values else text
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        longest_first = sorted(set(self._values), key=len, reverse=True)
+        return re.compile("|".join(map(_spelt, longest_first)), re.IGNORECASE)
+
+
+NO_SECRETS = Secrets()
+
+
+def _spelt(value: str) -> str:
+    """Return the pattern of a hidden value; it holds no repetition but that of the rest of a text."""
+    if len(value) > _LONGEST:
+        return f"{re.escape(value[:_LONGEST])}(?s:.*)"
+    bare = value.replace(" ", "").replace("-", "")
+    if not bare.isalnum():
+        return re.escape(value)
+    spelt = "[ -]?".join(bare)
+    return spelt if len(bare) >= _WITHIN else _ALONE.format(spelt)
+
+
+def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets = NO_SECRETS) -> str:
+    """
+    Return a stranger's words as others may read them: cut, without secrets, in one printable line.
+
+    Numbers of cards and accounts are hidden even if nobody has named them: a waiting task does not know what
+    the order holds that its job is about.
+
+    :param words: a text, or what is to be told as one; None is an empty text.
+    :param most: characters of what is returned.
+    """
+    text = words if isinstance(words, str) else "" if words is None else str(words)
+    window = most + secrets.overlap
+    long = len(text) > window
+    text = secrets.redact(text[:window])
+    if len(text) >= _NUMBER_LENGTH:
+        text = _IBAN.sub(_iban, _CARD.sub(_card, text))
+    text = printable(text[: -secrets.overlap] if long else text)
+    return text if not long and len(text) <= most else text[: most - len(_CUT)] + _CUT
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, its control characters escaped; what no database keeps becomes U+FFFD."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(char: str) -> str:
+    if char.isprintable():
+        return char
+    kind = unicodedata.category(char)
+    if char == "\0" or kind == "Cs":
+        return _LOST
+    return " " if kind == "Zs" else char.encode("unicode_escape").decode()
+
+
+def page_title(page: bytes) -> str:
+    """Return the title of a page, its first heading, or the code of a store's error; empty if it has none."""
+    head = page[:_PAGE]
+    lower = head.lower()
+    for tag in _TITLES:
+        begin = lower.find(b">", max(lower.find(tag), 0)) + 1 if tag in lower else 0
+        end = lower.find(b"<", begin)
+        words = head[begin : end if end >= 0 else None].strip() if begin else b""
+        if words:
+            return redact_words(words[: 4 * WORD_LENGTH].decode("utf-8", "replace"), WORD_LENGTH)
+    return ""
+
+
+def _card(found: re.Match[str]) -> str:
+    """Return asterisks for the number of a card, which its last digit tells (Luhn); else what was found."""
+    digits = [int(char) for char in found[0] if char.isdecimal()]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+    return found[0] if (sum(digits[-1::-2]) + sum(doubled)) % 10 else _MARK
+
+
+def _iban(found: re.Match[str]) -> str:
+    """Return asterisks for an IBAN, which its check digits tell (ISO 13616); else what was found."""
+    text = found[0].replace(" ", "")
+    return _MARK if int("".join(str(int(char, 36)) for char in text[4:] + text[:4])) % 97 == 1 else found[0]

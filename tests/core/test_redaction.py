@@ -1,0 +1,273 @@
+"""The border: whatever a stranger says, what is let in is short, printable, and holds no secret."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_zuora.core.ends import End
+from airflow_provider_zuora.core.errors import Answer, ApiError, Refused
+from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.redaction import (
+    MESSAGE_LENGTH,
+    REASONS,
+    WORD_LENGTH,
+    Secrets,
+    page_title,
+    printable,
+    redact_words,
+)
+from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.core.verdicts import Verdict
+from airflow_provider_zuora.core.wire import Request, Response
+
+CARD, IBAN = "4111111111111111", "DE89370400440532013000"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("Invalid value, £5, 有効, 🙂", "Invalid value, £5, 有効, 🙂"),
+        ("a\r\n\tb", r"a\r\n\tb"),
+        ("\x1b[2J\x9b2J", r"\x1b[2J\x9b2J"),
+        ("a\u2028b\u2029\x85", r"a\u2028b\u2029\x85"),
+        ("\u202egpj.exe\u2066\ufeff", r"\u202egpj.exe\u2066\ufeff"),
+        ("a\0b\ud800\udfff", "a\ufffdb\ufffd\ufffd"),
+        ("a\xa0b\u3000c", "a b c"),
+        ("\U000e0041\ue000", r"\U000e0041\ue000"),
+        (None, ""),
+        (53200020, "53200020"),
+        ({"a": ["\x1b"]}, r"{'a': ['\x1b']}"),
+    ],
+    ids=ascii,
+)
+def test_words_come_in_as_one_printable_line(words, shown):
+    assert redact_words(words) == shown
+
+
+@pytest.mark.parametrize("length", [MESSAGE_LENGTH - 1, MESSAGE_LENGTH])
+def test_words_that_are_short_enough_stay(length):
+    assert redact_words("x" * length) == "x" * length
+
+
+@pytest.mark.parametrize("words", ["x" * (MESSAGE_LENGTH + 1), "x" * 10**6, "\n" * (MESSAGE_LENGTH // 2 + 1)])
+def test_words_that_are_too_long_are_cut(words):
+    told = redact_words(words)
+    assert len(told) == MESSAGE_LENGTH
+    assert told.endswith("...")
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (f"Card number {CARD} is not valid", "Card number *** is not valid"),
+        ("4111 1111 1111 1111, or 4111-1111-1111-1111", "***, or ***"),
+        ("3782 822463 10005; 378282246310005", "***; ***"),
+        (f"'{CARD}'", "'***'"),
+        (f"IBAN {IBAN} IS WRONG", "IBAN *** IS WRONG"),
+        ("DE89 3704 0044 0532 0130 00", "***"),
+        ("4111111111111112", "4111111111111112"),
+        ("DE89370400440532013001", "DE89370400440532013001"),
+        ("1732800000000", "1732800000000"),
+        ("53200020", "53200020"),
+        ("A4111111111111111B", "A4111111111111111B"),
+        ("d7479cf6-b410-4630-b841-268ccd48f0d2", "d7479cf6-b410-4630-b841-268ccd48f0d2"),
+    ],
+)
+def test_numbers_of_cards_and_accounts_are_hidden_although_nobody_names_them(words, shown):
+    assert redact_words(words) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "shown"),
+    [
+        ("4000 0000-01", "4000000001; 4000-0000-01; 4000 0000 01", "***; ***; ***"),
+        ("4000000001", "4000 0000 01", "***"),
+        ("de02 1234 abc", "DE021234ABC", "***"),
+        ("tok/en+blob==", "it is tok/en+blob==.", "it is ***."),
+        ("123", "code 123, not 1234 or 53200123", "code ***, not 1234 or 53200123"),
+        ("12", "12", "12"),
+        ("x" * 65 + "rest", "a " + "x" * 65 + "REST of it", "a ***"),
+    ],
+)
+def test_hidden_values_of_an_order_are_found_however_they_are_spelt(value, words, shown):
+    assert redact_words(words, secrets=Secrets((), (value,))) == shown
+
+
+def test_a_secret_of_the_connection_is_hidden_to_the_letter_wherever_it_stands():
+    secrets = Secrets(("s3", "", "a+b"))
+    assert redact_words("xs3x a+b A+B", secrets=secrets) == "x***x *** A+B"
+
+
+def test_the_longest_of_two_hidden_values_goes_first():
+    assert Secrets((), ("123456", "123456789")).redact("123456789") == "***"
+
+
+@given(
+    st.integers(0, 400),
+    st.sampled_from([CARD, "4111 1111 1111 1111", "hunter22", "987654-32"]),
+    st.sampled_from(["", f"{CARD} " * 9, "hunter22 " * 20]),
+)
+@settings(derandomize=True)
+def test_no_half_of_a_secret_is_left_before_a_cut(shift, secret, before):
+    words = before + "x" * shift + " " + secret + " y" * 400
+    told = redact_words(words, 200, Secrets(("hunter22",), ("98765432",)))
+    assert len(told) <= 200
+    assert not any(part in told for part in ("4111", "hunt", "9876"))
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        (b"<html><title>Bad gateway</title>", "Bad gateway"),
+        (b"<TITLE lang=en>\n Bad\ngateway </TITLE>", r"Bad\ngateway"),
+        (b"<h1>Busy", "Busy"),
+        (b"<title> </title><h1>Busy</h1>", "Busy"),
+        (b"<h1>Second</h1><title>First</title>", "First"),
+        (b'<?xml version="1.0"?><Error><Code>SlowDown</Code>', "SlowDown"),
+        (b"<title>" + b" " * 2000, ""),
+        (b"<title", ""),
+        (b"<title>\xff\xfe\x1b</title>", r"��\x1b"),
+        (b"<title>" + b"x" * 10**6, "x" * 197 + "..."),
+        (b" " * 70_000 + b"<title>Too far down</title>", ""),
+        (b"no page", ""),
+        (b"", ""),
+    ],
+    ids=lambda value: ascii(value[:20]),
+)
+def test_the_title_of_a_page(page, title):
+    assert page_title(page) == title
+
+
+EVIL = [
+    b" ",
+    b"<title>",
+    b"<title",
+    b"<h1 ",
+    b"<title> ",
+    b"4111 ",
+    b"AA11 ",
+    b"[40000020]: ",
+    b"no file ",
+    b"[",
+]
+
+
+@pytest.mark.parametrize("piece", EVIL)
+def test_reading_costs_no_more_than_the_length_of_what_is_read(piece):
+    """The processor's time, not the clock's; a pattern that goes back takes hours for this."""
+    body = piece * (2**20 // len(piece))
+    began = time.process_time()
+    page_title(body)
+    for vendor in VENDORS.values():
+        for status in (200, 403, 422, 502):
+            vendor.read(vendor.status("j"), Response(status, {}, body), Answer("GET /x"))
+            quoted = json.dumps({"errors": [body.decode()], "message": body.decode()}).encode()
+            vendor.read(vendor.status("j"), Response(status, {}, quoted), Answer("GET /x"))
+        vendor.read_job("j", {"status": "Failed", "errors": body.decode()}, Answer("GET /x"))
+    assert time.process_time() - began < 20
+
+
+def test_an_answer_lets_words_in_whoever_makes_it():
+    answer = Answer("GET /x", "t", 400, ("\x1b" * 99,) * 99, ("\0" * 5000,) * 99, "r\n" * 999, "p\u2028")
+    assert answer.codes == ("\\x1b" * 49 + "\\...",) * REASONS
+    assert answer.messages == ("\ufffd" * 1997 + "...",) * REASONS
+    assert len(answer.request_id) == WORD_LENGTH
+    assert answer.process_id == "p\\u2028"
+    assert len(str(Refused("Zuora: refused.", answer=answer))) < 2200
+
+
+def is_clean(text: str) -> bool:
+    return printable(text) == text and text.encode("utf-8") == text.encode("utf-8", "replace")
+
+
+ANY = st.text(st.characters(codec=None, categories=None)) | st.sampled_from(
+    [
+        "\0",
+        "\ud800",
+        "\x1b[2J",
+        "a\nb",
+        CARD,
+        "[40000050]: x\n[40000020]: y",
+        "x" * 5000,
+        "\u202e",
+        "Completed",
+    ]
+)
+NAMES = st.sampled_from(
+    [
+        "success",
+        "status",
+        "jobId",
+        "errors",
+        "result",
+        "reasons",
+        "Errors",
+        "error",
+        "code",
+        "message",
+        "data",
+        "requestId",
+        "processId",
+        "orderNumber",
+        "title",
+        "detail",
+        "request_id",
+        "order",
+        "existingAccountNumber",
+    ]
+)
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | ANY | st.sampled_from(["Failed", 53200050])
+BODIES = st.recursive(
+    VALUES, lambda inner: st.lists(inner) | st.dictionaries(NAMES | ANY, inner), max_leaves=20
+)
+
+
+def kept(value: object) -> bool:
+    """Return whether every database and every reader of JSON takes a value as it is."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text.encode("utf-8")
+    return "\\u0000" not in text.replace("\\\\", "")
+
+
+@given(st.sampled_from(sorted(VENDORS)), st.sampled_from([200, 400, 404, 409, 422, 500]), BODIES, st.binary())
+@settings(derandomize=True, max_examples=300)
+def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
+    vendor = VENDORS[name]
+    for content in (
+        json.dumps(body).encode(),
+        json.dumps({"status": "Failed", "errors": body}).encode(),
+        raw,
+    ):
+        request = Request("GET", "/v1/async-jobs/j")
+        reading = vendor.read(
+            request, Response(status, {"Zuora-Request-Id": str(body)}, content), Answer("GET /x")
+        )
+        words = [str(reading.answer), *reading.answer.codes, *reading.answer.messages]
+        assert all(is_clean(text) and len(text) <= MESSAGE_LENGTH for text in words)
+        assert kept(reading.body)
+        if isinstance(reading.body, dict):
+            job = vendor.read_job("j", reading.body, reading.answer)
+            ends = [End("j", job), End("j", error=ApiError("No.", answer=job.answer))]
+            for end in ends:
+                assert kept(end.as_dict())
+                if end.job and not job.ended:
+                    continue
+                verdict = Verdict.of(end, vendor, {})
+                said = verdict.error or (verdict.outcome and verdict.outcome.warning)
+                assert is_clean(str(said))
+                assert len(str(said)) <= MESSAGE_LENGTH
+                assert kept(verdict.as_dict())
+            assert is_clean(vendor.read_job_id(reading.body))
+
+
+@given(ANY, ANY, ANY)
+@settings(derandomize=True)
+def test_an_answer_and_a_job_are_the_same_after_a_second_time(code, message, status):
+    answer = Answer("GET /x", codes=(code,), messages=(message,), request_id=message, process_id=code)
+    job = Job("j", JobState.FAILED, status, answer=answer)
+    assert Job.from_dict(json.loads(json.dumps(job.as_dict()))) == job
