@@ -24,11 +24,12 @@ from airflow_provider_zuora.core.limits import Limits
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.wire import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
 from airflow_provider_zuora.gates import Gate, Rules
+from airflow_provider_zuora.lines import Line
 from airflow_provider_zuora.pools import Pool
 from airflow_provider_zuora.readings import Readings
 from airflow_provider_zuora.sharing import afresh, granted
 from airflow_provider_zuora.token_file import TokenFile
-from airflow_provider_zuora.transports import BlockingTransport, Line
+from airflow_provider_zuora.transports import BlockingTransport
 
 T = TypeVar("T")
 

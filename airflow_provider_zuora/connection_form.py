@@ -28,7 +28,7 @@ _LINE = {
         "Verify TLS", "true, false, or the path of a CA bundle on workers and triggerers; true."
     ),
     "proxies": _field(
-        "Proxies", 'JSON, for example {"https": "http://proxy:3128"}; blank: HTTPS_PROXY and NO_PROXY.'
+        "Proxies", 'JSON, for example {"https": "http://proxy:3128"}; blank: the environment.'
     ),
 }
 _SIGN_IN = {

@@ -16,9 +16,9 @@ from airflow_provider_zuora.accounts import Account, Masks, account_of
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.jobs import Credentials, Vendor
+from airflow_provider_zuora.lines import Line
 from airflow_provider_zuora.private_files import Unusable
 from airflow_provider_zuora.token_file import TokenFile
-from airflow_provider_zuora.transports import Line
 
 log = logging.getLogger(__name__)
 
