@@ -48,7 +48,9 @@ class Account:
 
     :param masks: called with every new token before it is used.
     :param token_file: where the processes of this host share the token, None where they do not.
-    :param clock: returns seconds; ``sleep`` and ``asleep`` wait for them.
+    :param clock: returns seconds since the epoch; ``sleep`` and ``asleep`` wait for them.
+    :param ticks: returns seconds that durations are measured by; None: ``clock`` where one was given, else a
+        clock that nobody sets.
     :param rng: for jitter and Track-Ids; the system's, because forked workers must not draw the same.
     """
 
@@ -60,7 +62,8 @@ class Account:
         masks: Masks,
         *,
         token_file: TokenFile | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
+        ticks: Callable[[], float] | None = None,
         sleep: Callable[[float], object] = time.sleep,
         asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         rng: random.Random | None = None,
@@ -70,7 +73,8 @@ class Account:
         self._line = line
         self._masks = masks
         self._token_file = token_file
-        self._clock = clock
+        self._clock = clock or time.time
+        ticks = ticks or clock or time.monotonic
         self._sleep = sleep
         self._asleep = asleep
         self._rng = rng or random.SystemRandom()
@@ -80,7 +84,7 @@ class Account:
         self._gate: Gate | None = None
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
         limits = _limits_of(vendor, credentials, self._rng)
-        self._rules = Rules(line.max_connections, limits, clock, sleep, asleep)
+        self._rules = Rules(line.max_connections, limits, ticks, sleep, asleep)
         _LIVING.add(self)
 
     def client(self, headers: Mapping[str, str] | None = None) -> Client:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -215,13 +216,23 @@ def test_the_secret_is_in_no_repr(zuora):
     assert CLIENT_SECRET not in repr(zuora.credentials) + repr(zuora.account()) + repr(accounts._ACCOUNTS)
 
 
-@pytest.mark.parametrize("zuora", [Settings(token_seconds=30)], indirect=True)
-def test_a_token_that_lasts_less_than_a_minute_is_used_once(zuora):
-    account = zuora.account()
-    tokens = [account.run(asked()) for _ in range(2)]
+@pytest.mark.parametrize("zuora", [Settings(token_seconds=50), Settings(token_seconds=8)], indirect=True)
+def test_a_token_that_lasts_less_than_a_minute_is_used_for_many_requests(zuora):
+    now = [zuora.sandbox.now]
+    account = zuora.account(clock=lambda: now[0])
+    tokens = [account.run(asked()) for _ in range(40)]
+    now[0] += 45
+    tokens.append(account.run(asked()))
     account.close()
 
-    assert len(set(tokens)) == 2
+    assert len(set(tokens[:40])) == 1
+    assert zuora.ledger()["signIns"] == 2
+
+
+def test_limits_go_by_a_clock_that_nobody_sets(zuora):
+    assert zuora.account()._rules.clock is time.monotonic
+    assert zuora.account(clock=float)._rules.clock is float
+    assert zuora.account(clock=float, ticks=int)._rules.clock is int
 
 
 def test_a_thread_beside_a_loop(zuora):

@@ -32,7 +32,10 @@ from airflow_provider_zuora.core.wire import READ, Budget, Flow, Request
 
 log = logging.getLogger(__name__)
 
-_TOKEN_MARGIN = 60.0  # seconds before its end from which a token is not used any more
+_TOKEN_MARGIN = 60.0  # seconds before its end from which a token is not used any more; of a short one, less
+_SHORT_MARGIN = 4  # the part of a short life, inverse
+_SHORTEST_USE = 5.0  # seconds; one sign-in for each request would reach the vendor's limit, 100 a minute
+_LONGEST_LIFE = 24 * 3600.0  # seconds; Zuora's tokens last an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ class Client:
             raise Unreadable("The answer to the sign-in holds no usable access_token.", answer=reading.answer)
         lasts = _lifetime(self.vendor.token_seconds(reading.body, self.clock()))
         log.info("Signed in to %s; the token lasts %.0f s", self.credentials.base_url, lasts)
-        return Grant(token, self.clock() + lasts - _TOKEN_MARGIN)
+        used = max(lasts - min(_TOKEN_MARGIN, lasts / _SHORT_MARGIN), _SHORTEST_USE)
+        return Grant(token, self.clock() + used)
 
     def preview_order(self, order: object) -> Flow[str]:
         """Check a preview, submit it, and return the id of its job; it changes nothing and needs no key."""
@@ -215,9 +219,13 @@ def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _lifetime(stated: object) -> float:
-    """Return a token's life in seconds; stated is a number, perhaps as text; an hour where it is neither."""
+    """
+    Return a token's life in seconds, a day at the most.
+
+    :param stated: a number, perhaps as text; an hour where it is neither, or cannot be a life.
+    """
     try:
         seconds = float(str(stated))
     except ValueError:
         return 3600.0
-    return seconds if 0 <= seconds < 1e9 else 3600.0
+    return min(seconds, _LONGEST_LIFE) if 0 <= seconds < 1e9 else 3600.0
