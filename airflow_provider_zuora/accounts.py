@@ -7,18 +7,19 @@ All accounts of one client id, whatever their secret and their line, share one v
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.client import Client, Grant
-from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.errors import ApiError, SignInRefused
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.limits import Limits
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -33,6 +34,8 @@ from airflow_provider_zuora.transports import BlockingTransport
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Masks:
@@ -42,9 +45,20 @@ class Masks:
     amask: Callable[[str], Awaitable[object]]
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What reads a connection again, on either side; None where it cannot be read or used."""
+
+    read: Callable[[], Credentials | None]
+    aread: Callable[[], Awaitable[Credentials | None]]
+
+
 class Account:
     """
     One client id at one vendor.
+
+    :ivar renewal: asked once when a sign-in is refused, for a secret that was changed while we waited; None:
+        nobody is asked.
 
     :param masks: called with every new token before it is used.
     :param token_file: where the processes of this host share the token, None where they do not.
@@ -68,6 +82,7 @@ class Account:
         asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         rng: random.Random | None = None,
     ):
+        self.renewal: Renewal | None = None
         self._vendor = VENDORS[vendor]
         self._credentials = credentials
         self._line = line
@@ -116,7 +131,7 @@ class Account:
     def sign_in(self) -> None:
         """Sign in afresh and once, whatever token is in hand, or in the file of this host."""
         with self._signing:
-            self._sign_in(afresh(self.client(), ONCE, self._token_file))
+            self._sign_in(lambda: afresh(self.client(), ONCE, self._token_file))
 
     def renew(self) -> None:
         """
@@ -157,10 +172,16 @@ class Account:
             return token  # whoever signs in afresh meanwhile holds nobody up
         with self._signing:
             token = self._cached(step.refused)
-            return token or self._sign_in(granted(self.client(), step, self._token_file))
+            return token or self._sign_in(lambda: granted(self.client(), step, self._token_file))
 
-    def _sign_in(self, flow: Flow[Grant]) -> str:
-        grant = run(flow, Carrier(self._blocking().send, self._token, self._sleep))
+    def _sign_in(self, flow: Callable[[], Flow[Grant]]) -> str:
+        carrier = Carrier(self._blocking().send, self._token, self._sleep)
+        try:
+            grant = run(flow(), carrier)
+        except SignInRefused:
+            if self.renewal is None or not self._took(self.renewal.read()):
+                raise
+            grant = run(flow(), carrier)
         self._masks.mask(grant.token)
         self._grant = grant
         return grant.token
@@ -179,7 +200,7 @@ class Account:
     async def _asign_in(self, step: Token, loop: Pool, carrier: AsyncCarrier) -> str:
         signing = loop.signing = asyncio.get_running_loop().create_future()
         try:
-            grant = await arun(granted(self.client(), step, self._token_file), carrier)
+            grant = await self._agranted(step, carrier)
             await self._masks.amask(grant.token)
         except ApiError as error:
             signing.set_exception(error)
@@ -192,6 +213,27 @@ class Account:
         finally:
             loop.signing = None
             signing.cancel()  # no more than a word to those who wait, where this coroutine was cancelled
+
+    async def _agranted(self, step: Token, carrier: AsyncCarrier) -> Grant:
+        try:
+            return await arun(granted(self.client(), step, self._token_file), carrier)
+        except SignInRefused:
+            if self.renewal is None or not self._took(await self.renewal.aread()):
+                raise
+            return await arun(granted(self.client(), step, self._token_file), carrier)
+
+    def _took(self, found: Credentials | None) -> bool:
+        """Take another secret of the same client, and return whether there is one."""
+        own = self._credentials
+        if found is None or found == own or replace(found, client_secret=own.client_secret) != own:
+            return False
+        log.info(
+            "The sign-in was refused; the connection has another client secret now, signing in with that"
+        )
+        self._credentials = found
+        if self._token_file is not None:
+            self._token_file = replace(self._token_file, secret=found.client_secret)
+        return True
 
 
 _ACCOUNTS: WeakValueDictionary[tuple[str, Credentials, Line, TokenFile | None], Account] = (
