@@ -348,6 +348,22 @@ def test_a_sign_in_without_a_lifetime_lasts_an_hour():
     assert script.run(script.client().sign_in()).expires == script.clock.now + 3540
 
 
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_sign_in_below_a_path_that_nobody_knows_names_the_path(status):
+    credentials = Credentials("https://gate/zuora", CLIENT_ID, CLIENT_SECRET)
+    script = Script([answer(status)], credentials=credentials)
+    with pytest.raises(SignInRefused, match=r"below the path /zuora of the base URL \(host\)") as caught:
+        script.run(script.client().sign_in())
+    assert caught.value.answer.status == status
+
+
+@pytest.mark.parametrize(("url", "status"), [("https://gate/zuora", 401), ("https://gate", 404)])
+def test_another_refusal_of_a_sign_in_says_nothing_of_a_path(url, status):
+    script = Script([answer(status)], credentials=Credentials(url, CLIENT_ID, CLIENT_SECRET))
+    with pytest.raises(SignInRefused, match="the sign-in is refused"):
+        script.run(script.client().sign_in())
+
+
 def test_the_sign_in_that_is_sent(caplog):
     caplog.set_level(logging.DEBUG)
     script, _ = grant(3600)
