@@ -104,7 +104,7 @@ def settings_of(
         account,
         client=account.client(vendor.headers(extra)),
         line=line,
-        idempotency_namespace=str(extra.get("idempotency_namespace") or ""),
+        idempotency_namespace=_pasted(str(extra.get("idempotency_namespace") or "")),
         download_hosts=_hosts(extra.get("download_hosts")),
         host=_pasted(conn.host),
         extra=extra,

@@ -202,6 +202,7 @@ def test_what_a_connection_says_in_vain(extra, host, expected):
 
 def test_the_namespace():
     assert settings({"idempotency_namespace": "blue"}).idempotency_namespace == "blue"
+    assert settings({"idempotency_namespace": " blue\n"}).idempotency_namespace == "blue"
     assert settings().idempotency_namespace == ""
 
 
