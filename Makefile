@@ -22,6 +22,8 @@ CRASH_RUNS ?= 25
 ON_AIRFLOW := tests/crash tests/demo tests/e2e
 # Goes the same ways hundreds of times: the others reach every line too, and under coverage it takes four times as long.
 EXPLORER := tests/core/test_explorer.py
+# The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
+PROPERTIES = $(shell grep -l 'import.* given' -r tests)
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
 MAPPED_TASKS ?= 500
 
@@ -47,7 +49,7 @@ help:
 	@echo 'make test        every test, and the coverage that they reach'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
-	@echo 'make explore     every interleaving of two tries that overlap: an hour or more'
+	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
 	@echo 'make bench       side by side with the alternatives: 25 minutes (QUICK=1: five)'
 	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
 	@echo 'make format      let ruff write'
@@ -119,6 +121,7 @@ test-explorer: env
 	$(BIN)/python -m pytest -p no:cacheprovider $(EXPLORER)
 
 explore: env
+	EXPLORE=1 $(BIN)/python -m pytest -q -p no:cacheprovider $(PROPERTIES)
 	EXPLORER=all $(BIN)/python -m pytest -q --timeout 1200 $(EXPLORER)
 
 crash-test: env env-2.11

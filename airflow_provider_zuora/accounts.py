@@ -7,30 +7,34 @@ All accounts of one client id, whatever their secret and their line, share one v
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.client import Client, Grant
-from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.errors import ApiError, SignInRefused
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.limits import Limits
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.wire import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
 from airflow_provider_zuora.gates import Gate, Rules
+from airflow_provider_zuora.lines import Line
 from airflow_provider_zuora.pools import Pool
 from airflow_provider_zuora.readings import Readings
 from airflow_provider_zuora.sharing import afresh, granted
 from airflow_provider_zuora.token_file import TokenFile
-from airflow_provider_zuora.transports import BlockingTransport, Line
+from airflow_provider_zuora.transports import BlockingTransport
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +45,26 @@ class Masks:
     amask: Callable[[str], Awaitable[object]]
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What reads a connection again, on either side; None where it cannot be read or used."""
+
+    read: Callable[[], Credentials | None]
+    aread: Callable[[], Awaitable[Credentials | None]]
+
+
 class Account:
     """
     One client id at one vendor.
 
+    :ivar renewal: asked once when a sign-in is refused, for a secret that was changed while we waited; None:
+        nobody is asked.
+
     :param masks: called with every new token before it is used.
     :param token_file: where the processes of this host share the token, None where they do not.
-    :param clock: returns seconds; ``sleep`` and ``asleep`` wait for them.
+    :param clock: returns seconds since the epoch; ``sleep`` and ``asleep`` wait for them.
+    :param ticks: returns seconds that durations are measured by; None: ``clock`` where one was given, else a
+        clock that nobody sets.
     :param rng: for jitter and Track-Ids; the system's, because forked workers must not draw the same.
     """
 
@@ -59,17 +76,20 @@ class Account:
         masks: Masks,
         *,
         token_file: TokenFile | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
+        ticks: Callable[[], float] | None = None,
         sleep: Callable[[float], object] = time.sleep,
         asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         rng: random.Random | None = None,
     ):
+        self.renewal: Renewal | None = None
         self._vendor = VENDORS[vendor]
         self._credentials = credentials
         self._line = line
         self._masks = masks
         self._token_file = token_file
-        self._clock = clock
+        self._clock = clock or time.time
+        ticks = ticks or clock or time.monotonic
         self._sleep = sleep
         self._asleep = asleep
         self._rng = rng or random.SystemRandom()
@@ -79,7 +99,7 @@ class Account:
         self._gate: Gate | None = None
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
         limits = _limits_of(vendor, credentials, self._rng)
-        self._rules = Rules(line.max_connections, limits, clock, sleep, asleep)
+        self._rules = Rules(line.max_connections, limits, ticks, sleep, asleep)
         _LIVING.add(self)
 
     def client(self, headers: Mapping[str, str] | None = None) -> Client:
@@ -111,7 +131,7 @@ class Account:
     def sign_in(self) -> None:
         """Sign in afresh and once, whatever token is in hand, or in the file of this host."""
         with self._signing:
-            self._sign_in(afresh(self.client(), ONCE, self._token_file))
+            self._sign_in(lambda: afresh(self.client(), ONCE, self._token_file))
 
     def renew(self) -> None:
         """
@@ -152,10 +172,16 @@ class Account:
             return token  # whoever signs in afresh meanwhile holds nobody up
         with self._signing:
             token = self._cached(step.refused)
-            return token or self._sign_in(granted(self.client(), step, self._token_file))
+            return token or self._sign_in(lambda: granted(self.client(), step, self._token_file))
 
-    def _sign_in(self, flow: Flow[Grant]) -> str:
-        grant = run(flow, Carrier(self._blocking().send, self._token, self._sleep))
+    def _sign_in(self, flow: Callable[[], Flow[Grant]]) -> str:
+        carrier = Carrier(self._blocking().send, self._token, self._sleep)
+        try:
+            grant = run(flow(), carrier)
+        except SignInRefused:
+            if self.renewal is None or not self._took(self.renewal.read()):
+                raise
+            grant = run(flow(), carrier)
         self._masks.mask(grant.token)
         self._grant = grant
         return grant.token
@@ -174,7 +200,7 @@ class Account:
     async def _asign_in(self, step: Token, loop: Pool, carrier: AsyncCarrier) -> str:
         signing = loop.signing = asyncio.get_running_loop().create_future()
         try:
-            grant = await arun(granted(self.client(), step, self._token_file), carrier)
+            grant = await self._agranted(step, carrier)
             await self._masks.amask(grant.token)
         except ApiError as error:
             signing.set_exception(error)
@@ -187,6 +213,27 @@ class Account:
         finally:
             loop.signing = None
             signing.cancel()  # no more than a word to those who wait, where this coroutine was cancelled
+
+    async def _agranted(self, step: Token, carrier: AsyncCarrier) -> Grant:
+        try:
+            return await arun(granted(self.client(), step, self._token_file), carrier)
+        except SignInRefused:
+            if self.renewal is None or not self._took(await self.renewal.aread()):
+                raise
+            return await arun(granted(self.client(), step, self._token_file), carrier)
+
+    def _took(self, found: Credentials | None) -> bool:
+        """Take another secret of the same client, and return whether there is one."""
+        own = self._credentials
+        if found is None or found == own or replace(found, client_secret=own.client_secret) != own:
+            return False
+        log.info(
+            "The sign-in was refused; the connection has another client secret now, signing in with that"
+        )
+        self._credentials = found
+        if self._token_file is not None:
+            self._token_file = replace(self._token_file, secret=found.client_secret)
+        return True
 
 
 _ACCOUNTS: WeakValueDictionary[tuple[str, Credentials, Line, TokenFile | None], Account] = (

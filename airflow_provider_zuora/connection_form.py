@@ -27,9 +27,7 @@ _LINE = {
     "verify": _field(
         "Verify TLS", "true, false, or the path of a CA bundle on workers and triggerers; true."
     ),
-    "proxies": _field(
-        "Proxies", 'JSON, for example {"https": "http://proxy:3128"}; blank: HTTPS_PROXY and NO_PROXY.'
-    ),
+    "proxies": _field("Proxies", 'JSON, for example {"https": "http://proxy:3128"}; blank: the environment.'),
 }
 _SIGN_IN = {
     # No word that Airflow takes for a secret's name: its page would store "***" instead of the default.

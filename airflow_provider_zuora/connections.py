@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
-from airflow_provider_zuora.accounts import Account, Masks, account_of
+from airflow_provider_zuora.accounts import Account, Masks, Renewal, account_of
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.jobs import Credentials, Vendor
+from airflow_provider_zuora.lines import Line
 from airflow_provider_zuora.private_files import Unusable
 from airflow_provider_zuora.token_file import TokenFile
-from airflow_provider_zuora.transports import Line
 
 log = logging.getLogger(__name__)
 
@@ -76,19 +76,17 @@ class Settings:
             yield "the environment in extra is not used, because there is a base URL (host)"
 
 
-def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Settings:
+def settings_of(
+    vendor: Vendor, conn: ConnectionFields, masks: Masks, renewal: Renewal | None = None
+) -> Settings:
     """
     Return what a connection says.
 
+    :param renewal: reads the connection again, for its account.
     :raises InvalidInput: where it cannot be used; each line names a field and its rule.
     """
-    if conn.conn_type != vendor.name and conn.conn_type not in _TAKEN_AS_OWN:
-        raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
     extra = _extra(conn.extra)
-    login, password = _pasted(conn.login), _pasted(conn.password)
-    if password and password != conn.password:
-        masks.mask(password)  # Airflow hides what the connection holds, which this is not
-    credentials = Credentials(_base_url(vendor, conn, extra), login, password)
+    credentials = credentials_of(vendor, conn, masks)
     line = Line(
         credentials.base_url,
         verify=_verify(extra.get("verify")),
@@ -100,17 +98,28 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
         account = account_of(vendor.name, credentials, line, masks, file)
     else:
         account = Account(vendor.name, credentials, line, masks)
+    account.renewal = renewal
     return Settings(
         credentials,
         account,
         client=account.client(vendor.headers(extra)),
         line=line,
-        idempotency_namespace=str(extra.get("idempotency_namespace") or ""),
+        idempotency_namespace=_pasted(str(extra.get("idempotency_namespace") or "")),
         download_hosts=_hosts(extra.get("download_hosts")),
         host=_pasted(conn.host),
         extra=extra,
         shared=shared,
     )
+
+
+def credentials_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Credentials:
+    """Return where a connection signs in and as whom; errors as `settings_of`."""
+    if conn.conn_type != vendor.name and conn.conn_type not in _TAKEN_AS_OWN:
+        raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
+    login, password = _pasted(conn.login), _pasted(conn.password)
+    if password and password != conn.password:
+        masks.mask(password)  # Airflow hides what the connection holds, which this is not
+    return Credentials(_base_url(vendor, conn, _extra(conn.extra)), login, password)
 
 
 def _invalid(violation: str) -> InvalidInput:

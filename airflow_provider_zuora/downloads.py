@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, page_title, redact_words
 from airflow_provider_zuora.fetching import CHUNK, Fence, Fetch
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.lines import Line
 
 MAX_BYTES = 10 * 1024**3
 _GZIP = b"\x1f\x8b"

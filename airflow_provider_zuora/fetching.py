@@ -10,19 +10,20 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from airflow_provider_zuora.adapters import Pace, session
 from airflow_provider_zuora.core.checks import is_public
 from airflow_provider_zuora.core.errors import Answer, Refused, Unreachable, Unreadable, UnsafeLink
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, page_title, redact_words
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.lines import Line
 
 if TYPE_CHECKING:
     import requests
-    from requests.adapters import HTTPAdapter
 
 CHUNK = 256 * 1024  # bytes
+_SLOWEST = 10_000.0  # bytes a second, on average after the time that any answer has: files may be large
 _REDIRECTS = 3
 _PASSING = (403, 408, 429)  # 403: the link has run out, and the next try asks for another
 _PAGE_SIZE, _PAGE_CHUNKS = 16 * 1024, 64  # bytes, and parts, of a page that says why no file comes
@@ -189,10 +190,10 @@ class Fetch:
             raise UnsafeLink(
                 f"The link to the file leads to {host} through a proxy, nobody can tell its address; {_RIGHT}"
             )
-        session = line.session(_adapter(self._fence))
-        self._held.append(session)
+        opened = session(line, Pace(line.longest, rate=_SLOWEST), self._fence.connect)
+        self._held.append(opened)
         try:
-            return session.get(
+            return opened.get(
                 url,
                 headers=_HEADERS,
                 timeout=(line.connect_timeout, line.timeout),
@@ -210,7 +211,8 @@ class Fetch:
 
         answer.raw.enforce_content_length = False  # we do, and urllib3 in some releases only
         try:
-            yield from answer.raw.stream(CHUNK, decode_content=False)
+            while chunk := answer.raw.read(CHUNK, decode_content=False):
+                yield chunk
         except (HTTPError, OSError) as error:
             said = f"The file was cut off: {redact_words(self._line.words(error), WORD_LENGTH)}"
             raise self._unreadable(said, transient=True) from None
@@ -242,31 +244,3 @@ def _as_sent(url: str) -> str:
     from urllib3.util import parse_url
 
     return parse_url(requote_uri(url)).url
-
-
-def _adapter(fence: Fence) -> HTTPAdapter:
-    """Return an adapter whose connections go through a fence; requests is imported when it is needed."""
-    from requests.adapters import HTTPAdapter
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return fence.connect(self.host, self.port, self.timeout)
-
-    class Tls(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return fence.connect(self.host, self.port, self.timeout)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = Tls
-
-    class Adapter(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, **kwargs)
-            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
-
-    return Adapter()

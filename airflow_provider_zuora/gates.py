@@ -23,7 +23,7 @@ class Rules:
 
     :param slots: requests at once.
     :param limits: of the account, the same for all its gates.
-    :param clock: returns seconds; ``sleep`` and ``asleep`` wait for them.
+    :param clock: returns seconds, and nobody sets it; ``sleep`` and ``asleep`` wait for them.
     """
 
     slots: int

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -23,10 +24,10 @@ from airflow.providers.common.compat.sdk import (
 )
 from asgiref.sync import sync_to_async
 
-from airflow_provider_zuora.accounts import READINGS, Account, Masks
+from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_form import ELASTIC_PATH, ZUORA, ui_field_behaviour, widgets
-from airflow_provider_zuora.connections import Settings, settings_of
+from airflow_provider_zuora.connections import Settings, credentials_of, settings_of
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.ends import Ends
 from airflow_provider_zuora.core.errors import (
@@ -37,7 +38,7 @@ from airflow_provider_zuora.core.errors import (
     TimedOut,
 )
 from airflow_provider_zuora.core.exports import export_orders, file_link
-from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
+from airflow_provider_zuora.core.jobs import Credentials, Job, Outcome, Vendor
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations
@@ -277,10 +278,32 @@ class JobHook(BaseHook):
 
     def _read(self, conn: Connection) -> Settings:
         """Return what the connection says, and warn of what it says in vain."""
-        settings = settings_of(self.vendor, conn, _MASKS)
+        again = copy(self)  # the account may outlive this hook, and must not keep what it has read
+        again._settings, again.hidden = None, ()  # noqa: SLF001
+        settings = settings_of(self.vendor, conn, _MASKS, Renewal(again._reread, again._areread))  # noqa: SLF001
         for word in settings.ignored(self.form["conn-fields"]):
             self.log.warning("Connection %s: %s", self.conn_id, word)
         return replace(settings, client=settings.client.hiding(self.hidden)) if self.hidden else settings
+
+    def _reread(self) -> Credentials | None:
+        """Return the credentials that the connection holds by now, None where it cannot be used any more."""
+        try:
+            return self._credentials(self.get_connection(self.conn_id))
+        except AirflowNotFoundException:
+            return None
+
+    async def _areread(self) -> Credentials | None:
+        try:
+            return await asyncio.to_thread(self._credentials, await self._aconnection())
+        except AirflowNotFoundException:
+            return None
+
+    def _credentials(self, conn: Connection) -> Credentials | None:
+        try:
+            return credentials_of(self.vendor, conn, _MASKS)
+        except InvalidInput as error:
+            self.log.warning("Connection %s cannot be used any more: %s", self.conn_id, error)
+            return None
 
     def check(self, **options: object) -> None:
         """

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from airflow_provider_zuora.gates import AsyncGate, Rules
-from airflow_provider_zuora.transports import AsyncTransport, Line
+from airflow_provider_zuora.lines import Line
+from airflow_provider_zuora.transports import AsyncTransport
 
 GRACE = 30.0  # seconds; the next trigger of a connection mostly comes sooner, and finds its connections open
 

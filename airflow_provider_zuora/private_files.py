@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakSet
 
 RUNTIME_DIR = "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR"
 """The variable that names the directory, where it is not to be found by itself."""
@@ -102,6 +103,7 @@ class FileLock:
     A lock among the processes of this host; the system frees it when its holder dies.
 
     It may be released while another thread still attempts it, as happens where a coroutine is cancelled.
+    A child that is forked does not have it: it would keep it after the death of the process that took it.
     """
 
     def __init__(self, directory: PrivateDirectory, name: str):
@@ -117,7 +119,7 @@ class FileLock:
 
         :raises Unusable: where there can be no lock.
         """
-        with self._guard:
+        with self._guard, _FORKING:
             if not self._over and self._file is None:
                 file = self._directory._open_lock(self._name)  # noqa: SLF001 - they are one thing
                 try:
@@ -128,17 +130,49 @@ class FileLock:
                         raise Unusable(f"{self._directory.path / self._name}: {error.strerror}") from error
                 else:
                     self._file = file
+                    _HELD.add(self)
             return self._file is not None
 
     def release(self) -> None:
         """Let others take the lock; it cannot be taken again through this object."""
-        with self._guard:
+        with self._guard, _FORKING:
             self._over = True
             if self._file is not None:
-                # Closing is not enough: a child that was forked meanwhile has the file open too.
+                # Closing is not enough: a child that was forked by other code than Python's has it open too.
                 fcntl.flock(self._file, fcntl.LOCK_UN)
-                os.close(self._file)
-                self._file = None
+                self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        _HELD.discard(self)
+
+    def renew(self) -> None:
+        """Let go of the parent's lock in a forked child; the parent has it still."""
+        self._guard = threading.Lock()
+        self._over = True
+        self._close()
+
+
+_HELD: WeakSet[FileLock] = WeakSet()
+_FORKING = threading.RLock()
+"""Held while a lock is taken or released: a fork waits, so that its child knows of all that are open."""
+
+
+def _renew() -> None:
+    """Let go of the locks of the parent in a forked child."""
+    global _FORKING  # noqa: PLW0603 - the parent's threads are not here to release it
+    _FORKING = threading.RLock()
+    for lock in list(_HELD):
+        lock.renew()
+
+
+os.register_at_fork(
+    before=lambda: _FORKING.acquire(),  # noqa: PLW0108 - in a child's child it is another one
+    after_in_parent=lambda: _FORKING.release(),  # noqa: PLW0108
+    after_in_child=_renew,
+)
 
 
 def runtime_directory(environ: Mapping[str, str] = os.environ) -> PrivateDirectory:

@@ -39,10 +39,9 @@ def granted(client: Client, step: Token, file: TokenFile | None) -> Flow[Grant]:
 
 def afresh(client: Client, budget: Budget, file: TokenFile | None) -> Flow[Grant]:
     """Sign in whatever another process has left, and leave the token to the others."""
-    grant = yield from client.sign_in(budget)
-    if file is not None:
-        yield Aside(lambda: _Sharing(client, file, None).leave(grant))
-    return grant
+    if file is None:
+        return (yield from client.sign_in(budget))
+    return (yield from _Sharing(client, file, None).signed_in(budget))
 
 
 @dataclass(slots=True)
@@ -59,21 +58,32 @@ class _Sharing:
         self.lock = self.file.lock()
 
     def taken(self, budget: Budget) -> Flow[Grant]:
-        """Return the others' token or a new one; the lock is held from here until it is released."""
-        waited, pause = 0.0, _FIRST_PAUSE
-        while True:
-            held = yield Aside(self.attempt)
-            if grant := (yield Aside(self.look)):
-                log.info("Signed in to %s with this host's token", self.client.credentials.base_url)
-                found: Grant = grant
-                return found
+        """
+        Return the others' token or a new one; the lock is held from here until it is released.
+
+        The file is looked at first: whoever holds the lock, a stopped process say, holds up nobody who
+        needs no sign-in.
+        """
+        waited, pause, held = 0.0, _FIRST_PAUSE, False
+        while (grant := (yield Aside(self.look))) is None:
             if held:
-                break
+                return (yield from self.signed_in(budget))
+            held = yield Aside(self.attempt)
+            if held:
+                continue  # who had the lock may have left a token since the look
             if waited >= PATIENCE:
                 log.warning("Another process has been signing in for %.0f s; signing in beside it", waited)
-                break
+                return (yield from self.signed_in(budget))
+            if not waited:
+                log.info("Waiting for another process of this host, which signs in")
             yield Pause(pause)
             waited, pause = waited + pause, min(2 * pause, _LONGEST_PAUSE)
+        log.info("Signed in to %s with this host's token", self.client.credentials.base_url)
+        found: Grant = grant
+        return found
+
+    def signed_in(self, budget: Budget) -> Flow[Grant]:
+        """Sign in, and leave the token to the others."""
         new = yield from self.client.sign_in(budget)
         yield Aside(lambda: self.leave(new))
         return new

@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -215,13 +217,23 @@ def test_the_secret_is_in_no_repr(zuora):
     assert CLIENT_SECRET not in repr(zuora.credentials) + repr(zuora.account()) + repr(accounts._ACCOUNTS)
 
 
-@pytest.mark.parametrize("zuora", [Settings(token_seconds=30)], indirect=True)
-def test_a_token_that_lasts_less_than_a_minute_is_used_once(zuora):
-    account = zuora.account()
-    tokens = [account.run(asked()) for _ in range(2)]
+@pytest.mark.parametrize("zuora", [Settings(token_seconds=50), Settings(token_seconds=8)], indirect=True)
+def test_a_token_that_lasts_less_than_a_minute_is_used_for_many_requests(zuora):
+    now = [zuora.sandbox.now]
+    account = zuora.account(clock=lambda: now[0])
+    tokens = [account.run(asked()) for _ in range(40)]
+    now[0] += 45
+    tokens.append(account.run(asked()))
     account.close()
 
-    assert len(set(tokens)) == 2
+    assert len(set(tokens[:40])) == 1
+    assert zuora.ledger()["signIns"] == 2
+
+
+def test_limits_go_by_a_clock_that_nobody_sets(zuora):
+    assert zuora.account()._rules.clock is time.monotonic
+    assert zuora.account(clock=float)._rules.clock is float
+    assert zuora.account(clock=float, ticks=int)._rules.clock is int
 
 
 def test_a_thread_beside_a_loop(zuora):
@@ -409,3 +421,87 @@ def test_nothing_complains_where_a_loop_ends_while_its_connections_are_kept(zuor
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+class TestRenewal:
+    """A secret that is changed while an account is in use."""
+
+    NEW = "another-secret-of-ours"
+
+    @pytest.fixture(params=["run", "arun"])
+    def carry(self, request):
+        def carried(account):
+            if request.param == "run":
+                return account.run(asked())
+            return asyncio.run(account.arun(asked()))
+
+        return carried
+
+    def account(self, zuora, found, **options):
+        """Return an account whose connection says other credentials by now, and how often it was read."""
+        readings = []
+
+        def read():
+            readings.append(1)
+            return found
+
+        async def aread():
+            return read()
+
+        account = zuora.account(**options)
+        account.renewal = accounts.Renewal(read, aread)
+        return account, readings
+
+    def rotate(self, zuora):
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, client_secret=self.NEW)
+        zuora.sandbox.revoke_tokens()
+        return replace(zuora.credentials, client_secret=self.NEW)
+
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_a_changed_secret_is_taken_once(self, zuora, carry, shared):
+        file = zuora.token_file if shared else None
+        account, readings = self.account(zuora, self.rotate(zuora), token_file=file)
+        token = carry(account)
+
+        assert token in zuora.ledger()["tokens"]
+        assert readings == [1]
+        if shared:
+            assert replace(file, secret=self.NEW).read(zuora.sandbox.now).token == token
+        account.close()
+        account.sign_in()
+        account.close()
+        assert readings == [1]
+
+    @pytest.mark.parametrize(
+        "changed", [{}, {"client_id": "another"}, {"base_url": "https://another"}, None], ids=str
+    )
+    def test_what_is_no_other_secret_of_this_client_is_not(self, zuora, carry, changed):
+        self.rotate(zuora)
+        found = None if changed is None else replace(zuora.credentials, **changed)
+        account, readings = self.account(zuora, found)
+        with pytest.raises(SignInRefused):
+            carry(account)
+
+        assert readings == [1]
+        assert account.client().credentials == zuora.credentials
+        account.close()
+
+    def test_a_new_secret_that_is_refused_too_is_an_error(self, zuora, carry):
+        self.rotate(zuora)
+        account, readings = self.account(zuora, replace(zuora.credentials, client_secret="a third one"))
+        with pytest.raises(SignInRefused):
+            carry(account)
+
+        assert readings == [1]
+        account.close()
+
+    def test_many_flows_read_the_connection_once(self, zuora):
+        account, readings = self.account(zuora, self.rotate(zuora))
+
+        async def many():
+            found = await asyncio.gather(*(account.arun(asked()) for _ in range(50)))
+            await account.aclose()
+            return found
+
+        assert len(set(asyncio.run(many()))) == 1
+        assert readings == [1]

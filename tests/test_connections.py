@@ -101,7 +101,7 @@ def test_neither_host_nor_environment(environment):
         ({"extra": '{"shared_sign_in": []}'}, "shared_sign_in: must be true or false"),
         ({"extra": '{"timeout": "inf"}'}, "timeout: must be a number"),
         ({"extra": '{"proxies": {"all": "http://p"}}'}, "proxies: must be URLs such as"),
-        ({"extra": '{"proxies": {"https": "p:3128"}}'}, "proxies: must be URLs such as"),
+        ({"extra": '{"proxies": {"https": "socks5://p:1"}}'}, "proxies: must be URLs such as"),
         ({"extra": '{"proxies": {"https": "http://u:hidden@p:port"}}'}, "proxies: must be URLs such as"),
         ({"host": "https://rest.zuora.com/v1"}, "host: must be a base URL without the API's own path"),
         ({"host": '"rest.zuora.com"'}, "host: must be the name or the IP address of a host"),
@@ -202,6 +202,7 @@ def test_what_a_connection_says_in_vain(extra, host, expected):
 
 def test_the_namespace():
     assert settings({"idempotency_namespace": "blue"}).idempotency_namespace == "blue"
+    assert settings({"idempotency_namespace": " blue\n"}).idempotency_namespace == "blue"
     assert settings().idempotency_namespace == ""
 
 

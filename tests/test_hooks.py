@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -47,6 +48,34 @@ class TestConnection:
         hook = ZuoraHook()
 
         assert hook.settings is hook.settings
+
+    def test_a_secret_that_is_changed_while_a_hook_is_in_use_is_taken(self, zuora, monkeypatch):
+        extra = {"shared_sign_in": False}
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra=extra))
+        hook = ZuoraHook()
+        job_id = hook.create_order(ORDER)
+        new = "another-secret-of-ours"
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, client_secret=new)
+        zuora.sandbox.revoke_tokens()
+        with pytest.raises(PermanentError, match="the sign-in is refused"):
+            hook.get_job(job_id)
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(password="", extra=extra))
+        with pytest.raises(PermanentError, match="the sign-in is refused"):
+            hook.get_job(job_id)
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(password=f"{new}\n", extra=extra))
+
+        assert hook.get_job(job_id).ended
+        assert hook.get_conn() is hook.get_conn()
+
+    def test_a_connection_that_is_gone_is_no_other_secret(self, zuora, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra={"shared_sign_in": False}))
+        hook = ZuoraHook()
+        hook.get_conn()
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, client_secret="another-secret-of-ours")
+        monkeypatch.delenv("AIRFLOW_CONN_ZUORA_DEFAULT")
+
+        with pytest.raises(PermanentError, match="the sign-in is refused"):
+            hook.get_job("j")
 
     def test_a_missing_connection(self):
         with pytest.raises(AirflowNotFoundException):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from airflow_provider_zuora import private_files
@@ -245,6 +248,74 @@ class TestLock:
         other.release()
 
         assert taken
+
+    def test_a_forked_child_has_nothing_and_takes_nothing_from_its_parent(self, place):
+        """The child lives on; the parent still has its lock, and frees it by its death."""
+        one, other = place.lock("lock"), place.lock("lock")
+        assert one.attempt()
+        done, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(tell, bytes([one._file is None, one.attempt(), other.attempt()]))
+            os._exit(0)
+        said = os.read(done, 3)
+        os.waitpid(child, 0)
+        assert tuple(map(bool, said)) == (True, False, False)
+        assert not other.attempt(), "the parent's lock is where it was"
+        one.release()
+        assert other.attempt()
+        other.release()
+
+    def test_a_holder_that_is_killed_frees_it_though_its_child_lives_on(self, place):
+        held, tell = os.pipe()
+        parent = os.fork()
+        if parent == 0:
+            place.lock("lock").attempt()
+            lock = place.lock("another")
+            lock.attempt()
+            if os.fork() == 0:
+                os.write(tell, str(os.getpid()).encode())
+            time.sleep(60)
+            os._exit(0)
+        child = int(os.read(held, 20))
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        free = place.lock("another")
+        try:
+            assert free.attempt()
+        finally:
+            free.release()
+            os.kill(child, signal.SIGKILL)
+
+    def test_a_fork_beside_a_thread_that_takes_locks(self, place):
+        """Whatever moment the fork meets, the child has no lock of its parent's open."""
+        over = threading.Event()
+
+        def take():
+            while not over.is_set():
+                lock = place.lock("lock")
+                lock.attempt()
+                lock.release()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        kept = []
+        for _ in range(30):
+            said, tell = os.pipe()
+            child = os.fork()
+            if child == 0:
+                try:
+                    opened = psutil.Process().open_files()
+                    os.write(tell, bytes([any(each.path.endswith("/lock") for each in opened)]))
+                finally:
+                    os._exit(0)
+            os.waitpid(child, 0)
+            kept += os.read(said, 1)
+            os.close(said)
+            os.close(tell)
+        over.set()
+        thread.join()
+        assert not any(kept)
 
     def test_one_that_is_released_before_its_attempt_is_never_held(self, place):
         late, other = place.lock("lock"), place.lock("lock")

@@ -11,11 +11,11 @@ import ssl
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from airflow_provider_zuora import __version__, transports
+from airflow_provider_zuora import __version__, bodies
 from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
 from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
@@ -202,7 +202,7 @@ def test_an_answer_that_is_not_the_gzip_it_says_is_damaged(send, echo):
 
 @both
 def test_the_size_of_an_answer_is_bounded_after_unpacking(send, echo, monkeypatch):
-    monkeypatch.setattr(transports, "MAX_BODY", 1 << 20)
+    monkeypatch.setattr(bodies, "MAX_BODY", 1 << 20)
     (response,) = send(Line(echo[0]), Request("GET", "/bomb"))
 
     assert response.damage == f"the answer is larger than {1 << 20} bytes"
@@ -333,10 +333,10 @@ class TestProxies:
 
     @both
     @pytest.mark.parametrize("proxy", ["http://bob:hunter22@proxy:notaport", "bob:hunter22@127.0.0.1:1"])
-    def test_a_malformed_proxy_of_the_environment_is_no_answer(self, send, proxy, monkeypatch):
+    def test_a_proxy_of_the_environment_that_cannot_be_used_is_no_answer(self, send, proxy, monkeypatch):
         monkeypatch.setenv("http_proxy", proxy)
         monkeypatch.setenv("no_proxy", "")
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises((InvalidInput, Unreachable)) as caught:
             send(Line("http://zuora.invalid", timeout=1), Request("GET", "/x"))
 
         assert "hunter22" not in "".join(traceback.format_exception(caught.value))
@@ -359,6 +359,131 @@ class TestProxies:
 def test_settings_that_cannot_work_are_refused(field, value):
     with pytest.raises(InvalidInput, match=f"{field}: must be"):
         Line("https://h", **{field: value})
+
+
+@contextmanager
+def saying(*parts: bytes, forever: bytes = b"") -> Iterator[str]:
+    """Serve an answer in these parts, and then one part again and again, until nobody listens."""
+    over = threading.Event()
+
+    def answer(peer: socket.socket) -> None:
+        with peer, suppress(OSError):
+            peer.recv(65536)
+            peer.sendall(b"".join(parts))
+            while forever and not over.wait(0.01 if len(forever) < 9 else 0):
+                peer.sendall(forever)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def live() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=live, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@both
+@pytest.mark.parametrize(
+    ("parts", "forever"),
+    [
+        ((), b"x"),
+        ((OK,), b"x"),
+        ((OK, b"Content-Length: 100000\r\n\r\n"), b"x"),
+        ((OK, b"Transfer-Encoding: chunked\r\n\r\n"), b"1\r\nx\r\n"),
+        ((OK, b"\r\n"), b"x"),
+        ((), b"HTTP/1.1 100 Continue\r\n\r\n"),
+        ((), b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
+        ((OK,), b"X-Header: value\r\n"),
+        ((OK, b"Transfer-Encoding: chunked\r\n\r\n"), b"1" * 999),
+        ((OK, b"Transfer-Encoding: chunked\r\n\r\n0\r\n"), b"X-Trailer: value\r\n"),
+    ],
+    ids=["line", "header", "body", "chunks", "no length", "100", "103", "headers", "chunk size", "trailers"],
+)
+def test_an_answer_that_never_ends_is_given_up(send, parts, forever):
+    """Each byte comes in time; all of it takes no longer than three times that."""
+    with saying(*parts, forever=forever) as url:
+        try:
+            (response,) = send(Line(url, timeout=0.2), Request("GET", "/x"))
+        except Unreachable:
+            return
+    assert response.damage
+
+
+@both
+def test_interim_answers_are_not_the_answer(send):
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    with saying(interim * 2, OK, b"Content-Length: 2\r\n\r\n{}") as url:
+        (response,) = send(Line(url), Request("GET", "/x"))
+
+    assert (response.status, response.body, response.damage) == (200, b"{}", "")
+
+
+@both
+def test_a_header_that_comes_twice_is_one(send):
+    with saying(OK, b"Retry-After: 5\r\nretry-after: 120\r\nContent-Length: 2\r\n\r\n{}") as url:
+        (response,) = send(Line(url), Request("GET", "/x"))
+
+    assert response.header("Retry-After") == "5, 120"
+
+
+@both
+@pytest.mark.parametrize("encodings", [(b"gzip", b"gzip"), (b"gzip, gzip",), (b"deflate",), (b"br",)])
+def test_a_body_in_another_encoding_than_gzip_once_is_damaged(send, encodings):
+    headers = b"".join(b"Content-Encoding: %s\r\n" % each for each in encodings)
+    with saying(OK, headers, b"Content-Length: 2\r\n\r\n{}") as url:
+        (response,) = send(Line(url), Request("GET", "/x"))
+
+    assert response.damage.startswith("the answer came in an encoding that was not asked for: ")
+
+
+@both
+def test_a_large_gzipped_answer_is_unpacked(send):
+    body = json.dumps([str(number) for number in range(9999)]).encode()
+    packed = gzip.compress(body)
+    assert len(packed) > 4096
+    headers = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    with saying(OK, headers, packed) as url:
+        (response,) = send(Line(url), Request("GET", "/x"))
+
+    assert (response.body, response.damage) == (body, "")
+
+
+@both
+@pytest.mark.parametrize(
+    "line", [b"a:" * 4000, b"(Caused by " * 700, b"< object at 0x" * 500, b"a:b@" * 2000]
+)
+def test_a_first_line_of_any_words_is_told_of_shortly(send, line):
+    with saying(line + b"\r\n\r\n") as url, pytest.raises(Unreachable) as caught:
+        send(Line(url), Request("GET", "/x"))
+
+    assert len(str(caught.value)) < 700
+
+
+@both
+@pytest.mark.parametrize("content", ["", "no certificate"])
+def test_certificates_that_cannot_be_read_are_named_by_their_variable(send, content, tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(content)
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(bundle))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with pytest.raises(InvalidInput, match="verify: CURL_CA_BUNDLE in the environment holds no certificates"):
+        send(Line("https://127.0.0.1:1", timeout=1), Request("GET", "/x"))
+
+
+def test_the_words_of_an_error_hold_no_user_of_a_proxy():
+    line = Line("https://h", proxies=(("https", "http://bob:hun'ter%4022@p"),))
+    said = line.words(OSError("to http://bob:hun'ter%4022@p, hun'ter@22, and http://al:so@q/x failed"))
+
+    assert said == "h: OSError: to http://***@p, ***, and http://***@q/x failed"
 
 
 def test_one_session_serves_several_threads(echo):

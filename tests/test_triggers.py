@@ -7,12 +7,14 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from airflow_provider_zuora import accounts
 from airflow_provider_zuora.core.ends import Unread
 from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.hooks import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
@@ -203,3 +205,22 @@ def test_triggers_that_start_together_read_their_connection_once(zuora, monkeypa
 
     assert {event["status"] for event in asyncio.run(together())} == {"ended"}
     assert capsys.readouterr().out.count("extra holds 'timeot'") == readings
+
+
+def test_a_secret_that_is_changed_while_a_trigger_waits_ends_no_wait(zuora, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra={"shared_sign_in": False}))
+    zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=0.5)
+    job_id = ZuoraHook().create_order(ORDER)
+
+    async def rotated():
+        waiting = asyncio.create_task(anext(JobTrigger(job_id=job_id, poke_interval=0.1).run()))
+        await asyncio.sleep(0.2)
+        new = "another-secret-of-ours"
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, client_secret=new)
+        extra = {"shared_sign_in": False}
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(password=new, extra=extra))
+        zuora.sandbox.revoke_tokens()
+        return (await waiting).payload
+
+    [end] = asyncio.run(rotated())["ends"]
+    assert end["job"]["status"] == "Completed"

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow_provider_zuora.core.checks import (
     KEY_LENGTH,
@@ -16,7 +17,7 @@ from airflow_provider_zuora.core.checks import (
     method_violation,
     path_violation,
 )
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Unreadable
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, SignInRefused, Unreadable
 from airflow_provider_zuora.core.exchange import (
     NOT_PROCESSED,
     TRANSIENT,
@@ -32,7 +33,10 @@ from airflow_provider_zuora.core.wire import READ, Budget, Flow, Request
 
 log = logging.getLogger(__name__)
 
-_TOKEN_MARGIN = 60.0  # seconds before its end from which a token is not used any more
+_TOKEN_MARGIN = 60.0  # seconds before its end from which a token is not used any more; of a short one, less
+_SHORT_MARGIN = 4  # the part of a short life, inverse
+_SHORTEST_USE = 5.0  # seconds; one sign-in for each request would reach the vendor's limit, 100 a minute
+_LONGEST_LIFE = 24 * 3600.0  # seconds; Zuora's tokens last an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +96,25 @@ class Client:
         :raises SignInRefused: where client id or secret are not accepted.
         """
         policy = Policy(budget, TRANSIENT, signed=False)
-        reading = yield from self._exchange(self.vendor.sign_in(self.credentials), policy)
+        try:
+            reading = yield from self._exchange(self.vendor.sign_in(self.credentials), policy)
+        except SignInRefused as error:
+            raise self._misplaced(error) or error from None
         token = reading.body.get("access_token")
         if not isinstance(token, str) or header_violation(token, 8192):
             raise Unreadable("The answer to the sign-in holds no usable access_token.", answer=reading.answer)
         lasts = _lifetime(self.vendor.token_seconds(reading.body, self.clock()))
         log.info("Signed in to %s; the token lasts %.0f s", self.credentials.base_url, lasts)
-        return Grant(token, self.clock() + lasts - _TOKEN_MARGIN)
+        used = max(lasts - min(_TOKEN_MARGIN, lasts / _SHORT_MARGIN), _SHORTEST_USE)
+        return Grant(token, self.clock() + used)
+
+    def _misplaced(self, error: SignInRefused) -> SignInRefused | None:
+        """Return what a refused sign-in means where the base URL holds a path that nobody knows."""
+        path = urlsplit(self.credentials.base_url).path
+        if not path or error.answer is None or error.answer.status not in (404, 405):
+            return None
+        words = f"there is no sign-in below the path {path} of the base URL (host); mostly it has no path"
+        return SignInRefused(f"{self.vendor.title}: {words}.", answer=error.answer, attempts=error.attempts)
 
     def preview_order(self, order: object) -> Flow[str]:
         """Check a preview, submit it, and return the id of its job; it changes nothing and needs no key."""
@@ -233,9 +249,13 @@ def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _lifetime(stated: object) -> float:
-    """Return a token's life in seconds; stated is a number, perhaps as text; an hour where it is neither."""
+    """
+    Return a token's life in seconds, a day at the most.
+
+    :param stated: a number, perhaps as text; an hour where it is neither, or cannot be a life.
+    """
     try:
         seconds = float(str(stated))
     except ValueError:
         return 3600.0
-    return seconds if 0 <= seconds < 1e9 else 3600.0
+    return min(seconds, _LONGEST_LIFE) if 0 <= seconds < 1e9 else 3600.0

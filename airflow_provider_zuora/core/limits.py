@@ -7,7 +7,6 @@ import math
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -23,25 +22,8 @@ _SCARCE = 10  # less than this part of a limit is left
 _REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often
 _UNSAID = 1.0  # seconds of quiet after a 429 that asks for none
 _LONGEST = 86_400.0  # seconds, Zuora's longest window; a header that says more is wrong
-
-
-@dataclass(slots=True)
-class _Spell:
-    """A time that lasts so many seconds at the most, until then."""
-
-    until: float = 0.0
-    lasts: float = 0.0
-
-    def end(self, now: float) -> float:
-        """Return when it ends: sooner than was said, where the clock was set back meanwhile."""
-        if self.until - now > self.lasts:
-            self.until = now + self.lasts
-        return self.until
-
-
-def _from(now: float, seconds: float) -> _Spell:
-    lasts = min(seconds, _LONGEST)
-    return _Spell(now + lasts, lasts)
+_DISORDER = 1.0  # seconds; threads read the clock one after the other, a clock that was set back shows more
+_DATE_LENGTH = 64  # characters; the longest way to write a date or a number
 
 
 class Limits:
@@ -55,6 +37,9 @@ class Limits:
       over the time until the window begins anew. What is under way counts as spent.
     - Where less than a tenth of the requests at once is left (Concurrency-Limit-*), as many of ours wait.
 
+    It is asked with a clock that does not run back. Where one does, time stands still here until it goes on,
+    so that nothing lasts longer for it.
+
     :param rng: for jitter.
     """
 
@@ -63,9 +48,10 @@ class Limits:
         self._lock = threading.Lock()  # never held across I/O
         self._under_way = 0  # requests that were admitted, the waiting ones included
         self._waiting = 0
-        self._quiet = _Spell()
+        self._latest, self._behind = -math.inf, 0.0  # what the clock said, and how far it was set back
+        self._quiet = 0.0  # until then
         self._left = math.inf
-        self._window = _Spell()  # until it begins anew; `_left` says nothing from then on
+        self._window = 0.0  # when it begins anew; `_left` says nothing from then on
         self._next = 0.0  # when the next request may start while little is left
         self._room, self._room_until = 0.0, 0.0
 
@@ -82,20 +68,20 @@ class Limits:
 
         :raises Held: where the request would have to wait for more than `PATIENCE`.
         """
-        now = clock()
         with self._lock:
+            now = self._passed(clock())
             self._under_way += 1
             due = self._turn(now)
         while due > now:
-            if due - now > PATIENCE:
+            if due - now > PATIENCE + _JITTER:  # a window of a minute, the shortest, is waited for
                 raise _held(request, due - now)
             self._count_waiting(1)
             try:
                 yield due - now
             finally:
                 self._count_waiting(-1)
-            now = max(due, clock())
             with self._lock:
+                now = max(due, self._passed(clock()))
                 due = self._after_quiet(now)
 
     def done(self, response: Response | None, now: float) -> None:
@@ -104,16 +90,26 @@ class Limits:
             self._under_way -= 1
             if response is None:
                 return
-            was_quiet, was_slow = now < self._quiet.until, now < self._window.until
+            now = self._passed(now)
+            was_quiet, was_slow = now < self._quiet, now < self._window
             self._hear_window(response.headers, now)
             self._hear_crowd(response.headers, now)
             if response.status in (429, 503):
                 self._hear_no(response, now)
-            quiet, rest = self._quiet.until - now, self._window.until - now
+            quiet, rest = self._quiet - now, self._window - now
         if quiet > 0 and not was_quiet:
             log.warning("HTTP %d: this process sends the account nothing for %.0f s", response.status, quiet)
         elif rest > 0 and not was_slow:
             log.info("Little is left of the account's limit: requests are spread over %.0f s", rest)
+
+    def _passed(self, now: float) -> float:
+        """Return what a clock says as a time that never runs back."""
+        now += self._behind
+        if now < self._latest - _DISORDER:
+            self._behind += self._latest - now
+            self._room_until = 0.0  # news for a second, and nobody knows how many have passed
+        self._latest = max(self._latest, now)
+        return self._latest
 
     def _count_waiting(self, change: int) -> None:
         with self._lock:
@@ -124,8 +120,8 @@ class Limits:
         due = self._after_quiet(now)
         if now < self._room_until and self._under_way - self._waiting > self._room:
             due = max(due, now + _REFRESH + self._some())
-        if now < self._window.until:
-            due = max(due, self._share(now, self._window.end(now)))
+        if now < self._window:
+            due = max(due, self._share(now, self._window))
         return due
 
     def _share(self, now: float, fresh: float) -> float:
@@ -138,30 +134,33 @@ class Limits:
         return due
 
     def _after_quiet(self, now: float) -> float:
-        return now if now >= self._quiet.until else self._quiet.end(now) + self._some()
+        return now if now >= self._quiet else self._quiet + self._some()
 
     def _hear_no(self, response: Response, now: float) -> None:
         asked = retry_after(response)
         if asked is None and response.status == 429:
             asked = _UNSAID
-        if asked is not None and now + asked > self._quiet.end(now):
-            self._quiet = _from(now, asked)
+        if asked is not None:
+            self._quiet = max(self._quiet, now + min(asked, _LONGEST))
 
     def _hear_window(self, headers: Mapping[str, str], now: float) -> None:
         left = _count(headers.get("ratelimit-remaining"))
         if left is None:
             return
-        self._window.until = 0.0
+        self._window = 0.0
         most = _count(headers.get("ratelimit-limit", "").partition(",")[0])
         if most is not None and left * _SCARCE < most:
-            reset = _seconds(headers.get("ratelimit-reset", ""), "")
+            reset = _number(headers.get("ratelimit-reset", ""))
             if reset is not None:
-                self._left, self._window = left - self._under_way, _from(now, reset)
+                self._left, self._window = left - self._under_way, now + min(reset, _LONGEST)
 
     def _hear_crowd(self, headers: Mapping[str, str], now: float) -> None:
         left = _count(headers.get("concurrency-limit-remaining"))
         most = _count(headers.get("concurrency-limit-limit"))
-        if left is not None and most is not None and left * _SCARCE < most:
+        if left is None or most is None:
+            return
+        self._room_until = 0.0
+        if left * _SCARCE < most:
             ours = self._under_way - self._waiting + 1  # the one that is answered was counted, too
             self._room, self._room_until = max(1.0, ours + left - most / _SCARCE), now + _REFRESH
 
@@ -175,33 +174,47 @@ def _held(request: Request, seconds: float) -> Held:
     return Held("The vendor's limit is reached.", answer=answer, transient=True)
 
 
-def retry_after(response: Response) -> float | None:
-    """Return the wait that an answer asks for, in seconds: Retry-After, else on a 429 RateLimit-Reset."""
+def retry_after(response: Response, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+    """
+    Return the wait that an answer asks for, in seconds: Retry-After, on a 429 or RateLimit-Reset if longer.
+
+    A 429 for the rate carries RateLimit-* alone, one for the requests at once a Retry-After (Zuora's guide on
+    rate limits): where requests are left, the reset asks for nothing beside the other.
+
+    :param wall: what a Retry-After that is a date counts from where the answer has no Date of its own.
+    """
     said = response.headers
-    stated = _seconds(said.get("retry-after", ""), said.get("date", ""))
-    if stated is None and response.status == 429:
-        stated = _seconds(said.get("ratelimit-reset", ""), "")
-    return stated
+    stated = _seconds(said.get("retry-after", ""), said.get("date", ""), wall)
+    if response.status != 429 or (stated is not None and _count(said.get("ratelimit-remaining"))):
+        return stated
+    asked = [each for each in (stated, _number(said.get("ratelimit-reset", ""))) if each is not None]
+    return max(asked, default=None)
 
 
 def _count(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 10 else None
 
 
-def _seconds(text: str, date: str) -> float | None:
-    """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
-    if not text:
-        return None
+def _number(text: str) -> float | None:
+    """Return the seconds that a header states, the longest where it came several times."""
     try:
-        seconds = float(text)
+        seconds = max(float(each) for each in text[:_DATE_LENGTH].split(","))
     except ValueError:
-        try:
-            seconds = (_moment(text) - _moment(date)).total_seconds()
-        except (ValueError, OverflowError):
-            return None
+        return None
     return max(0.0, seconds) if seconds < 1e9 else None
 
 
-def _moment(text: str) -> datetime:
-    moment = parsedate_to_datetime(text)
+def _seconds(text: str, date: str, wall: Callable[[], datetime]) -> float | None:
+    """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
+    until = None if (seconds := _number(text)) is not None else _moment(text)
+    if until is None:
+        return seconds
+    return max(0.0, (until - (_moment(date) or wall())).total_seconds())
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text[:_DATE_LENGTH])
+    except (ValueError, OverflowError):
+        return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -316,7 +316,8 @@ def grant(expires_in):
         (3598, 3598),
         (3598.5, 3598.5),
         ("3598", 3598),
-        (0, 0),
+        (86_401, 86_400),
+        (999_999_999, 86_400),
         (None, 3600),
         ("", 3600),
         ("soon", 3600),
@@ -333,9 +334,34 @@ def test_a_token_is_used_until_a_minute_before_its_end(expires_in, seconds):
     assert granted == Grant("abc", script.clock.now + seconds - 60)
 
 
+@pytest.mark.parametrize(
+    ("expires_in", "seconds"),
+    [(240, 180), (239, 179.25), (100, 75), (50, 37.5), (8, 6), (6, 5), (1, 5), (0, 5), (0.0, 5), ("0", 5)],
+)
+def test_a_short_token_is_used_for_most_of_its_life_and_never_for_one_request_alone(expires_in, seconds):
+    script, granted = grant(expires_in)
+    assert granted == Grant("abc", script.clock.now + seconds)
+
+
 def test_a_sign_in_without_a_lifetime_lasts_an_hour():
     script = Script([answer(200, {"access_token": "abc"})])
     assert script.run(script.client().sign_in()).expires == script.clock.now + 3540
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_sign_in_below_a_path_that_nobody_knows_names_the_path(status):
+    credentials = Credentials("https://gate/zuora", CLIENT_ID, CLIENT_SECRET)
+    script = Script([answer(status)], credentials=credentials)
+    with pytest.raises(SignInRefused, match=r"below the path /zuora of the base URL \(host\)") as caught:
+        script.run(script.client().sign_in())
+    assert caught.value.answer.status == status
+
+
+@pytest.mark.parametrize(("url", "status"), [("https://gate/zuora", 401), ("https://gate", 404)])
+def test_another_refusal_of_a_sign_in_says_nothing_of_a_path(url, status):
+    script = Script([answer(status)], credentials=Credentials(url, CLIENT_ID, CLIENT_SECRET))
+    with pytest.raises(SignInRefused, match="the sign-in is refused"):
+        script.run(script.client().sign_in())
 
 
 def test_the_sign_in_that_is_sent(caplog):
@@ -610,9 +636,9 @@ def test_a_revoked_token_costs_one_sign_in_whatever_the_version(version):
 
 
 def test_a_token_is_not_used_in_its_last_minute():
-    tenant = Tenant(token_seconds=100)
+    tenant = Tenant(token_seconds=300)
     job_id = submitted(tenant)
-    tenant.clock.now += 39.9
+    tenant.clock.now += 239.9
     tenant.run(tenant.client().job(job_id))
     assert tenant.ledger["signIns"] == 1
     tenant.clock.now += 0.1

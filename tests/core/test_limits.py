@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import Held
-from airflow_provider_zuora.core.limits import PATIENCE, Limits
+from airflow_provider_zuora.core.limits import PATIENCE, Limits, retry_after
 from airflow_provider_zuora.core.wire import Request
 from tests.core.carriers import Clock, Dice, answer
 
@@ -150,6 +152,49 @@ def test_nobody_is_quiet_for_more_than_a_day():
     assert caught.value.retry_after == 86_400
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        (429, {"Retry_After": "5", "RateLimit_Reset": "60"}, 60),
+        (429, {"Retry_After": "120", "RateLimit_Reset": "60"}, 120),
+        (429, {"RateLimit_Reset": "60", "RateLimit_Remaining": "0"}, 60),
+        (429, {"RateLimit_Reset": "60", "RateLimit_Remaining": "9"}, 60),
+        (429, {"Retry_After": "5", "RateLimit_Reset": "60", "RateLimit_Remaining": "0"}, 60),
+        (429, {"Retry_After": "5", "RateLimit_Reset": "60", "RateLimit_Remaining": "9"}, 5),
+        (429, {"Retry_After": "5", "RateLimit_Reset": "soon"}, 5),
+        (429, {"Retry_After": "5, 120"}, 120),
+        (429, {"Retry_After": "5, soon"}, None),
+        (429, {"Retry_After": "nan"}, None),
+        (429, {"Retry_After": "-5"}, 0),
+        (429, {"Retry_After": "9" * 5000}, None),
+        (503, {"Retry_After": "5", "RateLimit_Reset": "60"}, 5),
+        (503, {"RateLimit_Reset": "60"}, None),
+        (503, {"Retry_After": "Thu, 01 Jan 2026 00:01:00 GMT"}, 60),
+        (503, {"Retry_After": "Thu, 01 Jan 2026 00:01:00 GMT", "Date": "soon"}, 60),
+        (503, {"Retry_After": "Thu, 01 Jan 2026 00:01:00", "Date": "Thu, 01 Jan 2026 00:00:50 GMT"}, 10),
+        (503, {"Retry_After": "Wed, 31 Dec 2025 00:00:00 GMT"}, 0),
+        (503, {"Retry_After": "Thu, 99 Jan 2026 00:01:00 GMT"}, None),
+    ],
+    ids=repr,
+)
+def test_the_wait_that_an_answer_asks_for(status, headers, seconds):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert retry_after(answer(status, **headers), lambda: now) == seconds
+
+
+def test_a_date_counts_from_our_own_clock_where_the_answer_has_none():
+    until = datetime.now(UTC) + timedelta(seconds=60)
+
+    assert 50 < retry_after(answer(429, Retry_After=format_datetime(until, usegmt=True))) <= 60
+
+
+def test_a_window_of_a_minute_is_waited_for():
+    desk = Desk(0.999)
+    desk.asks(window(0, reset=60))
+    assert desk.starts() == pytest.approx(60.999)
+
+
 def test_the_beginning_of_a_quiet_is_logged_and_not_its_length(caplog):
     caplog.set_level(logging.INFO)
     desk = Desk()
@@ -261,6 +306,32 @@ def test_where_others_leave_little_room_as_many_of_ours_wait():
     assert desk.due() == 1.5
 
 
+def test_a_clock_that_is_set_back_ends_the_news_of_a_crowd():
+    desk = Desk()
+    desk.starts()
+    desk.asks(crowd(0))
+    desk.clock.now -= 3600
+    assert [desk.due() for _ in range(5)] == [-3600] * 5
+
+
+def test_a_crowd_that_has_gone_is_heard_of_at_once():
+    desk = Desk()
+    desk.starts()
+    desk.asks(crowd(0))
+    desk.limits.done(crowd(39), desk.clock.now)
+    assert [desk.due() for _ in range(5)] == [0] * 5
+
+
+def test_threads_that_read_the_clock_one_after_the_other_do_not_set_it_back():
+    desk = Desk()
+    desk.asks(quiet(30))
+    for _ in range(100):
+        desk.limits.done(None, desk.clock.now)
+        desk.limits.done(answer(200), desk.clock.now - 0.9)
+    desk.clock.now += 29
+    assert desk.due() == 30
+
+
 def test_one_request_at_a_time_is_always_let_through():
     desk = Desk()
     desk.asks(crowd(0))
@@ -287,6 +358,8 @@ def test_who_gives_up_waiting_is_not_counted_any_more():
     assert (desk.limits._under_way, desk.limits._waiting) == (0, 0)
 
 
+@example([(200, "0", 0, 60, 0)], 0.5)  # once held back for its jitter alone
+@example([(429, "59", 0, 60, 0), (503, "3", 1, 60, 40)], 0.999)
 @given(
     st.lists(
         st.tuples(
@@ -303,7 +376,7 @@ def test_who_gives_up_waiting_is_not_counted_any_more():
 def test_no_request_starts_between_a_retry_after_and_its_end(answers, chance):
     desk = Desk(chance)
     end = 0.0
-    for status, retry, left, reset, room in answers:
+    for status, retry, left, reset, room in [*answers, answers[-1]] if answers else ():
         assert desk.starts() >= end
         said = window(left, reset, Retry_After=retry) if status != 200 else window(left, reset)
         response = type(said)(status, {**said.headers, **crowd(room).headers}, b"")
