@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSkipException,
-    BaseOperator,
-    mask_secret,
-)
+from airflow.providers.common.compat.sdk import AirflowSkipException, mask_secret
 
 from airflow_provider_zuora.core.bulk import option_violations, report
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.errors import InvalidInput, TimedOut
 from airflow_provider_zuora.core.jobs import Job
-from airflow_provider_zuora.core.masking import Hidden, hide, reveal
-from airflow_provider_zuora.core.order_lines import read_lines, write_lines
+from airflow_provider_zuora.core.json_text import BrokenText, read_json
+from airflow_provider_zuora.core.masking import Hidden, hide, mask_secrets, reveal
+from airflow_provider_zuora.core.options import check_flags, checked_seconds
+from airflow_provider_zuora.core.order_lines import read_orders, write_lines
 from airflow_provider_zuora.core.waiting import Pauses
 from airflow_provider_zuora.hooks import (
     ElasticPathHook,
     JobHook,
-    PermanentError,
     TransientError,
     ZuoraHook,
     airflow_error,
     airflow_errors,
     task_store,
 )
+from airflow_provider_zuora.order_files import OrderFile
+from airflow_provider_zuora.order_input import LiteralTexts, TakesOrders, is_path
 from airflow_provider_zuora.triggers import RESULTS, read_event
 from airflow_provider_zuora.watching import FIRST_LOOK, Watch, read_again
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_zuora.core.bulk import Entry
 
 JOB_ID = "job_id"
 """The XCom key of the job's id, where the return value is its result."""
 
 
-class JobOperator(BaseOperator):
+class JobOperator(LiteralTexts):
     """
     What the operators that start a job have in common; a subclass names its hook, and how the job is started.
 
@@ -74,10 +74,13 @@ class JobOperator(BaseOperator):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        check_flags({"wait_for_completion": wait_for_completion, "deferrable": deferrable})
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poke_interval = None if poke_interval is None else _seconds("poke_interval", poke_interval)
-        self.timeout = _seconds("timeout", timeout)
+        self.poke_interval = (
+            None if poke_interval is None else checked_seconds("poke_interval", poke_interval)
+        )
+        self.timeout = checked_seconds("timeout", timeout)
 
     @cached_property
     def hook(self) -> JobHook:
@@ -158,26 +161,24 @@ class JobOperator(BaseOperator):
         return {name: getattr(self, name) for name in names}
 
 
-class HidesSecrets(BaseOperator):
+class HidesSecrets(TakesOrders):
     """What the operators that carry orders have in common: secrets in them stay out of what Airflow shows."""
 
-    hidden_field: ClassVar[str]
-
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
-        extensions = self.template_ext
-        if not isinstance(getattr(self, self.hidden_field), str):
-            self.template_ext = ()  # a description that ends in .json is no file
-        try:
-            super()._do_render_template_fields(*args, **kwargs)
-        finally:
-            self.template_ext = extensions
-        setattr(self, self.hidden_field, self._hidden(getattr(self, self.hidden_field)))
-
     def _hidden(self, given: Any) -> Any:
+        """Return what Airflow may show of orders: paths as they are, and of all else what is no secret."""
+        given = reveal(given)
+        if is_path(given):
+            return given
         given = _parsed(given)
-        # What is no JSON cannot be searched for secrets, so all of it is hidden.
-        return Hidden(given) if isinstance(given, str) else hide(given, mask_secret)
+        if isinstance(given, (str, bytes)):
+            return Hidden(given)  # what is no JSON cannot be searched for secrets
+        self._mask(given)
+        return hide(given, str)
+
+    def _mask(self, orders: Any) -> None:
+        """Let Airflow mask the secrets of orders in its logs; what we say ourselves has none."""
+        if left := mask_secrets(orders, mask_secret):
+            self.log.warning("Airflow is not told of %d more secrets to mask: it would take too long", left)
 
 
 class OrderOperator(HidesSecrets, JobOperator):
@@ -200,7 +201,7 @@ class OrderOperator(HidesSecrets, JobOperator):
     def __init__(
         self,
         *,
-        order: Mapping[str, Any] | str,
+        order: Mapping[str, Any] | str | PathLike[str],
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         **kwargs: Any,
     ):
@@ -215,9 +216,21 @@ class OrderOperator(HidesSecrets, JobOperator):
 
     def _revealed(self) -> Mapping[str, Any]:
         """Return the order as it is sent."""
-        order = reveal(_parsed(self.order))
+        with airflow_errors():
+            order = self._read(reveal(self.order))
+        self._mask(order)
+        return order
+
+    def _read(self, given: Any) -> Mapping[str, Any]:
+        given = OrderFile("order", given).read() if is_path(given) else given
+        try:
+            order = read_json(given) if isinstance(given, (str, bytes)) else given
+        except BrokenText as error:
+            hint = "" if isinstance(given, bytes) or "{" in given else " (nor does it look like a path)"
+            raise InvalidInput("Nothing was sent.", (f"order: {error}{hint}",)) from None
         if not isinstance(order, Mapping):
-            raise PermanentError(f"order: must be an object or its JSON text, not {_described(order)}")
+            rule = f"order: must be an object or its JSON text, not of type {type(order).__name__}"
+            raise InvalidInput("Nothing was sent.", (rule,))
         return order
 
 
@@ -265,6 +278,7 @@ class ZuoraCreateOrderOperator(OrderOperator):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        check_flags({"return_ids": return_ids, "require_order_completed": require_order_completed})
         self.return_ids = return_ids
         self.idempotency_key = idempotency_key
         self.raw_idempotency_key = raw_idempotency_key
@@ -325,13 +339,13 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     def __init__(
         self,
         *,
-        orders: Sequence[Mapping[str, Any]] | str,
+        orders: Sequence[Mapping[str, Any]] | str | PathLike[str],
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         idempotency_key: str | Callable[[Mapping[str, Any]], str] | None = None,
         return_ids: bool = False,
         on_refusal: Literal["fail", "skip"] = "fail",
         on_existing: Literal["fail", "adopt"] = "fail",
-        refused_path: str | None = None,
+        refused_path: str | PathLike[str] | None = None,
         concurrency: int = 20,
         **kwargs: Any,
     ):
@@ -340,6 +354,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")
         if wrong := option_violations(on_existing, concurrency):
             raise ValueError("\n".join(wrong))
+        check_flags({"return_ids": return_ids})
         self.orders: Any = orders
         self.zuora_conn_id = zuora_conn_id
         # Airflow 2.11 would write a function that is a template into the DAG with its address in memory.
@@ -354,8 +369,10 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     def execute(self, context: Context) -> list[str]:
         """Submit the orders, and tell of each."""
         with airflow_errors():
+            refused = self._refused()
             orders, places = self._given()
-        self._prepare_refused()
+            if refused:
+                refused.prepare()
         entries = ZuoraHook(self.zuora_conn_id).create_orders(
             orders,
             idempotency_key=self.key_of_order or self.idempotency_key,
@@ -366,13 +383,23 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
             context=context,
         )
         context["ti"].xcom_push(key=RESULTS, value=[entry.as_dict() for entry in entries])
-        self._write_refused([entry.order.document for entry in entries if entry.state == "refused"])
-        if error := report(entries):
-            others = {entry.state for entry in entries} - {"submitted", "refused"}
-            if self.on_refusal == "fail" or others:
-                raise airflow_error(error) from error
-            self.log.error("Refused orders are left out (on_refusal=skip): %s", error)
+        self._conclude(entries, refused)
         return [entry.job_id for entry in entries if entry.job_id is not None]
+
+    def _conclude(self, entries: Sequence[Entry], refused: OrderFile | None) -> None:
+        """Write the refused orders down, and raise what the ends of the orders mean to the task."""
+        error = report(entries)
+        documents = [entry.order.document for entry in entries if entry.state == "refused"]
+        unwritten = refused.write(write_lines(documents)) if refused else ""
+        others = {entry.state for entry in entries} - {"submitted", "refused"}
+        if error and (self.on_refusal == "fail" or others):
+            raised = airflow_error(error)
+            raise type(raised)(f"{raised}\n{unwritten}".rstrip()) from error
+        if unwritten:
+            head = f"{len(documents)} of {len(entries)} orders are refused, see the XCom {RESULTS}."
+            raise TransientError(f"{head}\n{unwritten}\nA retry sends the same keys and writes it again.")
+        if error:
+            self.log.error("Refused orders are left out (on_refusal=skip): %s", error)
 
     def on_kill(self) -> None:
         """Say that what was sent stays sent."""
@@ -380,47 +407,39 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
 
     def _given(self) -> tuple[Any, list[str]]:
         """Return the orders, and how messages call them where they are lines of a file."""
-        given = reveal(_parsed(self.orders))
-        if not isinstance(given, str):
+        given = reveal(self.orders)
+        if is_path(given):
+            given = OrderFile("orders", given).read()
+        if not isinstance(given, (str, bytes)):
             return given, []
-        if not _is_path(given):
-            raise InvalidInput("Nothing was sent.", ("orders: is neither a JSON list nor a path",))
-        if self.refused_path == given:
+        orders, places = read_orders(given)
+        self._mask(orders)
+        return orders, places
+
+    def _refused(self) -> OrderFile | None:
+        """Return the file for refused orders, which must not be that of the orders under any name."""
+        path: Any = self.refused_path or None
+        if path is not None and not isinstance(path, (str, PathLike)) and not is_path(path):
+            rule = f"refused_path: must be a path, not of type {type(path).__name__}"
+            raise InvalidInput("Nothing was sent.", (rule,))
+        if path is None:
+            return None
+        refused, given = OrderFile("refused_path", path), reveal(self.orders)
+        if is_path(given) and refused.is_same_as(OrderFile("orders", given)):
             raise InvalidInput("Nothing was sent.", ("refused_path: must not be the file of the orders",))
-        try:
-            file = _stored(given).open("rb")
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise InvalidInput("Nothing was sent.", (f"orders: there is no file {given}",)) from error
-        except ValueError as error:  # no provider knows its scheme
-            raise InvalidInput("Nothing was sent.", (f"orders: {error}",)) from error
-        with file:
-            return read_lines(file)
+        return refused
 
     def _hidden(self, given: Any) -> Any:
-        """Show the path of a file as it is; what a mapped task has pushed becomes a list."""
-        if isinstance(given, str):
-            return given if _is_path(given) else super()._hidden(given)
-        return super()._hidden(list(given) if isinstance(given, Sequence) else given)
-
-    def _prepare_refused(self) -> None:
-        """Refuse a place that nothing can be written to, before anything is sent; what is there stays."""
-        if not self.refused_path:
-            return
-        try:
-            path = _stored(self.refused_path)
-            if path.protocol in ("", "file", "local"):
-                Path(path.path).touch(mode=0o600)
-                Path(path.path).open("ab").close()
-            elif not path.exists():
-                path.write_bytes(b"")
-        except (AttributeError, ImportError, OSError, TypeError, ValueError) as error:
-            said = f"refused_path: cannot be written to ({type(error).__name__}: {error})"
-            raise PermanentError(str(InvalidInput("Nothing was sent.", (said,)))) from error
-
-    def _write_refused(self, orders: Sequence[Mapping[str, Any]]) -> None:
-        if not self.refused_path:
-            return
-        _stored(self.refused_path).write_bytes(write_lines(orders))
+        """Make a list of JSON Lines, and of what a mapped task has pushed."""
+        given = reveal(given)
+        if isinstance(given, (str, bytes)) and not is_path(given):
+            try:
+                given, _ = read_orders(given)
+            except InvalidInput:
+                return Hidden(given)
+        return super()._hidden(
+            list(given) if isinstance(given, Sequence) and not isinstance(given, str) else given
+        )
 
 
 class ZuoraPreviewOrderOperator(OrderOperator):
@@ -481,38 +500,9 @@ class ElasticPathExportOrdersOperator(JobOperator):
         self.empty_export = empty_export
 
 
-def _seconds(name: str, value: timedelta | float) -> float:
-    try:
-        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"{name}: must be a number of seconds above 0, or a timedelta, not {value!r}")
-    return seconds
-
-
 def _parsed(order: Any) -> Any:
-    """Return an order given as JSON text as an object, anything else as it is."""
+    """Return orders given as JSON as objects, anything else as it is."""
     try:
-        return json.loads(order) if isinstance(order, str) else order
-    except ValueError:
+        return read_json(order) if isinstance(order, (str, bytes)) else order
+    except BrokenText:
         return order
-
-
-def _stored(path: str) -> ObjectStoragePath:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(path)
-
-
-def _is_path(text: str) -> bool:
-    """Say whether a text may be a path; JSON, a broken one too, may not: it holds secrets."""
-    return bool(text) and text.lstrip()[:1] not in ("[", "{", '"') and "\n" not in text
-
-
-def _described(order: object) -> str:
-    return (
-        "a text that is no JSON (the name of a file must end in .json)"
-        if isinstance(order, str)
-        else f"of type {type(order).__name__}"
-    )

@@ -89,7 +89,7 @@ def test_a_text_inside_of_an_order_is_never_a_file(zuora):
 @pytest.mark.parametrize(
     ("order", "words"),
     [
-        ("{not json", "order: must be an object or its JSON text, not a text that is no JSON"),
+        ("{not json", r"order: is no JSON: Expecting property name .* \(line 1, column 2\)"),
         ("[1]", "order: must be an object or its JSON text, not of type list"),
         (None, "order: must be an object or its JSON text, not of type NoneType"),
     ],
@@ -152,7 +152,7 @@ class TestSecrets:
         task = rendered(operator(order))
 
         assert CARD not in shown(task)
-        with pytest.raises(PermanentError, match="a text that is no JSON"):
+        with pytest.raises(PermanentError, match=r"order: is (no JSON|Python, not JSON)"):
             task.execute(CONTEXT)
 
     def test_a_violation_does_not_show_the_value(self, zuora):

@@ -11,7 +11,7 @@ from airflow_provider_zuora.core.order_lines import read_lines, write_lines
 
 
 def test_a_number_of_too_many_digits_is_named_by_its_line():
-    with pytest.raises(InvalidInput, match=r"line 1: is no JSON object on one line .a number has too many"):
+    with pytest.raises(InvalidInput, match=r"line 1: holds a number of too many digits"):
         read_lines([b'{"a": ' + b"9" * 5000 + b"}"])
 
 
@@ -41,9 +41,9 @@ def test_each_broken_line_is_named_and_none_is_quoted():
         read_lines([b'{"a": 1}\n', b'{"cvv": 987,\n', b'"\xff"\n', b"[" * 100_000])
 
     assert caught.value.violations == (
-        "line 2: is no JSON object on one line (Expecting property name enclosed in double quotes)",
-        "line 3: is not UTF-8",
-        "line 4: is no JSON object on one line (it is nested too deeply)",
+        "line 2: is no JSON: Expecting property name enclosed in double quotes (column 13)",
+        "line 3: is not UTF-8 (byte 2)",
+        "line 4: is nested too deeply",
     )
     assert "987" not in str(caught.value)
 
