@@ -18,7 +18,7 @@ from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.json_text import BrokenText, read_json
 from airflow_provider_zuora.core.masking import Hidden, hide, mask_secrets, reveal
 from airflow_provider_zuora.core.options import check_flags, checked_seconds
-from airflow_provider_zuora.core.order_lines import read_orders, write_lines
+from airflow_provider_zuora.core.order_lines import read_items, read_orders, write_lines
 from airflow_provider_zuora.core.waiting import Pauses
 from airflow_provider_zuora.hooks import (
     ElasticPathHook,
@@ -169,11 +169,15 @@ class HidesSecrets(TakesOrders):
         given = reveal(given)
         if is_path(given):
             return given
-        given = _parsed(given)
-        if isinstance(given, (str, bytes)):
-            return Hidden(given)  # what is no JSON cannot be searched for secrets
-        self._mask(given)
-        return hide(given, str)
+        parsed = _parsed(given)
+        self._mask(parsed)
+        if isinstance(parsed, (list, tuple)):
+            return [self._hidden_order(each) for each in parsed]
+        return given if given is None else self._hidden_order(parsed)
+
+    def _hidden_order(self, order: Any) -> Any:
+        """Hide the whole of what is no object: it cannot be searched for secrets."""
+        return hide(order, str) if isinstance(order, Mapping) else Hidden(order)
 
     def _mask(self, orders: Any) -> None:
         """Let Airflow mask the secrets of orders in its logs; what we say ourselves has none."""
@@ -410,6 +414,8 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         given = reveal(self.orders)
         if is_path(given):
             given = OrderFile("orders", given).read()
+        if isinstance(given, (list, tuple)):
+            return read_items(given), []
         if not isinstance(given, (str, bytes)):
             return given, []
         orders, places = read_orders(given)

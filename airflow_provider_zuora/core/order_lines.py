@@ -31,6 +31,22 @@ def read_orders(given: str | bytes) -> tuple[Any, list[str]]:
     return read_lines(data.split(b"\n"))
 
 
+def read_items(items: Sequence[Any]) -> list[Any]:
+    """
+    Return a list in which each text is read as JSON: what upstream tasks have pushed may be one.
+
+    :raises InvalidInput: with each text that is no JSON.
+    """
+    orders, broken = [], []
+    for index, item in enumerate(items):
+        try:
+            orders.append(read_json(item) if isinstance(item, (str, bytes)) else item)
+        except BrokenText as error:
+            broken.append(f"orders[{index}]: {error}")
+    raise_first("Nothing was sent.", broken)
+    return orders
+
+
 def read_lines(lines: Iterable[bytes]) -> tuple[list[Any], list[str]]:
     """
     Return what the lines hold, and how messages call each: ``line 1`` and so on; blank lines count as none.
