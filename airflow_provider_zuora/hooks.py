@@ -40,7 +40,7 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.exports import export_orders, file_link
 from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
 from airflow_provider_zuora.core.masking import mask_secrets
-from airflow_provider_zuora.core.options import checked_seconds, text_violations
+from airflow_provider_zuora.core.options import checked_seconds, flag_violations, text_violations
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -216,12 +216,20 @@ class JobHook(BaseHook):
         :param track_id: at most 64 printable ASCII characters without ``: ; " '``; made up where left out.
         :raises PermanentError, TransientError: with the vendor's codes, words and request id.
         """
+        wrong = text_violations({"track_id": track_id})
+        wrong += () if isinstance(params, (Mapping, type(None))) else ("params: must be a mapping",)
+        self._refuse(wrong)
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         with airflow_errors():
             body = None if json is None else plain(json)
         return self.run(
             lambda client: client.call(
-                method.upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
+                str(method).upper(),
+                path,
+                json_body=body,
+                params=params,
+                headers=headers,
+                track_id=track_id or "",
             )
         )
 
@@ -395,7 +403,8 @@ class ZuoraHook(JobHook):
         :raises ZuoraLockContention: where the order met a lock in Zuora.
         :raises TransientError: where nobody knows whether Zuora accepted it: a retry sends the same key.
         """
-        self._refuse(text_violations({"adopt_job_id": adopt_job_id, "idempotency_key": idempotency_key}))
+        texts = {"adopt_job_id": adopt_job_id, "idempotency_key": idempotency_key}
+        self._refuse((*text_violations(texts), *flag_violations({"return_ids": return_ids})))
         self._look_at([order])
         context = context or _running_context()
         by = submitter_of(context, self.settings.idempotency_namespace, idempotency_key)
@@ -440,7 +449,10 @@ class ZuoraHook(JobHook):
         :param places: how messages call the orders; ``orders[0]`` and so on where it is empty.
         :raises PermanentError: where a rule is broken (a line each), or signing in fails: nothing was sent.
         """
-        self._refuse(option_violations(on_existing, concurrency))
+        wrong = option_violations(on_existing, concurrency) + flag_violations({"return_ids": return_ids})
+        self._refuse(
+            wrong + (("places: must be as many as orders",) if places and len(places) != len(orders) else ())
+        )
         self._look_at(orders, places or None)
         context = context or _running_context()
         settings = self.settings

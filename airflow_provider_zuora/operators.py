@@ -424,12 +424,15 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
 
     def _refused(self) -> OrderFile | None:
         """Return the file for refused orders, which must not be that of the orders under any name."""
-        path: Any = self.refused_path or None
-        if path is not None and not isinstance(path, (str, PathLike)) and not is_path(path):
-            rule = f"refused_path: must be a path, not of type {type(path).__name__}"
-            raise InvalidInput("Nothing was sent.", (rule,))
+        path: Any = None if self.refused_path == "" else self.refused_path
         if path is None:
             return None
+        if isinstance(path, str) and path != path.strip():
+            rule = "refused_path: must be a path without white space at its ends"
+            raise InvalidInput("Nothing was sent.", (rule,))
+        if not isinstance(path, str) and not is_path(path):
+            rule = f"refused_path: must be a path, not of type {type(path).__name__}"
+            raise InvalidInput("Nothing was sent.", (rule,))
         refused, given = OrderFile("refused_path", path), reveal(self.orders)
         if is_path(given) and refused.is_same_as(OrderFile("orders", given)):
             raise InvalidInput("Nothing was sent.", ("refused_path: must not be the file of the orders",))

@@ -33,6 +33,7 @@ from airflow_provider_zuora.hooks import (
     ZuoraHook,
     airflow_errors,
 )
+from airflow_provider_zuora.order_input import LiteralTexts
 from airflow_provider_zuora.triggers import RESULTS, read_event
 from airflow_provider_zuora.watching import FIRST_LOOK, Watch, read_again
 
@@ -45,7 +46,7 @@ _Ends: TypeAlias = list[End] | AirflowException
 T = TypeVar("T")
 
 
-class JobSensor(BaseSensorOperator):
+class JobSensor(LiteralTexts, BaseSensorOperator):
     """
     What the sensors of all vendors have in common; a subclass names its hook and its options.
 
@@ -281,7 +282,7 @@ def _check_options(
     for name, value in times.items():
         if value is not None:
             checked_seconds(name, value, zero=True)
-    own = ("soft_fail", "never_fail", "silent_fail")
+    own = ("soft_fail", "never_fail", "silent_fail", "exponential_backoff")
     check_flags({**flags, **{name: others[name] for name in own if name in others}})
 
 

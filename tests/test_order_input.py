@@ -278,9 +278,11 @@ class TestRefusedFile:
         Task().run(orders, refused_path=orders.parent / "refused.jsonl", on_refusal="skip")
         assert "O-2" in (orders.parent / "refused.jsonl").read_text()
 
-    @pytest.mark.parametrize("nonsense", [5, ["a"], True])
+    @pytest.mark.parametrize("nonsense", [5, ["a"], True, 0, [], " ", "a.jsonl\n"])
     def test_what_is_no_path(self, zuora, nonsense):
-        with pytest.raises(PermanentError, match="refused_path: must be a path, not of type"):
+        with pytest.raises(
+            PermanentError, match=r"refused_path: must be a path(, not of type| without white)"
+        ):
             Task().run([ORDER], refused_path=nonsense)
         assert not zuora.ledger()["recent"]
 

@@ -35,17 +35,18 @@ def checked_seconds(name: str, value: object, *, zero: bool = False) -> float:
     return seconds
 
 
-def check_flags(flags: Mapping[str, object]) -> None:
-    """
-    Refuse what is neither True nor False: the text "False" would count as True.
-
-    :raises ValueError: with a line for each.
-    """
-    if wrong := [
+def flag_violations(flags: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the names of what is neither True nor False, with the rule: the text "False" counts as True."""
+    return tuple(
         f"{name}: must be True or False, not {value!r:.80}"
         for name, value in flags.items()
         if not isinstance(value, bool)
-    ]:
+    )
+
+
+def check_flags(flags: Mapping[str, object]) -> None:
+    """Raise a ValueError with a line for each of `flag_violations`."""
+    if wrong := flag_violations(flags):
         raise ValueError("\n".join(wrong))
 
 
