@@ -18,7 +18,7 @@ from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.json_text import BrokenText, read_json
 from airflow_provider_zuora.core.masking import Hidden, hide, mask_secrets, reveal
 from airflow_provider_zuora.core.options import check_flags, checked_seconds
-from airflow_provider_zuora.core.order_lines import read_items, read_orders, write_lines
+from airflow_provider_zuora.core.order_lines import read_orders, write_lines
 from airflow_provider_zuora.core.waiting import Pauses
 from airflow_provider_zuora.hooks import (
     ElasticPathHook,
@@ -29,8 +29,14 @@ from airflow_provider_zuora.hooks import (
     airflow_errors,
     task_store,
 )
-from airflow_provider_zuora.order_files import OrderFile
-from airflow_provider_zuora.order_input import LiteralTexts, TakesOrders, is_path
+from airflow_provider_zuora.order_input import (
+    LiteralTexts,
+    TakesOrders,
+    is_path,
+    read_list,
+    read_order,
+    refused_file,
+)
 from airflow_provider_zuora.triggers import RESULTS, read_event
 from airflow_provider_zuora.watching import FIRST_LOOK, Watch, read_again
 
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_zuora.core.bulk import Entry
+    from airflow_provider_zuora.order_files import OrderFile
 
 JOB_ID = "job_id"
 """The XCom key of the job's id, where the return value is its result."""
@@ -52,7 +59,8 @@ class JobOperator(LiteralTexts):
     :param deferrable: wait in the triggerer, without a worker.
     :param poke_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
         10 s to 60 s (from 1 s where the worker waits).
-    :param timeout: seconds that the wait may last, or a timedelta. The job goes on at the vendor.
+    :param timeout: seconds that the wait may last, or a timedelta; at most ten years. The job goes on at the
+        vendor.
     """
 
     hook_class: ClassVar[type[JobHook]]
@@ -181,18 +189,18 @@ class HidesSecrets(TakesOrders):
 
     def _mask(self, orders: Any) -> None:
         """Let Airflow mask the secrets of orders in its logs; what we say ourselves has none."""
-        if left := mask_secrets(orders, mask_secret):
-            self.log.warning("Airflow is not told of %d more secrets to mask: it would take too long", left)
+        mask_secrets(orders, mask_secret)
 
 
 class OrderOperator(HidesSecrets, JobOperator):
     """
     What the operators that send an order have in common: how it is given, rendered and hidden.
 
-    :param order: the body of the call, as a dict, as JSON text, or as the path of a ``.json`` file that
-        Airflow finds as a template; checked against Zuora's documented rules before it is sent. Values that
-        are secrets (card, security code, bank account) are hidden from the rendered-template page and the
-        logs; do not write them into the DAG file, Airflow shows that as it is.
+    :param order: the body of the call, as a dict, as JSON text, as the path of a ``.json`` file that Airflow
+        finds as a template, or as a path object or another path, read as it is when the task runs
+        (docs/orders.md); checked against Zuora's documented rules before it is sent. Values that are secrets
+        (card, security code, bank account) are hidden from the rendered-template page and the logs; do not
+        write them into the DAG file, Airflow shows that as it is.
     :param zuora_conn_id: the Airflow connection.
     """
 
@@ -221,20 +229,8 @@ class OrderOperator(HidesSecrets, JobOperator):
     def _revealed(self) -> Mapping[str, Any]:
         """Return the order as it is sent."""
         with airflow_errors():
-            order = self._read(reveal(self.order))
+            order = read_order(reveal(self.order))
         self._mask(order)
-        return order
-
-    def _read(self, given: Any) -> Mapping[str, Any]:
-        given = OrderFile("order", given).read() if is_path(given) else given
-        try:
-            order = read_json(given) if isinstance(given, (str, bytes)) else given
-        except BrokenText as error:
-            hint = "" if isinstance(given, bytes) or "{" in given else " (nor does it look like a path)"
-            raise InvalidInput("Nothing was sent.", (f"order: {error}{hint}",)) from None
-        if not isinstance(order, Mapping):
-            rule = f"order: must be an object or its JSON text, not of type {type(order).__name__}"
-            raise InvalidInput("Nothing was sent.", (rule,))
         return order
 
 
@@ -316,9 +312,10 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     A retry, and a clear, send the same keys, whatever the order of the list: Zuora answers with the jobs that
     are there. What is promised: docs/exactly-once.md.
 
-    :param orders: a list of order bodies, its JSON text, or the path of a JSON Lines file (one order a line)
-        as Airflow's ``ObjectStoragePath`` takes it: ``/data/orders.jsonl``, ``s3://conn_id@bucket/orders.jsonl``.
-        Secrets in a list are hidden as in `OrderOperator`; in a file they never reach Airflow's database.
+    :param orders: a list of order bodies, its JSON text, or the path of a file, JSON Lines (one order a line)
+        or a JSON list, gzipped or not: ``/data/orders.jsonl``, ``s3://conn_id@bucket/orders.jsonl``, or a
+        path object. Secrets in a list are hidden as in `OrderOperator`; in a file they never reach Airflow's
+        database.
     :param zuora_conn_id: the Airflow connection.
     :param idempotency_key: stands for dag, run and task in the keys: a text, or a function that returns one
         for an order; the content stays part of each key. Another one makes all orders of the list new ones.
@@ -328,7 +325,8 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     :param on_existing: ``adopt``: look each order with an ``orderNumber`` up before sending it, and take one
         that is there already, by whichever run; one with another content is refused. ``fail``: do not look.
     :param refused_path: where to write the refused orders, as JSON Lines, for another submission; an empty
-        file where none is refused. A local file can be read by its owner only: orders hold secrets.
+        file where none is refused. A local file can be read by its owner only: orders hold secrets. Not the
+        file of the orders, under whatever name.
     :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
     :raises PermanentError: (no retries) where an order breaks a rule (nothing was sent then), or is refused.
     :raises ZuoraOutcomeUnknown: (no retries) where only a person can tell whether one of the orders exists.
@@ -373,10 +371,12 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     def execute(self, context: Context) -> list[str]:
         """Submit the orders, and tell of each."""
         with airflow_errors():
-            refused = self._refused()
-            orders, places = self._given()
+            given = reveal(self.orders)
+            refused = refused_file(self.refused_path, given)
+            orders, places = read_list(given)
             if refused:
                 refused.prepare()
+        self._mask(orders)
         entries = ZuoraHook(self.zuora_conn_id).create_orders(
             orders,
             idempotency_key=self.key_of_order or self.idempotency_key,
@@ -408,35 +408,6 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     def on_kill(self) -> None:
         """Say that what was sent stays sent."""
         self.log.warning("What was sent to Zuora before the task was killed goes on there")
-
-    def _given(self) -> tuple[Any, list[str]]:
-        """Return the orders, and how messages call them where they are lines of a file."""
-        given = reveal(self.orders)
-        if is_path(given):
-            given = OrderFile("orders", given).read()
-        if isinstance(given, (list, tuple)):
-            return read_items(given), []
-        if not isinstance(given, (str, bytes)):
-            return given, []
-        orders, places = read_orders(given)
-        self._mask(orders)
-        return orders, places
-
-    def _refused(self) -> OrderFile | None:
-        """Return the file for refused orders, which must not be that of the orders under any name."""
-        path: Any = None if self.refused_path == "" else self.refused_path
-        if path is None:
-            return None
-        if isinstance(path, str) and path != path.strip():
-            rule = "refused_path: must be a path without white space at its ends"
-            raise InvalidInput("Nothing was sent.", (rule,))
-        if not isinstance(path, str) and not is_path(path):
-            rule = f"refused_path: must be a path, not of type {type(path).__name__}"
-            raise InvalidInput("Nothing was sent.", (rule,))
-        refused, given = OrderFile("refused_path", path), reveal(self.orders)
-        if is_path(given) and refused.is_same_as(OrderFile("orders", given)):
-            raise InvalidInput("Nothing was sent.", ("refused_path: must not be the file of the orders",))
-        return refused
 
     def _hidden(self, given: Any) -> Any:
         """Make a list of JSON Lines, and of what a mapped task has pushed."""

@@ -21,7 +21,8 @@ _LOCAL = ("", "file", "local")
 _LOCAL_URL = re.compile(r"(?:file|local):(?://localhost(?=/)|//)?", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "adl": "abfs", "https": "http"}
-_ERRORS = (AttributeError, ImportError, OSError, TypeError, ValueError)  # of paths, stores, their packages
+# Of paths, of stores and their packages; a store that is only read from has not implemented writing.
+_ERRORS = (AttributeError, ImportError, NotImplementedError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_zuora.core.json_text import looks_like_path
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json
+from airflow_provider_zuora.core.order_lines import read_items, read_orders
 from airflow_provider_zuora.hooks import PermanentError
+from airflow_provider_zuora.order_files import OrderFile
 
 if TYPE_CHECKING:
     import jinja2
@@ -96,6 +99,59 @@ def is_path(given: object) -> TypeGuard[str | PathLike[str]]:
     if isinstance(given, str):
         return looks_like_path(given)
     return isinstance(given, PathLike) or (hasattr(given, "protocol") and hasattr(given, "read_bytes"))
+
+
+def read_order(given: object) -> Mapping[str, Any]:
+    """
+    Return the one order that an input holds.
+
+    :raises InvalidInput: where it is none; it is not quoted.
+    """
+    content = OrderFile("order", given).read() if is_path(given) else given
+    try:
+        order = read_json(content) if isinstance(content, (str, bytes)) else content
+    except BrokenText as error:
+        bare_word = isinstance(content, str) and "{" not in content
+        hint = "; nor does it look like a path (a pathlib.Path always is one)" if bare_word else ""
+        raise _wrong(f"order: {error}{hint}") from None
+    if not isinstance(order, Mapping):
+        raise _wrong(f"order: must be an object or its JSON text, not of type {type(order).__name__}")
+    return order
+
+
+def read_list(given: Any) -> tuple[Any, list[str]]:
+    """
+    Return the orders that an input holds, and how messages call them where they are lines.
+
+    :raises InvalidInput: where they are none; they are not quoted. What is no list is for the hook to refuse.
+    """
+    if is_path(given):
+        given = OrderFile("orders", given).read()
+    if isinstance(given, (str, bytes)):
+        return read_orders(given)
+    return (read_items(given) if isinstance(given, (list, tuple)) else given), []
+
+
+def refused_file(path: object, orders: object) -> OrderFile | None:
+    """
+    Return the file for refused orders, None where there is none.
+
+    :raises InvalidInput: where it is no path, or the file of the orders under whatever name.
+    """
+    if path is None or path == "":
+        return None
+    if isinstance(path, str) and path != path.strip():
+        raise _wrong("refused_path: must be a path without white space at its ends")
+    if not isinstance(path, str) and not is_path(path):
+        raise _wrong(f"refused_path: must be a path, not of type {type(path).__name__}")
+    refused = OrderFile("refused_path", path)
+    if is_path(orders) and refused.is_same_as(OrderFile("orders", orders)):
+        raise _wrong("refused_path: must not be the file of the orders")
+    return refused
+
+
+def _wrong(rule: str) -> InvalidInput:
+    return InvalidInput("Nothing was sent.", (rule,))
 
 
 def _marked(text: str, env: jinja2.Environment) -> bool:

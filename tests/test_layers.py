@@ -34,7 +34,7 @@ MAY_IMPORT = {
         "core.waiting",
     },
     "order_files": {"core.errors", "core.json_text"},
-    "order_input": {"core.json_text", "hooks"},
+    "order_input": {"core.errors", "core.json_text", "core.order_lines", "hooks", "order_files"},
     "sensors": {
         "fewer_workers",
         "hooks",

@@ -292,11 +292,28 @@ class TestWaiting:
                 waiting().execute_complete(context, event)
 
     @pytest.mark.parametrize(
-        "options", [{"timeout": 0}, {"timeout": math.inf}, {"timeout": -1}, {"poke_interval": 0}]
+        "options",
+        [
+            {"timeout": 0},
+            {"timeout": math.inf},
+            {"timeout": timedelta.max},
+            {"timeout": 1e15},
+            {"timeout": True},
+            {"timeout": -1},
+            {"poke_interval": 0},
+            {"poke_interval": math.nan},
+        ],
     )
     def test_times_that_are_none(self, options):
         with pytest.raises(ValueError, match=rf"{next(iter(options))}: must be a number of seconds"):
             waiting(**options)
+
+    @pytest.mark.parametrize(
+        "name", ["wait_for_completion", "deferrable", "return_ids", "require_order_completed"]
+    )
+    def test_the_text_false_is_no_switch(self, name):
+        with pytest.raises(ValueError, match=f"{name}: must be True or False, not 'False'"):
+            operator(**{name: "False"})
 
     def test_execution_timeout_bounds_the_wait(self, zuora, context):
         deferral = self.deferred(zuora, context, execution_timeout=timedelta(seconds=50))
