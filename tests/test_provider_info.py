@@ -30,6 +30,7 @@ FIELDS = {
         "verify",
         "proxies",
         "idempotency_namespace",
+        "order_limits",
         "shared_sign_in",
     ],
     "elastic_path": [
