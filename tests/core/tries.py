@@ -12,7 +12,8 @@ from typing import Any
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.submission.api import submit_order
+from airflow_provider_zuora.core.submission.api import signed_in_notes, submit_order
+from airflow_provider_zuora.core.submission.bulk import listed, prepare, report, submitted, to_be_sent
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request, Response, Token
 from airflow_provider_zuora.sandbox.rules import Fault
@@ -28,6 +29,10 @@ ORDER = {
 }
 NUMBERED = ORDER | {"orderNumber": "O-1"}
 BY = Submitter("", ("dag", "run", "task"), -1)
+
+
+EDGE = "7f9c24e8-3b12-4fef-91e0-5a1b2c3d4e5f"
+"""The request id that an edge gives all its answers."""
 
 
 def body(code: int, message: str = "Told to say so.", **more: Any) -> bytes:
@@ -117,6 +122,10 @@ ANSWERS: dict[str, Answer] = {
     "429, stored": stored(429, body(50000070)),
     "401": before(401, b'{"message": "Authentication error"}'),
     "401 for good": Fault("POST", POST, times=2, status=401, body=b'{"message": "Authentication error"}'),
+    # What `docs/exactly-once.md` calls "before the store": the edge has a code, and stores nothing.
+    "refused before the store": before(400, body(90000020), Zuora_Request_Id=EDGE),
+    "lock before the store": before(409, body(53200050)),
+    "403": before(403, b'{"code": 403, "message": "Forbidden"}'),
     "422": stored(422, b'{"message": "The key belongs to another request."}'),
     "job fails on a lock": job_fails("[40000050]: Operation failed due to a lock competition"),
     "job fails for good": job_fails("[40000020]: Rate plan is not effective"),
@@ -236,20 +245,59 @@ def submit(zuora: Zuora, memory: Memory | None, attempt: Try, order: Any = NUMBE
     return Actor(zuora, memory, submit_order(zuora.client(), order, by, attempt, **options))
 
 
+def submit_list(zuora: Zuora, memory: Memory | None, attempt: Try, orders: list[Any]) -> Actor:
+    """Return a try that is about to submit a list, one order after the other, as `bulk.submit_all` does."""
+
+    def flow() -> Memoir[str]:
+        client = zuora.client()
+        notes = yield from signed_in_notes(attempt)
+        ready = [prepare(client, order, attempt, notes, return_ids=False) for order in listed(orders, BY)]
+        yield from notes.reserve(to_be_sent(ready))
+        entries = []
+        for each in ready:
+            entries.append((yield from submitted(each)))
+        yield from notes.reserve(())
+        if error := report(entries):
+            raise error
+        return str(entries[0].job_id)
+
+    zuora.rng = random.Random(repr(attempt))
+    return Actor(zuora, memory, flow())
+
+
 @dataclass
 class World:
-    """Some tries that overlap."""
+    """
+    Some tries that overlap.
+
+    :param jump: seconds that pass at once, at some moment; 0: none do.
+    """
 
     zuora: Zuora
     memory: Memory | None
     actors: list[Actor]
+    jump: float = 0.0
+    has_jumped: bool = False
+
+    @property
+    def moves(self) -> list[Any]:
+        """What can happen next: a try takes a step, or the time jumps."""
+        running = [index for index, actor in enumerate(self.actors) if actor.running]
+        return [*running, *(["jump"] if running and self.jump and not self.has_jumped else [])]
+
+    def move(self, choice: Any) -> None:
+        if choice == "jump":
+            self.zuora.clock.now += self.jump
+            self.has_jumped = True
+        else:
+            self.actors[choice].act()
 
     @property
     def state(self) -> tuple[Any, ...]:
         """What the future depends on: what each try was told, what is noted, and the POSTs in their order."""
         told = tuple(repr(actor.told) for actor in self.actors)
         noted = {name: _bare(value) for name, value in (self.memory or {}).items()}
-        return told, repr(sorted(noted.items())), tuple(key for _, key in self.zuora.keys)
+        return told, repr(sorted(noted.items())), tuple(key for _, key in self.zuora.keys), self.has_jumped
 
 
 def _bare(noted: Any) -> Any:
@@ -261,7 +309,11 @@ def _bare(noted: Any) -> Any:
 
 
 def every_interleaving(
-    start: Callable[[], World], finish: Callable[[World], None], most: float = math.inf
+    start: Callable[[], World],
+    finish: Callable[[World], None],
+    most: float = math.inf,
+    *,
+    kills: bool = False,
 ) -> int:
     """
     Let the tries of a world take their steps in every order, and return how many states they can be in.
@@ -269,22 +321,33 @@ def every_interleaving(
     Two orders that lead to the same state are followed once.
 
     :param most: where there are more states than this, it is so many of them, drawn by (repeatable) chance.
+    :param kills: in each state all tries are killed, too.
     """
     dice = random.Random(0)
     seen: set[tuple[Any, ...]] = set()
-    todo: list[list[int]] = [[]]
+    todo: list[list[Any]] = [[]]
     while todo and len(seen) < most:
         path = todo.pop(dice.randrange(len(todo)))
-        world = start()
-        for choice in path:
-            world.actors[choice].act()
-        while running := [index for index, actor in enumerate(world.actors) if actor.running]:
+        world = _after(path, start)
+        while moves := world.moves:
             if world.state in seen:
                 break
             seen.add(world.state)
-            todo += [[*path, other] for other in running[1:]]
-            world.actors[running[0]].act()
-            path = [*path, running[0]]
+            if kills:
+                killed = _after(path, start)
+                for actor in killed.actors:
+                    actor.kill()
+                finish(killed)
+            todo += [[*path, other] for other in moves[1:]]
+            world.move(moves[0])
+            path = [*path, moves[0]]
         else:
             finish(world)
     return len(seen)
+
+
+def _after(path: list[Any], start: Callable[[], World]) -> World:
+    world = start()
+    for choice in path:
+        world.move(choice)
+    return world
