@@ -5,8 +5,9 @@ Each POST is answered in one of the ways in which an answer can speak for its ke
 the vendor accepts a second order with the same number, so that nothing but the protocol prevents one. Where
 there are more states than `MOST`, it is so many of them; `make explore` goes through all.
 
-What the protocol of c992ce1, before it told for whom an answer speaks, did in this explorer (recorded on
-2026-11-28, with these answers and states): {CONTROL}
+The control, recorded on 2026-11-28: the protocol of c992ce1, which did not tell for whom an answer speaks, failed
+62 of the 778 cases of this explorer that are about single orders, at 60 states each (two orders in each):
+in 34 of `test_two_answers_in_a_row`, 10 of `test_time_passes_at_any_moment`, 6 of each of the other three.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ RETRY = Try(number=2, max_tries=3)
 CLEARED = Try(number=2, max_tries=5, cleared=True)
 LAST = Try(number=3, max_tries=5, cleared=True)
 ALL = os.environ.get("EXPLORER") == "all"  # make explore
-MOST = math.inf if ALL else 60
+MOST = math.inf if ALL else 300
 # The ways in which a POST can be answered, told apart by what the answer may decide.
 AUTHORITIES = [
     "accepted",
@@ -104,7 +105,7 @@ def check(world, script):
     last = world.actors[-1].end
     if made and len(world.actors) > 2 and isinstance(last, Refused) and not last.transient:
         raise AssertionError(("refused, though the order is there", script, ends))
-    if script == ("accepted",) and not world.jump:
+    if script == ("accepted",) and not world.jump and not any(actor.running for actor in world.actors):
         assert len(made) == 1
         ended = {str(end) for actor in world.actors if (end := actor.end) and not _overtaken(end)}
         assert ended <= set(made)
