@@ -37,11 +37,11 @@ from airflow_provider_zuora.core.errors import (
     TimedOut,
 )
 from airflow_provider_zuora.core.exports import export_orders, file_link
-from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
+from airflow_provider_zuora.core.jobs import Job, JobState, Outcome, Vendor
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
+from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
 from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering
 from airflow_provider_zuora.downloads import MAX_BYTES, LocalPlace, Place, StoredPlace, check_size, download
 from airflow_provider_zuora.fetching import Fence
@@ -109,6 +109,36 @@ def task_store(context: Mapping[str, Any]) -> TaskStore | None:
     """Return what later tries of a task can read (Airflow 3.3 and later), None where there is none."""
     accessor = context.get("task_state_store")
     return None if accessor is None else TaskStore(accessor, NEVER_EXPIRE)
+
+
+def _call(
+    method: str,
+    path: str,
+    json: object,
+    params: Mapping[str, object] | None,
+    idempotency_key: str | None,
+    track_id: str | None,
+) -> Callable[[Client], Flow[Any]]:
+    """Return the flow of a request; what cannot be sent is refused when it is carried."""
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+
+    def flow(client: Client) -> Flow[Any]:
+        body = None if json is None else plain(json)
+        return client.call(
+            method.upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
+        )
+
+    return flow
+
+
+def _duration_violations(**given: object) -> tuple[str, ...]:
+    """Return the options that are no number of seconds, a line each; None is left to its default."""
+    return tuple(
+        f"{name}: must be a number of seconds, not {value!r:.80}"
+        for name, value in given.items()
+        if value is not None
+        and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0)
+    )
 
 
 def _running_context() -> Mapping[str, Any]:
@@ -179,11 +209,17 @@ class JobHook(BaseHook):
         """
         Carry a flow of this hook's client with blocking calls; core errors come as Airflow's.
 
-        :param store: what the flow remembers by; its errors are raised as they are.
+        :param store: what the flow remembers by; where it fails, a `TransientError` says what was sent.
         """
         settings = self.settings
         with airflow_errors():
             return settings.account.run(remembering(flow(settings.client), store))
+
+    async def arun(self, flow: Callable[[Client], Flow[T]]) -> T:
+        """Carry a flow of this hook's client on the running event loop; core errors come as Airflow's."""
+        with airflow_errors():
+            settings = await self._asettings()
+            return await settings.account.arun(flow(settings.client))
 
     def run_many(self, flows: Callable[[Client], Iterable[Flow[T]]]) -> list[T]:
         """Carry many flows of this hook's client, 20 at once, and return their results in their order."""
@@ -202,25 +238,38 @@ class JobHook(BaseHook):
         track_id: str | None = None,
     ) -> Any:
         """
-        Send a signed request to any other endpoint and return its JSON, None where the answer is empty.
+        Send a signed request to any other endpoint and return what its answer holds.
 
-        A GET is repeated while it fails for a passing reason; anything else only where the vendor says that
-        it was not processed, and a POST with an ``idempotency_key`` while its outcome is unknown too.
+        A GET is repeated while it fails for a passing reason, a cut-off answer is one; anything else only if
+        the vendor says that it was not processed, and a POST with an ``idempotency_key`` while its outcome is
+        unknown too. What was answered with a 2xx was taken: unless it is a GET, it is never sent again.
+
+        It blocks the event loop that it is called on; `arequest` does not.
 
         :param path: below the base URL, starting with ``/``.
         :param json: the body; dates and Decimals are written as in an order.
         :param idempotency_key: for a POST; sent as it is: 1 to 254 printable ASCII characters.
         :param track_id: at most 64 printable ASCII characters without ``: ; " '``; made up where left out.
-        :raises PermanentError, TransientError: with the vendor's codes, words and request id.
+        :return: of any 2xx: None if it is empty; JSON as Python's own types, a list, a number or a text too;
+            a str if its Content-Type is one of text (``text/csv``, XML, a page) and its bytes are what the
+            charset says; anything else, a PDF say, as bytes.
+        :raises PermanentError, TransientError: with the vendor's codes, words and request id; for a 2xx too,
+            if it says ``success: false``.
         """
-        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        with airflow_errors():
-            body = None if json is None else plain(json)
-        return self.run(
-            lambda client: client.call(
-                method.upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
-            )
-        )
+        return self.run(_call(method, path, json, params, idempotency_key, track_id))
+
+    async def arequest(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+        track_id: str | None = None,
+    ) -> Any:
+        """Do what `request` does, for a coroutine: in your own trigger, in an ``async def`` task."""
+        return await self.arun(_call(method, path, json, params, idempotency_key, track_id))
 
     def get_job(self, job_id: str) -> Job:
         """
@@ -230,21 +279,29 @@ class JobHook(BaseHook):
         """
         return self.run(lambda client: client.job(job_id))
 
+    async def aget_job(self, job_id: str) -> Job:
+        """Do what `get_job` does, for a coroutine."""
+        return await self.arun(lambda client: client.job(job_id))
+
     def wait_for_job(
         self, job_id: str, *, poke_interval: float | None = None, timeout: float = 3600.0
     ) -> Job:
         """
         Wait for a job on this worker and return it when it has ended, well or badly.
 
-        ``hook.outcome(job).result`` is its result, or raises `PermanentError` where the job failed.
+        ``hook.outcome(job).result`` is its result, or raises `PermanentError` where the job failed. A job
+        that the vendor does not know is waited for during the first ten minutes: it may be a new one.
 
         :param poke_interval: seconds between two looks; None: from 1 s, growing by half, to 60 s.
-        :param timeout: seconds.
+        :param timeout: seconds; ten years at the most.
         :raises TransientError: where the job has not ended in time.
+        :raises PermanentError: where an option is no number of seconds.
         """
+        if wrong := _duration_violations(poke_interval=poke_interval, timeout=timeout):
+            raise PermanentError(str(InvalidInput("Nothing was asked.", wrong)))
         now = time.time()
         pauses = Pauses(poke_interval, first=1.0)
-        wait = Wait(started=now, not_before=now, deadline=now + timeout, pauses=pauses)
+        wait = Wait(started=now, not_before=now, deadline=now + min(timeout, LONGEST), pauses=pauses)
         return self.run(lambda client: ended_job(client, job_id, wait))
 
     async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
@@ -307,9 +364,17 @@ class JobHook(BaseHook):
         :raises PermanentError: where the job failed for good.
         :raises TransientError: where it failed for a passing reason; `ZuoraLockContention` where on a lock.
         """
-        self.run(lambda client: note_end(client, job), task_store(context))
+        if job.state is JobState.FAILED:
+            self._note_failure(job, context)
         with airflow_errors():
             return self.vendor.outcome(job, options)
+
+    def _note_failure(self, job: Job, context: Mapping[str, Any]) -> None:
+        """Note that a job failed; if that cannot be done, the next try asks the vendor again."""
+        try:
+            self.run(lambda client: note_end(client, job), task_store(context))
+        except TransientError as error:
+            self.log.warning("That job %s failed could not be noted: %s", job.job_id, error)
 
     def test_connection(self) -> tuple[bool, str]:
         """Sign in afresh; return whether that worked and a sentence for the connection form."""

@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from airflow_provider_zuora.core.checks import url_violations
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention, Unreadable
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention
 from airflow_provider_zuora.core.wire import Request, Response
 
 ORDER = "order:"
 """How an id begins that stands for an order which was found by its number, its job being unknown."""
+_WORD_LENGTH = 80  # characters of an unknown status word that a message quotes
 
 
 class JobState(Enum):
@@ -205,22 +206,22 @@ class Vendor(ABC):
     environments: ClassVar[Mapping[str, str]]
     """Base URLs by the name of the environment."""
     states: ClassVar[Mapping[str, JobState]]
-    """Every status word, in lower case; a word that is not here is an error."""
+    """Every status word that is documented, in lower case; a job with another one is waited for."""
 
     def state(self, word: str, answer: Answer) -> JobState:
-        """
-        Return what a status word means, whatever its case.
+        """Return what a status word means, whatever its case; a job of an unknown one may come to its end."""
+        return self.states.get(word.strip().lower(), JobState.ACTIVE)
 
-        :raises Unreadable: where nobody documents the word: it is neither success nor a reason to wait.
-        """
-        try:
-            return self.states[word.lower()]
-        except KeyError:
-            raise Unreadable(
-                f"{self.title} gave the job the unknown status {word[:80]!r}; "
-                f"known are {', '.join(self.states)}.",
-                answer=answer,
-            ) from None
+    def knows(self, job: Job) -> bool:
+        """Return whether the status of a job is a word that is documented."""
+        return job.ended or job.job_id.startswith(ORDER) or job.status.strip().lower() in self.states
+
+    def described(self, job: Job) -> str:
+        """Return how far a job is that has not ended, in words that follow "the job"."""
+        if self.knows(job):
+            return f"it is {job.status}"
+        word = f"its status is {job.status[:_WORD_LENGTH]!r}" if job.status else "it has no status"
+        return f"{word}, which nobody documents; known are {', '.join(self.states)}"
 
     scope: ClassVar[tuple[str, ...]] = ()
     """Those of the headers that choose where a submission takes effect."""

@@ -462,11 +462,22 @@ def test_what_is_no_job_id_is_not_asked_about(job_id, rule):
     assert caught.value.violations == (f"job_id: {rule}",)
 
 
-def test_an_unknown_status_is_an_error_at_once():
-    script = Script([answer(200, {"status": "Cancelled", "success": True})])
-    with pytest.raises(Unreadable, match="the unknown status 'Cancelled'; known are processing") as caught:
-        script.run(script.client().job("j"))
-    assert not caught.value.transient
+@pytest.mark.parametrize("body", [{"status": "Queued"}, {"success": True}, {"status": None}, {"status": 7}])
+def test_a_job_whose_status_nobody_knows_goes_on_and_is_warned_of_once(body, caplog):
+    script = Script([answer(200, body)] * 3)
+    client = script.client()
+
+    assert [script.run(client.job("j")).ended for _ in range(3)] == [False] * 3
+    assert caplog.text.count("which nobody documents; known are processing, completed, failed") == 1
+
+
+def test_a_vendor_that_invents_a_word_each_time_does_not_fill_the_log(caplog):
+    script = Script([answer(200, {"status": f"Word {number}"}) for number in range(100)])
+    client = script.client()
+    for _ in range(100):
+        script.run(client.job("j"))
+
+    assert caplog.text.count("which nobody documents") == 20
 
 
 # Any other request.

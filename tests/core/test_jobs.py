@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention, Unreadable
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Meaning
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 
@@ -165,18 +165,24 @@ def test_a_status_word_means_one_state_whatever_its_case(word, state):
     assert Zuora().state(word, ANSWER) is state
 
 
-@pytest.mark.parametrize("word", ["", "Complete", "Error", "Cancelled", "Pending", "Processing ", "有効"])
-def test_an_unknown_status_word_is_neither_success_nor_a_reason_to_wait(word):
-    with pytest.raises(Unreadable) as caught:
-        Zuora().state(word, ANSWER)
-    assert f"the unknown status {word!r}; known are processing, completed, failed." in str(caught.value)
-    assert not caught.value.transient
-    assert caught.value.answer == ANSWER
+@pytest.mark.parametrize("word", ["", "Complete", "Error", "Cancelled", "Pending", "有効"])
+def test_a_job_with_an_unknown_status_word_is_waited_for(word):
+    assert Zuora().state(word, ANSWER) is JobState.ACTIVE
 
 
-def test_an_unknown_status_word_is_quoted_in_part():
-    with pytest.raises(Unreadable, match=f"^Zuora gave the job the unknown status '{'x' * 80}'; known"):
-        Zuora().state("x" * 81, ANSWER)
+@pytest.mark.parametrize(
+    ("job_id", "word", "words"),
+    [
+        ("j", "Processing", "it is Processing"),
+        ("j", " processing", "it is  processing"),
+        ("order:O-1", "Executing", "it is Executing"),
+        ("j", "Queued", "its status is 'Queued', which nobody documents; known are processing, comp"),
+        ("j", "", "it has no status, which nobody documents; known are processing, completed, failed"),
+        ("j", "x\n" * 500, "its status is '" + "x\\n" * 40 + "', which"),
+    ],
+)
+def test_how_far_a_job_is_stands_in_words(job_id, word, words):
+    assert Zuora().described(Job(job_id, JobState.ACTIVE, word)).startswith(words)
 
 
 def test_the_states_are_spelt_alike_in_every_release():

@@ -92,9 +92,10 @@ class ElasticPath(Vendor):
     def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
         """Return the job; its state is decided by ``status`` alone."""
         data = _only(body.get("data"))
+        if not data:
+            raise Unreadable(f"{self.title} did not describe job {job_id}.", answer=answer)
         word = data.get("status")
-        if not isinstance(word, str):
-            raise Unreadable(f"{self.title} described job {job_id} without a status.", answer=answer)
+        word = word if isinstance(word, str) else ""
         state = self.state(word, answer)
         if error := data.get("error"):
             answer = replace(answer, messages=(str(error)[:MESSAGE_LENGTH],))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from airflow_provider_zuora.core.errors import Answer, JobFailed, Unreadable
+from airflow_provider_zuora.core.errors import Answer, JobFailed
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome, Reading, Vendor
 from airflow_provider_zuora.core.vendors.zuora_answers import JOBS, read_answer, read_job_errors
 from airflow_provider_zuora.core.vendors.zuora_orders import (
@@ -106,8 +106,7 @@ class Zuora(Vendor):
         if order_number(job_id):
             return read_order(job_id, body, answer)
         word = body.get("status")
-        if not isinstance(word, str):
-            raise Unreadable(f"The answer about job {job_id} holds no status.", answer=answer)
+        word = word if isinstance(word, str) else ""
         answer, passing, locked = read_job_errors(body.get("errors"), answer)
         state, result = self.state(word, answer), body.get("result")
         return Job(job_id, state, word, result, transient=passing, answer=answer, locked=locked)
