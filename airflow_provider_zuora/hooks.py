@@ -39,14 +39,14 @@ from airflow_provider_zuora.core.errors import (
     TimedOut,
 )
 from airflow_provider_zuora.core.exports import export_orders, file_link
-from airflow_provider_zuora.core.jobs import Credentials, Job, Outcome, Vendor
+from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome, Vendor
 from airflow_provider_zuora.core.masking import mask_secrets
 from airflow_provider_zuora.core.options import checked_seconds, flag_violations, text_violations
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
+from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
 from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering
 from airflow_provider_zuora.downloads import MAX_BYTES, LocalPlace, Place, StoredPlace, check_size, download
 from airflow_provider_zuora.fetching import Fence
@@ -114,6 +114,31 @@ def task_store(context: Mapping[str, Any]) -> TaskStore | None:
     """Return what later tries of a task can read (Airflow 3.3 and later), None where there is none."""
     accessor = context.get("task_state_store")
     return None if accessor is None else TaskStore(accessor, NEVER_EXPIRE)
+
+
+def _call(
+    method: str,
+    path: str,
+    json: object,
+    params: Mapping[str, object] | None,
+    idempotency_key: str | None,
+    track_id: str | None,
+) -> Callable[[Client], Flow[Any]]:
+    """Return the flow of a request; what cannot be sent is refused when it is carried."""
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+
+    def flow(client: Client) -> Flow[Any]:
+        body = None if json is None else plain(json)
+        return client.call(
+            method.upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
+        )
+
+    return flow
+
+
+def _request_violations(params: object, track_id: object) -> tuple[str, ...]:
+    known = isinstance(params, (Mapping, type(None)))
+    return text_violations({"track_id": track_id}) + (() if known else ("params: must be a mapping",))
 
 
 def _running_context() -> Mapping[str, Any]:
@@ -185,11 +210,17 @@ class JobHook(BaseHook):
         """
         Carry a flow of this hook's client with blocking calls; core errors come as Airflow's.
 
-        :param store: what the flow remembers by; its errors are raised as they are.
+        :param store: what the flow remembers by; where it fails, a `TransientError` says what was sent.
         """
         settings = self.settings
         with airflow_errors():
             return settings.account.run(remembering(flow(settings.client), store))
+
+    async def arun(self, flow: Callable[[Client], Flow[T]]) -> T:
+        """Carry a flow of this hook's client on the running event loop; core errors come as Airflow's."""
+        with airflow_errors():
+            settings = await self._asettings()
+            return await settings.account.arun(flow(settings.client))
 
     def run_many(self, flows: Callable[[Client], Iterable[Flow[T]]]) -> list[T]:
         """Carry many flows of this hook's client, 20 at once, and return their results in their order."""
@@ -208,33 +239,40 @@ class JobHook(BaseHook):
         track_id: str | None = None,
     ) -> Any:
         """
-        Send a signed request to any other endpoint and return its JSON, None where the answer is empty.
+        Send a signed request to any other endpoint and return what its answer holds.
 
-        A GET is repeated while it fails for a passing reason; anything else only where the vendor says that
-        it was not processed, and a POST with an ``idempotency_key`` while its outcome is unknown too.
+        A GET is repeated while it fails for a passing reason, a cut-off answer is one; anything else only if
+        the vendor says that it was not processed, and a POST with an ``idempotency_key`` while its outcome is
+        unknown too. What was answered with a 2xx was taken: unless it is a GET, it is never sent again.
+
+        It blocks the event loop that it is called on; `arequest` does not.
 
         :param path: below the base URL, starting with ``/``.
         :param json: the body; dates and Decimals are written as in an order.
         :param idempotency_key: for a POST; sent as it is: 1 to 254 printable ASCII characters.
         :param track_id: at most 64 printable ASCII characters without ``: ; " '``; made up where left out.
-        :raises PermanentError, TransientError: with the vendor's codes, words and request id.
+        :return: of any 2xx: None if it is empty; JSON as Python's own types, a list, a number or a text too;
+            a str if its Content-Type is one of text (``text/csv``, XML, a page) and its bytes are what the
+            charset says; anything else, a PDF say, as bytes.
+        :raises PermanentError, TransientError: with the vendor's codes, words and request id; for a 2xx too,
+            if it says ``success: false``.
         """
-        wrong = text_violations({"track_id": track_id})
-        wrong += () if isinstance(params, (Mapping, type(None))) else ("params: must be a mapping",)
-        self._refuse(wrong)
-        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        with airflow_errors():
-            body = None if json is None else plain(json)
-        return self.run(
-            lambda client: client.call(
-                str(method).upper(),
-                path,
-                json_body=body,
-                params=params,
-                headers=headers,
-                track_id=track_id or "",
-            )
-        )
+        self._refuse(_request_violations(params, track_id))
+        return self.run(_call(method, path, json, params, idempotency_key, track_id))
+
+    async def arequest(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+        track_id: str | None = None,
+    ) -> Any:
+        """Do what `request` does, for a coroutine: in your own trigger, in an ``async def`` task."""
+        self._refuse(_request_violations(params, track_id))
+        return await self.arun(_call(method, path, json, params, idempotency_key, track_id))
 
     def get_job(self, job_id: str) -> Job:
         """
@@ -243,6 +281,10 @@ class JobHook(BaseHook):
         :raises PermanentError, TransientError: where it could not be read; a failed job is returned.
         """
         return self.run(lambda client: client.job(job_id))
+
+    async def aget_job(self, job_id: str) -> Job:
+        """Do what `get_job` does, for a coroutine."""
+        return await self.arun(lambda client: client.job(job_id))
 
     def wait_for_job(
         self,
@@ -254,10 +296,11 @@ class JobHook(BaseHook):
         """
         Wait for a job on this worker and return it when it has ended, well or badly.
 
-        ``hook.outcome(job).result`` is its result, or raises `PermanentError` where the job failed.
+        ``hook.outcome(job).result`` is its result, or raises `PermanentError` where the job failed. A job
+        that the vendor does not know is waited for during the first ten minutes: it may be a new one.
 
         :param poke_interval: seconds between two looks; None: from 1 s, growing by half, to 60 s.
-        :param timeout: seconds, or a timedelta.
+        :param timeout: seconds, or a timedelta; ten years at the most.
         :raises PermanentError: where a time is none; nothing is asked then.
         :raises TransientError: where the job has not ended in time.
         """
@@ -269,7 +312,9 @@ class JobHook(BaseHook):
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
         now = time.time()
-        wait = Wait(started=now, not_before=now, deadline=now + lasts, pauses=Pauses(pause, first=1.0))
+        wait = Wait(
+            started=now, not_before=now, deadline=now + min(lasts, LONGEST), pauses=Pauses(pause, first=1.0)
+        )
         return self.run(lambda client: ended_job(client, job_id, wait))
 
     async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
@@ -359,9 +404,17 @@ class JobHook(BaseHook):
         :raises TransientError: where it failed for a passing reason; `ZuoraLockContention` where on a lock.
         """
         job = self.settings.client.redact_job(job)  # a trigger does not know what is to be hidden
-        self.run(lambda client: note_end(client, try_of(context), job), task_store(context))
+        if job.state is JobState.FAILED:
+            self._note_failure(job, context)
         with airflow_errors():
             return self.vendor.outcome(job, options)
+
+    def _note_failure(self, job: Job, context: Mapping[str, Any]) -> None:
+        """Note that a job failed; if that cannot be done, the next try asks the vendor again."""
+        try:
+            self.run(lambda client: note_end(client, try_of(context), job), task_store(context))
+        except TransientError as error:
+            self.log.warning("That job %s failed could not be noted: %s", job.job_id, error)
 
     def test_connection(self) -> tuple[bool, str]:
         """Sign in afresh; return whether that worked and a sentence for the connection form."""

@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.ids import checked_ids, named
 from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.verdicts import OPEN, TIMED_OUT, Verdicts
-from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
+from airflow_provider_zuora.core.waiting import LONGEST, MAX_POLL_ERRORS, Pauses
 from airflow_provider_zuora.fewer_workers import ending_of, refuse, unmappable, upstream_of
 from airflow_provider_zuora.hooks import (
     ElasticPathHook,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
+_DOUBLINGS = 64  # of a pause; Airflow's arithmetic ends with an error at some thousand
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
 _Ends: TypeAlias = list[End] | AirflowException
 T = TypeVar("T")
@@ -94,6 +95,7 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         self.own_interval = poke_interval is not None
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
+        self._began: float | None = None
         refuse(self)
 
     @classmethod
@@ -124,8 +126,8 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
 
     @cached_property
     def _watch(self) -> Watch:
-        """Return this task's wait; its time begins here."""
-        return Watch.within(self._limit, self.hook, self._job_ids, self._max_errors)
+        """Return this task's wait; its time begins here, or with the first poke of reschedule mode."""
+        return Watch.within(self._limit, self.hook, self._job_ids, self._max_errors, self._began)
 
     @property
     def _max_errors(self) -> int | None:
@@ -152,6 +154,7 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         self.hook.check(**self.options)
         for kept in ("_watch", "_job_ids"):
             self.__dict__.pop(kept, None)
+        self._began = self._first_poke(context)
         try:
             ends = _tried(self._first_look) if self.deferrable else super().execute(context)
         except _TIMEOUTS as error:
@@ -190,6 +193,15 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         """Say that the jobs are not stopped."""
         place = self.hook_class.hook_name
         self.log.warning("What is at %s goes on there, it has no cancel: %s", place, named(self._job_ids))
+
+    def _first_poke(self, context: Context) -> float | None:
+        """Return when a wait in reschedule mode began, in seconds since 1970; None: now."""
+        if not self.reschedule:
+            return None
+        ti: Any = context["ti"]
+        ask = getattr(ti, "get_first_reschedule_date", None)  # Airflow 3; 2.11 keeps it as the task's start
+        first: datetime | None = ask(context) if ask else getattr(ti, "start_date", None)
+        return None if first is None else first.timestamp()
 
     def _look(self) -> list[End] | None:
         return self._watch.look()
@@ -265,13 +277,19 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        """Return the pause of poke and reschedule mode; Airflow's own has no jitter and no growth."""
+        """
+        Return the pause of poke and reschedule mode; Airflow's own has no jitter and no growth.
+
+        Airflow's scheduler fails tasks that are rescheduled for a moment sooner than `FIRST_LOOK`.
+        """
         if self.exponential_backoff:
-            pause = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+            count = min(poke_count, _DOUBLINGS)
+            pause = super()._get_next_poke_interval(started_at, run_duration, count)
         else:
             first = FIRST_LOOK if self.reschedule else 1.0
             pause = self._pauses(first).after(run_duration(), random.SystemRandom())
-        return max(pause, self._watch.looks.quiet_until - time.time())
+        pause = min(max(pause, self._watch.looks.quiet_until - time.time()), LONGEST)
+        return max(pause, FIRST_LOOK) if self.reschedule else pause
 
 
 def _check_options(

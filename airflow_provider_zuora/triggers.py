@@ -186,8 +186,8 @@ class JobTrigger(BaseTrigger):
         return True
 
     async def on_kill(self) -> None:
-        """Say that the job is not stopped; vendors have no cancel."""
-        self.log.warning("What is at the vendor goes on there, it has no cancel: %s", named(self._job_ids))
+        """Say that nobody waits here any more; Airflow calls this also if another triggerer takes over."""
+        self.log.info("This triggerer waits no longer; at the vendor all goes on: %s", named(self._job_ids))
 
     @property
     def _job_ids(self) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.looks import Looks
-from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
+from airflow_provider_zuora.core.rereads import reread_ends
+from airflow_provider_zuora.core.waiting import LONGEST, MAX_POLL_ERRORS, Pauses
 from airflow_provider_zuora.hooks import JobHook, PermanentError
 from airflow_provider_zuora.triggers import JobTrigger, start_args
 
@@ -48,8 +49,9 @@ class Watch:
     ) -> Watch:
         """Return a wait of at most so many seconds, from now on; an id that is named twice is one job."""
         now = time.time() if now is None else now
+        deadline = now + min(LONGEST, seconds)
         unique = tuple(dict.fromkeys(job_ids))
-        return cls(hook, unique, now, now + seconds, Looks(unique, now + seconds, max_errors))
+        return cls(hook, unique, now, deadline, Looks(unique, deadline, max_errors, now))
 
     @property
     def over(self) -> bool:
@@ -148,5 +150,5 @@ class Watch:
 def read_again(hook: JobHook, unread: Unread) -> list[End]:
     """Read the jobs whose ends were too large for an event, many at once; errors are in the ends."""
     if len(unread.job_ids) == 1:
-        return [hook.run(lambda client: next(unread.again(client)))]
-    return hook.run_many(unread.again)
+        return [hook.run(lambda client: next(reread_ends(client, unread)))]
+    return hook.run_many(lambda client: reread_ends(client, unread))

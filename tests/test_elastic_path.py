@@ -77,6 +77,7 @@ class TestWords:
         job = exported(store, export_words=("a", "b", word, "d"))
 
         assert (job.ended, job.status, job.result) == (False, word or "without a status", None)
+        assert "which nobody documents" in ElasticPathHook().vendor.described(job)
 
     def test_a_wait_sees_one_job_after_the_other(self, store):
         hook = ElasticPathHook()
@@ -173,6 +174,8 @@ READS = {
     "no word": (400, {"a": 1}, 1, Refused, '{"a": 1}'),
     "errors in a 200": (200, E1, 1, Refused, "for a reason that nobody documents"),
     "no JSON in a 200": (200, b"ok", 10, Unreadable, "2 bytes that are no JSON"),
+    "two jobs": (200, {"data": [{"status": "a"}, {"status": "b"}]}, 1, Unreadable, "did not describe job j"),
+    "no data": (200, {"data": None}, 1, Unreadable, "did not describe job j"),
 }
 
 

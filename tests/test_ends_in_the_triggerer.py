@@ -272,7 +272,7 @@ def test_a_list_of_none_has_an_empty_result(zuora, supervisor, ends):
 def test_one_of_a_list_that_fails_leaves_the_end_to_a_worker(zuora, supervisor):
     one = submitted(zuora, "O-1")
     supervisor.xcoms["submit", "return_value", -1] = [one, "no-such-job"]
-    event = fired(attached(JobTrigger(starts=starts(), ends=ENDS)))
+    event = fired(attached(JobTrigger(starts=starts(limit=1000.0), started=time.time() - 600, ends=ENDS)))
 
     assert type(event) is TriggerEvent
     assert supervisor.asked == ["GetXCom"]

@@ -331,9 +331,28 @@ class TestRetry:
             raise RuntimeError("the state store is down")
 
         airflow.store.set = fail
-        with pytest.raises(RuntimeError, match="is down"):
+        with pytest.raises(TransientError, match=re.compile("^In this try nothing was sent.*is down")):
             airflow.run(PLAIN)
         assert zuora.posts() == []
+
+    def test_where_the_end_cannot_be_noted_the_error_says_that_a_retry_finds_the_order(self, zuora, clock):
+        airflow = Airflow(clock, 3.3)
+        keep = airflow.store.set
+
+        def fail_after_a_post(*given, **more):
+            if zuora.posts():
+                raise RuntimeError("the state store is down")
+            keep(*given, **more)
+
+        airflow.store.set = fail_after_a_post
+        said = "^The order was sent, but .*A retry of the task finds it"
+        task = ZuoraCreateOrderOperator(task_id="submit", order=PLAIN)
+        with pytest.raises(TransientError, match=re.compile(said)):
+            task.execute(airflow.context())
+        airflow.store.set = keep
+        job_id = airflow.run(PLAIN)
+
+        assert [job["jobId"] for job in zuora.ledger()["jobs"]] == [job_id]
 
     def test_no_secret_and_no_order_is_noted(self, zuora, clock):
         airflow = Airflow(clock, 3.3)

@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_zuora.core.ends import Unread
 from airflow_provider_zuora.core.ids import packed
 from airflow_provider_zuora.hooks import PermanentError, TransientError
 from airflow_provider_zuora.sandbox.jobs import FIELD
@@ -30,6 +29,8 @@ pytestmark = pytest.mark.usefixtures("reschedule_dates")
 
 JOBS = "/v1/async-jobs/"
 OUTAGE = {"method": "GET", "path": JOBS, "status": 503}
+NO = b'{"success": false, "reasons": [{"code": 50000010, "message": "No permission"}]}'
+HIDDEN = {"method": "GET", "path": f"{JOBS}hidden", "status": 403, "body": NO, "times": None}
 LONG = "processing 1000000"
 WAYS = {
     "first look": {},
@@ -124,8 +125,9 @@ def test_results_come_in_the_order_of_the_list(zuora, way):
 @pytest.mark.parametrize("option", ["soft_fail", "never_fail", "neither"])
 def test_one_failure_stops_no_other_wait(zuora, way, option):
     made, failed = submitted(zuora, LONG if way == "resumed" else "", "fail [40000020]: No")
+    zuora.fault(**HIDDEN)
     options = {} if option == "neither" else {option: True}
-    task = Task([made, "no-such-job", failed], **WAYS[way], **options)
+    task = Task([made, "hidden", failed], **WAYS[way], **options)
 
     with pytest.raises(AirflowSkipException if option == "never_fail" else PermanentError) as caught:
         waited(zuora, task, way, advance=2e6)
@@ -133,10 +135,10 @@ def test_one_failure_stops_no_other_wait(zuora, way, option):
     assert f"{failed}: failed: Job {failed} ended as Failed" in str(caught.value)
     assert "[40000020] No" in str(caught.value)
     assert task.states == ["completed", "unknown", "failed"]
-    assert [each["job_id"] for each in task.xcoms["results"]] == [made, "no-such-job", failed]
+    assert [each["job_id"] for each in task.xcoms["results"]] == [made, "hidden", failed]
     assert task.xcoms["results"][0]["result"]["orderNumber"] == "O-0"
     assert task.xcoms["results"][0]["error"] is None
-    assert "Cannot find response for job" in task.xcoms["results"][1]["error"]
+    assert "[50000010] No permission" in task.xcoms["results"][1]["error"]
 
 
 @pytest.mark.parametrize("way", list(WAYS))
@@ -280,7 +282,8 @@ def test_300_jobs_in_one_trigger(zuora):
     zuora.sandbox.advance(2e6)
     event = fired(deferral.trigger.serialize()[1])
 
-    assert read_event(event) == Unread(tuple(job_ids), "e" * 300)
+    unread = read_event(event)
+    assert (unread.job_ids, unread.letters) == (tuple(job_ids), "c" * 300)
     assert len(json.dumps(event)) < 10_000
     assert numbers(task.resumed(event)) == [f"O-{order[job_id]}" for job_id in job_ids]
     assert looks(zuora) == 1 + 300 + 300
@@ -289,12 +292,12 @@ def test_300_jobs_in_one_trigger(zuora):
 
 def test_what_the_worker_cannot_read_again_is_not_lost(zuora):
     made, late, failed = submitted(zuora, "", LONG, LONG)
-    event = {"status": "ended", "job_ids": packed([made, late, failed, "gone"]), "letters": "etfe"}
+    event = {"status": "ended", "job_ids": packed([made, late, failed, "gone"]), "letters": "ctfc"}
     task = Task([made, late, failed, "gone"])
 
-    with pytest.raises(PermanentError, match="1 completed, 1 unknown, 1 open, 1 timed out"):
+    with pytest.raises(PermanentError, match="1 completed, 1 unread, 1 open, 1 timed out"):
         task.resumed(event)
-    assert task.states == ["completed", "timed out", "open", "unknown"]
+    assert task.states == ["completed", "timed out", "open", "unread"]
 
 
 def test_ends_of_other_jobs_are_no_success(zuora):

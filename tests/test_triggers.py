@@ -115,7 +115,8 @@ def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
 
 
 def test_a_permanent_error_ends_a_wait_at_once_with_the_reason(zuora):
-    (end,) = read_event(asyncio.run(fired(JobTrigger(job_id="no-such-job"))))
+    trigger = JobTrigger(job_id="no-such-job", started=time.time() - 600)
+    (end,) = read_event(asyncio.run(fired(trigger)))
 
     assert (type(end.error), end.error.transient) == (ApiError, False)
     assert "[50000020] Cannot find response for job" in str(end.error)
@@ -133,7 +134,7 @@ def test_a_large_result_is_left_to_the_worker(zuora):
     event = asyncio.run(fired(JobTrigger(job_id=job_id)))
 
     assert len(json.dumps(event)) < 200
-    assert read_event(event) == Unread((job_id,), "e")
+    assert read_event(event) == Unread((job_id,), "c", ("O-1",), event["seen"])
     result = ZuoraJobSensor(task_id="wait", job_id=job_id).execute_complete({}, event)
     assert len(result["subscriptions"]) == 300
 

@@ -33,6 +33,7 @@ from airflow_provider_zuora.core.wire import READ, Budget, Flow, Request
 
 log = logging.getLogger(__name__)
 
+_WORDS, _WORD_LENGTH = 20, 80  # unknown status words that are warned of, and what is kept of each
 _TOKEN_MARGIN = 60.0  # seconds before its end from which a token is not used any more; of a short one, less
 _SHORT_MARGIN = 4  # the part of a short life, inverse
 _SHORTEST_USE = 5.0  # seconds; one sign-in for each request would reach the vendor's limit, 100 a minute
@@ -76,6 +77,7 @@ class Client:
         self.clock = clock
         self.rng = rng
         self._exchange = Exchange(vendor, credentials, headers, clock=clock, rng=rng, hidden=hidden)
+        self._strange: set[str] = set()
 
     def hiding(self, values: Sequence[str]) -> Client:
         """
@@ -147,7 +149,6 @@ class Client:
         Read a job, repeating the read while it fails for a passing reason.
 
         :raises Refused: where the vendor does not know the job, or may not show it.
-        :raises Unreadable: where its status is a word that nobody documents.
         """
         return (yield from self.look(job_id, self.asking(job_id), budget))
 
@@ -168,11 +169,21 @@ class Client:
     def look(self, job_id: str, request: Request, budget: Budget) -> Flow[Job]:
         """Read a job as `job` does, with the request that `asking` returned."""
         reading = yield from self.read(request, budget)
-        return self.redact_job(self.vendor.read_job(job_id, reading.body, reading.answer))
+        job = self.redact_job(self.vendor.read_job(job_id, reading.body, reading.answer))
+        if not self.vendor.knows(job):
+            self._warn(job)
+        return job
 
     def redact_job(self, job: Job) -> Job:
         """Return a job in whose words nothing is left of what this client hides."""
         return self._exchange.redacted_job(job)
+
+    def _warn(self, job: Job) -> None:
+        """Say once of each unknown status word that jobs with it are waited for."""
+        word = job.status[:_WORD_LENGTH]
+        if word not in self._strange and len(self._strange) < _WORDS:
+            self._strange.add(word)
+            log.warning("Job %s is waited for: %s", job.job_id, self.vendor.described(job))
 
     def read(self, request: Request, budget: Budget = READ) -> Flow[Reading]:
         """
@@ -209,7 +220,7 @@ class Client:
         track_id: str = "",
     ) -> Flow[Any]:
         """
-        Send any other request and return its JSON body, None where it is empty.
+        Send any other request and return what a 2xx holds: see `ZuoraHook.request`.
 
         :param path: below the base URL, starting with ``/``; it may hold a query.
         :param headers: ``Idempotency-Key`` lets a POST be repeated while its outcome is unknown.
@@ -235,7 +246,7 @@ class Client:
         )
         safe = method in ("GET", "HEAD")
         again = TRANSIENT if safe else UNKNOWN if key else NOT_PROCESSED
-        policy = Policy(READ if safe else WRITE, again, json_object=False)
+        policy = Policy(READ if safe else WRITE, again, json_object=False, answered=not safe)
         reading = yield from self._exchange(request, policy, track_id)
         return reading.body
 

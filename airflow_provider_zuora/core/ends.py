@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,15 +12,19 @@ from typing import Any
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, TimedOut
 from airflow_provider_zuora.core.ids import packed, unpacked
-from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.waiting import Wait, ended_job
-from airflow_provider_zuora.core.wire import READ, Flow
+from airflow_provider_zuora.core.wire import Flow
 
 log = logging.getLogger(__name__)
 
 EVENT_SIZE = 32 * 1024  # characters of JSON; what is larger is read again by the worker
-_ENCODER = json.JSONEncoder()
-_ENDED, _LATE, _FAILED = "e", "t", "f"
+_ENCODER = json.JSONEncoder(allow_nan=False)
+LAST_LOOKS = 120.0  # seconds after the deadline in which the last looks of a list are begun
+COMPLETED, ENDED, LATE, FAILED = "c", "e", "t", "f"  # the letters of ends
+_ROW = 3  # waits in a row that are given up, after which nobody waits any more
+_NUMBER_LENGTH = 100  # characters; Zuora's limit of an order number
+_PRINTABLE = frozenset(string.printable) - frozenset(string.whitespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,17 @@ class End:
     @property
     def letter(self) -> str:
         """Return the end in one letter."""
-        if self.error is None:
-            return _ENDED
-        return _LATE if isinstance(self.error, TimedOut) else _FAILED
+        if self.job is not None:
+            return COMPLETED if self.job.state is JobState.SUCCEEDED else ENDED
+        return LATE if isinstance(self.error, TimedOut) else FAILED
+
+    @property
+    def order_number(self) -> str:
+        """Return the number of the order that the job made, an empty text if its result names none."""
+        result = self.job.result if self.job else None
+        number = result.get("orderNumber") if isinstance(result, dict) else None
+        usable = isinstance(number, str) and len(number) <= _NUMBER_LENGTH and set(number) <= _PRINTABLE
+        return str(number) if usable else ""
 
     def ended(self) -> Job:
         """Return the job, or raise why the wait ended without it."""
@@ -58,7 +71,7 @@ class End:
         error = self.error and {
             "message": str(self.error),
             "transient": self.error.transient,
-            "late": self.letter == _LATE,
+            "late": self.letter == LATE,
         }
         return {"job_id": self.job_id, "job": self.job and self.job.as_dict(), "error": error}
 
@@ -84,34 +97,17 @@ class End:
 @dataclass(frozen=True, slots=True)
 class Unread:
     """
-    Ends that were too large for an event: `again` reads the jobs again.
+    Ends that were too large for an event; `core.rereads` reads the jobs again.
 
     :param letters: one a job, as `End.letter`.
+    :param orders: the order numbers of those that completed, one a job; empty if these were too many too.
+    :param seen: when the last end was seen, in seconds since 1970.
     """
 
     job_ids: tuple[str, ...]
     letters: str
-
-    def again(self, client: Client) -> Iterator[Flow[End]]:
-        """Yield a flow for each job, which returns its end and raises no error of the vendor's."""
-        for job_id, letter in zip(self.job_ids, self.letters, strict=True):
-            yield _read_again(client, job_id, late=letter == _LATE)
-
-
-def _read_again(client: Client, job_id: str, *, late: bool) -> Flow[End]:
-    try:
-        job = yield from client.job(job_id, READ)
-    except ApiError as error:
-        return End(job_id, error=error)
-    if job.ended:
-        return End(job_id, job)
-    words = f"Job {job_id} has not ended in time, it is {job.status}. It goes on at {client.vendor.title}."
-    if late:
-        return End(job_id, error=TimedOut(words))
-    why = "Looks at it had failed; the log of the triggerer says how."
-    return End(
-        job_id, error=ApiError(f"Job {job_id} was given up, it is {job.status}. {why}", transient=True)
-    )
+    orders: tuple[str, ...] = ()
+    seen: float = 0.0
 
 
 class Ends:
@@ -123,8 +119,10 @@ class Ends:
 
     def __init__(self, job_ids: Sequence[str]):
         self.job_ids = job_ids
-        self.gave_up = False
+        self._given_up = 0  # in a row
         self._letters = [""] * len(job_ids)
+        self._orders = [""] * len(job_ids)
+        self._seen = 0.0
         self._whole: dict[int, dict[str, Any]] = {}
         self._room = EVENT_SIZE
         self._done = 0
@@ -135,37 +133,59 @@ class Ends:
 
         They are carried so many at once, the next as soon as one has ended: a job whose turn comes late has
         mostly ended by then and costs one look. After one was given up because its looks failed, the vendor
-        is away: the others are given up at their first failure, until a look succeeds.
+        is away: the others are given up at their first failure, and after three of those in a row without a
+        look, until a look succeeds.
         """
         for index, job_id in enumerate(self.job_ids):
             yield self._noted(client, index, job_id, wait)
 
     def _noted(self, client: Client, index: int, job_id: str, wait: Wait) -> Flow[None]:
-        own = replace(wait, max_errors=1) if self.gave_up else wait
+        own = replace(wait, max_errors=1) if self._given_up else wait
         try:
+            self._refuse(client, job_id, wait)
             end = End(job_id, (yield from ended_job(client, job_id, own)))
         except ApiError as error:
             end = End(job_id, error=error)
+        self._seen = client.clock()
         self._note(index, end)
 
+    def _refuse(self, client: Client, job_id: str, wait: Wait) -> None:
+        """Raise instead of taking a look in vain: the vendor is away, or time has been up for a while."""
+        if self._given_up >= _ROW:
+            raise ApiError(
+                f"Job {job_id} was not looked at: the last looks at others had failed.", transient=True
+            )
+        if client.clock() >= max(wait.deadline, wait.not_before) + LAST_LOOKS:
+            raise TimedOut(f"Job {job_id} has not ended in time: its turn to be looked at did not come.")
+
     def _note(self, index: int, end: End) -> None:
-        self._letters[index] = end.letter
-        self.gave_up = end.gave_up
+        self._letters[index], self._orders[index] = end.letter, end.order_number
+        self._given_up = self._given_up + 1 if end.gave_up else 0
         if self._room >= 0:
-            self._whole[index] = end.as_dict()
-            self._room -= _size(self._whole[index], self._room) + 2
-            if self._room < 0:
-                self._whole.clear()
+            self._keep(index, end)
         self._done += 1
         count = len(self.job_ids)
         if count > 1 and self._done * 10 // count > (self._done - 1) * 10 // count:
             log.info("The waits for %d of %d jobs are over", self._done, count)
 
+    def _keep(self, index: int, end: End) -> None:
+        """Keep an end for the event, all of them or none."""
+        self._whole[index] = end.as_dict()
+        try:
+            self._room -= _size(self._whole[index], self._room) + 2
+        except (ValueError, RecursionError):  # what no database takes: a NaN, a thousand lists in each other
+            self._room = -1
+        if self._room < 0:
+            self._whole.clear()
+
     def as_event(self) -> dict[str, Any]:
         """Return the event that tells of all ends, which `read_ends` understands."""
         if self._room >= 0:
             return {"status": "ended", "ends": [self._whole[index] for index in range(self._done)]}
-        return {"status": "ended", "job_ids": packed(self.job_ids), "letters": "".join(self._letters)}
+        event = {"status": "ended", "job_ids": packed(self.job_ids), "letters": "".join(self._letters)}
+        orders = packed(self._orders) if any(self._orders) else ""
+        room = EVENT_SIZE - len(json.dumps(event)) - len(orders)
+        return event | {"seen": round(self._seen), "orders": orders if room > 0 else ""}
 
 
 def _size(value: dict[str, Any], most: int) -> int:
@@ -190,6 +210,9 @@ def read_ends(event: Mapping[str, Any]) -> list[End] | Unread:
             raise ValueError("it names no job")
         return ends
     job_ids, letters = unpacked(event["job_ids"]), str(event["letters"])
-    if len(job_ids) != len(letters) or set(letters) - {_ENDED, _LATE, _FAILED}:
+    orders = unpacked(event["orders"]) if event.get("orders") else ()
+    if len(job_ids) != len(letters) or set(letters) - {COMPLETED, ENDED, LATE, FAILED}:
         raise ValueError("its letters do not fit its ids")
-    return Unread(job_ids, letters)
+    if orders and len(orders) != len(job_ids):
+        raise ValueError("its orders do not fit its ids")
+    return Unread(job_ids, letters, orders, float(event.get("seen", 0.0)))

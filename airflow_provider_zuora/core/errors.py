@@ -13,6 +13,8 @@
     |-- UnsafeLink        an answer links to a file where nothing may be fetched from
     |-- TimedOut          the deadline passed and the job had not ended
     |-- JobFailed         the job ended, and the vendor says that it failed
+    |-- ResultLost        the job was seen to complete, and its result cannot be read any more
+    |-- StoreUnavailable  what a task remembers by could not be read or written
     |-- LockContention    an order, or its job, was refused because something else holds what it changes
     `-- OutcomeUnknown    an order may exist or not, and nothing that we may do can tell
 """
@@ -168,6 +170,14 @@ class TimedOut(ApiError):
 
 class JobFailed(ApiError):
     """The job has ended and the vendor says that it failed; ``transient`` is the vendor's word."""
+
+
+class ResultLost(ApiError):
+    """The job was seen to complete, so its order exists; its result cannot be read any more."""
+
+
+class StoreUnavailable(ApiError):
+    """What a task remembers by could not be read or written; always a passing error."""
 
 
 class LockContention(ApiError):

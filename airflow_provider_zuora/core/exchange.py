@@ -12,6 +12,7 @@ from typing import TypeAlias
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
 from airflow_provider_zuora.core.checks import header_violation, path_violation
+from airflow_provider_zuora.core.contents import read_content
 from airflow_provider_zuora.core.errors import (
     Answer,
     ApiError,
@@ -44,6 +45,7 @@ _REDIRECTS, _REDIRECTED = 3, (301, 302, 303, 307, 308)
 # Of what `Answer` lets in, this much is kept: what it has cut a secret in two at is left behind.
 _MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
 _TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
+_TAKEN = range(200, 300)
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
@@ -67,13 +69,16 @@ class Policy:
 
     :param again: the meanings after which it is sent again.
     :param signed: False for the sign-in itself: no token, none of the account's headers.
-    :param json_object: True where a 2xx without a JSON object is no answer of the vendor's own.
+    :param json_object: True where a 2xx without a JSON object is no answer of the vendor's own; False where
+        any whole 2xx is one, whatever it holds.
+    :param answered: True if a 2xx ends it even if it says no, or is cut off: the request was taken.
     """
 
     budget: Budget
     again: Meanings
     signed: bool = True
     json_object: bool = True
+    answered: bool = False
 
 
 class Exchange:
@@ -126,7 +131,8 @@ class Exchange:
             error = self.error(reading, signed=policy.signed, attempts=attempt)
             pause = self.pause(reading, attempt)
             late = self.clock() - started + pause > policy.budget.seconds
-            if reading.meaning not in policy.again or attempt >= policy.budget.attempts or late:
+            taken = policy.answered and reading.answer.status in _TAKEN
+            if taken or reading.meaning not in policy.again or attempt >= policy.budget.attempts or late:
                 raise error
             log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, pause, error)
             yield Pause(pause)
@@ -205,6 +211,8 @@ class Exchange:
         reading = (yield Aside(read)) if response.is_large else read()
         if json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict):
             return replace(reading, meaning=Meaning.GATEWAY)
+        if not json_object and reading.meaning is Meaning.GATEWAY and response.status in _TAKEN:
+            return self._any(reading, response, token)
         return reading
 
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
@@ -212,6 +220,15 @@ class Exchange:
         reading = self.vendor.read(request, self._bare(response, token), answer)
         redacted = self.redacted(reading.answer, token)
         return reading if redacted is reading.answer else replace(reading, answer=redacted)
+
+    def _any(self, reading: Reading, response: Response, token: str) -> Reading:
+        """Return the reading of a 2xx that is not JSON: it is as good as any, if it came whole."""
+        if response.damage:
+            return reading
+        answer = replace(reading.answer, messages=())
+        return replace(
+            reading, meaning=Meaning.OK, answer=answer, body=read_content(self._bare(response, token))
+        )
 
     def _redirected(self, request: Request, response: Response) -> Flow[Response]:
         """Follow the redirects of a request; a POST follows none, a GET none away from the base URL."""

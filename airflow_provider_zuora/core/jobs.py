@@ -251,6 +251,17 @@ class Vendor(ABC):
             else JobState.ACTIVE
         )
 
+    def knows(self, job: Job) -> bool:
+        """Return whether the status of a job is a word that is documented."""
+        return job.ended or job.job_id.startswith(ORDER) or job.status.strip().lower() in self.states
+
+    def described(self, job: Job) -> str:
+        """Return how far a job is that has not ended, in words that follow "the job"."""
+        if self.knows(job):
+            return f"it is {job.status}"
+        word = "it has no status" if job.status == NO_STATUS else f"its status is {job.status!r}"
+        return f"{word}, which nobody documents; known are {', '.join(self.states)}"
+
     scope: ClassVar[tuple[str, ...]] = ()
     """Those of the headers that choose where a submission takes effect."""
     keys: ClassVar[bool] = False

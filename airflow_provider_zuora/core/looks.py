@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.ends import End
-from airflow_provider_zuora.core.errors import ApiError, TimedOut
-from airflow_provider_zuora.core.wire import ONCE, READ, Budget, Flow
+from airflow_provider_zuora.core.errors import ApiError, NotFound, TimedOut
+from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.patience import Patience
+from airflow_provider_zuora.core.waiting import YOUNG, issued_job
+from airflow_provider_zuora.core.wire import Flow
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +26,7 @@ class Looks:
     :param job_ids: each once.
     :param deadline: no look is repeated later than this.
     :param max_errors: so many looks in a row that fail for a passing reason end a wait; None: never.
+    :param started: when the wait began; a job may not be known for `YOUNG` seconds from then on.
     :param quiet_until: until when the vendor asked not to be asked.
     :param going_on: whether this round has seen a job that has not ended.
     """
@@ -29,11 +34,13 @@ class Looks:
     job_ids: Sequence[str]
     deadline: float
     max_errors: int | None
+    started: float = -math.inf
     quiet_until: float = 0.0
     going_on: bool = False
     _ends: dict[str, End] = field(default_factory=dict)
-    _failing: bool = False
+    _seen: dict[str, str] = field(default_factory=dict)
     _given_up: bool = False
+    _unknown: bool = False
 
     @property
     def ends(self) -> list[End] | None:
@@ -42,48 +49,74 @@ class Looks:
 
     def timed_out(self, why: str) -> list[End]:
         """Return the ends of all jobs where no more looks are taken."""
-        late = {
-            job_id: End(job_id, error=TimedOut(f"Job {job_id} has not ended in time: {why}"))
-            for job_id in self.job_ids
-        }
-        return list((late | self._ends).values())
+        return [self._ends.get(job_id) or self._late(job_id, why) for job_id in self.job_ids]
+
+    def _late(self, job_id: str, why: str) -> End:
+        seen = f" Last seen: {self._seen[job_id]}." if job_id in self._seen else ""
+        return End(job_id, error=TimedOut(f"Job {job_id} has not ended in time: {why}{seen}"))
 
     def round(self, client: Client, *, hasty: bool) -> Iterator[Flow[None]]:
         """
         Yield a flow for each job that is not known to have ended; they are begun one after the other.
 
-        The round is over early where the vendor asks not to be asked.
+        The round is over early if the vendor asks not to be asked, if it is away, or if it takes too long.
 
         :param hasty: no more is looked at once one is seen to go on, because the wait for all does too.
         """
-        self.going_on = self._failing = self._given_up = False
+        self.going_on = self._given_up = self._unknown = False
+        patience = Patience(client.clock, self.deadline)
         for job_id in self.job_ids:
-            if self.going_on and (hasty or client.clock() < self.quiet_until):
+            quiet = self.going_on and (hasty or client.clock() < self.quiet_until)
+            if job_id in self._ends:
+                continue
+            if self._given_up and patience.lost:
+                self._ends[job_id] = _not_looked_at(job_id, patience)
+            elif quiet or patience.over:
                 return
-            if job_id not in self._ends:
-                yield self._look(client, job_id)
+            else:
+                yield self._look(client, job_id, patience)
 
-    def _look(self, client: Client, job_id: str) -> Flow[None]:
+    def _look(self, client: Client, job_id: str, patience: Patience) -> Flow[None]:
         try:
-            job = yield from client.job(job_id, self._budget(client))
+            job = yield from self._read(client, job_id, patience)
         except ApiError as error:
-            self._failing = error.transient
-            enough = self.max_errors and (self._given_up or error.attempts >= self.max_errors)
-            if not error.transient or enough:
-                self._given_up = error.transient
+            if error.transient:
+                self._failed(client, job_id, patience, error)
+                return
+            patience.answered()
+            if not isinstance(error, NotFound) or client.clock() >= self.started + YOUNG:
                 self._ends[job_id] = End(job_id, error=error)
                 return
-            log.warning("A look failed for a passing reason, the wait goes on: %s", error)
-            self.quiet_until = max(self.quiet_until, client.clock() + error.retry_after)
+            self._unknown = True
+            self._seen[job_id] = f"{client.vendor.title} did not know it"
         else:
-            self._failing = self._given_up = False
+            patience.answered()
+            self._given_up = False
             if job.ended:
                 self._ends[job_id] = End(job_id, job)
                 return
+            self._seen[job_id] = client.vendor.described(job)
         self.going_on = True
 
-    def _budget(self, client: Client) -> Budget:
-        """Return how long a look may be repeated: not at all while the vendor is away."""
-        if self._failing:
-            return ONCE
-        return replace(READ, seconds=max(0.0, min(READ.seconds, self.deadline - client.clock())))
+    def _read(self, client: Client, job_id: str, patience: Patience) -> Flow[Job]:
+        """Read a job; the first of a round that is not known yet is asked for a few times."""
+        if self._unknown or client.clock() >= self.started + YOUNG:
+            return (yield from client.job(job_id, patience.budget))
+        return (yield from issued_job(client, job_id, patience.budget))
+
+    def _failed(self, client: Client, job_id: str, patience: Patience, error: ApiError) -> None:
+        """Take note of a look that failed for a passing reason: too many in a row end the wait."""
+        patience.failed(error)
+        if self.max_errors and (self._given_up or error.attempts >= self.max_errors):
+            self._given_up = True
+            self._ends[job_id] = End(job_id, error=error)
+            return
+        log.warning("A look failed for a passing reason, the wait goes on: %s", error)
+        self._seen[job_id] = f"the look failed ({error})"
+        self.quiet_until = max(self.quiet_until, client.clock() + error.retry_after)
+        self.going_on = True
+
+
+def _not_looked_at(job_id: str, patience: Patience) -> End:
+    why = f"Job {job_id} was not looked at any more, because the last looks at others had failed."
+    return End(job_id, error=ApiError(f"{why} {patience.error}", transient=True))

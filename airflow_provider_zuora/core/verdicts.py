@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_zuora.core.ends import End
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput, TimedOut
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, JobFailed, ResultLost, TimedOut
 from airflow_provider_zuora.core.jobs import Outcome, Vendor
 
-COMPLETED, SKIPPED, FAILED, UNKNOWN, OPEN, TIMED_OUT = (
+COMPLETED, SKIPPED, FAILED, UNKNOWN, UNREAD, OPEN, TIMED_OUT = (
     "completed",
     "skipped",
     "failed",
     "unknown",
+    "unread",
     "open",
     "timed out",
 )
-_GRAVE = (FAILED, UNKNOWN, OPEN, TIMED_OUT)  # the gravest first
+_GRAVE = (FAILED, UNKNOWN, UNREAD, OPEN, TIMED_OUT)  # the gravest first
 _SHOWN = 10  # lines of an error; all that happened is in the verdicts
 
 
@@ -29,7 +30,8 @@ class Verdict:
     What became of one job.
 
     :param state: ``completed``; ``skipped``; ``failed``, for good; ``unknown``: the vendor does not know or
-        show it; ``open``: looks failed for a passing reason, a retry goes on; ``timed out``: it goes on.
+        show it; ``unread``: it completed, and its result cannot be read; ``open``: looks failed for a passing
+        reason, a retry goes on; ``timed out``: it goes on.
     :param outcome: what a job that completed means.
     :param error: why there is none.
     """
@@ -53,13 +55,19 @@ class Verdict:
     def of(cls, end: End, vendor: Vendor, options: Mapping[str, Any]) -> Verdict:
         """Return what an end means under a task's options, by the vendor's own outcome function."""
         if end.job is None:
-            late = isinstance(end.error, TimedOut)
-            return cls(end.job_id, TIMED_OUT if late else OPEN if end.gave_up else UNKNOWN, error=end.error)
+            return cls(end.job_id, _state_of(end), error=end.error)
         try:
             outcome = vendor.outcome(end.job, options)
         except ApiError as error:
             return cls(end.job_id, FAILED, error=error)
         return cls(end.job_id, SKIPPED if outcome.skipped else COMPLETED, outcome)
+
+
+def _state_of(end: End) -> str:
+    """Return the state of a job that is not at hand."""
+    kinds = {TimedOut: TIMED_OUT, ResultLost: UNREAD, JobFailed: FAILED}
+    kind = next((state for kind, state in kinds.items() if isinstance(end.error, kind)), UNKNOWN)
+    return OPEN if end.gave_up else kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import random
 from dataclasses import dataclass
 
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import ApiError, Held, TimedOut
+from airflow_provider_zuora.core.errors import ApiError, Held, NotFound, TimedOut
 from airflow_provider_zuora.core.jobs import Job
-from airflow_provider_zuora.core.wire import ONCE, Flow, Pause
+from airflow_provider_zuora.core.wire import ONCE, Budget, Flow, Pause
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,14 @@ MAX_POLL_ERRORS = 10  # in a row; one look of a worker repeats its read as often
 _GROWTH, _CEILING, _JITTER = 0.5, 60.0, 0.1
 _AIRFLOWS_INTERVAL = 60.0  # seconds, poke_interval where nobody sets it
 _FLOOR = 0.2  # seconds; poke_interval=0 must not make a triggerer do nothing else
+YOUNG = 600.0
+"""
+Seconds for which the vendor may not know a job that it has just issued: "not found" is a look that failed
+then, and no end. When a job was issued few waits know, so they count from their own beginning.
+"""
+LONGEST = 10 * 365 * 86_400.0
+"""Seconds; a longer wait or pause is this one, because dates and sleeps beyond it are errors of Python's."""
+_YOUNG_PAUSES = (1.0, 2.0, 4.0)  # seconds, before one look asks again for a job that is not known yet
 _SILENT = 60.0  # seconds without a line in the log, where looks find nothing new: a triggerer has many waits
 
 
@@ -48,7 +56,7 @@ class Pauses:
         else:
             grown = min(_CEILING, self.first + waited * _GROWTH)
             pause = (grown if self.interval is None else self.interval) * (1 + _JITTER * rng.random())
-        return pause if self.max_wait is None else min(pause, self.max_wait)
+        return min(pause, LONGEST, math.inf if self.max_wait is None else self.max_wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +97,18 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
         try:
             job = yield from client.look(job_id, request, ONCE)
         except ApiError as error:
-            held = isinstance(error, Held)  # the vendor knows nothing of it
-            errors += not held
-            if not error.transient or (wait.max_errors and errors >= wait.max_errors):
+            young = isinstance(error, NotFound) and client.clock() < wait.started + YOUNG
+            no_fault = young or isinstance(error, Held)  # of a look that was held the vendor knows nothing
+            errors += not no_fault
+            if not (young or error.transient) or (wait.max_errors and errors >= wait.max_errors):
                 raise
             seen, quiet = f"the last look failed: {error}", client.clock() + error.retry_after
-            level = logging.DEBUG if held else logging.WARNING
+            level = logging.DEBUG if no_fault else logging.WARNING
             log.log(level, "Look %d in a row that failed at job %s: %s", errors, job_id, error)
         else:
             if job.ended:
                 return job
-            errors, seen = 0, f"it is {job.status}"
+            errors, seen = 0, client.vendor.described(job)
         if last:
             raise _timed_out(client, job_id, seen)
         now = client.clock()
@@ -109,6 +118,21 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
             log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - now)
             silent = now + _SILENT
         told = seen
+
+
+def issued_job(client: Client, job_id: str, budget: Budget) -> Flow[Job]:
+    """
+    Read a job that there must be: for some seconds it is asked for again if the vendor does not know it.
+
+    :raises NotFound: if it still does not then; otherwise as `Client.job`.
+    """
+    for pause in _YOUNG_PAUSES:
+        try:
+            return (yield from client.job(job_id, budget))
+        except NotFound as error:
+            log.info("%s does not know job %s yet: %s", client.vendor.title, job_id, error)
+            yield Pause(pause)
+    return (yield from client.job(job_id, budget))
 
 
 def _timed_out(client: Client, job_id: str, seen: str) -> TimedOut:

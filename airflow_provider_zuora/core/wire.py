@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.errors import ApiError, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,15 @@ class Store(Protocol):
         """Keep an object; an error says that it is not kept."""
 
 
+_SENT = (
+    "The order was sent, but what came of it could not be noted. A retry of the task finds it: it asks for "
+    "that order, or sends it again under the same key, which makes no second one."
+)
+_NOT_SENT = (
+    "In this try nothing was sent: what earlier tries have done could not be read, or this one could not be "
+    "noted. A retry of the task goes on."
+)
+
 T = TypeVar("T")
 Step: TypeAlias = Request | Pause | Token | Aside
 Flow: TypeAlias = Generator[Step, Any, T]
@@ -241,28 +250,62 @@ async def arun(flow: Flow[T], carry: Callable[[Step], Awaitable[object]]) -> T:
         flow.close()
 
 
+class _Memory:
+    """
+    A flow's store, whose errors, whatever they are, become ours.
+
+    :param posted: whether the flow has sent a POST.
+    """
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.posted = False
+
+    def answer(self, step: Recall | Record) -> Any:
+        """
+        Answer a step.
+
+        :raises StoreUnavailable: if the store raises an error.
+        """
+        with self:
+            if isinstance(step, Recall):
+                return self.store.get(step.name)
+            self.store.set(step.name, step.value)
+        return None
+
+    def __enter__(self) -> None:
+        """Begin to ask the store."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise ours in place of the store's error; what ends a task (a timeout, say) goes on as it is."""
+        if isinstance(error, Exception):
+            words = _SENT if self.posted else _NOT_SENT
+            said = f"{words} The task's state store failed: {type(error).__name__}: {error!s:.500}"
+            raise StoreUnavailable(said, transient=True) from error
+
+
 def remembering(flow: Memoir[T], store: Store | None) -> Flow[T]:
     """
     Answer what a flow recalls and records, and pass on all else that it asks for.
 
     :param store: None: nothing is recalled, and what is recorded is lost.
+    :raises StoreUnavailable: if the store raises an error; the flow does not hear of it, it ends.
     """
+    memory = None if store is None else _Memory(store)
     try:
         step = next(flow)
         while True:
-            if isinstance(step, Recall):
-                step = flow.send(None if store is None else store.get(step.name))
-            elif isinstance(step, Record):
-                if store is not None:
-                    store.set(step.name, step.value)
-                step = flow.send(None)
+            if isinstance(step, (Recall, Record)):
+                step = flow.send(memory and memory.answer(step))
+                continue
+            if memory and isinstance(step, Request) and step.method == "POST":
+                memory.posted = True
+            try:
+                answer = yield step
+            except ApiError as error:
+                step = flow.throw(error)
             else:
-                try:
-                    answer = yield step
-                except ApiError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(answer)
+                step = flow.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result

@@ -494,6 +494,24 @@ def test_with_an_unknown_status_a_job_goes_on():
     assert (job.state, job.status) == (JobState.ACTIVE, "Cancelled")
 
 
+@pytest.mark.parametrize("body", [{"status": "Queued"}, {"success": True}, {"status": None}, {"status": 7}])
+def test_a_job_whose_status_nobody_knows_goes_on_and_is_warned_of_once(body, caplog):
+    script = Script([answer(200, body)] * 3)
+    client = script.client()
+
+    assert [script.run(client.job("j")).ended for _ in range(3)] == [False] * 3
+    assert caplog.text.count("which nobody documents; known are processing, completed, failed") == 1
+
+
+def test_a_vendor_that_invents_a_word_each_time_does_not_fill_the_log(caplog):
+    script = Script([answer(200, {"status": f"Word {number}"}) for number in range(100)])
+    client = script.client()
+    for _ in range(100):
+        script.run(client.job("j"))
+
+    assert caplog.text.count("which nobody documents") == 20
+
+
 # Any other request.
 
 

@@ -19,7 +19,9 @@ from airflow_provider_zuora.core.errors import (
     NotFound,
     OutcomeUnknown,
     Refused,
+    ResultLost,
     SignInRefused,
+    StoreUnavailable,
     TimedOut,
     Unreachable,
     Unreadable,
@@ -128,6 +130,8 @@ def test_the_tree_is_the_one_that_is_drawn():
         UnsafeLink: ApiError,
         TimedOut: ApiError,
         JobFailed: ApiError,
+        ResultLost: ApiError,
+        StoreUnavailable: ApiError,
         LockContention: ApiError,
         OutcomeUnknown: ApiError,
     }

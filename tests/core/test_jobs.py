@@ -201,6 +201,20 @@ def test_a_job_id_is_one_that_can_be_kept_and_asked_for(value, job_id):
     assert as_job_id(value) == job_id
 
 
+@pytest.mark.parametrize(
+    ("job_id", "word", "words"),
+    [
+        ("j", "Processing", "it is Processing"),
+        ("j", " processing", "it is processing"),
+        ("order:O-1", "Executing", "it is Executing"),
+        ("j", "Queued", "its status is 'Queued', which nobody documents; known are processing, comp"),
+        ("j", "", "it has no status, which nobody documents; known are processing, completed, failed"),
+    ],
+)
+def test_how_far_a_job_is_stands_in_words(job_id, word, words):
+    assert Zuora().described(Job(job_id, JobState.ACTIVE, word)).startswith(words)
+
+
 def test_the_states_are_spelt_alike_in_every_release():
     """They stand in the events of triggers, which another release may have fired."""
     assert {state.value for state in JobState} == {"active", "succeeded", "failed"}

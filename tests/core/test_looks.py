@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.looks import Looks
 from airflow_provider_zuora.sandbox.settings import Fault
@@ -111,8 +113,93 @@ def test_what_has_ended_is_kept_at_a_time_out():
     assert words(ends) == ["Completed", "TimedOut", "NotFound"]
     assert [end.job_id for end in ends] == task.job_ids
     assert isinstance(ends[1].error, TimedOut)
-    assert str(ends[1].error) == f"Job {task.job_ids[1]} has not ended in time: 100 s have passed."
+    late = f"Job {task.job_ids[1]} has not ended in time: 100 s have passed."
+    assert str(ends[1].error) == f"{late} Last seen: it is Processing."
 
 
 def test_of_no_jobs_the_ends_are_known():
     assert Looks([], 0, 10).ends == []
+
+
+NOT_YET = Fault(
+    method="GET", path=GET, status=404, body=b'{"success": false, "reasons": [{"code": 50000040}]}'
+)
+
+
+def young(*faults, told=("",), **settings):
+    """Return a task whose wait has begun just now."""
+    task = Task(*faults, told=told, job_seconds=0, **settings)
+    task.looks.started = task.tenant.clock()
+    return task
+
+
+def test_a_job_that_is_not_known_yet_is_asked_for_a_few_times_in_one_look():
+    task = young(replace(NOT_YET, times=3))
+
+    assert (task.look(), task.count) == (["Completed"], 4)
+    assert task.tenant.clock.naps == [1.0, 2.0, 4.0]
+
+
+def test_a_job_that_is_not_known_for_ten_minutes_has_not_ended_and_then_is_unknown():
+    task = young(replace(NOT_YET, times=None))
+
+    assert (task.look(), task.count) == (None, 4)
+    assert "Zuora did not know it" in str(task.looks.timed_out("x").pop().error)
+    task.tenant.clock.now = task.looks.started + 599
+    assert task.look() is None or task.tenant.clock() > task.looks.started + 600
+    task.tenant.clock.now = task.looks.started + 600
+    assert task.look() == ["NotFound"]
+
+
+def test_of_many_that_are_not_known_yet_only_the_first_is_asked_for_again():
+    task = young(replace(NOT_YET, times=None), told=[""] * 5)
+
+    assert (task.look(), task.count) == (None, 4 + 4)
+
+
+def test_a_vendor_that_is_away_ends_a_round_after_three_failures_in_a_row():
+    task = Task(Fault(method="GET", path=GET, times=None), told=[""] * 50, seconds=0, job_seconds=0)
+
+    assert (task.look(), task.count) == (None, 3)
+    assert "Last seen: the look failed" in str(task.looks.timed_out("x")[0].error)
+
+
+def test_a_wait_that_gives_up_asks_for_no_more_than_three():
+    task = Task(Fault(method="GET", path=GET, times=None), told=[""] * 50, job_seconds=0)
+
+    assert task.look() == ["Unreadable"] * 3 + ["ApiError"] * 47
+    assert task.count == 10 + 2
+    assert all(end.gave_up for end in task.looks.ends)
+    assert "was not looked at any more" in str(task.looks.ends[-1].error)
+
+
+def test_a_failure_now_and_then_ends_no_round():
+    faults = [Fault(method="GET", path=GET, skip=skip, times=2) for skip in (0, 2, 4, 6)]
+    task = Task(*faults, told=[""] * 9, job_seconds=0, seconds=0)
+
+    assert task.look() is None
+    assert task.count == 9
+
+
+def test_a_slow_vendor_ends_a_round_after_five_minutes():
+    task = Task(told=[""] * 50, job_seconds=0, answer_seconds=0)
+    flows = task.looks.round(task.tenant.client(), hasty=False)
+    for flow in flows:
+        task.tenant.run(flow)
+        task.tenant.clock.now += 100
+
+    assert task.count == 3
+    assert task.looks.ends is None
+    assert task.look() == ["Completed"] * 50, "the next round goes on where this one was over"
+    assert task.count == 50
+
+
+def test_a_status_word_that_nobody_knows_is_told_at_the_deadline():
+    queued = Fault(
+        method="GET", path=GET, status=200, body=b'{"status": "Queued", "success": true}', times=None
+    )
+    task = Task(queued, told=[""])
+
+    assert task.look() is None
+    (end,) = task.looks.timed_out("100 s have passed.")
+    assert "its status is 'Queued', which nobody documents; known are processing, completed" in str(end.error)

@@ -14,13 +14,14 @@ from airflow_provider_zuora.core.errors import (
     Answer,
     ApiError,
     Held,
+    NotFound,
     Refused,
     TimedOut,
     Unreachable,
     Unreadable,
 )
 from airflow_provider_zuora.core.jobs import JobState
-from airflow_provider_zuora.core.waiting import Pauses, Wait, ended_job
+from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Clock, Dice, Script, Tenant, answer, sample
 
@@ -166,16 +167,76 @@ def test_no_number_means_no_end():
 @pytest.mark.parametrize(
     ("response", "error", "words"),
     [
-        (sample("not-found/404"), Refused, "Cannot find response for job"),
         (sample("permission/403"), Refused, "You do not have permission"),
     ],
-    ids=["unknown", "forbidden"],
+    ids=["forbidden"],
 )
 def test_a_look_that_fails_for_good_ends_the_wait_at_once(response, error, words, most):
     looks = Looks([PROCESSING, response])
     with pytest.raises(error, match=words) as caught:
         looks.wait(max_errors=most, pauses=EVERY_TEN)
     assert not caught.value.transient
+
+
+NOT_YET = sample("not-found/404")
+
+
+@pytest.mark.parametrize("most", [1, 10, None])
+def test_a_job_that_was_just_issued_may_be_unknown_for_ten_minutes(most):
+    looks = Looks([*[NOT_YET] * 60, COMPLETED])
+    assert looks.wait(max_errors=most, pauses=EVERY_TEN).state is JobState.SUCCEEDED
+    assert looks.times[-1] == 600.0
+
+
+@pytest.mark.parametrize("most", [1, 10, None])
+def test_a_job_that_is_unknown_for_longer_is_not_found(most):
+    looks = Looks(FOREVER(NOT_YET))
+    with pytest.raises(NotFound, match="Cannot find response for job") as caught:
+        looks.wait(max_errors=most, pauses=EVERY_TEN)
+    assert not caught.value.transient
+    assert looks.times[-1] == 600.0
+
+
+def test_who_takes_over_an_old_wait_is_told_at_once_that_a_job_is_unknown():
+    looks = Looks([NOT_YET])
+    with pytest.raises(NotFound):
+        looks.wait(started=-600.0)
+
+
+def test_an_unknown_job_is_a_time_out_where_the_deadline_comes_first():
+    looks = Looks(FOREVER(NOT_YET))
+    with pytest.raises(TimedOut, match=r"the last look failed: .*Cannot find response for job"):
+        looks.wait(deadline=30.0, pauses=EVERY_TEN)
+    assert looks.times == [0.0, 10.0, 20.0, 30.0]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            {"status": "Queued"},
+            "its status is 'Queued', which nobody documents; known are processing, completed",
+        ),
+        (
+            {"success": True},
+            "it has no status, which nobody documents; known are processing, completed, failed",
+        ),
+    ],
+)
+def test_a_status_word_that_nobody_knows_is_waited_for_and_told_at_the_deadline(body, words):
+    looks = Looks([answer(200, body), COMPLETED])
+    assert looks.wait(max_errors=1, pauses=EVERY_TEN).state is JobState.SUCCEEDED
+    with pytest.raises(TimedOut, match=words):
+        Looks(FOREVER(answer(200, body))).wait(max_errors=1, deadline=30.0, pauses=EVERY_TEN)
+
+
+@pytest.mark.parametrize(
+    "pauses", [Pauses(math.inf), Pauses(1e300), Pauses(1e12, exponential=True, max_wait=1e300)]
+)
+def test_no_pause_is_too_long_for_python(pauses):
+    assert pauses.after(1e15, Dice(1.0)) == LONGEST
+    looks = Looks([PROCESSING, COMPLETED])
+    looks.wait(pauses=pauses)
 
 
 def test_a_refused_token_is_replaced_within_a_look():

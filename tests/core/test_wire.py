@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from airflow_provider_zuora.core.client import Grant
-from airflow_provider_zuora.core.errors import Answer, ApiError, Refused, Unreachable
+from airflow_provider_zuora.core.errors import Answer, ApiError, Refused, StoreUnavailable, Unreachable
 from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading
 from airflow_provider_zuora.core.wire import (
     Aside,
@@ -363,10 +363,36 @@ def watched(step, seen):
 def test_an_error_of_the_store_never_enters_the_flow_but_closes_it(desk, step, error):
     seen = []
     carrier = desk()
-    with pytest.raises(type(error)):
+    with pytest.raises((StoreUnavailable, KeyboardInterrupt)) as caught:
         carrier.carry(remembering(watched(step, seen), Shelf(error)))
+    assert error in (caught.value, caught.value.__cause__)
     assert seen == ["closed"]
     assert carrier.steps == []
+
+
+def posting(method):
+    yield Request(method, "/v1/async/orders")
+    yield Record("a", NOTE)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("POST", "^The order was sent, but what came of it could not be noted. A retry of the task finds it"),
+        ("GET", "^In this try nothing was sent"),
+    ],
+)
+def test_where_the_store_fails_the_error_says_what_was_sent_and_what_a_retry_does(desk, method, words):
+    with pytest.raises(StoreUnavailable, match=words) as caught:
+        desk().carry(remembering(posting(method), Shelf(ConnectionError("refused " + "x" * 1000))))
+    assert caught.value.transient
+    assert "The task's state store failed: ConnectionError: refused xx" in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_what_ends_a_task_while_the_store_is_asked_is_not_touched(desk):
+    with pytest.raises(KeyboardInterrupt):
+        desk().carry(remembering(posting("POST"), Shelf(KeyboardInterrupt())))
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("foreign"), KeyboardInterrupt()], ids=repr)

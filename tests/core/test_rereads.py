@@ -1,0 +1,143 @@
+"""What a trigger has seen and could not carry is read again, and is never lost, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_zuora.core.ends import Unread
+from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
+from airflow_provider_zuora.core.vendors.zuora import Zuora
+from airflow_provider_zuora.core.verdicts import Verdicts
+from airflow_provider_zuora.sandbox.settings import Fault
+from tests.core.carriers import Tenant
+from tests.core.test_ends import jobs, looks, reread, words
+
+JOBS, ORDERS = "/v1/async-jobs/", "/v1/orders/"
+SEEN = 1_700_000_000.0
+GONE = {"method": "GET", "status": 404, "body": b'{"success": false, "reasons": [{"code": 50000040}]}'}
+AWAY = {"method": "GET", "status": 503}
+
+
+def end_of(tenant, letter="c", order="O-0", seconds=0):
+    """Read one job again whose end was seen as a letter tells."""
+    (job_id,) = jobs(tenant, "")
+    tenant.clock.now += seconds
+    (end,) = reread(tenant, Unread((job_id,), letter, (order,), SEEN))
+    return end
+
+
+def state_of(end):
+    return Verdicts.of([end.job_id], [end], Zuora(), {}).each[0].state
+
+
+@pytest.mark.parametrize("letter", ["c", "e", "t", "f"])
+def test_a_job_that_can_be_read_is_as_it_is(letter):
+    assert end_of(Tenant(job_seconds=0), letter).job.result["orderNumber"] == "O-0"
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_job_that_was_seen_to_complete_is_asked_for_again_where_it_is_not_found(times):
+    end = end_of(Tenant(Fault(path=JOBS, times=times, **GONE), job_seconds=0))
+
+    assert words([end]) == ["Completed"]
+    assert end.job.result["jobType"] == "AsyncCreateOrder"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"path": JOBS, "times": None, **GONE},
+        {"path": JOBS, "times": None, **AWAY},
+        {"path": JOBS, "times": None, "status": 200, "body": b'{"status": "Processing"}', "method": "GET"},
+    ],
+    ids=["forgotten", "away", "turned back"],
+)
+def test_a_result_that_cannot_be_read_any_more_is_taken_from_its_order(fault, caplog):
+    end = end_of(Tenant(Fault(**fault), job_seconds=0), seconds=1)
+
+    assert end.job.result["orderNumber"] == "O-0"
+    assert end.job.result["success"] is True
+    assert not end.job.job_id.startswith("order:")
+    assert "was seen to complete, and its result cannot be read any more" in caplog.text
+
+
+def test_where_the_order_cannot_be_read_either_the_error_says_that_it_completed():
+    tenant = Tenant(
+        Fault(path=JOBS, times=None, **GONE), Fault(path=ORDERS, times=None, **GONE), job_seconds=0
+    )
+    end = end_of(tenant)
+
+    assert isinstance(end.error, ResultLost)
+    assert f"Job {end.job_id}, order O-0, was seen Completed at 2023-11-14T22:13:20+00:00" in str(end.error)
+    assert "Do not submit it again; look it up at Zuora." in str(end.error)
+    assert (state_of(end), end.error.transient) == ("unread", False)
+
+
+def test_an_order_that_is_not_there_as_long_as_the_vendor_is_away_is_asked_for_by_a_retry():
+    tenant = Tenant(
+        Fault(path=JOBS, times=None, **GONE), Fault(path=ORDERS, times=None, **AWAY), job_seconds=0
+    )
+    end = end_of(tenant)
+
+    assert isinstance(end.error, ResultLost)
+    assert (state_of(end), end.error.transient) == ("open", True)
+
+
+@pytest.mark.parametrize("order", ["", "O-0"])
+def test_without_a_number_the_error_says_that_it_completed(order):
+    tenant = Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0)
+    end = end_of(tenant, order=order)
+
+    assert (state_of(end), "seen Completed" in str(end.error)) == (
+        ("completed", False) if order else ("unread", True)
+    )
+
+
+def test_a_failure_that_was_seen_stays_one():
+    end = end_of(Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0), "e")
+
+    assert isinstance(end.error, JobFailed)
+    assert state_of(end) == "failed"
+    assert "was seen to have failed at 2023-11-14T22:13:20+00:00; why cannot be read" in str(end.error)
+
+
+@pytest.mark.parametrize(("letter", "kind"), [("t", NotFound), ("f", NotFound)])
+def test_an_unknown_job_whose_end_was_not_seen_stays_unknown(letter, kind):
+    end = end_of(Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0), letter)
+
+    assert type(end.error) is kind
+    assert state_of(end) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("letter", "order", "kind"),
+    [("t", "", TimedOut), ("f", "", ApiError), ("e", "", ApiError), ("c", "", ResultLost)],
+)
+def test_a_job_that_is_read_again_and_goes_on_stays_without_a_result(letter, order, kind):
+    end = end_of(Tenant(job_seconds=1000), letter, order)
+
+    assert (type(end.error), end.gave_up) == (kind, kind is not TimedOut)
+    assert "it is Processing" in str(end.error)
+
+
+def test_an_order_that_is_still_carried_out_is_no_result():
+    tenant = Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0)
+    tenant.sandbox.add_fault(
+        Fault(method="GET", path=ORDERS, times=None, status=200, body=b'{"success": true, "order": {}}')
+    )
+    end = end_of(tenant)
+
+    assert isinstance(end.error, ResultLost)
+
+
+def test_a_vendor_that_is_away_is_not_asked_for_each_of_a_long_list():
+    tenant = Tenant(Fault(path="/v1/", times=None, **AWAY))
+    count = 500
+    ids = tuple(f"{number:032x}" for number in range(count))
+    letters = "ctf" + "c" * (count - 3)
+    ends = reread(tenant, Unread(ids, letters, (), SEEN))
+
+    assert [type(end.error) for end in (ends[0], ends[-1])] == [ResultLost] * 2
+    assert "it was not read again, the last reads had failed" in str(ends[-1].error)
+    assert all(end.gave_up for end in ends)
+    assert looks(tenant) == 10 + 2
