@@ -6,20 +6,27 @@ U+0000, no half of a surrogate pair, no number that a double cannot hold, no mor
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import Answer
 from airflow_provider_zuora.core.jobs import Meaning, Reading
 from airflow_provider_zuora.core.redaction import page_title, redact_words
 from airflow_provider_zuora.core.wire import Response
 
+Scan: TypeAlias = Callable[[str, int], tuple[Any, int]]
+_array: Callable[..., tuple[Any, int]] = json.decoder.JSONArray  # type: ignore[attr-defined]
+_object: Callable[..., tuple[Any, int]] = json.decoder.JSONObject  # type: ignore[attr-defined]
+
 _QUOTE_LENGTH = 200
 _MAX_DEPTH = 64  # levels; what Airflow does with an XCom or an event may take a call for each
+_MAX_GROUPS = 2_000_000  # objects and lists; 20 MB of brackets would be 1 GB of lists
+_OUTER = 3  # levels: the answer, its result, a list in that
 _DIGITS = len(str(-(2**63)))
 _NEEDLES = ("\\u0000", "\\ud", "\\uD")
 _HALF = r"\\u[dD]{}[0-9a-fA-F]{{2}}"
@@ -49,8 +56,11 @@ def _parsed(body: bytes, decoder: json.JSONDecoder) -> Any:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if any(needle in text for needle in _NEEDLES):
         text = _mended(text)
+    groups = text.count("[") + text.count("{")
+    if groups > _MAX_GROUPS:
+        raise ValueError("it would fill the memory")
     value = decoder.decode(text)
-    if text.count("[") + text.count("{") > _MAX_DEPTH and _is_deep(value):
+    if groups > _MAX_DEPTH and _is_deep(value):
         raise ValueError("it is nested too deeply")
     return value
 
@@ -84,13 +94,58 @@ def _real(digits: str) -> float | str:
     return number if math.isfinite(number) else digits
 
 
+_NUMBERS: Mapping[str, Any] = {"parse_int": _whole, "parse_float": _real, "parse_constant": str}
+_DECODER = json.JSONDecoder(**_NUMBERS)
+
+
+class _Patient(json.JSONDecoder):
+    """
+    Read as `_DECODER` does, and let other threads run meanwhile.
+
+    The parser in C lets them run only while it calls Python: for each object, for each number, and for each
+    member of the outer levels, which are read in Python.
+    """
+
+    scan_once: Scan
+
+    def __init__(self) -> None:
+        super().__init__(**_NUMBERS, object_hook=_unchanged)
+        for _ in range(_OUTER):
+            self.scan_once = self._level(self.scan_once)
+
+    def decode(self, *arguments: Any) -> Any:
+        """
+        Read a text, without Python's collector of cycles.
+
+        It would hold all threads while it goes over what is read, again and again; there is no cycle in it.
+        """
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return super().decode(*arguments)
+        finally:
+            if collects:
+                gc.enable()
+
+    def _level(self, inner: Scan) -> Scan:
+        """Return what reads one value in Python, and what is in it by another function."""
+
+        def scan(text: str, index: int) -> tuple[Any, int]:
+            start, inside = text[index : index + 1], (text, index + 1)
+            if start == "[":
+                return _array(inside, inner)
+            if start == "{":
+                return _object(inside, True, inner, self.object_hook, None)
+            return inner(text, index)
+
+        return scan
+
+
 def _unchanged(members: dict[str, Any]) -> dict[str, Any]:
-    """Return an object as it is: the parser lets other threads run only while it calls Python."""
     return members
 
 
-_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=str)
-_PATIENT = json.JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=str, object_hook=_unchanged)
+_PATIENT = _Patient()
 
 
 def unreadable(response: Response, answer: Answer, statuses: Mapping[int, Meaning]) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 
@@ -66,11 +67,18 @@ def test_other_encodings_than_utf_8_are_read(body, value):
         b"[" * 65 + b"]" * 65,
         b"[" * 10**5,
         b'{"a":' * 65 + b"1",
+        b'{"a" 1}',
+        b"[1 2]",
     ],
     ids=lambda body: repr(body[:9]),
 )
-def test_what_cannot_be_read_is_nothing(body):
-    assert read(body)[1] is False
+@pytest.mark.parametrize("space", [b"", LARGE.encode()], ids=["small", "large"])
+def test_what_cannot_be_read_is_nothing(body, space):
+    assert read(body + space)[1] is False
+
+
+def test_what_would_fill_the_memory_is_not_read():
+    assert read("[" + "[]," * 2_000_000 + "1]")[1] is False
 
 
 @pytest.mark.parametrize(
@@ -117,4 +125,16 @@ def test_what_is_read_can_be_kept(value, ascii_only):
 def test_all_else_is_read_as_it_is(value):
     found, readable = read(json.dumps(value))
     assert (found, readable) == (value, True)
+    assert read(json.dumps(value) + LARGE) == (value, True)
     assert not any(isinstance(each, float) and math.isnan(each) for each in found)
+
+
+@pytest.mark.parametrize("body", ["[1]" + LARGE, "[1" + LARGE], ids=["read", "broken"])
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_collector_of_cycles_is_left_as_it_was(body, collects):
+    (gc.enable if collects else gc.disable)()
+    try:
+        read(body)
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
