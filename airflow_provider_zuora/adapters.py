@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_zuora import __version__
 from airflow_provider_zuora.lines import Line
@@ -62,17 +62,17 @@ class _Paced(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:
+    def readinto(self, buffer: Any) -> int:
         left = self._pace.left(self._began, self._came)
         if left <= 0:
             raise TimeoutError(f"it took longer than {self._pace.seconds:.0f} s in all")
         if self._silence is None or left < self._silence:
             self._sock.settimeout(max(left, _LEAST_WAIT))
-        got = self._raw.readinto(buffer)
-        self._came += got or 0
+        got = self._sock.recv_into(buffer)
+        self._came += got
         if self.most is not None and self._came > self.most:
             raise OSError(f"more than {self.most} bytes came")
-        return cast("int | None", got)
+        return got
 
     def start_of_body(self) -> None:
         self.most = self._pace.most

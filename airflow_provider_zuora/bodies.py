@@ -22,7 +22,7 @@ def unpacked(content: bytes, encoding: str) -> tuple[bytes, str]:
     :param content: as it came.
     :param encoding: what Content-Encoding says, several headers joined by commas.
     """
-    if not content or not is_packed(encoding):
+    if not content or not encoding or not is_packed(encoding):
         return content, ""
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
         return b"", f"the answer came in an encoding that was not asked for: {encoding[:40]!a}"

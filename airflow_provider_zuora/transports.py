@@ -7,9 +7,11 @@ Both libraries are imported where they are first used, because DAG files import 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +96,7 @@ class AsyncTransport:
         # A job is looked at again and again: its address is taken apart once.
         self._address = lru_cache(_ADDRESSES)(partial(URL, encoded=True))
         self._proxy = line.proxy or None
+        self._patience = _Patience(line.longest)
 
     @classmethod
     async def opened(cls, line: Line) -> AsyncTransport:
@@ -106,7 +109,7 @@ class AsyncTransport:
             aiohttp.ClientSession(
                 connector=_connector(line, prepared),
                 timeout=aiohttp.ClientTimeout(
-                    total=line.longest, sock_connect=line.connect_timeout, sock_read=line.timeout
+                    total=None, sock_connect=line.connect_timeout, sock_read=line.timeout
                 ),
                 headers=HEADERS,
                 auto_decompress=False,
@@ -123,6 +126,7 @@ class AsyncTransport:
         """
         import aiohttp
 
+        self._patience.begin()
         try:
             async with self._session.request(
                 request.method,
@@ -132,15 +136,83 @@ class AsyncTransport:
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as answer:
-                headers = _joined(answer.headers)
-                body, damage = await _aread(self.line, answer, headers.get("content-encoding", ""))
-                return Response(answer.status, headers, body, damage)
+                body, damage = await _aread(self.line, answer, self._patience.end())
+                response = Response(answer.status, answer.headers, body, damage)
+                if len(response.headers) == len(answer.headers):
+                    return response
+                return replace(response, headers=_joined(answer.headers))
+        except asyncio.CancelledError:
+            if self._patience.is_over():
+                late = TimeoutError(f"no answer began within {self.line.longest:.0f} s")
+                raise Unreachable(self.line.words(late)) from None
+            raise
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Unreachable(self.line.words(error)) from None  # the cause may name a proxy's password
+        finally:
+            self._patience.end()
 
     async def close(self) -> None:
         """Close the connections."""
+        self._patience.close()
         await self._session.close()
+
+
+class _Patience:
+    """
+    Ends the tasks whose answers do not begin in time; one timer serves all, as a timer each takes its time.
+
+    :param seconds: for one answer, or up to a sixth more.
+    """
+
+    def __init__(self, seconds: float):
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._tasks: dict[asyncio.Task[Any], tuple[float, int]] = {}
+        self._late: dict[asyncio.Task[Any], int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Count from now on, for the running task."""
+        if task := asyncio.current_task():
+            self._tasks[task] = self._loop.time() + self._seconds, task.cancelling()
+            if self._timer is None:
+                self._look_later()
+
+    def end(self) -> float:
+        """Leave the running task alone, and return when its answer must have ended."""
+        task = asyncio.current_task()
+        if task is None:
+            return math.inf
+        if self._late and self._late.pop(task, None) is not None:
+            task.uncancel()  # another error came first
+        return self._tasks.pop(task, (0.0, 0))[0]
+
+    def is_over(self) -> bool:
+        """Return whether the running task was cancelled from here, and by nobody else."""
+        task = asyncio.current_task()
+        if task is None or (before := self._late.pop(task, None)) is None:
+            return False
+        return task.uncancel() <= before
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_later(self) -> None:
+        self._timer = self._loop.call_later(self._seconds / 6, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for task, (due, cancelling) in list(self._tasks.items()):
+            if now >= due:
+                del self._tasks[task]
+                self._late[task] = cancelling
+                task.cancel()
+        if self._tasks:
+            self._look_later()
 
 
 def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnector:
@@ -167,18 +239,29 @@ def _prepared(line: Line) -> ssl.SSLContext | bool:
     return line.ssl_context() if line.is_encrypted else True
 
 
-async def _aread(line: Line, answer: aiohttp.ClientResponse, encoding: str) -> tuple[bytes, str]:
+async def _aread(line: Line, answer: aiohttp.ClientResponse, due: float) -> tuple[bytes, str]:
+    """
+    Return the body and why it is not whole.
+
+    :param due: when it must have ended, on the loop's clock.
+    """
     import aiohttp
 
-    content = bytearray()
+    content, clock = bytearray(), asyncio.get_running_loop().time
     try:
         while chunk := await answer.content.readany():
             content += chunk
             if len(content) > MAX_BODY:
                 answer.close()
                 return b"", too_large()
+            if clock() > due:
+                answer.close()
+                return bytes(
+                    content
+                ), f"the answer was cut off: it took longer than {line.longest:.0f} s in all"
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         return bytes(content), f"the answer was cut off: {line.words(error)}"
+    encoding = ", ".join(answer.headers.getall("Content-Encoding", ()))
     if len(content) > _ASIDE and is_packed(encoding):
         return await asyncio.to_thread(unpacked, bytes(content), encoding)
     return unpacked(bytes(content), encoding)

@@ -418,6 +418,39 @@ def test_an_answer_that_never_ends_is_given_up(send, parts, forever):
     assert response.damage
 
 
+def test_who_cancels_a_request_that_does_not_begin_is_heard():
+    """Whether the time is up too or not; and nothing is left behind."""
+
+    async def cancelled(after):
+        transport = await AsyncTransport.opened(Line(url, timeout=0.1))
+        task = asyncio.create_task(transport.send(Request("GET", "/x")))
+        await asyncio.sleep(after)
+        transport._patience._look()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        left = transport._patience._tasks, transport._patience._late
+        await transport.close()
+        return left, task.cancelling()
+
+    with saying(OK, forever=b"x") as url:
+        assert asyncio.run(cancelled(0.05)) == (({}, {}), 1)
+        assert asyncio.run(cancelled(0.301)) == (({}, {}), 1)
+
+
+def test_an_answer_that_does_not_begin_in_time_leaves_its_task_as_it_was():
+    async def late():
+        transport = await AsyncTransport.opened(Line(url, timeout=0.1))
+        with pytest.raises(Unreachable, match=r"no answer began within 0 s"):
+            await transport.send(Request("GET", "/x"))
+        await asyncio.sleep(0)
+        await transport.close()
+        return asyncio.current_task().cancelling()
+
+    with saying(OK, forever=b"x") as url:
+        assert asyncio.run(late()) == 0
+
+
 @both
 def test_interim_answers_are_not_the_answer(send):
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
