@@ -186,7 +186,7 @@ def test_a_file_in_object_storage(zuora, task):
     ObjectStoragePath("memory://bucket/orders.jsonl").write_bytes(json.dumps(order("a")).encode())
     assert len(task.run("memory://bucket/{{ 'orders' }}.jsonl", refused_path="memory://bucket/no.jsonl")) == 1
     assert not ObjectStoragePath("memory://bucket/no.jsonl").read_bytes()
-    with pytest.raises(PermanentError, match="orders: Unsupported filesystem: 's4'"):
+    with pytest.raises(PermanentError, match=r"orders: .*ilesystem.*s4"):
         task.run("s4://bucket/orders.jsonl")
 
 
