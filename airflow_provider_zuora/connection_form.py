@@ -58,6 +58,10 @@ ZUORA: Mapping[str, Any] = {
         "idempotency_namespace": _field(
             "Idempotency namespace", "Set a different one in each Airflow that submits orders to one tenant."
         ),
+        "order_limits": _field(
+            "Order limits",
+            'Where Zuora has raised your tenant\'s: 500, or {"subscriptions": 500, "orderLineItems": 200}.',
+        ),
         **_TOKEN,
     },
     "ui-field-behaviour": {

@@ -14,6 +14,7 @@ from airflow_provider_zuora.accounts import Account, Masks, account_of
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.jobs import Credentials, Vendor
+from airflow_provider_zuora.core.order_limits import OrderLimits
 from airflow_provider_zuora.token_file import TokenFile
 from airflow_provider_zuora.transports import Line
 
@@ -44,6 +45,7 @@ class Settings:
     :param client: the account's flows, with the connection's own headers.
     :param line: how to reach the vendor.
     :param idempotency_namespace: tells two Airflows apart that submit to one tenant.
+    :param order_limits: how much one order may hold.
     :param download_hosts: where a file may come from, whatever the host's address; in lower case.
     :param host: the connection's, perhaps blank; ``extra`` likewise.
     :param shared: True where the account is that of the process.
@@ -54,6 +56,7 @@ class Settings:
     client: Client
     line: Line
     idempotency_namespace: str
+    order_limits: OrderLimits
     download_hosts: frozenset[str]
     host: str
     extra: Mapping[str, Any] = field(repr=False)
@@ -98,6 +101,7 @@ def settings_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Setting
         client=account.client(vendor.headers(extra)),
         line=line,
         idempotency_namespace=str(extra.get("idempotency_namespace") or ""),
+        order_limits=_order_limits(extra.get("order_limits")),
         download_hosts=_hosts(extra.get("download_hosts")),
         host=(conn.host or "").strip(),
         extra=extra,
@@ -172,6 +176,13 @@ def _hosts(value: object) -> frozenset[str]:
     if wrong := sorted(host for host in hosts if not _HOST.fullmatch(host)):
         raise _invalid(f"download_hosts: must be names of hosts without scheme or port, not {wrong[0]}")
     return frozenset(hosts)
+
+
+def _order_limits(value: object) -> OrderLimits:
+    try:
+        return OrderLimits.of(value)
+    except ValueError as error:
+        raise _invalid(f"order_limits: {error}") from None
 
 
 def _verify(value: object) -> bool | str:

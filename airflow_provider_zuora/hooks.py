@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -38,6 +39,8 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.exports import export_orders, file_link
 from airflow_provider_zuora.core.jobs import Job, Outcome, Vendor
+from airflow_provider_zuora.core.masking import mask_secrets
+from airflow_provider_zuora.core.options import checked_seconds, flag_violations, text_violations
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -213,12 +216,20 @@ class JobHook(BaseHook):
         :param track_id: at most 64 printable ASCII characters without ``: ; " '``; made up where left out.
         :raises PermanentError, TransientError: with the vendor's codes, words and request id.
         """
+        wrong = text_violations({"track_id": track_id})
+        wrong += () if isinstance(params, (Mapping, type(None))) else ("params: must be a mapping",)
+        self._refuse(wrong)
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         with airflow_errors():
             body = None if json is None else plain(json)
         return self.run(
             lambda client: client.call(
-                method.upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
+                str(method).upper(),
+                path,
+                json_body=body,
+                params=params,
+                headers=headers,
+                track_id=track_id or "",
             )
         )
 
@@ -231,7 +242,11 @@ class JobHook(BaseHook):
         return self.run(lambda client: client.job(job_id))
 
     def wait_for_job(
-        self, job_id: str, *, poke_interval: float | None = None, timeout: float = 3600.0
+        self,
+        job_id: str,
+        *,
+        poke_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 3600.0,
     ) -> Job:
         """
         Wait for a job on this worker and return it when it has ended, well or badly.
@@ -239,12 +254,19 @@ class JobHook(BaseHook):
         ``hook.outcome(job).result`` is its result, or raises `PermanentError` where the job failed.
 
         :param poke_interval: seconds between two looks; None: from 1 s, growing by half, to 60 s.
-        :param timeout: seconds.
+        :param timeout: seconds, or a timedelta.
+        :raises PermanentError: where a time is none; nothing is asked then.
         :raises TransientError: where the job has not ended in time.
         """
+        try:
+            lasts = checked_seconds("timeout", timeout, zero=True)
+            pause = (
+                None if poke_interval is None else checked_seconds("poke_interval", poke_interval, zero=True)
+            )
+        except ValueError as error:
+            raise PermanentError(f"Nothing was sent.\n{error}") from None
         now = time.time()
-        pauses = Pauses(poke_interval, first=1.0)
-        wait = Wait(started=now, not_before=now, deadline=now + timeout, pauses=pauses)
+        wait = Wait(started=now, not_before=now, deadline=now + lasts, pauses=Pauses(pause, first=1.0))
         return self.run(lambda client: ended_job(client, job_id, wait))
 
     async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
@@ -286,8 +308,12 @@ class JobHook(BaseHook):
 
         :raises PermanentError: where one has a value that cannot be.
         """
-        if wrong := self.vendor.violations(options):
-            raise PermanentError(str(InvalidInput("Nothing was sent.", wrong)))
+        self._refuse(self.vendor.violations(options))
+
+    def _refuse(self, wrong: Sequence[str]) -> None:
+        """Raise one error with the rules that are broken, none for none."""
+        if wrong:
+            raise PermanentError(str(InvalidInput("Nothing was sent.", tuple(wrong))))
 
     def outcome(self, job: Job, **options: object) -> Outcome:
         """
@@ -377,6 +403,9 @@ class ZuoraHook(JobHook):
         :raises ZuoraLockContention: where the order met a lock in Zuora.
         :raises TransientError: where nobody knows whether Zuora accepted it: a retry sends the same key.
         """
+        texts = {"adopt_job_id": adopt_job_id, "idempotency_key": idempotency_key}
+        self._refuse((*text_violations(texts), *flag_violations({"return_ids": return_ids})))
+        self._look_at([order])
         context = context or _running_context()
         by = submitter_of(context, self.settings.idempotency_namespace, idempotency_key)
         attempt = try_of(context, remembers=store is not None)
@@ -420,8 +449,11 @@ class ZuoraHook(JobHook):
         :param places: how messages call the orders; ``orders[0]`` and so on where it is empty.
         :raises PermanentError: where a rule is broken (a line each), or signing in fails: nothing was sent.
         """
-        if wrong := option_violations(on_existing, concurrency):
-            raise PermanentError(str(InvalidInput("Nothing was sent.", wrong)))
+        wrong = option_violations(on_existing, concurrency) + flag_violations({"return_ids": return_ids})
+        self._refuse(
+            wrong + (("places: must be as many as orders",) if places and len(places) != len(orders) else ())
+        )
+        self._look_at(orders, places or None)
         context = context or _running_context()
         settings = self.settings
         by = submitter_of(context, settings.idempotency_namespace, None)
@@ -439,7 +471,29 @@ class ZuoraHook(JobHook):
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""
+        self._look_at([order])
         return self.run(lambda client: client.preview_order(order))
+
+    def _look_at(self, orders: Sequence[object], places: Sequence[str] | None = ("",)) -> None:
+        """
+        Let Airflow mask the secrets of orders in its logs, and compare their sizes with Zuora's limits.
+
+        :param places: how messages call the orders.
+        :raises PermanentError: where one is larger than the connection allows.
+        """
+        given = orders if isinstance(orders, (list, tuple)) else ()
+        if left := mask_secrets(given, mask_secret):
+            self.log.warning("Airflow is not told of %d more secrets to mask: it would take too long", left)
+        names = places or [f"orders[{index}]" for index in range(len(given))]
+        over: list[str] = []
+        for place, order in zip(names, given, strict=True):
+            before = f"{place}: " if place else ""
+            try:
+                for warning in self.settings.order_limits.check(order):
+                    self.log.warning("%s%s", before, warning)
+            except InvalidInput as error:
+                over += [f"{before}{violation}" for violation in error.violations]
+        self._refuse(over)
 
 
 class ElasticPathHook(JobHook):

@@ -2,48 +2,55 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSkipException,
-    BaseOperator,
-    mask_secret,
-)
+from airflow.providers.common.compat.sdk import AirflowSkipException, mask_secret
 
 from airflow_provider_zuora.core.bulk import option_violations, report
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.errors import InvalidInput, TimedOut
 from airflow_provider_zuora.core.jobs import Job
-from airflow_provider_zuora.core.masking import Hidden, hide, reveal
-from airflow_provider_zuora.core.order_lines import read_lines, write_lines
+from airflow_provider_zuora.core.json_text import BrokenText, read_json
+from airflow_provider_zuora.core.masking import Hidden, hide, mask_secrets, reveal
+from airflow_provider_zuora.core.options import check_flags, checked_seconds
+from airflow_provider_zuora.core.order_lines import read_orders, write_lines
 from airflow_provider_zuora.core.waiting import Pauses
 from airflow_provider_zuora.hooks import (
     ElasticPathHook,
     JobHook,
-    PermanentError,
     TransientError,
     ZuoraHook,
     airflow_error,
     airflow_errors,
     task_store,
 )
+from airflow_provider_zuora.order_input import (
+    LiteralTexts,
+    TakesOrders,
+    is_path,
+    read_list,
+    read_order,
+    refused_file,
+)
 from airflow_provider_zuora.triggers import RESULTS, read_event
 from airflow_provider_zuora.watching import FIRST_LOOK, Watch, read_again
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_zuora.core.bulk import Entry
+    from airflow_provider_zuora.order_files import OrderFile
 
 JOB_ID = "job_id"
 """The XCom key of the job's id, where the return value is its result."""
 
 
-class JobOperator(BaseOperator):
+class JobOperator(LiteralTexts):
     """
     What the operators that start a job have in common; a subclass names its hook, and how the job is started.
 
@@ -52,7 +59,8 @@ class JobOperator(BaseOperator):
     :param deferrable: wait in the triggerer, without a worker.
     :param poke_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
         10 s to 60 s (from 1 s where the worker waits).
-    :param timeout: seconds that the wait may last, or a timedelta. The job goes on at the vendor.
+    :param timeout: seconds that the wait may last, or a timedelta; at most ten years. The job goes on at the
+        vendor.
     """
 
     hook_class: ClassVar[type[JobHook]]
@@ -74,10 +82,13 @@ class JobOperator(BaseOperator):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        check_flags({"wait_for_completion": wait_for_completion, "deferrable": deferrable})
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poke_interval = None if poke_interval is None else _seconds("poke_interval", poke_interval)
-        self.timeout = _seconds("timeout", timeout)
+        self.poke_interval = (
+            None if poke_interval is None else checked_seconds("poke_interval", poke_interval)
+        )
+        self.timeout = checked_seconds("timeout", timeout)
 
     @cached_property
     def hook(self) -> JobHook:
@@ -158,36 +169,38 @@ class JobOperator(BaseOperator):
         return {name: getattr(self, name) for name in names}
 
 
-class HidesSecrets(BaseOperator):
+class HidesSecrets(TakesOrders):
     """What the operators that carry orders have in common: secrets in them stay out of what Airflow shows."""
 
-    hidden_field: ClassVar[str]
-
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
-        extensions = self.template_ext
-        if not isinstance(getattr(self, self.hidden_field), str):
-            self.template_ext = ()  # a description that ends in .json is no file
-        try:
-            super()._do_render_template_fields(*args, **kwargs)
-        finally:
-            self.template_ext = extensions
-        setattr(self, self.hidden_field, self._hidden(getattr(self, self.hidden_field)))
-
     def _hidden(self, given: Any) -> Any:
-        given = _parsed(given)
-        # What is no JSON cannot be searched for secrets, so all of it is hidden.
-        return Hidden(given) if isinstance(given, str) else hide(given, mask_secret)
+        """Return what Airflow may show of orders: paths as they are, and of all else what is no secret."""
+        given = reveal(given)
+        if is_path(given):
+            return given
+        parsed = _parsed(given)
+        self._mask(parsed)
+        if isinstance(parsed, (list, tuple)):
+            return [self._hidden_order(each) for each in parsed]
+        return given if given is None else self._hidden_order(parsed)
+
+    def _hidden_order(self, order: Any) -> Any:
+        """Hide the whole of what is no object: it cannot be searched for secrets."""
+        return hide(order, str) if isinstance(order, Mapping) else Hidden(order)
+
+    def _mask(self, orders: Any) -> None:
+        """Let Airflow mask the secrets of orders in its logs; what we say ourselves has none."""
+        mask_secrets(orders, mask_secret)
 
 
 class OrderOperator(HidesSecrets, JobOperator):
     """
     What the operators that send an order have in common: how it is given, rendered and hidden.
 
-    :param order: the body of the call, as a dict, as JSON text, or as the path of a ``.json`` file that
-        Airflow finds as a template; checked against Zuora's documented rules before it is sent. Values that
-        are secrets (card, security code, bank account) are hidden from the rendered-template page and the
-        logs; do not write them into the DAG file, Airflow shows that as it is.
+    :param order: the body of the call, as a dict, as JSON text, as the path of a ``.json`` file that Airflow
+        finds as a template, or as a path object or another path, read as it is when the task runs
+        (docs/orders.md); checked against Zuora's documented rules before it is sent. Values that are secrets
+        (card, security code, bank account) are hidden from the rendered-template page and the logs; do not
+        write them into the DAG file, Airflow shows that as it is.
     :param zuora_conn_id: the Airflow connection.
     """
 
@@ -200,7 +213,7 @@ class OrderOperator(HidesSecrets, JobOperator):
     def __init__(
         self,
         *,
-        order: Mapping[str, Any] | str,
+        order: Mapping[str, Any] | str | PathLike[str],
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         **kwargs: Any,
     ):
@@ -215,9 +228,9 @@ class OrderOperator(HidesSecrets, JobOperator):
 
     def _revealed(self) -> Mapping[str, Any]:
         """Return the order as it is sent."""
-        order = reveal(_parsed(self.order))
-        if not isinstance(order, Mapping):
-            raise PermanentError(f"order: must be an object or its JSON text, not {_described(order)}")
+        with airflow_errors():
+            order = read_order(reveal(self.order))
+        self._mask(order)
         return order
 
 
@@ -265,6 +278,7 @@ class ZuoraCreateOrderOperator(OrderOperator):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        check_flags({"return_ids": return_ids, "require_order_completed": require_order_completed})
         self.return_ids = return_ids
         self.idempotency_key = idempotency_key
         self.raw_idempotency_key = raw_idempotency_key
@@ -298,9 +312,10 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     A retry, and a clear, send the same keys, whatever the order of the list: Zuora answers with the jobs that
     are there. What is promised: docs/exactly-once.md.
 
-    :param orders: a list of order bodies, its JSON text, or the path of a JSON Lines file (one order a line)
-        as Airflow's ``ObjectStoragePath`` takes it: ``/data/orders.jsonl``, ``s3://conn_id@bucket/orders.jsonl``.
-        Secrets in a list are hidden as in `OrderOperator`; in a file they never reach Airflow's database.
+    :param orders: a list of order bodies, its JSON text, or the path of a file, JSON Lines (one order a line)
+        or a JSON list, gzipped or not: ``/data/orders.jsonl``, ``s3://conn_id@bucket/orders.jsonl``, or a
+        path object. Secrets in a list are hidden as in `OrderOperator`; in a file they never reach Airflow's
+        database.
     :param zuora_conn_id: the Airflow connection.
     :param idempotency_key: stands for dag, run and task in the keys: a text, or a function that returns one
         for an order; the content stays part of each key. Another one makes all orders of the list new ones.
@@ -310,7 +325,8 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     :param on_existing: ``adopt``: look each order with an ``orderNumber`` up before sending it, and take one
         that is there already, by whichever run; one with another content is refused. ``fail``: do not look.
     :param refused_path: where to write the refused orders, as JSON Lines, for another submission; an empty
-        file where none is refused. A local file can be read by its owner only: orders hold secrets.
+        file where none is refused. A local file can be read by its owner only: orders hold secrets. Not the
+        file of the orders, under whatever name.
     :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
     :raises PermanentError: (no retries) where an order breaks a rule (nothing was sent then), or is refused.
     :raises ZuoraOutcomeUnknown: (no retries) where only a person can tell whether one of the orders exists.
@@ -325,13 +341,13 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     def __init__(
         self,
         *,
-        orders: Sequence[Mapping[str, Any]] | str,
+        orders: Sequence[Mapping[str, Any]] | str | PathLike[str],
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         idempotency_key: str | Callable[[Mapping[str, Any]], str] | None = None,
         return_ids: bool = False,
         on_refusal: Literal["fail", "skip"] = "fail",
         on_existing: Literal["fail", "adopt"] = "fail",
-        refused_path: str | None = None,
+        refused_path: str | PathLike[str] | None = None,
         concurrency: int = 20,
         **kwargs: Any,
     ):
@@ -340,6 +356,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")
         if wrong := option_violations(on_existing, concurrency):
             raise ValueError("\n".join(wrong))
+        check_flags({"return_ids": return_ids})
         self.orders: Any = orders
         self.zuora_conn_id = zuora_conn_id
         # Airflow 2.11 would write a function that is a template into the DAG with its address in memory.
@@ -354,8 +371,12 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
     def execute(self, context: Context) -> list[str]:
         """Submit the orders, and tell of each."""
         with airflow_errors():
-            orders, places = self._given()
-        self._prepare_refused()
+            given = reveal(self.orders)
+            refused = refused_file(self.refused_path, given)
+            orders, places = read_list(given)
+            if refused:
+                refused.prepare()
+        self._mask(orders)
         entries = ZuoraHook(self.zuora_conn_id).create_orders(
             orders,
             idempotency_key=self.key_of_order or self.idempotency_key,
@@ -366,61 +387,39 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
             context=context,
         )
         context["ti"].xcom_push(key=RESULTS, value=[entry.as_dict() for entry in entries])
-        self._write_refused([entry.order.document for entry in entries if entry.state == "refused"])
-        if error := report(entries):
-            others = {entry.state for entry in entries} - {"submitted", "refused"}
-            if self.on_refusal == "fail" or others:
-                raise airflow_error(error) from error
-            self.log.error("Refused orders are left out (on_refusal=skip): %s", error)
+        self._conclude(entries, refused)
         return [entry.job_id for entry in entries if entry.job_id is not None]
+
+    def _conclude(self, entries: Sequence[Entry], refused: OrderFile | None) -> None:
+        """Write the refused orders down, and raise what the ends of the orders mean to the task."""
+        error = report(entries)
+        documents = [entry.order.document for entry in entries if entry.state == "refused"]
+        unwritten = refused.write(write_lines(documents)) if refused else ""
+        others = {entry.state for entry in entries} - {"submitted", "refused"}
+        if error and (self.on_refusal == "fail" or others):
+            raised = airflow_error(error)
+            raise type(raised)(f"{raised}\n{unwritten}".rstrip()) from error
+        if unwritten:
+            head = f"{len(documents)} of {len(entries)} orders are refused, see the XCom {RESULTS}."
+            raise TransientError(f"{head}\n{unwritten}\nA retry sends the same keys and writes it again.")
+        if error:
+            self.log.error("Refused orders are left out (on_refusal=skip): %s", error)
 
     def on_kill(self) -> None:
         """Say that what was sent stays sent."""
         self.log.warning("What was sent to Zuora before the task was killed goes on there")
 
-    def _given(self) -> tuple[Any, list[str]]:
-        """Return the orders, and how messages call them where they are lines of a file."""
-        given = reveal(_parsed(self.orders))
-        if not isinstance(given, str):
-            return given, []
-        if not _is_path(given):
-            raise InvalidInput("Nothing was sent.", ("orders: is neither a JSON list nor a path",))
-        if self.refused_path == given:
-            raise InvalidInput("Nothing was sent.", ("refused_path: must not be the file of the orders",))
-        try:
-            file = _stored(given).open("rb")
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise InvalidInput("Nothing was sent.", (f"orders: there is no file {given}",)) from error
-        except ValueError as error:  # no provider knows its scheme
-            raise InvalidInput("Nothing was sent.", (f"orders: {error}",)) from error
-        with file:
-            return read_lines(file)
-
     def _hidden(self, given: Any) -> Any:
-        """Show the path of a file as it is; what a mapped task has pushed becomes a list."""
-        if isinstance(given, str):
-            return given if _is_path(given) else super()._hidden(given)
-        return super()._hidden(list(given) if isinstance(given, Sequence) else given)
-
-    def _prepare_refused(self) -> None:
-        """Refuse a place that nothing can be written to, before anything is sent; what is there stays."""
-        if not self.refused_path:
-            return
-        try:
-            path = _stored(self.refused_path)
-            if path.protocol in ("", "file", "local"):
-                Path(path.path).touch(mode=0o600)
-                Path(path.path).open("ab").close()
-            elif not path.exists():
-                path.write_bytes(b"")
-        except (AttributeError, ImportError, OSError, TypeError, ValueError) as error:
-            said = f"refused_path: cannot be written to ({type(error).__name__}: {error})"
-            raise PermanentError(str(InvalidInput("Nothing was sent.", (said,)))) from error
-
-    def _write_refused(self, orders: Sequence[Mapping[str, Any]]) -> None:
-        if not self.refused_path:
-            return
-        _stored(self.refused_path).write_bytes(write_lines(orders))
+        """Make a list of JSON Lines, and of what a mapped task has pushed."""
+        given = reveal(given)
+        if isinstance(given, (str, bytes)) and not is_path(given):
+            try:
+                given, _ = read_orders(given)
+            except InvalidInput:
+                return Hidden(given)
+        return super()._hidden(
+            list(given) if isinstance(given, Sequence) and not isinstance(given, str) else given
+        )
 
 
 class ZuoraPreviewOrderOperator(OrderOperator):
@@ -481,38 +480,9 @@ class ElasticPathExportOrdersOperator(JobOperator):
         self.empty_export = empty_export
 
 
-def _seconds(name: str, value: timedelta | float) -> float:
-    try:
-        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"{name}: must be a number of seconds above 0, or a timedelta, not {value!r}")
-    return seconds
-
-
 def _parsed(order: Any) -> Any:
-    """Return an order given as JSON text as an object, anything else as it is."""
+    """Return orders given as JSON as objects, anything else as it is."""
     try:
-        return json.loads(order) if isinstance(order, str) else order
-    except ValueError:
+        return read_json(order) if isinstance(order, (str, bytes)) else order
+    except BrokenText:
         return order
-
-
-def _stored(path: str) -> ObjectStoragePath:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(path)
-
-
-def _is_path(text: str) -> bool:
-    """Say whether a text may be a path; JSON, a broken one too, may not: it holds secrets."""
-    return bool(text) and text.lstrip()[:1] not in ("[", "{", '"') and "\n" not in text
-
-
-def _described(order: object) -> str:
-    return (
-        "a text that is no JSON (the name of a file must end in .json)"
-        if isinstance(order, str)
-        else f"of type {type(order).__name__}"
-    )

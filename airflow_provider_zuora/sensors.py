@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
@@ -21,6 +21,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.ids import checked_ids, named
+from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.verdicts import OPEN, TIMED_OUT, Verdicts
 from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses
 from airflow_provider_zuora.fewer_workers import ending_of, refuse, unmappable, upstream_of
@@ -32,6 +33,7 @@ from airflow_provider_zuora.hooks import (
     ZuoraHook,
     airflow_errors,
 )
+from airflow_provider_zuora.order_input import LiteralTexts
 from airflow_provider_zuora.triggers import RESULTS, read_event
 from airflow_provider_zuora.watching import FIRST_LOOK, Watch, read_again
 
@@ -44,7 +46,7 @@ _Ends: TypeAlias = list[End] | AirflowException
 T = TypeVar("T")
 
 
-class JobSensor(BaseSensorOperator):
+class JobSensor(LiteralTexts, BaseSensorOperator):
     """
     What the sensors of all vendors have in common; a subclass names its hook and its options.
 
@@ -83,6 +85,9 @@ class JobSensor(BaseSensorOperator):
         start_from_trigger: bool = False,
         **kwargs: Any,
     ):
+        flags = {"deferrable": deferrable, "end_from_trigger": end_from_trigger}
+        flags["start_from_trigger"] = start_from_trigger
+        _check_options(poke_interval, flags, kwargs)
         super().__init__(poke_interval=60.0 if poke_interval is None else poke_interval, **kwargs)
         self.job_id: Any = job_id
         self.deferrable = deferrable
@@ -269,6 +274,18 @@ class JobSensor(BaseSensorOperator):
         return max(pause, self._watch.looks.quiet_until - time.time())
 
 
+def _check_options(
+    poke_interval: timedelta | float | None, flags: Mapping[str, Any], others: Mapping[str, Any]
+) -> None:
+    """Refuse times and switches that are none; what Airflow says of an infinite time names no option."""
+    times = {"poke_interval": poke_interval} | {name: others.get(name) for name in ("timeout", "max_wait")}
+    for name, value in times.items():
+        if value is not None:
+            checked_seconds(name, value, zero=True)
+    own = ("soft_fail", "never_fail", "silent_fail", "exponential_backoff")
+    check_flags({**flags, **{name: others[name] for name in own if name in others}})
+
+
 def _tried(call: Callable[[], T]) -> T | AirflowException:
     """Return what a call returns, or the error that it raises."""
     try:
@@ -303,6 +320,7 @@ class ZuoraJobSensor(JobSensor):
     ):
         super().__init__(job_id=job_id, **kwargs)
         self.zuora_conn_id = zuora_conn_id
+        check_flags({"require_order_completed": require_order_completed})
         self.require_order_completed = require_order_completed
 
 

@@ -106,7 +106,8 @@ def elastic_path_to_zuora() -> None:
         table, orders = place / f"{exported['id']}.csv", place / f"{exported['id']}.jsonl"
         ElasticPathHook().download(exported["id"], table)
         with table.open("r", encoding="utf-8", newline="") as file:
-            made = zuora_orders(csv.DictReader(file))
+            # Before Airflow 3.1.2 nobody can iterate over a file of ObjectStoragePath itself.
+            made = zuora_orders(csv.DictReader(iter(file.readline, "")))
         orders.write_text("".join(json.dumps(order) + "\n" for order in made))
         return str(orders)
 

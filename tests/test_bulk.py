@@ -8,12 +8,10 @@ from types import SimpleNamespace
 
 import jinja2
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
 from airflow_provider_zuora.operators import ZuoraCreateOrdersOperator
-from tests.airflow_versions import attach
 from tests.conftest import ORDER
 from tests.test_operators import CARD, shown
 
@@ -182,11 +180,11 @@ def test_the_refused_file_can_be_submitted_again(zuora, task, tmp_path):
 
 
 def test_a_file_in_object_storage(zuora, task):
-    attach("memory", MemoryFileSystem())
-    ObjectStoragePath("memory://bucket/orders.jsonl").write_bytes(json.dumps(order("a")).encode())
+    store = MemoryFileSystem()  # of which Airflow knows nothing
+    store.pipe_file("/bucket/orders.jsonl", json.dumps(order("a")).encode())
     assert len(task.run("memory://bucket/{{ 'orders' }}.jsonl", refused_path="memory://bucket/no.jsonl")) == 1
-    assert not ObjectStoragePath("memory://bucket/no.jsonl").read_bytes()
-    with pytest.raises(PermanentError, match=r"orders: .*ilesystem.*s4"):
+    assert store.cat_file("/bucket/no.jsonl") == b""
+    with pytest.raises(PermanentError, match=r"orders: .*s4"):
         task.run("s4://bucket/orders.jsonl")
 
 
@@ -194,7 +192,7 @@ def test_nothing_is_sent_where_one_order_breaks_a_rule(zuora, task, tmp_path):
     with pytest.raises(PermanentError, match=r"orders\[1\]: \$\.orderDate: "):
         task.run([order("a"), order("b", orderDate="tomorrow")])
     (tmp_path / "orders.jsonl").write_text(json.dumps(order("a")) + "\n\n{\n")
-    with pytest.raises(PermanentError, match=r"line 3: is no JSON object"):
+    with pytest.raises(PermanentError, match=r"line 3: is no JSON: "):
         task.run(str(tmp_path / "orders.jsonl"))
     assert not zuora.ledger()["recent"]
 
@@ -203,14 +201,14 @@ def test_nothing_is_sent_where_one_order_breaks_a_rule(zuora, task, tmp_path):
     ("orders", "words"),
     [
         ("nothing/here.jsonl", "orders: there is no file nothing/here.jsonl"),
-        ("[1, 2", "orders: is neither a JSON list nor a path"),
-        ("", "orders: is neither a JSON list nor a path"),
+        ("[1, 2", "orders: is no JSON: Expecting ',' delimiter .line 1, column 6."),
+        ("", "orders: is empty; nor does it look like a path"),
         ({"orders": []}, "orders: must be a list of objects"),
         (None, "orders: must be a list of objects"),
     ],
 )
 def test_what_is_no_list_of_orders(zuora, task, orders, words):
-    with pytest.raises(PermanentError, match=words.replace("[", r"\[")):
+    with pytest.raises(PermanentError, match=words):
         task.run(orders)
 
 
@@ -302,7 +300,7 @@ def test_secrets_stay_out_of_what_airflow_shows(zuora, task):
         operator.render_template_fields(task.context, jinja2.sandbox.SandboxedEnvironment())
         assert CARD not in shown(operator)
         assert "987" not in shown(operator)
-    with pytest.raises(PermanentError, match="neither a JSON list nor a path") as caught:
+    with pytest.raises(PermanentError, match="orders: is no JSON") as caught:
         operator.execute(task.context)
     assert CARD not in str(caught.value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -401,3 +402,38 @@ def test_the_order_is_not_changed(zuora):
     ZuoraHook().create_order(ORDER)
 
     assert json.dumps(ORDER) == before
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, dt.timedelta.max, True, -1, "60", 1e15])
+@pytest.mark.parametrize("name", ["timeout", "poke_interval"])
+def test_a_time_that_is_none_ends_a_wait_before_anything_is_asked(zuora, name, value):
+    with pytest.raises(PermanentError, match=rf"Nothing was sent\.\n{name}: must be a number of seconds"):
+        ZuoraHook().wait_for_job("x", **{name: value})
+    assert not zuora.ledger()["recent"]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda hook: hook.create_order(ORDER, adopt_job_id=5),
+            "adopt_job_id: must be a text, not of type int",
+        ),
+        (
+            lambda hook: hook.create_order(ORDER, return_ids="no"),
+            "return_ids: must be True or False, not 'no'",
+        ),
+        (
+            lambda hook: hook.create_orders([ORDER], return_ids=None),
+            "return_ids: must be True or False, not None",
+        ),
+        (lambda hook: hook.create_orders([ORDER], places=["a", "b"]), "places: must be as many as orders"),
+        (lambda hook: hook.request(None, "/x"), "method: must be one of GET"),
+        (lambda hook: hook.request("GET", "/x", params=["a"]), "params: must be a mapping"),
+        (lambda hook: hook.request("GET", "/x", track_id=5), "track_id: must be a text, not of type int"),
+    ],
+)
+def test_nonsense_is_named_and_nothing_is_sent(zuora, call, words):
+    with pytest.raises(PermanentError, match=words):
+        call(ZuoraHook())
+    assert not zuora.ledger()["recent"]

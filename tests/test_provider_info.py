@@ -25,6 +25,7 @@ FIELDS = {
         "verify",
         "proxies",
         "idempotency_namespace",
+        "order_limits",
         "share_token",
     ],
     "elastic_path": [

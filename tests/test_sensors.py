@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from datetime import timedelta
 from types import SimpleNamespace
@@ -334,3 +335,23 @@ def test_a_killed_wait_says_that_the_job_goes_on(capsys):
 
 def test_what_is_templated():
     assert set(ZuoraJobSensor.template_fields) == {"job_id", "zuora_conn_id"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"timeout": math.inf}, "timeout: must be a number of seconds of at most"),
+        ({"timeout": timedelta.max}, "timeout: must be a number of seconds of at most"),
+        ({"timeout": math.nan}, "timeout: must be a number of seconds 0 or above"),
+        ({"timeout": True}, "timeout: must be a number of seconds 0 or above"),
+        ({"poke_interval": -1}, "poke_interval: must be a number of seconds 0 or above"),
+        ({"poke_interval": math.inf}, "poke_interval: must be a number of seconds of at most"),
+        ({"max_wait": 1e15}, "max_wait: must be a number of seconds of at most"),
+        ({"deferrable": "False"}, "deferrable: must be True or False, not 'False'"),
+        ({"never_fail": "no"}, "never_fail: must be True or False, not 'no'"),
+        ({"require_order_completed": None}, "require_order_completed: must be True or False, not None"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_when_the_dag_is_parsed(options, words):
+    with pytest.raises(ValueError, match=words):
+        sensor("x", **options)

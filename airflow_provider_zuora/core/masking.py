@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from typing import Any
+
+MOST_MASKED = 200
+"""Secrets that Airflow is told of at most: each one costs it more than the one before (2,000: minutes)."""
 
 # Fields of creditCard and paymentMethod (Zuora's "Create an order", newAccount) that Airflow does not know
 # for secrets, in lower case; an accountNumber is one inside of a payment method only.
@@ -29,6 +34,7 @@ _SECRETS = frozenset(
     }
 )
 _PAYMENT = frozenset({"creditcard", "paymentmethod"})
+_SHOWN_TYPES = (str, bool, int, float, date, Decimal)  # what else there is may show anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Hidden:
 
 def hide(document: Any, mask: Callable[[str], object], secret: bool = False, paying: bool = False) -> Any:
     """
-    Return a copy with every secret value in a `Hidden`.
+    Return a copy with every secret value in a `Hidden`, and whatever is no JSON, a date or a Decimal.
 
     :param mask: called with each secret that is a text, to hide it in the logs too; Airflow ignores those of
         fewer than five characters (a card's security code), which is why they are hidden here.
@@ -57,16 +63,25 @@ def hide(document: Any, mask: Callable[[str], object], secret: bool = False, pay
         return {name: _hide_member(name, value, mask, secret, paying) for name, value in document.items()}
     if isinstance(document, (list, tuple)):
         return [hide(item, mask, secret, paying) for item in document]
-    if not secret or document is None or isinstance(document, Hidden):
+    if document is None or isinstance(document, Hidden):
         return document
-    mask(str(document))
-    return Hidden(document)
+    if secret:
+        mask(str(document))
+        return Hidden(document)
+    return document if isinstance(document, _SHOWN_TYPES) else Hidden(document)
 
 
 def _hide_member(name: Any, value: Any, mask: Callable[[str], object], secret: bool, paying: bool) -> Any:
     word = name.lower() if isinstance(name, str) else ""
     secret = secret or word in _SECRETS or (paying and word == "accountnumber")
     return hide(value, mask, secret, paying or word in _PAYMENT)
+
+
+def hidden_values(document: Any) -> tuple[str, ...]:
+    """Return the secret values of an order as texts, so that words about it can be kept free of them."""
+    found: list[str] = []
+    hide(document, found.append)
+    return tuple(dict.fromkeys(found))
 
 
 def reveal(document: Any) -> Any:
@@ -76,3 +91,15 @@ def reveal(document: Any) -> Any:
     if isinstance(document, (list, tuple)):
         return [reveal(item) for item in document]
     return document.value if isinstance(document, Hidden) else document
+
+
+def mask_secrets(document: Any, mask: Callable[[str], object]) -> int:
+    """
+    Call mask with the secrets of a document or of a list of them, each once, `MOST_MASKED` at most.
+
+    :return: how many are left out.
+    """
+    found = hidden_values(reveal(document))
+    for secret in found[:MOST_MASKED]:
+        mask(secret)
+    return max(0, len(found) - MOST_MASKED)

@@ -1,4 +1,4 @@
-"""Orders as JSON Lines: one JSON object a line, UTF-8; blank lines count as none."""
+"""Lists of orders as text or bytes: JSON Lines (one object a line, UTF-8), or one JSON list."""
 
 from __future__ import annotations
 
@@ -7,32 +7,62 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.json_text import BrokenText, bare, decoded, read_json, unpacked
 
 _SHOWN = 100  # lines of an error
 
 
+def read_orders(given: str | bytes) -> tuple[Any, list[str]]:
+    """
+    Return the orders of a text or of a file's bytes, gzipped or not, and how messages call each.
+
+    :return: for JSON Lines the places are ``line 1`` and so on, for any other JSON there are none.
+    :raises InvalidInput: with each line, or the whole, that is no JSON; it may hold secrets, none is quoted.
+    """
+    start = "["
+    try:
+        data = given.encode(errors="replace") if isinstance(given, str) else unpacked(given)
+        start = bare(data.lstrip()[:64].decode(errors="ignore"))[:1]
+        if start == "[" or (isinstance(given, str) and start != "{"):
+            return read_json(given if isinstance(given, str) else decoded(data)), []
+    except BrokenText as error:
+        unlike = "" if start == "[" else "; nor does it look like a path (a pathlib.Path always is one)"
+        raise InvalidInput("Nothing was sent.", (f"orders: {error}{unlike}",)) from None
+    return read_lines(data.split(b"\n"))
+
+
+def read_items(items: Sequence[Any]) -> list[Any]:
+    """
+    Return a list in which each text is read as JSON: what upstream tasks have pushed may be one.
+
+    :raises InvalidInput: with each text that is no JSON.
+    """
+    orders, broken = [], []
+    for index, item in enumerate(items):
+        try:
+            orders.append(read_json(item) if isinstance(item, (str, bytes)) else item)
+        except BrokenText as error:
+            broken.append(f"orders[{index}]: {error}")
+    raise_first("Nothing was sent.", broken)
+    return orders
+
+
 def read_lines(lines: Iterable[bytes]) -> tuple[list[Any], list[str]]:
     """
-    Return what the lines hold, and how messages call each: ``line 1`` and so on.
+    Return what the lines hold, and how messages call each: ``line 1`` and so on; blank lines count as none.
 
     :raises InvalidInput: with each line that is no JSON in UTF-8; it may hold secrets and is not quoted.
     """
     orders, places, broken = [], [], []
     for number, line in enumerate(lines, 1):
-        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if not text.strip():
-            continue
         place = f"line {number}"
         try:
-            orders.append(json.loads(text.decode()))
-            places.append(place)
-        except UnicodeDecodeError:
-            broken.append(f"{place}: is not UTF-8")
-        except (ValueError, RecursionError) as error:
-            deep = isinstance(error, RecursionError)
-            why = "it is nested too deeply" if deep else getattr(error, "msg", "a number has too many digits")
-            broken.append(f"{place}: is no JSON object on one line ({why})")
-    raise_first("The file is no JSON Lines; nothing was sent:", broken)
+            if bare(text := decoded(line)):
+                orders.append(read_json(text))
+                places.append(place)
+        except BrokenText as error:
+            broken.append(f"{place}: {str(error).replace('(line 1, ', '(')}")
+    raise_first("The orders are no JSON Lines; nothing was sent:", broken)
     return orders, places
 
 

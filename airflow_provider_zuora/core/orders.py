@@ -23,8 +23,8 @@ from airflow_provider_zuora.core.plain import REFUSED, Path, Reading, Violation,
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-MAX_ACTIONS = 300  # "Up to 300 order actions are allowed in a single [...] call", Zuora's page
 _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
+_DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -76,11 +76,31 @@ def _schema() -> dict[str, Any]:
 
 @cache
 def _validator(definition: str) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - DAG files import this module
+    from jsonschema import Draft202012Validator, FormatChecker, validators  # noqa: PLC0415 - DAG files import this
 
     formats = FormatChecker(formats=())
     formats.checks("date")(lambda value: not isinstance(value, str) or _is_date(value))
-    return Draft202012Validator(_inlined(_schema()["$defs"][definition]), format_checker=formats)
+    numbers = {name: _of_numbers(Draft202012Validator.VALIDATORS[name]) for name in ("minimum", "maximum")}
+    types = Draft202012Validator.TYPE_CHECKER
+    lenient = types.redefine("integer", lambda _, value: types.is_type(_number(value), "integer"))
+    kind: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, numbers, type_checker=lenient
+    )
+    return kind(_inlined(_schema()["$defs"][definition]), format_checker=formats)
+
+
+def _number(value: Any) -> Any:
+    """Return the number of a text of digits, which Zuora takes for it; anything else as it is."""
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+
+
+def _of_numbers(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a keyword's check that looks at a text of digits as at its number, where that is allowed."""
+
+    def checked(validator: Any, limit: Any, value: Any, schema: Any) -> Any:
+        return check(validator, limit, _number(value) if schema.get("type") == "integer" else value, schema)
+
+    return checked
 
 
 def _inlined(node: Any) -> Any:
@@ -128,6 +148,10 @@ _EXPECTED = {name: word for name, _, word in _TYPES}
 _FOUND = {kind: word for _, kind, word in _TYPES} | {float: "a decimal number"}
 
 
+def _expected(kinds: str | list[str]) -> str:
+    return " or ".join(_EXPECTED[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+
 def _size(error: Any, bound: str, unit: str) -> str:
     limit = error.validator_value
     return f"{bound} {limit} {unit}{'' if limit == 1 else 's'}, this has {len(error.instance)}"
@@ -136,12 +160,11 @@ def _size(error: Any, bound: str, unit: str) -> str:
 # What a broken keyword of the schema means, in words; each is given jsonschema's ValidationError.
 _WORDS: dict[str, Callable[[Any], str]] = {
     "type": lambda error: (
-        f"must be {_EXPECTED[error.validator_value]}, this is {_FOUND[type(error.instance)]}"
+        f"must be {_expected(error.validator_value)}, this is {_FOUND[type(error.instance)]}"
     ),
     "enum": lambda error: f"must be one of {', '.join(error.validator_value)}",
     "minLength": lambda error: _size(error, "at least", "character"),
     "maxLength": lambda error: _size(error, "at most", "character"),
-    "maxItems": lambda error: _size(error, "at most", "item"),
     "minimum": lambda error: f"must be at least {error.validator_value}",
     "maximum": lambda error: f"must be at most {error.validator_value}",
     "format": lambda _: "must be a calendar date, written YYYY-MM-DD",
@@ -183,12 +206,6 @@ def _payment_methods(order: dict[str, Any]) -> Iterator[Violation]:
         yield ("newAccount",), "either creditCard or hpmCreditCardPaymentMethodId, not both"
 
 
-def _action_count(order: dict[str, Any]) -> Iterator[Violation]:
-    count = sum(len(_list(_dict(item).get("orderActions"))) for item in _list(order.get("subscriptions")))
-    if count > MAX_ACTIONS:
-        yield ("subscriptions",), f"at most {MAX_ACTIONS} order actions in one call, this has {count}"
-
-
 def _action_bodies(order: dict[str, Any]) -> Iterator[Violation]:
     """Compare the key of an action's details with its type; that an action has details is not documented."""
     types = _schema()["$defs"]["orderAction"]["properties"]["type"]["enum"]
@@ -225,7 +242,6 @@ def _line_items(order: dict[str, Any]) -> Iterator[Violation]:
 
 _RULES: tuple[Callable[[dict[str, Any]], Iterable[Violation]], ...] = (
     _payment_methods,
-    _action_count,
     _action_bodies,
     _billing,
     _line_items,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.masking import Hidden, hide, reveal
+from airflow_provider_zuora.core.masking import MOST_MASKED, Hidden, hide, mask_secrets, reveal
 
 CARD = "4111111111111111"
 
@@ -126,3 +128,21 @@ def test_what_is_hidden_is_masked(document):
     masked = []
     shown = json.dumps(hide(document, masked.append), default=Hidden.serialize)
     assert shown.count('"***"') == len(masked)
+
+
+@pytest.mark.parametrize("odd", [{1}, b"x", object(), [object()], {"creditCard": object()}])
+def test_what_is_no_json_is_hidden_whatever_it_is(odd, masked):
+    assert "***" in json.dumps(hide(odd, masked.append), default=Hidden.serialize)
+    assert masked == []
+
+
+def test_a_date_and_a_decimal_are_no_secrets(masked):
+    document = {"a": date(2026, 1, 1), "b": Decimal("1.5"), "c": None}
+    assert hide(document, masked.append) == document
+
+
+def test_airflow_is_told_of_each_secret_once_and_of_not_too_many(masked):
+    orders = hide([{"cvv": f"{number}"} for number in range(MOST_MASKED + 7)] * 2, lambda _: None)
+    assert mask_secrets(orders, masked.append) == 7
+    assert masked == [f"{number}" for number in range(MOST_MASKED)]
+    assert mask_secrets([], masked.append) == 0

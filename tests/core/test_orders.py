@@ -470,7 +470,7 @@ RULES = [
         NEW_ACCOUNT,
         ("newAccount", "billCycleDay"),
         Decimal("5.0"),
-        "5",
+        "5th",
         "must be a whole number, this is text",
     ),
     (NEW_ACCOUNT, ("newAccount", "billCycleDay"), 1, None, "is required"),
@@ -549,33 +549,55 @@ def test_an_action_has_the_details_of_its_type_or_none(kind):
     assert lines == (f"{dollar(ACTION)}.{own}: belongs to an action of type {kind}, this one is {other}",)
 
 
-def test_three_hundred_actions_on_one_subscription_pass():
-    renewals = [{"type": "RenewSubscription"}] * 300
-    assert check_order(put(RENEWAL, (("subscriptions", 0, "orderActions"), renewals)))
-    too_many = put(RENEWAL, (("subscriptions", 0, "orderActions"), [*renewals, renewals[0]]))
-    assert violations(check_order, too_many) == (
-        "$.subscriptions: at most 300 order actions in one call, this has 301",
-        "$.subscriptions[0].orderActions: at most 300 items, this has 301",
+@pytest.mark.parametrize("size", [300, 301, 1000])
+def test_how_much_an_order_holds_is_judged_by_the_connections_limits_and_not_here(size):
+    action = {"type": "RenewSubscription"}
+    assert check_order({**RENEWAL, "subscriptions": [{"orderActions": [action] * size}]})
+    assert check_order(
+        {**SAMPLE, "subscriptions": [{"orderActions": []}] * size, "orderLineItems": [{}] * size}
     )
 
 
-def test_three_hundred_actions_in_the_call_pass():
-    one, half = {"type": "RenewSubscription"}, [{"type": "RenewSubscription"}] * 150
-    assert check_order({**RENEWAL, "subscriptions": [{"orderActions": half}] * 2})
-    too_many = {**RENEWAL, "subscriptions": [{"orderActions": half}, {"orderActions": [*half, one]}]}
-    line = "$.subscriptions: at most 300 order actions in one call, this has 301"
-    assert violations(check_order, too_many) == (line,)
+INTEGERS = [
+    ("newAccount.billCycleDay", lambda text: put(NEW_ACCOUNT, (("newAccount", "billCycleDay"), text))),
+    (
+        "subscriptions[0].orderActions[0].createSubscription.terms.initialTerm.period",
+        lambda text: put(SAMPLE, ((*CREATE, "terms", "initialTerm", "period"), text)),
+    ),
+]
 
 
-def test_three_hundred_subscriptions_and_a_hundred_line_items_pass():
-    subscription = {"orderActions": []}
-    assert check_order({**SAMPLE, "subscriptions": [subscription] * 300, "orderLineItems": [{}] * 100})
-    assert violations(
-        check_order, {**SAMPLE, "subscriptions": [subscription] * 301, "orderLineItems": [{}] * 101}
-    ) == (
-        "$.orderLineItems: at most 100 items, this has 101",
-        "$.subscriptions: at most 300 items, this has 301",
-    )
+@pytest.mark.parametrize(("path", "with_text"), INTEGERS)
+@pytest.mark.parametrize("text", ["0", "1", "12"])
+def test_digits_in_a_text_are_a_whole_number_as_zuoras_tutorial_sends_them_and_stay_a_text(
+    path, with_text, text
+):
+    assert check_order(with_text(text)) == with_text(text)
+
+
+@pytest.mark.parametrize(("path", "with_text"), INTEGERS)
+@pytest.mark.parametrize("text", ["", "1.0", "one", " 1", "+1", "1_0", "\u0661", "1e1", "9" * 19])
+def test_any_other_text_is_no_whole_number(path, with_text, text):
+    assert violations(check_order, with_text(text)) == (f"$.{path}: must be a whole number, this is text",)
+
+
+def test_a_text_of_digits_has_the_bounds_of_its_number():
+    order = put(NEW_ACCOUNT, (("newAccount", "billCycleDay"), "32"))
+    assert violations(check_order, order) == ("$.newAccount.billCycleDay: must be at most 31",)
+    order = put(LINE_ITEMS, ((*ITEM, "quantity"), "1"))
+    assert violations(check_order, order)[0].endswith("quantity: must be a number, this is text")
+
+
+def test_renewal_terms_may_be_an_object_as_in_zuoras_own_sample():
+    terms = {"period": 12, "periodType": "Month"}
+    for each in (terms, [terms]):
+        assert check_order(put(SAMPLE, ((*CREATE, "terms", "renewalTerms"), each)))
+    (line,) = violations(check_order, put(SAMPLE, ((*CREATE, "terms", "renewalTerms"), "12")))
+    assert line.endswith("renewalTerms: must be a list or an object, this is text")
+
+
+def test_a_field_that_zuora_added_lately_passes():
+    assert check_order(put(SAMPLE, (("processingOptions", "allowPaymentFailure"), True)))
 
 
 @pytest.mark.parametrize(

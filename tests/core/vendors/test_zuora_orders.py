@@ -151,3 +151,11 @@ def test_many_changes_are_cut():
 
     assert told.count("this one's") == 3
     assert told.endswith("and 6 more")
+
+
+def test_a_period_that_was_sent_as_a_text_is_no_change():
+    def term(period):
+        return {"subscriptions": [{"orderActions": [{"terms": {"initialTerm": {"period": period}}}]}]}
+
+    assert Plug().changes(term("12"), {"order": term(12)}) == ""
+    assert "is 12, this one's is '1'" in Plug().changes(term("1"), {"order": term(12)})

@@ -1,0 +1,59 @@
+"""Options of operators, sensors and hooks, checked before anything is sent; errors name option and rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+MOST_SECONDS = 10 * 365 * 86400.0
+"""Ten years; what is much longer ends beyond the year 9999, where neither Python nor a database counts."""
+
+
+def checked_seconds(name: str, value: object, *, zero: bool = False) -> float:
+    """
+    Return a time as seconds.
+
+    :param value: a number of seconds, or a timedelta.
+    :param zero: True where no time at all is one too.
+    :raises ValueError: where it is no number, not above 0, infinite or longer than ten years.
+    """
+    least = "0 or above" if zero else "above 0"
+    seconds = math.nan
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except OverflowError:  # a whole number beyond any float
+            seconds = math.inf
+    if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero):
+        raise ValueError(f"{name}: must be a number of seconds {least}, or a timedelta, not {value!r:.80}")
+    if seconds > MOST_SECONDS:
+        raise ValueError(f"{name}: must be a number of seconds of at most {MOST_SECONDS:.0f} (ten years)")
+    return seconds
+
+
+def flag_violations(flags: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the names of what is neither True nor False, with the rule: the text "False" counts as True."""
+    return tuple(
+        f"{name}: must be True or False, not {value!r:.80}"
+        for name, value in flags.items()
+        if not isinstance(value, bool)
+    )
+
+
+def check_flags(flags: Mapping[str, object]) -> None:
+    """Raise a ValueError with a line for each of `flag_violations`."""
+    if wrong := flag_violations(flags):
+        raise ValueError("\n".join(wrong))
+
+
+def text_violations(texts: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the names of what is neither a text nor None, with the rule."""
+    return tuple(
+        f"{name}: must be a text, not of type {type(value).__name__}"
+        for name, value in texts.items()
+        if value is not None and not isinstance(value, str)
+    )

@@ -1,0 +1,165 @@
+"""How orders come into a task: rendered by Airflow, hidden from what it shows, read by one set of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json
+from airflow_provider_zuora.core.order_lines import read_items, read_orders
+from airflow_provider_zuora.hooks import PermanentError
+from airflow_provider_zuora.order_files import OrderFile
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+class LiteralTexts(BaseOperator):
+    """An operator whose texts without Jinja marks are left as they are, under native rendering too."""
+
+    def render_template(
+        self,
+        content: Any,
+        context: Any,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """
+        Return what Airflow makes of a template, and anything else untouched.
+
+        With ``render_template_as_native_obj`` Airflow reads every text as Python: ``1_000`` would be 1000.
+        Jinja alone drops a line break at the end of a text, and a return before one.
+        """
+        env = jinja_env or self.get_template_env()
+        if (
+            isinstance(content, str)
+            and not content.endswith(tuple(self.template_ext))
+            and not _marked(content, env)
+        ):
+            return content
+        if isinstance(content, Path) and not hasattr(content, "protocol"):
+            return Path(str(self.render_template(str(content), context, env, seen_oids)))
+        return super().render_template(content, context, env, seen_oids)
+
+
+class TakesOrders(LiteralTexts):
+    """
+    An operator one field of which carries orders; a subclass says by `_hidden` what Airflow may show of it.
+
+    The field is a template file where it is a text that looks like a path, ends in one of `template_ext` and
+    is no URL. A text inside of an order is never a file, nor is a text that only ends like one.
+    """
+
+    hidden_field: ClassVar[str]
+
+    def resolve_template_files(self) -> None:
+        """Let Airflow read a template file, where there is one."""
+        self._with_extensions(super().resolve_template_files)
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
+        from jinja2 import TemplateNotFound
+
+        field = self.hidden_field
+        try:
+            self._with_extensions(super()._do_render_template_fields, *args, **kwargs)
+        except TemplateNotFound as error:
+            raise PermanentError(
+                f"Nothing was sent.\n{field}: there is no template file {error.name}; Airflow looks for it"
+                " beside the DAG file and in template_searchpath. A pathlib.Path is read as it is."
+            ) from error
+        except UnicodeDecodeError:
+            raise PermanentError(
+                f"Nothing was sent.\n{field}: a template file is not UTF-8; save it as UTF-8. A gzipped file"
+                " can be given as a pathlib.Path."
+            ) from None
+        setattr(self, field, self._hidden(getattr(self, field)))
+
+    def _hidden(self, given: Any) -> Any:
+        raise NotImplementedError
+
+    def _with_extensions(self, call: Any, *args: Any, **kwargs: Any) -> None:
+        extensions: Sequence[str] = self.template_ext
+        given = getattr(self, self.hidden_field)
+        if not (isinstance(given, str) and looks_like_path(given) and "://" not in given):
+            self.template_ext = ()
+        try:
+            call(*args, **kwargs)
+        finally:
+            self.template_ext = extensions
+
+
+def is_path(given: object) -> TypeGuard[str | PathLike[str]]:
+    """Return whether an input is the path of a file; a path object always is one."""
+    if isinstance(given, str):
+        return looks_like_path(given)
+    return isinstance(given, PathLike) or (hasattr(given, "protocol") and hasattr(given, "read_bytes"))
+
+
+def read_order(given: object) -> Mapping[str, Any]:
+    """
+    Return the one order that an input holds.
+
+    :raises InvalidInput: where it is none; it is not quoted.
+    """
+    content = OrderFile("order", given).read() if is_path(given) else given
+    try:
+        order = read_json(content) if isinstance(content, (str, bytes)) else content
+    except BrokenText as error:
+        bare_word = isinstance(content, str) and "{" not in content
+        hint = "; nor does it look like a path (a pathlib.Path always is one)" if bare_word else ""
+        raise _wrong(f"order: {error}{hint}") from None
+    if not isinstance(order, Mapping):
+        raise _wrong(f"order: must be an object or its JSON text, not of type {type(order).__name__}")
+    return order
+
+
+def read_list(given: Any) -> tuple[Any, list[str]]:
+    """
+    Return the orders that an input holds, and how messages call them where they are lines.
+
+    :raises InvalidInput: where they are none; they are not quoted. What is no list is for the hook to refuse.
+    """
+    if is_path(given):
+        given = OrderFile("orders", given).read()
+    if isinstance(given, (str, bytes)):
+        return read_orders(given)
+    return (read_items(given) if isinstance(given, (list, tuple)) else given), []
+
+
+def refused_file(path: object, orders: object) -> OrderFile | None:
+    """
+    Return the file for refused orders, None where there is none.
+
+    :raises InvalidInput: where it is no path, or the file of the orders under whatever name.
+    """
+    if path is None or path == "":
+        return None
+    if isinstance(path, str) and path != path.strip():
+        raise _wrong("refused_path: must be a path without white space at its ends")
+    if not isinstance(path, str) and not is_path(path):
+        raise _wrong(f"refused_path: must be a path, not of type {type(path).__name__}")
+    refused = OrderFile("refused_path", path)
+    if is_path(orders) and refused.is_same_as(OrderFile("orders", orders)):
+        raise _wrong("refused_path: must not be the file of the orders")
+    return refused
+
+
+def _wrong(rule: str) -> InvalidInput:
+    return InvalidInput("Nothing was sent.", (rule,))
+
+
+def _marked(text: str, env: jinja2.Environment) -> bool:
+    marks = (
+        env.block_start_string,
+        env.variable_start_string,
+        env.comment_start_string,
+        env.line_statement_prefix,
+        env.line_comment_prefix,
+    )
+    return any(mark and mark in text for mark in marks)
