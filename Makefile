@@ -7,9 +7,12 @@ CONSTRAINTS ?= constraints/airflow-3.3.txt
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.13)
 
-# Airflow 2.11 has a place of its own, for the crash tests. It and its constraints are fixed: they belong together.
+# Airflow 2.11 has a place of its own. It and its constraints are fixed: they belong together.
 VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
+# What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
+ON_2_11 := $(addprefix tests/test_,$(addsuffix .py,bulk connection_widgets connections elastic_path_tasks examples \
+	exactly_once hooks lists operators order_input pipeline sensors tasks triggers))
 
 # The benchmarks too: they need the providers that we are compared with.
 VENV_BENCH := .venv-bench
@@ -24,6 +27,9 @@ ON_AIRFLOW := tests/crash tests/demo tests/e2e
 EXPLORER := tests/core/test_explorer.py
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
 PROPERTIES = $(shell grep -l 'import.* given' -r tests)
+# Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
+SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_sdk.py \
+	$(addprefix tests/test_,$(addsuffix .py,downloads examples fewer_workers gates layers readme sharing wheel))
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
 MAPPED_TASKS ?= 500
 
@@ -37,7 +43,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-pipeline demo-ui test test-alone test-on-airflow test-explorer crash-test host-test explore env-bench bench bench-docs check format clean build
+.PHONY: help env env-2.11 demo demo-pipeline demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer crash-test host-test explore env-bench bench bench-docs check format clean build
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -47,6 +53,7 @@ help:
 	@echo 'make demo-ui     the same, and the web page stays until Ctrl-C'
 	@echo 'make check       format, lint, types, the layer law'
 	@echo 'make test        every test, and the coverage that they reach'
+	@echo 'make test-fast   those that serve no Airflow and start no interpreters: under two minutes'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
@@ -81,7 +88,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(call MAKE_VENV,$(VENV),$(CONSTRAINTS),'.[dev]')
 
 $(STAMP_2_11): pyproject.toml $(CONSTRAINTS_2_11)
-	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),.)
+	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),. hypothesis pytest pytest-timeout)
 
 $(STAMP_BENCH): pyproject.toml $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
 	$(call MAKE_VENV,$(VENV_BENCH),$(CONSTRAINTS) --constraint $(CONSTRAINTS_BENCH),'.[bench]')
@@ -104,7 +111,7 @@ check: env
 # Two at once: the tests on real Airflows mostly wait.
 test: env env-2.11
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer
+	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer test-on-2.11
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
@@ -116,6 +123,12 @@ test-alone: env
 
 test-on-airflow: env env-2.11
 	$(BIN)/python -m pytest -p no:cacheprovider $(ON_AIRFLOW)
+
+test-on-2.11: env-2.11
+	$(VENV_2_11)/bin/python -m pytest -p no:cacheprovider $(ON_2_11)
+
+test-fast: env
+	$(BIN)/python -m pytest -q $(addprefix --ignore ,$(SLOW))
 
 test-explorer: env
 	$(BIN)/python -m pytest -p no:cacheprovider $(EXPLORER)

@@ -45,12 +45,13 @@ from airflow_provider_zuora.core.options import checked_seconds, flag_violations
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations
+from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
 from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering
 from airflow_provider_zuora.downloads import MAX_BYTES, LocalPlace, Place, StoredPlace, check_size, download
 from airflow_provider_zuora.fetching import Fence
-from airflow_provider_zuora.tasks import TaskStore, submitter_of, try_of
+from airflow_provider_zuora.tasks import TaskStore, fingerprint_of, submitter_of, try_of
 
 try:  # the state store of a task, Airflow 3.3 and later
     from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # it is loaded when asked for
@@ -396,17 +397,21 @@ class JobHook(BaseHook):
         except ApiError as error:
             raise PermanentError(str(error)) from error
 
-    def submitted_outcome(self, job: Job, context: Mapping[str, Any], **options: object) -> Outcome:
+    def submitted_outcome(
+        self, job: Job, context: Mapping[str, Any], expected: Mapping[str, str], **options: object
+    ) -> Outcome:
         """
         Return what the end of a job means to the task that submitted it too, and can do so again.
 
-        :raises PermanentError: where the job failed for good.
+        :param expected: what its result must repeat of what was submitted, see `check_result`.
+        :raises PermanentError: if the job failed for good, or made another order.
         :raises TransientError: where it failed for a passing reason; `ZuoraLockContention` where on a lock.
         """
         job = self.settings.client.redact_job(job)  # a trigger does not know what is to be hidden
         if job.state is JobState.FAILED:
             self._note_failure(job, context)
         with airflow_errors():
+            check_result(job, expected)
             return self.vendor.outcome(job, options)
 
     def _note_failure(self, job: Job, context: Mapping[str, Any]) -> None:
@@ -465,10 +470,10 @@ class ZuoraHook(JobHook):
 
         The Idempotency-Key is made of the order's content and of who submits it: dag, run, task, and the
         order's ``orderNumber``, or the map index where it has none. So a retry repeats nothing, for the 24
-        hours that Zuora remembers a key, and beyond with a ``store``. Outside of a task every call counts as
-        a new submission. Two calls in one task with an equal order and no ``orderNumber`` count as the same
-        one: pass an ``idempotency_key`` for each. The id may be ``order:<orderNumber>``, for an order that
-        was found by its number.
+        hours that Zuora remembers a key, and beyond where Airflow keeps notes (3.3 and later). Outside of a
+        task every call is a new submission. A task may submit several orders; a second call with an equal one
+        that has no ``orderNumber`` is refused: pass an ``idempotency_key`` for each. The id may be
+        ``order:<orderNumber>``, for an order that was found by its number.
 
         :param order: the body of Zuora's "Create an order asynchronously"; checked before it is sent.
         :param idempotency_key: stands for dag, run, task and map index in the key.
@@ -476,7 +481,7 @@ class ZuoraHook(JobHook):
         :param adopt_job_id: a job, or ``order:<orderNumber>``, that stands for the order: nothing is sent.
         :param return_ids: True: the job's result carries ids instead of numbers.
         :param context: the task's context; None: that of the running task.
-        :param store: what the task's next try can read, see `task_store`; for a task that submits one order.
+        :param store: what the task's next try can read; None: Airflow's own, see `task_store`.
         :raises PermanentError: where a rule is broken (one line each, nothing was sent), or Zuora says no.
         :raises ZuoraOutcomeUnknown: where only a person can tell whether the order exists.
         :raises ZuoraLockContention: where the order met a lock in Zuora.
@@ -494,12 +499,21 @@ class ZuoraHook(JobHook):
                 lambda client: adopt_job(client, adopted, order, by, attempt, raw_key=raw_idempotency_key),
                 store,
             )
-        return self.run(
+        own = idempotency_key is not None or raw_idempotency_key is not None
+        submitted = self.settings.account.submitted
+        once = "" if own or not context else fingerprint_of(by, attempt.number, order)
+        if once in submitted:
+            rule = "this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
+            self._refuse((f"order: {rule}",))
+        job_id = self.run(
             lambda client: submit_order(
                 client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids
             ),
             store,
         )
+        if once:
+            submitted.add(once)
+        return job_id
 
     def create_orders(
         self,
@@ -517,8 +531,8 @@ class ZuoraHook(JobHook):
 
         An order that is refused does not stop the others; its entry holds the error. Each key is made as in
         `create_order`; equal orders without an ``orderNumber`` are told apart by their count, so the list may
-        be reordered. Nothing is noted for the next try: what is said of Airflow before 3.3 in
-        docs/exactly-once.md holds on every Airflow.
+        be reordered. Where Airflow keeps notes (3.3 and later) the list's are kept, a hundred orders at a
+        time, before the first of them is sent.
 
         :param idempotency_key: stands for dag, run and task in the keys: a text, or what a function returns
             for an order.
@@ -536,7 +550,8 @@ class ZuoraHook(JobHook):
         self._look_at(orders, places or None)
         context = context or _running_context()
         settings = self.settings
-        by = submitter_of(context, settings.idempotency_namespace, None)
+        # With keys of the user's own it plays no part who submits.
+        by = submitter_of(context, settings.idempotency_namespace, None if idempotency_key is None else "")
         with airflow_errors():
             checked = listed(orders, by, idempotency_key, places)
             return submit_all(

@@ -19,6 +19,7 @@ from airflow_provider_zuora.core.masking import Hidden, hidden_values, hide, mas
 from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.order_lines import read_orders, write_lines
 from airflow_provider_zuora.core.submission.bulk import option_violations, report
+from airflow_provider_zuora.core.submission.result import expectation
 from airflow_provider_zuora.core.waiting import Pauses
 from airflow_provider_zuora.hooks import (
     ElasticPathHook,
@@ -99,6 +100,10 @@ class JobOperator(LiteralTexts):
         """Start the job, or find the one that an earlier try has started, and return its id."""
         return str(getattr(self.hook, self.job_method)(**self._own(self.job_options)))
 
+    def expected(self) -> dict[str, str]:
+        """Return what the result of the job must repeat, see `check_result`; nothing where it is no order."""
+        return {}
+
     def execute(self, context: Context) -> Any:
         """Start the job, and wait for it where told to."""
         self.hook.check(**self._own(self.outcome_options))
@@ -106,21 +111,28 @@ class JobOperator(LiteralTexts):
         if not self.wait_for_completion:
             return job_id
         context["ti"].xcom_push(key=JOB_ID, value=job_id)
+        expected = self.expected()
         if self.deferrable:
-            job = self._looked_or_deferred(job_id)
+            job = self._looked_or_deferred(job_id, expected)
         else:
             job = self.hook.wait_for_job(job_id, poke_interval=self.poke_interval, timeout=self._limit)
-        return self._conclude(job, context)
+        return self._conclude(job, context, expected)
 
-    def execute_complete(self, context: Context, event: Any = None) -> Any:
-        """Take the trigger's event."""
+    def execute_complete(
+        self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
+    ) -> Any:
+        """
+        Take the trigger's event.
+
+        :param expected: what `expected` was when the job was started; a template may say something else now.
+        """
         fired = read_event(event)
         if isinstance(fired, Unread):
             fired = read_again(self.hook, fired)
         if isinstance(fired, Exception):
             raise fired
         [end] = fired
-        return self._conclude(self._job_of(end), context)
+        return self._conclude(self._job_of(end), context, expected or {})
 
     def on_kill(self) -> None:
         """Say that the vendor cannot be stopped."""
@@ -135,7 +147,7 @@ class JobOperator(LiteralTexts):
         own = self.execution_timeout.total_seconds() if self.execution_timeout else math.inf
         return min(self.timeout, own)
 
-    def _looked_or_deferred(self, job_id: str) -> Job:
+    def _looked_or_deferred(self, job_id: str, expected: Mapping[str, str]) -> Job:
         """Return the job where it has ended already, and leave the wait to a trigger otherwise."""
         watch = Watch.within(self._limit, self.hook, [job_id])
         if ends := watch.look():
@@ -143,12 +155,13 @@ class JobOperator(LiteralTexts):
         if watch.over:
             raise TransientError(f"Job {job_id} has not ended within {self._limit:.0f} s.")
         trigger, timeout = watch.trigger(Pauses(self.poke_interval, first=FIRST_LOOK))
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
+        resume = {"expected": dict(expected)} if expected else None
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=resume, timeout=timeout)
         raise AssertionError("defer raises")
 
-    def _conclude(self, job: Job, context: Context) -> Any:
+    def _conclude(self, job: Job, context: Context, expected: Mapping[str, str]) -> Any:
         """Return the result of a job that has ended, or raise what its failure means to the next try."""
-        outcome = self.hook.submitted_outcome(job, context, **self._own(self.outcome_options))
+        outcome = self.hook.submitted_outcome(job, context, expected, **self._own(self.outcome_options))
         if outcome.warning:
             self.log.warning(outcome.warning)
         if outcome.skipped:
@@ -286,6 +299,10 @@ class ZuoraCreateOrderOperator(OrderOperator):
         self.raw_idempotency_key = raw_idempotency_key
         self.adopt_job_id = adopt_job_id
         self.require_order_completed = require_order_completed
+
+    def expected(self) -> dict[str, str]:
+        """Return the numbers of order and account, as far as the order names them."""
+        return expectation(self._revealed())
 
     def start_job(self, context: Context) -> str:
         """Submit the order, once."""

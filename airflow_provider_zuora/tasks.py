@@ -5,6 +5,7 @@ It knows the names of Airflow's context and imports nothing of Airflow.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import uuid
@@ -71,6 +72,17 @@ def submitter_of(
         "idempotency_key"
     )
     return Submitter(namespace, (uuid.uuid4().hex,))
+
+
+def fingerprint_of(by: Submitter, number: int, order: object) -> str:
+    """
+    Return what tells a call that submits an order from the others of a try, empty if it may be repeated.
+
+    :param number: of the try. An order with an ``orderNumber`` is the same one however often it comes.
+    """
+    if not isinstance(order, Mapping) or order.get("orderNumber"):
+        return ""
+    return hashlib.sha256(repr((by, number, order)).encode()).hexdigest()
 
 
 def try_of(

@@ -10,8 +10,9 @@ from airflow.providers.common.compat.sdk import dag, task
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
 
 ORDER: dict[str, Any] = {
-    # The same run asks for the same number again, however often it is retried or cleared.
-    "orderNumber": "O-{{ run_id }}",
+    # The same run asks for the same number again, however often it is retried or cleared; no other run does.
+    # Zuora takes 100 characters, but none of # ? /, which neither DAG ids nor run ids have.
+    "orderNumber": "{{ dag.dag_id }}-{{ run_id }}",
     "existingAccountNumber": "A00000097",
     "orderDate": "2024-07-01",
     "subscriptions": [

@@ -14,11 +14,11 @@ from airflow_provider_zuora.sensors import ZuoraJobSensor
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["zuora"])
 def zuora_orders_in_bulk() -> None:
     @task
-    def read_sales(run_id: str | None = None) -> list[dict[str, Any]]:
+    def read_sales(dag: Any = None, run_id: str | None = None) -> list[dict[str, Any]]:
         """Stand in for whatever tells of the day's sales."""
         return [
             {
-                "orderNumber": f"O-{run_id}-{number}",
+                "orderNumber": f"{dag.dag_id}-{run_id}-{number}",
                 "existingAccountNumber": "A00000097",
                 "orderDate": "2024-07-01",
                 "orderLineItems": [

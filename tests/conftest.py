@@ -88,7 +88,7 @@ class StateStore:
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         from airflow_provider_zuora.hooks import NEVER_EXPIRE  # None before Airflow 3.3, which has no store
 
-        assert retention is NEVER_EXPIRE, "it would expire"
+        assert retention is not None or NEVER_EXPIRE is None, "it would expire"
         self.kept[key] = json.dumps(value)
 
 

@@ -38,7 +38,7 @@ class Run:
 
     @property
     def order_number(self):
-        return f"O-{self.run_id}"
+        return f"{self.dag_id}-{self.run_id}"
 
     @property
     def worker_processes(self):

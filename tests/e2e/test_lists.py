@@ -19,7 +19,7 @@ def test_the_bulk_example_waits_for_all_its_orders_in_one_trigger(zuora, runs):
     assert set(run.tasks.values()) == {"success"}
     made = {each["orderNumber"]: each["jobId"] for each in zuora.ledger()["orders"]}
     numbers = run.xcom("report")
-    assert numbers == [f"O-{run.run_id}-{number}" for number in range(1, 51)]
+    assert numbers == [f"{run.dag_id}-{run.run_id}-{number}" for number in range(1, 51)]
     assert [made[number] for number in numbers] == run.xcom("submit")
     assert len(run.triggers("wait")) == 1
     assert run.xcom("wait", "results") is None

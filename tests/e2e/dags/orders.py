@@ -10,7 +10,7 @@ from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 
 ORDER = {
-    "orderNumber": "O-{{ run_id }}",
+    "orderNumber": "{{ dag.dag_id }}-{{ run_id }}",
     "existingAccountNumber": "A00000097",
     "orderDate": "2024-07-01",
     "subscriptions": [

@@ -1,0 +1,84 @@
+"""The example DAGs on Airflow 2.11, by its ``dag.test()``, against a served sandbox; e2e has Airflow 3."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
+from airflow_provider_zuora.sandbox.server import serve
+from tests.airflow_versions import IS_AIRFLOW_2
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "example_dags"
+RUN = """
+import runpy, sys
+from airflow.providers.common.compat.sdk import DAG
+names = runpy.run_path(sys.argv[1])
+made = names[sys.argv[2]]()
+run = made.test()
+print(f"ended: {run.run_id} {run.state}")
+"""
+pytestmark = pytest.mark.skipif(not IS_AIRFLOW_2, reason="tests/e2e runs them on a real Airflow 3")
+
+
+@pytest.fixture
+def sandbox(monkeypatch, airflow_database, tmp_path):
+    sandbox = Sandbox(Settings(job_seconds=0, export_seconds=0))
+    with serve(sandbox) as server:
+        own = {"host": server.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
+        for kind in ("zuora", "elastic_path"):
+            connection = json.dumps(own | {"conn_type": kind})
+            monkeypatch.setenv(f"AIRFLOW_CONN_{kind.upper()}_DEFAULT", connection)
+        monkeypatch.setenv("ORDER_EXPORTS", f"file://{tmp_path}/exports")
+        yield sandbox
+
+
+def tried(name):
+    """Run an example in a process of its own, and return the id of its run."""
+    environment = os.environ | {"AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", RUN, str(EXAMPLES / f"{name}.py"), name]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    last = ended.stdout.splitlines()[-1:]
+    assert last, ended.stderr
+    word, run_id, state = last[0].split(" ")
+    assert (word, state.removeprefix("DagRunState.").lower()) == ("ended:", "success"), ended.stdout[-9000:]
+    return run_id
+
+
+def test_every_example_is_tried():
+    tested = {"zuora_order", "zuora_order_in_two_tasks", "zuora_orders_in_bulk", "elastic_path_to_zuora"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("zuora_order", 1), ("zuora_order_in_two_tasks", 1), ("zuora_orders_in_bulk", 50)]
+)
+def test_an_order_is_made_for_each_that_the_run_has(sandbox, name, count):
+    number = f"{name}-{tried(name)}"
+
+    made = sorted(order["orderNumber"] for order in sandbox.ledger()["orders"])
+    assert made == ([number] if count == 1 else sorted(f"{number}-{each}" for each in range(1, count + 1)))
+
+
+def yesterday():
+    return (datetime.now(UTC) - timedelta(days=1)).date()
+
+
+def test_yesterdays_orders_go_from_elastic_path_to_zuora(sandbox):
+    with (ROOT / "tests" / "samples" / "elastic-path-orders.csv").open(encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file))
+    before = yesterday()
+    days = [before + timedelta(days=number) for number in range(-2, 3)]
+    sandbox.set_exportable([row | {"id": str(day), "created_at": f"{day}T12:00:00Z"} for day in days])
+    tried("elastic_path_to_zuora")
+
+    (order,) = sandbox.ledger()["orders"]
+    assert order["orderNumber"] in {f"EP-{before}", f"EP-{yesterday()}"}
