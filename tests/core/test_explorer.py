@@ -7,7 +7,7 @@ there are more states than `MOST`, it is so many of them; `make explore` goes th
 
 The control, recorded on 2026-11-28: the protocol of c992ce1, which did not tell for whom an answer speaks,
 failed 62 of the 778 cases of this explorer that are about single orders, at 60 states each (two orders in
-each): in 34 of `test_two_answers_in_a_row`, 10 of `test_time_passes_at_any_moment`, 6 of each of the other three.
+each): 34 of `test_two_answers_in_a_row`, 10 of `test_time_passes_at_any_moment`, 6 of each of the others.
 """
 
 from __future__ import annotations
