@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import uuid
@@ -256,9 +257,7 @@ def overtaken(store):
 def test_a_try_that_a_later_one_has_overtaken_sends_nothing_more():
     store = Store()
     notes = overtaken(store)
-    with pytest.raises(
-        ApiError, match="^Try 2 of this task has begun, so this one, number 1, sends"
-    ) as caught:
+    with pytest.raises(ApiError, match="Try 2 of this task has begun, so this one, number 1") as caught:
         carry(notes.write_ahead(record().sending("t-1", "d1")), store)
 
     assert caught.value.transient
@@ -579,9 +578,6 @@ def test_whatever_is_noted_raises_nothing_but_that_error(noted, latest):
     store = Store()
     store.set(f"{NAME}:1", noted)
     store.set(LATEST, latest)
-    try:
+    later = isinstance(latest, dict) and isinstance(latest.get("try"), int) and latest["try"] > 2
+    with contextlib.suppress(ApiError if later else OutcomeUnknown):
         loaded(2, store)
-    except OutcomeUnknown:
-        pass
-    except ApiError as error:
-        assert latest["try"] > 2, error
