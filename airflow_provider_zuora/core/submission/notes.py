@@ -26,8 +26,8 @@ NAME = "zuora_submission"
 """The entry of try 2 is ``zuora_submission:2``; where it is long it goes on in ``zuora_submission:2:1``."""
 
 LATEST = f"{NAME}:latest"
-_IN_ONE_ENTRY = 400  # submissions; about 50 kB packed, and Airflow warns of more than 64 kB
-_IN_PLAIN = 20  # submissions; more of them are packed, fewer can be read by a person
+_IN_ONE_ENTRY = 200  # submissions; below 64 kB packed, and Airflow warns of more
+_IN_PLAIN = 40_000  # characters; what is longer is packed, what is shorter can be read by a person
 _TRIES_BACK = 50
 _LEFT_OUT = ("track_ids", "paths")
 _LARGEST = 4 * 1024 * 1024  # bytes of an entry, unpacked
@@ -66,7 +66,7 @@ class Notes:
             kept = yield Recall(_entry(earlier))
             if kept is not None:
                 entries = [kept]
-                while len(entries) < _parts_of(kept):
+                while len(entries) < _parts_of(kept) and entries[-1] is not None:
                     entries += [(yield Recall(_entry(earlier, len(entries))))]
                 self._take(entries, is_own=earlier == number)
                 break
@@ -175,9 +175,10 @@ class Notes:
 
     def _check_latest(self) -> Memoir[None]:
         latest = yield Recall(LATEST)
-        if isinstance(latest, Mapping) and latest.get("try", 0) > self.attempt.number:
+        begun = latest.get("try") if isinstance(latest, Mapping) else None
+        if isinstance(begun, int) and begun > self.attempt.number:
             raise ApiError(
-                f"Try {latest['try']} of this task has begun, so this one, number {self.attempt.number}, "
+                f"Try {begun} of this task has begun, so this one, number {self.attempt.number}, "
                 "sends nothing more.",
                 transient=True,
             )
@@ -194,7 +195,7 @@ def _identity(record: SubmissionRecord) -> str:
 def _packed(records: list[SubmissionRecord], parts: int, *, complete: bool) -> dict[str, Any]:
     """Return an entry; a long one holds no Track-Ids and no hashes of values."""
     rows = [record.as_dict() for record in records]
-    if len(rows) <= _IN_PLAIN:
+    if len(json.dumps(rows)) <= _IN_PLAIN:
         return {"complete": complete, "parts": parts, "submissions": rows}
     short = [{name: row[name] for name in row if name not in _LEFT_OUT} for row in rows]
     packed = zlib.compress(json.dumps(short, separators=(",", ":")).encode(), 9)

@@ -174,5 +174,8 @@ def _check(noted: Mapping[str, Any]) -> None:
     for name, kinds in _KINDS.items():
         if name in noted and not isinstance(noted[name], kinds):
             raise TypeError(f"{name} is of type {type(noted[name]).__name__}")
+    for name in ("contents", "track_ids"):
+        if not all(isinstance(each, str) for each in noted.get(name, ())):
+            raise TypeError(f"{name} holds what is no text")
     if noted.get("state") == SubmissionState.STARTED.value and not noted.get("job_id"):
         raise ValueError("a job without an id")
