@@ -205,7 +205,7 @@ def test_a_job_id_is_one_that_can_be_kept_and_asked_for(value, job_id):
     ("job_id", "word", "words"),
     [
         ("j", "Processing", "it is Processing"),
-        ("j", " processing", "it is processing"),
+        ("j", " processing", "it is  processing"),
         ("order:O-1", "Executing", "it is Executing"),
         ("j", "Queued", "its status is 'Queued', which nobody documents; known are processing, comp"),
         ("j", "", "it has no status, which nobody documents; known are processing, completed, failed"),

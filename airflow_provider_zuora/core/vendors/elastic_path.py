@@ -100,7 +100,7 @@ class ElasticPath(Vendor):
         """Return the job; its state is decided by ``status`` alone."""
         data = _only(body.get("data"))
         if not data:
-            raise Unreadable(f"{self.title} did not describe job {job_id}.", answer=answer)
+            raise Unreadable(f"{self.title} did not describe job {job_id}.", answer=answer, transient=True)
         word = data.get("status")
         state = self.state(word)
         if error := data.get("error"):

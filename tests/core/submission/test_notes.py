@@ -1,4 +1,4 @@
-"""What tries note of their submissions: one entry a try, written before a POST, read by the tries after it."""
+"""What the tries of a task note: each in an entry of its own, before it sends, for the tries after it."""
 
 from __future__ import annotations
 
