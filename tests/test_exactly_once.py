@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora import accounts
+from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.rules import Sandbox
@@ -353,6 +355,22 @@ class TestRetry:
         job_id = airflow.run(PLAIN)
 
         assert [job["jobId"] for job in zuora.ledger()["jobs"]] == [job_id]
+
+    def test_a_store_that_is_away_at_the_end_hides_neither_success_nor_failure(self, zuora, clock):
+        airflow = Airflow(clock, 3.3)
+        hook = ZuoraHook()
+
+        def fail(*_, **__):
+            raise RuntimeError("the state store is down")
+
+        made = hook.get_job(airflow.run(PLAIN))
+        failed = replace(made, state=JobState.FAILED, status="Failed")
+        airflow.store.get = fail
+        airflow.number += 1
+
+        assert hook.submitted_outcome(made, airflow.context()).result["status"] == "Completed"
+        with pytest.raises(PermanentError, match="ended as Failed"):
+            hook.submitted_outcome(failed, airflow.context())
 
     def test_no_secret_and_no_order_is_noted(self, zuora, clock):
         airflow = Airflow(clock, 3.3)

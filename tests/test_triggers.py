@@ -225,3 +225,20 @@ def test_a_secret_that_is_changed_while_a_trigger_waits_ends_no_wait(zuora, monk
 
     [end] = asyncio.run(rotated())["ends"]
     assert end["job"]["status"] == "Completed"
+
+
+def test_a_trigger_that_only_moves_to_another_triggerer_warns_of_nothing(capsys):
+    """Airflow calls its on_kill then too ("cancelled by user action"), and the wait goes on elsewhere."""
+    asyncio.run(JobTrigger(job_id="j").on_kill())
+    said = capsys.readouterr().out
+
+    assert "This triggerer waits no longer; at the vendor all goes on: job j" in said
+    assert "warning" not in said
+    assert "cancel" not in said
+
+
+@pytest.mark.parametrize("deadline", [1e13, 1e300])
+def test_a_deadline_beyond_all_dates_is_no_error(zuora, deadline):
+    trigger = JobTrigger(job_id=submitted(zuora), deadline=deadline, poke_interval=1e300)
+
+    assert ends(fired(trigger)) == ["Completed"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_provider_zuora.core.ends import Unread
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
+from airflow_provider_zuora.core.jobs import ORDER, JobState
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.verdicts import Verdicts
 from airflow_provider_zuora.sandbox.settings import Fault
@@ -120,14 +123,21 @@ def test_a_job_that_is_read_again_and_goes_on_stays_without_a_result(letter, ord
     assert "it is Processing" in str(end.error)
 
 
+class Executing(Zuora):
+    """A vendor whose orders are all under way."""
+
+    def read_job(self, job_id, body, answer):
+        job = super().read_job(job_id, body, answer)
+        return replace(job, state=JobState.ACTIVE, status="Executing") if job_id.startswith(ORDER) else job
+
+
 def test_an_order_that_is_still_carried_out_is_no_result():
     tenant = Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0)
-    tenant.sandbox.add_fault(
-        Fault(method="GET", path=ORDERS, times=None, status=200, body=b'{"success": true, "order": {}}')
-    )
+    tenant.vendor = Executing()
     end = end_of(tenant)
 
     assert isinstance(end.error, ResultLost)
+    assert (end.gave_up, "its order O-0 is Executing" in str(end.error)) == (True, True)
 
 
 def test_a_vendor_that_is_away_is_not_asked_for_each_of_a_long_list():
