@@ -26,7 +26,10 @@ made = names[sys.argv[2]]()
 run = made.test()
 print(f"ended: {run.run_id} {run.state}")
 """
-pytestmark = pytest.mark.skipif(not IS_AIRFLOW_2, reason="tests/e2e runs them on a real Airflow 3")
+pytestmark = [
+    pytest.mark.skipif(not IS_AIRFLOW_2, reason="tests/e2e runs them on a real Airflow 3"),
+    pytest.mark.timeout(400),
+]
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def tried(name):
     """Run an example in a process of its own, and return the id of its run."""
     environment = os.environ | {"AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", RUN, str(EXAMPLES / f"{name}.py"), name]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     last = ended.stdout.splitlines()[-1:]
     assert last, ended.stderr
     word, run_id, state = last[0].split(" ")

@@ -132,11 +132,11 @@ SANDBOX = [sys.executable, "-m", "airflow_provider_zuora.sandbox", "--port"]
 KILL = json.dumps({"method": "GET", "path": "/x", "kind": "kill"})
 CONNECT = """
 import fcntl, os, socket, struct, sys, time
-near, far, sent, forks = sys.argv[1:]
+near, far, listens, forks = sys.argv[1:]
 def address(text):
     host, _, port = text.rpartition(":")
     return host, int(port)
-if sent == "listens":  # in a network namespace of its own, whose loopback is down yet
+if listens:  # in a network namespace of its own, whose loopback is down yet
     with socket.socket() as plain:
         fcntl.ioctl(plain, 0x8914, struct.pack("16sH", b"lo", 1))
     server = socket.create_server(address(far))
@@ -147,8 +147,8 @@ door.connect(address(far))
 child = os.fork() if forks else None
 if child == 0:
     time.sleep(60)
-print(child or os.getpid(), flush=True)
-if sent not in ("listens", "nothing"):
+print(child or os.getpid(), *door.getsockname(), flush=True)
+if sys.stdin.readline():
     door.sendall(b"GET /x HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
     print(door.recv(12), flush=True)
 time.sleep(60)
@@ -178,23 +178,24 @@ def allowed(*options):
 @contextmanager
 def started(*command):
     """Run a process that prints a line, and return both."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
         try:
             yield process, process.stdout.readline()
         finally:
             process.kill()
 
 
-def free_port(host="127.0.0.1"):
-    with socket.create_server((host, 0)) as one:
-        return one.getsockname()[1]
-
-
-def connected(stack, near, far, sent, *, within=(), forks=False):
-    """Start a process that is connected so; return it and the process id that it prints."""
-    command = [*within, sys.executable, "-c", CONNECT, near, far, sent, "forks" if forks else ""]
+def connected(stack, far, near="127.0.0.1:0", *, within=(), listens="", forks=""):
+    """Start a process that is connected so, and asks when told to; return it, its child, and its address."""
+    command = [*within, sys.executable, "-c", CONNECT, near, far, listens, forks]
     process, line = stack.enter_context(started(*command))
-    return process, int(line)
+    pid, host, port = line.split()
+    return process, int(pid), f"{host}:{port}"
+
+
+def ask(process):
+    print("now", file=process.stdin, flush=True)
 
 
 def is_spared(process):
@@ -216,26 +217,29 @@ def killing():
 def test_who_has_the_same_ports_at_another_address_is_spared(killing):
     with ExitStack() as stack:
         stack.enter_context(socket.create_server(("127.0.0.2", killing)))
-        near = f"127.0.0.1:{free_port()}"
-        other, _ = connected(stack, near, f"127.0.0.2:{killing}", "nothing")
-        client, _ = connected(stack, near, f"127.0.0.1:{killing}", "GET")
+        client, _, near = connected(stack, f"127.0.0.1:{killing}")
+        other, _, same = connected(stack, f"127.0.0.2:{killing}", near)
+        assert same == near
+        ask(client)
         assert client.wait(30) == -signal.SIGKILL
         assert is_spared(other)
 
 
 def test_who_has_the_same_connection_in_another_network_namespace_is_spared(killing):
     with ExitStack() as stack:
-        near, far = f"127.0.0.1:{free_port()}", f"127.0.0.1:{killing}"
-        other, _ = connected(stack, near, far, "listens", within=allowed("--net"))
-        client, _ = connected(stack, near, far, "GET")
+        far = f"127.0.0.1:{killing}"
+        client, _, near = connected(stack, far)
+        other, _, same = connected(stack, far, near, within=allowed("--net"), listens="listens")
+        assert same == near
+        ask(client)
         assert client.wait(30) == -signal.SIGKILL
         assert is_spared(other)
 
 
 def test_what_the_client_has_forked_dies_with_it(killing):
     with ExitStack() as stack:
-        near, far = f"127.0.0.1:{free_port()}", f"127.0.0.1:{killing}"
-        client, child = connected(stack, near, far, "GET", forks=True)
+        client, child, _ = connected(stack, f"127.0.0.1:{killing}", forks="forks")
+        ask(client)
         assert client.wait(30) == -signal.SIGKILL
         wait_for("the child's end", lambda: not psutil.pid_exists(child), 30, interval=0.05)
 
@@ -252,6 +256,7 @@ def test_nobody_is_killed_by_a_number_of_another_process_namespace():
     with started(*within, *SANDBOX, "0") as (_, line), ExitStack() as stack:
         port = int(line.split()[1].rpartition(":")[2])
         urlopen(Request(f"http://127.0.0.1:{port}/sandbox/faults", KILL.encode()), timeout=9).read()
-        client, _ = connected(stack, f"127.0.0.1:{free_port()}", f"127.0.0.1:{port}", "GET")
+        client, _, _ = connected(stack, f"127.0.0.1:{port}")
+        ask(client)
         assert client.stdout.readline() == "b'HTTP/1.1 500'\n"
         assert is_spared(client)
