@@ -1,4 +1,4 @@
-"""What tries note of their submissions: one entry a try, written before a POST, read by the tries after it."""
+"""What tries note of submissions: one entry a try, written before a POST, read by the tries after it."""
 
 from __future__ import annotations
 
