@@ -54,8 +54,12 @@ class Heard(Enum):
 
     @property
     def is_about_its_post(self) -> bool:
-        """Return whether the POST that was answered so has made no order itself."""
-        return self not in (Heard.ACCEPTED, Heard.NO_ANSWER)
+        """
+        Return whether the POST that was answered so has made no order, so that there is one less to hear of.
+
+        Not so where another POST is under way that nobody has counted.
+        """
+        return self not in (Heard.ACCEPTED, Heard.NO_ANSWER, Heard.IN_PROGRESS)
 
 
 _HEARD = {

@@ -59,6 +59,8 @@ class Post:
 
         :raises ApiError: if a later try of this task has begun.
         """
+        if not self.sent:
+            self.began = self.client.clock()  # an order of a list waits for its turn
         pause = self._pause()
         if self._is_old(record, pause):
             return record, Event.OLD

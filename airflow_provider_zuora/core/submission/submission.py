@@ -249,7 +249,9 @@ class Submission:
         record, now = self.record, self.client.clock()
         said = self.post.reading.answer.bare if self.post.reading else ""
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
-            return record.refused(said, now, locked=self.post.heard is Heard.LOCKED)
+            locked = self.post.heard is Heard.LOCKED
+            met = record.decided_at if locked and record.locked else now  # it was met in an earlier try
+            return record.refused(said, met, locked=locked)
         if self.standing is Standing.ABSENT and record.state is not SubmissionState.ABSENT:
             return record.absent(said or "it is too old to be sent again", now)
         if event is Event.NOT_FOUND_TURNED_AWAY:
