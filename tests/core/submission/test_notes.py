@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What the tries of a task note: each in an entry of its own, before it sends, for the tries after it."""
-=======
 """What tries note of submissions: one entry a try, written before a POST, read by the tries after it."""
->>>>>>> porttests
 
 from __future__ import annotations
 
