@@ -26,7 +26,7 @@ ON_AIRFLOW := tests/crash tests/demo tests/e2e
 # Goes the same ways hundreds of times: the others reach every line too, and under coverage it takes four times as long.
 EXPLORER := tests/core/test_explorer.py
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
-PROPERTIES = $(shell grep -l 'import.* given' -r tests)
+PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/core/test_random_walk.py
 # Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
 SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_sdk.py \
 	$(addprefix tests/test_,$(addsuffix .py,downloads examples fewer_workers gates layers readme sharing wheel))

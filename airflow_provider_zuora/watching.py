@@ -19,7 +19,9 @@ from airflow_provider_zuora.hooks import JobHook, PermanentError
 from airflow_provider_zuora.triggers import JobTrigger, start_args
 
 FIRST_LOOK = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
-_GRACE = 150.0  # seconds for the trigger's last look, a time-out of its request included
+_GRACE = (
+    410.0  # seconds for the last look of the trigger: an answer may take three times its `timeout`, 130 s
+)
 _GRACE_EACH = 0.5  # and for each job of a list
 _ARGUMENTS_SIZE = 40 * 1024  # characters; MySQL holds 65,535 bytes, and Fernet makes a third more of them
 
