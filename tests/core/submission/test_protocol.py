@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,14 @@ def table_of(text):
 
 def test_the_table_is_what_its_docstring_says():
     assert table_of(protocol.__doc__) == TABLE
+
+
+def test_the_page_shows_the_table_of_the_code():
+    page = (Path(__file__).parents[3] / "docs" / "exactly-once.md").read_text()
+    drawn = page.split("| stands | hears |", 1)[1].split("\n\n", 1)[0]
+    shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in drawn.splitlines()[2:]]
+
+    assert shown == rows_of(protocol.__doc__)
 
 
 def test_no_row_of_the_docstring_says_the_same_pair_twice():
