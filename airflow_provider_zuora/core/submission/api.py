@@ -16,12 +16,12 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     TimedOut,
 )
-from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
 from airflow_provider_zuora.core.masking import hidden_values
 from airflow_provider_zuora.core.orders import check_order
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import Notes
-from airflow_provider_zuora.core.submission.result import check_result, expectation
+from airflow_provider_zuora.core.submission.result import check_adopted, expectation
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.wire import Memoir, Pause, Token
 
@@ -92,7 +92,7 @@ def adopt_job(
     if job.state is JobState.FAILED:
         raise Refused(f"adopt_job_id: there is no order to adopt. {job.failure()}")
     try:
-        check_result(job, expectation(document), adopting=True)
+        check_adopted(job, expectation(document))
     except Refused as error:
         raise Refused(f"adopt_job_id: {error} Nothing was submitted.", answer=job.answer) from error
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
@@ -119,7 +119,7 @@ def _ended_job(client: Client, job_id: str) -> Memoir[Job]:
                 f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted.",
                 answer=error.answer,
             ) from error
-        if job.ended:
+        if job.ended or job_id.startswith(ORDER):
             return job
         if client.clock() - began >= _ADOPTION:
             raise TimedOut(

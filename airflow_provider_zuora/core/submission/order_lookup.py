@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.jobs import ORDER, Reading
+from airflow_provider_zuora.core.jobs import ORDER, JobState, Reading
 from airflow_provider_zuora.core.wire import Flow, Pause
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def find_order(client: Client, document: Mapping[str, Any], *, once: bool = Fals
     for pause in (0.0,) if once else (APART, 0.0):
         page = yield from _page_of(client, number)
         if page is not None:
-            found = yield from _difference(client, document, page)
+            found = (yield from _difference(client, document, page)) or _failure(client, number, page)
             if found:
                 raise OutcomeUnknown(
                     f"{_taken(client, number, found)} Nothing more was sent.", answer=page.answer
@@ -64,7 +64,11 @@ def existing_order(client: Client, document: Mapping[str, Any]) -> Flow[str | No
     page = yield from _page_of(client, number)
     if page is None:
         return None
-    found = (yield from _difference(client, document, page)) or client.vendor.changes(document, page.body)
+    found = (
+        (yield from _difference(client, document, page))
+        or _failure(client, number, page)
+        or client.vendor.changes(document, page.body)
+    )
     if found:
         advice = "Nothing was sent; give this order another number."
         raise Refused(f"{_taken(client, number, found)} {advice}", answer=page.answer)
@@ -102,6 +106,12 @@ def _difference(client: Client, document: Mapping[str, Any], page: Reading) -> F
             answer=page.answer,
         ) from error
     return client.vendor.difference(document, page.body, known)
+
+
+def _failure(client: Client, number: str, page: Reading) -> str:
+    """Return in words that an order is there and will not be carried out, empty if it is or will be."""
+    job = client.vendor.read_job(ORDER + number, page.body, page.answer)
+    return f"it is {job.status}" if job.state is JobState.FAILED else ""
 
 
 def _taken(client: Client, number: str, found: str) -> str:

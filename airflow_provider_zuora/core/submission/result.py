@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_zuora.core.errors import Refused
-from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
 
 _OF_AN_ORDER = ("orderNumber", "orderId")
 
@@ -27,29 +27,46 @@ def expectation(document: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in given.items() if value}
 
 
-def check_result(job: Job, expected: Mapping[str, str], *, adopting: bool = False) -> None:
+def check_result(job: Job, expected: Mapping[str, str]) -> None:
     """
     Check that a job that succeeded made the order that was submitted; others pass.
 
-    A result may carry ids instead of numbers (``return_ids``): what it does not name is not compared, unless
-    it is adopted: then it must name an order, and the number that is expected.
+    A result may carry ids instead of numbers (``return_ids``): what it does not name is not compared.
 
-    :raises Refused: if it is another order's, or no order's.
+    :raises Refused: if it is another order's.
     """
-    if job.state is not JobState.SUCCEEDED:
-        return
-    result = job.result if isinstance(job.result, Mapping) else {}
-    found = list(_unlike(result, expected))
-    if adopting and not any(result.get(name) for name in _OF_AN_ORDER):
-        found.append("it made no order")
-    elif adopting and expected.get("orderNumber") and not result.get("orderNumber"):
-        found.append(f"it does not say whether it is order {expected['orderNumber']}")
-    if found:
+    if job.state is JobState.SUCCEEDED:
+        _refuse(job, _unlike(_result(job), expected))
+
+
+def check_adopted(job: Job, expected: Mapping[str, str]) -> None:
+    """
+    Check that a job that is adopted makes the task's order: its result must say so.
+
+    :param job: one that has ended well, or an order that was found by its number.
+    :raises Refused: if it is another order's, or no order's, or if it does not say whose it is.
+    """
+    found = job.job_id.removeprefix(ORDER) if job.job_id.startswith(ORDER) else ""
+    result = _result(job) | ({"orderNumber": found} if found else {})
+    wrong = list(_unlike(result, expected))
+    if not any(result.get(name) for name in _OF_AN_ORDER):
+        wrong.append("it made no order")
+    elif expected.get("orderNumber") and not result.get("orderNumber"):
+        wrong.append(f"it does not say whether it is order {expected['orderNumber']}")
+    _refuse(job, wrong)
+
+
+def _refuse(job: Job, wrong: Iterable[str]) -> None:
+    if found := "; ".join(wrong):
         raise Refused(
-            f"Job {job.job_id} did not make this task's order: {'; '.join(found)}. Look for the order in "
-            "Zuora before you submit it again.",
+            f"Job {job.job_id} did not make this task's order: {found}. Look for the order in Zuora before "
+            "you submit it again.",
             answer=job.answer,
         )
+
+
+def _result(job: Job) -> dict[str, Any]:
+    return dict(job.result) if isinstance(job.result, Mapping) else {}
 
 
 def _unlike(result: Mapping[str, Any], expected: Mapping[str, str]) -> Iterator[str]:

@@ -148,6 +148,9 @@ class Submission:
     def _noted(self) -> SubmissionRecord | None:
         """Return what an earlier try has noted of this order, also if the order has changed since."""
         exact = self.notes.find(self.submitter, self.account, self.digest)
+        if exact is not None and self.raw_key not in (None, exact.key):
+            log.warning("An earlier try sent this order under key %s: it is not used", exact.key)
+            return None
         if exact is not None or not (self.alone or self.number):
             return exact
         others = [
