@@ -59,7 +59,6 @@ class Account:
 
     :ivar renewal: asked once when a sign-in is refused, for a secret that was changed while we waited; None:
         nobody is asked.
-    :ivar submitted: fingerprints of the orders that tasks of this process have submitted.
 
     :param masks: called with every new token before it is used.
     :param token_file: where the processes of this host share the token, None where they do not.
@@ -84,7 +83,6 @@ class Account:
         rng: random.Random | None = None,
     ):
         self.renewal: Renewal | None = None
-        self.submitted: set[str] = set()
         self._vendor = VENDORS[vendor]
         self._credentials = credentials
         self._line = line

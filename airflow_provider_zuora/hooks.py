@@ -453,6 +453,7 @@ class ZuoraHook(JobHook):
 
     def __init__(self, zuora_conn_id: str = default_conn_name):
         super().__init__(zuora_conn_id)
+        self._submitted: set[str] = set()  # fingerprints of orders without a number
 
     def create_order(
         self,
@@ -500,9 +501,8 @@ class ZuoraHook(JobHook):
                 store,
             )
         own = idempotency_key is not None or raw_idempotency_key is not None
-        submitted = self.settings.account.submitted
         once = "" if own or not context else fingerprint_of(by, attempt.number, order)
-        if once in submitted:
+        if once in self._submitted:
             rule = "this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
             self._refuse((f"order: {rule}",))
         job_id = self.run(
@@ -512,7 +512,7 @@ class ZuoraHook(JobHook):
             store,
         )
         if once:
-            submitted.add(once)
+            self._submitted.add(once)
         return job_id
 
     def create_orders(

@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.ends import End, Unread, read_ends
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
 from airflow_provider_zuora.core.ids import checked_ids, named, packed, unpacked
 from airflow_provider_zuora.core.verdicts import Verdicts
-from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, Pauses, Wait
+from airflow_provider_zuora.core.waiting import MAX_POLL_ERRORS, YOUNG, Pauses, Wait
 from airflow_provider_zuora.hooks import HOOKS, PermanentError, TransientError
 
 RESULTS = "results"
@@ -31,6 +31,7 @@ _ARGUMENTS = (
     "exponential_backoff",
     "max_wait",
     "started",
+    "unknown_until",
     "not_before",
     "deadline",
     "max_errors",
@@ -52,6 +53,8 @@ class JobTrigger(BaseTrigger):
     :param poke_interval: seconds between two looks; None: growing by half, from 10 s to 60 s.
     :param exponential_backoff: Airflow's; ``max_wait``, seconds, too.
     :param started: epoch seconds at which the wait began; None: now.
+    :param unknown_until: epoch seconds until which the vendor may not know a job that was just issued; None:
+        a job that it does not know ends the wait at once.
     :param not_before: epoch seconds before which no look is taken.
     :param deadline: epoch seconds at which the last look is taken; None: never.
     :param max_errors: so many looks in a row that fail for a passing reason end the wait; None: never.
@@ -74,6 +77,7 @@ class JobTrigger(BaseTrigger):
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         started: float | None = None,
+        unknown_until: float | None = None,
         not_before: float = 0.0,
         deadline: float | None = None,
         max_errors: int | None = MAX_POLL_ERRORS,
@@ -90,6 +94,7 @@ class JobTrigger(BaseTrigger):
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
         self.started = time.time() if started is None else started
+        self.unknown_until = unknown_until
         self.not_before = not_before
         self.deadline = deadline
         self.max_errors = max_errors
@@ -136,6 +141,7 @@ class JobTrigger(BaseTrigger):
                 deadline=math.inf if self.deadline is None else self.deadline,
                 pauses=Pauses(self.poke_interval, self.exponential_backoff, self.max_wait),
                 max_errors=self.max_errors,
+                unknown_until=-math.inf if self.unknown_until is None else self.unknown_until,
             )
             return (await HOOKS[self.vendor](self.conn_id).wait_for_ends(job_ids, wait)).as_event()
         except ApiError as error:
@@ -155,6 +161,7 @@ class JobTrigger(BaseTrigger):
             aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
             self.started = aware.timestamp() - starts["lasts"]
         self.deadline = self.started + starts["limit"]
+        self.unknown_until = self.started + YOUNG
         ti: Any = self.task_instance
         await forget_xcoms(ti, _LEFT)
         if starts["task_id"] is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.looks import Looks
 from airflow_provider_zuora.core.rereads import reread_ends
-from airflow_provider_zuora.core.waiting import LONGEST, MAX_POLL_ERRORS, Pauses
+from airflow_provider_zuora.core.waiting import LONGEST, MAX_POLL_ERRORS, YOUNG, Pauses
 from airflow_provider_zuora.hooks import JobHook, PermanentError
 from airflow_provider_zuora.triggers import JobTrigger, start_args
 
@@ -95,6 +95,7 @@ class Watch:
         trigger = self._trigger(
             pauses,
             started=self.started,
+            unknown_until=self.started + YOUNG,
             not_before=max(due, now + FIRST_LOOK, self.looks.quiet_until),
             deadline=self.deadline,
             ends=ends,

@@ -68,6 +68,7 @@ class Wait:
     :param not_before: no look is taken earlier, not even at the deadline.
     :param deadline: the last look is taken then.
     :param max_errors: so many looks in a row that fail for a passing reason end the wait; None: never.
+    :param unknown_until: until then the vendor may not know the job; None: for `YOUNG` seconds.
     """
 
     started: float
@@ -75,6 +76,11 @@ class Wait:
     deadline: float = math.inf
     pauses: Pauses = Pauses()
     max_errors: int | None = MAX_POLL_ERRORS
+    unknown_until: float | None = None
+
+    def may_be_unknown(self, now: float) -> bool:
+        """Return whether the job may have been issued so lately that the vendor does not know it yet."""
+        return now < (self.started + YOUNG if self.unknown_until is None else self.unknown_until)
 
 
 def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
@@ -97,7 +103,7 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
         try:
             job = yield from client.look(job_id, request, ONCE)
         except ApiError as error:
-            young = isinstance(error, NotFound) and client.clock() < wait.started + YOUNG
+            young = isinstance(error, NotFound) and wait.may_be_unknown(client.clock())
             no_fault = young or isinstance(error, Held)  # of a look that was held the vendor knows nothing
             errors += not no_fault
             if not (young or error.transient) or (wait.max_errors and errors >= wait.max_errors):

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, NotFound, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.core.masking import hidden_values
 from airflow_provider_zuora.core.submission.authority import Heard
@@ -48,6 +48,7 @@ _WHY = {
     Standing.MISUSED: "its key was used for another request",
     Standing.LOST: "its job is not known any more",
 }
+_EQUAL = "order: this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
 _WAYS_ON_IN_A_LIST = (
     "2. It is there: take it out of the list, and clear the task.\n"
     "3. It is not: take it out of the list too, and submit it in another task."
@@ -107,6 +108,8 @@ class Submission:
 
         :raises ApiError: as `api.submit_order` tells.
         """
+        if self.is_repeated:
+            raise InvalidInput("Nothing was sent.", (_EQUAL,))
         event = Event.START
         while True:
             self.standing, action = TABLE[self.standing, event]
@@ -182,6 +185,14 @@ class Submission:
         """Return whether a clear has ended this submission, so that a changed order is another one."""
         is_cleared = record.max_tries < self.attempt.max_tries
         return is_cleared and record.state is not SubmissionState.OPEN
+
+    @property
+    def is_repeated(self) -> bool:
+        """Return whether this try has submitted an equal order, which nothing tells from this one."""
+        is_own = (
+            self.record.try_number == self.attempt.number and self.record.state is SubmissionState.STARTED
+        )
+        return self.alone and is_own and self.number is None and self.by.position is not None
 
     def begun(self, generation: int, before: SubmissionRecord | None = None) -> SubmissionRecord:
         """Return the record of a generation; all generations are of the content of the first."""
