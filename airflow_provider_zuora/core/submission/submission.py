@@ -148,6 +148,8 @@ class Submission:
     def _noted(self) -> SubmissionRecord | None:
         """Return what an earlier try has noted of this order, also if the order has changed since."""
         exact = self.notes.find(self.submitter, self.account, self.digest)
+        if exact is not None and self.raw_key not in (None, exact.key):
+            return None  # what became of another raw key says nothing of this one
         if exact is not None or not (self.alone or self.number):
             return exact
         others = [
