@@ -98,12 +98,12 @@ def adopt_job(
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
     try:
         notes = yield from Notes(attempt).load()
-        record = Submission(client, document, request, by, attempt, notes, raw_key).record
+        submission = Submission(client, document, request, by, attempt, notes, raw_key)
     except OutcomeUnknown as error:
         log.warning("What is adopted replaces what was noted: %s", error)
         notes = Notes(attempt)
-        record = Submission(client, document, request, by, attempt, notes, raw_key).record
-    record = record.covering(record.digest)
+        submission = Submission(client, document, request, by, attempt, notes, raw_key)
+    record = submission.record.covering(submission.digest)
     yield from notes.save(record.started(job_id, client.clock()))
     return job_id
 

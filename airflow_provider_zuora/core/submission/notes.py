@@ -104,9 +104,10 @@ class Notes:
         return next((record for record in self._records.values() if record.job_id == job_id), None)
 
     def claim(self) -> Memoir[None]:
-        """Note that the first try has sent nothing, so that the next one knows."""
-        if self.attempt.is_first and not self._records:
-            yield Record(_entry(self.attempt.number), _packed([], 1, complete=True))
+        """Note that the first try has sent nothing, unless it has, so that the next one knows."""
+        name = _entry(self.attempt.number)
+        if self.attempt.is_first and (yield Recall(name)) is None:
+            yield Record(name, _packed([], 1, complete=True))
 
     def reserve(self, records: Iterable[SubmissionRecord]) -> Memoir[None]:
         """

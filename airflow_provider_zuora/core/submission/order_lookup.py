@@ -92,8 +92,8 @@ def _difference(client: Client, document: Mapping[str, Any], page: Reading) -> F
 
     :raises OutcomeUnknown: if its account cannot be read: the order is there, but whose is it?
     """
-    request = client.vendor.account(document, page.body)
     try:
+        request = client.vendor.account(document, page.body)
         known = (yield from client.read(request)).body if request else {}
     except ApiError as error:
         if error.transient:

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, NotFound, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.jobs import JobState
+from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.masking import hidden_values
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.keys import (
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
 _WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is remembered
 _LAG = 600.0  # seconds in which a job that was issued may not be known everywhere yet
+_LAG_POLL = 15.0  # seconds
 _STANDINGS = {
     SubmissionState.STARTED: Standing.STARTED,
     SubmissionState.REFUSED: Standing.REFUSED,
@@ -274,14 +275,10 @@ class Submission:
 
     def _read_job(self) -> Memoir[Event]:
         """Find out what has become of the job of an earlier try."""
-        job_id, title = str(self.record.job_id), self.client.vendor.title
-        try:
-            job = yield from self.client.job(job_id)
-        except NotFound:
-            if self.client.clock() - self.issued >= _LAG:
-                return Event.JOB_UNKNOWN
-            log.warning("%s does not know job %s yet", title, job_id)
-            return Event.RUNS
+        job_id = str(self.record.job_id)
+        job = yield from self._known_job(job_id)
+        if job is None:
+            return Event.JOB_UNKNOWN if self.client.clock() - self.issued >= _LAG else Event.RUNS
         check_result(job, expectation(self.document))
         if job.state is JobState.FAILED:
             self.record = self.record.failed(job, self.client.clock())
@@ -289,6 +286,22 @@ class Submission:
             return Event.JOB_FAILED
         log.info("An earlier try started job %s, which is %s; nothing is submitted", job_id, job.status)
         return Event.RUNS
+
+    def _known_job(self, job_id: str) -> Memoir[Job | None]:
+        """
+        Return a job of an earlier try, None if it is not known.
+
+        If nobody noted when it was issued, that may have been a moment ago.
+        """
+        heard = self.client.clock()
+        while True:
+            try:
+                return (yield from self.client.job(job_id))
+            except NotFound:
+                log.warning("%s does not know job %s, or not yet", self.client.vendor.title, job_id)
+                if self.issued or self.client.clock() - heard >= _LAG:
+                    return None
+            yield Pause(_LAG_POLL)
 
     def _look_up(self) -> Memoir[Event]:
         """Look for the order by its number."""

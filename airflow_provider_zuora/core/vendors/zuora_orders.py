@@ -49,19 +49,29 @@ def order_request(number: str) -> Request:
 
 
 def account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Request | None:
-    """Return the GET of a found order's account, None where its number is all that has to be known of it."""
+    """
+    Return the GET of a found order's account, None where its number is all that has to be known of it.
+
+    :raises Unreadable: if the page of the order does not name the account.
+    """
     if document.get("existingAccountNumber"):
         return None
-    number = str(_order(order).get("existingAccountNumber"))
-    return Request("GET", _ACCOUNTS + quote(number[:_NUMBER_LENGTH], safe=""))
+    number = _order(order).get("existingAccountNumber")
+    if not number:
+        raise Unreadable("The page of the order names no account.")
+    return Request("GET", _ACCOUNTS + quote(str(number)[:_NUMBER_LENGTH], safe=""))
 
 
 def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> str:
-    """Return in words what tells a found order from the document, empty where account and date agree."""
+    """
+    Return in words what tells a found order from the document, empty where account and date agree.
+
+    Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling).
+    """
     told = [
         f"its {what} is {_shown(found)}, this one's is {_shown(ours)}"
         for what, ours, found in _compared(document, _order(order), _object(account, "basicInfo"))
-        if str(ours) != str(found)
+        if str(ours).strip().casefold() != str(found).strip().casefold()
     ]
     return "; ".join(told)
 

@@ -21,14 +21,15 @@ ORDER = {
 TASK = ("dag", "run", "task")
 BY = Submitter("", TASK, -1)
 ACCEPTED = answer(200, {"jobId": "j-1", "success": True})
+JOB = answer(200, {"success": True, "status": "Processing"})  # read once: the key may be another order's
 SCOPE = {"Zuora-Entity-Ids": "e1", "Zuora-Org-Ids": "o1"}
 
 
 def sent(order=ORDER, by=BY, scope=SCOPE, **options):
     """Return the one request of a submission."""
-    script = Script([ACCEPTED])
+    script = Script([ACCEPTED, *([JOB] if "raw_key" in options else [])])
     assert script.run(submit_order(script.client(**scope), order, by, **options)) == "j-1"
-    (request,) = script.sent
+    request, *_ = script.sent
     return request
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.errors import Refused, Unreadable
+from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused, Unreadable
 from airflow_provider_zuora.core.submission.order_lookup import APART, existing_order, find_order
+from airflow_provider_zuora.core.wire import Response
+from airflow_provider_zuora.sandbox.books import id_of
+from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
 
@@ -42,6 +47,14 @@ def test_an_order_with_our_account_and_date_is_ours(order):
     assert zuora.run(find_order(zuora.client(), order)) == "order:O-1"
 
 
+@pytest.mark.parametrize("spelling", ["a00000097", "A00000097 ", " a00000097"])
+def test_an_account_is_ours_whatever_the_case_of_its_number(spelling):
+    zuora = made(NUMBERED)
+    order = NUMBERED | {"existingAccountNumber": spelling}
+
+    assert zuora.run(find_order(zuora.client(), order)) == "order:O-1"
+
+
 @pytest.mark.parametrize(
     ("order", "change", "words"),
     [
@@ -54,43 +67,109 @@ def test_an_order_with_our_account_and_date_is_ours(order):
 )
 def test_a_number_that_another_order_has_is_an_error_that_names_both(order, change, words):
     zuora = made(order)
-    with pytest.raises(Refused, match="Order number O-1 is taken at Zuora") as caught:
+    with pytest.raises(OutcomeUnknown, match="Order number O-1 is taken at Zuora") as caught:
         zuora.run(find_order(zuora.client(), order | change))
     assert words in str(caught.value)
+    assert "Nothing more was sent." in str(caught.value)
 
 
 def test_an_account_by_its_id_is_compared_by_its_id():
     zuora = made(NUMBERED)
-    page = zuora.sandbox.state.books
-    from airflow_provider_zuora.sandbox.books import id_of
-
-    assert page.orders
     order = BY_ID | {"existingAccountId": id_of("account", "A00000097")}
     assert zuora.run(find_order(zuora.client(), order)) == "order:O-1"
 
 
+def refusal(code, message, status):
+    return answer(status, {"success": False, "reasons": [{"code": code, "message": message}]})
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
 @pytest.mark.parametrize(
-    "nothing",
-    [
-        NOT_THERE,
-        answer(200, {"success": False, "reasons": [{"code": 50000040, "message": "none"}]}),
-        answer(404),
-    ],
-    ids=["404", "category 40 at HTTP 200", "404 without a body"],
+    ("code", "message"),
+    [(50000040, "none"), (50000020, "Invalid orderNumber: O-1"), (53200020, "The order does not exist.")],
+    ids=["category 40", "category 20", "category 20 in other words"],
 )
-def test_not_there_is_said_twice_some_time_apart(nothing):
-    script = Script([nothing, nothing])
+def test_not_there_is_said_twice_ten_minutes_apart(code, message, status):
+    script = Script([refusal(code, message, status)] * 2)
 
     assert script.run(find_order(script.client(), NUMBERED)) is None
-    assert script.clock.naps == [APART]
+    assert script.clock.naps == [APART] == [600]
 
 
-def test_a_gateways_404_is_no_word_of_zuoras():
-    from airflow_provider_zuora.core.wire import Response
-
-    script = Script([Response(404, {}, b"<html><h1>Not Found</h1></html>")] * 10)
-    with pytest.raises(Unreadable):
+@pytest.mark.parametrize(
+    "given",
+    [
+        Response(404, {}, b"<html><h1>Not Found</h1></html>"),
+        answer(404),
+        answer(404, {"message": "no Route matched with those values"}),
+        answer(404, {"success": False, "reasons": [{"code": 40, "message": "not found"}]}),
+        refusal(90000040, "The entity does not exist.", 404),
+    ],
+    ids=["a page", "nothing", "a gateway's JSON", "a code of two digits", "an entity"],
+)
+def test_a_gateways_404_is_no_word_of_zuoras(given):
+    script = Script([given] * 10)
+    with pytest.raises(ApiError) as caught:
         script.run(find_order(script.client(), NUMBERED))
+    assert caught.value.transient
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        refusal(50000020, "The field pageSize is invalid.", 400),
+        refusal(90000020, "Invalid orderNumber", 400),
+        refusal(50000010, "No permission", 403),
+    ],
+    ids=["another value", "the entity", "no permission"],
+)
+def test_another_refusal_says_nothing_of_the_order(given):
+    script = Script([given] * 10)
+    with pytest.raises(Refused):
+        script.run(find_order(script.client(), NUMBERED))
+
+
+def test_looked_for_once_it_may_come_yet():
+    script = Script([NOT_THERE])
+
+    assert script.run(find_order(script.client(), NUMBERED, once=True)) is None
+    assert script.clock.naps == []
+
+
+class TestAnAccountThatCannotBeRead:
+    """a30: the order is there; whose it is has to be read on another page."""
+
+    def told(self, status, code=0, **more):
+        body = json.dumps({"success": False, "reasons": [{"code": code, "message": "none"}]} if code else {})
+        return Fault("GET", "/v1/accounts/", status=status, body=body.encode(), times=None, **more)
+
+    @pytest.mark.parametrize(
+        ("status", "code"), [(404, 50000040), (400, 50000020), (403, 50000010), (404, 0)], ids=str
+    )
+    def test_leaves_the_question_to_a_person(self, status, code):
+        zuora = made(NEW)
+        zuora.sandbox.add_fault(self.told(status, code))
+        with pytest.raises(
+            OutcomeUnknown, match="Order O-1 is at Zuora, but its account cannot be read"
+        ) as caught:
+            zuora.run(find_order(zuora.client(), NEW))
+        assert "pass order:O-1 as adopt_job_id" in str(caught.value)
+
+    def test_in_passing_is_for_the_next_try(self):
+        zuora = made(NEW)
+        zuora.sandbox.add_fault(self.told(503))
+        with pytest.raises(ApiError) as caught:
+            zuora.run(find_order(zuora.client(), NEW))
+        assert caught.value.transient
+        assert not isinstance(caught.value, OutcomeUnknown)
+
+    @pytest.mark.parametrize("order", [NEW, BY_ID], ids=["a new account", "an account by its id"])
+    def test_of_a_page_that_names_no_account(self, order):
+        page = {"success": True, "order": {"orderNumber": "O-1", "orderDate": "2024-07-01"}}
+        script = Script([answer(200, page)])
+        with pytest.raises(OutcomeUnknown, match=r"its account cannot be read.*names no account"):
+            script.run(find_order(script.client(), order))
+        assert [each.path for each in script.sent] == ["/v1/orders/O-1"]
 
 
 def test_an_order_that_comes_between_the_looks_is_found():
