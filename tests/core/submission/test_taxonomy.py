@@ -63,6 +63,10 @@ NUMBERED_ROWS = {
     "429, stored": ("4/2 JOB 1", ONCE, ONCE, "4/2 JOB 1", "4/2 JOB 1"),
     "401": ("2/1 JOB 1", *DECIDED_BY_THE_KEY),
     "401 for good": ("2/1 SignInRefused 0", AGAIN, ONCE, AGAIN, AGAIN),
+    # What stands in front of the store keeps nothing: the same key is asked under, and makes the order.
+    "refused before the store": ("1/1 Refused 0", "0/0 Refused 0", AGAIN, AGAIN, AGAIN),
+    "lock before the store": ("1/1 LockContention 0", AGAIN, ONCE, AGAIN, AGAIN),
+    "403": ("1/1 Refused 0", AGAIN, ONCE, AGAIN, AGAIN),
     # Looked up, and not there twice. Where nothing is remembered the next try finds what the second key made.
     "422": ("2/2 JOB 1", ONCE, ONCE, "1/1 FOUND 1", "1/1 FOUND 1"),
     "job fails on a lock": ("1/1 JOB 0", AGAIN, ONCE, "2/2 JOB 1", "2/2 JOB 1"),
