@@ -131,7 +131,7 @@ def _call(
     def flow(client: Client) -> Flow[Any]:
         body = None if json is None else plain(json)
         return client.call(
-            method.upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
+            str(method).upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
         )
 
     return flow

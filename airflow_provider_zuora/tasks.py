@@ -135,9 +135,9 @@ def _try_in(environ: Mapping[str, str]) -> Try:
     return Try(number=int(number) if number.isdecimal() else _NOT_THE_FIRST, since=since)
 
 
-def _first_queued(run: Any, cleared: bool) -> float:
-    """Return when a run was first queued, or a time before that; where nothing tells it may be of any age."""
+def _first_queued(run: Any, cleared: bool) -> float | None:
+    """Return when a run was first queued, or a time before that; None where nothing tells."""
     names = (*_DUE, *_QUEUED) if cleared else (*_QUEUED, *_DUE)
     moments = (getattr(run, name, None) for name in names)
     found = next((moment for moment in moments if moment is not None), None)
-    return _ANY_AGE if found is None else float(found.timestamp())
+    return None if found is None else float(found.timestamp())

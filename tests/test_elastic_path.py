@@ -174,8 +174,6 @@ READS = {
     "no word": (400, {"a": 1}, 1, Refused, '{"a": 1}'),
     "errors in a 200": (200, E1, 1, Refused, "for a reason that nobody documents"),
     "no JSON in a 200": (200, b"ok", 10, Unreadable, "2 bytes that are no JSON"),
-    "two jobs": (200, {"data": [{"status": "a"}, {"status": "b"}]}, 1, Unreadable, "did not describe job j"),
-    "no data": (200, {"data": None}, 1, Unreadable, "did not describe job j"),
 }
 
 

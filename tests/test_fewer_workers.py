@@ -209,8 +209,8 @@ def test_the_arguments_of_a_task_that_starts_in_the_triggerer_survive_the_way_th
         "push": False,
         "dag_result": False,
     }
-    assert trigger.starts == {"limit": 100.0, "lasts": 260.5, "task_id": None, "key": None}
-    assert task.start_trigger_args.timeout == timedelta(seconds=260.5)
+    assert trigger.starts == {"limit": 100.0, "lasts": 520.5, "task_id": None, "key": None}
+    assert task.start_trigger_args.timeout == timedelta(seconds=520.5)
 
 
 def test_an_output_is_handed_over_as_its_task_and_key():

@@ -110,12 +110,7 @@ def test_every_blocking_call_works_where_a_loop_runs(zuora):
 
 
 @pytest.mark.parametrize("option", ["timeout", "poke_interval"])
-@pytest.mark.parametrize("value", ["2", float("nan"), -1, True, [1]])
+@pytest.mark.parametrize("value", ["two", float("nan"), float("inf"), -1, True, [1]])
 def test_a_wait_of_no_number_of_seconds_is_refused_by_name(zuora, option, value):
-    with pytest.raises(PermanentError, match=f"^Nothing was asked.\n{option}: must be a number of seconds"):
+    with pytest.raises(PermanentError, match=f"^Nothing was sent.\n{option}: must be a number of seconds"):
         ZuoraHook().wait_for_job("j", **{option: value})
-
-
-def test_an_endless_wait_is_one_of_ten_years(zuora):
-    job_id = ZuoraHook().create_order(ORDER)
-    assert ZuoraHook().wait_for_job(job_id, timeout=float("inf"), poke_interval=float("inf")).ended

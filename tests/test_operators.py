@@ -358,7 +358,7 @@ class EmptyHook(ZuoraHook):
 
     vendor = Choosy()
 
-    def submitted_outcome(self, job, context, *, empty):
+    def submitted_outcome(self, job, context, expected, *, empty):
         assert job.ended
         return Outcome(None, skipped=f"there was nothing ({empty})")
 

@@ -99,6 +99,11 @@ class Notes:
         """Return whether anything is noted."""
         return bool(self._records)
 
+    def is_of_another_account(self, submitter: str, account: str) -> bool:
+        """Return whether this submitter's order is noted, but for other accounts alone."""
+        accounts = {known for other, known in self._submitters if other == submitter}
+        return bool(accounts) and account not in accounts
+
     def of_job(self, job_id: str) -> SubmissionRecord | None:
         """Return what led to a job."""
         return next((record for record in self._records.values() if record.job_id == job_id), None)

@@ -151,6 +151,8 @@ class Submission:
 
     def _noted(self) -> SubmissionRecord | None:
         """Return what an earlier try has noted of this order, also if the order has changed since."""
+        if self.alone and self.notes.is_of_another_account(self.submitter, self.account):
+            log.warning("What earlier tries noted of this order is of another account: it is not used")
         exact = self.notes.find(self.submitter, self.account, self.digest)
         if exact is not None and self.raw_key not in (None, exact.key):
             log.warning("An earlier try sent this order under key %s: it is not used", exact.key)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, Unreadable
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed
 from airflow_provider_zuora.core.jobs import (
     Credentials,
     Job,
@@ -99,8 +99,6 @@ class ElasticPath(Vendor):
     def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
         """Return the job; its state is decided by ``status`` alone."""
         data = _only(body.get("data"))
-        if not data:
-            raise Unreadable(f"{self.title} did not describe job {job_id}.", answer=answer, transient=True)
         word = data.get("status")
         state = self.state(word)
         if error := data.get("error"):
