@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import random
 from collections import Counter
 
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.attempts import Try
+from airflow_provider_zuora.core.attempts import OUTSIDE, Try
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -23,11 +22,22 @@ from airflow_provider_zuora.core.errors import (
     SignInRefused,
     Unreachable,
 )
-from airflow_provider_zuora.core.submission.bulk import Entry, Progress, listed, not_sent, report, submitted
+from airflow_provider_zuora.core.submission.api import signed_in_notes
+from airflow_provider_zuora.core.submission.bulk import (
+    Entry,
+    Progress,
+    listed,
+    not_sent,
+    option_violations,
+    prepare,
+    report,
+    submitted,
+    to_be_sent,
+)
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
-from tests.core.carriers import Tenant
+from tests.core.carriers import Memory, Tenant
 from tests.core.tries import ANSWERS, Actor, Zuora, body
 
 TASK = Submitter("", ("dag", "run", "task"), -1)
@@ -131,6 +141,23 @@ class TestChecks:
         assert "4111" not in str(self.broken([{**order("a"), "orderDate": "4111111111111111"}]))
 
 
+@pytest.mark.parametrize(
+    ("on_existing", "concurrency", "words"),
+    [
+        ("fail", 1, ()),
+        ("adopt", 16, ()),
+        ("skip", 1, ("on_existing: must be fail or adopt, not 'skip'",)),
+        ("fail", 0, ("concurrency: must be a whole number above 0, not 0",)),
+        ("fail", True, ("concurrency: must be a whole number above 0, not True",)),
+        ("fail", "4", ("concurrency: must be a whole number above 0, not '4'",)),
+        ([], 1.5, 2),
+    ],
+)
+def test_the_options_of_a_list(on_existing, concurrency, words):
+    found = option_violations(on_existing, concurrency)
+    assert len(found) == words if isinstance(words, int) else found == words
+
+
 def entries(*errors):
     orders = listed([order(str(index), f"N-{index}") for index in range(len(errors))], TASK)
     return [
@@ -224,32 +251,45 @@ class TestProgress:
         assert "sign-in" in str(not_sent(entry.order, SignInRefused("x")).error)
 
 
+def submitting(client, orders, attempt, *, adopt=False, size=2, return_ids=False):
+    """Submit a list as a task does, one order after the other; a batch is noted before its first is sent."""
+    notes = yield from signed_in_notes(attempt)
+    ready = [prepare(client, each, attempt, notes, return_ids=return_ids) for each in orders]
+    entries = []
+    for at in range(0, len(ready), size):
+        yield from notes.reserve(to_be_sent(ready[at : at + size]))
+        for each in ready[at : at + size]:
+            entries += [(yield from submitted(each, adopt=adopt))]
+    yield from notes.reserve(())
+    return entries
+
+
 class TestSubmitting:
-    def run(self, tenant, orders):
-        entries = [tenant.run(submitted(tenant.client(), each, Try())) for each in listed(orders, TASK)]
-        return [entry.job_id for entry in entries]
+    def run(self, tenant, orders, attempt=OUTSIDE, by=TASK, memory=None, **options):
+        flow = submitting(tenant.client(), listed(orders, by), attempt, **options)
+        return tenant.run(flow, memory)
 
     def test_each_order_has_its_job(self):
         tenant = Tenant(job_seconds=0)
-        job_ids = self.run(tenant, [order("a"), order("b"), order("a")])
+        entries = self.run(tenant, [order("a"), order("b"), order("a")])
 
-        assert sorted(job_ids) == sorted(each["jobId"] for each in tenant.ledger["orders"])
+        assert sorted(each.job_id for each in entries) == sorted(
+            each["jobId"] for each in tenant.ledger["orders"]
+        )
 
     def test_a_refusal_is_an_entry(self):
         tenant = Tenant(
             Fault("POST", "/v1", when="instead", status=400, body=body(53200020, "Not this one."))
         )
-        [entry] = [tenant.run(submitted(tenant.client(), each, Try())) for each in listed([order("a")], TASK)]
+        [entry] = self.run(tenant, [order("a")])
 
         assert entry.state == "refused"
         assert "Not this one." in str(entry.error)
 
     def test_the_ways_on_are_those_of_a_list(self):
         tenant = Tenant()
-        [each] = listed([order("a")], TASK)
-        later = Try(number=2, since=tenant.clock() - 90_000)
+        [entry] = self.run(tenant, [order("a")], Try(number=2, since=tenant.clock() - 90_000))
 
-        entry = tenant.run(submitted(tenant.client(), each, later))
         assert entry.state == "unknown"
         assert "take it out of the list" in str(entry.error)
         assert "adopt_job_id" not in str(entry.error)
@@ -259,10 +299,10 @@ class TestSubmitting:
         self.run(tenant, [order("a", "N-1"), order("b", "N-2"), order("c")])
         tenant.clock.now += 90_000
         other = Submitter("", ("dag", "another run", "task"), -1)
-        again = listed([order("c"), order("changed", "N-2"), order("a", "N-1"), order("d", "N-4")], other)
+        again = [order("c"), order("changed", "N-2"), order("a", "N-1"), order("d", "N-4")]
         sent = len(tenant.sent)
 
-        ended = [tenant.run(submitted(tenant.client(), each, Try(), adopt=True)) for each in again]
+        ended = self.run(tenant, again, by=other, adopt=True)
 
         assert [entry.state for entry in ended] == ["submitted", "refused", "submitted", "submitted"]
         assert ended[2].job_id == "order:N-1"
@@ -270,13 +310,120 @@ class TestSubmitting:
         assert [each.path for each in tenant.sent[sent:]].count("/v1/async/orders") == 2
         assert sorted(each["description"] for each in tenant.ledger["orders"]) == ["a", "b", "c", "c", "d"]
 
+    def test_an_order_that_was_taken_is_noted(self):
+        tenant, memory = Tenant(job_seconds=0), Memory()
+        self.run(tenant, [order("a", "N-1")], by=Submitter("", ("dag", "another run", "task"), -1))
+        tenant.ledger  # noqa: B018 - what is under way ends
+        self.run(tenant, [order("a", "N-1")], Try(1, 1), memory=memory, adopt=True)
+        sent = len(tenant.sent)
+        [entry] = self.run(tenant, [order("a", "N-1")], Try(2, 1), memory=memory)
+
+        assert entry.job_id == "order:N-1"
+        assert "/v1/async/orders" not in [each.path for each in tenant.sent[sent:]]
+
     def test_where_the_lookup_fails_nothing_is_sent(self):
         tenant = Tenant(Fault("GET", "/v1/orders", kind="reset", times=None))
-        [each] = listed([order("a", "N-1")], TASK)
+        [entry] = self.run(tenant, [order("a", "N-1")], adopt=True)
 
-        entry = tenant.run(submitted(tenant.client(), each, Try(), adopt=True))
         assert entry.state == "open"
         assert {request.method for request in tenant.sent if "oauth" not in request.path} == {"GET"}
+
+
+LOCK = Fault("POST", "/v1/async/orders", when="instead", status=409, body=body(53200050))
+LOST = Fault("POST", "/v1/async/orders", kind="reset", when="after")
+EDGE = Fault("POST", "/v1/async/orders", status=400, body=body(90000020), times=None)
+
+
+class TestAListRemembers:
+    """On Airflow 3.3 the promise for a list is that for a single order."""
+
+    ORDERS = tuple(order(text) for text in "abcde")
+
+    def tried(self, zuora, memory, attempt, orders=ORDERS, steps=None):
+        flow = submitting(zuora.client(), listed(orders, TASK), attempt)
+        return Actor(zuora, memory, flow).run(steps)
+
+    def test_what_each_order_came_to(self):
+        zuora, memory = Zuora(), Memory()
+        first = [entry.job_id for entry in self.tried(zuora, memory, Try(1, 1)).end]
+        zuora.clock.now += 48 * 3600
+        again = [entry.job_id for entry in self.tried(zuora, memory, Try(2, 1)).end]
+
+        assert first == again
+        assert len(zuora.keys) == len(zuora.made) == 5
+
+    def test_a_refusal_of_the_first_try_is_known_in_the_second(self):
+        zuora, memory = Zuora("category 20"), Memory()
+        first = self.tried(zuora, memory, Try(1, 1)).end
+        second = self.tried(zuora, memory, Try(2, 1)).end
+
+        assert [entry.state for entry in first] == [entry.state for entry in second]
+        assert [entry.state for entry in first].count("refused") == 1
+        assert len(zuora.keys) == 5
+
+    def test_a_refusal_is_asked_for_again_after_a_clear(self):
+        zuora, memory = Zuora("category 20"), Memory()
+        self.tried(zuora, memory, Try(1, 1))
+        entries = self.tried(zuora, memory, Try(2, 3, cleared=True)).end
+
+        assert {entry.state for entry in entries} == {"submitted"}
+        assert len(zuora.made) == 5
+
+    def test_a_lock_is_retried_under_the_next_key(self):
+        zuora, memory = Zuora("category 50"), Memory()
+        first = self.tried(zuora, memory, Try(1, 1)).end
+        second = self.tried(zuora, memory, Try(2, 1)).end
+
+        assert [entry.state for entry in first].count("open") == 1
+        assert {entry.state for entry in second} == {"submitted"}
+        assert len(zuora.made) == 5
+
+    def test_an_order_whose_answer_was_lost_is_not_refused_by_an_edge(self):
+        """a01: `on_refusal` would leave it out, and `refused_path` offer it for another submission."""
+        zuora, memory = Zuora(), Memory()
+        zuora.script = [LOST]
+        killed = self.tried(zuora, memory, Try(1, 1), steps=4)
+        assert len(zuora.keys) == 1
+        killed.kill()
+        zuora.script = []
+        zuora.sandbox.add_fault(EDGE)
+        states = [entry.state for entry in self.tried(zuora, memory, Try(2, 1)).end]
+
+        assert "refused" not in (states[0], states[1]), "their batch may have been sent"
+        assert len(zuora.made) == 1
+
+    def test_another_order_of_the_list_does_not_stand_for_one_that_has_changed(self):
+        zuora, memory = Zuora(), Memory()
+        self.tried(zuora, memory, Try(1, 1))
+        more = [*self.ORDERS[:4], order("changed")]
+        entries = self.tried(zuora, memory, Try(2, 1), more).end
+
+        assert {entry.state for entry in entries} == {"submitted"}
+        assert len(zuora.made) == 6
+
+    def test_a_list_that_a_later_try_has_overtaken_sends_nothing_more(self):
+        zuora, memory = Zuora(), Memory()
+        first = self.tried(zuora, memory, Try(1, 1), steps=4)
+        second = self.tried(zuora, memory, Try(2, 1))
+        sent = len(zuora.keys)
+        end = first.run().end
+
+        assert {entry.state for entry in second.end} == {"submitted"}
+        assert len(zuora.made) == 5
+        assert len(zuora.keys) <= sent + 2, "the batch that was noted, and no more"
+        assert isinstance(end, ApiError)
+
+    @pytest.mark.parametrize("steps", range(1, 40))
+    def test_wherever_its_worker_is_killed_each_order_is_made_once(self, steps):
+        zuora, memory = Zuora("category 50", "no answer, made"), Memory()
+        killed = self.tried(zuora, memory, Try(1, 3), steps=steps)
+        if killed.running:
+            killed.kill()
+        for number in (2, 3):
+            ended = self.tried(zuora, memory, Try(number, 3)).end
+
+        assert {entry.state for entry in ended} == {"submitted"}
+        assert len(zuora.made) == len(zuora.ledger["orders"]) == 5
 
 
 # What passes by itself, or after a retry; the others are refusals, or questions to a person.
@@ -301,25 +448,21 @@ PASSING = [
         ),
         max_size=4,
     ),
+    remembered=st.booleans(),
 )
-def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries):
-    zuora = Zuora(job_seconds=0)
+def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries, remembered):
+    zuora, memory = Zuora(job_seconds=0), Memory() if remembered else None
     queued, number = zuora.clock(), 0
 
-    def one_try(ordered, steps=math.inf):
+    def one_try(ordered, steps=None):
         nonlocal number
         number += 1
-        attempt, ended = Try(number, max_tries=9, since=queued), []
-        for each in listed([order(text) for text in ordered], TASK):
-            actor = Actor(zuora, None, submitted(zuora.client(), each, attempt))
-            while actor.running:
-                if steps <= 0:
-                    actor.kill()
-                    return ended
-                actor.act()
-                steps -= 1
-            ended.append(actor.end)
-        return ended
+        orders = listed([order(text) for text in ordered], TASK)
+        flow = submitting(zuora.client(), orders, Try(number, max_tries=9, since=queued))
+        actor = Actor(zuora, memory, flow).run(steps)
+        if actor.running:
+            actor.kill()
+        return actor.end
 
     for chosen, steps, seed in tries:
         zuora.script = [ANSWERS[answers[each % len(answers)]] for each in chosen]

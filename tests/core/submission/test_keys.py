@@ -318,3 +318,34 @@ def test_what_has_changed_in_an_order():
         "$.orderDate",
         "$.subscriptions[0].orderActions[0].type",
     ]
+
+
+# When a user's own key was issued, if it says so.
+
+
+@pytest.mark.parametrize(
+    ("key", "moment"),
+    [
+        ("again-1970-01-02T00:01Z", 86_460.0),
+        ("2026-03-01T12:30Z", 1_772_368_200.0),
+        ("again-2026-03-01T12:30Z-2", None),
+        ("again-2026-03-01", None),
+        ("again", None),
+        ("", None),
+        ("again-2026-13-01T12:30Z", None),
+        ("again-2026-02-30T12:30Z", None),
+        ("again-2026-03-01T24:30Z", None),
+        ("again-2026-03-01T12:30Z\n", None),
+        ("again-٢٠٢٦-03-01T12:30Z", None),
+    ],
+)
+def test_the_time_in_which_a_users_own_key_ends(key, moment):
+    assert Submitter("", (key,)).issued_at == moment
+
+
+def test_a_key_of_a_list_ends_in_its_time_with_a_count_behind_it():
+    assert Submitter("", ("2026-03-01T12:30Z", "1")).issued_at == 1_772_368_200.0
+
+
+def test_the_identity_of_a_task_is_no_key_with_a_time():
+    assert Submitter("", ("2026-03-01T12:30Z", "run", "task"), -1).issued_at is None
