@@ -158,8 +158,8 @@ def test_skipping_refusals_skips_nothing_else(zuora, task):
 
 
 def test_an_outcome_that_is_unknown_is_for_a_person(zuora, task):
-    body = b'{"success": true}'
-    zuora.fault(**POST, when="instead", contains='"b"', status=200, body=body, times=None)
+    zuora.fault(**POST, when="after", kind="reset", contains='"b"')
+    zuora.fault(**POST, when="before", contains='"b"', status=403, body=b'{"code": 403}', times=None)
     with pytest.raises(ZuoraOutcomeUnknown, match="take it out of the list"):
         task.run([order("a"), order("b")], on_refusal="skip")
     assert task.states == ["submitted", "unknown"]
