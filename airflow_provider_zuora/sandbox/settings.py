@@ -84,7 +84,7 @@ class Settings:
     duplicate_order_numbers: str = "refuse"
     subscriptions_per_call: int = 300
     unknown_category: int = 20
-    unknown_status: int = 0
+    unknown_status: int = 404
     zuora_version: str = "2025-08-12"
     entity_ids: tuple[str, ...] = ()
     org_ids: tuple[str, ...] = ()

@@ -191,7 +191,7 @@ def test_the_second_of_two_orders_under_way_with_one_number_fails(desk):
 def test_an_order_can_be_looked_up_once_its_job_has_completed(desk):
     desk.create(desk.order(orderNumber="O 1", description="d"))
     missing = desk.ask("GET", "/v1/orders/O%201")
-    assert (missing.status, desk.codes(missing)) == (400, [50000020])
+    assert (missing.status, desk.codes(missing)) == (404, [50000020])
     assert desk.page(missing)["reasons"][0]["message"] == "Invalid orderNumber: O 1"
     desk.time[0] += 20
     page = desk.page(desk.ask("GET", "/v1/orders/O%201"))
