@@ -13,7 +13,7 @@ lock (category 50)                                     see below   LOCKED
 403 and other 4xx without an eight-digit code, a
 redirect                                               this POST   TURNED_AWAY
 409 without a code: the first POST is under way        this POST   IN_PROGRESS
-422 without a code                                     this POST   KEY_IN_USE
+422: the key was used for another request              this POST   KEY_IN_USE
 no answer, a part of one, 5xx, a gateway's page,
 2xx without a job id, categories 60, 61, 99            nobody      NO_ANSWER
 =====================================================  ==========  =========================================
@@ -78,9 +78,9 @@ def heard_in(reading: Reading, job_id: str) -> Heard:
     """Return what an answer says of its POST; ``job_id`` is the one that it names, empty if it names none."""
     if reading.meaning is Meaning.OK and job_id:
         return Heard.ACCEPTED
-    coded = _is_coded(reading)
-    if reading.answer.status == 422 and not coded:
+    if reading.answer.status == 422:
         return Heard.KEY_IN_USE
+    coded = _is_coded(reading)
     heard = _HEARD.get(reading.meaning, Heard.NO_ANSWER)
     if heard in (Heard.REFUSED, Heard.LOCKED) and not coded:
         return Heard.TURNED_AWAY

@@ -64,7 +64,6 @@ TABLE = {
         "404 with a code": reasons(58560040, 404),
         "403 with a code": reasons(90000010, 403),
         "200 with a code": reasons(53200030, 200),
-        "422 with a code": reasons(53200020, 422),
         "an unknown category": reasons(53200077),
         "a code among words": answer(
             400, {"success": False, "reasons": [{"code": 53200020, "message": "a"}, {"message": "b"}]}
@@ -109,6 +108,7 @@ TABLE = {
         "409 about the key": reasons(53200020, 409, message="The idempotency key is in use."),
     },
     Heard.KEY_IN_USE: {
+        "422 with a code": reasons(53200020, 422),
         "422": answer(422, {"message": "The key belongs to another request."}),
         "422 without a body": answer(422),
     },
