@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
+from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.rules import Sandbox
 from airflow_provider_zuora.sandbox.server import serve
 from airflow_provider_zuora.sandbox.settings import Fault, Settings

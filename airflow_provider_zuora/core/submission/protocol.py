@@ -1,9 +1,11 @@
 """
 The exactly-once protocol as a table: where a submission stands, what is heard of it, what follows.
 
-A key stays as long as a POST under it may still make an order. "Refused", "there is no order" and the next
-key follow only from what speaks for the key (`authority`) or from a look-up that found nothing twice
-(`order_lookup`). What nobody can know is a question to a person, never a guess.
+A key stays as long as a POST under it may still make an order. "Refused" and "there is no order" follow only
+from what speaks for the key (`authority`) or from a look-up that found nothing twice (`order_lookup`). The
+next key follows only where every POST under this one, of whichever try, comes to nothing: an answer that is
+proven to be stored, a job that failed, a key that is too old. So a try that remembers nothing walks the same
+keys to the same end. What nobody can know is a question to a person, never a guess.
 
 ============= ================================================== ==============================
 stands        hears                                              then stands, and does
@@ -34,15 +36,14 @@ CONTRADICTED  NO_ANSWER_STORED, OLD                              STUCK, look up
 CONTRADICTED  SIGN_IN_REFUSED                                    UNDECIDED, stop
 CONTRADICTED  ENOUGH                                             CONTRADICTED, look up
 CONTRADICTED  FOUND                                              STARTED, return
-CONTRADICTED  NOT_FOUND                                          REFUSED, consider
+CONTRADICTED  NOT_FOUND                                          REFUSED, fail
 CONTRADICTED  NOT_FOUND_TURNED_AWAY                              CLEAR, stop
 CONTRADICTED  NO_NUMBER                                          UNDECIDED, ask
 STUCK         FOUND                                              STARTED, return
 STUCK         NOT_FOUND                                          ABSENT, next key
 STUCK         NO_NUMBER                                          UNDECIDED, ask
 MISUSED       FOUND                                              STARTED, return
-MISUSED       NOT_FOUND                                          ABSENT, next key
-MISUSED       NO_NUMBER                                          UNDECIDED, ask
+MISUSED       NOT_FOUND, NO_NUMBER                               UNDECIDED, ask
 STARTED       START                                              STARTED, read the job
 STARTED       RUNS                                               STARTED, return
 STARTED       JOB_FAILED                                         FAILED, consider
@@ -54,13 +55,14 @@ REFUSED       OVER                                               REFUSED, fail
 REFUSED       AGAIN                                              REPROVED, send
 REFUSED       AGAIN_ASKED                                        REFUSED, next key
 REPROVED      ACCEPTED                                           STARTED, return
-REPROVED      REFUSED, LOCKED, REFUSED_STORED, LOCKED_STORED,
-              REFUSED_AFTER_ABSENCE, OLD                         REFUSED, next key
+REPROVED      REFUSED, LOCKED, REFUSED_AFTER_ABSENCE             REPROVED, send
+REPROVED      REFUSED_STORED, LOCKED_STORED, OLD                 REFUSED, next key
 REPROVED      LIMITED                                            REPROVED, send
 REPROVED      LIMITED_STORED                                     ABSENT, next key
 REPROVED      NO_ANSWER, IN_PROGRESS                             UNDECIDED, send
 REPROVED      NO_ANSWER_STORED                                   STUCK, look up
-REPROVED      TURNED_AWAY, SIGN_IN_REFUSED, ENOUGH               CLEAR, stop
+REPROVED      ENOUGH                                             REFUSED, fail
+REPROVED      TURNED_AWAY, SIGN_IN_REFUSED                       CLEAR, stop
 FAILED        START                                              FAILED, consider
 FAILED        OVER                                               FAILED, fail
 FAILED        AGAIN, AGAIN_ASKED                                 FAILED, next key
@@ -178,15 +180,14 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.CONTRADICTED, E.SIGN_IN_REFUSED, S.UNDECIDED, A.STOP),
     (S.CONTRADICTED, E.ENOUGH, S.CONTRADICTED, A.LOOK_UP),
     (S.CONTRADICTED, E.FOUND, S.STARTED, A.RETURN),
-    (S.CONTRADICTED, E.NOT_FOUND, S.REFUSED, A.CONSIDER),
+    (S.CONTRADICTED, E.NOT_FOUND, S.REFUSED, A.FAIL),
     (S.CONTRADICTED, E.NOT_FOUND_TURNED_AWAY, S.CLEAR, A.STOP),
     (S.CONTRADICTED, E.NO_NUMBER, S.UNDECIDED, A.ASK),
     (S.STUCK, E.FOUND, S.STARTED, A.RETURN),
     (S.STUCK, E.NOT_FOUND, S.ABSENT, A.NEXT_KEY),
     (S.STUCK, E.NO_NUMBER, S.UNDECIDED, A.ASK),
     (S.MISUSED, E.FOUND, S.STARTED, A.RETURN),
-    (S.MISUSED, E.NOT_FOUND, S.ABSENT, A.NEXT_KEY),
-    (S.MISUSED, E.NO_NUMBER, S.UNDECIDED, A.ASK),
+    (S.MISUSED, E.NOT_FOUND | E.NO_NUMBER, S.UNDECIDED, A.ASK),
     (S.STARTED, E.START, S.STARTED, A.READ_JOB),
     (S.STARTED, E.RUNS, S.STARTED, A.RETURN),
     (S.STARTED, E.JOB_FAILED, S.FAILED, A.CONSIDER),
@@ -198,17 +199,14 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.REFUSED, E.AGAIN, S.REPROVED, A.SEND),
     (S.REFUSED, E.AGAIN_ASKED, S.REFUSED, A.NEXT_KEY),
     (S.REPROVED, E.ACCEPTED, S.STARTED, A.RETURN),
-    (
-        S.REPROVED,
-        E.REFUSED | E.LOCKED | E.REFUSED_STORED | E.LOCKED_STORED | E.REFUSED_AFTER_ABSENCE | E.OLD,
-        S.REFUSED,
-        A.NEXT_KEY,
-    ),
+    (S.REPROVED, E.REFUSED | E.LOCKED | E.REFUSED_AFTER_ABSENCE, S.REPROVED, A.SEND),
+    (S.REPROVED, E.REFUSED_STORED | E.LOCKED_STORED | E.OLD, S.REFUSED, A.NEXT_KEY),
     (S.REPROVED, E.LIMITED, S.REPROVED, A.SEND),
     (S.REPROVED, E.LIMITED_STORED, S.ABSENT, A.NEXT_KEY),
     (S.REPROVED, E.NO_ANSWER | E.IN_PROGRESS, S.UNDECIDED, A.SEND),
     (S.REPROVED, E.NO_ANSWER_STORED, S.STUCK, A.LOOK_UP),
-    (S.REPROVED, E.TURNED_AWAY | E.SIGN_IN_REFUSED | E.ENOUGH, S.CLEAR, A.STOP),
+    (S.REPROVED, E.ENOUGH, S.REFUSED, A.FAIL),
+    (S.REPROVED, E.TURNED_AWAY | E.SIGN_IN_REFUSED, S.CLEAR, A.STOP),
     (S.FAILED, E.START, S.FAILED, A.CONSIDER),
     (S.FAILED, E.OVER, S.FAILED, A.FAIL),
     (S.FAILED, E.AGAIN | E.AGAIN_ASKED, S.FAILED, A.NEXT_KEY),
