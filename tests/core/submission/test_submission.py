@@ -195,7 +195,7 @@ class TestANextKeyThatIsRefused:
     """It follows on one of which no order was found: that one may have made it, late."""
 
     def refused(self, first, **settings):
-        """The key's answer decides nothing and is stored (three POSTs, a control); the next key is refused."""
+        """Its first key gets a stored answer that decides nothing (three POSTs, a control)."""
         zuora, memory = Zuora(first, *["accepted"] * 3, "category 20", **settings), Memory()
         return zuora, memory, submit(zuora, memory, FIRST).run().end
 
