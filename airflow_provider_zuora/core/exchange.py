@@ -211,9 +211,9 @@ class Exchange:
             return Reading(Meaning.DENIED, self.redacted(replace(answer, messages=(refusal,)), token))
         read = partial(self._read, request, response, answer, token)
         reading = (yield Aside(read)) if response.is_large else read()
-        if is_elsewhere and reading.meaning is Meaning.NOT_FOUND:  # that is about another page
-            return replace(reading, meaning=Meaning.GATEWAY)
-        if json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict):
+        is_of_another_page = is_elsewhere and reading.meaning is Meaning.NOT_FOUND
+        is_no_object = json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict)
+        if is_of_another_page or is_no_object:
             return replace(reading, meaning=Meaning.GATEWAY)
         if not json_object and reading.meaning is Meaning.GATEWAY and response.status in _TAKEN:
             return self._any(reading, response, token)

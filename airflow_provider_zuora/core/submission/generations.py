@@ -101,15 +101,15 @@ class Generations:
             for record in self.notes.of(self.submitter, self.account)
             if self.raw_key in (None, record.key)
         ]
-        if self.number is None and not self.sole:
-            # Those that this try has met are other orders of the task.
-            others = [record for record in others if record.try_number != self.attempt.number]
-        others = [record for record in others if not self._is_done_with(record)]
+        met = [record for record in others if record.try_number == self.attempt.number]
+        others = [record for record in others if record not in met and not self._is_done_with(record)]
+        if self.number is None and self.sole and met:
+            return None  # the task submits several orders, and this is another one
         if self.number is None and others and not (self.sole and len(others) == 1):
             raise OutcomeUnknown(
-                "Earlier tries of this task have sent an order without an orderNumber, and this is another "
-                "one. Whether it is the same one that has changed is unknown; nothing was sent. Give each order "
-                "an orderNumber, or pass an idempotency_key for each, and clear the task."
+                f"Earlier tries of this task have sent {len(others)} orders without an orderNumber, and this "
+                "is none of them. Whether it is one of them that has changed is unknown; nothing was sent. "
+                "Give each order an orderNumber, or pass an idempotency_key for each, and clear the task."
             )
         if not others:
             return None

@@ -88,9 +88,9 @@ class Post:
         if self.heard.is_about_its_post:
             record = record.answered()
         self.is_proven = yield from self._prove(record, reading)
-        if record.absence_believed and self.heard in (Heard.REFUSED, Heard.LOCKED):
-            return record, Event.REFUSED_AFTER_ABSENCE
-        return record, Event[f"{self.heard.name}_STORED" if self.is_proven else self.heard.name]
+        is_after_absence = record.absence_believed and self.heard in (Heard.REFUSED, Heard.LOCKED)
+        name = Event.REFUSED_AFTER_ABSENCE.name if is_after_absence else self.heard.name
+        return record, Event[f"{name}_STORED" if self.is_proven else str(name)]
 
     def _prove(self, record: SubmissionRecord, reading: Reading) -> Memoir[bool]:
         """Return whether this answer is proven to be the stored one; where it seems so, ask for the proof."""

@@ -37,6 +37,7 @@ CONTRADICTED  SIGN_IN_REFUSED                                    UNDECIDED, stop
 CONTRADICTED  ENOUGH                                             CONTRADICTED, look up
 CONTRADICTED  FOUND                                              STARTED, return
 CONTRADICTED  NOT_FOUND                                          REFUSED, fail
+CONTRADICTED  NOT_FOUND_STORED                                   REFUSED, consider
 CONTRADICTED  NOT_FOUND_TURNED_AWAY                              CLEAR, stop
 CONTRADICTED  NO_NUMBER                                          UNDECIDED, ask
 STUCK         FOUND                                              STARTED, return
@@ -67,6 +68,7 @@ FAILED        START                                              FAILED, conside
 FAILED        OVER                                               FAILED, fail
 FAILED        AGAIN, AGAIN_ASKED                                 FAILED, next key
 ABSENT        START                                              ABSENT, next key
+any           REFUSED_AFTER_ABSENCE_STORED                       CONTRADICTED, look up
 any           ACCEPTED_BEFORE                                    STARTED, read the job
 any           KEY_IN_USE                                         MISUSED, look up
 any           FOUND                                              STARTED, return
@@ -74,7 +76,7 @@ any           BEGUN                                              CLEAR, send
 any           BEGUN_BEFORE                                       UNDECIDED, send
 ============= ================================================== ==============================
 
-``*_STORED``: the answer is proven to be the one that the vendor stores under the key. The last five rows hold
+``*_STORED``: the answer is proven to be the one that the vendor stores under the key. The last six rows hold
 in every state; the next key is preceded by a look-up if the key before was left because no order was found.
 """
 
@@ -118,6 +120,7 @@ class Event(Flag):
     REFUSED_STORED = auto()  # a refusal that is stored under the key
     LOCKED_STORED = auto()  # a lock that is stored under the key
     LIMITED_STORED = auto()  # a limit that is stored under the key
+    REFUSED_AFTER_ABSENCE_STORED = auto()  # it is stored; of the key before it no order was found
     NO_ANSWER_STORED = auto()  # what decides nothing is stored under the key
     ENOUGH = auto()  # it has been sent as often as a try may
     OLD = auto()  # the vendor may have forgotten the key
@@ -127,6 +130,7 @@ class Event(Flag):
     FOUND = auto()  # the order is there
     NOT_FOUND_YET = auto()  # the order is not there, or has no number to be looked up by
     NOT_FOUND = auto()  # the order is not there, twice
+    NOT_FOUND_STORED = auto()  # the same, and the refusal is stored under the key
     NOT_FOUND_TURNED_AWAY = auto()  # the same, and the POST was refused without a code
     NO_NUMBER = auto()  # it has no number to be looked up by
     AGAIN = auto()  # the end is an earlier try's, and this one is to try again
@@ -181,6 +185,7 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.CONTRADICTED, E.ENOUGH, S.CONTRADICTED, A.LOOK_UP),
     (S.CONTRADICTED, E.FOUND, S.STARTED, A.RETURN),
     (S.CONTRADICTED, E.NOT_FOUND, S.REFUSED, A.FAIL),
+    (S.CONTRADICTED, E.NOT_FOUND_STORED, S.REFUSED, A.CONSIDER),
     (S.CONTRADICTED, E.NOT_FOUND_TURNED_AWAY, S.CLEAR, A.STOP),
     (S.CONTRADICTED, E.NO_NUMBER, S.UNDECIDED, A.ASK),
     (S.STUCK, E.FOUND, S.STARTED, A.RETURN),
@@ -211,6 +216,7 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.FAILED, E.OVER, S.FAILED, A.FAIL),
     (S.FAILED, E.AGAIN | E.AGAIN_ASKED, S.FAILED, A.NEXT_KEY),
     (S.ABSENT, E.START, S.ABSENT, A.NEXT_KEY),
+    (None, E.REFUSED_AFTER_ABSENCE_STORED, S.CONTRADICTED, A.LOOK_UP),
     (None, E.ACCEPTED_BEFORE, S.STARTED, A.READ_JOB),
     (None, E.KEY_IN_USE, S.MISUSED, A.LOOK_UP),
     (None, E.FOUND, S.STARTED, A.RETURN),

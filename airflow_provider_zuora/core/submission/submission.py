@@ -112,6 +112,8 @@ class Submission(Generations):
         """Return the record as its standing makes it."""
         record, now = self.record, self.client.clock()
         said = self.post.reading.answer.bare if self.post.reading else ""
+        if event in Event.NOT_FOUND | Event.NOT_FOUND_STORED:
+            record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
             locked = self.post.heard is Heard.LOCKED
             met = record.decided_at if locked and record.locked else now  # it was met in an earlier try
@@ -180,7 +182,11 @@ class Submission(Generations):
         if order_id is None:
             refused = self.post.heard in (Heard.REFUSED, Heard.LOCKED)
             contradicted = self.standing is Standing.CONTRADICTED
-            return Event.NOT_FOUND_TURNED_AWAY if contradicted and not refused else Event.NOT_FOUND
+            if not contradicted:
+                return Event.NOT_FOUND
+            if not refused:
+                return Event.NOT_FOUND_TURNED_AWAY
+            return Event.NOT_FOUND_STORED if self.post.is_proven else Event.NOT_FOUND
         self.record = self.record.started(order_id, self.client.clock())
         return Event.FOUND
 
