@@ -57,6 +57,16 @@ JUMPS = {"no time": 0.0, "ten minutes": 700.0, "23 hours": 23 * HOUR - 30, "a da
 ORDERS = {"numbered": NUMBERED, "not numbered": ORDER}
 
 
+EXPLORED: list[int] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _counted(request):
+    yield
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    reporter.write_line(f"\nExplored {sum(EXPLORED):,} states in {len(EXPLORED):,} worlds.")
+
+
 @pytest.fixture(autouse=True)
 def _quiet():
     logging.disable(logging.CRITICAL)
@@ -91,7 +101,8 @@ def explore(script, order, *, memory, second=RETRY, submits=one, jump=0.0, kills
             world.actors.append(begin(world.zuora, world.memory, LAST).run())
             check(world, script)
 
-    return every_interleaving(start, finish, MOST, kills=kills)
+    EXPLORED.append(every_interleaving(start, finish, MOST, kills=kills))
+    return EXPLORED[-1]
 
 
 def check(world, script):
