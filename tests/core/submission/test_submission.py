@@ -161,6 +161,7 @@ class TestRawKey:
         end = submit(zuora, None, Try(2, 1, since=since), raw_key="mine").run().end
 
         assert "is used up" in str(end)
+        assert "it is too old to be sent again" in str(end)
         assert zuora.keys == []
 
     def test_of_an_order_without_a_number_is_not_sent_again_when_nobody_remembers(self):
@@ -295,6 +296,18 @@ class TestNothingIsNoted:
 
         assert [end] == zuora.made
         assert zuora.keys[0][1] == BY.key(_submission(zuora).digest, "O-1", 1000)
+
+    def test_a_key_after_one_that_is_noted_is_of_that_window_too(self, memory):
+        """The first try noted nothing: of later keys than the noted one nobody knows either."""
+        zuora = Zuora("job fails for good", "job fails for good")
+        since = zuora.clock()
+        submit(zuora, memory, Try(2, 3, since=since)).run()
+        zuora.clock.now += 30 * HOUR
+        end = submit(zuora, memory, Try(3, 5, cleared=True, since=since)).run().end
+
+        assert [end] == zuora.made
+        digest = _submission(zuora).digest
+        assert [key for _, key in zuora.keys] == [BY.key(digest, "O-1", each) for each in (0, 1, 1000)]
 
     def refuse_to_sign_in(self, zuora):
         zuora.grant = None
