@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
-from tests.core.tries import BY, NUMBERED, ORDER, POST, Actor, Zuora, body, stored, submit
+from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, POST, Actor, Zuora, body, stored, submit
 
 HOUR = 3600
 FIRST, RETRY = Try(1, 1), Try(2, 1)
@@ -123,6 +123,19 @@ class TestTheEndIsNoted:
         end = submit(zuora, memory, Try(3, 2, cleared=True), order).run().end
         assert end in {job["jobId"] for job in zuora.ledger["jobs"]}
         assert len(zuora.made) == 1
+
+    @pytest.mark.parametrize("killed", [True, False], ids=["its id was not heard", "its id is noted"])
+    def test_a_failed_job_is_an_error_in_the_vendors_words(self, order, killed):
+        zuora, memory = Zuora("job fails for good"), Memory()
+        if killed:
+            killed_after_its_post(zuora, memory, FIRST, order)
+        else:
+            submit(zuora, memory, FIRST, order).run()
+        end = submit(zuora, memory, RETRY, order).run().end
+
+        assert type(end) is JobFailed
+        assert "Rate plan is not effective" in str(end)
+        assert "Rate plan is not effective" not in str(memory)
 
     def test_only_a_failed_job_of_this_task_is_noted(self):
         zuora, memory = Zuora(), Memory()
@@ -266,6 +279,19 @@ def test_query_and_key_stay_together_when_return_ids_changes():
     assert [end] == zuora.made
 
 
+def test_a_clear_goes_one_key_further_than_what_is_noted(order):
+    """Of the next key it knows that nobody sent it: what is stored under that one is its own refusal."""
+    zuora, memory = Zuora("category 20"), Memory()
+    submit(zuora, memory, FIRST, order).run()
+    zuora.script = [ANSWERS[each] for each in ("accepted", "no answer, not made", "category 20")]
+    end = submit(zuora, memory, Try(3, 5, cleared=True), order).run().end
+
+    assert type(end) is Refused
+    keys = dict.fromkeys(key for _, key in zuora.keys if not key.startswith("control-"))
+    digest, number = _submission(zuora, order).digest, order.get("orderNumber")
+    assert list(keys) == [BY.key(digest, number, each) for each in (0, 1)]
+
+
 class TestNothingIsNoted:
     """A store that was wiped looks like one that nobody wrote to."""
 
@@ -308,6 +334,29 @@ class TestNothingIsNoted:
         assert [end] == zuora.made
         digest = _submission(zuora).digest
         assert [key for _, key in zuora.keys] == [BY.key(digest, "O-1", each) for each in (0, 1, 1000)]
+
+    @pytest.mark.parametrize(
+        ("attempt", "keys"),
+        [
+            (Try(2, 9), 2),
+            (Try(3, 9), 3),
+            (Try(2, 9, cleared=True), 3),
+            (Try(2, 9, moved=True), 3),
+            (Try(2, 9, cleared=True, moved=True), 3),
+            (Try(1, 9, moved=True), 2),
+            (Try(1, 9), 1),
+        ],
+        ids=str,
+    )
+    def test_each_try_goes_one_key_further(self, attempt, keys):
+        """Refused under every key: the last is this try's own, the ones before are those of the others."""
+        zuora = Zuora(*["category 20"] * 40)
+        end = submit(zuora, None, replace(attempt, since=zuora.clock())).run().end
+
+        assert type(end) is Refused
+        sent = dict.fromkeys(key for _, key in zuora.keys if not key.startswith("control-"))
+        digest = _submission(zuora).digest
+        assert list(sent) == [BY.key(digest, "O-1", each) for each in range(keys)]
 
     def refuse_to_sign_in(self, zuora):
         zuora.grant = None
@@ -590,6 +639,43 @@ class TestWindows:
 
         assert "not sent by this try" in words
         assert "1970" not in words
+
+
+class TestAMappedTaskOfAClearedRun:
+    """Its map index may have had another order before; this one's number was with another task then."""
+
+    MOVED = NUMBERED | {"orderNumber": "O-2"}
+    OTHER = replace(BY, position=7)
+
+    def test_takes_the_key_of_its_order_for_one_that_was_sent(self):
+        zuora, memory = Zuora(), Memory()
+        submit(zuora, memory, FIRST, NUMBERED).run()
+        killed_after_its_post(zuora, Memory(), FIRST, self.MOVED, by=self.OTHER)
+        zuora.script = [EDGE] * 30
+        end = submit(zuora, memory, replace(CLEARED, moved=True), self.MOVED).run().end
+
+        assert end == "order:O-2", "not refused: the other task's POST has made it"
+        assert len(zuora.made) == 2
+
+    def test_knows_that_no_other_had_an_order_without_a_number(self):
+        """The key of such an order is made of the map index, too."""
+        zuora, memory = Zuora(), Memory()
+        submit(zuora, memory, FIRST, NUMBERED).run()
+        zuora.script = [EDGE]
+        end = submit(zuora, memory, replace(CLEARED, moved=True), ORDER).run().end
+
+        assert type(end) is Refused
+
+    def test_knows_that_its_next_key_is_its_own(self):
+        zuora, memory = Zuora(), Memory()
+        submit(zuora, memory, FIRST, NUMBERED).run()
+        zuora.script = [ANSWERS["job fails for good"], EDGE]
+        ends = [
+            submit(zuora, memory, Try(number, 9, cleared=True, moved=True), self.MOVED).run().end
+            for number in (2, 3)
+        ]
+
+        assert type(ends[-1]) is Refused, ends
 
 
 class TestSeveralOrdersOfOneTask:
