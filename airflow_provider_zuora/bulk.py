@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.errors import ApiError, StoreUnavailable
 from airflow_provider_zuora.core.submission.api import signed_in_notes
 from airflow_provider_zuora.core.submission.bulk import (
     Entry,
@@ -17,13 +19,16 @@ from airflow_provider_zuora.core.submission.bulk import (
     Progress,
     not_sent,
     prepare,
+    refuse_repeated,
     submitted,
     to_be_sent,
 )
+from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.wire import Flow, Store, remembering
 from airflow_provider_zuora.own_loop import run_on_own_loop
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 _BATCH = 100  # orders that are noted at a time
 _PATIENCE = 10  # passing failures in a row, at the least, before the rest is left to a retry
@@ -91,6 +96,7 @@ def submit_all(
     notes = account.run(remembering(signed_in_notes(attempt), store))
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
     ready = [prepare(client, order, attempt, notes, return_ids=return_ids) for order in orders]
+    refuse_repeated(ready)
     size = len(ready) if store is None else _BATCH
 
     def flow(prepared: Prepared) -> Flow[Entry]:
@@ -101,14 +107,26 @@ def submit_all(
         progress.add(entry)
         return entry
 
+    async def noted(records: Iterable[SubmissionRecord], *, is_first: bool) -> None:
+        """Note a batch before it is sent; what was sent before it is told of in any case."""
+        try:
+            await account.arun(remembering(notes.reserve(records), store))
+        except StoreUnavailable as error:
+            if is_first:
+                raise
+            log.warning("What became of the orders could not be noted, a retry finds them: %s", error)
+            progress.stop = progress.stop or ApiError(
+                f"what is sent cannot be noted: {error}", transient=True
+            )
+
     async def carry() -> list[Entry]:
         entries: list[Entry] = []
         try:
             for at in range(0, len(ready), size):
                 batch = ready[at : at + size]
-                await account.arun(remembering(notes.reserve(to_be_sent(batch)), store))
+                await noted(to_be_sent(batch), is_first=not at)
                 entries += await acarried(account, map(flow, batch), min(concurrency, len(batch)))
-            await account.arun(remembering(notes.reserve(()), store))
+            await noted((), is_first=False)
         finally:
             await account.aclose()
         return entries

@@ -42,10 +42,12 @@ from airflow_provider_zuora.core.exports import export_orders, file_link
 from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome, Vendor
 from airflow_provider_zuora.core.masking import mask_secrets
 from airflow_provider_zuora.core.options import checked_seconds, flag_violations, text_violations
+from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations
 from airflow_provider_zuora.core.submission.result import check_result
+from airflow_provider_zuora.core.submission.submission import EQUAL
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
 from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering
@@ -488,6 +490,34 @@ class ZuoraHook(JobHook):
         :raises ZuoraLockContention: where the order met a lock in Zuora.
         :raises TransientError: where nobody knows whether Zuora accepted it: a retry sends the same key.
         """
+        return self._create_order(
+            order,
+            idempotency_key=idempotency_key,
+            raw_idempotency_key=raw_idempotency_key,
+            adopt_job_id=adopt_job_id,
+            return_ids=return_ids,
+            context=context,
+            store=store,
+        )
+
+    def _create_order(
+        self,
+        order: Mapping[str, Any],
+        *,
+        idempotency_key: str | None,
+        raw_idempotency_key: str | None,
+        adopt_job_id: str | None,
+        return_ids: bool,
+        context: Mapping[str, Any] | None,
+        store: Store | None = None,
+        sole: bool = False,
+    ) -> str:
+        """
+        Do what `create_order` does.
+
+        :param sole: True if the task submits this order and no other: then it is the same one in each try,
+            even if a template has changed it.
+        """
         texts = {"adopt_job_id": adopt_job_id, "idempotency_key": idempotency_key}
         self._refuse((*text_violations(texts), *flag_violations({"return_ids": return_ids})))
         self._look_at([order])
@@ -503,11 +533,10 @@ class ZuoraHook(JobHook):
         own = idempotency_key is not None or raw_idempotency_key is not None
         once = "" if own or not context else fingerprint_of(by, attempt.number, order)
         if once in self._submitted:
-            rule = "this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
-            self._refuse((f"order: {rule}",))
+            self._refuse((EQUAL,))
         job_id = self.run(
             lambda client: submit_order(
-                client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids
+                client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids, sole=sole
             ),
             store,
         )
@@ -554,16 +583,25 @@ class ZuoraHook(JobHook):
         by = submitter_of(context, settings.idempotency_namespace, None if idempotency_key is None else "")
         with airflow_errors():
             checked = listed(orders, by, idempotency_key, places)
-            return submit_all(
+            attempt = try_of(context)
+            prints = [order.print_in(attempt.number) if context else "" for order in checked]
+            twice = [
+                order.place for order, each in zip(checked, prints, strict=True) if each in self._submitted
+            ]
+            raise_first("Nothing was sent.", [f"{place}: {EQUAL}" for place in twice])
+            entries = submit_all(
                 settings.account,
                 settings.client,
                 checked,
-                try_of(context),
+                attempt,
                 concurrency=concurrency,
                 store=task_store(context),
                 return_ids=return_ids,
                 adopt=on_existing == "adopt",
             )
+        done = (each for each, entry in zip(prints, entries, strict=True) if entry.job_id is not None)
+        self._submitted.update(filter(None, done))
+        return entries
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""

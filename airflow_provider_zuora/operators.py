@@ -28,7 +28,6 @@ from airflow_provider_zuora.hooks import (
     ZuoraHook,
     airflow_error,
     airflow_errors,
-    task_store,
 )
 from airflow_provider_zuora.order_input import (
     LiteralTexts,
@@ -238,7 +237,7 @@ class OrderOperator(HidesSecrets, JobOperator):
     def hook(self) -> ZuoraHook:
         """Return the hook, the same all through a task; what it says is free of the order's secrets."""
         hook = ZuoraHook(self.zuora_conn_id)
-        hook.hidden = hidden_values(reveal(_parsed(self.order)))
+        hook.hidden = hidden_values(self._revealed())
         return hook
 
     def _revealed(self) -> Mapping[str, Any]:
@@ -306,14 +305,17 @@ class ZuoraCreateOrderOperator(OrderOperator):
 
     def start_job(self, context: Context) -> str:
         """Submit the order, once."""
-        job_id = self.hook.create_order(
+        # Airflow calls execute() once in a try; a subclass of the user's may call it for several orders.
+        is_own = type(self).execute is ZuoraCreateOrderOperator.execute
+        sole = is_own and getattr(context["ti"], "task_id", None) == self.task_id
+        job_id = self.hook._create_order(  # noqa: SLF001 - what the operator alone knows
             self._revealed(),
             idempotency_key=self.idempotency_key,
             raw_idempotency_key=self.raw_idempotency_key,
             adopt_job_id=self.adopt_job_id,
             return_ids=self.return_ids,
             context=context,
-            store=task_store(context),
+            sole=sole,
         )
         self.log.info("Zuora has the order as job %s; it is carried out when the job completes", job_id)
         return job_id
@@ -387,6 +389,11 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         self.refused_path = refused_path
         self.concurrency = concurrency
 
+    @cached_property
+    def hook(self) -> ZuoraHook:
+        """Return the hook, the same all through a task."""
+        return ZuoraHook(self.zuora_conn_id)
+
     def execute(self, context: Context) -> list[str]:
         """Submit the orders, and tell of each."""
         with airflow_errors():
@@ -396,7 +403,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
             if refused:
                 refused.prepare()
         self._mask(orders)
-        entries = ZuoraHook(self.zuora_conn_id).create_orders(
+        entries = self.hook.create_orders(
             orders,
             idempotency_key=self.key_of_order or self.idempotency_key,
             return_ids=self.return_ids,

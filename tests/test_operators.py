@@ -7,7 +7,7 @@ import json
 import math
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import jinja2
@@ -193,7 +193,12 @@ def waiting(order=ORDER, **options):
 class TestWaiting:
     @pytest.fixture
     def context(self):
-        return {"ti": Instance(try_number=1, max_tries=1), "task": SimpleNamespace(retries=1)}
+        run = SimpleNamespace(queued_at=datetime.now(UTC), clear_number=0)
+        return {
+            "ti": Instance(try_number=1, max_tries=1),
+            "task": SimpleNamespace(retries=1),
+            "dag_run": run,
+        }
 
     def retry(self, context):
         return context | {"ti": Instance(try_number=2, max_tries=1)}

@@ -36,11 +36,14 @@ def context(*, number=1, max_tries=2, retries=2, map_index=-1, **run):
         ({"queued_at": QUEUED, "start_date": STARTED, "logical_date": DUE, "clear_number": 1}, DUE),
         ({"start_date": STARTED, "run_after": DUE, "clear_number": 2}, DUE),
         ({"queued_at": QUEUED, "clear_number": 1}, QUEUED),
-        ({}, None),
     ],
 )
 def test_when_a_run_was_first_queued(run, since):
-    assert try_of(context(**run)).since == (None if since is None else since.timestamp())
+    assert try_of(context(**run)).since == since.timestamp()
+
+
+def test_a_run_that_does_not_say_when_it_was_queued_is_as_old_as_the_try():
+    assert try_of(context()).since is None
 
 
 @pytest.mark.parametrize(("max_tries", "cleared"), [(2, False), (3, True), (0, False)])
@@ -59,13 +62,86 @@ def test_a_mapped_task_of_a_cleared_run_may_have_another_order(map_index, clear_
 def test_a_context_that_tells_little():
     bare = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}
 
-    assert try_of({}) == try_of(bare) == Try()
+    assert try_of({}, environ={}) == Try()
+    assert try_of(bare) == Try()
 
 
 def test_who_submits():
     assert submitter_of(context(map_index=3), "n", None) == Submitter("n", ("d", "r", "t"), 3)
     assert submitter_of(context(map_index=3), "n", "mine") == Submitter("n", ("mine",))
-    assert submitter_of({}, "n", None) != submitter_of({}, "n", None)
+    assert submitter_of(context(map_index=None), "n", None) == Submitter("n", ("d", "r", "t"), -1)
+
+
+# Where there is no context: a process that a task has started.
+
+TASK = {"AIRFLOW_CTX_DAG_ID": "d", "AIRFLOW_CTX_DAG_RUN_ID": "r", "AIRFLOW_CTX_TASK_ID": "t"}
+
+
+def test_a_process_of_a_task_submits_as_the_task_does(caplog):
+    assert submitter_of({}, "n", None, TASK) == submitter_of(context(), "n", None)
+    assert (
+        "Which of the mapped tasks this is cannot be known here: give each order an orderNumber"
+        in caplog.text
+    )
+
+
+def test_a_users_key_stands_for_a_process_too(caplog):
+    assert (
+        submitter_of({}, "n", "mine", TASK) == submitter_of({}, "n", "mine", {}) == Submitter("n", ("mine",))
+    )
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("name", TASK)
+@pytest.mark.parametrize("lacking", [True, False])
+def test_half_an_identity_is_none(name, lacking, caplog):
+    environ = {each: value for each, value in TASK.items() if each != name} | ({} if lacking else {name: ""})
+    first, second = (submitter_of({}, "n", None, environ) for _ in range(2))
+
+    assert first != second
+    assert first.position is None
+    assert "This is no task of Airflow's, so another call with this order makes a second one" in caplog.text
+    assert try_of({}, environ=environ) == Try()
+
+
+def test_a_context_goes_before_the_environment():
+    other = dict.fromkeys(TASK, "another") | {"AIRFLOW_CTX_TRY_NUMBER": "7"}
+
+    assert submitter_of(context(), "n", None, other) == Submitter("n", ("d", "r", "t"), -1)
+    assert try_of(context(), environ=other).number == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "number"),
+    [
+        ({"AIRFLOW_CTX_TRY_NUMBER": "1"}, 1),
+        ({"AIRFLOW_CTX_TRY_NUMBER": "12"}, 12),
+        ({"AIRFLOW_CTX_TRY_NUMBER": "None"}, 2),
+        ({"AIRFLOW_CTX_TRY_NUMBER": ""}, 2),
+        ({}, 2),
+    ],
+    ids=str,
+)
+def test_a_try_whose_number_is_not_told_is_not_the_first(environ, number):
+    assert try_of({}, environ=TASK | environ).number == number
+
+
+@pytest.mark.parametrize(
+    ("environ", "since"),
+    [
+        ({"AIRFLOW_CTX_LOGICAL_DATE": DUE.isoformat()}, DUE.timestamp()),
+        ({"AIRFLOW_CTX_EXECUTION_DATE": DUE.isoformat()}, DUE.timestamp()),
+        (
+            {"AIRFLOW_CTX_LOGICAL_DATE": "", "AIRFLOW_CTX_EXECUTION_DATE": DUE.isoformat()},
+            DUE.timestamp(),
+        ),
+        ({"AIRFLOW_CTX_LOGICAL_DATE": "None"}, 0.0),
+        ({}, 0.0),
+    ],
+    ids=str,
+)
+def test_a_run_was_queued_when_it_was_due_or_at_any_time(environ, since):
+    assert try_of({}, environ=TASK | environ).since == since
 
 
 def test_the_state_store_of_a_task():

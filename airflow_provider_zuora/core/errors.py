@@ -8,7 +8,8 @@
     |-- Unreachable       no answer came: connect, TLS, time-out, reset
     |-- Refused           the vendor answered no
     |   |-- SignInRefused it said no to the client id and secret, or to a fresh token
-    |   `-- NotFound      it does not know what was asked for
+    |   |-- NotFound      it does not know what was asked for
+    |   `-- WrongOrder    what a key or a job id led to is another order
     |-- Unreadable        an answer came that cannot be understood, or only a part of one
     |-- UnsafeLink        an answer links to a file where nothing may be fetched from
     |-- TimedOut          the deadline passed and the job had not ended
@@ -154,6 +155,10 @@ class SignInRefused(Refused):
 
 class NotFound(Refused):
     """The vendor does not know the job, the order or the account that was asked for."""
+
+
+class WrongOrder(Refused):
+    """A job, or an idempotency key, led to another order than the one that was submitted."""
 
 
 class Unreadable(ApiError):

@@ -194,10 +194,12 @@ class Exchange:
         if token:
             headers = {**headers, "Authorization": f"Bearer {token}"}
         try:
+            is_elsewhere = False
             sent = Request(request.method, request.path, request.params, headers, request.body)
             response = yield sent
             if response.status in _REDIRECTED:
                 response = yield from self._redirected(sent, response)
+                is_elsewhere = True
         except Unreachable as error:
             silence = Answer(asked, track_id, messages=(str(error),))
             return Reading(Meaning.SILENCE, self.redacted(silence, token))
@@ -209,7 +211,9 @@ class Exchange:
             return Reading(Meaning.DENIED, self.redacted(replace(answer, messages=(refusal,)), token))
         read = partial(self._read, request, response, answer, token)
         reading = (yield Aside(read)) if response.is_large else read()
-        if json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict):
+        is_of_another_page = is_elsewhere and reading.meaning is Meaning.NOT_FOUND
+        is_no_object = json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict)
+        if is_of_another_page or is_no_object:
             return replace(reading, meaning=Meaning.GATEWAY)
         if not json_object and reading.meaning is Meaning.GATEWAY and response.status in _TAKEN:
             return self._any(reading, response, token)

@@ -39,11 +39,13 @@ def submit_order(
     *,
     raw_key: str | None = None,
     return_ids: bool = False,
+    sole: bool = True,
 ) -> Memoir[str]:
     """
     Check an order, submit it once, and return its job's id, or ``order:<orderNumber>``.
 
     :param raw_key: sent as it is instead of a key of ours; then there are no generations.
+    :param sole: False if the task may submit other orders too.
     :raises InvalidInput: with every broken rule, before anything is sent.
     :raises Refused, JobFailed: where the vendor said no for good; the first try after a clear asks again.
     :raises LockContention: where it met a lock; the next try submits it again, a minute later at the soonest.
@@ -53,7 +55,7 @@ def submit_order(
     document = _checked(order, by, raw_key)
     request = client.vendor.submission("order", document, {"return_ids": return_ids})
     notes = yield from signed_in_notes(attempt)
-    return (yield from Submission(client, document, request, by, attempt, notes, raw_key).run())
+    return (yield from Submission(client, document, request, by, attempt, notes, raw_key, sole=sole).run())
 
 
 def signed_in_notes(attempt: Try) -> Memoir[Notes]:

@@ -28,7 +28,7 @@ from airflow_provider_zuora.core.submission.keys import Submitter, sha256
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import existing_order
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.submission.submission import Submission
+from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
 from airflow_provider_zuora.core.wire import Memoir
 
 log = logging.getLogger(__name__)
@@ -47,17 +47,25 @@ class Listed:
     :param place: where it stands in the input, for messages: ``orders[3]`` or ``line 4``.
     :param document: what is sent, secrets included.
     :param by: who submits; equal orders are told apart by their count, never by their position.
+    :param equals: how many orders of the list are equal to it, besides.
     """
 
     index: int
     place: str
     document: Mapping[str, Any] = field(repr=False)
     by: Submitter = field(repr=False)
+    equals: int = 0
 
     @property
     def number(self) -> str | None:
         """Return the order's own number."""
         return self.document.get("orderNumber")
+
+    def print_in(self, number: int) -> str:
+        """Return what tells an order from others of this try, empty if its number or its own key does."""
+        if self.number is not None or self.by.position is None:
+            return ""
+        return sha256([list(self.by.identity), str(self.by.position), number, self.document])
 
     def __str__(self) -> str:
         """Return where the order stands, and its number."""
@@ -154,25 +162,35 @@ def _own_key(order: Mapping[str, Any], key: Key) -> str | None:
     return own
 
 
-def _counted(orders: Iterable[Listed], broken: list[str], *, keys_are_own: bool) -> Iterator[Listed]:
+def _counted(orders: Sequence[Listed], broken: list[str], *, keys_are_own: bool) -> Iterator[Listed]:
     """Yield the orders with the count among equal ones in what their keys are made of."""
-    seen: Counter[str] = Counter()
+    alike = [sha256([order.by.identity, order.document]) for order in orders]
+    all_of, seen = Counter(alike), Counter[str]()
     numbers: dict[str, Listed] = {}
-    for order in orders:
+    for order, equal in zip(orders, alike, strict=True):
         if order.number is not None and (first := numbers.setdefault(order.number, order)) is not order:
             broken.append(f"{order.place}: $.orderNumber: {first.place} has it too")
-        equal = sha256([order.by.identity, order.document])
         count = seen[equal]
         seen[equal] += 1
         if count and keys_are_own:
             broken.append(f"{order.place}: idempotency_key: an equal order before it has the same one")
-        yield replace(order, by=_told_apart(order.by, count))
+        yield replace(order, by=_told_apart(order.by, count), equals=all_of[equal] - 1)
 
 
 def _told_apart(by: Submitter, count: int) -> Submitter:
     if by.position is None:
         return replace(by, identity=(*by.identity, str(count))) if count else by
     return replace(by, position=f"{by.position}/{count}")
+
+
+def refuse_repeated(batch: Iterable[Prepared]) -> None:
+    """
+    Refuse a list whose task has submitted an equal order without a number before, in the same try.
+
+    :raises InvalidInput: with a line for each.
+    """
+    broken = [f"{each.order.place}: {EQUAL}" for each in batch if each.submission.is_repeated]
+    raise_first("Nothing was sent.", broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +204,9 @@ class Prepared:
 def prepare(client: Client, order: Listed, attempt: Try, notes: Notes, *, return_ids: bool) -> Prepared:
     """Return an order of a list, ready to be submitted."""
     request = client.vendor.submission("order", order.document, {"return_ids": return_ids})
-    submission = Submission(client, order.document, request, order.by, attempt, notes, alone=False)
+    submission = Submission(
+        client, order.document, request, order.by, attempt, notes, alone=False, equals=order.equals
+    )
     return Prepared(order, submission)
 
 

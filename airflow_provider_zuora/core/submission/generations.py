@@ -36,10 +36,12 @@ class Generations:
     :param request: the POST of it, without a key.
     :param notes: what the tries of the task have noted, loaded.
     :param raw_key: sent as it is instead of a key of ours; then there are no generations.
-    :param alone: False if the task submits others too, so that its options are not about this one.
+    :param alone: False if it is one of a list, so that the task's options are not about this one.
+    :param sole: True if the task submits no other order: what an earlier try has sent is this one, changed.
+    :param equals: how many equal orders its list holds besides.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that makes an order the same one
         self,
         client: Client,
         document: Mapping[str, Any],
@@ -50,6 +52,8 @@ class Generations:
         raw_key: str | None = None,
         *,
         alone: bool = True,
+        sole: bool = True,
+        equals: int = 0,
     ):
         self.client = client.hiding(hidden_values(document))
         self.document = document
@@ -59,6 +63,8 @@ class Generations:
         self.notes = notes
         self.raw_key = raw_key
         self.alone = alone
+        self.sole = sole
+        self.ways_on = "alone" if alone else "equals" if equals else "list"
         self.digest = digest_of(client, request, document)
         self.number: str | None = document.get("orderNumber")
         self.submitter, self.account = by.fingerprint(self.number), account_of(client)
@@ -95,10 +101,11 @@ class Generations:
             for record in self.notes.of(self.submitter, self.account)
             if self.raw_key in (None, record.key)
         ]
-        if self.number is None and any(record.try_number == self.attempt.number for record in others):
+        met = [record for record in others if record.try_number == self.attempt.number]
+        others = [record for record in others if record not in met and not self._is_done_with(record)]
+        if self.number is None and self.sole and met:
             return None  # the task submits several orders, and this is another one
-        others = [record for record in others if not self._is_done_with(record)]
-        if self.number is None and len(others) > 1:
+        if self.number is None and others and not (self.sole and len(others) == 1):
             raise OutcomeUnknown(
                 f"Earlier tries of this task have sent {len(others)} orders without an orderNumber, and this "
                 "is none of them. Whether it is one of them that has changed is unknown; nothing was sent. "
@@ -126,7 +133,7 @@ class Generations:
         is_own = (
             self.record.try_number == self.attempt.number and self.record.state is SubmissionState.STARTED
         )
-        return self.alone and is_own and self.number is None and self.by.position is not None
+        return is_own and self.number is None and self.by.position is not None
 
     def begun(self, generation: int, before: SubmissionRecord | None = None) -> SubmissionRecord:
         """Return the record of a generation; all generations are of the content of the first."""
@@ -149,7 +156,7 @@ class Generations:
             try_number=self.attempt.number,
             max_tries=self.attempt.max_tries,
             unanswered=int(was_sent),
-            absence_believed=is_absent,
+            absence_believed=is_absent and self.number is not None,
         )
 
     def _first_post(self, before: SubmissionRecord | None) -> float:

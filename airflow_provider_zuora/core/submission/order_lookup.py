@@ -37,7 +37,7 @@ def find_order(client: Client, document: Mapping[str, Any], *, once: bool = Fals
     for pause in (0.0,) if once else (APART, 0.0):
         page = yield from _page_of(client, number)
         if page is not None:
-            found = (yield from _difference(client, document, page)) or _failure(client, number, page)
+            found = (yield from _difference(client, document, page, number)) or _failure(client, number, page)
             if found:
                 raise OutcomeUnknown(
                     f"{_taken(client, number, found)} Nothing more was sent.", answer=page.answer
@@ -61,11 +61,20 @@ def existing_order(client: Client, document: Mapping[str, Any]) -> Flow[str | No
     :raises ApiError: as `find_order` does.
     """
     number = str(document["orderNumber"])
-    page = yield from _page_of(client, number)
+    try:
+        page = yield from _page_of(client, number)
+    except ApiError as error:
+        if error.transient:
+            raise
+        raise OutcomeUnknown(
+            f"Whether order {number} is at {client.vendor.title} already is unknown, it cannot be looked up: "
+            f"{error}\nNothing was sent.",
+            answer=error.answer,
+        ) from error
     if page is None:
         return None
     found = (
-        (yield from _difference(client, document, page))
+        (yield from _difference(client, document, page, number))
         or _failure(client, number, page)
         or client.vendor.changes(document, page.body)
     )
@@ -74,6 +83,19 @@ def existing_order(client: Client, document: Mapping[str, Any]) -> Flow[str | No
         raise Refused(f"{_taken(client, number, found)} {advice}", answer=page.answer)
     log.info("Order %s is at %s already; nothing is sent", number, client.vendor.title)
     return ORDER + number
+
+
+def order_difference(client: Client, document: Mapping[str, Any], number: str) -> Flow[str]:
+    """
+    Return what tells an order at the vendor from ours in words, empty if nothing does or it is not there.
+
+    :raises ApiError: if it cannot be read.
+    """
+    page = yield from _page_of(client, number)
+    if page is None:
+        return ""
+    found = yield from _difference(client, document, page, number)
+    return found or client.vendor.changes(document, page.body)
 
 
 def _page_of(client: Client, number: str) -> Flow[Reading | None]:
@@ -86,7 +108,7 @@ def _page_of(client: Client, number: str) -> Flow[Reading | None]:
     return page
 
 
-def _difference(client: Client, document: Mapping[str, Any], page: Reading) -> Flow[str]:
+def _difference(client: Client, document: Mapping[str, Any], page: Reading, number: str) -> Flow[str]:
     """
     Return what tells the order on a page from ours, in words; it is ours if account and date agree.
 
@@ -98,7 +120,6 @@ def _difference(client: Client, document: Mapping[str, Any], page: Reading) -> F
     except ApiError as error:
         if error.transient:
             raise
-        number = document["orderNumber"]
         raise OutcomeUnknown(
             f"Order {number} is at {client.vendor.title}, but its account cannot be read, so whether it is "
             f"this task's is unknown: {error}\nNothing more was sent. If it is, pass order:{number} as "

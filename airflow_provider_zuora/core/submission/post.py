@@ -24,8 +24,8 @@ from airflow_provider_zuora.core.wire import Memoir, Pause, Request
 log = logging.getLogger(__name__)
 
 KEY_AGE = 23 * 3600.0  # seconds; Zuora forgets a key at 24 hours
-_UNDER_WAY = 1800.0  # seconds by which a try that began in time may still send a key that has come of age
-_CLOCKS_APART = 600.0  # seconds by which the clocks of two machines may differ
+UNDER_WAY = 120.0  # seconds by which a try that began in time may still send a key that has come of age
+CLOCKS_APART = 600.0  # seconds by which the clocks of two machines may differ
 _PROVABLE = (Heard.REFUSED, Heard.LOCKED, Heard.LIMITED, Heard.NO_ANSWER)
 _EIGHT_DIGITS = 8
 
@@ -88,9 +88,9 @@ class Post:
         if self.heard.is_about_its_post:
             record = record.answered()
         self.is_proven = yield from self._prove(record, reading)
-        if record.absence_believed and self.heard in (Heard.REFUSED, Heard.LOCKED):
-            return record, Event.REFUSED_AFTER_ABSENCE
-        return record, Event[f"{self.heard.name}_STORED" if self.is_proven else self.heard.name]
+        is_after_absence = record.absence_believed and self.heard in (Heard.REFUSED, Heard.LOCKED)
+        name = Event.REFUSED_AFTER_ABSENCE.name if is_after_absence else self.heard.name
+        return record, Event[f"{name}_STORED" if self.is_proven else str(name)]
 
     def _prove(self, record: SubmissionRecord, reading: Reading) -> Memoir[bool]:
         """Return whether this answer is proven to be the stored one; where it seems so, ask for the proof."""
@@ -138,7 +138,7 @@ class Post:
         """
         age = self.client.clock() + pause - record.first_post
         began_in_time = self.began - record.first_post <= KEY_AGE
-        return not -_CLOCKS_APART <= age <= KEY_AGE + (_UNDER_WAY if began_in_time else 0.0)
+        return not -CLOCKS_APART <= age <= KEY_AGE + (UNDER_WAY if began_in_time else 0.0)
 
     def error(self) -> ApiError:
         """Return the error that the last answer amounts to; a passing one if the key can be sent again."""

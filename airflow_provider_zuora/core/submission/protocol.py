@@ -1,9 +1,11 @@
 """
 The exactly-once protocol as a table: where a submission stands, what is heard of it, what follows.
 
-A key stays as long as a POST under it may still make an order. "Refused", "there is no order" and the next
-key follow only from what speaks for the key (`authority`) or from a look-up that found nothing twice
-(`order_lookup`). What nobody can know is a question to a person, never a guess.
+A key stays as long as a POST under it may still make an order. "Refused" and "there is no order" follow only
+from what speaks for the key (`authority`) or from a look-up that found nothing twice (`order_lookup`). The
+next key follows only where every POST under this one, of whichever try, comes to nothing: an answer that is
+proven to be stored, a job that failed, a key that is too old. So a try that remembers nothing walks the same
+keys to the same end. What nobody can know is a question to a person, never a guess.
 
 ============= ================================================== ==============================
 stands        hears                                              then stands, and does
@@ -34,15 +36,15 @@ CONTRADICTED  NO_ANSWER_STORED, OLD                              STUCK, look up
 CONTRADICTED  SIGN_IN_REFUSED                                    UNDECIDED, stop
 CONTRADICTED  ENOUGH                                             CONTRADICTED, look up
 CONTRADICTED  FOUND                                              STARTED, return
-CONTRADICTED  NOT_FOUND                                          REFUSED, consider
+CONTRADICTED  NOT_FOUND                                          REFUSED, fail
+CONTRADICTED  NOT_FOUND_STORED                                   REFUSED, consider
 CONTRADICTED  NOT_FOUND_TURNED_AWAY                              CLEAR, stop
 CONTRADICTED  NO_NUMBER                                          UNDECIDED, ask
 STUCK         FOUND                                              STARTED, return
 STUCK         NOT_FOUND                                          ABSENT, next key
 STUCK         NO_NUMBER                                          UNDECIDED, ask
 MISUSED       FOUND                                              STARTED, return
-MISUSED       NOT_FOUND                                          ABSENT, next key
-MISUSED       NO_NUMBER                                          UNDECIDED, ask
+MISUSED       NOT_FOUND, NO_NUMBER                               UNDECIDED, ask
 STARTED       START                                              STARTED, read the job
 STARTED       RUNS                                               STARTED, return
 STARTED       JOB_FAILED                                         FAILED, consider
@@ -54,17 +56,19 @@ REFUSED       OVER                                               REFUSED, fail
 REFUSED       AGAIN                                              REPROVED, send
 REFUSED       AGAIN_ASKED                                        REFUSED, next key
 REPROVED      ACCEPTED                                           STARTED, return
-REPROVED      REFUSED, LOCKED, REFUSED_STORED, LOCKED_STORED,
-              REFUSED_AFTER_ABSENCE, OLD                         REFUSED, next key
+REPROVED      REFUSED, LOCKED, REFUSED_AFTER_ABSENCE             REPROVED, send
+REPROVED      REFUSED_STORED, LOCKED_STORED, OLD                 REFUSED, next key
 REPROVED      LIMITED                                            REPROVED, send
 REPROVED      LIMITED_STORED                                     ABSENT, next key
 REPROVED      NO_ANSWER, IN_PROGRESS                             UNDECIDED, send
 REPROVED      NO_ANSWER_STORED                                   STUCK, look up
-REPROVED      TURNED_AWAY, SIGN_IN_REFUSED, ENOUGH               CLEAR, stop
+REPROVED      ENOUGH                                             REFUSED, fail
+REPROVED      TURNED_AWAY, SIGN_IN_REFUSED                       CLEAR, stop
 FAILED        START                                              FAILED, consider
 FAILED        OVER                                               FAILED, fail
 FAILED        AGAIN, AGAIN_ASKED                                 FAILED, next key
 ABSENT        START                                              ABSENT, next key
+any           REFUSED_AFTER_ABSENCE_STORED                       CONTRADICTED, look up
 any           ACCEPTED_BEFORE                                    STARTED, read the job
 any           KEY_IN_USE                                         MISUSED, look up
 any           FOUND                                              STARTED, return
@@ -72,7 +76,7 @@ any           BEGUN                                              CLEAR, send
 any           BEGUN_BEFORE                                       UNDECIDED, send
 ============= ================================================== ==============================
 
-``*_STORED``: the answer is proven to be the one that the vendor stores under the key. The last five rows hold
+``*_STORED``: the answer is proven to be the one that the vendor stores under the key. The last six rows hold
 in every state; the next key is preceded by a look-up if the key before was left because no order was found.
 """
 
@@ -116,6 +120,7 @@ class Event(Flag):
     REFUSED_STORED = auto()  # a refusal that is stored under the key
     LOCKED_STORED = auto()  # a lock that is stored under the key
     LIMITED_STORED = auto()  # a limit that is stored under the key
+    REFUSED_AFTER_ABSENCE_STORED = auto()  # it is stored; of the key before it no order was found
     NO_ANSWER_STORED = auto()  # what decides nothing is stored under the key
     ENOUGH = auto()  # it has been sent as often as a try may
     OLD = auto()  # the vendor may have forgotten the key
@@ -125,6 +130,7 @@ class Event(Flag):
     FOUND = auto()  # the order is there
     NOT_FOUND_YET = auto()  # the order is not there, or has no number to be looked up by
     NOT_FOUND = auto()  # the order is not there, twice
+    NOT_FOUND_STORED = auto()  # the same, and the refusal is stored under the key
     NOT_FOUND_TURNED_AWAY = auto()  # the same, and the POST was refused without a code
     NO_NUMBER = auto()  # it has no number to be looked up by
     AGAIN = auto()  # the end is an earlier try's, and this one is to try again
@@ -178,15 +184,15 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.CONTRADICTED, E.SIGN_IN_REFUSED, S.UNDECIDED, A.STOP),
     (S.CONTRADICTED, E.ENOUGH, S.CONTRADICTED, A.LOOK_UP),
     (S.CONTRADICTED, E.FOUND, S.STARTED, A.RETURN),
-    (S.CONTRADICTED, E.NOT_FOUND, S.REFUSED, A.CONSIDER),
+    (S.CONTRADICTED, E.NOT_FOUND, S.REFUSED, A.FAIL),
+    (S.CONTRADICTED, E.NOT_FOUND_STORED, S.REFUSED, A.CONSIDER),
     (S.CONTRADICTED, E.NOT_FOUND_TURNED_AWAY, S.CLEAR, A.STOP),
     (S.CONTRADICTED, E.NO_NUMBER, S.UNDECIDED, A.ASK),
     (S.STUCK, E.FOUND, S.STARTED, A.RETURN),
     (S.STUCK, E.NOT_FOUND, S.ABSENT, A.NEXT_KEY),
     (S.STUCK, E.NO_NUMBER, S.UNDECIDED, A.ASK),
     (S.MISUSED, E.FOUND, S.STARTED, A.RETURN),
-    (S.MISUSED, E.NOT_FOUND, S.ABSENT, A.NEXT_KEY),
-    (S.MISUSED, E.NO_NUMBER, S.UNDECIDED, A.ASK),
+    (S.MISUSED, E.NOT_FOUND | E.NO_NUMBER, S.UNDECIDED, A.ASK),
     (S.STARTED, E.START, S.STARTED, A.READ_JOB),
     (S.STARTED, E.RUNS, S.STARTED, A.RETURN),
     (S.STARTED, E.JOB_FAILED, S.FAILED, A.CONSIDER),
@@ -198,21 +204,19 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.REFUSED, E.AGAIN, S.REPROVED, A.SEND),
     (S.REFUSED, E.AGAIN_ASKED, S.REFUSED, A.NEXT_KEY),
     (S.REPROVED, E.ACCEPTED, S.STARTED, A.RETURN),
-    (
-        S.REPROVED,
-        E.REFUSED | E.LOCKED | E.REFUSED_STORED | E.LOCKED_STORED | E.REFUSED_AFTER_ABSENCE | E.OLD,
-        S.REFUSED,
-        A.NEXT_KEY,
-    ),
+    (S.REPROVED, E.REFUSED | E.LOCKED | E.REFUSED_AFTER_ABSENCE, S.REPROVED, A.SEND),
+    (S.REPROVED, E.REFUSED_STORED | E.LOCKED_STORED | E.OLD, S.REFUSED, A.NEXT_KEY),
     (S.REPROVED, E.LIMITED, S.REPROVED, A.SEND),
     (S.REPROVED, E.LIMITED_STORED, S.ABSENT, A.NEXT_KEY),
     (S.REPROVED, E.NO_ANSWER | E.IN_PROGRESS, S.UNDECIDED, A.SEND),
     (S.REPROVED, E.NO_ANSWER_STORED, S.STUCK, A.LOOK_UP),
-    (S.REPROVED, E.TURNED_AWAY | E.SIGN_IN_REFUSED | E.ENOUGH, S.CLEAR, A.STOP),
+    (S.REPROVED, E.ENOUGH, S.REFUSED, A.FAIL),
+    (S.REPROVED, E.TURNED_AWAY | E.SIGN_IN_REFUSED, S.CLEAR, A.STOP),
     (S.FAILED, E.START, S.FAILED, A.CONSIDER),
     (S.FAILED, E.OVER, S.FAILED, A.FAIL),
     (S.FAILED, E.AGAIN | E.AGAIN_ASKED, S.FAILED, A.NEXT_KEY),
     (S.ABSENT, E.START, S.ABSENT, A.NEXT_KEY),
+    (None, E.REFUSED_AFTER_ABSENCE_STORED, S.CONTRADICTED, A.LOOK_UP),
     (None, E.ACCEPTED_BEFORE, S.STARTED, A.READ_JOB),
     (None, E.KEY_IN_USE, S.MISUSED, A.LOOK_UP),
     (None, E.FOUND, S.STARTED, A.RETURN),

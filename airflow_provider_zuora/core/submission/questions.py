@@ -9,14 +9,22 @@ from typing import Any
 from airflow_provider_zuora.core.submission.keys import ISSUED
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 
-_WAYS_ON_IN_A_LIST = (
-    "2. It is there: take it out of the list, and clear the task.\n"
-    "3. It is not: take it out of the list too, and submit it in another task."
-)
+_WAYS_ON = {
+    "list": (
+        "2. It is there: take it out of the list, and clear the task.\n"
+        "3. It is not: take it out of the list too, and submit it in another task."
+    ),
+    # Which of them is which tells their count alone, so that none may be taken out without the others.
+    "equals": (
+        "2. Count how many of the equal orders of the list are there.\n"
+        "3. Take all of them out of the list, and clear the task; submit those that are missing in another "
+        "task."
+    ),
+}
 
 
 def question(
-    record: SubmissionRecord, document: Mapping[str, Any], title: str, why: str, now: float, *, alone: bool
+    record: SubmissionRecord, document: Mapping[str, Any], title: str, why: str, now: float, *, ways_on: str
 ) -> str:
     """
     Return what a person has to look for, and the ways on.
@@ -24,7 +32,7 @@ def question(
     :param title: the vendor's name.
     :param why: nobody knows.
     :param now: seconds since 1970.
-    :param alone: False if the order is one of a list.
+    :param ways_on: ``alone``; ``list`` if it is one of a list; ``equals`` if that holds equal ones.
     """
     number = document.get("orderNumber")
     order = f"order {number}" if number else "an order"
@@ -32,12 +40,12 @@ def question(
     names = (document.get(name) for name in ("existingAccountNumber", "existingAccountId"))
     account = next((name for name in names if name), new.get("name"))
     no_number = "" if number else ", and it has no orderNumber to look it up by"
-    ways_on = _ways_on(now) if alone else _WAYS_ON_IN_A_LIST
+    ways = _WAYS_ON.get(ways_on) or _ways_on(now)
     return (
         f"Whether this order exists is unknown: {why}{no_number}. It was not sent again, that could make it "
         f"twice.\nKey {record.key}, {_sent(record)}.\n"
         f"1. Look in {title} for {order} of account {account}, dated {document['orderDate']}, made since "
-        f"then (give it some minutes).\n{ways_on} More: docs/exactly-once.md"
+        f"then (give it some minutes).\n{ways} More: docs/exactly-once.md"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from airflow_provider_zuora.core.errors import Refused
+from airflow_provider_zuora.core.errors import WrongOrder
 from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
 
 _OF_AN_ORDER = ("orderNumber", "orderId")
@@ -33,7 +33,7 @@ def check_result(job: Job, expected: Mapping[str, str]) -> None:
 
     A result may carry ids instead of numbers (``return_ids``): what it does not name is not compared.
 
-    :raises Refused: if it is another order's.
+    :raises WrongOrder: if it is another order's.
     """
     if job.state is JobState.SUCCEEDED:
         _refuse(job, _unlike(_result(job), expected))
@@ -44,7 +44,7 @@ def check_adopted(job: Job, expected: Mapping[str, str]) -> None:
     Check that a job that is adopted makes the task's order: its result must say so.
 
     :param job: one that has ended well, or an order that was found by its number.
-    :raises Refused: if it is another order's, or no order's, or if it does not say whose it is.
+    :raises WrongOrder: if it is another order's, or no order's, or if it does not say whose it is.
     """
     found = job.job_id.removeprefix(ORDER) if job.job_id.startswith(ORDER) else ""
     result = _result(job) | ({"orderNumber": found} if found else {})
@@ -58,7 +58,7 @@ def check_adopted(job: Job, expected: Mapping[str, str]) -> None:
 
 def _refuse(job: Job, wrong: Iterable[str]) -> None:
     if found := "; ".join(wrong):
-        raise Refused(
+        raise WrongOrder(
             f"Job {job.job_id} did not make this task's order: {found}. Look for the order in Zuora before "
             "you submit it again.",
             answer=job.answer,

@@ -6,12 +6,19 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput, NotFound, OutcomeUnknown, Refused
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    WrongOrder,
+)
 from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.generations import Generations
-from airflow_provider_zuora.core.submission.order_lookup import find_order
-from airflow_provider_zuora.core.submission.post import Post
+from airflow_provider_zuora.core.submission.order_lookup import find_order, order_difference
+from airflow_provider_zuora.core.submission.post import CLOCKS_APART, KEY_AGE, UNDER_WAY, Post
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.questions import question
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
@@ -35,7 +42,7 @@ _WHY = {
     Standing.MISUSED: "its key was used for another request",
     Standing.LOST: "its job is not known any more",
 }
-_EQUAL = "order: this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
+EQUAL = "order: this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
 
 
 class Submission(Generations):
@@ -58,7 +65,9 @@ class Submission(Generations):
         :raises ApiError: as `api.submit_order` tells.
         """
         if self.is_repeated:
-            raise InvalidInput("Nothing was sent.", (_EQUAL,))
+            raise InvalidInput("Nothing was sent.", (EQUAL,))
+        if self.is_noted and self.alone and self.number is None:  # the task's other orders are not this one
+            yield from self.notes.save(self.record)
         event = Event.START
         while True:
             self.standing, action = TABLE[self.standing, event]
@@ -103,6 +112,8 @@ class Submission(Generations):
         """Return the record as its standing makes it."""
         record, now = self.record, self.client.clock()
         said = self.post.reading.answer.bare if self.post.reading else ""
+        if event in Event.NOT_FOUND | Event.NOT_FOUND_STORED:
+            record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
             locked = self.post.heard is Heard.LOCKED
             met = record.decided_at if locked and record.locked else now  # it was met in an earlier try
@@ -116,7 +127,13 @@ class Submission(Generations):
     def _read_job(self) -> Memoir[Event]:
         """Find out what has become of the job of an earlier try."""
         job_id = str(self.record.job_id)
-        job = yield from self._known_job(job_id)
+        try:
+            job = yield from self._known_job(job_id)
+        except ApiError as error:
+            if error.transient:
+                raise
+            log.warning("Job %s cannot be read, and counts as under way: %s", job_id, error)
+            return Event.RUNS
         if job is None:
             return Event.JOB_UNKNOWN if self.client.clock() - self.issued >= _LAG else Event.RUNS
         check_result(job, expectation(self.document))
@@ -151,6 +168,8 @@ class Submission(Generations):
         if self.number is None:
             return Event.NO_NUMBER
         log.warning("Looking for order %s: %s", self.number, self.why)
+        if (rest := self._not_sent_any_more() - self.client.clock()) > 0:
+            yield Pause(min(rest, UNDER_WAY + CLOCKS_APART))
         try:
             order_id = yield from find_order(self.client, self.document)
         except OutcomeUnknown:
@@ -163,13 +182,26 @@ class Submission(Generations):
         if order_id is None:
             refused = self.post.heard in (Heard.REFUSED, Heard.LOCKED)
             contradicted = self.standing is Standing.CONTRADICTED
-            return Event.NOT_FOUND_TURNED_AWAY if contradicted and not refused else Event.NOT_FOUND
+            if not contradicted:
+                return Event.NOT_FOUND
+            if not refused:
+                return Event.NOT_FOUND_TURNED_AWAY
+            return Event.NOT_FOUND_STORED if self.post.is_proven else Event.NOT_FOUND
         self.record = self.record.started(order_id, self.client.clock())
         return Event.FOUND
 
+    def _not_sent_any_more(self) -> float:
+        """Return when no other try, by whatever clock, sends a key that is too old."""
+        is_old = self.standing is Standing.STUCK and not self.post.is_proven
+        return self.record.first_post + KEY_AGE + UNDER_WAY + CLOCKS_APART if is_old else 0.0
+
     def _look_once(self) -> Memoir[Event]:
         """Look whether the order is there already; where it is not nothing is known."""
-        order_id = (yield from find_order(self.client, self.document, once=True)) if self.number else None
+        try:
+            order_id = (yield from find_order(self.client, self.document, once=True)) if self.number else None
+        except ApiError as error:  # what ends this try is that nothing is known
+            log.warning("Order %s cannot be looked up: %s", self.number, error)
+            order_id = None
         if order_id is None:
             return Event.NOT_FOUND_YET
         self.record = self.record.started(order_id, self.client.clock())
@@ -216,13 +248,31 @@ class Submission(Generations):
         """Return the job's id; the one that a raw key led to is read first: it may be another order's."""
         job_id = str(self.record.job_id)
         if self.raw_key and self.post.heard is Heard.ACCEPTED:
-            try:
-                job = yield from self.client.job(job_id)
-            except NotFound:
-                log.warning("%s does not know job %s yet", self.client.vendor.title, job_id)
-            else:
-                check_result(job, expectation(self.document))
+            yield from self._check_raw(job_id)
         return job_id
+
+    def _check_raw(self, job_id: str) -> Memoir[None]:
+        """
+        Compare what a raw key led to with the order, as far as job and order can be read by now.
+
+        :raises Refused: if it is another order's.
+        """
+        try:
+            job = yield from self.client.job(job_id)
+            check_result(job, expectation(self.document))
+            number = job.result.get("orderNumber") if isinstance(job.result, dict) else None
+            other = (yield from order_difference(self.client, self.document, number)) if number else ""
+        except WrongOrder:
+            raise
+        except ApiError as error:
+            if error.transient:
+                raise
+            log.warning("What raw key %s led to cannot be read: %s", self.record.key, error)
+        else:
+            if other:
+                raise WrongOrder(
+                    f"The raw_idempotency_key {self.record.key} led to order {number}, of which {other}."
+                )
 
     # -- how it ends badly ----------------------------------------------------------------------------------
 
@@ -264,6 +314,6 @@ class Submission(Generations):
     def _unknown(self) -> OutcomeUnknown:
         title, now = self.client.vendor.title, self.client.clock()
         return OutcomeUnknown(
-            question(self.record, self.document, title, self.why, now, alone=self.alone),
+            question(self.record, self.document, title, self.why, now, ways_on=self.ways_on),
             answer=self.post.reading.answer if self.post.reading else None,
         )

@@ -92,7 +92,8 @@ def yields(action):
     if action is Action.SEND:
         heard = {Event[each.name] for each in Heard}
         stored = {Event[f"{each.name}_STORED"] for each in _PROVABLE}
-        return heard | stored | named_in(Post.send) | named_in(Post._read) | {Event.ACCEPTED_BEFORE}
+        after_absence = {Event.REFUSED_AFTER_ABSENCE, Event.REFUSED_AFTER_ABSENCE_STORED}
+        return heard | stored | after_absence | named_in(Post.send) | {Event.ACCEPTED_BEFORE}
     return named_in(getattr(submission.Submission, METHODS[action]))
 
 
@@ -116,7 +117,7 @@ def reached():
 
 def possible(standing, event):
     """Return whether an action can yield this event where it stands so: two ask where they stand."""
-    if event is Event.NOT_FOUND_TURNED_AWAY:
+    if event in Event.NOT_FOUND_TURNED_AWAY | Event.NOT_FOUND_STORED:
         return standing is Standing.CONTRADICTED
     return True
 
@@ -126,6 +127,7 @@ def test_every_action_that_goes_on_has_its_events():
     assert yields(Action.LOOK_UP) == {
         Event.FOUND,
         Event.NOT_FOUND,
+        Event.NOT_FOUND_STORED,
         Event.NOT_FOUND_TURNED_AWAY,
         Event.NO_NUMBER,
     }
@@ -163,7 +165,13 @@ ENDED = {Standing.REFUSED, Standing.ABSENT}
 OPEN = {Standing.UNDECIDED, Standing.CONTRADICTED}  # an earlier POST may have made the order
 ALONE = {Standing.CLEAR, Standing.REPROVED}  # no other POST under the key can have
 # Whatever became of the others: the answer that all POSTs under the key get, or no order there, twice.
-OF_THE_KEY = {Event.REFUSED_STORED, Event.LOCKED_STORED, Event.LIMITED_STORED, Event.NOT_FOUND}
+OF_THE_KEY = {
+    Event.REFUSED_STORED,
+    Event.LOCKED_STORED,
+    Event.LIMITED_STORED,
+    Event.NOT_FOUND,
+    Event.NOT_FOUND_STORED,
+}
 OF_NOBODY = {Event.NO_ANSWER, Event.IN_PROGRESS, Event.ENOUGH, Event.NOT_FOUND_YET}
 OF_ITS_POST = {Event.TURNED_AWAY, Event.SIGN_IN_REFUSED, Event.LIMITED}
 
@@ -185,7 +193,7 @@ def test_after_an_unanswered_post_only_what_speaks_for_the_key_ends_it():
 
 def test_the_only_post_under_a_key_is_decided_by_its_own_refusal():
     ends = leading(lambda stands, _, then, action: then in ENDED or action is Action.NEXT_KEY)
-    own = {Event.REFUSED, Event.LOCKED, Event.OLD, Event.REFUSED_AFTER_ABSENCE}
+    own = {Event.REFUSED, Event.LOCKED, Event.OLD, Event.ENOUGH}
 
     assert {event for stands, event in ends if stands in ALONE} <= OF_THE_KEY | own
     assert (Standing.CLEAR, Event.REFUSED_AFTER_ABSENCE) not in ends, "the key before may have come late"
@@ -193,8 +201,8 @@ def test_the_only_post_under_a_key_is_decided_by_its_own_refusal():
 
 @pytest.mark.parametrize("event", sorted(OF_NOBODY | OF_ITS_POST, key=lambda event: event.name))
 def test_what_speaks_for_nobody_or_for_its_post_alone_ends_no_key(event):
-    for (_, heard), (then, action) in TABLE.items():
-        if heard is event:
+    for (stands, heard), (then, action) in TABLE.items():
+        if heard is event and stands is not Standing.REPROVED:  # that was refused before
             assert then not in ENDED | {Standing.FAILED}
             assert action not in {Action.NEXT_KEY, Action.FAIL}
 
@@ -236,4 +244,24 @@ def test_a_person_is_asked_where_nobody_can_know():
     asked = leading(lambda stands, _, then, action: action is Action.ASK)
 
     assert {event for _, event in asked} == {Event.NO_NUMBER, Event.NOT_FOUND}
-    assert {stands for stands, event in asked if event is Event.NOT_FOUND} == {Standing.LOST}
+    assert {stands for stands, event in asked if event is Event.NOT_FOUND} == {
+        Standing.LOST,
+        Standing.MISUSED,
+    }
+
+
+def test_the_next_key_follows_only_where_every_post_under_this_one_comes_to_nothing():
+    """Else a try that remembers nothing would send the key that was left, and make a second order."""
+    left = leading(lambda stands, _, then, action: action is Action.NEXT_KEY)
+
+    assert {event for _, event in left} == {
+        Event.REFUSED_STORED,
+        Event.LOCKED_STORED,
+        Event.LIMITED_STORED,
+        Event.OLD,
+        Event.NOT_FOUND,
+        Event.AGAIN,
+        Event.AGAIN_ASKED,
+    }
+    assert {stands for stands, event in left if event is Event.NOT_FOUND} == {Standing.STUCK}
+    assert {stands for stands, event in left if event is Event.AGAIN} == {Standing.FAILED}

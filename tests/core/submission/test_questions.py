@@ -23,8 +23,8 @@ RECORD = SubmissionRecord(
 )
 
 
-def asked(document, record=RECORD, *, alone=True):
-    return question(record, {"orderDate": "2024-07-01"} | document, "Zuora", "why not", NOW, alone=alone)
+def asked(document, record=RECORD, ways_on="alone"):
+    return question(record, {"orderDate": "2024-07-01"} | document, "Zuora", "why not", NOW, ways_on=ways_on)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,23 @@ def test_without_a_number_or_a_post_it_says_so():
     assert "Key af-1, not sent by this try." in words
 
 
-def test_the_ways_on_from_a_list_are_its_own():
-    words = asked({"existingAccountNumber": "A-1"}, alone=False)
+@pytest.mark.parametrize(
+    ("ways_on", "second", "third"),
+    [
+        (
+            "list",
+            "2. It is there: take it out of the list, and clear the task.",
+            "3. It is not: take it out of the list too, and submit it in another task. More: docs/",
+        ),
+        (
+            "equals",
+            "2. Count how many of the equal orders of the list are there.",
+            "3. Take all of them out of the list, and clear the task; submit those that are missing in ",
+        ),
+    ],
+)
+def test_the_ways_on_from_a_list_are_its_own(ways_on, second, third):
+    words = asked({"existingAccountNumber": "A-1"}, ways_on=ways_on)
 
-    assert "2. It is there: take it out of the list, and clear the task.\n" in words
-    assert "3. It is not: take it out of the list too, and submit it in another task." in words
+    assert f"\n{second}\n{third}" in words
     assert "adopt_job_id" not in words

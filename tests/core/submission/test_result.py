@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, NotFound, Refused, TimedOut
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, NotFound, Refused, TimedOut, WrongOrder
 from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.submission.api import adopt_job, submit_order
 from airflow_provider_zuora.core.submission.keys import Submitter
@@ -311,7 +311,7 @@ class TestARawKeyThatLedToAnothersJob:
         zuora.ledger  # noqa: B018 - what is under way ends
         end = submit(zuora, Memory(), Try(1, 1), self.OTHER, raw_key="mine").run().end
 
-        assert type(end) is Refused
+        assert type(end) is WrongOrder
         assert "did not make this task's order: its order number is 'O-1', this one's is 'O-2'" in str(end)
 
     def test_fails_loudly_where_the_account_is_another(self):
@@ -321,7 +321,7 @@ class TestARawKeyThatLedToAnothersJob:
         other = ORDER | {"existingAccountNumber": "A00000098"}
         end = submit(zuora, None, Try(1, 1), other, raw_key="mine").run().end
 
-        assert type(end) is Refused
+        assert type(end) is WrongOrder
         assert "its account is 'A00000097'" in str(end)
 
     def test_fails_in_each_try_until_another_key_is_passed(self):
@@ -329,7 +329,7 @@ class TestARawKeyThatLedToAnothersJob:
         elsewhere(zuora, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
         for attempt in (Try(1, 1), Try(2, 1), AGAIN):
-            assert type(submit(zuora, memory, attempt, self.OTHER, raw_key="mine").run().end) is Refused
+            assert type(submit(zuora, memory, attempt, self.OTHER, raw_key="mine").run().end) is WrongOrder
         end = submit(zuora, memory, Try(4, 6, cleared=True), self.OTHER, raw_key="another").run().end
 
         assert end in zuora.made
@@ -366,7 +366,7 @@ def test_a_job_of_an_earlier_try_is_compared_too():
     entry["submissions"][0]["job_id"] = other
     memory.set(f"{NAME}:1", entry)
 
-    assert type(submit(zuora, memory, Try(2, 1), mine).run().end) is Refused
+    assert type(submit(zuora, memory, Try(2, 1), mine).run().end) is WrongOrder
 
 
 def test_an_account_by_its_id_is_compared_with_an_id():

@@ -158,7 +158,8 @@ class TestRawKey:
 
         assert "raw_idempotency_key mine is used up" in str(end)
         assert isinstance(submit(zuora, memory, Try(3, 4), order, raw_key="other").run().end, str)
-        assert [key for _, key in zuora.keys] == ["mine", "mine", "other"]
+        keys = [key for _, key in zuora.keys if not key.startswith("control-")]
+        assert list(dict.fromkeys(keys)) == ["mine", "other"]
 
     def test_that_was_used_for_another_request_says_so(self):
         zuora = Zuora("422")
@@ -205,14 +206,35 @@ def test_an_order_that_came_late_is_found_where_its_next_key_was_refused():
     assert len(zuora.ledger["orders"]) == 1
 
 
-def test_an_order_that_comes_while_its_next_key_is_refused_is_found():
-    """The job takes longer than two look-ups: of the next key Zuora says that the number is taken."""
-    zuora = Zuora("category 61, made", job_seconds=700)
-    end = submit(zuora, Memory(), FIRST).run().end
-    zuora.clock.now += 1000
+class TestANextKeyThatIsRefused:
+    """It follows on one of which no order was found: that one may have made it, late."""
 
-    assert len(zuora.ledger["orders"]) == 1
-    assert isinstance(end, str)
+    def refused(self, first, **settings):
+        """Its first key gets a stored answer that decides nothing (three POSTs, a control)."""
+        zuora, memory = Zuora(first, *["accepted"] * 3, "category 20", **settings), Memory()
+        return zuora, memory, submit(zuora, memory, FIRST).run().end
+
+    def test_is_looked_up_and_the_order_that_came_late_is_found(self):
+        zuora, _, end = self.refused("category 61, made", job_seconds=700)
+
+        assert end == "order:O-1"
+        assert len(zuora.ledger["orders"]) == 1
+
+    def test_is_refused_where_there_is_no_order_still(self):
+        zuora, memory, end = self.refused("category 61")
+
+        assert type(end) is Refused
+        assert zuora.made == []
+        assert type(submit(zuora, memory, RETRY).run().end) is Refused
+
+    def test_is_followed_by_another_after_a_clear_where_there_is_no_order_still(self):
+        zuora, memory, _ = self.refused("category 61")
+        looks = zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"]
+        end = submit(zuora, memory, CLEARED).run().end
+
+        assert [end] == zuora.made
+        assert zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == looks
+        assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 3
 
 
 def test_one_more_key_in_a_try_is_enough():
@@ -283,7 +305,8 @@ def test_a_clear_goes_one_key_further_than_what_is_noted(order):
     """Of the next key it knows that nobody sent it: what is stored under that one is its own refusal."""
     zuora, memory = Zuora("category 20"), Memory()
     submit(zuora, memory, FIRST, order).run()
-    zuora.script = [ANSWERS[each] for each in ("accepted", "no answer, not made", "category 20")]
+    stored_refusal = ["accepted"] * 4  # under the first key: three times, and the control
+    zuora.script = [ANSWERS[each] for each in (*stored_refusal, "no answer, not made", "category 20")]
     end = submit(zuora, memory, Try(3, 5, cleared=True), order).run().end
 
     assert type(end) is Refused

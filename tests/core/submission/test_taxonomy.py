@@ -8,6 +8,8 @@ Airflow before 3.3, or a store that was wiped.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
@@ -30,7 +32,7 @@ STORED_NOT_MADE = ("4/2 JOB 1", ONCE, ONCE, "3/1 FOUND 1", "3/1 FOUND 1")
 STORED_MADE = ("3/1 FOUND 1", "0/0 FOUND 1", "0/0 FOUND 1", "3/1 FOUND 1", "3/1 FOUND 1")
 # A refusal of the only POST under its key: final until a clear, which asks under the same key first. Where
 # nothing is remembered an earlier POST may have made the order, until the answer is proven to be stored.
-REFUSED = ("0/0 Refused 0", "2/2 JOB 1", "4/2 JOB 1", "4/2 JOB 1")
+REFUSED = ("0/0 Refused 0", "4/2 JOB 1", "4/2 JOB 1", "4/2 JOB 1")
 
 NUMBERED_ROWS = {
     # first try; remembered: retry, clear; not remembered: retry, clear
@@ -54,7 +56,7 @@ NUMBERED_ROWS = {
     "category 61, made": STORED_MADE,
     "category 99, passing": ("2/1 JOB 1", *DECIDED_BY_THE_KEY),
     # The next key, a minute after the lock, is for a retry: it asks under the first key once more.
-    "category 50": ("1/1 LockContention 0", "2/2 JOB 1", ONCE, "4/2 JOB 1", "4/2 JOB 1"),
+    "category 50": ("1/1 LockContention 0", "4/2 JOB 1", ONCE, "4/2 JOB 1", "4/2 JOB 1"),
     "category 20": ("1/1 Refused 0", *REFUSED),
     "category 40": ("1/1 NotFound 0", *REFUSED),
     "category 10": ("1/1 Refused 0", *REFUSED),
@@ -67,8 +69,8 @@ NUMBERED_ROWS = {
     "refused before the store": ("1/1 Refused 0", "0/0 Refused 0", AGAIN, AGAIN, AGAIN),
     "lock before the store": ("1/1 LockContention 0", AGAIN, ONCE, AGAIN, AGAIN),
     "403": ("1/1 Refused 0", AGAIN, ONCE, AGAIN, AGAIN),
-    # Looked up, and not there twice. Where nothing is remembered the next try finds what the second key made.
-    "422": ("2/2 JOB 1", ONCE, ONCE, "1/1 FOUND 1", "1/1 FOUND 1"),
+    # The key was used for something else: looked up, and not there twice, so a person is asked.
+    "422": ("1/1 OutcomeUnknown 0",) * 5,
     "job fails on a lock": ("1/1 JOB 0", AGAIN, ONCE, "2/2 JOB 1", "2/2 JOB 1"),
     # Airflow retries no task after such an end: a try that remembers nothing is one after a clear.
     "job fails for good": ("1/1 JOB 0", "0/0 JobFailed 0", AGAIN, "2/2 JOB 1", "2/2 JOB 1"),
@@ -140,12 +142,13 @@ def test_no_rest_where_airflows_retry_delay_was_long_enough(order):
     zuora.clock.now += 61
     began = zuora.clock()
 
-    assert tried(zuora, memory, retry, order) == "2/2 JOB 1"
-    assert zuora.clock() == began
+    assert tried(zuora, memory, retry, order) == "4/2 JOB 1"
+    assert zuora.clock() - began < 31  # half a minute, to prove that the lock is stored
 
 
-@pytest.mark.parametrize("waited", [0, 30, 55, 59])
+@pytest.mark.parametrize("waited", [0, 10, 29])
 def test_of_the_minute_after_a_lock_what_is_left_is_waited(order, waited):
+    """To ask under the first key once more takes half a minute of it."""
     zuora, memory = Zuora("category 50"), Memory()
     first, retry, _ = TRIES
     submit(zuora, memory, first, order).run()
@@ -163,7 +166,7 @@ def test_a_job_that_was_started_is_not_started_again(order, memory, attempt):
 
     assert submit(zuora, memory, attempt, order).run().end == first
     zuora.clock.now += 2000
-    assert submit(zuora, memory, attempt, order).run().end == first
+    assert submit(zuora, memory, replace(attempt, number=attempt.number + 1), order).run().end == first
     assert zuora.made == [first]
 
 
