@@ -40,7 +40,7 @@ RETRY = Try(number=2, max_tries=3)
 CLEARED = Try(number=2, max_tries=5, cleared=True)
 LAST = Try(number=3, max_tries=5, cleared=True)
 ALL = os.environ.get("EXPLORER") == "all"  # make explore
-MOST = math.inf if ALL else 300
+MOST = math.inf if ALL else 60
 # The ways in which a POST can be answered, told apart by what the answer may decide.
 AUTHORITIES = [
     "accepted",

@@ -73,8 +73,10 @@ class Post:
         track_id = self.client.new_track_id()
         record = record.sending(track_id, self.digest)
         yield from self.notes.write_ahead(record)
-        if self._is_old(record, 0.0):  # it took hours to note it
+        if self._is_old(record, 0.0):  # it took hours to pause, or to note it
             return record.answered(), Event.OLD
+        if self.client.clock() - self.began > WRITE.seconds + UNDER_WAY:
+            return record.answered(), Event.ENOUGH  # a try that was stopped meanwhile may have been overtaken
         self.sent += 1
         reading = yield from self.client.post(_under(record, self.request), track_id)
         return (yield from self._read(record, reading))
