@@ -5,18 +5,17 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.errors import OutcomeUnknown
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.post import KEY_AGE
 from airflow_provider_zuora.core.wire import Record
 from tests.core.carriers import Memory
-from tests.core.tries import ORDER, Zuora, submit
+from tests.core.tries import NUMBERED, Zuora, submit
 
 FIRST, RETRY = Try(1, 1), Try(2, 1)
 
 
 def killed_after_its_post(zuora, memory):
-    actor = submit(zuora, memory, FIRST, ORDER)
+    actor = submit(zuora, memory, FIRST, NUMBERED)
     while not zuora.keys:
         actor.act()
     actor.kill()
@@ -39,11 +38,25 @@ def test_a_try_that_began_in_time_goes_on_for_two_minutes(began, noting, goes_on
     zuora, memory = Zuora(), Memory()
     killed_after_its_post(zuora, memory)
     zuora.clock.now += began
-    retry = submit(zuora, memory, RETRY, ORDER)
+    retry = submit(zuora, memory, RETRY, NUMBERED)
     while retry.running and not (isinstance(retry.step, Record) and retry.step.name == f"{NAME}:2"):
         retry.act()
     zuora.clock.now += noting
     end = retry.run().end
 
-    assert [end] == zuora.made if goes_on else isinstance(end, OutcomeUnknown)
+    assert [end] == (zuora.made if goes_on else ["order:O-1"])
     assert len(zuora.keys) == 1 + goes_on
+
+
+@pytest.mark.parametrize(("stopped", "sent"), [(720, 2), (721, 1)])
+def test_a_try_that_was_stopped_for_longer_than_its_posts_may_take_sends_nothing_more(stopped, sent):
+    """Ten minutes and two: another may have begun, and ended, meanwhile."""
+    zuora, memory = Zuora(), Memory()
+    killed_after_its_post(zuora, memory)
+    retry = submit(zuora, memory, RETRY, NUMBERED)
+    while not (isinstance(retry.step, Record) and retry.step.name == f"{NAME}:2"):
+        retry.act()
+    zuora.clock.now += stopped
+    retry.run()
+
+    assert len(zuora.keys) == sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -244,6 +245,19 @@ def test_one_more_key_in_a_try_is_enough():
 
     assert end.transient
     assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 2
+
+
+def test_a_try_that_was_killed_when_it_left_a_key_goes_on_to_the_next_one():
+    zuora, memory = Zuora("category 61"), Memory()
+    killed = submit(zuora, memory, FIRST)
+    while '"absent"' not in json.dumps(memory):
+        killed.act()
+    killed.kill()
+    sent = {key for _, key in zuora.keys}
+    end = submit(zuora, memory, RETRY).run().end
+
+    assert [end] == zuora.made
+    assert zuora.keys[-1][1] not in sent
 
 
 def test_what_is_noted_by_nobody_we_know_is_an_error():
@@ -545,6 +559,14 @@ class TestARefusalAfterALostAnswer:
         assert isinstance(end, SignInRefused)
         assert "An earlier POST under key af-" in str(end)
         assert "may have made the order: the next try, or a clear, sends the same key again" in str(end)
+
+    @pytest.mark.parametrize("fault", ["429", "lock before the store"])
+    def test_that_error_passes_where_the_vendors_does(self, fault):
+        zuora = Zuora("no answer, made", *[fault] * 30)
+        end = submit(zuora, Memory(), FIRST, ORDER).run().end
+
+        assert end.transient
+        assert "An earlier POST under key af-" in str(end)
 
 
 class TestTheOrderIsThereAlready:
