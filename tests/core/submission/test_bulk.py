@@ -102,6 +102,19 @@ class TestChecks:
         assert lines[1] == f"orders[1]: idempotency_key: it raised ValueError in of, line {line}"
         assert "4111" not in "".join(lines)
 
+    @pytest.mark.parametrize(
+        ("of", "name"),
+        [
+            (lambda each: each["customer"], "KeyError"),
+            (lambda each: each["description"].number, "AttributeError"),
+            (lambda each: each["description"] + 1, "TypeError"),
+            (lambda each: str(1 / (len(each["description"]) - 1)), "ZeroDivisionError"),
+        ],
+    )
+    def test_whatever_such_a_function_stumbles_over_is_named(self, of, name):
+        [line] = self.broken([order("a")], of)
+        assert line.startswith(f"orders[0]: idempotency_key: it raised {name} in <lambda>, line ")
+
     def broken(self, orders, key=None, places=()):
         with pytest.raises(InvalidInput) as caught:
             listed(orders, TASK, key, places)
