@@ -35,21 +35,17 @@ CONTRADICTED  LIMITED_STORED                                     ABSENT, next ke
 CONTRADICTED  NO_ANSWER_STORED, OLD                              STUCK, look up
 CONTRADICTED  SIGN_IN_REFUSED                                    UNDECIDED, stop
 CONTRADICTED  ENOUGH                                             CONTRADICTED, look up
-CONTRADICTED  FOUND                                              STARTED, return
 CONTRADICTED  NOT_FOUND                                          REFUSED, fail
 CONTRADICTED  NOT_FOUND_STORED                                   REFUSED, consider
 CONTRADICTED  NOT_FOUND_TURNED_AWAY                              CLEAR, stop
 CONTRADICTED  NO_NUMBER                                          UNDECIDED, ask
-STUCK         FOUND                                              STARTED, return
 STUCK         NOT_FOUND                                          ABSENT, next key
 STUCK         NO_NUMBER                                          UNDECIDED, ask
-MISUSED       FOUND                                              STARTED, return
 MISUSED       NOT_FOUND, NO_NUMBER                               UNDECIDED, ask
 STARTED       START                                              STARTED, read the job
 STARTED       RUNS                                               STARTED, return
 STARTED       JOB_FAILED                                         FAILED, consider
 STARTED       JOB_UNKNOWN                                        LOST, look up
-LOST          FOUND                                              STARTED, return
 LOST          NOT_FOUND, NO_NUMBER                               STARTED, ask
 REFUSED       START                                              REFUSED, consider
 REFUSED       OVER                                               REFUSED, fail
@@ -183,21 +179,17 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.CONTRADICTED, E.NO_ANSWER_STORED | E.OLD, S.STUCK, A.LOOK_UP),
     (S.CONTRADICTED, E.SIGN_IN_REFUSED, S.UNDECIDED, A.STOP),
     (S.CONTRADICTED, E.ENOUGH, S.CONTRADICTED, A.LOOK_UP),
-    (S.CONTRADICTED, E.FOUND, S.STARTED, A.RETURN),
     (S.CONTRADICTED, E.NOT_FOUND, S.REFUSED, A.FAIL),
     (S.CONTRADICTED, E.NOT_FOUND_STORED, S.REFUSED, A.CONSIDER),
     (S.CONTRADICTED, E.NOT_FOUND_TURNED_AWAY, S.CLEAR, A.STOP),
     (S.CONTRADICTED, E.NO_NUMBER, S.UNDECIDED, A.ASK),
-    (S.STUCK, E.FOUND, S.STARTED, A.RETURN),
     (S.STUCK, E.NOT_FOUND, S.ABSENT, A.NEXT_KEY),
     (S.STUCK, E.NO_NUMBER, S.UNDECIDED, A.ASK),
-    (S.MISUSED, E.FOUND, S.STARTED, A.RETURN),
     (S.MISUSED, E.NOT_FOUND | E.NO_NUMBER, S.UNDECIDED, A.ASK),
     (S.STARTED, E.START, S.STARTED, A.READ_JOB),
     (S.STARTED, E.RUNS, S.STARTED, A.RETURN),
     (S.STARTED, E.JOB_FAILED, S.FAILED, A.CONSIDER),
     (S.STARTED, E.JOB_UNKNOWN, S.LOST, A.LOOK_UP),
-    (S.LOST, E.FOUND, S.STARTED, A.RETURN),
     (S.LOST, E.NOT_FOUND | E.NO_NUMBER, S.STARTED, A.ASK),
     (S.REFUSED, E.START, S.REFUSED, A.CONSIDER),
     (S.REFUSED, E.OVER, S.REFUSED, A.FAIL),

@@ -77,6 +77,15 @@ class TestKeys:
         assert keys([order("a"), order("a")], key="k") == keys([order("a"), order("a")], other, key="k")
         assert len(keys([order("a"), order("a")], key="k")) == 2
 
+    def test_they_stay_what_they_are_from_release_to_release(self):
+        """A task that is retried after an upgrade must send the keys that it sent before."""
+        equal = [order("a"), order("a")]
+
+        own = [each.by for each in listed(equal, Submitter("ns", TASK.identity, -1))]
+        assert own == [Submitter("ns", TASK.identity, f"-1/{count}") for count in (0, 1)]
+        users = [each.by for each in listed(equal, Submitter("ns", TASK.identity, -1), "k")]
+        assert users == [Submitter("ns", ("k",)), Submitter("ns", ("k", "1"))]
+
     def test_a_function_makes_the_key_of_each_order(self):
         found = listed([order("a"), order("b")], TASK, lambda each: f"key {each['description']}")
 
@@ -92,6 +101,19 @@ class TestChecks:
         line = of.__code__.co_firstlineno + 1
         assert lines[1] == f"orders[1]: idempotency_key: it raised ValueError in of, line {line}"
         assert "4111" not in "".join(lines)
+
+    @pytest.mark.parametrize(
+        ("of", "name"),
+        [
+            (lambda each: each["customer"], "KeyError"),
+            (lambda each: each["description"].number, "AttributeError"),
+            (lambda each: each["description"] + 1, "TypeError"),
+            (lambda each: str(1 / (len(each["description"]) - 1)), "ZeroDivisionError"),
+        ],
+    )
+    def test_whatever_such_a_function_stumbles_over_is_named(self, of, name):
+        [line] = self.broken([order("a")], of)
+        assert line.startswith(f"orders[0]: idempotency_key: it raised {name} in <lambda>, line ")
 
     def broken(self, orders, key=None, places=()):
         with pytest.raises(InvalidInput) as caught:
@@ -248,6 +270,7 @@ class TestProgress:
         [entry] = entries(None)
 
         assert not_sent(entry.order, Unreachable("x")).state == "open"
+        assert "too many before it failed" in str(not_sent(entry.order, Unreachable("x")).error)
         assert "sign-in" in str(not_sent(entry.order, SignInRefused("x")).error)
 
 
@@ -276,6 +299,13 @@ class TestSubmitting:
         assert sorted(each.job_id for each in entries) == sorted(
             each["jobId"] for each in tenant.ledger["orders"]
         )
+
+    @pytest.mark.parametrize(("return_ids", "query"), [(True, (("returnIds", "true"),)), (False, ())])
+    def test_the_ids_are_asked_for_where_the_task_says_so(self, return_ids, query):
+        tenant = Tenant()
+        self.run(tenant, [order("a")], return_ids=return_ids)
+
+        assert [each.params for each in tenant.sent if each.path == "/v1/async/orders"] == [query]
 
     def test_a_refusal_is_an_entry(self):
         tenant = Tenant(
@@ -391,6 +421,14 @@ class TestAListRemembers:
 
         assert "refused" not in (states[0], states[1]), "their batch may have been sent"
         assert len(zuora.made) == 1
+
+    def test_an_order_that_has_changed_is_what_was_sent_under_its_number(self):
+        zuora, memory = Zuora(), Memory()
+        [first] = self.tried(zuora, memory, Try(1, 1), [order("a", "N-1")]).end
+        [second] = self.tried(zuora, memory, Try(2, 1), [order("changed", "N-1")]).end
+
+        assert [first.job_id] == [second.job_id] == zuora.made
+        assert len(zuora.keys) == 1
 
     def test_another_order_of_the_list_does_not_stand_for_one_that_has_changed(self):
         zuora, memory = Zuora(), Memory()

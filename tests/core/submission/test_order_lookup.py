@@ -220,3 +220,24 @@ class TestExisting:
         zuora = made(NUMBERED | {"description": "Team plan"})
         with pytest.raises(Refused, match=f"Order number O-1 is taken at Zuora .*{words}"):
             zuora.run(existing_order(zuora.client(), NUMBERED | {"description": "Team plan"} | change))
+
+
+@pytest.mark.parametrize("status", ["Draft", "Cancelled", "Failed"])
+class TestAnOrderThatIsNotCarriedOut:
+    """It takes the number, and makes nothing."""
+
+    def test_is_not_found_for_the_job(self, status):
+        zuora = Zuora(order_status=status)
+        submit(zuora, None, Try()).run()
+        zuora.ledger  # noqa: B018 - what is under way ends
+        words = f"O-1 is taken at Zuora .*: it is {status}. Nothing more was sent."
+        with pytest.raises(OutcomeUnknown, match=words):
+            zuora.run(find_order(zuora.client(), NUMBERED))
+
+    def test_is_no_equal_order(self, status):
+        zuora = Zuora(order_status=status)
+        submit(zuora, None, Try()).run()
+        zuora.ledger  # noqa: B018 - what is under way ends
+        words = f"O-1 is taken at Zuora .*: it is {status}. Nothing was sent; give this order another number."
+        with pytest.raises(Refused, match=words):
+            zuora.run(existing_order(zuora.client(), NUMBERED))

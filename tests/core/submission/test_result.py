@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.errors import InvalidInput, NotFound, Refused, TimedOut, WrongOrder
+from airflow_provider_zuora.core.errors import Answer, InvalidInput, NotFound, Refused, TimedOut, WrongOrder
 from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.submission.api import adopt_job, submit_order
 from airflow_provider_zuora.core.submission.keys import Submitter
@@ -55,8 +55,11 @@ def test_what_is_expected_holds_no_secret():
 EXPECTED = {"orderNumber": "O-1", "accountNumber": "A-1"}
 
 
+ANSWER = Answer("GET /v1/async-jobs/j-1", "af-2", 200)
+
+
 def job(result, state=JobState.SUCCEEDED):
-    return Job("j-1", state, "Completed", result)
+    return Job("j-1", state, "Completed", result, answer=ANSWER)
 
 
 RIGHT = {
@@ -95,6 +98,7 @@ def test_a_job_that_made_another_order_is_an_error_that_names_both(result, words
 
     assert "Job j-1 did not make this task's order: " in str(caught.value)
     assert words in str(caught.value)
+    assert caught.value.answer is ANSWER
     assert not caught.value.transient
 
 
@@ -290,7 +294,7 @@ class TestWaitingForIt:
         assert isinstance(end, TimedOut)
         assert f"job {made} is still Processing" in str(end)
         assert "nothing was submitted. Clear the task when it has ended." in str(end)
-        assert 600 <= zuora.clock() - began < 620
+        assert zuora.clock() - began == 600
         assert not end.transient
         assert made not in str(memory)
 

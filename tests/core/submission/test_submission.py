@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -23,7 +24,7 @@ from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
-from tests.core.tries import BY, NUMBERED, ORDER, POST, Actor, Zuora, body, stored, submit
+from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, POST, Actor, Zuora, body, stored, submit
 
 HOUR = 3600
 FIRST, RETRY = Try(1, 1), Try(2, 1)
@@ -124,6 +125,19 @@ class TestTheEndIsNoted:
         assert end in {job["jobId"] for job in zuora.ledger["jobs"]}
         assert len(zuora.made) == 1
 
+    @pytest.mark.parametrize("killed", [True, False], ids=["its id was not heard", "its id is noted"])
+    def test_a_failed_job_is_an_error_in_the_vendors_words(self, order, killed):
+        zuora, memory = Zuora("job fails for good"), Memory()
+        if killed:
+            killed_after_its_post(zuora, memory, FIRST, order)
+        else:
+            submit(zuora, memory, FIRST, order).run()
+        end = submit(zuora, memory, RETRY, order).run().end
+
+        assert type(end) is JobFailed
+        assert "Rate plan is not effective" in str(end)
+        assert "Rate plan is not effective" not in str(memory)
+
     def test_only_a_failed_job_of_this_task_is_noted(self):
         zuora, memory = Zuora(), Memory()
         job_id = submit(zuora, memory, FIRST).run().end
@@ -162,6 +176,7 @@ class TestRawKey:
         end = submit(zuora, None, Try(2, 1, since=since), raw_key="mine").run().end
 
         assert "is used up" in str(end)
+        assert "it is too old to be sent again" in str(end)
         assert zuora.keys == []
 
     def test_of_an_order_without_a_number_is_not_sent_again_when_nobody_remembers(self):
@@ -232,6 +247,19 @@ def test_one_more_key_in_a_try_is_enough():
     assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 2
 
 
+def test_a_try_that_was_killed_when_it_left_a_key_goes_on_to_the_next_one():
+    zuora, memory = Zuora("category 61"), Memory()
+    killed = submit(zuora, memory, FIRST)
+    while '"absent"' not in json.dumps(memory):
+        killed.act()
+    killed.kill()
+    sent = {key for _, key in zuora.keys}
+    end = submit(zuora, memory, RETRY).run().end
+
+    assert [end] == zuora.made
+    assert zuora.keys[-1][1] not in sent
+
+
 def test_what_is_noted_by_nobody_we_know_is_an_error():
     zuora, memory = Zuora(), Memory()
     memory.set(f"{NAME}:1", {"key": "of another package"})
@@ -287,6 +315,20 @@ def test_query_and_key_stay_together_when_return_ids_changes():
     assert [end] == zuora.made
 
 
+def test_a_clear_goes_one_key_further_than_what_is_noted(order):
+    """Of the next key it knows that nobody sent it: what is stored under that one is its own refusal."""
+    zuora, memory = Zuora("category 20"), Memory()
+    submit(zuora, memory, FIRST, order).run()
+    stored_refusal = ["accepted"] * 4  # under the first key: three times, and the control
+    zuora.script = [ANSWERS[each] for each in (*stored_refusal, "no answer, not made", "category 20")]
+    end = submit(zuora, memory, Try(3, 5, cleared=True), order).run().end
+
+    assert type(end) is Refused
+    keys = dict.fromkeys(key for _, key in zuora.keys if not key.startswith("control-"))
+    digest, number = _submission(zuora, order).digest, order.get("orderNumber")
+    assert list(keys) == [BY.key(digest, number, each) for each in (0, 1)]
+
+
 class TestNothingIsNoted:
     """A store that was wiped looks like one that nobody wrote to."""
 
@@ -317,6 +359,41 @@ class TestNothingIsNoted:
 
         assert [end] == zuora.made
         assert zuora.keys[0][1] == BY.key(_submission(zuora).digest, "O-1", 1000)
+
+    def test_a_key_after_one_that_is_noted_is_of_that_window_too(self, memory):
+        """The first try noted nothing: of later keys than the noted one nobody knows either."""
+        zuora = Zuora("job fails for good", "job fails for good")
+        since = zuora.clock()
+        submit(zuora, memory, Try(2, 3, since=since)).run()
+        zuora.clock.now += 30 * HOUR
+        end = submit(zuora, memory, Try(3, 5, cleared=True, since=since)).run().end
+
+        assert [end] == zuora.made
+        digest = _submission(zuora).digest
+        assert [key for _, key in zuora.keys] == [BY.key(digest, "O-1", each) for each in (0, 1, 1000)]
+
+    @pytest.mark.parametrize(
+        ("attempt", "keys"),
+        [
+            (Try(2, 9), 2),
+            (Try(3, 9), 3),
+            (Try(2, 9, cleared=True), 3),
+            (Try(2, 9, moved=True), 3),
+            (Try(2, 9, cleared=True, moved=True), 3),
+            (Try(1, 9, moved=True), 2),
+            (Try(1, 9), 1),
+        ],
+        ids=str,
+    )
+    def test_each_try_goes_one_key_further(self, attempt, keys):
+        """Refused under every key: the last is this try's own, the ones before are those of the others."""
+        zuora = Zuora(*["category 20"] * 40)
+        end = submit(zuora, None, replace(attempt, since=zuora.clock())).run().end
+
+        assert type(end) is Refused
+        sent = dict.fromkeys(key for _, key in zuora.keys if not key.startswith("control-"))
+        digest = _submission(zuora).digest
+        assert list(sent) == [BY.key(digest, "O-1", each) for each in range(keys)]
 
     def refuse_to_sign_in(self, zuora):
         zuora.grant = None
@@ -483,6 +560,14 @@ class TestARefusalAfterALostAnswer:
         assert "An earlier POST under key af-" in str(end)
         assert "may have made the order: the next try, or a clear, sends the same key again" in str(end)
 
+    @pytest.mark.parametrize("fault", ["429", "lock before the store"])
+    def test_that_error_passes_where_the_vendors_does(self, fault):
+        zuora = Zuora("no answer, made", *[fault] * 30)
+        end = submit(zuora, Memory(), FIRST, ORDER).run().end
+
+        assert end.transient
+        assert "An earlier POST under key af-" in str(end)
+
 
 class TestTheOrderIsThereAlready:
     def test_a_try_that_has_sent_often_enough_looks_once(self):
@@ -599,6 +684,43 @@ class TestWindows:
 
         assert "not sent by this try" in words
         assert "1970" not in words
+
+
+class TestAMappedTaskOfAClearedRun:
+    """Its map index may have had another order before; this one's number was with another task then."""
+
+    MOVED = NUMBERED | {"orderNumber": "O-2"}
+    OTHER = replace(BY, position=7)
+
+    def test_takes_the_key_of_its_order_for_one_that_was_sent(self):
+        zuora, memory = Zuora(), Memory()
+        submit(zuora, memory, FIRST, NUMBERED).run()
+        killed_after_its_post(zuora, Memory(), FIRST, self.MOVED, by=self.OTHER)
+        zuora.script = [EDGE] * 30
+        end = submit(zuora, memory, replace(CLEARED, moved=True), self.MOVED).run().end
+
+        assert end == "order:O-2", "not refused: the other task's POST has made it"
+        assert len(zuora.made) == 2
+
+    def test_knows_that_no_other_had_an_order_without_a_number(self):
+        """The key of such an order is made of the map index, too."""
+        zuora, memory = Zuora(), Memory()
+        submit(zuora, memory, FIRST, NUMBERED).run()
+        zuora.script = [EDGE]
+        end = submit(zuora, memory, replace(CLEARED, moved=True), ORDER).run().end
+
+        assert type(end) is Refused
+
+    def test_knows_that_its_next_key_is_its_own(self):
+        zuora, memory = Zuora(), Memory()
+        submit(zuora, memory, FIRST, NUMBERED).run()
+        zuora.script = [ANSWERS["job fails for good"], EDGE]
+        ends = [
+            submit(zuora, memory, Try(number, 9, cleared=True, moved=True), self.MOVED).run().end
+            for number in (2, 3)
+        ]
+
+        assert type(ends[-1]) is Refused, ends
 
 
 class TestSeveralOrdersOfOneTask:

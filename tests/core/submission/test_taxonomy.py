@@ -146,6 +146,19 @@ def test_no_rest_where_airflows_retry_delay_was_long_enough(order):
     assert zuora.clock() - began < 31  # half a minute, to prove that the lock is stored
 
 
+@pytest.mark.parametrize("waited", [0, 10, 29])
+def test_of_the_minute_after_a_lock_what_is_left_is_waited(order, waited):
+    """To ask under the first key once more takes half a minute of it."""
+    zuora, memory = Zuora("category 50"), Memory()
+    first, retry, _ = TRIES
+    submit(zuora, memory, first, order).run()
+    met = zuora.clock()
+    zuora.clock.now += waited
+    tried(zuora, memory, retry, order)
+
+    assert zuora.clock() - met == 60
+
+
 @pytest.mark.parametrize("attempt", TRIES[1:], ids=["retry", "clear"])
 def test_a_job_that_was_started_is_not_started_again(order, memory, attempt):
     zuora = Zuora(job_seconds=1000)

@@ -1,0 +1,62 @@
+"""The POSTs of one try under one key: how long it is sent, and how long another answer is waited for."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_zuora.core.attempts import Try
+from airflow_provider_zuora.core.submission.notes import NAME
+from airflow_provider_zuora.core.submission.post import KEY_AGE
+from airflow_provider_zuora.core.wire import Record
+from tests.core.carriers import Memory
+from tests.core.tries import NUMBERED, Zuora, submit
+
+FIRST, RETRY = Try(1, 1), Try(2, 1)
+
+
+def killed_after_its_post(zuora, memory):
+    actor = submit(zuora, memory, FIRST, NUMBERED)
+    while not zuora.keys:
+        actor.act()
+    actor.kill()
+
+
+@pytest.mark.parametrize(
+    ("began", "noting", "goes_on"),
+    [
+        (KEY_AGE, 0, True),
+        (KEY_AGE, 120, True),
+        (KEY_AGE, 121, False),
+        (KEY_AGE + 1, 0, False),
+        (-600, 0, True),
+        (-601, 0, False),
+    ],
+    ids=["of age", "two minutes later", "after that", "began too late", "clocks apart", "no clock tells"],
+)
+def test_a_try_that_began_in_time_goes_on_for_two_minutes(began, noting, goes_on):
+    """It may take that long to note the POST; with another key it would not end what it began."""
+    zuora, memory = Zuora(), Memory()
+    killed_after_its_post(zuora, memory)
+    zuora.clock.now += began
+    retry = submit(zuora, memory, RETRY, NUMBERED)
+    while retry.running and not (isinstance(retry.step, Record) and retry.step.name == f"{NAME}:2"):
+        retry.act()
+    zuora.clock.now += noting
+    end = retry.run().end
+
+    assert [end] == (zuora.made if goes_on else ["order:O-1"])
+    assert len(zuora.keys) == 1 + goes_on
+
+
+@pytest.mark.parametrize(("stopped", "sent"), [(720, 2), (721, 1)])
+def test_a_try_that_was_stopped_for_longer_than_its_posts_may_take_sends_nothing_more(stopped, sent):
+    """Ten minutes and two: another may have begun, and ended, meanwhile."""
+    zuora, memory = Zuora(), Memory()
+    killed_after_its_post(zuora, memory)
+    retry = submit(zuora, memory, RETRY, NUMBERED)
+    while not (isinstance(retry.step, Record) and retry.step.name == f"{NAME}:2"):
+        retry.act()
+    zuora.clock.now += stopped
+    retry.run()
+
+    assert len(zuora.keys) == sent
