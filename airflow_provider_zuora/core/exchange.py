@@ -216,7 +216,8 @@ class Exchange:
         if json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict):
             return replace(reading, meaning=Meaning.GATEWAY)
         if not json_object and reading.meaning is Meaning.GATEWAY and response.status in _TAKEN:
-            return self._any(reading, response, token)
+            any_content = partial(self._any, reading, response, token)
+            return (yield Aside(any_content)) if response.is_large else any_content()
         return reading
 
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
