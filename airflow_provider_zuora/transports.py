@@ -113,7 +113,7 @@ class AsyncTransport:
                 ),
                 headers=HEADERS,
                 auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
+                cookie_jar=_no_cookies(),
                 trust_env=False,
             ),
         )
@@ -252,6 +252,17 @@ def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnec
             """Leave the sockets to Python: aiohttp's own way unregisters them, in a fork the parent's too."""
 
     return Connector(limit=line.max_connections, ssl=prepared)
+
+
+def _no_cookies() -> aiohttp.DummyCookieJar:
+    """Return a jar that does not look at a cookie: aiohttp's own logs the names that it cannot read."""
+    import aiohttp
+
+    class Jar(aiohttp.DummyCookieJar):
+        def update_cookies_from_headers(self, *_: Any) -> None:
+            """Do nothing."""
+
+    return Jar()
 
 
 def _prepared(line: Line) -> ssl.SSLContext | bool:

@@ -537,6 +537,29 @@ def test_the_words_of_an_error_hold_no_user_of_a_proxy():
     assert said == "h: OSError: to http://***@p, ***, and http://***@q/x failed"
 
 
+@both
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"no colon, card 4111\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 9000) for n in range(9)),
+        b"Set-Cookie: card 4111/\xe4" + b"y" * 999 + b"=1\r\n",
+        b"Set-Cookie: card 4111/" + b"y" * 999 + b"\r\nSet-Cookie: a=" + b"4111" * 999 + b"\r\n",
+        b" card 4111\r\n",
+        b"Content-Type: multipart/mixed; boundary=4111\r\n",
+        b"Content-Type: multipart/mixed\r\nX 4111\r\n",
+        b"Transfer-Encoding: chunked\r\nX: 4111\r\n",
+    ],
+    ids=["no colon", "cookie", "cookies", "blank", "multipart", "multipart without a colon", "chunked"],
+)
+def test_no_library_writes_what_a_server_says_into_the_log(send, lines, caplog):
+    caplog.set_level("INFO")
+    with saying(OK, lines, b"Content-Length: 2\r\n\r\n{}") as url, suppress(Unreachable):
+        send(Line(url, timeout=2), Request("GET", "/x"))
+
+    assert "4111" not in caplog.text
+    assert len(caplog.text) < 500
+
+
 def test_one_session_serves_several_threads(echo):
     transport = BlockingTransport(Line(echo[0], max_connections=2))
     statuses = []
