@@ -6,10 +6,11 @@ A socket's own timeout bounds the silence between two bytes: a byte now and then
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPMessage, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     import requests
     from requests.adapters import HTTPAdapter
+
+log = logging.getLogger(__name__)
 
 Connect = Callable[[str, int, Any], "socket.socket"]
 
@@ -82,6 +85,19 @@ class _Paced(io.RawIOBase):
         super().close()
 
 
+def _silence(headers: HTTPMessage) -> None:
+    """
+    Forget what could not be read of an answer's head.
+
+    urllib3 writes all of it into the log: words of a server's, of any length, with whatever they quote.
+    """
+    if headers.defects:
+        if headers.get_payload():
+            log.warning("The head of an answer holds a line that is no header: what follows it is not read")
+        headers.defects = []
+        headers.set_payload("")
+
+
 def _response(pace: Pace) -> type[HTTPResponse]:
     """Return what reads the answers of a connection."""
 
@@ -93,9 +109,11 @@ def _response(pace: Pace) -> type[HTTPResponse]:
 
         def begin(self) -> None:
             super().begin()
+            _silence(self.headers)
             while 100 < self.status < 200 and self.status != 101:
                 self.headers = None  # type: ignore[assignment]  # http.client skips a 100, and no other 1xx
                 super().begin()
+                _silence(self.headers)
             self._paced.start_of_body()
 
     return Response

@@ -7,7 +7,6 @@ Both libraries are imported where they are first used, because DAG files import 
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import ssl
 from collections.abc import Mapping
@@ -63,7 +62,8 @@ class BlockingTransport:
                 body, damage = _read(self.line, answer)
                 return Response(answer.status_code, dict(answer.headers), body, damage)
         except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
-            raise Unreachable(self.line.words(error)) from None  # the cause may name a proxy's password
+            failure = self.line.words(error)
+        raise Unreachable(failure)  # with no cause, which may name a proxy's password
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,7 +113,7 @@ class AsyncTransport:
                 ),
                 headers=HEADERS,
                 auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
+                cookie_jar=_no_cookies(),
                 trust_env=False,
             ),
         )
@@ -124,8 +124,32 @@ class AsyncTransport:
 
         :raises Unreachable: where no answer came.
         """
+        content = bytearray()
+        answer, failure = await self._exchanged(request, content)
+        if answer is None:
+            raise Unreachable(failure)  # with no cause, which may name a proxy's password
+        if len(content) > MAX_BODY:
+            body, damage = b"", too_large()
+        elif failure:
+            body, damage = bytes(content), f"the answer was cut off: {failure}"
+        else:
+            body, damage = await _unpacked(answer, bytes(content))
+        response = Response(answer.status, answer.headers, body, damage)
+        if len(response.headers) == len(answer.headers):
+            return response
+        return replace(response, headers=_joined(answer.headers))
+
+    async def _exchanged(
+        self, request: Request, content: bytearray
+    ) -> tuple[aiohttp.ClientResponse | None, str]:
+        """
+        Send a request, add the body of its answer to what is given, and return the answer and why it broke.
+
+        One deadline holds for all that may come: the first line, headers, chunks and what is between them.
+        """
         import aiohttp
 
+        answer = None
         self._patience.begin()
         try:
             async with self._session.request(
@@ -136,18 +160,17 @@ class AsyncTransport:
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as answer:
-                body, damage = await _aread(self.line, answer, self._patience.end())
-                response = Response(answer.status, answer.headers, body, damage)
-                if len(response.headers) == len(answer.headers):
-                    return response
-                return replace(response, headers=_joined(answer.headers))
+                while len(content) <= MAX_BODY and (chunk := await answer.content.readany()):
+                    content += chunk
+            return answer, ""
         except asyncio.CancelledError:
-            if self._patience.is_over():
-                late = TimeoutError(f"no answer began within {self.line.longest:.0f} s")
-                raise Unreachable(self.line.words(late)) from None
-            raise
+            if not self._patience.is_over():
+                raise
+            return answer, self.line.words(
+                TimeoutError(f"it took longer than {self.line.longest:.0f} s in all")
+            )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unreachable(self.line.words(error)) from None  # the cause may name a proxy's password
+            return answer, self.line.words(error)
         finally:
             self._patience.end()
 
@@ -159,9 +182,9 @@ class AsyncTransport:
 
 class _Patience:
     """
-    Ends the tasks whose answers do not begin in time; one timer serves all, as a timer each takes its time.
+    Ends the tasks whose answers do not end in time; one timer serves all, as a timer each takes its time.
 
-    :param seconds: for one answer, or up to a sixth more.
+    :param seconds: for one answer, the same for all: who began first is late first.
     """
 
     def __init__(self, seconds: float):
@@ -178,14 +201,12 @@ class _Patience:
             if self._timer is None:
                 self._look_later()
 
-    def end(self) -> float:
-        """Leave the running task alone, and return when its answer must have ended."""
-        task = asyncio.current_task()
-        if task is None:
-            return math.inf
-        if self._late and self._late.pop(task, None) is not None:
-            task.uncancel()  # another error came first
-        return self._tasks.pop(task, (0.0, 0))[0]
+    def end(self) -> None:
+        """Leave the running task alone."""
+        if task := asyncio.current_task():
+            self._tasks.pop(task, None)
+            if self._late and self._late.pop(task, None) is not None:
+                task.uncancel()  # another error came first
 
     def is_over(self) -> bool:
         """Return whether the running task was cancelled from here, and by nobody else."""
@@ -201,7 +222,8 @@ class _Patience:
             self._timer = None
 
     def _look_later(self) -> None:
-        self._timer = self._loop.call_later(self._seconds / 6, self._look)
+        due, _ = next(iter(self._tasks.values()))
+        self._timer = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
         self._timer = None
@@ -232,6 +254,17 @@ def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnec
     return Connector(limit=line.max_connections, ssl=prepared)
 
 
+def _no_cookies() -> aiohttp.DummyCookieJar:
+    """Return a jar that does not look at a cookie: aiohttp's own logs the names that it cannot read."""
+    import aiohttp
+
+    class Jar(aiohttp.DummyCookieJar):
+        def update_cookies_from_headers(self, *_: Any) -> None:
+            """Do nothing."""
+
+    return Jar()
+
+
 def _prepared(line: Line) -> ssl.SSLContext | bool:
     """Do what would block an event loop: import aiohttp, and read the certificates."""
     import aiohttp  # noqa: F401
@@ -239,32 +272,12 @@ def _prepared(line: Line) -> ssl.SSLContext | bool:
     return line.ssl_context() if line.is_encrypted else True
 
 
-async def _aread(line: Line, answer: aiohttp.ClientResponse, due: float) -> tuple[bytes, str]:
-    """
-    Return the body and why it is not whole.
-
-    :param due: when it must have ended, on the loop's clock.
-    """
-    import aiohttp
-
-    content, clock = bytearray(), asyncio.get_running_loop().time
-    try:
-        while chunk := await answer.content.readany():
-            content += chunk
-            if len(content) > MAX_BODY:
-                answer.close()
-                return b"", too_large()
-            if clock() > due:
-                answer.close()
-                return bytes(
-                    content
-                ), f"the answer was cut off: it took longer than {line.longest:.0f} s in all"
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return bytes(content), f"the answer was cut off: {line.words(error)}"
+async def _unpacked(answer: aiohttp.ClientResponse, content: bytes) -> tuple[bytes, str]:
+    """Return a body that came whole, decoded, and why it is not whole."""
     encoding = ", ".join(answer.headers.getall("Content-Encoding", ()))
     if len(content) > _ASIDE and is_packed(encoding):
-        return await asyncio.to_thread(unpacked, bytes(content), encoding)
-    return unpacked(bytes(content), encoding)
+        return await asyncio.to_thread(unpacked, content, encoding)
+    return unpacked(content, encoding)
 
 
 def _joined(headers: Mapping[str, str]) -> dict[str, str]:

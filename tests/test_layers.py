@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "core.attempts": set(),
     "core.checks": set(),
     "core.client": {"core.checks", "core.errors", "core.exchange", "core.jobs", "core.orders", "core.wire"},
-    "core.contents": {"core.wire"},
+    "core.contents": {"core.foreign_json", "core.wire"},
     "core.ends": {"core.client", "core.errors", "core.ids", "core.jobs", "core.waiting", "core.wire"},
     "core.errors": {"core.redaction"},
     "core.exchange": {
@@ -73,6 +73,7 @@ MAY_IMPORT = {
         "core.wire",
     },
     "core.exports": {"core.client", "core.errors", "core.exchange", "core.wire"},
+    "core.foreign_json": set(),
     "core.ids": {"core.checks", "core.errors", "core.order_lines"},
     "core.jobs": {"core.checks", "core.errors", "core.redaction", "core.wire"},
     "core.json_text": set(),
@@ -177,7 +178,13 @@ MAY_IMPORT = {
         "core.wire",
     },
     "core.vendors.__init__": {"core.jobs", "core.vendors.elastic_path", "core.vendors.zuora"},
-    "core.vendors.bodies": {"core.errors", "core.jobs", "core.redaction", "core.wire"},
+    "core.vendors.bodies": {
+        "core.errors",
+        "core.foreign_json",
+        "core.jobs",
+        "core.redaction",
+        "core.wire",
+    },
     "core.vendors.elastic_path": {
         "core.errors",
         "core.jobs",

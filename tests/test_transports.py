@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -330,6 +331,7 @@ class TestProxies:
             send(line, Request("GET", "/x"))
 
         assert "hunter22" not in "".join(traceback.format_exception(caught.value))
+        assert caught.value.__context__ is None
 
     @both
     @pytest.mark.parametrize("proxy", ["http://bob:hunter22@proxy:notaport", "bob:hunter22@127.0.0.1:1"])
@@ -405,8 +407,23 @@ OK = b"HTTP/1.1 200 OK\r\n"
         ((OK,), b"X-Header: value\r\n"),
         ((OK, b"Transfer-Encoding: chunked\r\n\r\n"), b"1" * 999),
         ((OK, b"Transfer-Encoding: chunked\r\n\r\n0\r\n"), b"X-Trailer: value\r\n"),
+        ((OK, b"Transfer-Encoding: chunked\r\n\r\n5;"), b"a"),
+        ((OK, b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"), b"X: y\r\n"),
     ],
-    ids=["line", "header", "body", "chunks", "no length", "100", "103", "headers", "chunk size", "trailers"],
+    ids=[
+        "line",
+        "header",
+        "body",
+        "chunks",
+        "no length",
+        "100",
+        "103",
+        "headers",
+        "chunk size",
+        "trailers",
+        "dripping extension",
+        "dripping trailers",
+    ],
 )
 def test_an_answer_that_never_ends_is_given_up(send, parts, forever):
     """Each byte comes in time; all of it takes no longer than three times that."""
@@ -421,10 +438,11 @@ def test_an_answer_that_never_ends_is_given_up(send, parts, forever):
 def test_who_cancels_a_request_that_does_not_begin_is_heard():
     """Whether the time is up too or not; and nothing is left behind."""
 
-    async def cancelled(after):
+    async def cancelled(busy):
         transport = await AsyncTransport.opened(Line(url, timeout=0.1))
         task = asyncio.create_task(transport.send(Request("GET", "/x")))
-        await asyncio.sleep(after)
+        await asyncio.sleep(0.05)
+        time.sleep(busy)  # noqa: ASYNC251 - the loop is late, so that both come at one time
         transport._patience._look()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -434,14 +452,14 @@ def test_who_cancels_a_request_that_does_not_begin_is_heard():
         return left, task.cancelling()
 
     with saying(OK, forever=b"x") as url:
-        assert asyncio.run(cancelled(0.05)) == (({}, {}), 1)
-        assert asyncio.run(cancelled(0.301)) == (({}, {}), 1)
+        assert asyncio.run(cancelled(0)) == (({}, {}), 1)
+        assert asyncio.run(cancelled(0.3)) == (({}, {}), 1)
 
 
 def test_an_answer_that_does_not_begin_in_time_leaves_its_task_as_it_was():
     async def late():
         transport = await AsyncTransport.opened(Line(url, timeout=0.1))
-        with pytest.raises(Unreachable, match=r"no answer began within 0 s"):
+        with pytest.raises(Unreachable, match=r"it took longer than 0 s in all"):
             await transport.send(Request("GET", "/x"))
         await asyncio.sleep(0)
         await transport.close()
@@ -517,6 +535,29 @@ def test_the_words_of_an_error_hold_no_user_of_a_proxy():
     said = line.words(OSError("to http://bob:hun'ter%4022@p, hun'ter@22, and http://al:so@q/x failed"))
 
     assert said == "h: OSError: to http://***@p, ***, and http://***@q/x failed"
+
+
+@both
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"no colon, card 4111\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 9000) for n in range(9)),
+        b"Set-Cookie: card 4111/\xe4" + b"y" * 999 + b"=1\r\n",
+        b"Set-Cookie: card 4111/" + b"y" * 999 + b"\r\nSet-Cookie: a=" + b"4111" * 999 + b"\r\n",
+        b" card 4111\r\n",
+        b"Content-Type: multipart/mixed; boundary=4111\r\n",
+        b"Content-Type: multipart/mixed\r\nX 4111\r\n",
+        b"Transfer-Encoding: chunked\r\nX: 4111\r\n",
+    ],
+    ids=["no colon", "cookie", "cookies", "blank", "multipart", "multipart without a colon", "chunked"],
+)
+def test_no_library_writes_what_a_server_says_into_the_log(send, lines, caplog):
+    caplog.set_level("INFO")
+    with saying(OK, lines, b"Content-Length: 2\r\n\r\n{}") as url, suppress(Unreachable):
+        send(Line(url, timeout=2), Request("GET", "/x"))
+
+    assert "4111" not in caplog.text
+    assert len(caplog.text) < 500
 
 
 def test_one_session_serves_several_threads(echo):

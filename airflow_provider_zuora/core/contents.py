@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import re
 from email.message import Message
 from typing import Any
 
+from airflow_provider_zuora.core.foreign_json import read_foreign_json
 from airflow_provider_zuora.core.wire import Response
 
 _TEXTS = frozenset(
@@ -23,6 +24,10 @@ _TEXTS = frozenset(
         "yaml",
     )
 )
+# A server may name any codec of Python's: punycode takes a time that is the square of a text's length.
+_CHARSETS = re.compile(
+    r"utf-?8|utf-?(?:16|32)(?:-?[lb]e)?|(?:us-)?ascii|iso-?8859-\d{1,2}|latin-?1|(?:cp|windows-)125[0-8]"
+)
 
 
 def read_content(response: Response) -> Any:
@@ -30,22 +35,31 @@ def read_content(response: Response) -> Any:
     Return what a body holds that is neither empty nor an object or a list of JSON.
 
     A number, a text, true, false or null if the Content-Type is one of JSON, or missing; else a str if it is
-    one of text and the bytes are what its charset says (UTF-8 if it names none, a BOM is left out); else
-    bytes.
+    one of text and the bytes are what its charset says (UTF-8 if it names none, a BOM is left out), one of
+    UTF-8, UTF-16, UTF-32, ASCII, ISO-8859 or Windows'; else bytes. In all but bytes U+FFFD stands for what
+    no database keeps.
     """
     kind, charset = _content_type(response.header("Content-Type"))
     is_json = kind.endswith(("/json", "+json"))
     if is_json or not kind:
         try:
-            return json.loads(response.body)
+            return read_foreign_json(response.body, patient=response.is_large)
         except (ValueError, RecursionError):
             pass
-    if is_json or kind in _TEXTS or kind.startswith("text/") or kind.endswith("+xml"):
-        try:
-            return response.body.decode("utf-8-sig" if charset in ("", "utf-8", "utf8") else charset)
-        except (LookupError, ValueError):  # no such charset, or not in it
-            pass
-    return response.body
+    is_text = is_json or kind in _TEXTS or kind.startswith("text/") or kind.endswith("+xml")
+    return _text(response.body, charset) if is_text else response.body
+
+
+def _text(body: bytes, charset: str) -> str | bytes:
+    """Return a body as the text that it is in a charset; as it is, if it is none, or the charset is odd."""
+    name = charset.replace("_", "-") or "utf-8"
+    if not _CHARSETS.fullmatch(name):
+        return body
+    try:
+        text = body.decode("utf-8-sig" if name in ("utf-8", "utf8") else name)
+    except (LookupError, ValueError):  # Python does not know that one, or the body is not in it
+        return body
+    return text.replace("\0", "\ufffd")
 
 
 def _content_type(header: str) -> tuple[str, str]:

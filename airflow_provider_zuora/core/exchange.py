@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TypeAlias
-from urllib.parse import quote, quote_plus, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_zuora.core.checks import header_violation, path_violation
 from airflow_provider_zuora.core.contents import read_content
@@ -26,7 +26,13 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.jobs import Credentials, Job, Meaning, Reading, Vendor
 from airflow_provider_zuora.core.limits import retry_after
-from airflow_provider_zuora.core.redaction import MESSAGE_LENGTH, WORD_LENGTH, Secrets, redact_words
+from airflow_provider_zuora.core.redaction import (
+    MESSAGE_LENGTH,
+    WORD_LENGTH,
+    Secrets,
+    redact_words,
+    spellings,
+)
 from airflow_provider_zuora.core.wire import Aside, Budget, Flow, Pause, Request, Response, Token
 
 log = logging.getLogger(__name__)
@@ -106,10 +112,11 @@ class Exchange:
         self.headers = headers
         self.clock = clock
         self.rng = rng
-        secret = credentials.client_secret
-        self._own = tuple(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))))
-        self._searched = tuple(word.encode() for word in self._own if len(word) >= _SECRET_LENGTH)
-        self._beside = lru_cache(_TOKENS)(lambda token: Secrets((*self._own, token), hidden))
+        own = spellings(credentials.client_secret)
+        self._beside = lru_cache(_TOKENS)(lambda token: Secrets((*own, *spellings(token)), hidden))
+        self._searched = lru_cache(_TOKENS)(
+            lambda token: [w.encode() for w in (*own, *spellings(token)) if len(w) >= _SECRET_LENGTH]
+        )
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
 
@@ -216,7 +223,8 @@ class Exchange:
         if is_of_another_page or is_no_object:
             return replace(reading, meaning=Meaning.GATEWAY)
         if not json_object and reading.meaning is Meaning.GATEWAY and response.status in _TAKEN:
-            return self._any(reading, response, token)
+            any_content = partial(self._any, reading, response, token)
+            return (yield Aside(any_content)) if response.is_large else any_content()
         return reading
 
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
@@ -264,7 +272,7 @@ class Exchange:
     def _bare(self, response: Response, token: str) -> Response:
         """Return the response without our secrets in its body; a short one is no reason to change it."""
         body = response.body
-        for word in (*self._searched, *([token.encode()] if len(token) >= _SECRET_LENGTH else [])):
+        for word in self._searched(token):
             if word in body:
                 body = body.replace(word, b"***")
         return response if body is response.body else replace(response, body=body)

@@ -5,31 +5,45 @@ They are cut first and then read from front to back, so that no text costs more 
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from itertools import product
+from urllib.parse import quote, quote_plus
 
 MESSAGE_LENGTH, WORD_LENGTH, REASONS = 2000, 200, 20
 """The most characters of a message, and of a code, an id or a status word; the most reasons of one answer."""
 
 _MARK, _CUT, _LOST = "***", "...", "\ufffd"
-_OVERLAP = 128  # characters read behind a cut, so that no half of a secret is left before it
+_OVERLAP = 256  # characters read behind a cut, so that no half of a secret is left before it
 _PAGE = 64 * 1024  # bytes of a page in which its title is looked for
 _TITLES = (b"<title", b"<h1", b"<code")  # the last one is of a store's error
 
 _ALONE = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"
+_BARE = r"(?<![0-9]){}(?![0-9])"
+_BETWEEN = r"[\W_]{0,3}"  # what may stand between two letters or digits of a secret
+_GAP = re.compile(r"[\W_]+", re.ASCII)
 # A card's number in one piece, or in groups as cards are printed; an IBAN likewise. All lengths are bounded.
 _CARD = re.compile(
-    _ALONE.format(r"(?:[2-6]\d{12,18}|[2-6]\d{3}([ -])\d{4}\1\d{4}\1\d{1,7}|3\d{3}([ -])\d{6}\2\d{4,5})"),
+    _ALONE.format(
+        r"(?:[2-6]\d{12,18}|[2-6]\d{3}([\W_]{1,3})\d{4}\1\d{4}\1\d{1,7}|3\d{3}([\W_]{1,3})\d{6}\2\d{4,5})"
+    ),
     re.ASCII,
 )
 _IBAN = re.compile(
-    _ALONE.format(r"[A-Z]{2}\d{2}(?:[0-9A-Z]{11,30}|(?: [0-9A-Z]{4}){2,7}(?: [0-9A-Z]{1,3})?)"), re.ASCII
+    _ALONE.format(
+        r"[A-Z]{2}\d{2}(?:[0-9A-Z]{11,30}|([\W_]{1,3})[0-9A-Z]{4}(?:\1[0-9A-Z]{4}){1,6}(?:\1[0-9A-Z]{1,3})?)"
+    ),
+    re.ASCII,
 )
 
 _NUMBER_LENGTH = 13  # characters; what is shorter is no number of a card or an account
 
+_ENCODED = re.compile("%[0-9A-F]{2}")
+_SINGLE, _DOUBLE = ("'", "&#x27;", "&#39;", "&apos;"), ('"', "&quot;", "&#34;", "&#x22;")
 _SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
 _WITHIN = 6  # characters; a shorter one is looked for as a word of its own only
 _LONGEST = 64  # characters; of a longer one its beginning is looked for, and all behind that goes
@@ -40,7 +54,8 @@ class Secrets:
     What no stranger's word may hold.
 
     :param texts: secrets of the connection; hidden to the letter, wherever they stand.
-    :param values: hidden values of an order; a number is found with blanks or dashes in it, and without.
+    :param values: hidden values of an order; they are found whatever signs stand in them, with full-width
+        digits and letters too, and one of digits also if it is glued to letters (``CVV987``).
     """
 
     def __init__(self, texts: Iterable[str] = (), values: Iterable[str] = ()):
@@ -53,7 +68,7 @@ class Secrets:
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, _MARK)
-        return self._pattern.sub(_MARK, text) if self._values else text
+        return _substituted(self._pattern, lambda _: _MARK, text) if self._values else text
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -66,13 +81,63 @@ NO_SECRETS = Secrets()
 
 def _spelt(value: str) -> str:
     """Return the pattern of a hidden value; it holds no repetition but that of the rest of a text."""
+    value = _plain(value)
     if len(value) > _LONGEST:
         return f"{re.escape(value[:_LONGEST])}(?s:.*)"
-    bare = value.replace(" ", "").replace("-", "")
-    if not bare.isalnum():
+    bare = _GAP.sub("", value)
+    if len(bare) < _SHORTEST or not bare.isalnum():
         return re.escape(value)
-    spelt = "[ -]?".join(bare)
-    return spelt if len(bare) >= _WITHIN else _ALONE.format(spelt)
+    spelt = _BETWEEN.join(bare)
+    if len(bare) < _WITHIN:
+        spelt = (_BARE if bare.isdecimal() else _ALONE).format(spelt)
+    return spelt if bare == value else f"{re.escape(value)}|{spelt}"
+
+
+def _plain(text: str) -> str:
+    """Return a text of the same length in which full-width letters, and digits of any script, are ASCII."""
+    return text if text.isascii() else "".join(map(_plain_char, text))
+
+
+def _plain_char(char: str) -> str:
+    if char.isascii():
+        return char
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    normal = unicodedata.normalize("NFKC", char)
+    return normal if len(normal) == 1 else char
+
+
+def _substituted(pattern: re.Pattern[str], told: Callable[[re.Match[str]], str], text: str) -> str:
+    """Return a text in which what is found in its plain letters is replaced; the rest stays as it is."""
+    if text.isascii():
+        return pattern.sub(told, text)
+    parts, at = [], 0
+    for found in pattern.finditer(_plain(text)):
+        if (said := told(found)) == _MARK:
+            parts += [text[at : found.start()], said]
+            at = found.end()
+    return "".join((*parts, text[at:]))
+
+
+def spellings(secret: str) -> tuple[str, ...]:
+    """Return a secret as it is, and as URLs, pages (HTML) and JSON spell it; each once, the longest first."""
+    page, quoted = html.escape(secret, quote=False), json.dumps(secret)[1:-1]
+    addresses = [quote(secret, safe=""), quote_plus(secret)]
+    safe_in_pages = quoted
+    for char in "&<>'=":
+        safe_in_pages = safe_in_pages.replace(char, f"\\u{ord(char):04x}")
+    every = (
+        secret,
+        *addresses,
+        *(_ENCODED.sub(lambda found: found[0].lower(), each) for each in addresses),
+        *(page.replace("'", single).replace('"', double) for single, double in product(_SINGLE, _DOUBLE)),
+        quoted,
+        quoted.replace("/", "\\/"),
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        safe_in_pages,
+        safe_in_pages.replace("\\u003d", "="),
+    )
+    return tuple(sorted(dict.fromkeys(every), key=len, reverse=True))
 
 
 def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets = NO_SECRETS) -> str:
@@ -90,7 +155,7 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets = N
     long = len(text) > window
     text = secrets.redact(text[:window])
     if len(text) >= _NUMBER_LENGTH:
-        text = _IBAN.sub(_iban, _CARD.sub(_card, text))
+        text = _substituted(_IBAN, _iban, _substituted(_CARD, _card, text))
     text = printable(text[: -secrets.overlap] if long else text)
     return text if not long and len(text) <= most else text[: most - len(_CUT)] + _CUT
 
@@ -131,5 +196,5 @@ def _card(found: re.Match[str]) -> str:
 
 def _iban(found: re.Match[str]) -> str:
     """Return asterisks for an IBAN, which its check digits tell (ISO 13616); else what was found."""
-    text = found[0].replace(" ", "")
+    text = _GAP.sub("", found[0])
     return _MARK if int("".join(str(int(char, 36)) for char in text[4:] + text[:4])) % 97 == 1 else found[0]

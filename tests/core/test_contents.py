@@ -12,6 +12,9 @@ from tests.core.carriers import Script, answer
 
 PAGE = b"<html><title>Down for maintenance</title></html>"
 KEY = {"Idempotency-Key": "k"}
+READ = ["us-ascii", "UTF_8", "latin1", "latin-1", "iso8859-1", "ISO-8859-15", "cp1252", "windows-1252"]
+# Codecs of Python's that are slow or odd, names that are none, and one for each that a server makes up.
+ODD = ["punycode", "idna", "utf-7", "unicode_escape", "raw_unicode_escape", "mbcs", "iso-8859-99", "x" * 99]
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -60,6 +63,29 @@ def test_any_2xx_is_returned_after_one_request(method, status, kind, body, value
 
     assert (found, type(found)) == (value, type(value))
     assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "value"),
+    [
+        *((f"text/csv; charset={name}", b"a", "a") for name in READ),
+        *((f"text/csv; charset={name}", b"a", b"a") for name in ODD),
+        ("text/csv; charset=utf-16-be", b"\0a\0\0", "a\ufffd"),
+        ("text/csv; charset=utf-16-be", b"\xd8\0", b"\xd8\0"),
+        ("text/csv", b"a\0b", "a\ufffdb"),
+        ("text/csv", b"\xed\xa0\x80", b"\xed\xa0\x80"),
+        ("application/octet-stream", b"a\0b", b"a\0b"),
+        ("application/json", rb'"a\u0000\ud800"', "a\ufffd\ufffd"),
+        ("application/json", b'"a\xed\xa0\x80"', "a\ufffd"),
+        ("application/json", b"1e999", "1e999"),
+        ("application/json", b"1" * 20, "1" * 20),
+        ("application/json", b"[" * 65 + b"]" * 65, "[" * 65 + "]" * 65),
+    ],
+)
+def test_what_is_returned_can_be_kept_and_costs_no_more_than_its_length(kind, body, value):
+    found = called(Script([typed(body, kind)]))
+
+    assert (found, type(found)) == (value, type(value))
 
 
 def test_a_head_request_has_no_content():

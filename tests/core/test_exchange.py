@@ -747,3 +747,18 @@ def test_a_large_answer_is_read_beside_an_event_loop(size, beside):
 
     assert len(run(script.client().call("GET", "/v1/a"), noted)["a"]) > 250_000
     assert (Aside in steps) is beside
+
+
+def test_a_large_text_is_decoded_beside_an_event_loop():
+    body = Response(200, {"Content-Type": "text/csv; charset=utf-16-le"}, ("x" * 200_000).encode("utf-16-le"))
+    script, aside = Script([body]), []
+    carry = Carrier(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
+
+    def noted(step):
+        answer = carry(step)
+        if isinstance(step, Aside):
+            aside.append(getattr(answer, "body", None))
+        return answer
+
+    assert run(script.client().call("GET", "/v1/a"), noted) == "x" * 200_000
+    assert aside == [None, "x" * 200_000]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
@@ -20,11 +22,23 @@ from airflow_provider_zuora.core.redaction import (
     page_title,
     printable,
     redact_words,
+    spellings,
 )
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.verdicts import Verdict
 from airflow_provider_zuora.core.wire import Request, Response
 
+# Cards of a server's message; zero-width, no-break and full-width signs are among them.
+SPELT = [
+    "4111.1111.1111.1111",
+    "4111/1111/1111/1111",
+    "4111_1111_1111_1111",
+    "4111 - 1111 - 1111 - 1111",
+    "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+    "4111\u200b1111\xa01111\u20131111",
+    "\uff14\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11",
+]
+WIDE = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 CARD, IBAN = "4111111111111111", "DE89370400440532013000"
 
 
@@ -67,6 +81,11 @@ def test_words_that_are_too_long_are_cut(words):
         (f"Card number {CARD} is not valid", "Card number *** is not valid"),
         ("4111 1111 1111 1111, or 4111-1111-1111-1111", "***, or ***"),
         ("3782 822463 10005; 378282246310005", "***; ***"),
+        ("4111.1111.1111.1111/4111/1111/1111/1111; 4111_1111_1111_1111", "***/***; ***"),
+        ("4111  1111  1111  1111, 4111\xa01111\xa01111\xa01111", "***, ***"),
+        (f"\u00e9{CARD.translate(WIDE)}, \u0664\u0661\u0661\u0661-1111-1111-1111", "\u00e9***, ***"),
+        ("é 4111111111111112, 2024-07-01 10:00:00.123", "é 4111111111111112, 2024-07-01 10:00:00.123"),
+        ("DE89.3704.0044.0532.0130.00", "***"),
         (f"'{CARD}'", "'***'"),
         (f"IBAN {IBAN} IS WRONG", "IBAN *** IS WRONG"),
         ("DE89 3704 0044 0532 0130 00", "***"),
@@ -91,6 +110,16 @@ def test_numbers_of_cards_and_accounts_are_hidden_although_nobody_names_them(wor
         ("tok/en+blob==", "it is tok/en+blob==.", "it is ***."),
         ("123", "code 123, not 1234 or 53200123", "code ***, not 1234 or 53200123"),
         ("12", "12", "12"),
+        (
+            "987",
+            "CVV987, cvv_987x, 9-8-7; 1987, 9870 and 53200987",
+            "CVV***, cvv_***x, ***; 1987, 9870 and 53200987",
+        ),
+        ("987", "\uff19\uff18\uff17 (é)", "*** (é)"),
+        ("abc", "xabc abc a.b.c", "xabc *** ***"),
+        *(("4111111111111111", f"is{each}x", "is***x") for each in SPELT),
+        ("4111111111111111", "is4111    1111 1111 1111", "is4111    1111 1111 1111"),
+        ("--1", "--1, 1", "***, 1"),
         ("x" * 65 + "rest", "a " + "x" * 65 + "REST of it", "a ***"),
     ],
 )
@@ -101,6 +130,38 @@ def test_hidden_values_of_an_order_are_found_however_they_are_spelt(value, words
 def test_a_secret_of_the_connection_is_hidden_to_the_letter_wherever_it_stands():
     secrets = Secrets(("s3", "", "a+b"))
     assert redact_words("xs3x a+b A+B", secrets=secrets) == "x***x *** A+B"
+
+
+@pytest.mark.parametrize("hidden", ["4" * 64, "4111111111111111", "987", "abc"])
+@pytest.mark.parametrize(
+    "words", ["4" * 10**5, "4   " * 10**5, "9_8_" * 10**5, "\uff14-" * 10**5, "a.b." * 10**5]
+)
+def test_hidden_values_are_looked_for_in_a_time_that_grows_as_the_text_does(hidden, words):
+    begun = time.process_time()
+    Secrets((), (hidden,)).redact(words)
+    assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize("secret", ["pa55&word<of>ours-0123456789", "it's=a/\"b\\c+d e", "ü€ß-0123"])
+def test_a_secret_of_the_connection_is_hidden_however_urls_pages_and_json_spell_it(secret):
+    encoded = quote(secret, safe="")
+    spelt = {
+        secret,
+        encoded,
+        *([encoded.lower()] if secret.islower() else []),
+        quote_plus(secret),
+        html.escape(secret),
+        html.escape(secret).replace("&#x27;", "&#39;"),
+        html.escape(secret, quote=False),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret)[1:-1].replace("/", "\\/"),
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        json.dumps(secret)[1:-1].translate({ord(c): f"\\u{ord(c):04x}" for c in "&<>'"}),
+        json.dumps(secret)[1:-1].translate({ord(c): f"\\u{ord(c):04x}" for c in "&<>'="}),
+    }
+    hidden = Secrets(spellings(secret))
+
+    assert {hidden.redact(f"is {each}.") for each in spelt} == {"is ***."}
 
 
 def test_the_longest_of_two_hidden_values_goes_first():

@@ -6,7 +6,7 @@ Sources: developer.zuora.com, "Error handling", "Error codes", "Idempotent reque
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -184,7 +184,8 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
     unknown = _tells("idempoten", reasons) or not found - {None}
     if status == 409 and unknown and Meaning.LOCKED not in found:
         return Meaning.IN_PROGRESS
-    if reasons and request.path.startswith((JOBS, ORDERS)) and all(map(_is_absence, reasons)):
+    absences = _absences(request)
+    if absences and reasons and all(map(absences, reasons)):
         return Meaning.NOT_FOUND
     if known := [meaning for meaning in _WEIGHT if meaning in found]:
         meaning = Meaning.UNCLEAR if None in found and known[0].transient else known[0]
@@ -195,19 +196,36 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
     return Meaning.GATEWAY if lost else meaning
 
 
-def _is_absence(reason: tuple[str, str]) -> bool:
+def _absences(request: Request) -> Callable[[tuple[str, str]], bool] | None:
+    """Return what tells that a reason says that there is no such thing; None if a page may not say so."""
+    if request.path.startswith(ORDERS):
+        return _is_no_order
+    return _is_no_job if request.path.startswith(JOBS) and request.method == "GET" else None
+
+
+def _is_no_order(reason: tuple[str, str]) -> bool:
     """
-    Return whether a reason says that there is no such order, or job.
+    Return whether a reason says that there is no such order.
 
     Recorded for an unknown order number: category 20, "Invalid orderNumber: X", and category 40 for the same
-    words of another operation. A code that begins with 9 is about the sign-in or the entity.
+    words of another operation.
     """
-    code, message = reason
-    if len(code) != _CODE_LENGTH or code.startswith("9"):
-        return False
-    category = _category(code)
-    return category == _NOT_FOUND or (
-        category == _BAD_VALUE and any(words in message.lower() for words in _ABSENT)
+    words = reason[1].lower()
+    return _is_no_job(reason) and (
+        _category(reason[0]) == _NOT_FOUND or any(absent in words for absent in _ABSENT)
+    )
+
+
+def _is_no_job(reason: tuple[str, str]) -> bool:
+    """
+    Return whether a reason says that there is no such job, in whatever words.
+
+    Zuora has issued the id, and it is all that is sent: a bad value (category 20) cannot be another one. A
+    code that begins with 9 is about the sign-in or the entity.
+    """
+    code = reason[0]
+    return (
+        len(code) == _CODE_LENGTH and not code.startswith("9") and _category(code) in (_NOT_FOUND, _BAD_VALUE)
     )
 
 

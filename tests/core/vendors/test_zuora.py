@@ -20,6 +20,7 @@ from tests.core.carriers import answer, sample
 
 ZUORA = Zuora()
 JOB = ZUORA.status("j")
+ORDER = ZUORA.status("order:O-1")
 CREATE = ZUORA.submission("order", {}, {})
 BARE = Answer("GET /v1/async-jobs/j", "af-1", 200)
 
@@ -179,6 +180,15 @@ MEANINGS = [
     ("a word beside what is not there", CREATE, answer(200, reasons("A", 50000040)), Meaning.NOT_FOUND),
     ("not found, before errors had a status", JOB, answer(200, reasons(50000040)), Meaning.NOT_FOUND),
     ("not found, and a rule", JOB, answer(404, reasons(50000040, 53200030)), Meaning.REFUSED),
+    *(
+        (f"a bad value, of a job at {status}", JOB, answer(status, reasons(50000020)), Meaning.NOT_FOUND)
+        for status in (200, 400, 404)
+    ),
+    ("a bad value, and what is not there", JOB, answer(404, reasons(50000020, 50000040)), Meaning.NOT_FOUND),
+    ("a bad value of the sign-in", JOB, answer(404, reasons(90000020)), Meaning.REFUSED),
+    ("a bad value of two digits", JOB, answer(404, reasons("20")), Meaning.REFUSED),
+    ("a bad value of another request", CREATE, answer(404, reasons(50000020)), Meaning.REFUSED),
+    ("a bad value of an order, in other words", ORDER, answer(404, reasons(50000020)), Meaning.REFUSED),
     ("not found by the status alone", JOB, answer(404), Meaning.NOT_FOUND),
     ("a page 404 is the edge's", JOB, Response(404, {}, b"<h1>Not Found</h1>"), Meaning.GATEWAY),
     ("408", CREATE, answer(408), Meaning.GATEWAY),
