@@ -178,13 +178,7 @@ MAY_IMPORT = {
         "core.wire",
     },
     "core.vendors.__init__": {"core.jobs", "core.vendors.elastic_path", "core.vendors.zuora"},
-    "core.vendors.bodies": {
-        "core.errors",
-        "core.foreign_json",
-        "core.jobs",
-        "core.redaction",
-        "core.wire",
-    },
+    "core.vendors.bodies": {"core.errors", "core.foreign_json", "core.jobs", "core.redaction", "core.wire"},
     "core.vendors.elastic_path": {
         "core.errors",
         "core.jobs",
