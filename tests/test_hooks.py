@@ -379,7 +379,7 @@ class TestRequest:
         hook = ZuoraHook()
         with pytest.raises(TransientError):
             hook.request("POST", "/v1/async/orders", json=ORDER)
-        with pytest.raises(PermanentError, match="HTTP 400"):
+        with pytest.raises(PermanentError, match="HTTP 404"):
             hook.request("GET", "/v1/orders/none")
 
         assert [each["status"] for each in zuora.ledger()["recent"] if each["path"] != "/oauth/token"] == [

@@ -206,7 +206,7 @@ def test_calls_under_way_at_once_are_counted_and_those_below_sandbox_are_not(san
         each.close()
     while sandbox.under_way:
         time.sleep(0.01)
-    assert signed_in.get(f"{url}/v1/orders/1", timeout=9).status_code == 400
+    assert signed_in.get(f"{url}/v1/orders/1", timeout=9).status_code == 404
 
 
 def test_an_answer_takes_its_time(sandbox, url, signed_in):

@@ -171,7 +171,7 @@ class TestAJobThatIsCompleted:
         assert (job["status"], job["errors"], job["success"]) == ("Completed", None, True)
         refused = {"jobType": "AsyncCreateOrder", "success": False, "errors": "[53200020]: Not effective."}
         assert job["result"] == refused
-        assert desk.ask("GET", "/v1/orders/O1").status == 400
+        assert desk.ask("GET", "/v1/orders/O1").status == 404
         ledger = desk.sandbox.ledger()
         assert (ledger["orders"], [row["made"] for row in ledger["jobs"]]) == ([], [False])
 
