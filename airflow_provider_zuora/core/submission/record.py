@@ -119,7 +119,6 @@ class SubmissionRecord:
         return replace(
             self,
             state=SubmissionState.FAILED,
-            job_id=job.job_id,
             lasting=not job.transient,
             locked=job.locked,
             decided_at=decided_at,

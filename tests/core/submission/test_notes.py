@@ -514,10 +514,12 @@ def test_what_a_reserved_order_of_an_earlier_try_was_left_with_stays_counted():
     assert found(loaded(3, store)).unanswered == 2
 
 
-def test_an_entry_that_does_not_say_how_many_there_are_is_the_only_one():
+@pytest.mark.parametrize("parts", [{}, {"parts": None}, {"parts": "3"}], ids=str)
+def test_an_entry_that_does_not_say_how_many_there_are_is_the_only_one(parts):
     store = Store()
     carry(loaded(1, store).save(record(1)), store)
     del store[f"{NAME}:1"]["parts"]
+    store[f"{NAME}:1"] |= parts
 
     assert found(loaded(2, store)) is not None
 
