@@ -24,6 +24,7 @@ from airflow_provider_zuora.token_file import TokenFile
 log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"[^\s/:@*]+|[0-9a-f:.]+")
+_WORDS = ("environment", "entity_id", "org_ids", "zuora_version", "idempotency_namespace")
 _TAKEN_AS_OWN = frozenset({"generic", "http", "", None})
 _MASK = "***"  # what Airflow shows, and its web page may store, instead of a value that it takes for a secret
 _FLAGS = {True: True, False: False, "true": True, "false": False, "": True, None: True}
@@ -89,6 +90,7 @@ def settings_of(
     :raises InvalidInput: where it cannot be used; each line names a field and its rule.
     """
     extra = _extra(conn.extra)
+    _check_words(extra)
     credentials = credentials_of(vendor, conn, masks)
     line = Line(
         credentials.base_url,
@@ -183,6 +185,15 @@ def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) 
     if conn.port and not authority.endswith(f":{conn.port}"):
         authority = f"{authority}:{conn.port}"
     return "/".join((f"{scheme.lower()}://{authority}", *path))
+
+
+def _check_words(extra: Mapping[str, Any]) -> None:
+    """Refuse what is no text, nor a whole number that may be meant as one."""
+    for name in _WORDS:
+        value = extra.get(name)
+        words = value if name == "org_ids" and isinstance(value, list) else ["" if value is None else value]
+        if any(isinstance(word, bool) or not isinstance(word, (str, int)) for word in words):
+            raise _invalid(f"{name}: must be a text{' or a list of texts' if name == 'org_ids' else ''}")
 
 
 def _numbers(extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,10 @@ class OrderFile:
             raise self._wrong(f"there is no file {self}") from error
         except PermissionError as error:
             raise self._wrong(f"the file {self} may not be read") from error
+        except OSError as error:
+            raise self._wrong(
+                f"the file {self} could not be read ({type(error).__name__}: {error})"
+            ) from error
         except (ImportError, TypeError, ValueError) as error:  # no provider knows its scheme
             raise self._wrong(str(error)) from error
         return content

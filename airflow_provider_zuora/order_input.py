@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
@@ -57,28 +58,66 @@ class TakesOrders(LiteralTexts):
 
     hidden_field: ClassVar[str]
 
+    def render_template(
+        self,
+        content: Any,
+        context: Any,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """
+        Return what Airflow makes of a template; a text that stands for an order, or for orders, stays a text.
+
+        With ``render_template_as_native_obj`` Airflow would read it as Python, by other rules than ours. A
+        template that is nothing but one object becomes that object.
+        """
+        env = jinja_env or self.get_template_env()
+        given = getattr(self, self.hidden_field)
+        if content is given and type(given) in (list, tuple):
+            items = [self._item(each, context, env, seen_oids) for each in given]
+            return items if isinstance(given, list) else tuple(items)
+        if content is given and isinstance(given, str):
+            return self._item(given, context, env, seen_oids)
+        return super().render_template(content, context, env, seen_oids)
+
+    def _item(
+        self, content: Any, context: Any, env: jinja2.Environment, seen_oids: set[int] | None = None
+    ) -> Any:
+        if not isinstance(content, str):
+            return super().render_template(content, context, env, seen_oids)
+        if content.endswith(tuple(self.template_ext)):
+            return _rendered(env.get_template(content), context)
+        return _rendered(env.from_string(content), context) if _marked(content, env) else content
+
     def resolve_template_files(self) -> None:
         """Let Airflow read a template file, where there is one."""
         self._with_extensions(super().resolve_template_files)
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
+        field = self.hidden_field
+        if self._is_broken_file(*args, **kwargs):
+            raise PermanentError(
+                f"Nothing was sent.\n{field}: a template file is not UTF-8; save it as UTF-8. A gzipped file"
+                " can be given as a pathlib.Path."
+            )
+        setattr(self, field, self._hidden(getattr(self, field)))
+
+    def _is_broken_file(self, *args: Any, **kwargs: Any) -> bool:
+        """Render, and return whether a template file is no UTF-8; Python's error would hold all of it."""
         from jinja2 import TemplateNotFound
 
-        field = self.hidden_field
         try:
             self._with_extensions(super()._do_render_template_fields, *args, **kwargs)
         except TemplateNotFound as error:
             raise PermanentError(
-                f"Nothing was sent.\n{field}: there is no template file {error.name}; Airflow looks for it"
-                " beside the DAG file and in template_searchpath. A pathlib.Path is read as it is."
+                f"Nothing was sent.\n{self.hidden_field}: there is no template file {error.name}; Airflow"
+                " looks for it beside the DAG file and in template_searchpath. A"
+                " pathlib.Path is read as it is."
             ) from error
         except UnicodeDecodeError:
-            raise PermanentError(
-                f"Nothing was sent.\n{field}: a template file is not UTF-8; save it as UTF-8. A gzipped file"
-                " can be given as a pathlib.Path."
-            ) from None
-        setattr(self, field, self._hidden(getattr(self, field)))
+            return True
+        return False
 
     def _hidden(self, given: Any) -> Any:
         raise NotImplementedError
@@ -152,6 +191,23 @@ def refused_file(path: object, orders: object) -> OrderFile | None:
 
 def _wrong(rule: str) -> InvalidInput:
     return InvalidInput("Nothing was sent.", (rule,))
+
+
+def _rendered(template: jinja2.Template, context: Any) -> Any:
+    """
+    Return the one object that a template makes beside white space, else its text.
+
+    As Airflow's own it copies the context and reads nothing of it that the template does not.
+    """
+    env, context = template.environment, copy(context)
+    context.update((name, value) for name, value in template.globals.items() if name not in context)
+    made: list[Any] = list(
+        template.root_render_func(env.context_class(env, context, template.name or "", template.blocks))
+    )
+    values = [value for value in made if not (isinstance(value, str) and not value.strip())]
+    if len(values) == 1 and not isinstance(values[0], str):
+        return values[0]
+    return "".join(map(str, made))
 
 
 def _marked(text: str, env: jinja2.Environment) -> bool:

@@ -57,13 +57,16 @@ class TokenFile:
         content = self.directory.read(f"{self.name}.token")
         if content is None:
             return None
+        grant, why = None, "another version of this package made it"
         try:
             found = json.loads(self._fernet().decrypt(content))
             grant = Grant(str(found["token"]), float(found["expires"]))
         except InvalidToken:
-            raise self._unusable("it is damaged, or was made with another client secret") from None
+            why = "it is damaged, or was made with another client secret"
         except (KeyError, TypeError, ValueError):
-            raise self._unusable("another version of this package made it") from None
+            pass
+        if grant is None:
+            raise self._unusable(why)  # outside: Python's error holds what was decrypted
         if not grant.expires - now <= _LONGEST:
             raise self._unusable(f"its token claims to last longer than {_LONGEST:.0f} s")
         return grant if now < grant.expires else None

@@ -107,6 +107,13 @@ class Closed(MemoryFileSystem):
         raise PermissionError(errno.EACCES, "no")
 
 
+class Broken(MemoryFileSystem):
+    """A store, or a disk, that fails while it is read."""
+
+    def open(self, *_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+
 class Place:
     """A path object of a store."""
 
@@ -121,6 +128,15 @@ def test_what_nobody_may_read_and_what_nobody_knows():
         file(Place()).read()
     with pytest.raises(InvalidInput, match=r"orders: .*s4"):
         file("s4://bucket/x").read()
+
+
+def test_what_cannot_be_read_is_named_by_its_option():
+    place = Place()
+    place.fs = Broken()
+    with pytest.raises(
+        InvalidInput, match=r"orders: the file closed://b/x could not be read \(OSError: .*output"
+    ):
+        file(place).read()
 
 
 def test_preparing_makes_the_owners_file_and_leaves_what_is_there(orders):

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath
@@ -141,6 +142,47 @@ class TestNativeRendering:
         task = rendered(one(order), native=True)
         assert task.order == {"a": 2, "b": ["2024-07-01"], "{{ ds }}": "1e5", "c": "x 1"}
 
+    TAIL = '"orderDate":"{{ ds }}"}'
+    TEXTS: ClassVar = {
+        "slashes of PHP": r'{"description":"https:\/\/x\/y",' + TAIL,
+        "escapes": r'{"description":"\u00e9 and café",' + TAIL,
+        "a field twice": '{"description":"one","description":"two",' + TAIL,
+        "Python": "{'description':'P'," + TAIL,
+        "a list of Python's": "[{{ order }}]",
+        "a text that a task made": "{{ text }}",
+        "JSON of an object": " {{ order | tojson }}\n\n",
+    }
+
+    @pytest.mark.parametrize("text", TEXTS)
+    def test_a_text_that_stands_for_an_order_is_the_same_text_as_without_it(self, text):
+        known = {"ds": "2024-07-01", "order": {"a": 1.50, "b": None}, "text": r'{"a": "\/"}'}
+        for given in (one(self.TEXTS[text]), many(self.TEXTS[text])):
+            tasks = [rendered(given, native=native, **known) for native in (False, True)]
+            without, within = (getattr(task, task.hidden_field) for task in tasks)
+            assert within == without
+        for kind in (list, tuple):
+            plain, native = (
+                rendered(many(kind([self.TEXTS[text], {"a": "{{ 1 }}"}])), native=native, **known).orders
+                for native in (False, True)
+            )
+            assert list(native) == [plain[0], {"a": 1}]
+
+    def test_the_file_of_a_template_is_the_same_text_as_without_it(self, tmp_path):
+        (tmp_path / "order.json").write_text(self.TEXTS["slashes of PHP"])
+        plain, native = (
+            rendered(one("order.json"), tmp_path, native=native, ds="2024-07-01").order
+            for native in (False, True)
+        )
+        assert native == plain
+
+    @pytest.mark.parametrize(
+        "text", ["{{ order }}", "\n  {{ order }}  \n", "{% if order %}{{ order }}{% endif %}"]
+    )
+    def test_a_template_that_is_nothing_but_an_object_is_that_object(self, text):
+        order = {"a": 1}
+        assert rendered(one(text), native=True, order=order).order == order
+        assert rendered(many([text]), native=True, order=order).orders == [order]
+
     def test_other_texts_of_an_operator_stay_texts_too(self):
         task = rendered(
             one({}, idempotency_key="20260101", adopt_job_id="1e5", zuora_conn_id="7"), native=True
@@ -170,6 +212,12 @@ class TestTemplateFiles:
         (tmp_path / "order.json").write_bytes(json.dumps(ORDER).encode("utf-16"))
         with pytest.raises(PermanentError, match="order: a template file is not UTF-8; save it as UTF-8"):
             rendered(one("order.json"), tmp_path)
+
+    def test_an_error_holds_nothing_of_a_broken_template_file(self, tmp_path):
+        (tmp_path / "order.json").write_bytes(f'{{"n": "\u00e9", "card": "{CARD}"}}'.encode("latin-1"))
+        with pytest.raises(PermanentError) as caught:
+            rendered(one("order.json"), tmp_path)
+        assert caught.value.__context__ is None
 
     def test_a_text_that_only_ends_like_one_is_none(self, zuora):
         task = rendered(one(f'{{"cardNumber": "{CARD}", "file": "a.json'))

@@ -119,8 +119,9 @@ def test_a_damaged_file_is_not_believed(file, damaged):
 def test_what_another_version_wrote_is_not_believed(file, content):
     file.directory.replace(path(file).name, file._fernet().encrypt(content.encode()))
 
-    with pytest.raises(Unusable, match="another version of this package made it"):
+    with pytest.raises(Unusable, match="another version of this package made it") as caught:
         file.read(NOW)
+    assert caught.value.__context__ is None  # Python's error holds the text
 
 
 def test_no_secret_is_in_the_file_its_name_or_its_repr(file):

@@ -83,7 +83,8 @@ def decoded(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise BrokenText(f"is not UTF-8 (byte {error.start + 1})") from None
+        start = error.start
+    raise BrokenText(f"is not UTF-8 (byte {start + 1})")  # outside: Python's error holds all of the bytes
 
 
 def bare(text: str) -> str:
@@ -107,13 +108,14 @@ def read_json(given: str | bytes) -> Any:
         return json.loads(text, object_pairs_hook=_members, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         at = whole.index(text[0]) + error.pos
-        raise BrokenText(_explained(text, error, _place(whole, at))) from None
+        why = _explained(text, error, _place(whole, at))
     except RecursionError:
-        raise BrokenText("is nested too deeply") from None
-    except BrokenText:
-        raise
+        why = "is nested too deeply"
+    except BrokenText as error:
+        why = str(error)
     except ValueError:  # Python's own limit; its words name a number of digits
-        raise BrokenText("holds a number of too many digits") from None
+        why = "holds a number of too many digits"
+    raise BrokenText(why)  # outside: Python's error holds all of the text
 
 
 def _explained(text: str, error: json.JSONDecodeError, place: str) -> str:

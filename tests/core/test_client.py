@@ -62,6 +62,7 @@ KINDS = {
 # What an answer means for each: the error, whether it passes, and the requests sent (None: all there are).
 REFUSED = dict.fromkeys(KINDS, (Refused, False, 1)) | {"sign-in": (SignInRefused, False, 1)}
 NOT_FOUND = dict.fromkeys(KINDS, (NotFound, False, 1)) | {"sign-in": (SignInRefused, False, 1)}
+BAD_VALUE = REFUSED | {"job": (NotFound, False, 1)}  # an id is all that is sent, and Zuora has issued it
 TOKEN = dict.fromkeys(KINDS, (SignInRefused, False, 2)) | {"sign-in": (SignInRefused, False, 1)}
 DEFINITE = dict.fromkeys(KINDS, (Refused, True, None)) | {"create": (Refused, True, 1)}
 LIMITED = IN_PROGRESS = dict.fromkeys(KINDS, (Refused, True, None))
@@ -98,8 +99,8 @@ def recorded(name, meaning, *reasons, ids=("", "")):
 Z1_AND_Z2 = [
     recorded("business-rule/200", REFUSED, ("53200030", RULE), ids=IDS),
     recorded("business-rule/400", REFUSED, ("53200030", RULE), ids=IDS),
-    recorded("bad-value/200", REFUSED, ("53100320", VALUE), ids=IDS),
-    recorded("bad-value/400", REFUSED, ("53100320", VALUE), ids=IDS),
+    recorded("bad-value/200", BAD_VALUE, ("53100320", VALUE), ids=IDS),
+    recorded("bad-value/400", BAD_VALUE, ("53100320", VALUE), ids=IDS),
     recorded(
         "permission/403", REFUSED, ("53200010", "You do not have permission to create orders."), ids=IDS
     ),
@@ -155,7 +156,7 @@ Z1_AND_Z2 = [
     made(
         "one reason that is no list",
         answer(400, {"success": False, "reasons": {"code": 53200020, "message": "bad"}}),
-        REFUSED,
+        BAD_VALUE,
         ("53200020", "bad"),
     ),
     made("reasons in words", answer(400, {"success": False, "reasons": ["bad"]}), REFUSED, ("", "bad")),

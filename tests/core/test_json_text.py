@@ -182,3 +182,21 @@ def test_anything_else_is_no_path_and_may_hold_secrets(text):
 @given(st.text(alphabet="/:@.~ abc{\n", max_size=60))
 def test_looking_takes_no_time_and_finds_nothing_with_a_line_break(text):
     assert not (looks_like_path(text) and set(text) & set("\n{"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        '{"card": "4111",}',
+        b'{"card": "4111", "n": "\xe9"}',
+        '{"card": 4111, "card": 1}',
+        "[" * 10**5,
+        "9" * 5000,
+        "[NaN]",
+    ],
+    ids=lambda given: ascii(given[:20]),
+)
+def test_an_error_hangs_on_none_that_holds_the_text(given):
+    with pytest.raises(BrokenText) as caught:
+        read_json(given)
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
