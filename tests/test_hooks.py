@@ -385,7 +385,7 @@ class TestRequest:
         assert [each["status"] for each in zuora.ledger()["recent"] if each["path"] != "/oauth/token"] == [
             503,
             503,
-            400,
+            404,
         ]
 
     def test_parameters_that_are_none_or_many(self, zuora):
