@@ -10,7 +10,7 @@ from typing import TypeVar
 from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import ApiError, StoreUnavailable
+from airflow_provider_zuora.core.errors import StoreUnavailable
 from airflow_provider_zuora.core.submission.api import signed_in_notes
 from airflow_provider_zuora.core.submission.bulk import (
     Entry,
@@ -101,7 +101,10 @@ def submit_all(
 
     def flow(prepared: Prepared) -> Flow[Entry]:
         if progress.stop is None:
-            entry = yield from remembering(submitted(prepared, adopt=adopt), store)
+            try:
+                entry = yield from remembering(submitted(prepared, adopt=adopt), store)
+            except StoreUnavailable as error:  # its words are about this order, the others go on
+                entry = Entry(prepared.order, error=error)
         else:
             entry = not_sent(prepared.order, progress.stop)
         progress.add(entry)
@@ -114,10 +117,8 @@ def submit_all(
         except StoreUnavailable as error:
             if is_first:
                 raise
-            log.warning("What became of the orders could not be noted, a retry finds them: %s", error)
-            progress.stop = progress.stop or ApiError(
-                f"what is sent cannot be noted: {error}", transient=True
-            )
+            log.warning("What became of the orders could not be noted, a retry finds it: %r", error.__cause__)
+            progress.stop = progress.stop or error
 
     async def carry() -> list[Entry]:
         entries: list[Entry] = []

@@ -26,6 +26,7 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
     UnsafeLink,
+    WrongOrder,
 )
 
 FULL = Answer(
@@ -60,6 +61,7 @@ IDS = "requestId d7479cf6, processId 738CBB92, Zuora-Track-Id af-1"
         ),
         (Answer("GET /a", process_id="p"), "GET /a: no answer (processId p)"),
         (Answer("GET /a", request_id="r"), "GET /a: no answer (requestId r)"),
+        (Answer("GET /a", process_id="p\nq"), "GET /a: no answer (processId p\\nq)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -126,6 +128,7 @@ def test_the_tree_is_the_one_that_is_drawn():
         Refused: ApiError,
         SignInRefused: Refused,
         NotFound: Refused,
+        WrongOrder: Refused,
         Unreadable: ApiError,
         UnsafeLink: ApiError,
         TimedOut: ApiError,

@@ -28,6 +28,7 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.exchange import NOT_PROCESSED, TRANSIENT, UNKNOWN, WRITE
 from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading
+from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
 from airflow_provider_zuora.core.wire import ONCE, READ, Aside, Carrier, Pause, Request, Response, Token, run
 from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, sample
 
@@ -243,6 +244,24 @@ ONE_EACH = {
     Meaning.GATEWAY: sample("edge-page/503"),
     Meaning.SILENCE: Unreachable("connection reset"),
 }
+
+
+def test_any_other_request_may_be_answered_with_what_is_no_json():
+    """It is as good as any, if it came whole: a file that is passed on, for example."""
+    script = Script([Response(200, {"Content-Type": "text/csv"}, b"a,b")])
+    assert script.run(script.client().call("GET", "/v1/files/1")) == "a,b"
+    script = Script([Response(200, {"Content-Type": "text/csv"}, b"a", damage="cut off"), OK])
+    assert script.run(script.client().call("GET", "/v1/files/1")) == {"jobId": "j", "success": True}
+    assert len(script.sent) == 2
+
+
+def test_a_track_id_is_refused_where_the_vendor_knows_none():
+    class Store(Script):
+        vendor = ElasticPath()
+
+    store = Store([])
+    with pytest.raises(InvalidInput, match="track_id: Elastic Path knows none"):
+        store.run(store.client().call("GET", "/v2/orders", track_id="mine"))
 
 
 @pytest.mark.parametrize("meaning", ONE_EACH, ids=lambda meaning: meaning.name)
@@ -491,6 +510,20 @@ def test_nothing_but_a_get_follows_a_redirect(kind, status):
         script.run(REPEATED[kind][2](script.client()))
     assert isinstance(caught.value, SignInRefused) is (kind == "sign-in")
     assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("status", [404, 400, 200])
+def test_a_not_found_after_a_redirect_is_about_another_page(status):
+    """f18: the page that it was led to knows nothing of what was asked for."""
+    told = answer(status, {"success": False, "reasons": [{"code": 50000040, "message": "none"}]})
+    script = home(*[Response(302, {"Location": "/apps/login"}), told] * 10)
+    with pytest.raises(Unreadable) as caught:
+        script.run(script.client().call("GET", "/v1/a"))
+    assert caught.value.transient
+    assert {request.path for request in script.sent} == {"/v1/a", "/login"}
+    direct = home(told)
+    with pytest.raises(NotFound):
+        direct.run(direct.client().call("GET", "/v1/a"))
 
 
 def test_a_redirect_that_leads_to_no_answer_is_asked_again_from_its_beginning():

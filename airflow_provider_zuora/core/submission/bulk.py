@@ -20,6 +20,7 @@ from airflow_provider_zuora.core.errors import (
     OutcomeUnknown,
     Refused,
     SignInRefused,
+    StoreUnavailable,
 )
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.orders import check_order
@@ -275,7 +276,11 @@ class Progress:
 
 def not_sent(order: Listed, stop: ApiError) -> Entry:
     """Return the entry of an order whose turn did not come."""
-    kind = "the sign-in is refused" if isinstance(stop, SignInRefused) else "too many before it failed"
+    kinds = {
+        SignInRefused: "the sign-in is refused",
+        StoreUnavailable: "the task's state store failed, so that it could not be noted",
+    }
+    kind = kinds.get(type(stop), "too many before it failed")
     return Entry(order, error=ApiError(f"It was not sent in this try: {kind}.", transient=True))
 
 

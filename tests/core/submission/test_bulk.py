@@ -20,6 +20,7 @@ from airflow_provider_zuora.core.errors import (
     OutcomeUnknown,
     Refused,
     SignInRefused,
+    StoreUnavailable,
     Unreachable,
 )
 from airflow_provider_zuora.core.submission.api import signed_in_notes
@@ -30,11 +31,13 @@ from airflow_provider_zuora.core.submission.bulk import (
     not_sent,
     option_violations,
     prepare,
+    refuse_repeated,
     report,
     submitted,
     to_be_sent,
 )
 from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.submission import EQUAL
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
@@ -272,6 +275,7 @@ class TestProgress:
         assert not_sent(entry.order, Unreachable("x")).state == "open"
         assert "too many before it failed" in str(not_sent(entry.order, Unreachable("x")).error)
         assert "sign-in" in str(not_sent(entry.order, SignInRefused("x")).error)
+        assert "state store failed" in str(not_sent(entry.order, StoreUnavailable("x")).error)
 
 
 def submitting(client, orders, attempt, *, adopt=False, size=2, return_ids=False):
@@ -324,6 +328,17 @@ class TestSubmitting:
         assert "take it out of the list" in str(entry.error)
         assert "adopt_job_id" not in str(entry.error)
 
+    def test_the_way_on_of_equal_orders_is_to_take_all_of_them_out(self):
+        """f4: their count alone tells them apart."""
+        tenant = Tenant()
+        orders = [order("a"), order("a"), order("b")]
+        first, second, other = self.run(tenant, orders, Try(number=2, since=tenant.clock() - 90_000))
+
+        for entry in (first, second):
+            assert entry.state == "unknown"
+            assert "Take all of them out of the list, and clear the task" in str(entry.error)
+        assert "take it out of the list" in str(other.error)
+
     def test_an_order_that_is_there_is_taken_by_another_task_a_day_later(self):
         tenant = Tenant(job_seconds=0)
         self.run(tenant, [order("a", "N-1"), order("b", "N-2"), order("c")])
@@ -357,6 +372,53 @@ class TestSubmitting:
 
         assert entry.state == "open"
         assert {request.method for request in tenant.sent if "oauth" not in request.path} == {"GET"}
+
+
+class TestASecondListOfATask:
+    """f10: only an order's number, or a key of its own, tells it from an equal one of the list before."""
+
+    def prepared(self, tenant, memory, orders, attempt, key=None):
+        def flow():
+            notes = yield from signed_in_notes(attempt)
+            client = tenant.client()
+            return [
+                prepare(client, each, attempt, notes, return_ids=False) for each in listed(orders, TASK, key)
+            ]
+
+        return tenant.run(flow(), memory)
+
+    def submit(self, orders):
+        tenant, memory = Tenant(job_seconds=0), Memory()
+        tenant.run(submitting(tenant.client(), listed(orders, TASK), Try(1, 1)), memory)
+        return tenant, memory
+
+    def test_may_hold_no_equal_order_in_the_same_try(self):
+        tenant, memory = self.submit([order("a"), order("b"), order("c", "C-1")])
+        again = [order("c", "C-1"), order("d"), order("b"), order("a")]
+        with pytest.raises(InvalidInput) as caught:
+            refuse_repeated(self.prepared(tenant, memory, again, Try(1, 1)))
+
+        assert caught.value.violations == (f"orders[2]: {EQUAL}", f"orders[3]: {EQUAL}")
+
+    def test_is_the_same_list_in_the_next_try(self):
+        orders = [order("a"), order("b"), order("a")]
+        tenant, memory = self.submit(orders)
+
+        refuse_repeated(self.prepared(tenant, memory, orders, Try(2, 1)))
+
+    def test_may_hold_one_with_a_key_of_its_own(self):
+        tenant, memory = self.submit([order("a")])
+
+        refuse_repeated(self.prepared(tenant, memory, [order("a")], Try(1, 1), key="own"))
+
+    def test_a_print_tells_all_of_a_try_apart_that_have_neither_number_nor_key(self):
+        found = listed([order("a"), order("a"), order("b"), order("c", "C-1")], TASK)
+        prints = [each.print_in(1) for each in found]
+
+        assert len(set(prints[:3])) == 3
+        assert prints[3] == ""
+        assert listed([order("a")], TASK, "own")[0].print_in(1) == ""
+        assert found[0].print_in(2) != prints[0]
 
 
 LOCK = Fault("POST", "/v1/async/orders", when="instead", status=409, body=body(53200050))

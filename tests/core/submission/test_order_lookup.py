@@ -8,7 +8,12 @@ import pytest
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused, Unreadable
-from airflow_provider_zuora.core.submission.order_lookup import APART, existing_order, find_order
+from airflow_provider_zuora.core.submission.order_lookup import (
+    APART,
+    existing_order,
+    find_order,
+    order_difference,
+)
 from airflow_provider_zuora.core.wire import Response
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
@@ -209,6 +214,23 @@ class TestExisting:
         assert script.run(existing_order(script.client(), NUMBERED)) is None
         assert not script.clock.naps
 
+    def test_in_passing_is_for_the_next_try(self):
+        script = Script([answer(503)] * 10)
+        with pytest.raises(ApiError) as caught:
+            script.run(existing_order(script.client(), NUMBERED))
+        assert caught.value.transient
+        assert type(caught.value) is Unreadable
+
+    @pytest.mark.parametrize("status", [403, 405, 410])
+    def test_that_cannot_be_looked_up_is_unknown_and_not_refused(self, status):
+        """f2: the answer is about the GET."""
+        script = Script([answer(status, {"message": "Forbidden"})])
+        with pytest.raises(
+            OutcomeUnknown, match="Whether order O-1 is at Zuora already is unknown"
+        ) as caught:
+            script.run(existing_order(script.client(), NUMBERED))
+        assert str(caught.value).endswith("Nothing was sent.") or "Nothing was sent. | " in str(caught.value)
+
     @pytest.mark.parametrize(
         ("change", "words"),
         [
@@ -241,3 +263,28 @@ class TestAnOrderThatIsNotCarriedOut:
         words = f"O-1 is taken at Zuora .*: it is {status}. Nothing was sent; give this order another number."
         with pytest.raises(Refused, match=words):
             zuora.run(existing_order(zuora.client(), NUMBERED))
+
+
+class TestTheDifference:
+    """Between ours and the order that a raw key led to."""
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({}, ""),
+            ({"orderDate": "2024-07-02"}, "its orderDate is '2024-07-01', this one's is '2024-07-02'"),
+            ({"description": "Another"}, "$.description is 'Team plan', this one's is 'Another'"),
+        ],
+    )
+    def test_of_an_order_that_is_there(self, change, words):
+        zuora = made(NUMBERED | {"description": "Team plan"})
+        document = NUMBERED | {"description": "Team plan"} | change
+
+        found = zuora.run(order_difference(zuora.client(), document, "O-1"))
+        assert words in found
+        assert bool(found) is bool(words)
+
+    def test_of_one_that_is_not_there_is_none(self):
+        script = Script([NOT_THERE])
+
+        assert script.run(order_difference(script.client(), NUMBERED, "O-1")) == ""

@@ -10,17 +10,20 @@ import pytest
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import (
     ApiError,
+    InvalidInput,
     JobFailed,
     OutcomeUnknown,
     Refused,
     SignInRefused,
     Unreachable,
+    WrongOrder,
 )
 from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.core.submission.api import note_end, submit_order
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME, Notes
-from airflow_provider_zuora.core.submission.submission import Submission
+from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
+from airflow_provider_zuora.core.wire import Recall
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
@@ -189,6 +192,53 @@ class TestRawKey:
 
         assert isinstance(end, OutcomeUnknown)
         assert len(zuora.keys) == 1
+
+    def test_whose_first_task_had_another_one_is_sent_all_the_same(self, order):
+        """What was noted under another key is not of this one."""
+        zuora, memory = Zuora(), Memory()
+        first = submit(zuora, memory, FIRST, order, raw_key="mine").run().end
+        end = submit(zuora, memory, CLEARED, order, raw_key="yours").run().end
+
+        assert end != first
+        assert [key for _, key in zuora.keys] == ["mine", "yours"]
+
+    def test_for_two_orders_without_numbers_fails_when_the_first_is_made(self):
+        """f14: it led to another order than this one."""
+        zuora = Zuora()
+        submit(zuora, None, FIRST, ORDER, raw_key="mine").run()
+        other = ORDER | {"orderDate": "2024-08-01"}
+        end = submit(zuora, None, Try(), other, raw_key="mine").run().end
+
+        assert type(end) is WrongOrder
+        assert "The raw_idempotency_key mine led to order O-00000001, of which its orderDate" in str(end)
+        assert len(zuora.made) == 1
+
+    def test_for_two_orders_of_two_accounts_fails_when_the_first_is_made(self):
+        zuora = Zuora()
+        submit(zuora, None, FIRST, ORDER, raw_key="mine").run()
+        other = ORDER | {"existingAccountNumber": "A00000098"}
+        end = submit(zuora, None, Try(), other, raw_key="mine").run().end
+
+        assert type(end) is WrongOrder
+
+    def test_whose_order_cannot_be_read_is_believed(self, caplog):
+        """Its job is there; what was refused is the look at it."""
+        zuora = Zuora()
+        told = b'{"code": 403, "message": "Forbidden"}'
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", status=403, body=told, times=None))
+        end = submit(zuora, None, FIRST, ORDER, raw_key="mine").run().end
+
+        assert [end] == zuora.made
+        assert "What raw key mine led to cannot be read" in caplog.text
+
+    def test_whose_order_cannot_be_read_in_passing_is_for_the_next_try(self):
+        zuora, memory = Zuora(), Memory()
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", kind="reset", times=None))
+        end = submit(zuora, memory, FIRST, ORDER, raw_key="mine").run().end
+        assert end.transient
+
+        zuora.sandbox.state.faults.clear()
+        assert [submit(zuora, memory, RETRY, ORDER, raw_key="mine").run().end] == zuora.made
 
     def test_that_is_not_passed_any_more_leads_to_what_it_led_to(self, order):
         zuora, memory = Zuora(), Memory()
@@ -618,6 +668,65 @@ class TestTheOrderIsThereAlready:
         zuora.sandbox.state.faults.clear()
         assert submit(zuora, memory, RETRY).run().end == "order:O-1"
 
+    @pytest.mark.parametrize("status", [403, 405])
+    def test_one_that_cannot_be_looked_up_once_is_for_the_next_try(self, status):
+        """f2: the answer is about the GET; the POSTs went without one."""
+        zuora, memory = Zuora(*["no answer, made"] * 6), Memory()
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", status=status, times=None))
+        assert isinstance(submit(zuora, memory, FIRST).run().end, Unreachable)
+
+        zuora.sandbox.state.faults.clear()
+        assert submit(zuora, memory, RETRY).run().end in ["order:O-1", *zuora.made]
+        assert len(zuora.made) == 1
+
+
+class TestAJobThatCannotBeRead:
+    """f2: its number is known, so that the order is submitted."""
+
+    def after(self, **answer):
+        zuora, memory = Zuora(), Memory()
+        first = submit(zuora, memory, FIRST, ORDER).run().end
+        zuora.sandbox.add_fault(Fault("GET", "/v1/async-jobs/", times=None, **answer))
+        return first, submit(zuora, memory, CLEARED, ORDER).run().end
+
+    @pytest.mark.parametrize("status", [403, 405])
+    def test_counts_as_under_way(self, status):
+        first, end = self.after(status=status)
+
+        assert end == first
+
+    def test_in_passing_is_for_the_next_try(self):
+        _, end = self.after(kind="reset")
+
+        assert end.transient
+
+
+class TestATryThatWasStopped:
+    """f12: its machine was paused between its note and its POST; another try may have overtaken it."""
+
+    def stopped(self, zuora, memory, order, seconds):
+        """Run a try until it has noted its second POST, and stop it there."""
+        actor = submit(zuora, memory, FIRST, order)
+        while not (zuora.keys and isinstance(actor.step, Recall)):
+            actor.act()
+        assert len(zuora.keys) == 1
+        zuora.clock.now += seconds
+        return actor.run().end
+
+    def test_for_a_quarter_of_an_hour_sends_nothing_more(self, order):
+        zuora, memory = Zuora("429"), Memory()
+
+        assert self.stopped(zuora, memory, order, 900).transient
+        assert len(zuora.keys) == 1
+        assert [submit(zuora, memory, RETRY, order).run().end] == zuora.made
+        assert len({key for _, key in zuora.keys}) == 1
+
+    def test_for_a_day_sends_that_key_no_more(self, order):
+        zuora = Zuora("429")
+
+        assert [self.stopped(zuora, Memory(), order, 25 * HOUR)] == zuora.made
+        assert len({key for _, key in zuora.keys}) == len(zuora.keys) == 2
+
 
 class TestWindows:
     """a20, a36: no decision hangs on clocks that agree, nor on time that passes in the middle of a walk."""
@@ -751,6 +860,35 @@ class TestSeveralOrdersOfOneTask:
         assert isinstance(end, OutcomeUnknown)
         assert "have sent 3 orders without an orderNumber, and this is none of them" in str(end)
         assert len(zuora.keys) == 3
+
+    def test_of_which_one_was_sent_are_never_taken_for_it(self):
+        """f9: a loop that was killed after its first; the retry begins with another one."""
+        zuora, memory = Zuora(), Memory()
+        submit(zuora, memory, FIRST, self.ORDERS[0], sole=False).run()
+        end = submit(zuora, memory, RETRY, self.ORDERS[1], sole=False).run().end
+
+        assert isinstance(end, OutcomeUnknown)
+        assert "this is none of them" in str(end)
+        assert len(zuora.keys) == 1
+
+    def test_of_which_one_was_sent_are_made_after_it(self):
+        zuora, memory = Zuora(), Memory()
+        first = submit(zuora, memory, FIRST, self.ORDERS[0], sole=False).run().end
+        ends = [submit(zuora, memory, RETRY, each, sole=False).run().end for each in self.ORDERS]
+
+        assert ends[0] == first
+        assert sorted(ends) == sorted(zuora.made)
+        assert len(set(ends)) == 3
+
+    def test_that_are_equal_are_refused_in_one_try(self):
+        zuora, memory = Zuora(), Memory()
+        first = submit(zuora, memory, FIRST, ORDER, sole=False).run().end
+        end = submit(zuora, memory, FIRST, ORDER, sole=False).run().end
+
+        assert isinstance(end, InvalidInput)
+        assert end.violations == (EQUAL,)
+        assert submit(zuora, memory, RETRY, ORDER, sole=False).run().end == first
+        assert len(zuora.keys) == 1
 
     def test_with_numbers_never_stand_for_each_other(self):
         zuora, memory = Zuora(), Memory()
