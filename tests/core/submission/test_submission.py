@@ -288,6 +288,32 @@ class TestANextKeyThatIsRefused:
         assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 3
 
 
+def test_a_next_key_whose_job_failed_is_followed_by_another_where_there_is_no_order_still(order):
+    """f1: the key before it was left as too old, so the order is looked for, if it has a number."""
+    zuora, memory = Zuora("403", "job fails for good"), Memory()
+    submit(zuora, memory, FIRST, order).run()
+    zuora.clock.now += 24 * HOUR
+    failed = submit(zuora, memory, CLEARED, order).run().end
+    zuora.clock.now += HOUR
+    end = submit(zuora, memory, Try(3, 4, cleared=True), order).run().end
+
+    assert failed != end
+    assert [end] == zuora.made
+    assert len({key for _, key in zuora.keys}) == 3
+    looks = zuora.ledger["requests"].get("GET /v1/orders/{orderNumber}", 0)
+    assert looks == (2 if order is NUMBERED else 0)
+
+
+def test_what_was_noted_of_another_account_is_not_used(order, caplog):
+    zuora, memory = Zuora(), Memory()
+    submit(zuora, memory, FIRST, order).run()
+    other = Zuora(credentials=replace(zuora.credentials, base_url="https://rest.other.zuora.com"))
+    end = submit(other, memory, CLEARED, order).run().end
+
+    assert [end] == other.made
+    assert "is of another account: it is not used" in caplog.text
+
+
 def test_one_more_key_in_a_try_is_enough():
     zuora = Zuora()
     zuora.script = [stored(500, body(53200061))] * 12
