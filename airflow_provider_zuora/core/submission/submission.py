@@ -307,9 +307,8 @@ class Submission(Generations):
     def _used_up(self) -> Refused:
         used = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"
         why = "was used for another request" if self.post.heard is Heard.KEY_IN_USE else used
-        return Refused(
-            f"The raw_idempotency_key {self.record.key} {why}. Pass another one. {self.record.reason}"
-        )
+        known = f" What is known of it: {self.record.reason}" if self.record.reason else ""
+        return Refused(f"The raw_idempotency_key {self.record.key} {why}. Pass another one.{known}")
 
     def _unknown(self) -> OutcomeUnknown:
         title, now = self.client.vendor.title, self.client.clock()
