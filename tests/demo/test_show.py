@@ -40,7 +40,7 @@ def left_behind(place):
 def test_an_order_goes_through(tmp_path):
     done = demo(tmp_path / "demo")
     assert done.returncode == 0, done.stdout + done.stderr
-    for word in ("create", "deferred", "success", '"orderNumber": "zuora_order-manual__'):
+    for word in ("create", "deferred", "success", "  order         zuora_order-manual__"):
         assert word in done.stdout
     assert not left_behind(tmp_path)
 

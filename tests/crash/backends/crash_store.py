@@ -3,10 +3,9 @@
 Airflow itself holds no value, only the name of its file, which is the same for every value of a key. So the
 first value counts from when Airflow has stored the name, a later one from when it is in the file.
 
-A run of the point ``write-ahead`` dies between the two with its first value: the intent is on the disk,
-Airflow does not know it, nothing was sent. (Death just after, when Airflow knows it, comes from the sandbox:
-the point ``post``.) A run of ``job-id`` dies when a job id is about to be written: Zuora has answered, and
-nobody has taken down what.
+A run of the point ``write-ahead`` dies when its first submission has been noted and nothing was sent yet.
+(Death just after, when Zuora has the order, comes from the sandbox: the point ``post``.) A run of ``job-id``
+dies when a job id is about to be written: Zuora has answered, and nobody has taken down what.
 """
 
 import hashlib
@@ -17,7 +16,7 @@ from pathlib import Path
 from airflow.sdk.state import BaseStoreBackend
 from crash_marks import die, point_of
 
-INTENT = "zuora_submission"
+ENTRIES = "zuora_submission:"
 
 
 def no_server(*args, **kwargs):
@@ -38,8 +37,9 @@ class CrashStore(BaseStoreBackend):
 
     def serialize_task_state_store_to_ref(self, *, value, key, scope):
         point = point_of(scope.run_id)
-        job_id = value.get("job_id") if isinstance(value, dict) else None
-        if point == "job-id" and job_id:
+        submissions = value.get("submissions", []) if key.startswith(ENTRIES) else []
+        is_answered = any(each.get("job_id") for each in submissions)
+        if point == "job-id" and is_answered:
             die(scope.run_id)
         file = place_of(scope) / hashlib.sha256(key.encode()).hexdigest()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class CrashStore(BaseStoreBackend):
             fresh.flush()
             os.fsync(fresh.fileno())
         Path(fresh.name).replace(file)
-        if point == "write-ahead" and key == INTENT and not job_id:
+        if point == "write-ahead" and submissions and not is_answered:
             die(scope.run_id)
         return str(file)
 
