@@ -138,7 +138,7 @@ class InvalidInput(ApiError):
 
 
 class Held(ApiError):
-    """Nothing was sent: the vendor asked for quiet, for longer than a request waits; a passing error."""
+    """Nothing was sent: the vendor wants quiet for longer than a request waits, or this try stood still."""
 
 
 class Unreachable(ApiError):

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import ApiError, LockContention, Unreadable
+from airflow_provider_zuora.core.errors import ApiError, Held, LockContention, Unreadable
 from airflow_provider_zuora.core.exchange import WRITE
 from airflow_provider_zuora.core.jobs import Reading
 from airflow_provider_zuora.core.submission.authority import (
@@ -144,7 +144,12 @@ class Post:
 
     def error(self) -> ApiError:
         """Return the error that the last answer amounts to; a passing one if the key can be sent again."""
-        assert self.reading is not None
+        if self.reading is None:
+            return Held(
+                "This try was stopped for longer than its POSTs may take, so it sends nothing; the next try "
+                "sends the same idempotency key.",
+                transient=True,
+            )
         error = self.client.error(self.reading, self.sent)
         if self.heard is Heard.LOCKED:
             return LockContention(str(error), transient=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.attempts import Try
+from airflow_provider_zuora.core.errors import Held
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.post import KEY_AGE
 from airflow_provider_zuora.core.wire import Record
 from tests.core.carriers import Memory
-from tests.core.tries import NUMBERED, Zuora, submit
+from tests.core.tries import NUMBERED, ORDER, Zuora, submit
 
 FIRST, RETRY = Try(1, 1), Try(2, 1)
 
@@ -60,3 +61,21 @@ def test_a_try_that_was_stopped_for_longer_than_its_posts_may_take_sends_nothing
     retry.run()
 
     assert len(zuora.keys) == sent
+
+
+@pytest.mark.parametrize("order", [NUMBERED, ORDER], ids=["numbered", "not numbered"])
+def test_a_first_try_that_was_stopped_before_its_post_sends_nothing_and_the_next_one_makes_the_order(order):
+    zuora, memory = Zuora(), Memory()
+    first = submit(zuora, memory, FIRST, order)
+    while first.running and not zuora.keys:
+        if isinstance(first.step, Record):
+            zuora.clock.now += 721
+        first.act()
+    end = first.end
+
+    assert isinstance(end, Held)
+    assert end.transient
+    assert "stopped for longer than its POSTs may take" in str(end)
+    assert not zuora.keys
+    assert [submit(zuora, memory, RETRY, order).run().end] == zuora.made
+    assert len(zuora.keys) == 1
