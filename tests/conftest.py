@@ -14,10 +14,15 @@ os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__LOGGING__COLORED_CONSOLE_LOG"] = "False"
 
+import sys  # noqa: E402
+
+# structlog falls back to threading.local. With greenlets, the end of a thread now and then makes CPython 3.11
+# loop for ever if coverage is measured: a traced callback of a pending call never gets past its RESUME.
+sys.modules["structlog._greenlets"] = None  # type: ignore[assignment]
+
 import json  # noqa: E402
 import ssl  # noqa: E402
 import subprocess  # noqa: E402
-import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from dataclasses import dataclass, field, replace  # noqa: E402
 from pathlib import Path  # noqa: E402
