@@ -24,6 +24,7 @@ from airflow_provider_zuora.core.waiting import Pauses
 from airflow_provider_zuora.hooks import (
     ElasticPathHook,
     JobHook,
+    PermanentError,
     TransientError,
     ZuoraHook,
     airflow_error,
@@ -232,6 +233,7 @@ class OrderOperator(HidesSecrets, JobOperator):
         super().__init__(**kwargs)
         self.order: Any = order
         self.zuora_conn_id = zuora_conn_id
+        self._order: Mapping[str, Any] | None = None  # as this try has read it
 
     @cached_property
     def hook(self) -> ZuoraHook:
@@ -240,8 +242,29 @@ class OrderOperator(HidesSecrets, JobOperator):
         hook.hidden = hidden_values(self._revealed())
         return hook
 
+    def execute(self, context: Context) -> Any:
+        """Read the order, once: a file may be gone or another one when the order has been sent."""
+        self._order = self._revealed()
+        try:
+            return super().execute(context)
+        finally:
+            self._order = None
+
+    def execute_complete(
+        self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
+    ) -> Any:
+        """Take the trigger's event; Zuora has the order by now, also if its file is gone."""
+        try:
+            self._order = self._revealed()
+        except (PermanentError, TransientError) as error:
+            self.log.warning("Of its values only numbers of cards and accounts are hidden now: %s", error)
+            self._order = {}
+        return super().execute_complete(context, event, expected)
+
     def _revealed(self) -> Mapping[str, Any]:
         """Return the order as it is sent."""
+        if self._order is not None:
+            return self._order
         with airflow_errors():
             order = read_order(reveal(self.order))
         self._mask(order)

@@ -226,6 +226,35 @@ class TestWaiting:
         deferral.trigger.not_before = 0
         assert waiting().execute_complete(context, event_of(deferral))["orderNumber"] == "O-1"
 
+    def test_the_end_is_the_result_also_where_the_file_of_the_order_is_gone(self, zuora, context, tmp_path):
+        """It was sent: an error now would say of an order at Zuora that there is none."""
+        file = tmp_path / "order.json"
+        file.write_text(json.dumps(ORDER))
+        deferral = self.deferred(zuora, context, order=file)
+        file.unlink()
+        zuora.sandbox.advance(1000)
+        deferral.trigger.not_before = 0
+        event = event_of(deferral)
+
+        assert waiting(order=file).execute_complete(context, event, **deferral.kwargs)["orderNumber"] == "O-1"
+
+    @pytest.mark.parametrize("later", [None, "{", json.dumps(ORDER | {"orderNumber": "O-2"})])
+    def test_the_file_of_an_order_is_read_before_it_is_sent_and_not_again(
+        self, zuora, context, tmp_path, later
+    ):
+        file = tmp_path / "order.json"
+        file.write_text(json.dumps(ORDER))
+
+        class Replaced(ZuoraCreateOrderOperator):
+            def start_job(self, context):
+                started = super().start_job(context)
+                file.unlink() if later is None else file.write_text(later)
+                return started
+
+        task = Replaced(task_id="submit", order=file, wait_for_completion=True, deferrable=False)
+
+        assert task.execute(context)["orderNumber"] == "O-1"
+
     def test_a_result_that_is_too_large_for_an_event_is_read_again(self, zuora, context):
         deferral = self.deferred(zuora, context)
         zuora.sandbox.advance(1000)
