@@ -29,7 +29,7 @@ EXPLORER := tests/core/test_explorer.py
 PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/core/test_random_walk.py
 # Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
 SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_sdk.py \
-	$(addprefix tests/test_,$(addsuffix .py,downloads examples fewer_workers gates layers readme sharing wheel))
+	$(addprefix tests/test_,$(addsuffix .py,downloads examples fewer_workers gates idle_connections layers readme sharing wheel))
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
 MAPPED_TASKS ?= 500
 

@@ -28,6 +28,7 @@ __all__ = ["AsyncTransport", "BlockingTransport", "Line"]
 
 _CHUNK = 64 * 1024
 _ADDRESSES = 2048  # URLs that are kept, taken apart
+_KEPT = 30.0  # seconds that an idle connection stays open; the next poll of a connection mostly comes sooner
 _ASIDE = 4096  # bytes that are unpacked on an event loop: no more than a few milliseconds
 
 
@@ -251,7 +252,7 @@ def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnec
         def __del__(self, *_: Any) -> None:
             """Leave the sockets to Python: aiohttp's own way unregisters them, in a fork the parent's too."""
 
-    return Connector(limit=line.max_connections, ssl=prepared)
+    return Connector(limit=line.max_connections, keepalive_timeout=_KEPT, ssl=prepared)
 
 
 def _no_cookies() -> aiohttp.DummyCookieJar:
