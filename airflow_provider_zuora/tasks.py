@@ -11,11 +11,12 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.times import read_moment
 
 log = logging.getLogger(__name__)
 
@@ -128,11 +129,11 @@ def _try_in(environ: Mapping[str, str]) -> Try:
     """
     number = environ.get("AIRFLOW_CTX_TRY_NUMBER", "")
     due = environ.get("AIRFLOW_CTX_LOGICAL_DATE") or environ.get("AIRFLOW_CTX_EXECUTION_DATE") or ""
-    try:
-        since = datetime.fromisoformat(due).timestamp()
-    except ValueError:
-        since = _ANY_AGE
-    return Try(number=int(number) if number.isdecimal() else _NOT_THE_FIRST, since=since)
+    since = read_moment(due)
+    return Try(
+        number=int(number) if number.isdecimal() else _NOT_THE_FIRST,
+        since=_ANY_AGE if since is None else since,
+    )
 
 
 def _first_queued(run: Any, cleared: bool) -> float | None:

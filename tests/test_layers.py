@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "core.ids": {"core.checks", "core.errors", "core.order_lines"},
     "core.jobs": {"core.checks", "core.errors", "core.redaction", "core.wire"},
     "core.json_text": set(),
-    "core.limits": {"core.errors", "core.wire"},
+    "core.limits": {"core.times", "core.errors", "core.wire"},
     "core.looks": {
         "core.client",
         "core.ends",
@@ -91,11 +91,12 @@ MAY_IMPORT = {
     "core.options": set(),
     "core.order_limits": {"core.errors", "core.plain"},
     "core.order_lines": {"core.errors", "core.json_text"},
-    "core.orders": {"core.plain"},
+    "core.orders": {"core.times", "core.plain"},
     "core.patience": {"core.errors", "core.wire"},
     "core.plain": {"core.errors"},
     "core.redaction": set(),
     "core.rereads": {
+        "core.times",
         "core.client",
         "core.ends",
         "core.errors",
@@ -146,7 +147,7 @@ MAY_IMPORT = {
         "core.submission.record",
         "core.wire",
     },
-    "core.submission.keys": {"core.client", "core.plain", "core.wire"},
+    "core.submission.keys": {"core.times", "core.client", "core.plain", "core.wire"},
     "core.submission.notes": {"core.attempts", "core.errors", "core.submission.record", "core.wire"},
     "core.submission.order_lookup": {"core.client", "core.errors", "core.jobs", "core.wire"},
     "core.submission.post": {
@@ -161,7 +162,7 @@ MAY_IMPORT = {
         "core.wire",
     },
     "core.submission.protocol": set(),
-    "core.submission.questions": {"core.submission.keys", "core.submission.record"},
+    "core.submission.questions": {"core.submission.record", "core.times"},
     "core.submission.record": {"core.errors", "core.jobs"},
     "core.submission.result": {"core.errors", "core.jobs"},
     "core.submission.submission": {
@@ -177,6 +178,7 @@ MAY_IMPORT = {
         "core.submission.result",
         "core.wire",
     },
+    "core.times": set(),
     "core.vendors.__init__": {"core.jobs", "core.vendors.elastic_path", "core.vendors.zuora"},
     "core.vendors.bodies": {"core.errors", "core.foreign_json", "core.jobs", "core.redaction", "core.wire"},
     "core.vendors.elastic_path": {
@@ -273,7 +275,7 @@ MAY_IMPORT = {
         "watching",
     },
     "sharing": {"core.client", "core.wire", "private_files", "token_file"},
-    "tasks": {"core.attempts", "core.submission.keys"},
+    "tasks": {"core.times", "core.attempts", "core.submission.keys"},
     "token_file": {"core.client", "core.jobs", "private_files"},
     "transports": {"adapters", "bodies", "core.errors", "core.wire", "lines"},
     "triggers": {"comms", "core.ends", "core.errors", "core.ids", "core.verdicts", "core.waiting", "hooks"},

@@ -7,10 +7,11 @@ import math
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+import pendulum
 
 from airflow_provider_zuora.core.errors import Answer, Held
+from airflow_provider_zuora.core.times import read_http_date
 from airflow_provider_zuora.core.wire import Request, Response
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,9 @@ def _held(request: Request, seconds: float) -> Held:
     return Held("The vendor's limit is reached.", answer=answer, transient=True)
 
 
-def retry_after(response: Response, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+def retry_after(
+    response: Response, wall: Callable[[], pendulum.DateTime] = lambda: pendulum.now("UTC")
+) -> float | None:
     """
     Return the wait that an answer asks for, in seconds: Retry-After, on a 429 or RateLimit-Reset if longer.
 
@@ -204,17 +207,9 @@ def _number(text: str) -> float | None:
     return max(0.0, seconds) if seconds < 1e9 else None
 
 
-def _seconds(text: str, date: str, wall: Callable[[], datetime]) -> float | None:
+def _seconds(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
     """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
-    until = None if (seconds := _number(text)) is not None else _moment(text)
+    until = None if (seconds := _number(text)) is not None else read_http_date(text[:_DATE_LENGTH])
     if until is None:
         return seconds
-    return max(0.0, (until - (_moment(date) or wall())).total_seconds())
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text[:_DATE_LENGTH])
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (until - (read_http_date(date[:_DATE_LENGTH]) or wall())).total_seconds())

@@ -13,19 +13,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from airflow_provider_zuora.core.plain import REFUSED, Path, Reading, Violation, raise_any
+from airflow_provider_zuora.core.times import is_day
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
 _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def check_order(order: object) -> dict[str, Any]:
@@ -117,11 +116,7 @@ def _inlined(node: Any) -> Any:
 
 
 def _is_date(value: object) -> TypeGuard[str]:
-    """Tell a real day, written YYYY-MM-DD; `date.fromisoformat` alone takes 20240701 and 2024-W27-1 too."""
-    try:
-        return isinstance(value, str) and bool(_DATE.fullmatch(value) and date.fromisoformat(value))
-    except ValueError:
-        return False
+    return isinstance(value, str) and is_day(value)
 
 
 def _schema_violations(document: object, definition: str) -> Iterator[Violation]:

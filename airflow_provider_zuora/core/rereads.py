@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.ends import COMPLETED, ENDED, LATE, End, Unread
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
 from airflow_provider_zuora.core.jobs import ORDER, Job
 from airflow_provider_zuora.core.patience import Patience
+from airflow_provider_zuora.core.times import write_second
 from airflow_provider_zuora.core.waiting import issued_job
 from airflow_provider_zuora.core.wire import Flow
 
@@ -113,4 +113,4 @@ class _Reread:
 
     @property
     def _time(self) -> str:
-        return datetime.fromtimestamp(self.seen, UTC).isoformat(timespec="seconds")
+        return write_second(self.seen)

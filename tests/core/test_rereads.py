@@ -71,7 +71,7 @@ def test_where_the_order_cannot_be_read_either_the_error_says_that_it_completed(
     end = end_of(tenant)
 
     assert isinstance(end.error, ResultLost)
-    assert f"Job {end.job_id}, order O-0, was seen Completed at 2023-11-14T22:13:20+00:00" in str(end.error)
+    assert f"Job {end.job_id}, order O-0, was seen Completed at 2023-11-14T22:13:20Z" in str(end.error)
     assert "Do not submit it again; look it up at Zuora." in str(end.error)
     assert (state_of(end), end.error.transient) == ("unread", False)
 
@@ -101,7 +101,7 @@ def test_a_failure_that_was_seen_stays_one():
 
     assert isinstance(end.error, JobFailed)
     assert state_of(end) == "failed"
-    assert "was seen to have failed at 2023-11-14T22:13:20+00:00; why cannot be read" in str(end.error)
+    assert "was seen to have failed at 2023-11-14T22:13:20Z; why cannot be read" in str(end.error)
 
 
 @pytest.mark.parametrize(("letter", "kind"), [("t", NotFound), ("f", NotFound)])

@@ -8,14 +8,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.plain import Path, spell
+from airflow_provider_zuora.core.times import read_minute
 from airflow_provider_zuora.core.wire import Request
 
-ISSUED = "%Y-%m-%dT%H:%MZ"
 """How a time is written at the end of a user's own key."""
 
 _ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")
@@ -54,10 +53,7 @@ class Submitter:
         """
         if self.position is not None or (found := _ISSUED.search(self.identity[0])) is None:
             return None
-        try:
-            return datetime.strptime(found[0], ISSUED).replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            return None
+        return read_minute(found[0])
 
     def _whole(self, order_number: str | None) -> list[str | int]:
         own = () if self.position is None else (order_number or self.position,)

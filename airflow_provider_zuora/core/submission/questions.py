@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_zuora.core.submission.keys import ISSUED
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.times import write_minute, write_second
 
 _WAYS_ON = {
     "list": (
@@ -52,14 +51,12 @@ def question(
 def _sent(record: SubmissionRecord) -> str:
     if not record.track_ids:
         return "not sent by this try"
-    first = datetime.fromtimestamp(record.first_post, UTC).isoformat(timespec="seconds")
-    return f"first sent {first}, Track-Ids {', '.join(record.track_ids)}"
+    return f"first sent {write_second(record.first_post)}, Track-Ids {', '.join(record.track_ids)}"
 
 
 def _ways_on(now: float) -> str:
-    moment = datetime.fromtimestamp(now, UTC).strftime(ISSUED)
     return (
         "2. It is there: pass its job id, or order:<orderNumber>, as adopt_job_id, and clear the task.\n"
-        f"3. It is not: pass another idempotency_key that ends in the time, such as again-{moment}, and "
-        "clear the task within 23 hours."
+        "3. It is not: pass another idempotency_key that ends in the time, such as "
+        f"again-{write_minute(now)}, and clear the task within 23 hours."
     )

@@ -45,7 +45,7 @@ def test_all_of_it():
 
     assert asked({"orderNumber": "O-1", "existingAccountNumber": "A-1"}, sent) == (
         "Whether this order exists is unknown: why not. It was not sent again, that could make it twice.\n"
-        "Key af-1, first sent 2023-11-14T22:12:20+00:00, Track-Ids t-1, t-2.\n"
+        "Key af-1, first sent 2023-11-14T22:12:20Z, Track-Ids t-1, t-2.\n"
         "1. Look in Zuora for order O-1 of account A-1, dated 2024-07-01, made since then (give it some "
         "minutes).\n"
         "2. It is there: pass its job id, or order:<orderNumber>, as adopt_job_id, and clear the task.\n"
