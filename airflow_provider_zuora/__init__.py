@@ -9,7 +9,7 @@ def get_provider_info() -> dict[str, object]:
 
     :return: a document that is valid under Airflow's ``provider_info.schema.json``.
     """
-    from airflow_provider_zuora.connection_form import ELASTIC_PATH, ZUORA  # noqa: PLC0415 - see above
+    from airflow_provider_zuora.connection_fields import form  # noqa: PLC0415 - see above
 
     module = "airflow_provider_zuora"
     integration = "Zuora"
@@ -39,13 +39,13 @@ def get_provider_info() -> dict[str, object]:
                 "connection-type": "zuora",
                 "hook-class-name": f"{module}.hooks.ZuoraHook",
                 "hook-name": "Zuora",
-                **ZUORA,
+                **form("zuora"),
             },
             {
                 "connection-type": "elastic_path",
                 "hook-class-name": f"{module}.hooks.ElasticPathHook",
                 "hook-name": "Elastic Path",
-                **ELASTIC_PATH,
+                **form("elastic_path"),
             },
         ],
     }

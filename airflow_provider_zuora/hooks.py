@@ -27,7 +27,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
-from airflow_provider_zuora.connection_form import ELASTIC_PATH, ZUORA, ui_field_behaviour, widgets
+from airflow_provider_zuora.connection_fields import ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, credentials_of, settings_of
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.ends import Ends
@@ -162,7 +162,6 @@ class JobHook(BaseHook):
     conn_type: ClassVar[str]
     conn_name_attr: ClassVar[str]
     hook_name: ClassVar[str]
-    form: ClassVar[Mapping[str, Any]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Give a hook the form's methods as its own: Airflow before 3.2 looks at no parent's."""
@@ -179,12 +178,12 @@ class JobHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return the form's labels and placeholders, for Airflow before 3.2."""
-        return ui_field_behaviour(cls.form)
+        return ui_field_behaviour(cls.conn_type)
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's extra fields, for Airflow before 3.2."""
-        return widgets(cls.form)
+        return widgets(cls.conn_type)
 
     @property
     def vendor(self) -> Vendor:
@@ -351,7 +350,7 @@ class JobHook(BaseHook):
         again = copy(self)  # the account may outlive this hook, and must not keep what it has read
         again._settings, again.hidden = None, ()  # noqa: SLF001
         settings = settings_of(self.vendor, conn, _MASKS, Renewal(again._reread, again._areread))  # noqa: SLF001
-        for word in settings.ignored(self.form["conn-fields"]):
+        for word in settings.ignored:
             self.log.warning("Connection %s: %s", self.conn_id, word)
         return replace(settings, client=settings.client.hiding(self.hidden)) if self.hidden else settings
 
@@ -451,7 +450,6 @@ class ZuoraHook(JobHook):
     default_conn_name = "zuora_default"
     conn_type = "zuora"
     hook_name = "Zuora"
-    form = ZUORA
 
     def __init__(self, zuora_conn_id: str = default_conn_name):
         super().__init__(zuora_conn_id)
@@ -523,7 +521,7 @@ class ZuoraHook(JobHook):
         self._look_at([order])
         context = context or _running_context()
         store = store or task_store(context)
-        by = submitter_of(context, self.settings.idempotency_namespace, idempotency_key)
+        by = submitter_of(context, self.settings.fields["idempotency_namespace"], idempotency_key)
         attempt = try_of(context, remembers=store is not None)
         if adopted := (adopt_job_id or "").strip():
             return self.run(
@@ -580,7 +578,9 @@ class ZuoraHook(JobHook):
         context = context or _running_context()
         settings = self.settings
         # With keys of the user's own it plays no part who submits.
-        by = submitter_of(context, settings.idempotency_namespace, None if idempotency_key is None else "")
+        by = submitter_of(
+            context, settings.fields["idempotency_namespace"], None if idempotency_key is None else ""
+        )
         with airflow_errors():
             checked = listed(orders, by, idempotency_key, places)
             attempt = try_of(context)
@@ -623,7 +623,7 @@ class ZuoraHook(JobHook):
         for place, order in zip(names, given, strict=True):
             before = f"{place}: " if place else ""
             try:
-                for warning in self.settings.order_limits.check(order):
+                for warning in self.settings.fields["order_limits"].check(order):
                     self.log.warning("%s%s", before, warning)
             except InvalidInput as error:
                 over += [f"{before}{violation}" for violation in error.violations]
@@ -644,7 +644,6 @@ class ElasticPathHook(JobHook):
     default_conn_name = "elastic_path_default"
     conn_type = "elastic_path"
     hook_name = "Elastic Path"
-    form = ELASTIC_PATH
 
     def __init__(self, elastic_path_conn_id: str = default_conn_name):
         super().__init__(elastic_path_conn_id)
@@ -684,7 +683,9 @@ class ElasticPathHook(JobHook):
         link = self.run(lambda client: file_link(client, job_id))
         settings = self.settings
         with airflow_errors():
-            fence = Fence.beside(settings.credentials.base_url, settings.download_hosts, mask_secret)
+            fence = Fence.beside(
+                settings.credentials.base_url, settings.fields["download_hosts"], mask_secret
+            )
             size = download(link, place, settings.line, fence, max_bytes)
         self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, target, size)
         return size

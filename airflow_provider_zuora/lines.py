@@ -15,6 +15,8 @@ from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.wire import Request
 from airflow_provider_zuora.environment import bundle_of, proxy_of, proxy_url, proxy_violations
 
+TIMEOUT = 130.0  # seconds, the default; Zuora itself gives up after 120 and answers 504
+MAX_CONNECTIONS = 20  # the default
 _CONNECT = 10.0  # seconds
 _IN_ALL = 3  # times the silence that a connection allows: what one answer may take from its start to its end
 _WORDS = 500  # characters of an error; a server's first line may stand in it, of 64 kB
@@ -28,7 +30,7 @@ class Line:
 
     :param base_url: kept in its one spelling, see `canonical_url`.
     :param timeout: seconds without a byte of the answer after which it is given up, and three times as many
-        for all of it; Zuora itself gives up after 120 and answers 504.
+        for all of it.
     :param verify: True, False, or the path of a CA bundle; the default honours `environment.BUNDLES`.
     :param proxies: URL by scheme; empty: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` are
         honoured. Loopback is never asked through a proxy.
@@ -39,10 +41,10 @@ class Line:
     """
 
     base_url: str
-    timeout: float = 130.0
+    timeout: float = TIMEOUT
     verify: bool | str = True
     proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    max_connections: int = 20
+    max_connections: int = MAX_CONNECTIONS
     proxy: str = field(init=False, repr=False, compare=False)
     ca_bundle: str = field(init=False, repr=False, compare=False)
     ca_bundle_from: str = field(init=False, repr=False, compare=False)
@@ -54,10 +56,6 @@ class Line:
         if isinstance(self.verify, str):
             keep("verify", os.path.expanduser(self.verify))  # noqa: PTH111 - that of Path may raise
         wrong = []
-        if not 0 < self.timeout <= 3600:
-            wrong.append("timeout: must be more than 0 and at most 3600 seconds")
-        if not 1 <= self.max_connections <= 1000:
-            wrong.append("max_connections: must be from 1 to 1000")
         proxy, rules = self._read_proxy()
         keep("proxy", proxy)
         wrong += rules

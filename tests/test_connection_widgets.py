@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.accounts import Masks
+from airflow_provider_zuora.connection_fields import FIELDS
 from airflow_provider_zuora.connections import settings_of
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.hooks import ElasticPathHook, ZuoraHook
@@ -35,7 +36,7 @@ def read(hook, extra):
     own = {"conn_id": "c", "conn_type": hook.conn_type, "host": "https://h", "port": None, "schema": None}
     own |= {"login": "id", "password": "secret", "extra": json.dumps(extra)}
     found = settings_of(VENDORS[hook.conn_type], SimpleNamespace(**own), Masks(print, asyncio.sleep))
-    return (found.credentials, found.line, found.client.headers, found.download_hosts, found.shared)
+    return (found.credentials, found.line, found.client.headers, found.fields)
 
 
 def ticked(hook):
@@ -54,7 +55,7 @@ def test_there_is_a_widget_for_each_field_with_its_label_and_its_help(hook):
     form = wtforms.form.BaseForm(hook.get_connection_form_widgets())
 
     told = {field.name: (field.label.text, field.description) for field in form}
-    asked = {name: (each["label"], each["description"]) for name, each in hook.form["conn-fields"].items()}
+    asked = {name: (each.label, each.help) for name, each in FIELDS[hook.conn_type].items()}
     assert told == asked
 
 
@@ -62,9 +63,9 @@ def test_a_new_form_shows_the_defaults(hook):
     form = wtforms.form.BaseForm(hook.get_connection_form_widgets())
     form.process()
 
-    fields = hook.form["conn-fields"]
+    fields = FIELDS[hook.conn_type]
     assert {name: form.data[name] or None for name in fields} == {
-        name: each["schema"].get("default") for name, each in fields.items()
+        name: each.schema.get("default") for name, each in fields.items()
     }
 
 

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.accounts import Masks
-from airflow_provider_zuora.connection_form import ELASTIC_PATH
-from airflow_provider_zuora.connection_form import ZUORA as ZUORA_FORM
+from airflow_provider_zuora.connection_fields import FIELDS
 from airflow_provider_zuora.connections import settings_of
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.jobs import Credentials
@@ -19,7 +18,6 @@ from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.private_files import RUNTIME_DIR
 from airflow_provider_zuora.transports import Line
 
-FORMS = [ZUORA_FORM, ELASTIC_PATH]
 ZUORA = VENDORS["zuora"]
 
 
@@ -100,6 +98,11 @@ def test_neither_host_nor_environment(environment):
         ({"extra": '{"shared_sign_in": "perhaps"}'}, "shared_sign_in: must be true or false"),
         ({"extra": '{"shared_sign_in": []}'}, "shared_sign_in: must be true or false"),
         ({"extra": '{"timeout": "inf"}'}, "timeout: must be a number"),
+        ({"extra": '{"timeout": "nan"}'}, "timeout: must be a number"),
+        ({"extra": '{"timeout": 0}'}, "timeout: must be more than 0 and at most 3600 seconds"),
+        ({"extra": '{"timeout": 3601}'}, "timeout: must be more than 0 and at most 3600 seconds"),
+        ({"extra": '{"max_connections": 0}'}, "max_connections: must be from 1 to 1000"),
+        ({"extra": '{"max_connections": 1001}'}, "max_connections: must be from 1 to 1000"),
         ({"extra": '{"proxies": {"all": "http://p"}}'}, "proxies: must be URLs such as"),
         ({"extra": '{"proxies": {"https": "socks5://p:1"}}'}, "proxies: must be URLs such as"),
         ({"extra": '{"proxies": {"https": "http://u:hidden@p:port"}}'}, "proxies: must be URLs such as"),
@@ -119,6 +122,7 @@ def test_neither_host_nor_environment(environment):
         ({"extra": '{"zuora_version": {}}'}, "zuora_version: must be a text"),
         ({"extra": '{"org_ids": {"a": 1}}'}, "org_ids: must be a text or a list of texts"),
         ({"extra": '{"org_ids": [["a"]]}'}, "org_ids: must be a text or a list of texts"),
+        ({"extra": '{"org_ids": false}'}, "org_ids: must be a text or a list of texts"),
         ({"extra": '{"org_ids": [null]}'}, "org_ids: must be a text or a list of texts"),
         ({"extra": '{"idempotency_namespace": ["a"]}'}, "idempotency_namespace: must be a text"),
         ({"extra": '{"environment": {"a": 1}}'}, "environment: must be a text"),
@@ -206,13 +210,38 @@ def test_two_entities_share_neither_an_account_nor_a_token():
     ],
 )
 def test_what_a_connection_says_in_vain(extra, host, expected):
-    assert list(settings(extra, host=host).ignored(["timeout", "environment"])) == expected
+    assert list(settings(extra, host=host).ignored) == expected
+
+
+@pytest.mark.parametrize(
+    ("extra", "headers"),
+    [
+        ({"entity_id": None, "org_ids": [], "zuora_version": ""}, {}),
+        ({"entity_id": " 11e6\u200b"}, {"Zuora-Entity-Ids": "11e6"}),
+        ({"org_ids": ["a", 7]}, {"Zuora-Org-Ids": "a,7"}),
+        ({"org_ids": "a,b"}, {"Zuora-Org-Ids": "a,b"}),
+        ({"zuora_version": 341}, {"Zuora-Version": "341"}),
+        ({"timeout": 5, "environment": "EU Production"}, {}),
+    ],
+)
+def test_where_a_request_takes_effect(extra, headers):
+    assert settings(extra).client.headers == headers
+
+
+def test_all_rules_that_are_broken_are_named_at_once():
+    with pytest.raises(InvalidInput) as caught:
+        settings({"timeout": "soon", "verify": 3})
+
+    assert caught.value.violations == (
+        "timeout: must be a number",
+        "verify: must be true, false or the path of a CA bundle",
+    )
 
 
 def test_the_namespace():
-    assert settings({"idempotency_namespace": "blue"}).idempotency_namespace == "blue"
-    assert settings({"idempotency_namespace": " blue\n"}).idempotency_namespace == "blue"
-    assert settings().idempotency_namespace == ""
+    assert settings({"idempotency_namespace": "blue"}).fields["idempotency_namespace"] == "blue"
+    assert settings({"idempotency_namespace": " blue\n"}).fields["idempotency_namespace"] == "blue"
+    assert settings().fields["idempotency_namespace"] == ""
 
 
 @pytest.mark.parametrize("around", [" ", "\n", "\r\n", "\t", "\x00", "\u00a0", "\u200b", "\ufeff"], ids=ascii)
@@ -240,9 +269,9 @@ def test_all_spellings_of_a_host_are_one_account():
     assert len({id(settings(host=host).account) for host in spellings}) == 1
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_field_that_the_page_has_stored_as_its_mask_is_not_set(form):
-    fields = dict.fromkeys(form["conn-fields"], "***") | {"proxies": {"https": "***"}}
+@pytest.mark.parametrize("vendor", FIELDS)
+def test_a_field_that_the_page_has_stored_as_its_mask_is_not_set(vendor):
+    fields = dict.fromkeys(FIELDS[vendor], "***") | {"proxies": {"https": "***"}}
     found = settings(fields | {"environment": "US Production Cloud 2"}, host="")
 
     assert found.account is settings({"environment": "US Production Cloud 2"}, host="").account
@@ -254,7 +283,7 @@ def test_the_first_name_of_the_shared_sign_in_is_read_still():
 
     assert not found.shared
     assert settings({"share_token": False, "shared_sign_in": True}).shared
-    assert list(found.ignored(ZUORA_FORM["conn-fields"])) == []
+    assert found.ignored == ()
 
 
 def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatch, caplog):

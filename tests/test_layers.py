@@ -15,7 +15,7 @@ PACKAGE = "airflow_provider_zuora"
 
 # Left imports right, and nothing else of ours. A name with a dot and a star stands for a whole folder.
 MAY_IMPORT = {
-    "__init__": {"connection_form"},
+    "__init__": {"connection_fields"},
     "accounts": {
         "core.client",
         "core.errors",
@@ -45,13 +45,13 @@ MAY_IMPORT = {
         "own_loop",
     },
     "comms": set(),
-    "connection_form": {"core.vendors.elastic_path", "core.vendors.zuora"},
+    "connection_fields": {"core.order_limits", "core.vendors.elastic_path", "core.vendors.zuora", "lines"},
     "connections": {
         "accounts",
         "core.client",
         "core.errors",
         "core.jobs",
-        "core.order_limits",
+        "connection_fields",
         "lines",
         "private_files",
         "token_file",
@@ -216,7 +216,7 @@ MAY_IMPORT = {
     "hooks": {
         "accounts",
         "bulk",
-        "connection_form",
+        "connection_fields",
         "connections",
         "core.client",
         "core.ends",

@@ -270,8 +270,8 @@ class Vendor(ABC):
     """Whether a long request may be sent gzipped."""
 
     @abstractmethod
-    def headers(self, extra: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return the headers that the connection's extra asks for, for every request but the sign-in."""
+    def headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the headers that a connection's fields ask for, for every request but the sign-in."""
 
     def tracking(self, track_id: str) -> Mapping[str, str]:
         """Return the headers that carry a Track-Id, none where the vendor has no such thing."""

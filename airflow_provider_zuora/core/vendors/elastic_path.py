@@ -48,7 +48,7 @@ class ElasticPath(Vendor):
         **dict.fromkeys(("failed", "cancelled", "canceled"), JobState.FAILED),
     }
 
-    def headers(self, extra: Mapping[str, Any]) -> Mapping[str, str]:
+    def headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
         """Return no headers: a client id belongs to one store."""
         return {}
 

@@ -72,19 +72,14 @@ class Zuora(Vendor):
     keys = True
     zips = True
 
-    def headers(self, extra: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return the entity, organisation and version headers; what extra leaves out is not sent."""
+    def headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the entity, organisation and version headers; what the connection leaves out is not sent."""
         names = {
             "entity_id": "Zuora-Entity-Ids",
             "org_ids": "Zuora-Org-Ids",
             "zuora_version": "Zuora-Version",
         }
-        given = {header: extra.get(name) for name, header in names.items()}
-        return {
-            header: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value).strip()
-            for header, value in given.items()
-            if value not in (None, "", [])
-        }
+        return {header: fields[name] for name, header in names.items() if fields[name]}
 
     def tracking(self, track_id: str) -> Mapping[str, str]:
         """Return the Zuora-Track-Id header."""

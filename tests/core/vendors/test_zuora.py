@@ -37,22 +37,17 @@ def test_an_environment_is_a_base_url(url):
 
 
 @pytest.mark.parametrize(
-    ("extra", "headers"),
+    ("fields", "headers"),
     [
         ({}, {}),
-        ({"entity_id": None, "org_ids": [], "zuora_version": ""}, {}),
-        ({"entity_id": " 11e6 "}, {"Zuora-Entity-Ids": "11e6"}),
-        ({"org_ids": ["a", "b"]}, {"Zuora-Org-Ids": "a,b"}),
-        ({"org_ids": ("a", 7)}, {"Zuora-Org-Ids": "a,7"}),
+        ({"entity_id": "11e6"}, {"Zuora-Entity-Ids": "11e6"}),
         ({"org_ids": "a,b"}, {"Zuora-Org-Ids": "a,b"}),
         ({"zuora_version": "2025-08-12"}, {"Zuora-Version": "2025-08-12"}),
-        ({"zuora_version": 341.0}, {"Zuora-Version": "341.0"}),
-        ({"timeout": 5, "environment": "EU Production"}, {}),
     ],
     ids=str,
 )
-def test_the_headers_that_the_connection_asks_for(extra, headers):
-    assert ZUORA.headers(extra) == headers
+def test_the_headers_that_the_connection_asks_for(fields, headers):
+    assert ZUORA.headers({"entity_id": "", "org_ids": "", "zuora_version": "", **fields}) == headers
 
 
 def test_the_track_id_has_a_header():
