@@ -37,7 +37,7 @@ def test_a_list_whose_task_is_killed_in_the_middle_is_made_once(crashes, version
     for run in runs:
         assert run.state == "success"
         assert run.was_killed, f"{run.run_id} went through without a crash"
-        assert run.task["try_number"] == 2
+        assert run.task["try_number"] >= 2
         jobs = {each["description"]: each["jobId"] for each in run.orders}
         assert len(run.orders) == len(run.expected)
         assert run.job_id == [jobs[description] for description in run.expected]
