@@ -184,10 +184,17 @@ MAY_IMPORT = {
     "core.vendors.elastic_path": {
         "core.errors",
         "core.jobs",
+        "core.redaction",
         "core.vendors.elastic_path_answers",
         "core.wire",
     },
-    "core.vendors.elastic_path_answers": {"core.errors", "core.jobs", "core.vendors.bodies", "core.wire"},
+    "core.vendors.elastic_path_answers": {
+        "core.errors",
+        "core.jobs",
+        "core.redaction",
+        "core.vendors.bodies",
+        "core.wire",
+    },
     "core.vendors.zuora": {
         "core.errors",
         "core.jobs",
@@ -196,7 +203,13 @@ MAY_IMPORT = {
         "core.vendors.zuora_orders",
         "core.wire",
     },
-    "core.vendors.zuora_answers": {"core.errors", "core.jobs", "core.vendors.bodies", "core.wire"},
+    "core.vendors.zuora_answers": {
+        "core.errors",
+        "core.jobs",
+        "core.redaction",
+        "core.vendors.bodies",
+        "core.wire",
+    },
     "core.vendors.zuora_orders": {
         "core.errors",
         "core.jobs",

@@ -9,7 +9,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import product
 from urllib.parse import quote, quote_plus
@@ -140,6 +140,37 @@ def spellings(secret: str) -> tuple[str, ...]:
     return tuple(sorted(dict.fromkeys(every), key=len, reverse=True))
 
 
+def told(value: object, most: int) -> str:
+    """Return the beginning of what ``str`` would say, without writing down all of a large value."""
+    if isinstance(value, str):
+        return value[:most]
+    parts, length = [], 0
+    for part in _written(value, most):
+        parts.append(part)
+        length += len(part)
+        if length >= most:
+            break
+    return "".join(parts)[:most]
+
+
+def _written(value: object, most: int) -> Iterator[str]:
+    """Yield what ``repr`` would say, bit by bit; a call for each level, of which foreign JSON has few."""
+    if isinstance(value, dict):
+        for index, (name, member) in enumerate(value.items()):
+            yield ", " if index else "{"
+            yield from _written(name, most)
+            yield ": "
+            yield from _written(member, most)
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield ", " if index else "["
+            yield from _written(member, most)
+        yield "]" if value else "[]"
+    else:
+        yield repr(value[:most] if isinstance(value, str) else value)
+
+
 def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets = NO_SECRETS) -> str:
     """
     Return a stranger's words as others may read them: cut, without secrets, in one printable line.
@@ -150,8 +181,8 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets = N
     :param words: a text, or what is to be told as one; None is an empty text.
     :param most: characters of what is returned.
     """
-    text = words if isinstance(words, str) else "" if words is None else str(words)
     window = most + secrets.overlap
+    text = "" if words is None else told(words, window + 1)
     long = len(text) > window
     text = secrets.redact(text[:window])
     if len(text) >= _NUMBER_LENGTH:

@@ -15,7 +15,8 @@ redirect                                               this POST   TURNED_AWAY
 409 without a code: the first POST is under way        this POST   IN_PROGRESS
 422: the key was used for another request              this POST   KEY_IN_USE
 no answer, a part of one, 5xx, a gateway's page,
-2xx without a job id, categories 60, 61, 99            nobody      NO_ANSWER
+2xx without a job id, categories 60, 61, 99, beside
+a refusal too                                          nobody      NO_ANSWER
 =====================================================  ==========  =========================================
 
 A refusal and a lock speak for the key if no other POST under it can have made an order, or if the answer is

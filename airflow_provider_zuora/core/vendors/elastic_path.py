@@ -23,12 +23,14 @@ from airflow_provider_zuora.core.jobs import (
     Vendor,
     as_job_id,
 )
+from airflow_provider_zuora.core.redaction import told
 from airflow_provider_zuora.core.vendors.elastic_path_answers import read_answer
 from airflow_provider_zuora.core.wire import Request, Response
 
 _JOBS = "/v2/jobs"
 _EMPTY = "no results matched the supplied filter"
 _ABOUT = ("id", "type", "job_type", "status", "timestamps")  # not `link`: who has it, has the orders
+_SAID = 64 * 1024  # characters of a job's error that are read
 _EMPTY_EXPORTS = ("fail", "skip")
 
 
@@ -102,7 +104,7 @@ class ElasticPath(Vendor):
         word = data.get("status")
         state = self.state(word)
         if error := data.get("error"):
-            answer = replace(answer, messages=(str(error),))
+            answer = replace(answer, messages=(told(error, _SAID),))
         succeeded = state is JobState.SUCCEEDED
         about = {name: data[name] for name in _ABOUT if name in data} | {"id": job_id}
         status = word if isinstance(word, str) else ""

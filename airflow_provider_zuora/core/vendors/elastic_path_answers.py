@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from airflow_provider_zuora.core.errors import Answer
 from airflow_provider_zuora.core.jobs import JobState, Meaning, Reading
+from airflow_provider_zuora.core.redaction import REASONS, told
 from airflow_provider_zuora.core.vendors.bodies import quoted, read_json, unreadable
 from airflow_provider_zuora.core.wire import Response
 
@@ -26,6 +28,7 @@ _STATUSES = {
     429: Meaning.LIMITED,
 }
 _A_FEW = 3.0  # seconds; "Rate limits" asks for a few, and no header says how many
+_TEXT_LENGTH = 64 * 1024  # characters of one text that are read
 _NO_FILE, _JOB_STATUS = "no file", "job status:"
 
 
@@ -36,11 +39,11 @@ def read_answer(response: Response, answer: Answer, states: Mapping[str, JobStat
     body, readable = read_json(response)
     if not readable:
         return unreadable(response, answer, _STATUSES)
-    errors = list(_errors(body)) if isinstance(body, dict) else []
+    errors = list(islice(_errors(body), REASONS)) if isinstance(body, dict) else []
     answer = replace(
         answer,
         messages=tuple(_words(error) for error in errors),
-        request_id=next((str(error["request_id"]) for error in errors if error.get("request_id")), ""),
+        request_id=next((_told(error, "request_id") for error in errors if error.get("request_id")), ""),
     )
     meaning = _meaning(response.status, answer, states)
     if meaning is not Meaning.OK and not errors and response.body:
@@ -61,8 +64,12 @@ def _errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _words(error: Mapping[str, Any]) -> str:
-    said = ": ".join(str(error[name]) for name in ("title", "detail") if error.get(name))
-    return f"{said} (source {error['source']})" if error.get("source") else said
+    said = ": ".join(_told(error, name) for name in ("title", "detail") if error.get(name))
+    return f"{said} (source {_told(error, 'source')})" if error.get("source") else said
+
+
+def _told(error: Mapping[str, Any], name: str) -> str:
+    return told(error[name], _TEXT_LENGTH)
 
 
 def _meaning(status: int, answer: Answer, states: Mapping[str, JobState]) -> Meaning:

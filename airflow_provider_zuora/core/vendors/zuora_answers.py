@@ -8,18 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import Answer
 from airflow_provider_zuora.core.jobs import Meaning, Reading
+from airflow_provider_zuora.core.redaction import told
 from airflow_provider_zuora.core.vendors.bodies import quoted, read_json, unreadable
 from airflow_provider_zuora.core.wire import Request, Response
 
 JOBS = "/v1/async-jobs/"
 ORDERS = "/v1/orders/"
 Reasons: TypeAlias = list[tuple[str, str]]
-"""Codes and messages of an answer, as they came: all of them decide, the first ones are shown."""
-_MORE = ("", "and more")
+"""Codes and messages of an answer, as they came: many of them decide, the first ones are shown."""
+_MOST = 1000  # reasons of an answer that are read; some kilobytes of gzip may hold millions
+_MORE = ("", "and more")  # stands for those that are not read: nobody knows of which category they are
 
 # "Error codes": the last two digits of a code are its category.
 _CATEGORIES = {
@@ -31,7 +34,8 @@ _CATEGORIES = {
     50: Meaning.LOCKED,
     70: Meaning.LIMITED,
 }
-# Several reasons at once: the first of these that is among them decides; all must be passing ones to repeat.
+# Several reasons at once: the first of these that is among them decides, but that all must be passing ones to
+# repeat, and that none may be TEMPORARY for a refusal (`_weighed`).
 _WEIGHT = (
     Meaning.TOKEN,
     Meaning.DENIED,
@@ -55,13 +59,15 @@ _TELLING = frozenset(
     ("reasons", "Errors", "error", "message", "FaultCode", "FaultMessage", "faultcode", "faultstring")
 )
 _LOCK, _NOT_FOUND, _BAD_VALUE, _CODE_LENGTH = 50, 40, 20, 8
+_ABSENT_AT = (200, 400, 404)  # HTTP statuses at which Zuora says that there is no such thing
 _ABSENT = ("invalid ordernumber", "invalid order number", "does not exist", "cannot find")
 _TRANSIENT_JOB_CATEGORIES = {_LOCK, 61}  # a failed job of another category stays failed
 
 # A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
-_JOB_ERROR = re.compile(r"\[(\d{8})\]:?\s*")
+_JOB_ERROR = re.compile(r"\[([0-9]{8})\]:?\s*")
+_CODE = re.compile(r"[0-9]{2}|[0-9]{8}")
 _EDGE_LIMIT = "request exceeded limit"
-_ERRORS, _ERRORS_LENGTH = 1000, 64 * 1024  # of a job; what is said beyond is not read, and counts as lasting
+_TEXT_LENGTH = 64 * 1024  # characters of one text of a vendor's that are read
 
 
 def read_answer(request: Request, response: Response, answer: Answer) -> Reading:
@@ -71,7 +77,7 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
         answer = replace(answer, request_id=response.header("Zuora-Request-Id"))
         return unreadable(response, answer, _STATUSES)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    reasons = [] if _TELLING.isdisjoint(fields) else list(map(_texts, _reasons(fields)))
+    reasons = [] if _TELLING.isdisjoint(fields) else _first(_reasons(fields))
     answer = Answer(
         answer.asked,
         answer.track_id,
@@ -99,7 +105,7 @@ def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]
     """
     if not errors and not answer.codes and not answer.messages:
         return answer, False, False
-    reasons = list(_job_reasons(errors)) or answer.reasons()
+    reasons = _first(_job_reasons(errors)) or answer.reasons()
     categories = {_category(code) for code, _ in reasons}
     passing = bool(categories) and categories <= _TRANSIENT_JOB_CATEGORIES
     return _with(answer, reasons), passing, passing and _LOCK in categories
@@ -112,16 +118,17 @@ def read_contradiction(body: Mapping[str, Any], answer: Answer) -> Answer | None
     The job, or its result, says so by ``success: false``, by ``errors`` or by ``reasons``.
     """
     parts = [part for part in (body, body.get("result")) if isinstance(part, dict) and _says_no(part)]
-    reasons = [
-        reason
-        for part in parts
-        for reason in (*_job_reasons(part.get("errors")), *map(_texts, _reasons(part)))
-    ]
+    reasons = _first(chain.from_iterable(map(_denials, parts)))
     return _with(answer, reasons or [("", "it says success: false")]) if parts else None
 
 
+def _denials(part: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
+    yield from _job_reasons(part.get("errors"))
+    yield from _reasons(part)
+
+
 def _says_no(part: Mapping[str, Any]) -> bool:
-    no = str(part.get("success")).lower() == "false"
+    no = _text(part.get("success")).lower() == "false"
     return no or any(part.get(name) for name in ("errors", "reasons", "Errors"))
 
 
@@ -131,11 +138,13 @@ def _with(answer: Answer, reasons: Reasons) -> Answer:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else told(value, _TEXT_LENGTH)
 
 
-def _texts(reason: tuple[object, object]) -> tuple[str, str]:
-    return _text(reason[0]), _text(reason[1])
+def _first(reasons: Iterator[tuple[object, object]]) -> Reasons:
+    """Return the first reasons as texts; `_MORE` is the last one if there are others, which are not read."""
+    read = [(_text(code), _text(message)) for code, message in islice(reasons, _MOST)]
+    return [*read, _MORE] if next(reasons, None) else read
 
 
 def _reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
@@ -161,7 +170,7 @@ def _reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
 
 def _category(code: str) -> int:
     """Return the category of a code of eight digits, or of two; -1 where the code is a word."""
-    return int(code[-2:]) if code.isdecimal() and len(code) in (2, 8) else -1
+    return int(code[-2:]) if _CODE.fullmatch(code) else -1
 
 
 def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
@@ -184,20 +193,40 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
     unknown = _tells("idempoten", reasons) or not found - {None}
     if status == 409 and unknown and Meaning.LOCKED not in found:
         return Meaning.IN_PROGRESS
-    absences = _absences(request)
+    absences = _absences(request, status)
     if absences and reasons and all(map(absences, reasons)):
         return Meaning.NOT_FOUND
-    if known := [meaning for meaning in _WEIGHT if meaning in found]:
-        meaning = Meaning.UNCLEAR if None in found and known[0].transient else known[0]
-    else:
-        meaning = _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
-    # That there is no such order is believed of Zuora alone: a gateway's 404 is no word about it.
-    lost = meaning is Meaning.NOT_FOUND and request.path.startswith(ORDERS)
-    return Meaning.GATEWAY if lost else meaning
+    otherwise = _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
+    meaning = _weighed(found, reasons) or otherwise
+    return _elsewhere(request, status) if meaning is Meaning.NOT_FOUND else meaning
 
 
-def _absences(request: Request) -> Callable[[tuple[str, str]], bool] | None:
+def _elsewhere(request: Request, status: int) -> Meaning:
+    """
+    Return what "not found" means in words, or at an HTTP status, that do not say it of an order, or of a job.
+
+    That there is no such order is believed of Zuora alone: a gateway's 404 is no word about it.
+    """
+    if request.path.startswith(ORDERS):
+        return Meaning.GATEWAY
+    is_a_job = request.path.startswith(JOBS) and request.method == "GET"
+    return Meaning.DENIED if is_a_job and status not in _ABSENT_AT else Meaning.NOT_FOUND
+
+
+def _weighed(found: set[Meaning | None], reasons: Reasons) -> Meaning | None:
+    """Return what several reasons mean together, None if there is none whose category is known."""
+    known = [meaning for meaning in _WEIGHT if meaning in found]
+    if not known:
+        return None
+    # Of an answer that refuses, and tells of a passing error of the vendor's too, nobody knows what was done.
+    is_unclear = None in found if known[0].transient else Meaning.TEMPORARY in found or _MORE in reasons
+    return Meaning.UNCLEAR if is_unclear else known[0]
+
+
+def _absences(request: Request, status: int) -> Callable[[tuple[str, str]], bool] | None:
     """Return what tells that a reason says that there is no such thing; None if a page may not say so."""
+    if status not in _ABSENT_AT:
+        return None
     if request.path.startswith(ORDERS):
         return _is_no_order
     return _is_no_job if request.path.startswith(JOBS) and request.method == "GET" else None
@@ -241,21 +270,21 @@ def _complains(body: Mapping[str, Any], reasons: Reasons) -> bool:
     return any(body.get(mark) for mark in marks) or _tells(_EDGE_LIMIT, reasons)
 
 
-def _job_reasons(errors: object) -> Iterator[tuple[str, str]]:
+def _job_reasons(errors: object) -> Iterator[tuple[object, object]]:
     """Yield code and text of a job's ``errors``: null, a text, an object or a list of these."""
     rows = errors if isinstance(errors, list) else [errors]
-    for error in rows[:_ERRORS]:
+    for error in rows[:_MOST]:
         if isinstance(error, dict) and error.get("reasons"):
-            yield from map(_texts, _reasons(error))
+            yield from _reasons(error)
         elif isinstance(error, dict) and (error.get("code") or error.get("message")):
-            yield _text(error.get("code")), _text(error.get("message"))
+            yield error.get("code"), error.get("message")
         elif error:
-            words = str(error)
-            lead, *pairs = _JOB_ERROR.split(words[:_ERRORS_LENGTH])
+            words = told(error, _TEXT_LENGTH + 1)
+            lead, *pairs = _JOB_ERROR.split(words[:_TEXT_LENGTH])
             texts = [text.strip() for text in pairs[1::2]] or [""]
             texts[0] = f"{lead.strip()} {texts[0]}".strip()
             yield from zip(pairs[::2] or [""], texts, strict=True)
-            if len(words) > _ERRORS_LENGTH:
+            if len(words) > _TEXT_LENGTH:
                 yield _MORE
-    if len(rows) > _ERRORS:
+    if len(rows) > _MOST:
         yield _MORE

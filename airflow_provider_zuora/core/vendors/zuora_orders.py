@@ -15,7 +15,7 @@ from airflow_provider_zuora.core.errors import Answer, Unreadable
 from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
 from airflow_provider_zuora.core.masking import hide
 from airflow_provider_zuora.core.plain import Path, spell
-from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words, told
 from airflow_provider_zuora.core.wire import Request
 
 _ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
@@ -59,7 +59,7 @@ def account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Re
     number = _order(order).get("existingAccountNumber")
     if not number:
         raise Unreadable("The page of the order names no account.")
-    return Request("GET", _ACCOUNTS + quote(str(number)[:_NUMBER_LENGTH], safe=""))
+    return Request("GET", _ACCOUNTS + quote(told(number, _NUMBER_LENGTH), safe=""))
 
 
 def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> str:
@@ -120,7 +120,8 @@ def _named(dates: Any) -> dict[str, Any] | None:
 
 
 def _shown(value: Any) -> str:
-    return redact_words(repr(value), _SHOWN_LENGTH)
+    words = repr(value[:_NUMBER_LENGTH]) if isinstance(value, str) else told(value, _NUMBER_LENGTH)
+    return redact_words(words, _SHOWN_LENGTH)
 
 
 def _same(ours: Any, found: Any) -> bool:
@@ -141,11 +142,12 @@ def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
     Its result has those fields of a job's result that the page of an order tells. An order that will never
     be completed is a failure, and one that Zuora is about to carry out is waited for; so is a status that
     nobody documents. A pending one exists: whether that is enough, `Vendor.outcome` says.
+
+    :raises Unreadable: if the page holds no order, or another one than was asked for.
     """
     order = _order(body)
-    if not order.get("orderNumber"):
-        words = f"The answer about {job_id} holds no order."
-        raise Unreadable(words, answer=answer, transient=True)
+    if wrong := _not_asked_for(order_number(job_id), order.get("orderNumber")):
+        raise Unreadable(f"The answer about {job_id} holds {wrong}.", answer=answer, transient=True)
     state, _ = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
     subscriptions = order.get("subscriptions")
     rows = [row for row in subscriptions if isinstance(row, dict)] if isinstance(subscriptions, list) else []
@@ -158,6 +160,15 @@ def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
         "success": state is not JobState.FAILED,
     }
     return Job(job_id, state, redact_words(order.get("status"), WORD_LENGTH), result=result, answer=answer)
+
+
+def _not_asked_for(number: str, found: object) -> str:
+    """Return in words what a page holds instead of the order: a cache may give another one's."""
+    if not found:
+        return "no order"
+    told_number = told(found, _NUMBER_LENGTH)
+    same = told_number.strip().casefold() == number.strip().casefold()
+    return "" if same else f"order {redact_words(told_number, WORD_LENGTH)}"
 
 
 def never_completes(result: Any, answer: Answer) -> Answer | None:

@@ -132,6 +132,12 @@ TABLE = {
         "no reason": answer(200, {"success": False}),
         "200 with a word": reasons("SystemError", 200),
         **{f"category {each}": reasons(53200000 + each) for each in (60, 61, 99)},
+        **{
+            f"a refusal beside category {each}": answer(
+                status, {"success": False, "reasons": [{"code": 53200020}, {"code": 53200000 + each}]}
+            )
+            for each, status in ((60, 400), (61, 200), (99, 403))
+        },
     },
 }
 

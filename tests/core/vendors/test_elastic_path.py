@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import tracemalloc
 
 import pytest
 
 from airflow_provider_zuora.core.client import Client
+from airflow_provider_zuora.core.errors import Answer
 from airflow_provider_zuora.core.exports import export_orders, file_link
 from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -140,3 +142,24 @@ def test_each_vendor_stands_under_its_connection_type():
         "elastic_path": "Elastic Path",
     }
     assert all(name == vendor.name for name, vendor in VENDORS.items())
+
+
+SAID = Answer("GET /v2/jobs/j")
+ROWS = [1] * 2_000_000
+ERRORS = b'{"errors": [' + b"1," * 200_000 + b"1]}"
+
+
+@pytest.mark.parametrize(
+    ("crowd", "most"),
+    [
+        (lambda: ElasticPath().read(StoreScript.vendor.status("j"), Response(400, {}, ERRORS), SAID), 8),
+        (lambda: ElasticPath().read_job("j", {"data": {"status": "failed", "error": ROWS}}, SAID), 2),
+    ],
+    ids=["errors", "the error of a job"],
+)
+def test_a_crowd_of_errors_costs_no_more_than_what_is_told_of_it(crowd, most):
+    tracemalloc.start()
+    crowd()
+    _, used = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < most * 2**20

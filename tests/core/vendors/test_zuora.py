@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -118,6 +120,13 @@ def reasons(*codes):
     return {"success": False, "reasons": [{"code": code, "message": "a"} for code in codes]}
 
 
+# A refusal beside what may have been carried out, in either order.
+MIXED = [
+    (53200000 + first, 53200000 + second)
+    for refusal in (20, 30, 90, 40, 10, 45, 11)
+    for passing in (60, 61, 99)
+    for first, second in ((refusal, passing), (passing, refusal))
+]
 # What an answer means where no error shows it: the errors are tested by what the client does with them.
 MEANINGS = [
     ("a job that was accepted", CREATE, answer(200, {"jobId": "j", "success": True}), Meaning.OK),
@@ -184,6 +193,33 @@ MEANINGS = [
     ("a bad value of two digits", JOB, answer(404, reasons("20")), Meaning.REFUSED),
     ("a bad value of another request", CREATE, answer(404, reasons(50000020)), Meaning.REFUSED),
     ("a bad value of an order, in other words", ORDER, answer(404, reasons(50000020)), Meaning.REFUSED),
+    *(
+        (f"no such job, not at {status}", JOB, answer(status, reasons(50000040)), Meaning.DENIED)
+        for status in (202, 403, 410)
+    ),
+    ("a bad value, of a job at 403", JOB, answer(403, reasons(50000020)), Meaning.REFUSED),
+    *(
+        (f"no such order, not at {status}", ORDER, answer(status, reasons(50000040)), Meaning.GATEWAY)
+        for status in (202, 403, 410)
+    ),
+    *(
+        (f"no such order, at {status}", ORDER, answer(status, reasons(50000040)), Meaning.NOT_FOUND)
+        for status in (200, 400, 404)
+    ),
+    *(
+        (f"{first} and {second} at {status}", CREATE, answer(status, reasons(first, second)), Meaning.UNCLEAR)
+        for status in (200, 400)
+        for first, second in MIXED
+    ),
+    ("a passing error and a lock", CREATE, answer(400, reasons(53200050, 53200060)), Meaning.TEMPORARY),
+    ("more than is read", CREATE, answer(400, reasons(*[53200020] * 1001)), Meaning.UNCLEAR),
+    ("as many as are read", CREATE, answer(400, reasons(*[53200020] * 1000)), Meaning.REFUSED),
+    (
+        "digits of another script",
+        CREATE,
+        answer(400, reasons("\u0665\u0668\u0665\u0666\u0660\u0660\u0663\u0660")),
+        Meaning.DENIED,
+    ),
     ("not found by the status alone", JOB, answer(404), Meaning.NOT_FOUND),
     ("a page 404 is the edge's", JOB, Response(404, {}, b"<h1>Not Found</h1>"), Meaning.GATEWAY),
     ("408", CREATE, answer(408), Meaning.GATEWAY),
@@ -234,6 +270,43 @@ def test_a_job_that_says_more_than_is_read_has_failed_for_good(errors):
     assert (job.state, job.transient) == (JobState.FAILED, False)
 
 
+NO = {"code": 40000050, "message": "Lock"}
+# As texts and pairs of texts they would be hundreds of megabytes.
+ROWS = [1] * 2_000_000
+ANSWER = b'{"reasons": [' + b"1," * 200_000 + b"1]}"
+CROWDS = {
+    "an answer": lambda: ZUORA.read(CREATE, Response(400, {}, ANSWER), BARE),
+    "a job's reasons": lambda: read({"status": "Failed", "errors": {"reasons": ROWS}}),
+    "a job's errors": lambda: read({"status": "Failed", "errors": ROWS}),
+    "an error": lambda: read({"status": "Failed", "errors": {"a": ROWS}}),
+    "a code": lambda: read({"status": "Failed", "errors": {"code": ROWS}}),
+    "a result": lambda: read({"status": "Completed", "result": {"success": False, "reasons": ROWS}}),
+    "a result's message": lambda: read({"status": "Completed", "success": ROWS, "message": ROWS}),
+    "success": lambda: read({"status": "Completed", "success": ROWS, "errors": 1}),
+    "an order's status": lambda: ZUORA.outcome(Job("j", JobState.SUCCEEDED, "x", {"status": ROWS}), {}),
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_a_crowd_of_reasons_costs_no_more_than_what_is_told_of_it(crowd):
+    gc.collect()
+    tracemalloc.start()
+    CROWDS[crowd]()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < (8 if crowd == "an answer" else 2) * 2**20  # the answer is parsed, too
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"reasons": [NO] * 1001}, {"result": {"errors": [NO] * 999, "reasons": [NO] * 2}}],
+    ids=["a", "b"],
+)
+def test_a_completed_job_that_says_no_too_often_has_failed_for_good(body):
+    job = read({"status": "Completed", "success": True, **body})
+    assert (job.state, job.transient, len(job.answer.codes)) == (JobState.FAILED, False, 20)
+
+
 def read(body):
     return ZUORA.read_job("j", body, BARE)
 
@@ -262,7 +335,6 @@ def test_a_completed_job_has_succeeded(name, success):
     assert read(body) == Job("j", JobState.SUCCEEDED, "Completed", body["result"], answer=BARE)
 
 
-NO = {"code": 40000050, "message": "Lock"}
 DENIALS = {
     "success at the root": ({"success": False}, (), ("it says success: false",)),
     "success in words": ({"success": "False"}, (), ("it says success: false",)),

@@ -67,6 +67,23 @@ def test_a_pending_order_is_a_success_with_a_warning_unless_it_has_to_be_complet
         Plug().outcome(job, {"require_order_completed": True})
 
 
+@pytest.mark.parametrize(("asked", "number"), [("O-1", " o-1 "), ("O-1", "O-1"), ("17", 17)])
+def test_a_page_holds_the_order_that_was_asked_for_however_its_number_is_spelt(asked, number):
+    page = {"order": {"orderNumber": number, "status": "Completed"}}
+    assert Plug().read_job(f"order:{asked}", page, Answer("GET /x")).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "number", ["O-9", "O-11", 1, ["O-1"], [0] * 10**6, "O-1" + " " * 200 + "x"], ids=[*"abcdef"]
+)
+def test_a_page_of_another_order_is_none_and_is_asked_for_again(number):
+    page = {"success": True, "order": {"orderNumber": number, "status": "Completed"}}
+    with pytest.raises(Unreadable, match="The answer about order:O-1 holds order ") as caught:
+        Plug().read_job("order:O-1", page, Answer("GET /v1/orders/O-1"))
+    assert caught.value.transient
+    assert len(str(caught.value)) < 300
+
+
 def test_the_number_of_a_found_orders_account_is_no_endless_path():
     order = {"order": {"existingAccountNumber": "ü" * 10_000}}
     assert Plug().account({}, order).path == "/v1/accounts/" + "%C3%BC" * 255
