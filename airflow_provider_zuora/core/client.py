@@ -169,10 +169,18 @@ class Client:
     def look(self, job_id: str, request: Request, budget: Budget) -> Flow[Job]:
         """Read a job as `job` does, with the request that `asking` returned."""
         reading = yield from self.read(request, budget)
-        job = self.redact_job(self.vendor.read_job(job_id, reading.body, reading.answer))
+        job = self.read_job(job_id, reading)
         if not self.vendor.knows(job):
             self._warn(job)
         return job
+
+    def read_job(self, job_id: str, reading: Reading) -> Job:
+        """
+        Return the job that an answer describes, without what this client hides.
+
+        :raises Unreadable: if it describes none.
+        """
+        return self._exchange.job(job_id, reading)
 
     def redact_job(self, job: Job) -> Job:
         """Return a job in whose words nothing is left of what this client hides."""

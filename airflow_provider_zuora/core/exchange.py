@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TypeAlias
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote_plus, urljoin, urlsplit
 
 from airflow_provider_zuora.core.checks import header_violation, path_violation
 from airflow_provider_zuora.core.contents import read_content
@@ -30,6 +31,7 @@ from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
     WORD_LENGTH,
     Secrets,
+    hiding,
     redact_words,
     spellings,
 )
@@ -112,7 +114,7 @@ class Exchange:
         self.headers = headers
         self.clock = clock
         self.rng = rng
-        own = spellings(credentials.client_secret)
+        own = tuple(each for secret in _secrets_of(credentials) for each in spellings(secret))
         self._beside = lru_cache(_TOKENS)(lambda token: Secrets((*own, *spellings(token)), hidden))
         self._searched = lru_cache(_TOKENS)(
             lambda token: [w.encode() for w in (*own, *spellings(token)) if len(w) >= _SECRET_LENGTH]
@@ -208,14 +210,18 @@ class Exchange:
                 response = yield from self._redirected(sent, response)
                 is_elsewhere = True
         except Unreachable as error:
-            silence = Answer(asked, track_id, messages=(str(error),))
+            with hiding(self._beside(token)):
+                silence = Answer(asked, track_id, messages=(str(error),))
             return Reading(Meaning.SILENCE, self.redacted(silence, token))
         except Held as held:
             return Reading(Meaning.HELD, replace(held.answer or Answer(asked), track_id=track_id))
         answer = Answer(asked, track_id, response.status, retry_after=retry_after(response))
         if 300 <= response.status < 400:
-            refusal = f"a redirect to {_host(response.header('Location'))} is not followed"
-            return Reading(Meaning.DENIED, self.redacted(replace(answer, messages=(refusal,)), token))
+            # As a whole first: a secret may hold a slash, where the host ends.
+            location = redact_words(response.header("Location"), MESSAGE_LENGTH, self._beside(token))
+            host = redact_words(_host(location), WORD_LENGTH, self._beside(token))
+            refused = replace(answer, messages=(f"a redirect to {host} is not followed",))
+            return Reading(Meaning.DENIED, self.redacted(refused, token))
         read = partial(self._read, request, response, answer, token)
         reading = (yield Aside(read)) if response.is_large else read()
         is_of_another_page = is_elsewhere and reading.meaning is Meaning.NOT_FOUND
@@ -229,7 +235,8 @@ class Exchange:
 
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
         """Return what a response means, without our secrets; it blocks as long as its body is large."""
-        reading = self.vendor.read(request, self._bare(response, token), answer)
+        with hiding(self._beside(token)):
+            reading = self.vendor.read(request, self._bare(response, token), answer)
         redacted = self.redacted(reading.answer, token)
         return reading if redacted is reading.answer else replace(reading, answer=redacted)
 
@@ -292,6 +299,16 @@ class Exchange:
             process_id=redact_words(answer.process_id, WORD_LENGTH, secrets),
         )
 
+    def job(self, job_id: str, reading: Reading) -> Job:
+        """
+        Return the job that an answer describes, as `redacted_job` does; it blocks as long as it is large.
+
+        :raises Unreadable: if it describes none.
+        """
+        with hiding(self._beside("")):
+            job = self.vendor.read_job(job_id, reading.body, reading.answer)
+        return self.redacted_job(job)
+
     def redacted_job(self, job: Job) -> Job:
         """Return a job whose words are redacted as those of an answer are; so are messages in its result."""
         secrets, answer, result = self._beside(""), job.answer and self.redacted(job.answer), job.result
@@ -309,10 +326,19 @@ def _is_message(result: Mapping[str, object], name: str) -> bool:
     return name.lower().endswith("message") and isinstance(result[name], str)
 
 
+def _secrets_of(credentials: Credentials) -> Iterator[str]:
+    """Yield the client secret, and as HTTP's Basic writes it beside the client id, plain or as in a form."""
+    yield credentials.client_secret
+    pair = (credentials.client_id, credentials.client_secret)
+    for words in {":".join(pair), ":".join(map(quote_plus, pair))}:
+        basic = b64encode(words.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+        yield from {basic, basic.translate({ord("+"): "-", ord("/"): "_"})}
+
+
 def _host(location: str) -> str:
     """Return the host that a Location names, in words for a message."""
     try:
-        return urlsplit(location).netloc.rpartition("@")[2][:200] or "nowhere"
+        return urlsplit(location).netloc.rpartition("@")[2] or "nowhere"
     except ValueError:
         return "nowhere"
 

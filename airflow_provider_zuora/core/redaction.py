@@ -1,6 +1,7 @@
 """The border: a stranger's words come in here, before an error, a log line, an XCom, an event or a note.
 
-They are cut first and then read from front to back, so that no text costs more than its length.
+A bounded piece of them, longer than what is told, is read from front to back, so that no text costs more than
+its length: secrets go first, as they stand and as escapes spell them, then comes the cut.
 """
 
 from __future__ import annotations
@@ -8,17 +9,21 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from itertools import product
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 MESSAGE_LENGTH, WORD_LENGTH, REASONS = 2000, 200, 20
 """The most characters of a message, and of a code, an id or a status word; the most reasons of one answer."""
 
 _MARK, _CUT, _LOST = "***", "...", "\ufffd"
 _OVERLAP = 256  # characters read behind a cut, so that no half of a secret is left before it
+_ESCAPE_LENGTH = 6  # characters of an escape such as \u002b, which may spell one of a secret's
 _PAGE = 64 * 1024  # bytes of a page in which its title is looked for
 _TITLES = (b"<title", b"<h1", b"<code")  # the last one is of a store's error
 
@@ -43,7 +48,14 @@ _IBAN = re.compile(
 _NUMBER_LENGTH = 13  # characters; what is shorter is no number of a card or an account
 
 _ENCODED = re.compile("%[0-9A-F]{2}")
+_HEX = "[0-9a-fA-F]"
+_ESCAPED = re.compile(rf"\\(?:u({_HEX}{{4}})|x({_HEX}{{2}})|U({_HEX}{{8}})|(.))", re.DOTALL)
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v"}
+_ENTITY = re.compile("&(?:#[xX][0-9a-fA-F]{1,16}|#[0-9]{1,16}|[A-Za-z][0-9A-Za-z]{1,31});?")
+_DEEP = 3  # times that a text may have been escaped: JSON in JSON, in a page
+_FINDS = 8  # ways to escape secrets in one text; of a text with more nothing is told
 _SINGLE, _DOUBLE = ("'", "&#x27;", "&#39;", "&apos;"), ('"', "&quot;", "&#34;", "&#x22;")
+_NET = "&<>'\"+`"  # what .NET's JSON escapes, in capitals
 _SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
 _WITHIN = 6  # characters; a shorter one is looked for as a word of its own only
 _LONGEST = 64  # characters; of a longer one its beginning is looked for, and all behind that goes
@@ -61,10 +73,37 @@ class Secrets:
     def __init__(self, texts: Iterable[str] = (), values: Iterable[str] = ()):
         self._texts = tuple(text for text in texts if text)
         self._values = tuple(value for value in values if len(value) >= _SHORTEST)
-        self.overlap = max((_OVERLAP, *map(len, self._texts)))
+        longest = max((*map(len, self._texts), *(min(len(value), _LONGEST) for value in self._values), 0))
+        self.overlap = max(_OVERLAP, _ESCAPE_LENGTH * longest)
 
     def redact(self, text: str) -> str:
-        """Return the text without the secrets, the very same if it holds none."""
+        """
+        Return the text without the secrets, the very same if it holds none.
+
+        If one is found only as JSON, a page or a URL spells it, the text is returned as read from there.
+        """
+        text = self._without(text)
+        for _ in range(_FINDS if self._texts or self._values else 0):
+            read = self._deciphered(text)
+            if read is None:
+                return text
+            text = read
+        return _MARK if self._texts or self._values else text
+
+    def _deciphered(self, text: str) -> str | None:
+        """Return a text as read, without the secrets that are found in it then; None if there are none."""
+        seen, texts = {text}, [text]
+        for _ in range(_DEEP):
+            texts = [reader(each) for each in texts for reader in _READERS]
+            texts = [each for each in dict.fromkeys(texts) if each not in seen]
+            seen.update(texts)
+            for each in texts:
+                if (found := self._without(each)) != each:
+                    return found
+        return None
+
+    def _without(self, text: str) -> str:
+        """Return the text without the secrets that stand in it as they are."""
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, _MARK)
@@ -77,6 +116,45 @@ class Secrets:
 
 
 NO_SECRETS = Secrets()
+_HIDDEN = ContextVar("what no word that comes in may hold", default=NO_SECRETS)
+
+
+@contextmanager
+def hiding(secrets: Secrets) -> Iterator[None]:
+    """Hide secrets in all words that come in meanwhile: later they are cut, and no half of one is found."""
+    before = _HIDDEN.set(secrets)
+    try:
+        yield
+    finally:
+        _HIDDEN.reset(before)
+
+
+def window(most: int, secrets: Secrets | None = None) -> int:
+    """Return of how many characters secrets have to be looked for in, so that so many can be told."""
+    return most + (secrets or _HIDDEN.get()).overlap
+
+
+def _unescaped(text: str) -> str:
+    """Return a text that was written as JSON, or by `printable`, as it was before."""
+    if "\\" not in text:
+        return text
+    text = _ESCAPED.sub(_escaped_char, text)
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _escaped_char(found: re.Match[str]) -> str:
+    digits = found[1] or found[2] or found[3]
+    if not digits:
+        return _CONTROLS.get(found[4], found[4])
+    return chr(int(digits, 16)) if int(digits, 16) <= sys.maxunicode else _LOST
+
+
+def _unpaged(text: str) -> str:
+    """Return a text of a page (HTML) as it reads; Python's own takes a number of any length for a char."""
+    return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
+
+
+_READERS = (_unescaped, _unpaged, unquote)
 
 
 def _spelt(value: str) -> str:
@@ -123,6 +201,9 @@ def spellings(secret: str) -> tuple[str, ...]:
     """Return a secret as it is, and as URLs, pages (HTML) and JSON spell it; each once, the longest first."""
     page, quoted = html.escape(secret, quote=False), json.dumps(secret)[1:-1]
     addresses = [quote(secret, safe=""), quote_plus(secret)]
+    safe_in_net = "".join(
+        f"\\u{ord(char):04X}" if char in _NET else json.dumps(char)[1:-1] for char in secret
+    )
     safe_in_pages = quoted
     for char in "&<>'=":
         safe_in_pages = safe_in_pages.replace(char, f"\\u{ord(char):04x}")
@@ -134,6 +215,7 @@ def spellings(secret: str) -> tuple[str, ...]:
         quoted,
         quoted.replace("/", "\\/"),
         json.dumps(secret, ensure_ascii=False)[1:-1],
+        safe_in_net,
         safe_in_pages,
         safe_in_pages.replace("\\u003d", "="),
     )
@@ -171,7 +253,7 @@ def _written(value: object, most: int) -> Iterator[str]:
         yield repr(value[:most] if isinstance(value, str) else value)
 
 
-def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets = NO_SECRETS) -> str:
+def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | None = None) -> str:
     """
     Return a stranger's words as others may read them: cut, without secrets, in one printable line.
 
@@ -180,11 +262,13 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets = N
 
     :param words: a text, or what is to be told as one; None is an empty text.
     :param most: characters of what is returned.
+    :param secrets: None: those of `hiding`.
     """
-    window = most + secrets.overlap
-    text = "" if words is None else told(words, window + 1)
-    long = len(text) > window
-    text = secrets.redact(text[:window])
+    secrets = secrets or _HIDDEN.get()
+    read = window(most, secrets)
+    text = "" if words is None else told(words, read + 1)
+    long = len(text) > read
+    text = secrets.redact(text[:read])
     if len(text) >= _NUMBER_LENGTH:
         text = _substituted(_IBAN, _iban, _substituted(_CARD, _card, text))
     text = printable(text[: -secrets.overlap] if long else text)
@@ -214,7 +298,8 @@ def page_title(page: bytes) -> str:
         end = lower.find(b"<", begin)
         words = head[begin : end if end >= 0 else None].strip() if begin else b""
         if words:
-            return redact_words(words[: 4 * WORD_LENGTH].decode("utf-8", "replace"), WORD_LENGTH)
+            longest = 4 * window(WORD_LENGTH) + 4  # bytes: one character more than what is read
+            return redact_words(words[:longest].decode("utf-8", "replace"), WORD_LENGTH)
     return ""
 
 

@@ -147,7 +147,7 @@ Z1_AND_Z2 = [
     made(
         "not found beside a passing error",
         answer(200, {"success": False, "reasons": [{"code": 53200061}, {"code": 50000040}]}),
-        NOT_FOUND,
+        REFUSED,
         ("53200061", ""),
         ("50000040", ""),
     ),

@@ -9,6 +9,7 @@ import logging
 import random
 import re
 import string
+from base64 import b64encode
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -452,7 +453,7 @@ def test_a_redirect_away_from_the_base_url_is_refused_and_the_token_stays(locati
         ("https://id:secret@evil.example", "evil.example"),
         ("/away", "nowhere"),
         ("https://[", "nowhere"),
-        ("https://" + "x" * 300, "x" * 200),
+        ("https://" + "x" * 300, "x" * 197 + "..."),
     ],
 )
 def test_the_error_names_the_host_and_no_more(location, host):
@@ -692,6 +693,63 @@ def test_a_secret_so_short_that_it_stands_everywhere_changes_no_answer():
     script = Script([answer(400, {"message": "no j"})], credentials=Credentials(BASE, "id", "j"))
     with pytest.raises(Refused, match=r"no \*\*\*"):
         script.run(script.client().submit(Request("POST", "/v1/a")))
+
+
+ACCOUNT = "DE99ACCT77123456ZZ"
+ODD = "s3cr+t/Very&long=Secret'Value"
+
+
+def no(**more):
+    return answer(400, {"success": False, "reasons": [{"code": 53200020, "message": "No."}], **more})
+
+
+CUTS = {
+    "request id": lambda words: no(requestId=words),
+    "process id": lambda words: no(processId=words),
+    "request id in a header": lambda words: answer(400, Zuora_Request_Id=words),
+    "code": lambda words: answer(400, {"reasons": [{"code": words[130:], "message": "No."}]}),
+    "message": lambda words: answer(400, {"message": "z" * 800 + words}),
+    "title": lambda words: Response(400, {}, b"<title>" + words.encode() + b"</title>"),
+    "quoted": lambda words: answer(400, {"q": words}),
+    "quoted in UTF-16": lambda words: Response(400, {}, json.dumps({"q": words}).encode("utf-16")),
+    "host": lambda words: Response(302, {"Location": f"https://{words.replace(' ', '.')}/"}),
+    "status of a job": lambda words: answer(200, {"status": words, "success": True}),
+}
+
+
+@pytest.mark.parametrize("pad", range(170, 200, 2))
+@pytest.mark.parametrize("secret", [ODD, ACCOUNT])
+@pytest.mark.parametrize("cut", CUTS)
+def test_no_half_of_a_secret_is_told_where_words_are_cut(cut, secret, pad):
+    script = Script(
+        [CUTS[cut]("x" * pad + " " + secret + " y" * 999)], credentials=Credentials(BASE, "id", ODD)
+    )
+    client = script.client().hiding([ACCOUNT])
+    try:
+        said = script.run(client.job("j")).status
+    except Refused as error:
+        said = str(error)
+    assert not any(secret[:length] in said for length in (5, 9))
+
+
+BASIC = [
+    b64encode(words.encode()).decode()
+    for words in (f"my id:{ODD}", f"{quote_plus('my id')}:{quote_plus(ODD)}")
+]
+
+
+@pytest.mark.parametrize("basic", [*BASIC[:2], BASIC[0].rstrip("="), quote(BASIC[0])])
+def test_a_secret_is_hidden_as_basic_authorization_writes_it(basic):
+    script = Script([answer(400, {"message": f"Basic {basic}"})], credentials=Credentials(BASE, "my id", ODD))
+    with pytest.raises(SignInRefused, match=r"Basic \*\*\*"):
+        script.run(script.client().sign_in())
+
+
+def test_the_words_of_a_lost_connection_lose_secrets_too():
+    script = Script([Unreachable("x" * 1990 + ACCOUNT)] * 10)
+    with pytest.raises(Unreachable) as caught:
+        script.run(script.client().hiding([ACCOUNT]).job("j"))
+    assert "DE99" not in str(caught.value)
 
 
 def test_two_clients_of_one_seed_are_alike_and_chance_is_passed_in():

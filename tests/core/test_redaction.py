@@ -19,6 +19,7 @@ from airflow_provider_zuora.core.redaction import (
     REASONS,
     WORD_LENGTH,
     Secrets,
+    hiding,
     page_title,
     printable,
     redact_words,
@@ -40,6 +41,17 @@ SPELT = [
 ]
 WIDE = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 CARD, IBAN = "4111111111111111", "DE89370400440532013000"
+
+
+def dotnet(text):
+    return "".join(f"\\u{ord(char):04X}" if char in "&<>'\"+`" else json.dumps(char)[1:-1] for char in text)
+
+
+def in_page(text, form):
+    return "".join(char if char.isalnum() else form.format(ord(char)) for char in text)
+
+
+SECRET = "s3cr+t/Very&long=S\"ec'V \\u0041lue-%41-\U0001f600"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +144,65 @@ def test_a_secret_of_the_connection_is_hidden_to_the_letter_wherever_it_stands()
     assert redact_words("xs3x a+b A+B", secrets=secrets) == "x***x *** A+B"
 
 
+@pytest.mark.parametrize(
+    "piece",
+    ["\\u0041", "\\", "\\\\", "\\U00110000", "&#x41;", "&#", "&", "&amp", "%41", "%", "%25", "&#0", "9"],
+)
+def test_escapes_are_read_in_a_time_that_grows_as_the_text_does(piece):
+    words = piece * (2**18 // len(piece))
+    begun = time.process_time()
+    assert Secrets(spellings(SECRET), ("987654321098",)).redact("&#" + words) == "&#" + words
+    assert time.process_time() - begun < 10
+
+
+SIGNS = [
+    "\n",
+    "\t",
+    "\r\n",
+    "\x1b",
+    "\0",
+    "\u200b",
+    "\xad",
+    "\u2028",
+    "\u2060",
+    "\xa0",
+    "-",
+    "\U000e0041",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=ascii)
+@pytest.mark.parametrize("value", ["987654321098", "pm_ZQ8812345x"])
+def test_hidden_values_are_found_in_an_answer_whatever_signs_stand_in_them(value, sign):
+    """Although an answer escapes these signs when it is made; the values may be known only then."""
+    answer = Answer("GET /x", messages=(f"Value {value[:5]}{sign}{value[5:]} is not valid",))
+    assert redact_words(answer.messages[0], secrets=Secrets((), (value,))) == "Value *** is not valid"
+
+
+PADS = [*range(150, 204, 3), *range(990, 1003, 3), *range(1990, 2003, 3)]
+
+
+@pytest.mark.parametrize("spell", [str, lambda text: in_page(text, "&#x{:x};")], ids=["plain", "escaped"])
+@pytest.mark.parametrize("pad", PADS)
+def test_no_half_of_a_secret_is_left_where_an_answer_or_a_job_is_cut(pad, spell):
+    secret = "s3cr+t/Very&long=Secret'Value" * 3
+    for secrets, known in ((Secrets(spellings(secret)), secret), (Secrets((), (secret,)), secret)):
+        words = "x" * pad + " " + spell(known) + "y" * 9000
+        with hiding(secrets):
+            answer = Answer("GET /x", "", 400, (words,), (words,), words, words)
+            page = page_title(b"<title>" + words.encode())
+            job = Job("j", JobState.ACTIVE, words)
+        said = (*answer.codes, *answer.messages, answer.request_id, answer.process_id, page, job.status)
+        assert not any("s3" in each or "&#" in each for each in said)
+
+
+def test_what_is_hidden_is_hidden_only_meanwhile():
+    with hiding(Secrets(("hunter22",))):
+        assert redact_words("is hunter22") == "is ***"
+    assert redact_words("is hunter22") == "is hunter22"
+
+
 @pytest.mark.parametrize("hidden", ["4" * 64, "4111111111111111", "987", "abc"])
 @pytest.mark.parametrize(
     "words", ["4" * 10**5, "4   " * 10**5, "9_8_" * 10**5, "\uff14-" * 10**5, "a.b." * 10**5]
@@ -162,6 +233,44 @@ def test_a_secret_of_the_connection_is_hidden_however_urls_pages_and_json_spell_
     hidden = Secrets(spellings(secret))
 
     assert {hidden.redact(f"is {each}.") for each in spelt} == {"is ***."}
+
+
+OTHERWISE = {
+    ".NET": dotnet(SECRET),
+    "all escaped": "".join(f"\\u{ord(char):04x}" for char in SECRET[:-1]) + "\\ud83d\\uDE00",
+    "JSON in JSON": json.dumps({"s": '{"a":"' + dotnet(SECRET) + '"}'}),
+    "Handlebars": html.escape(SECRET).replace("=", "&#x3D;"),
+    "entities, hexadecimal": in_page(SECRET, "&#x{:x};"),
+    "entities in capitals": in_page(SECRET, "&#X{:X};"),
+    "entities, decimal": in_page(SECRET, "&#{};"),
+    "entities with zeros": in_page(SECRET, "&#{:010};"),
+    "a URL in a URL": quote(quote_plus(SECRET)),
+    "another URL in a URL": quote(quote(SECRET, safe=""), safe=""),
+    "a URL in a page": html.escape("?a=1&secret=" + quote(SECRET)),
+    "JSON in a page": html.escape(json.dumps(SECRET)),
+    "a page in JSON": json.dumps(html.escape(SECRET)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_a_secret_of_the_connection_is_hidden_however_often_it_was_escaped(name):
+    told = Secrets(spellings(SECRET)).redact(f"is {OTHERWISE[name]}.")
+    assert "***" in told
+    assert "s3cr" not in told
+
+
+def test_secrets_that_are_escaped_in_several_ways_are_all_hidden():
+    secret = "s3cr+t/Very&long=Sec'Value"
+    ways = (dotnet(secret), in_page(secret, "&#{};"), quote(quote_plus(secret)), json.dumps(dotnet(secret)))
+    told = Secrets(spellings(secret), ("98765432",)).redact("; ".join([*ways, secret, "9876&#53;432"]))
+    assert told == '***; ***; ***; "***"; ***; ***'
+
+
+def test_nothing_is_told_of_a_text_that_hides_secrets_in_too_many_ways():
+    words = "a+b"
+    for each in range(12):
+        words = "a%2Bb " + (html.escape(words) if each % 2 else json.dumps(words)).replace("%", "%25")
+    assert Secrets(("a+b",)).redact(words) == "***"
 
 
 def test_the_longest_of_two_hidden_values_goes_first():

@@ -104,7 +104,7 @@ def _page_of(client: Client, number: str) -> Flow[Reading | None]:
         page = yield from client.read(client.vendor.order(number))
     except NotFound:
         return None
-    client.vendor.read_job(ORDER + number, page.body, page.answer)  # raises if it holds no order
+    client.read_job(ORDER + number, page)  # raises if it holds no order
     return page
 
 
@@ -131,7 +131,7 @@ def _difference(client: Client, document: Mapping[str, Any], page: Reading, numb
 
 def _failure(client: Client, number: str, page: Reading) -> str:
     """Return in words that an order is there and will not be carried out, empty if it is or will be."""
-    job = client.vendor.read_job(ORDER + number, page.body, page.answer)
+    job = client.read_job(ORDER + number, page)
     return f"it is {job.status}" if job.state is JobState.FAILED else ""
 
 

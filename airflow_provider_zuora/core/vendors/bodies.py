@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from airflow_provider_zuora.core.errors import Answer
 from airflow_provider_zuora.core.foreign_json import mended, read_foreign_json
 from airflow_provider_zuora.core.jobs import Meaning, Reading
-from airflow_provider_zuora.core.redaction import page_title, redact_words
+from airflow_provider_zuora.core.redaction import page_title, redact_words, window
 from airflow_provider_zuora.core.wire import Response
 
 _QUOTE_LENGTH = 200
@@ -46,5 +47,6 @@ def unreadable(response: Response, answer: Answer, statuses: Mapping[int, Meanin
 
 def quoted(response: Response) -> str:
     """Return the beginning of a body, for an error that says nothing else."""
-    text = response.body[: 4 * _QUOTE_LENGTH].decode("utf-8", "replace")
+    start = response.body[: 4 * window(_QUOTE_LENGTH) + 4]
+    text = start.decode(json.detect_encoding(start), "replace")
     return redact_words(mended(text), _QUOTE_LENGTH)
