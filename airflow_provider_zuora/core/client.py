@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ from airflow_provider_zuora.core.exchange import (
 )
 from airflow_provider_zuora.core.jobs import Credentials, Job, Reading, Vendor
 from airflow_provider_zuora.core.orders import check_preview
-from airflow_provider_zuora.core.wire import READ, Budget, Flow, Request
+from airflow_provider_zuora.core.wire import READ, Aside, Budget, Flow, Request
 
 log = logging.getLogger(__name__)
 
@@ -169,18 +170,19 @@ class Client:
     def look(self, job_id: str, request: Request, budget: Budget) -> Flow[Job]:
         """Read a job as `job` does, with the request that `asking` returned."""
         reading = yield from self.read(request, budget)
-        job = self.read_job(job_id, reading)
+        job = yield from self.read_job(job_id, reading)
         if not self.vendor.knows(job):
             self._warn(job)
         return job
 
-    def read_job(self, job_id: str, reading: Reading) -> Job:
+    def read_job(self, job_id: str, reading: Reading) -> Flow[Job]:
         """
         Return the job that an answer describes, without what this client hides.
 
         :raises Unreadable: if it describes none.
         """
-        return self._exchange.job(job_id, reading)
+        read = partial(self._exchange.job, job_id, reading)
+        return (yield Aside(read)) if reading.is_large else read()
 
     def redact_job(self, job: Job) -> Job:
         """Return a job in whose words nothing is left of what this client hides."""

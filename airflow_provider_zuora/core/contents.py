@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_zuora.core.foreign_json import read_foreign_json
 from airflow_provider_zuora.core.wire import Response
 
+_JSON = ("/json", "+json")
 _TEXTS = frozenset(
     f"application/{name}"
     for name in (
@@ -30,17 +31,30 @@ _CHARSETS = re.compile(
 )
 
 
+def is_content(response: Response) -> bool:
+    """
+    Return whether a whole body is no JSON by its Content-Type, whatever it looks like.
+
+    A CSV may begin with a bracket; but many a server calls its JSON text/plain or text/html.
+    """
+    kind, _ = _content_type(response.header("Content-Type"))
+    named = bool(kind) and kind not in ("text/plain", "text/html") and not kind.endswith(_JSON)
+    return named and not response.damage
+
+
 def read_content(response: Response) -> Any:
     """
-    Return what a body holds that is neither empty nor an object or a list of JSON.
+    Return what a body holds that is not empty, and no object or list of JSON or `is_content`.
 
-    A number, a text, true, false or null if the Content-Type is one of JSON, or missing; else a str if it is
-    one of text and the bytes are what its charset says (UTF-8 if it names none, a BOM is left out), one of
-    UTF-8, UTF-16, UTF-32, ASCII, ISO-8859 or Windows'; else bytes. In all but bytes U+FFFD stands for what
-    no database keeps.
+    A number, a text, true, false or null if the Content-Type is one of JSON, or missing, and None for the
+    blanks of one that should be JSON; else a str if it is one of text and the bytes are what its charset says
+    (UTF-8 if it names none, a BOM is left out), one of UTF-8, UTF-16, UTF-32, ASCII, ISO-8859 or Windows';
+    else bytes. In all but bytes U+FFFD stands for what no database keeps.
     """
     kind, charset = _content_type(response.header("Content-Type"))
-    is_json = kind.endswith(("/json", "+json"))
+    is_json = kind.endswith(_JSON)
+    if is_json and not response.body.strip():
+        return None
     if is_json or not kind:
         try:
             return read_foreign_json(response.body, patient=response.is_large)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from urllib.parse import quote_plus, urljoin, urlsplit
 
 from airflow_provider_zuora.core.checks import header_violation, path_violation
-from airflow_provider_zuora.core.contents import read_content
+from airflow_provider_zuora.core.contents import is_content, read_content
 from airflow_provider_zuora.core.errors import (
     Answer,
     ApiError,
@@ -32,6 +32,7 @@ from airflow_provider_zuora.core.redaction import (
     WORD_LENGTH,
     Secrets,
     hiding,
+    redact_messages,
     redact_words,
     spellings,
 )
@@ -223,6 +224,8 @@ class Exchange:
             refused = replace(answer, messages=(f"a redirect to {host} is not followed",))
             return Reading(Meaning.DENIED, self.redacted(refused, token))
         read = partial(self._read, request, response, answer, token)
+        if not json_object and response.status in _TAKEN and is_content(response):
+            read = partial(self._content, response, answer, token)
         reading = (yield Aside(read)) if response.is_large else read()
         is_of_another_page = is_elsewhere and reading.meaning is Meaning.NOT_FOUND
         is_no_object = json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict)
@@ -238,7 +241,14 @@ class Exchange:
         with hiding(self._beside(token)):
             reading = self.vendor.read(request, self._bare(response, token), answer)
         redacted = self.redacted(reading.answer, token)
-        return reading if redacted is reading.answer else replace(reading, answer=redacted)
+        if redacted is reading.answer and not response.is_large:
+            return reading
+        return replace(reading, answer=redacted, is_large=response.is_large)
+
+    def _content(self, response: Response, answer: Answer, token: str) -> Reading:
+        """Return the reading of a whole 2xx that is no JSON by its Content-Type: it is as good as any."""
+        body = read_content(self._bare(response, token)) if response.body else None
+        return Reading(Meaning.OK, answer, body, arrived=True)
 
     def _any(self, reading: Reading, response: Response, token: str) -> Reading:
         """Return the reading of a 2xx that is not JSON: it is as good as any, if it came whole."""
@@ -310,20 +320,13 @@ class Exchange:
         return self.redacted_job(job)
 
     def redacted_job(self, job: Job) -> Job:
-        """Return a job whose words are redacted as those of an answer are; so are messages in its result."""
+        """Return a job whose words are redacted as those of an answer are; so are those in its result."""
         secrets, answer, result = self._beside(""), job.answer and self.redacted(job.answer), job.result
-        if isinstance(result, dict) and (named := [name for name in result if _is_message(result, name)]):
-            words = {name: redact_words(result[name], MESSAGE_LENGTH, secrets) for name in named}
-            result = {**result, **words}
+        result = redact_messages(result, secrets)
         status = secrets.redact(job.status)
         if status == job.status and answer is job.answer and result is job.result:
             return job
         return replace(job, status=status, answer=answer, result=result)
-
-
-def _is_message(result: Mapping[str, object], name: str) -> bool:
-    """Return whether a member of a result is words, such as ``paymentErrorMessage``: all else is data."""
-    return name.lower().endswith("message") and isinstance(result[name], str)
 
 
 def _secrets_of(credentials: Credentials) -> Iterator[str]:

@@ -217,6 +217,7 @@ class Reading:
     :param whole: True only if all of the body came and could be read. A cut-off answer, a page, an answer
         without a body and none at all are not whole: they prove nothing about what the vendor keeps.
     :param arrived: True if all of the body came, whether or not it can be read.
+    :param is_large: True if going over the body takes so long that no event loop is to wait for it.
     """
 
     meaning: Meaning
@@ -224,6 +225,7 @@ class Reading:
     body: Any = field(default=None, repr=False)
     whole: bool = False
     arrived: bool = False
+    is_large: bool = False
 
 
 class Vendor(ABC):

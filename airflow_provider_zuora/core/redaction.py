@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from itertools import product
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 MESSAGE_LENGTH, WORD_LENGTH, REASONS = 2000, 200, 20
@@ -26,6 +27,10 @@ _OVERLAP = 256  # characters read behind a cut, so that no half of a secret is l
 _ESCAPE_LENGTH = 6  # characters of an escape such as \u002b, which may spell one of a secret's
 _PAGE = 64 * 1024  # bytes of a page in which its title is looked for
 _TITLES = (b"<title", b"<h1", b"<code")  # the last one is of a store's error
+
+_WORDS = ("message", "messages")  # how the name of a member ends that holds words
+_NAMED = max(map(len, _WORDS))
+_MESSAGES = 1000  # texts of one result that are told
 
 _ALONE = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"
 _BARE = r"(?<![0-9]){}(?![0-9])"
@@ -273,6 +278,44 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | N
         text = _substituted(_IBAN, _iban, _substituted(_CARD, _card, text))
     text = printable(text[: -secrets.overlap] if long else text)
     return text if not long and len(text) <= most else text[: most - len(_CUT)] + _CUT
+
+
+def redact_messages(value: Any, secrets: Secrets) -> Any:
+    """
+    Return JSON whose words are redacted: every text below a member such as ``paymentErrorMessage``.
+
+    All else is data and stays; what holds nothing that changes is not copied. Of very many words the first
+    are told.
+
+    :param value: as `foreign_json` reads it: it is not nested deeply.
+    """
+    left = iter(range(_MESSAGES))
+
+    def redacted(text: str) -> str:
+        return _CUT if next(left, None) is None else redact_words(text, MESSAGE_LENGTH, secrets)
+
+    return _reworded(value, redacted, are_words=False)
+
+
+def _reworded(value: Any, redacted: Callable[[str], str], *, are_words: bool) -> Any:
+    """Return a value with the words in it redacted, the very same if nothing changes."""
+    if isinstance(value, str):
+        new = redacted(value) if are_words else value
+        return value if new == value else new
+    if not isinstance(value, (dict, list)):
+        return value
+    changed = {}
+    for name, member in value.items() if isinstance(value, dict) else enumerate(value):
+        inside = are_words or (isinstance(name, str) and name[-_NAMED:].lower().endswith(_WORDS))
+        if isinstance(member, (dict, list)) or (inside and isinstance(member, str)):
+            new = _reworded(member, redacted, are_words=inside)
+            if new is not member:
+                changed[name] = new
+    if not changed:
+        return value
+    if isinstance(value, dict):
+        return {**value, **changed}
+    return [changed.get(index, member) for index, member in enumerate(value)]
 
 
 def printable(text: str) -> str:

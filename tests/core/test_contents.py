@@ -18,6 +18,11 @@ ODD = ["punycode", "idna", "utf-7", "unicode_escape", "raw_unicode_escape", "mbc
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 
 
+JSON = ["application/json", "application/hal+json; charset=utf-8", "text/json", "text/plain", "text/html", ""]
+TEXTS = ["text/csv", "Text/CSV; charset=utf-8", "application/x-ndjson", "application/xml", "text/markdown"]
+OTHERS = ["application/pdf", "application/octet-stream", "image/png"]
+
+
 def typed(body, kind, status=200):
     return Response(status, {"Content-Type": kind} if kind else {}, body)
 
@@ -51,7 +56,18 @@ def called(script, method="GET", **more):
         ("application/x-ndjson", b'{"a": 1}\n{"a": 2}\n', '{"a": 1}\n{"a": 2}\n'),
         ("application/pdf", b"%PDF-1.7", b"%PDF-1.7"),
         ("application/octet-stream", b"7", b"7"),
-        ("application/octet-stream", b'{"a": 1}', {"a": 1}),
+        *((kind, b'{"a": 1}', {"a": 1}) for kind in JSON),
+        *((kind, b"[1, 2]", [1, 2]) for kind in JSON),
+        *(
+            (kind, text.encode(), text)
+            for kind in TEXTS
+            for text in ('{"a": 1}\n', "[1, 2]", '{"success": false}')
+        ),
+        *((kind, body, body) for kind in OTHERS for body in (b'{"a": 1}', b"[]", b'{"success": false}')),
+        ("text/csv", b" \n", " \n"),
+        ("application/json", b" \r\n\t", None),
+        ("application/problem+json", b"\n", None),
+        ("application/pdf", b"", None),
         ("", b"7", 7),
         ("", b"id,name", b"id,name"),
         ("text/csv", b"", None),

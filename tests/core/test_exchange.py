@@ -795,6 +795,13 @@ QUOTES = {
     "a message in a result": answer(
         200, {"status": "Completed", "result": {"paymentErrorMessage": "0012345678 737", "paidAmount": 5}}
     ),
+    "messages below a result": answer(
+        200,
+        {
+            "status": "Completed",
+            "result": {"refunds": [{"errorMessage": "0012345678"}], "messages": [["737", "0012 3456 78"]]},
+        },
+    ),
     "a result that says no": answer(200, {"status": "Completed", "result": {"errors": "0012345678 737"}}),
 }
 
@@ -852,4 +859,20 @@ def test_a_large_text_is_decoded_beside_an_event_loop():
         return answer
 
     assert run(script.client().call("GET", "/v1/a"), noted) == "x" * 200_000
-    assert aside == [None, "x" * 200_000]
+    assert aside == ["x" * 200_000]
+
+
+LARGE_RESULT = b'{"status": "Completed", "result": {"a": [' + b"1," * 200_000 + b"1]}}"
+
+
+@pytest.mark.parametrize(("body", "beside"), [(LARGE_RESULT, 2), (b'{"status": "Completed"}', 0)])
+def test_a_large_job_is_gone_over_beside_an_event_loop_too(body, beside):
+    script, aside = Script([Response(200, {}, body)]), []
+    carry = Carrier(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
+
+    def noted(step):
+        aside.extend([step] if isinstance(step, Aside) else [])
+        return carry(step)
+
+    assert run(script.client().job("j"), noted).status == "Completed"
+    assert len(aside) == beside

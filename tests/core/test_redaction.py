@@ -22,6 +22,7 @@ from airflow_provider_zuora.core.redaction import (
     hiding,
     page_title,
     printable,
+    redact_messages,
     redact_words,
     spellings,
 )
@@ -311,6 +312,57 @@ def test_no_half_of_a_secret_is_left_before_a_cut(shift, secret, before):
 )
 def test_the_title_of_a_page(page, title):
     assert page_title(page) == title
+
+
+LONG = "y" * 5000
+RESULT = {
+    "orderNumber": "9876 5432",
+    "refunds": [{"id": "98765432", "errorMessage": "no 9876-5432"}, {"id": "r", "errorMessage": "no"}],
+    "paymentErrorMessage": LONG,
+    "Messages": ["a\x1b", {"text": ["98765432", 98765432, None]}],
+    "messages_sent": ["98765432\x1b"],
+    "message": {"code": "98765432", "inner": {"words": "98765432"}},
+    "subscriptions": [{"note": LONG}],
+}
+
+
+def test_words_in_a_result_are_redacted_however_deep_they_stand_and_data_stays():
+    given = json.loads(json.dumps(RESULT))
+    told = redact_messages(given, Secrets((), ("98765432",)))
+
+    assert given == RESULT
+    assert told == RESULT | {
+        "refunds": [{"id": "98765432", "errorMessage": "no ***"}, {"id": "r", "errorMessage": "no"}],
+        "paymentErrorMessage": "y" * 1997 + "...",
+        "Messages": ["a\\x1b", {"text": ["***", 98765432, None]}],
+        "message": {"code": "***", "inner": {"words": "***"}},
+    }
+    assert told["subscriptions"] is given["subscriptions"]
+    assert told["refunds"][1] is given["refunds"][1]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [{"a": {"errorMessage": "no", "b": [1]}, "messages": ["x", []]}, ["message"], "message", None, 5],
+)
+def test_a_result_whose_words_may_be_told_is_not_copied(result):
+    assert redact_messages(result, Secrets((), ("98765432",))) is result
+
+
+def test_of_very_many_words_in_a_result_the_first_are_told():
+    told = redact_messages({"messages": ["a"] * 100_000, "message": "a"}, Secrets((), ("98765432",)))
+    assert told == {"messages": ["a"] * 1000 + ["..."] * 99_000, "message": "..."}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [{"a": [[]] * 10**6}, {f"m{each}": {} for each in range(10**6)}, {"message": ["\\u0041&" * 9] * 10**6}],
+    ids=["lists", "members", "words"],
+)
+def test_words_in_a_result_are_looked_for_in_a_time_that_grows_as_the_result_does(result):
+    begun = time.process_time()
+    redact_messages(result, Secrets(("hunter22",), ("98765432",)))
+    assert time.process_time() - begun < 10
 
 
 EVIL = [

@@ -37,8 +37,8 @@ def find_order(client: Client, document: Mapping[str, Any], *, once: bool = Fals
     for pause in (0.0,) if once else (APART, 0.0):
         page = yield from _page_of(client, number)
         if page is not None:
-            found = (yield from _difference(client, document, page, number)) or _failure(client, number, page)
-            if found:
+            other = yield from _difference(client, document, page, number)
+            if found := other or (yield from _failure(client, number, page)):
                 raise OutcomeUnknown(
                     f"{_taken(client, number, found)} Nothing more was sent.", answer=page.answer
                 )
@@ -75,7 +75,7 @@ def existing_order(client: Client, document: Mapping[str, Any]) -> Flow[str | No
         return None
     found = (
         (yield from _difference(client, document, page, number))
-        or _failure(client, number, page)
+        or (yield from _failure(client, number, page))
         or client.vendor.changes(document, page.body)
     )
     if found:
@@ -104,7 +104,7 @@ def _page_of(client: Client, number: str) -> Flow[Reading | None]:
         page = yield from client.read(client.vendor.order(number))
     except NotFound:
         return None
-    client.read_job(ORDER + number, page)  # raises if it holds no order
+    yield from client.read_job(ORDER + number, page)  # raises if it holds no order
     return page
 
 
@@ -129,9 +129,9 @@ def _difference(client: Client, document: Mapping[str, Any], page: Reading, numb
     return client.vendor.difference(document, page.body, known)
 
 
-def _failure(client: Client, number: str, page: Reading) -> str:
+def _failure(client: Client, number: str, page: Reading) -> Flow[str]:
     """Return in words that an order is there and will not be carried out, empty if it is or will be."""
-    job = client.read_job(ORDER + number, page)
+    job = yield from client.read_job(ORDER + number, page)
     return f"it is {job.status}" if job.state is JobState.FAILED else ""
 
 
