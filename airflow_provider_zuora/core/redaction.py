@@ -332,7 +332,7 @@ def _shown(char: str) -> str:
     return " " if kind == "Zs" else char.encode("unicode_escape").decode()
 
 
-def page_title(page: bytes) -> str:
+def page_title(page: bytes, secrets: Secrets | None = None) -> str:
     """Return the title of a page, its first heading, or the code of a store's error; empty if it has none."""
     head = page[:_PAGE]
     lower = head.lower()
@@ -341,8 +341,8 @@ def page_title(page: bytes) -> str:
         end = lower.find(b"<", begin)
         words = head[begin : end if end >= 0 else None].strip() if begin else b""
         if words:
-            longest = 4 * window(WORD_LENGTH) + 4  # bytes: one character more than what is read
-            return redact_words(words[:longest].decode("utf-8", "replace"), WORD_LENGTH)
+            longest = 4 * window(WORD_LENGTH, secrets) + 4  # bytes: one character more than what is read
+            return redact_words(words[:longest].decode("utf-8", "replace"), WORD_LENGTH, secrets)
     return ""
 
 

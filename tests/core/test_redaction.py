@@ -365,6 +365,10 @@ def test_words_in_a_result_are_looked_for_in_a_time_that_grows_as_the_result_doe
     assert time.process_time() - begun < 10
 
 
+def test_the_title_of_a_page_loses_the_secrets_that_are_given():
+    assert page_title(b"<title>is hunter22" + b"x" * 10**4, Secrets(("hunter22",))).startswith("is ***xxx")
+
+
 EVIL = [
     b" ",
     b"<title>",
