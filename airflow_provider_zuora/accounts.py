@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
@@ -243,6 +243,8 @@ _LIMITS: WeakValueDictionary[tuple[str, str, str], Limits] = WeakValueDictionary
 _LIVING: WeakSet[Account] = WeakSet()
 _RECENT: deque[Account] = deque(maxlen=16)
 """Accounts that outlive their hooks, for the next ones; not all, for each changed secret makes another."""
+_TRIES: deque[tuple[object, set[object]]] = deque(maxlen=16)
+"""What the last tries of tasks have submitted; a process mostly runs one."""
 _PARENTS: list[object] = []
 _LOOKING_UP = threading.RLock()
 READINGS: Readings[Any] = Readings(10.0)
@@ -266,6 +268,34 @@ def account_of(
             _RECENT.remove(account)
         _RECENT.append(account)
         return account
+
+
+def claim(try_of_task: object, orders: Collection[T]) -> list[T]:
+    """
+    Return which of these orders one try of a task has submitted already; if it is none, it has them all now.
+
+    :param try_of_task: Airflow's task instance, the same object all through a try.
+    :param orders: what tells each from all others.
+    """
+    with _LOOKING_UP:
+        known = _submitted_in(try_of_task)
+        taken = [order for order in orders if order in known]
+        known.update(() if taken else orders)
+        return taken
+
+
+def disclaim(try_of_task: object, orders: Iterable[object]) -> None:
+    """Forget orders that came to nothing: the same try may submit them again."""
+    with _LOOKING_UP:
+        _submitted_in(try_of_task).difference_update(orders)
+
+
+def _submitted_in(try_of_task: object) -> set[object]:
+    found = next((orders for known, orders in _TRIES if known is try_of_task), None)
+    if found is None:
+        found = set()
+        _TRIES.append((try_of_task, found))
+    return found
 
 
 def _limits_of(vendor: str, credentials: Credentials, rng: random.Random) -> Limits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -25,7 +25,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from asgiref.sync import sync_to_async
 
-from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal
+from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal, claim, disclaim
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_fields import ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, credentials_of, settings_of
@@ -453,7 +453,6 @@ class ZuoraHook(JobHook):
 
     def __init__(self, zuora_conn_id: str = default_conn_name):
         super().__init__(zuora_conn_id)
-        self._submitted: set[str] = set()  # fingerprints of orders without a number
 
     def create_order(
         self,
@@ -530,17 +529,14 @@ class ZuoraHook(JobHook):
             )
         own = idempotency_key is not None or raw_idempotency_key is not None
         once = "" if own or not context else fingerprint_of(by, attempt.number, order)
-        if once in self._submitted:
-            self._refuse((EQUAL,))
-        job_id = self.run(
-            lambda client: submit_order(
-                client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids, sole=sole
-            ),
-            store,
-        )
-        if once:
-            self._submitted.add(once)
-        return job_id
+        with self._claimed(context, [once]) as taken:
+            self._refuse((EQUAL,) if taken else ())
+            return self.run(
+                lambda client: submit_order(
+                    client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids, sole=sole
+                ),
+                store,
+            )
 
     def create_orders(
         self,
@@ -585,23 +581,48 @@ class ZuoraHook(JobHook):
             checked = listed(orders, by, idempotency_key, places)
             attempt = try_of(context)
             prints = [order.print_in(attempt.number) if context else "" for order in checked]
-            twice = [
-                order.place for order, each in zip(checked, prints, strict=True) if each in self._submitted
-            ]
-            raise_first("Nothing was sent.", [f"{place}: {EQUAL}" for place in twice])
-            entries = submit_all(
-                settings.account,
-                settings.client,
-                checked,
-                attempt,
-                concurrency=concurrency,
-                store=task_store(context),
-                return_ids=return_ids,
-                adopt=on_existing == "adopt",
-            )
-        done = (each for each, entry in zip(prints, entries, strict=True) if entry.job_id is not None)
-        self._submitted.update(filter(None, done))
+            with self._claimed(context, prints) as taken:
+                twice = [order.place for order, each in zip(checked, prints, strict=True) if each in taken]
+                raise_first("Nothing was sent.", [f"{place}: {EQUAL}" for place in twice])
+                entries = submit_all(
+                    settings.account,
+                    settings.client,
+                    checked,
+                    attempt,
+                    concurrency=concurrency,
+                    store=task_store(context),
+                    return_ids=return_ids,
+                    adopt=on_existing == "adopt",
+                )
+                self._unclaim(
+                    context, [p for p, entry in zip(prints, entries, strict=True) if entry.job_id is None]
+                )
         return entries
+
+    @contextmanager
+    def _claimed(self, context: Mapping[str, Any], prints: Sequence[str]) -> Iterator[Collection[str]]:
+        """
+        Claim orders without a number for one call, and yield those that this try has submitted already.
+
+        Whichever hook it was: nothing else tells two equal ones apart. Another account has its own. What
+        raises an error has submitted nothing.
+
+        :param prints: what tells each order from others; empty: it may be submitted again.
+        """
+        taken = claim(context.get("ti"), self._of_this_account(prints))
+        try:
+            yield {each for _, _, each in taken}
+        except BaseException:
+            if not taken:
+                self._unclaim(context, prints)
+            raise
+
+    def _unclaim(self, context: Mapping[str, Any], prints: Sequence[str]) -> None:
+        disclaim(context.get("ti"), self._of_this_account(prints))
+
+    def _of_this_account(self, prints: Sequence[str]) -> list[tuple[str, str, str]]:
+        credentials = self.settings.credentials
+        return [(credentials.base_url, credentials.client_id, each) for each in prints if each]
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""
