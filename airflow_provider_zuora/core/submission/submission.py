@@ -18,7 +18,7 @@ from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.generations import Generations
 from airflow_provider_zuora.core.submission.order_lookup import find_order, order_difference
-from airflow_provider_zuora.core.submission.post import CLOCKS_APART, KEY_AGE, UNDER_WAY, Post
+from airflow_provider_zuora.core.submission.post import CLOCKS_APART, KEY_AGE, UNDER_WAY, Post, retold
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.questions import question
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
@@ -291,18 +291,22 @@ class Submission(Generations):
         error = self.post.error()
         if self.standing is not Standing.UNDECIDED or self.post.heard is Heard.NO_ANSWER:
             return error
-        told = type(error)(
+        return retold(
+            error,
             f"{error} An earlier POST under key {self.record.key} may have made the order: the next try, or "
             "a clear, sends the same key again.",
-            transient=error.transient,
         )
-        told.answer = error.answer
-        return told
 
     def _asked(self) -> ApiError:
         """Return the question to a person, or what is known of a raw key."""
-        is_misused = self.raw_key and self.post.heard is Heard.KEY_IN_USE
-        return self._used_up() if is_misused else self._unknown()
+        if self.raw_key and self.post.heard is Heard.KEY_IN_USE and not self.may_be_ours:
+            return self._used_up()
+        return self._unknown()
+
+    @property
+    def may_be_ours(self) -> bool:
+        """Return whether the key may have been used for this very order, in another POST."""
+        return bool(self.record.unanswered or len(self.record.contents) > 1 or self.is_noted)
 
     def _used_up(self) -> Refused:
         used = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"

@@ -43,7 +43,7 @@ NEW = {"orderDate": "2024-07-01", "newAccount": {"name": "Amy", "accountNumber":
     ],
 )
 def test_what_a_result_must_repeat_of_an_order(order, expected):
-    assert expectation(order) == expected
+    assert expectation(order) == {"jobType": "AsyncCreateOrder", **expected}
 
 
 def test_what_is_expected_holds_no_secret():
@@ -52,7 +52,7 @@ def test_what_is_expected_holds_no_secret():
     assert "4111" not in str(expectation(NUMBERED | card))
 
 
-EXPECTED = {"orderNumber": "O-1", "accountNumber": "A-1"}
+EXPECTED = {"jobType": "AsyncCreateOrder", "orderNumber": "O-1", "accountNumber": "A-1"}
 
 
 ANSWER = Answer("GET /v1/async-jobs/j-1", "af-2", 200)
@@ -68,6 +68,7 @@ RIGHT = {
     "without the account": {"orderNumber": "O-1"},
     "ids instead": {"orderId": "8ad1", "accountId": "8ad0"},
     "more of it": {"orderNumber": "O-1", "accountNumber": "A-1", "status": "Completed"},
+    "its type": {"orderNumber": "O-1", "jobType": "AsyncCreateOrder"},
     "nulls": {"orderNumber": None, "accountNumber": None, "orderId": "8ad1"},
 }
 WRONG = {
@@ -82,6 +83,14 @@ WRONG = {
         "its order number is 'O-2', this one's is 'O-1'; its account is 'A-2'",
     ),
     "a number that is none": ({"orderNumber": 7}, "its order number is '7'"),
+    "a preview": (
+        {"jobType": "AsyncPreviewOrder", "invoices": []},
+        "its type is 'AsyncPreviewOrder', this one's is 'AsyncCreateOrder'; it names no order that it made",
+    ),
+    "an order that was deleted": (
+        {"jobType": "AsyncDeleteOrder", "orderNumber": "O-1"},
+        "its type is 'AsyncDeleteOrder', this one's is 'AsyncCreateOrder'",
+    ),
 }
 
 
@@ -107,18 +116,34 @@ def test_a_job_that_has_not_succeeded_says_nothing_yet(state):
     check_result(job({"orderNumber": "O-2"}, state), EXPECTED)
 
 
-@pytest.mark.parametrize("result", [None, {}, [], "text", {"success": True}])
-def test_what_a_result_does_not_name_is_compared_only_where_it_is_adopted(result):
-    check_result(job(result), EXPECTED)
-    with pytest.raises(Refused, match="it made no order"):
-        check_adopted(job(result), EXPECTED)
-    with pytest.raises(Refused, match="it made no order"):
-        check_adopted(job(result), {})
+@pytest.mark.parametrize("expected", [EXPECTED, expectation({})], ids=["with a number", "without"])
+@pytest.mark.parametrize("check", [check_result, check_adopted])
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        {},
+        [],
+        "text",
+        {"success": True},
+        {"previewResult": {}},
+        {"orderNumber": ["O-1"]},
+        {"orderId": ""},
+    ],
+)
+def test_a_job_that_names_no_order_has_made_none(result, check, expected):
+    with pytest.raises(Refused, match="it names no order that it made"):
+        check(job(result), expected)
+
+
+@pytest.mark.parametrize("result", [None, {}, {"jobType": "AsyncPreviewOrder"}])
+def test_what_was_submitted_as_no_order_need_not_have_made_one(result):
+    check_result(job(result), {})
 
 
 def test_ids_do_not_say_whether_it_is_an_order_with_a_number():
     ids = job({"orderId": "8ad1", "accountId": "8ad0"})
-    check_adopted(ids, {"accountNumber": "A-1"})
+    check_adopted(ids, {"jobType": "AsyncCreateOrder", "accountNumber": "A-1"})
     with pytest.raises(Refused, match="it does not say whether it is order O-1"):
         check_adopted(ids, EXPECTED)
 
@@ -243,7 +268,7 @@ class TestWhatIsNotAdopted:
     def test_a_preview(self, order):
         zuora = Zuora(job_seconds=20)
         preview = zuora.run(zuora.client().preview_order(PREVIEW))
-        self.refused(zuora, preview, "it made no order", order)
+        self.refused(zuora, preview, "its type is 'AsyncPreviewOrder'", order)
 
     def test_a_job_that_failed(self):
         zuora = Zuora("job fails for good")
@@ -371,6 +396,6 @@ def test_a_job_of_an_earlier_try_is_compared_too():
 
 def test_an_account_by_its_id_is_compared_with_an_id():
     expected = expectation({"existingAccountId": id_of("account", "A-1")})
-    check_result(job({"accountId": id_of("account", "A-1").upper()}), expected)
+    check_result(job({"orderId": "8ad1", "accountId": id_of("account", "A-1").upper()}), expected)
     with pytest.raises(Refused):
         check_result(job({"accountId": id_of("account", "A-2")}), expected)

@@ -68,7 +68,7 @@ NUMBERED_ROWS = {
     # What stands in front of the store keeps nothing: the same key is asked under, and makes the order.
     "refused before the store": ("1/1 Refused 0", "0/0 Refused 0", AGAIN, AGAIN, AGAIN),
     "lock before the store": ("1/1 LockContention 0", AGAIN, ONCE, AGAIN, AGAIN),
-    "403": ("1/1 Refused 0", AGAIN, ONCE, AGAIN, AGAIN),
+    "403": ("1/1 TurnedAway 0", AGAIN, ONCE, AGAIN, AGAIN),
     # The key was used for something else: looked up, and not there twice, so a person is asked.
     "422": ("1/1 OutcomeUnknown 0",) * 5,
     "job fails on a lock": ("1/1 JOB 0", AGAIN, ONCE, "2/2 JOB 1", "2/2 JOB 1"),
