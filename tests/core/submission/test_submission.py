@@ -615,6 +615,18 @@ class TestARefusalAfterALostAnswer:
         assert type(end) is Refused
         assert zuora.made == []
 
+    def test_refused_for_ever_without_a_proof_is_followed_by_no_other_key_after_a_clear(self, memory):
+        """What is not stored is not this key's answer: sent again, it would make the order."""
+        zuora = Zuora()
+        since = zuora.clock()
+        zuora.script = [ANSWERS["no answer, not made"]]
+        killed_after_its_post(zuora, memory, Try(1, 1, since=since), NUMBERED)
+        zuora.script = [EDGE] * 30
+        end = submit(zuora, memory, replace(CLEARED, since=since)).run().end
+
+        assert type(end) is Refused
+        assert len({key for _, key in zuora.keys}) == 1
+
     def test_turned_away_for_ever_and_not_there_the_next_try_sends_the_same_key(self):
         zuora, memory = Zuora("no answer, not made"), Memory()
         zuora.script += [FORBIDDEN] * 5
