@@ -287,6 +287,19 @@ class TestANextKeyThatIsRefused:
         assert zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == looks
         assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 3
 
+    def test_that_is_stored_is_followed_by_another_after_a_clear_without_another_look(self):
+        zuora, memory = (
+            Zuora("category 61", *["accepted"] * 3, "no answer, not made", "category 20"),
+            Memory(),
+        )
+        first = submit(zuora, memory, FIRST).run().end
+        looks = zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"]
+        end = submit(zuora, memory, CLEARED).run().end
+
+        assert type(first) is Refused
+        assert [end] == zuora.made
+        assert looks == zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == 4
+
 
 def test_a_next_key_whose_job_failed_is_followed_by_another_where_there_is_no_order_still(order):
     """f1: the key before it was left as too old, so the order is looked for, if it has a number."""
