@@ -950,6 +950,16 @@ class TestSeveralOrdersOfOneTask:
         assert submit(zuora, memory, RETRY, changed).run().end in zuora.made
         assert len(zuora.made) == 3
 
+    def test_with_one_number_are_that_order_also_where_this_try_has_sent_another_of_them(self):
+        zuora, memory = Zuora("403"), Memory()
+        first, second, third = (each | {"orderNumber": "O-1"} for each in self.ORDERS)
+        submit(zuora, memory, FIRST, first).run()
+        killed_after_its_post(zuora, memory, FIRST, second)
+        submit(zuora, memory, RETRY, first).run()
+
+        assert [submit(zuora, memory, RETRY, third).run().end] == zuora.made
+        assert len({key for _, key in zuora.keys}) == 2
+
 
 class TestAnOrderThatHasChanged:
     CHANGED = ORDER | {"description": "changed"}
