@@ -170,7 +170,7 @@ class TestRawKey:
         end = submit(zuora, Memory(), FIRST, ORDER, raw_key="mine").run().end
 
         assert isinstance(end, Refused)
-        assert "raw_idempotency_key mine was used for another request. Pass another one." in str(end)
+        assert str(end) == "The raw_idempotency_key mine was used for another request. Pass another one."
 
     def test_is_never_sent_again_when_it_is_old(self):
         zuora = Zuora()
