@@ -79,3 +79,14 @@ def test_a_first_try_that_was_stopped_before_its_post_sends_nothing_and_the_next
     assert not zuora.keys
     assert [submit(zuora, memory, RETRY, order).run().end] == zuora.made
     assert len(zuora.keys) == 1
+
+
+def test_only_the_post_that_may_prove_an_answer_is_put_off_for_half_a_minute():
+    """The one before the control is not: it tells whether there is anything to prove."""
+    zuora = Zuora("category 61")
+    submit(zuora, Memory(), FIRST, NUMBERED).run()
+    first, second, control, third = (moment - zuora.keys[0][0] for moment, _ in zuora.keys[:4])
+
+    assert zuora.keys[2][1].startswith("control-")
+    assert first < second == control < 10
+    assert third == 30
