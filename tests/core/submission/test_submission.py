@@ -260,13 +260,14 @@ def test_an_order_that_came_late_is_found_where_its_next_key_was_refused():
 class TestANextKeyThatIsRefused:
     """It follows on one of which no order was found: that one may have made it, late."""
 
-    def refused(self, first, **settings):
+    def refused(self, first, second="category 20", **settings):
         """Its first key gets a stored answer that decides nothing (three POSTs, a control)."""
-        zuora, memory = Zuora(first, *["accepted"] * 3, "category 20", **settings), Memory()
+        zuora, memory = Zuora(first, *["accepted"] * 3, second, **settings), Memory()
         return zuora, memory, submit(zuora, memory, FIRST).run().end
 
-    def test_is_looked_up_and_the_order_that_came_late_is_found(self):
-        zuora, _, end = self.refused("category 61, made", job_seconds=700)
+    @pytest.mark.parametrize("second", ["category 20", "category 50"], ids=["refused", "a lock"])
+    def test_is_looked_up_and_the_order_that_came_late_is_found(self, second):
+        zuora, _, end = self.refused("category 61, made", second, job_seconds=700)
 
         assert end == "order:O-1"
         assert len(zuora.ledger["orders"]) == 1
