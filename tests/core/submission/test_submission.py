@@ -337,17 +337,20 @@ def test_one_more_key_in_a_try_is_enough():
     assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 2
 
 
-def test_a_try_that_was_killed_when_it_left_a_key_goes_on_to_the_next_one():
+def test_a_try_that_was_killed_when_it_left_a_key_goes_on_to_the_next_one(caplog):
     zuora, memory = Zuora("category 61"), Memory()
     killed = submit(zuora, memory, FIRST)
     while '"absent"' not in json.dumps(memory):
         killed.act()
     killed.kill()
     sent = {key for _, key in zuora.keys}
+    caplog.clear()
     end = submit(zuora, memory, RETRY).run().end
 
     assert [end] == zuora.made
     assert zuora.keys[-1][1] not in sent
+    assert "cannot make the order, the next one follows: " in caplog.text
+    assert "[53200061]" in caplog.text, "why it was left is noted, and stays so"
 
 
 def test_what_is_noted_by_nobody_we_know_is_an_error():
