@@ -264,6 +264,11 @@ class TestReport:
             "error": "no",
         }
 
+    def test_an_entry_without_a_number_as_json(self):
+        [entry] = listed([order("a")], TASK)
+
+        assert Entry(entry, "job-0").as_dict()["order_number"] is None
+
 
 class TestProgress:
     def test_it_is_told_at_each_tenth(self, caplog):
