@@ -278,6 +278,18 @@ class TestWhatIsNotAdopted:
         zuora = Zuora(job_seconds=20, fail_jobs="[40000020]: Rate plan is not effective")
         self.refused(zuora, elsewhere(zuora), "there is no order to adopt")
 
+    def test_a_job_whose_words_quote_a_secret_of_the_order(self):
+        zuora = Zuora(fail_jobs="[40000020]: Token tok-4711-amy is not known")
+        account = {
+            "name": "Amy",
+            "currency": "EUR",
+            "billCycleDay": 1,
+            "billToContact": {"firstName": "Amy", "lastName": "Lee", "country": "Germany"},
+            "paymentMethod": {"type": "CreditCard", "tokenId": "tok-4711-amy"},
+        }
+        paid = {name: value for name, value in NUMBERED.items() if name != "existingAccountNumber"}
+        self.refused(zuora, elsewhere(zuora), "Token *** is not known", paid | {"newAccount": account})
+
     def test_what_is_not_there(self):
         self.refused(Zuora(), "nothing", "Zuora knows no nothing; nothing was submitted", kind=NotFound)
 
