@@ -146,6 +146,16 @@ def test_no_rest_where_airflows_retry_delay_was_long_enough(order):
     assert zuora.clock() - began < 31  # half a minute, to prove that the lock is stored
 
 
+def test_no_rest_after_what_is_no_lock(order, memory):
+    zuora = Zuora("job fails for good")
+    first, _, clear = TRIES
+    submit(zuora, memory, first, order).run()
+    began = zuora.clock()
+
+    assert tried(zuora, memory, clear, order).endswith("JOB 1")
+    assert zuora.clock() == began
+
+
 @pytest.mark.parametrize("waited", [0, 10, 29])
 def test_of_the_minute_after_a_lock_what_is_left_is_waited(order, waited):
     """To ask under the first key once more takes half a minute of it."""
