@@ -182,6 +182,13 @@ class TestRawKey:
         assert "it is too old to be sent again" in str(end)
         assert zuora.keys == []
 
+    def test_is_sent_for_a_changed_order_whose_first_try_had_another_one(self, order):
+        zuora, memory = Zuora(), Memory()
+        killed_after_its_post(zuora, memory, FIRST, order, raw_key="mine")
+        submit(zuora, memory, RETRY, order | {"description": "changed"}, raw_key="yours").run()
+
+        assert [key for _, key in zuora.keys] == ["mine", "yours"]
+
     def test_of_an_order_without_a_number_is_not_sent_again_when_nobody_remembers(self):
         zuora = Zuora()
         since = zuora.clock()
