@@ -335,6 +335,14 @@ def test_what_was_noted_of_another_account_is_not_used(order, caplog):
     assert "is of another account: it is not used" in caplog.text
 
 
+def test_what_was_noted_of_this_account_is_of_no_other(order, caplog):
+    zuora, memory = Zuora(), Memory()
+    for attempt in (FIRST, RETRY):
+        submit(zuora, memory, attempt, order).run()
+
+    assert "is of another account" not in caplog.text
+
+
 def test_one_more_key_in_a_try_is_enough():
     zuora = Zuora()
     zuora.script = [stored(500, body(53200061))] * 12
