@@ -942,13 +942,14 @@ class TestSeveralOrdersOfOneTask:
         assert "this is none of them" in str(end)
         assert len(zuora.keys) == 1
 
-    def test_of_which_one_has_changed_fail_loudly_also_after_one_that_has_not(self):
+    @pytest.mark.parametrize("sole", [True, False])
+    def test_of_which_one_has_changed_fail_loudly_also_after_one_that_has_not(self, sole):
         zuora, memory = Zuora(), Memory()
         first, second, third = self.ORDERS
-        submit(zuora, memory, FIRST, first, sole=False).run()
-        killed_after_its_post(zuora, memory, FIRST, second, sole=False)
-        submit(zuora, memory, RETRY, first, sole=False).run()
-        end = submit(zuora, memory, RETRY, third, sole=False).run().end
+        submit(zuora, memory, FIRST, first, sole=sole).run()
+        killed_after_its_post(zuora, memory, FIRST, second, sole=sole)
+        submit(zuora, memory, RETRY, first, sole=sole).run()
+        end = submit(zuora, memory, RETRY, third, sole=sole).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert "have sent 1 orders without an orderNumber, and this is none of them" in str(end)
