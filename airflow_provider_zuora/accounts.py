@@ -53,6 +53,31 @@ class Renewal:
     aread: Callable[[], Awaitable[Credentials | None]]
 
 
+class Claims:
+    """What one try of a task has submitted; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._orders: set[object] = set()
+        self._jobs: dict[object, object] = {}
+
+    def add(self, orders: Collection[T]) -> list[T]:
+        """Return which of these orders are here already; if it is none, they all are from now on."""
+        with _LOOKING_UP:
+            taken = [order for order in orders if order in self._orders]
+            self._orders.update(() if taken else orders)
+            return taken
+
+    def discard(self, orders: Iterable[object]) -> None:
+        """Forget orders that came to nothing: the same try may submit them again."""
+        with _LOOKING_UP:
+            self._orders.difference_update(orders)
+
+    def is_of_another(self, job: object, content: object) -> bool:
+        """Return whether a job stands for an order of another content; the first one that asks has it."""
+        with _LOOKING_UP:
+            return self._jobs.setdefault(job, content) != content
+
+
 class Account:
     """
     One client id at one vendor.
@@ -243,7 +268,7 @@ _LIMITS: WeakValueDictionary[tuple[str, str, str], Limits] = WeakValueDictionary
 _LIVING: WeakSet[Account] = WeakSet()
 _RECENT: deque[Account] = deque(maxlen=16)
 """Accounts that outlive their hooks, for the next ones; not all, for each changed secret makes another."""
-_TRIES: deque[tuple[object, set[object]]] = deque(maxlen=16)
+_TRIES: deque[tuple[object, Claims]] = deque(maxlen=16)
 """What the last tries of tasks have submitted; a process mostly runs one."""
 _PARENTS: list[object] = []
 _LOOKING_UP = threading.RLock()
@@ -270,32 +295,18 @@ def account_of(
         return account
 
 
-def claim(try_of_task: object, orders: Collection[T]) -> list[T]:
+def claims_of(try_of_task: object) -> Claims:
     """
-    Return which of these orders one try of a task has submitted already; if it is none, it has them all now.
+    Return what one try of a task has submitted in this process.
 
     :param try_of_task: Airflow's task instance, the same object all through a try.
-    :param orders: what tells each from all others.
     """
     with _LOOKING_UP:
-        known = _submitted_in(try_of_task)
-        taken = [order for order in orders if order in known]
-        known.update(() if taken else orders)
-        return taken
-
-
-def disclaim(try_of_task: object, orders: Iterable[object]) -> None:
-    """Forget orders that came to nothing: the same try may submit them again."""
-    with _LOOKING_UP:
-        _submitted_in(try_of_task).difference_update(orders)
-
-
-def _submitted_in(try_of_task: object) -> set[object]:
-    found = next((orders for known, orders in _TRIES if known is try_of_task), None)
-    if found is None:
-        found = set()
-        _TRIES.append((try_of_task, found))
-    return found
+        found = next((claims for known, claims in _TRIES if known is try_of_task), None)
+        if found is None:
+            found = Claims()
+            _TRIES.append((try_of_task, found))
+        return found
 
 
 def _limits_of(vendor: str, credentials: Credentials, rng: random.Random) -> Limits:

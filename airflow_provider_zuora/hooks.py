@@ -25,7 +25,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from asgiref.sync import sync_to_async
 
-from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal, claim, disclaim
+from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal, claims_of
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_fields import ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, credentials_of, settings_of
@@ -46,6 +46,7 @@ from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations
+from airflow_provider_zuora.core.submission.keys import sha256
 from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.submission.submission import EQUAL
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -531,12 +532,14 @@ class ZuoraHook(JobHook):
         once = "" if own or not context else fingerprint_of(by, attempt.number, order)
         with self._claimed(context, [once]) as taken:
             self._refuse((EQUAL,) if taken else ())
-            return self.run(
+            job_id = self.run(
                 lambda client: submit_order(
                     client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids, sole=sole
                 ),
                 store,
             )
+        self._check_job(context, job_id, order)
+        return job_id
 
     def create_orders(
         self,
@@ -594,9 +597,8 @@ class ZuoraHook(JobHook):
                     return_ids=return_ids,
                     adopt=on_existing == "adopt",
                 )
-                self._unclaim(
-                    context, [p for p, entry in zip(prints, entries, strict=True) if entry.job_id is None]
-                )
+            failed = (each for each, entry in zip(prints, entries, strict=True) if entry.job_id is None)
+            claims_of(context.get("ti")).discard(self._of_this_account(failed))
         return entries
 
     @contextmanager
@@ -609,20 +611,27 @@ class ZuoraHook(JobHook):
 
         :param prints: what tells each order from others; empty: it may be submitted again.
         """
-        taken = claim(context.get("ti"), self._of_this_account(prints))
+        own, claims = self._of_this_account(prints), claims_of(context.get("ti"))
+        taken = claims.add(own)
         try:
-            yield {each for _, _, each in taken}
+            yield {each for *_, each in taken}
         except BaseException:
-            if not taken:
-                self._unclaim(context, prints)
+            claims.discard(() if taken else own)
             raise
 
-    def _unclaim(self, context: Mapping[str, Any], prints: Sequence[str]) -> None:
-        disclaim(context.get("ti"), self._of_this_account(prints))
-
-    def _of_this_account(self, prints: Sequence[str]) -> list[tuple[str, str, str]]:
+    def _of_this_account(self, prints: Iterable[str]) -> list[tuple[str, str, str]]:
         credentials = self.settings.credentials
         return [(credentials.base_url, credentials.client_id, each) for each in prints if each]
+
+    def _check_job(self, context: Mapping[str, Any], job_id: str, order: Mapping[str, Any]) -> None:
+        """Refuse a job that this try has been given for another order: one of them was not submitted."""
+        [job] = self._of_this_account([job_id])
+        if context and claims_of(context.get("ti")).is_of_another(job, sha256(plain(order))):
+            raise ZuoraOutcomeUnknown(
+                f"Job {job_id} stands for two orders of this task that differ, so one of them was not "
+                "submitted: an earlier try sent the other one under the same key. Look in Zuora for which of "
+                "them the job has made; give each an orderNumber, or an idempotency_key of its own."
+            )
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""

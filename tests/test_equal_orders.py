@@ -121,3 +121,30 @@ def test_what_failed_may_be_submitted_again(zuora, clock):
         ZuoraHook().create_order(PLAIN, context=context)
 
     assert ZuoraHook().create_order(PLAIN, context=context)
+
+
+@VERSIONS
+@pytest.mark.parametrize("key", [None, "k"])
+def test_orders_that_come_in_another_order_in_a_retry_are_two_or_a_loud_failure(zuora, clock, version, key):
+    """By operators that are called in a loop, which cannot know that the task has several orders."""
+
+    def submit(*texts):
+        for text in texts:
+            order = PLAIN | {"description": text}
+            task = ZuoraCreateOrderOperator(task_id="submit", order=order, idempotency_key=key)
+            yield task.execute(context)
+
+    airflow = Airflow(clock, version)
+    airflow.number += 1
+    context = airflow.context()
+    zuora.fault(method="POST", path="/v1/async/orders", when="after", kind="reset", times=6)
+    with pytest.raises(TransientError):
+        list(submit("A", "B"))
+    airflow.number += 1
+    context = airflow.context()
+    clock.now += 60
+    if version == 2.11:
+        assert len(set(submit("B", "A"))) == 2
+    else:  # by what the first try noted, B is A, changed
+        with pytest.raises(PermanentError, match="an equal one|stands for two orders of this task"):
+            list(submit("B", "A"))

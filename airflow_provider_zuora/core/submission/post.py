@@ -128,7 +128,7 @@ class Post:
             return 0.0
         pause = self.client.pause(self.reading, self.sent)
         known = self._repetition
-        if known.control and known.request_id == request_id_of(self.reading):
+        if known.control:
             pause = max(pause, known.since + APART - self.client.clock())
         return pause
 

@@ -71,7 +71,8 @@ class Submission(Generations):
         event = Event.START
         while True:
             self.standing, action = TABLE[self.standing, event]
-            yield from self._note(event)
+            if (yield from self._note(event)):
+                self.standing, action = TABLE[self.standing, Event.FOUND]
             if action is Action.RETURN:
                 return (yield from self._job_id())
             event = yield from self._do(action)
@@ -101,12 +102,21 @@ class Submission(Generations):
 
     # -- what it does ---------------------------------------------------------------------------------------
 
-    def _note(self, event: Event) -> Memoir[None]:
-        """Note where the submission stands now, if that has changed."""
+    def _note(self, event: Event) -> Memoir[bool]:
+        """
+        Note where the submission stands now, if that has changed.
+
+        :return: True if another call in this very try has led it to a job: that is not written over.
+        """
         self.record = self._settled(event)
-        if self.record != self._kept:
-            self._kept = self.record
+        if self.record == self._kept:
+            return False
+        had_no_job = SubmissionState.STARTED not in (self._kept.state, self.record.state)
+        found = (yield from self.notes.job_of(self.record)) if had_no_job and self.post.sent else None
+        self._kept = self.record = found or self.record
+        if found is None:
             yield from self.notes.save(self.record)
+        return found is not None
 
     def _settled(self, event: Event) -> SubmissionRecord:
         """Return the record as its standing makes it."""
@@ -116,7 +126,7 @@ class Submission(Generations):
             record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
             locked = self.post.heard is Heard.LOCKED
-            met = record.decided_at if locked and record.locked else now  # it was met in an earlier try
+            met = record.decided_at if record.locked else now  # it was met in an earlier try
             return record.refused(said, met, locked=locked)
         if self.standing is Standing.ABSENT and record.state is not SubmissionState.ABSENT:
             return record.absent(said or "it is too old to be sent again", now)

@@ -12,8 +12,9 @@ from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
 from airflow_provider_zuora.sandbox.books import id_of
+from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
-from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, submit
+from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
 
 CLEARED, AGAIN = Try(2, 2, cleared=True), Try(3, 4, cleared=True)
 ANOTHER = Submitter("", ("dag", "another run", "task"), -1)
@@ -176,6 +177,30 @@ class TestWhatIsAdopted:
         assert submit(zuora, memory, AGAIN, order).run().end == other
         assert len(zuora.keys) == 1
 
+    def test_may_have_another_date_and_content(self):
+        zuora, memory = Zuora(), Memory()
+        other = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        changed = NUMBERED | {"orderDate": "2024-08-01", "description": "changed"}
+
+        assert adopt(zuora, memory, other, changed) == other
+
+    def test_is_not_compared_as_far_as_it_cannot_be_read(self):
+        zuora, memory = Zuora(), Memory()
+        other = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", times=None, status=403, body=body(53200010)))
+
+        assert adopt(zuora, memory, other) == other
+
+    def test_waits_for_a_vendor_that_is_away(self):
+        zuora, memory = Zuora(), Memory()
+        other = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", times=None, status=503))
+
+        assert adopt(zuora, memory, other).transient
+
     def test_may_be_an_order_by_its_number(self):
         zuora, memory = Zuora(), Memory()
         elsewhere(zuora)
@@ -226,6 +251,14 @@ class TestWhatIsAdopted:
         assert len(zuora.keys) == 1
 
 
+NEW_ACCOUNT = {
+    "name": "Another",
+    "currency": "EUR",
+    "billCycleDay": 1,
+    "billToContact": {"firstName": "Amy", "lastName": "Lee", "country": "Germany"},
+}
+
+
 class TestWhatIsNotAdopted:
     def refused(self, zuora, job_id, words, order=NUMBERED, kind=Refused, **options):
         memory = Memory()
@@ -252,6 +285,31 @@ class TestWhatIsNotAdopted:
         other = NUMBERED | {"existingAccountNumber": "A00000098"}
         words = "its account is 'A00000097', this one's is 'A00000098'"
         self.refused(zuora, "order:O-1" if by_number else made, words, other)
+
+    @pytest.mark.parametrize("by_number", [True, False])
+    @pytest.mark.parametrize(
+        ("account", "words"),
+        [
+            ({"existingAccountId": id_of("account", "A00000098")}, "its account's id is"),
+            (
+                {"newAccount": NEW_ACCOUNT},
+                "its account's name is 'Account A00000097', this one's is 'Another'",
+            ),
+        ],
+        ids=["by its id", "a new one"],
+    )
+    def test_an_order_of_an_account_that_is_named_otherwise(self, account, words, by_number):
+        zuora = Zuora()
+        made = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        other = {name: value for name, value in NUMBERED.items() if name != "existingAccountNumber"} | account
+        self.refused(zuora, "order:O-1" if by_number else made, words, other)
+
+    def test_a_job_whose_order_was_cancelled_after_it(self):
+        zuora = Zuora(order_seconds=60, order_next_status="Cancelled", order_status="Executing")
+        made = elsewhere(zuora)
+        zuora.clock.now += 3600
+        self.refused(zuora, made, "of order O-1 it is Cancelled")
 
     def test_a_job_that_is_still_processing_and_makes_another_order(self):
         zuora = Zuora(job_seconds=20)

@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.submission.api import note_end, submit_order
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME, Notes
 from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
-from airflow_provider_zuora.core.wire import Recall
+from airflow_provider_zuora.core.wire import Recall, Request
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
@@ -1029,3 +1029,31 @@ def test_an_order_of_a_list_whose_turn_comes_late_is_sent_all_the_same(order):
     end = Actor(zuora, None, submission.run()).run().end
 
     assert [end] == zuora.made
+
+
+class TestTwoCallsInOneTry:
+    """Of two threads, say, or where Airflow starts one try twice."""
+
+    @pytest.mark.parametrize("answer", ["403", "refused before the store", "lock before the store", "429"])
+    def test_whoever_is_turned_away_takes_the_job_of_the_other(self, answer, order):
+        zuora, memory = Zuora("accepted", *[answer] * 6), Memory()
+        first, second = (submit(zuora, memory, FIRST, order) for _ in range(2))
+        while not isinstance(second.step, Request):
+            second.act()
+        first.run()
+        second.run()
+
+        assert second.end == first.end
+        assert submit(zuora, memory, CLEARED, order).run().end == first.end
+        assert len(zuora.made) == 1
+
+    def test_the_job_is_found_among_the_other_submissions_of_the_try(self):
+        zuora, memory = Zuora("accepted", "accepted", "403"), Memory()
+        submit(zuora, memory, FIRST, ORDER, sole=False).run()
+        first, second = (submit(zuora, memory, FIRST, NUMBERED, sole=False) for _ in range(2))
+        while not isinstance(second.step, Request):
+            second.act()
+        first.run()
+        second.run()
+
+        assert second.end == first.end
