@@ -146,5 +146,5 @@ def test_orders_that_come_in_another_order_in_a_retry_are_two_or_a_loud_failure(
     if version == 2.11:
         assert len(set(submit("B", "A"))) == 2
     else:  # by what the first try noted, B is A, changed
-        with pytest.raises(PermanentError, match="an equal one|stands for two orders of this task"):
+        with pytest.raises(PermanentError, match=r"an equal one|stands for two orders of this task"):
             list(submit("B", "A"))
