@@ -114,7 +114,7 @@ class Account:
         self._masks = masks
         self._token_file = token_file
         self._clock = clock or time.time
-        ticks = ticks or clock or time.monotonic
+        self._ticks = ticks or clock or time.monotonic
         self._sleep = sleep
         self._asleep = asleep
         self._rng = rng or random.SystemRandom()
@@ -124,12 +124,19 @@ class Account:
         self._gate: Gate | None = None
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
         limits = _limits_of(vendor, credentials, self._rng)
-        self._rules = Rules(line.max_connections, limits, ticks, sleep, asleep)
+        self._rules = Rules(line.max_connections, limits, self._ticks, sleep, asleep)
         _LIVING.add(self)
 
     def client(self, headers: Mapping[str, str] | None = None) -> Client:
         """Return the flows of this account, with headers that every request but the sign-in carries."""
-        return Client(self._vendor, self._credentials, headers or {}, clock=self._clock, rng=self._rng)
+        return Client(
+            self._vendor,
+            self._credentials,
+            headers or {},
+            clock=self._clock,
+            rng=self._rng,
+            ticks=self._ticks,
+        )
 
     def run(self, flow: Flow[T]) -> T:
         """Carry a flow with blocking calls."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -314,11 +313,10 @@ class JobHook(BaseHook):
             )
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
-        now = time.time()
-        wait = Wait(
-            started=now, not_before=now, deadline=now + min(lasts, LONGEST), pauses=Pauses(pause, first=1.0)
+        pauses = Pauses(pause, first=1.0)
+        return self.run(
+            lambda client: ended_job(client, job_id, Wait.within(client, min(lasts, LONGEST), pauses))
         )
-        return self.run(lambda client: ended_job(client, job_id, wait))
 
     async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
         """Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are."""

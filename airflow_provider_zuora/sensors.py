@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -288,7 +287,7 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         else:
             first = FIRST_LOOK if self.reschedule else 1.0
             pause = self._pauses(first).after(run_duration(), random.SystemRandom())
-        pause = min(max(pause, self._watch.looks.quiet_until - time.time()), LONGEST)
+        pause = min(max(pause, self._watch.looks.quiet_left), LONGEST)
         return max(pause, FIRST_LOOK) if self.reschedule else pause
 
 

@@ -236,6 +236,12 @@ def test_limits_go_by_a_clock_that_nobody_sets(zuora):
     assert zuora.account(clock=float, ticks=int)._rules.clock is int
 
 
+def test_budgets_and_waits_go_by_a_clock_that_nobody_sets(zuora):
+    assert zuora.account().client().ticks is time.monotonic
+    assert zuora.account(clock=float).client().ticks is float
+    assert zuora.account(clock=float, ticks=int).client().ticks is int
+
+
 def test_a_thread_beside_a_loop(zuora):
     account = zuora.account()
     tokens = []

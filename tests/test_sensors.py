@@ -19,12 +19,14 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
+from airflow_provider_zuora import accounts
 from airflow_provider_zuora.core.ids import packed
 from airflow_provider_zuora.hooks import PermanentError, TransientError
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger
 from tests.conftest import ORDER, WAITING
+from tests.core.carriers import Clock
 
 REFUSAL = "[40000020]: Rate plan is not effective"
 CONTEXT: Any = {"ti": SimpleNamespace(**WAITING)}
@@ -344,6 +346,20 @@ def test_poke_mode_pauses_from_one_second_on():
     pauses = [task._get_next_poke_interval(0.0, lambda waited=waited: waited, 1) for waited in (0, 2, 1000)]
 
     assert all(low <= pause <= low * 1.1 for low, pause in zip((1, 2, 60), pauses, strict=True))
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(zuora, monkeypatch, hours):
+    job_id, clock = submitted(zuora), Clock()
+    account = zuora.account(clock=clock, ticks=clock.ticks, sleep=clock.sleep)
+    monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+    zuora.fault(**OUTAGE | {"status": 429, "headers": {"Retry-After": "400"}}, times=1)
+    task = sensor(job_id, deferrable=False)
+
+    assert not task.poke(CONTEXT).is_done
+    clock.ahead = hours * 3600.0
+    assert task._get_next_poke_interval(0.0, lambda: 0.0, 1) == pytest.approx(400)
+    account.close()
 
 
 def test_reschedule_mode_pauses_from_ten_seconds_on():

@@ -227,6 +227,20 @@ def test_slow_answers_use_up_the_budget_too():
     assert len(script.sent) == 2
 
 
+@pytest.mark.parametrize("hidden", [(), ("0012345678",)], ids=["plain", "hiding"])
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_leaves_a_budget_as_long_as_it_is(hours, hidden):
+    def answers():
+        yield answer(429, Retry_After="60")
+        script.clock.ahead = hours * 3600.0
+        yield from FOREVER(answer(429, Retry_After="60"))
+
+    script = Script(answers(), rng=Dice(0))
+    with pytest.raises(Refused):
+        script.run(script.client().hiding(hidden).call("GET", "/v1/a"))
+    assert script.clock.naps == [60.0] * 3
+
+
 # A request that is sent once, whatever is answered.
 
 POST = Request("POST", "/v1/a", (("returnIds", "true"),), KEY, b"{}")
