@@ -16,6 +16,7 @@ from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, page_title, redact_words
 from airflow_provider_zuora.fetching import CHUNK, Fence, Fetch
 from airflow_provider_zuora.lines import Line
+from airflow_provider_zuora.paths import NOT_THERE, reason, shown, trouble
 
 MAX_BYTES = 10 * 1024**3
 _GZIP = b"\x1f\x8b"
@@ -42,10 +43,23 @@ class LocalPlace:
 
     def __post_init__(self) -> None:
         """Refuse a path that no file can be put to, before anything is asked."""
-        if not self.folder.is_dir():
-            raise InvalidInput("Nothing was fetched.", (f"target: there is no directory {self.folder}",))
-        if self.path.exists() and not self.path.is_file():
-            raise InvalidInput("Nothing was fetched.", (f"target: {self.path} is there, and no file",))
+        if rule := self._violation():
+            raise InvalidInput("Nothing was fetched.", (f"target: {rule}",))
+
+    def _violation(self) -> str:
+        try:
+            folder = self.folder
+        except OSError as error:
+            return (
+                f"there is no working directory that {shown(str(self.path))} could be below ({reason(error)})"
+            )
+        if (why := trouble(folder)) or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
+            there = why in ("", NOT_THERE)
+            return f"there is no directory {shown(str(folder))}" if there else f"{shown(str(folder))} {why}"
+        if (why := trouble(self.path)) not in ("", NOT_THERE):
+            return f"{shown(str(self.path))} {why}"
+        is_other = not why and not os.path.isfile(self.path)  # noqa: PTH113 - that of Path may raise
+        return f"{shown(str(self.path))} is there, and no file" if is_other else ""
 
     @property
     def folder(self) -> Path:
@@ -65,6 +79,14 @@ class StoredPlace:
 
     fs: Any
     path: str
+
+    def __post_init__(self) -> None:
+        """Refuse to upload from a machine that has no place for the file, before anything is asked."""
+        try:
+            tempfile.gettempdir()
+        except OSError as error:
+            rule = f"target: a store needs a directory for temporary files here, see TMPDIR ({reason(error)})"
+            raise InvalidInput("Nothing was fetched.", (rule,)) from error
 
     @property
     def folder(self) -> Path:
@@ -92,7 +114,7 @@ def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int =
     :raises Refused, Unreachable, Unreadable: where the file does not come, or is none; nothing was put.
     """
     check_size(max_bytes)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder) as folder:
+    with _work_folder(place) as folder:
         file = Path(folder) / "file"
         with closing(Fetch(link, line, fence)) as fetch, file.open("xb") as out:
             _copy(fetch.chunks(max_bytes), out, max_bytes)
@@ -102,6 +124,15 @@ def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int =
         size = _checked(file)
         place.put(file)
         return size
+
+
+def _work_folder(place: Place) -> tempfile.TemporaryDirectory[str]:
+    """Return a directory in which a file is put together."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder)
+    except OSError as error:
+        rule = f"target: nothing can be written to {shown(str(place.folder))} ({reason(error)})"
+        raise InvalidInput("Nothing was fetched.", (rule,)) from error
 
 
 def _copy(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
