@@ -76,7 +76,7 @@ MAY_IMPORT = {
     "core.foreign_json": set(),
     "core.ids": {"core.checks", "core.errors", "core.order_lines"},
     "core.jobs": {"core.checks", "core.errors", "core.redaction", "core.wire"},
-    "core.json_text": set(),
+    "core.json_text": {"core.plain"},
     "core.limits": {"core.times", "core.errors", "core.wire"},
     "core.looks": {
         "core.client",
