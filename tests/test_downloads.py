@@ -309,6 +309,14 @@ def test_a_target_that_cannot_be_one_is_refused_before_anything_is_asked(store, 
     assert store.asked() == []
 
 
+def test_a_directory_that_is_gone_by_then_is_named(tmp_path):
+    (tmp_path / "gone").mkdir()
+    place = LocalPlace(tmp_path / "gone" / "a.csv")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InvalidInput, match=r"target: nothing can be written to .*gone \(FileNotFoundError: "):
+        download("https://127.0.0.1:1/a", place, LINE, OPEN)
+
+
 def test_an_upload_that_fails_is_not_repeated_by_halves(server, tmp_path):
     class Full(MemoryFileSystem):
         def put_file(self, *args, **kwargs):
