@@ -188,7 +188,7 @@ class TestRegistry:
 
     def test_accounts_that_nobody_uses_do_not_pile_up(self):
         for number in range(1000):
-            self.of(secret=f"changed {number}")
+            self.of(secret=f"changed-{number}")
         gc.collect()
 
         assert len(accounts._ACCOUNTS) < 50
@@ -199,7 +199,7 @@ class TestRegistry:
         gc.collect()
         assert unused() is self.of(secret="unused")
         for number in range(100):
-            self.of(secret=f"changed {number}")
+            self.of(secret=f"changed-{number}")
         gc.collect()
 
         assert unused() is None
@@ -494,7 +494,7 @@ class TestRenewal:
 
     def test_a_new_secret_that_is_refused_too_is_an_error(self, zuora, carry):
         self.rotate(zuora)
-        account, readings = self.account(zuora, replace(zuora.credentials, client_secret="a third one"))
+        account, readings = self.account(zuora, replace(zuora.credentials, client_secret="a-third-one"))
         with pytest.raises(SignInRefused):
             carry(account)
 

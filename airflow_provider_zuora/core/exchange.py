@@ -52,6 +52,7 @@ _REDIRECTS, _REDIRECTED = 3, (301, 302, 303, 307, 308)
 _MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
 _TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _TAKEN = range(200, 300)
+_PATH_LENGTH = 80  # characters of a message
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
@@ -264,6 +265,8 @@ class Exchange:
         if kind in (Refused, NotFound) and not signed and not meaning.transient:
             kind = SignInRefused
         advice = _SIGN_IN_ADVICE if kind is SignInRefused else self.vendor.advice(reading)
+        if not signed and (kind is SignInRefused or meaning is Meaning.GATEWAY):
+            advice = f"{advice} {self._path_advice()}".strip()
         words = meaning.words
         if not signed:
             words = (
@@ -271,6 +274,15 @@ class Exchange:
             )
         message = f"{self.vendor.title}: {words}.{advice and ' ' + advice}"
         return kind(message, answer=reading.answer, transient=meaning.transient, attempts=attempts)
+
+    def _path_advice(self) -> str:
+        """Return what to think of where a sign-in fails: a page's address, pasted, may answer anything."""
+        path = urlsplit(self.credentials.base_url).path
+        return (
+            f"The base URL (host) has a path, {path[:_PATH_LENGTH]}; mostly it must have none."
+            if path
+            else ""
+        )
 
     def _bare(self, response: Response, token: str) -> Response:
         """Return the response without our secrets in its body; a short one is no reason to change it."""

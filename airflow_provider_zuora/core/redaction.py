@@ -174,16 +174,16 @@ def _shown(char: str) -> str:
     return " " if kind == "Zs" else char.encode("unicode_escape").decode()
 
 
-def page_title(page: bytes) -> str:
+def page_title(page: bytes, secrets: Secrets = NO_SECRETS) -> str:
     """Return the title of a page, its first heading, or the code of a store's error; empty if it has none."""
-    head = page[:_PAGE]
+    head, most = page[:_PAGE], 4 * (WORD_LENGTH + secrets.overlap)  # bytes of a text in UTF-8
     lower = head.lower()
     for tag in _TITLES:
         begin = lower.find(b">", max(lower.find(tag), 0)) + 1 if tag in lower else 0
         end = lower.find(b"<", begin)
         words = head[begin : end if end >= 0 else None].strip() if begin else b""
         if words:
-            return redact_words(words[: 4 * WORD_LENGTH].decode("utf-8", "replace"), WORD_LENGTH)
+            return redact_words(words[:most].decode("utf-8", "replace"), WORD_LENGTH, secrets)
     return ""
 
 

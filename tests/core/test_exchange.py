@@ -447,7 +447,7 @@ AWAY = {
 
 
 def home(*answers):
-    return Script(answers, credentials=Credentials(HOME, "id", "long secret"))
+    return Script(answers, credentials=Credentials(HOME, "id", "long-secret"))
 
 
 @pytest.mark.parametrize("location", AWAY.values(), ids=AWAY)
@@ -645,7 +645,7 @@ def test_every_repeat_is_logged_with_its_reason(caplog):
 
 # Secrets.
 
-SECRET = "se+cret/of us=20%"
+SECRET = "se+cret/of&us=20%"
 TOKEN = f"6447d349d8854f0d{1:016x}"
 ECHOES = {
     "a message": lambda word: answer(400, {"code": 53200020, "message": f"what is {word}?"}),
