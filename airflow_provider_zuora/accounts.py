@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
@@ -53,6 +53,31 @@ class Renewal:
     aread: Callable[[], Awaitable[Credentials | None]]
 
 
+class Claims:
+    """What one try of a task has submitted; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._orders: set[object] = set()
+        self._jobs: dict[object, object] = {}
+
+    def add(self, orders: Collection[T]) -> list[T]:
+        """Return which of these orders are here already; if it is none, they all are from now on."""
+        with _LOOKING_UP:
+            taken = [order for order in orders if order in self._orders]
+            self._orders.update(() if taken else orders)
+            return taken
+
+    def discard(self, orders: Iterable[object]) -> None:
+        """Forget orders that came to nothing: the same try may submit them again."""
+        with _LOOKING_UP:
+            self._orders.difference_update(orders)
+
+    def is_of_another(self, job: object, content: object) -> bool:
+        """Return whether a job stands for an order of another content; the first one that asks has it."""
+        with _LOOKING_UP:
+            return self._jobs.setdefault(job, content) != content
+
+
 class Account:
     """
     One client id at one vendor.
@@ -89,7 +114,7 @@ class Account:
         self._masks = masks
         self._token_file = token_file
         self._clock = clock or time.time
-        ticks = ticks or clock or time.monotonic
+        self._ticks = ticks or clock or time.monotonic
         self._sleep = sleep
         self._asleep = asleep
         self._rng = rng or random.SystemRandom()
@@ -99,12 +124,19 @@ class Account:
         self._gate: Gate | None = None
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
         limits = _limits_of(vendor, credentials, self._rng)
-        self._rules = Rules(line.max_connections, limits, ticks, sleep, asleep)
+        self._rules = Rules(line.max_connections, limits, self._ticks, sleep, asleep)
         _LIVING.add(self)
 
     def client(self, headers: Mapping[str, str] | None = None) -> Client:
         """Return the flows of this account, with headers that every request but the sign-in carries."""
-        return Client(self._vendor, self._credentials, headers or {}, clock=self._clock, rng=self._rng)
+        return Client(
+            self._vendor,
+            self._credentials,
+            headers or {},
+            clock=self._clock,
+            rng=self._rng,
+            ticks=self._ticks,
+        )
 
     def run(self, flow: Flow[T]) -> T:
         """Carry a flow with blocking calls."""
@@ -243,6 +275,8 @@ _LIMITS: WeakValueDictionary[tuple[str, str, str], Limits] = WeakValueDictionary
 _LIVING: WeakSet[Account] = WeakSet()
 _RECENT: deque[Account] = deque(maxlen=16)
 """Accounts that outlive their hooks, for the next ones; not all, for each changed secret makes another."""
+_TRIES: deque[tuple[object, Claims]] = deque(maxlen=16)
+"""What the last tries of tasks have submitted; a process mostly runs one."""
 _PARENTS: list[object] = []
 _LOOKING_UP = threading.RLock()
 READINGS: Readings[Any] = Readings(10.0)
@@ -266,6 +300,20 @@ def account_of(
             _RECENT.remove(account)
         _RECENT.append(account)
         return account
+
+
+def claims_of(try_of_task: object) -> Claims:
+    """
+    Return what one try of a task has submitted in this process.
+
+    :param try_of_task: Airflow's task instance, the same object all through a try.
+    """
+    with _LOOKING_UP:
+        found = next((claims for known, claims in _TRIES if known is try_of_task), None)
+        if found is None:
+            found = Claims()
+            _TRIES.append((try_of_task, found))
+        return found
 
 
 def _limits_of(vendor: str, credentials: Credentials, rng: random.Random) -> Limits:

@@ -72,7 +72,7 @@ def _read_texts(value: object) -> str:
 
 
 def _read_number(value: object, default: float, *, whole: bool = False) -> float:
-    if value in (None, ""):
+    if value is None or (isinstance(value, str) and not without_blanks(value)):
         return default
     try:
         number = float(str(value))
@@ -114,9 +114,10 @@ def _read_verify(value: object) -> bool | str:
 
 
 def _read_proxies(value: object) -> tuple[tuple[str, str], ...]:
+    value = without_blanks(value) if isinstance(value, str) else value
     try:
-        proxies = json.loads(value) if isinstance(value, str) and value.strip() else value or {}
-    except ValueError:
+        proxies = json.loads(value) if isinstance(value, str) and value else value or {}
+    except (ValueError, RecursionError):
         proxies = None
     if not isinstance(proxies, dict) or not all(isinstance(url, str) for url in proxies.values()):
         raise ValueError('must be a JSON object such as {"https": "http://proxy:3128"}')

@@ -138,20 +138,28 @@ def _token_file(credentials: Credentials, entity: str) -> TokenFile | None:
 def _extra(text: str | None) -> Mapping[str, Any]:
     """Return the fields that are set; one that Airflow's page has stored as its mask is not."""
     try:
-        extra = json.loads(text or "{}")
-    except ValueError:
-        extra = None
-    if not isinstance(extra, dict):
+        fields = _unmasked(json.loads(text or "{}"))
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
         raise _invalid("extra: must be a JSON object")
-    fields = _unmasked(extra)
     if "share_token" in fields:  # its first name, which Airflow takes for that of a secret
         return {"shared_sign_in": fields.pop("share_token")} | fields
     return fields
 
 
-def _unmasked(value: dict[str, Any]) -> dict[str, Any]:
-    known = {name: _unmasked(each) if isinstance(each, dict) else each for name, each in value.items()}
-    return {name: each for name, each in known.items() if each != _MASK}
+def _unmasked(value: Any) -> Any:
+    """Return a value without the masks that it holds, as JSON in a text too: a field may hold one."""
+    if isinstance(value, dict):
+        return {name: _unmasked(each) for name, each in value.items() if each != _MASK}
+    if isinstance(value, list):
+        return [_unmasked(each) for each in value if each != _MASK]
+    if isinstance(value, str) and _MASK in value and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.dumps(_unmasked(json.loads(value)))
+        except (ValueError, RecursionError):  # the field's own rule tells
+            return value
+    return value
 
 
 def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> str:

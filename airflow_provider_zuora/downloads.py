@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -13,14 +14,23 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
-from airflow_provider_zuora.core.redaction import WORD_LENGTH, page_title, redact_words
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, Secrets, page_title, redact_words
 from airflow_provider_zuora.fetching import CHUNK, Fence, Fetch
 from airflow_provider_zuora.lines import Line
+from airflow_provider_zuora.paths import NOT_THERE, reason, shown, trouble
 
 MAX_BYTES = 10 * 1024**3
 _GZIP = b"\x1f\x8b"
 _LAYERS = 2  # a store may keep a gzipped file, and send that gzipped
-_NO_CSV = (_GZIP, b"PK\x03\x04", b"%PDF-", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
+_NO_CSV = (
+    *(_GZIP, b"\x1f\x9d", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07"),
+    *(b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"x\x01", b"x\x9c", b"x\xda"),  # zstd, lz4, zlib
+    *(b"%PDF-", b"\xd0\xcf\x11\xe0", b"\x89PNG"),  # the second one is of Excel
+    *(b"\xff\xfe", b"\xfe\xff"),  # UTF-16
+)
+# What no editor shows: white space, byte order marks, no-break spaces, zero-width spaces, joiners, marks.
+_UNSEEN = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0)*+")
+_LOOKED_AT = 1024  # bytes
 
 
 class Place(Protocol):
@@ -42,10 +52,23 @@ class LocalPlace:
 
     def __post_init__(self) -> None:
         """Refuse a path that no file can be put to, before anything is asked."""
-        if not self.folder.is_dir():
-            raise InvalidInput("Nothing was fetched.", (f"target: there is no directory {self.folder}",))
-        if self.path.exists() and not self.path.is_file():
-            raise InvalidInput("Nothing was fetched.", (f"target: {self.path} is there, and no file",))
+        if rule := self._violation():
+            raise InvalidInput("Nothing was fetched.", (f"target: {rule}",))
+
+    def _violation(self) -> str:
+        try:
+            folder = self.folder
+        except OSError as error:
+            return (
+                f"there is no working directory that {shown(str(self.path))} could be below ({reason(error)})"
+            )
+        if (why := trouble(folder)) or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
+            there = why in ("", NOT_THERE)
+            return f"there is no directory {shown(str(folder))}" if there else f"{shown(str(folder))} {why}"
+        if (why := trouble(self.path)) not in ("", NOT_THERE):
+            return f"{shown(str(self.path))} {why}"
+        is_other = not why and not os.path.isfile(self.path)  # noqa: PTH113 - that of Path may raise
+        return f"{shown(str(self.path))} is there, and no file" if is_other else ""
 
     @property
     def folder(self) -> Path:
@@ -65,6 +88,14 @@ class StoredPlace:
 
     fs: Any
     path: str
+
+    def __post_init__(self) -> None:
+        """Refuse to upload from a machine that has no place for the file, before anything is asked."""
+        try:
+            tempfile.gettempdir()
+        except OSError as error:
+            rule = f"target: a store needs a directory for temporary files here, see TMPDIR ({reason(error)})"
+            raise InvalidInput("Nothing was fetched.", (rule,)) from error
 
     @property
     def folder(self) -> Path:
@@ -92,16 +123,25 @@ def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int =
     :raises Refused, Unreachable, Unreadable: where the file does not come, or is none; nothing was put.
     """
     check_size(max_bytes)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder) as folder:
+    with _work_folder(place) as folder:
         file = Path(folder) / "file"
         with closing(Fetch(link, line, fence)) as fetch, file.open("xb") as out:
             _copy(fetch.chunks(max_bytes), out, max_bytes)
         for _ in range(_LAYERS):
             if _start(file).startswith(_GZIP):
                 file = _unpacked(file, max_bytes)
-        size = _checked(file)
+        size = _checked(file, fetch.secrets)
         place.put(file)
         return size
+
+
+def _work_folder(place: Place) -> tempfile.TemporaryDirectory[str]:
+    """Return a directory in which a file is put together."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder)
+    except OSError as error:
+        rule = f"target: nothing can be written to {shown(str(place.folder))} ({reason(error)})"
+        raise InvalidInput("Nothing was fetched.", (rule,)) from error
 
 
 def _copy(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
@@ -117,7 +157,16 @@ def _copy(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
 def _start(file: Path) -> bytes:
     """Return the beginning of a file as the disk has it: how it came in chunks says nothing."""
     with file.open("rb") as whole:
-        return whole.read(1024)
+        return whole.read(len(_GZIP))
+
+
+def _seen(file: Path) -> bytes:
+    """Return the beginning of what is seen of a file, however much there is before it that is not."""
+    start = b""
+    with file.open("rb") as whole:
+        while len(start) < _LOOKED_AT and (chunk := whole.read(CHUNK)):
+            start = _UNSEEN.sub(b"", (start + chunk).lstrip(), count=1)
+    return start
 
 
 def _unpacked(file: Path, max_bytes: int) -> Path:
@@ -133,14 +182,14 @@ def _unpacked(file: Path, max_bytes: int) -> Path:
     return unpacked
 
 
-def _checked(file: Path) -> int:
+def _checked(file: Path, secrets: Secrets) -> int:
     """Return the size of a file that may be a CSV; a page of the store in its stead is none."""
-    start = _start(file).removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = _seen(file)
     if not start:
         raise Unreadable("The file is empty: it lacks even the names of its columns.")
-    if start.startswith((b"<", b"{")):
-        word = page_title(start)
+    if start.startswith((b"<", b"{", b"[")):
+        word = page_title(start, secrets)
         raise Unreadable(f"What came is no CSV but a page{word and ': ' + word}.", transient=True)
-    if start.startswith(_NO_CSV):
+    if start.startswith(_NO_CSV) or b"\0" in start[:4]:
         raise Unreadable("What came is no CSV but a file of another kind (by its first bytes).")
     return file.stat().st_size

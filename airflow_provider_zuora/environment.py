@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_zuora.core.checks import is_loopback
+from airflow_provider_zuora.paths import expanded
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that may name certificates to trust; the first that is set counts."""
@@ -58,7 +59,7 @@ def bundle_of(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
     """Return the path of the certificates to trust, and the variable that names it; empty where none does."""
     for name in BUNDLES:
         if path := environ.get(name, "").strip():
-            return os.path.expanduser(path), name  # noqa: PTH111 - that of Path raises for a user without a home
+            return expanded(path), name
     return "", ""
 
 

@@ -11,12 +11,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from airflow_provider_zuora.adapters import Pace, session
 from airflow_provider_zuora.core.checks import is_public
 from airflow_provider_zuora.core.errors import Answer, Refused, Unreachable, Unreadable, UnsafeLink
-from airflow_provider_zuora.core.redaction import WORD_LENGTH, page_title, redact_words
+from airflow_provider_zuora.core.redaction import (
+    NO_SECRETS,
+    WORD_LENGTH,
+    Secrets,
+    page_title,
+    redact_words,
+)
 from airflow_provider_zuora.lines import Line
 
 if TYPE_CHECKING:
@@ -28,6 +34,9 @@ _REDIRECTS = 3
 _PASSING = (403, 408, 429)  # 403: the link has run out, and the next try asks for another
 _PAGE_SIZE, _PAGE_CHUNKS = 16 * 1024, 64  # bytes, and parts, of a page that says why no file comes
 _LENGTH_DIGITS = 18
+_ENCODINGS = ("", "identity", "gzip", "x-gzip")
+_TELLING = 6  # characters of a piece of a link; a shorter one is too common a word
+_LONG_NAME = 16  # characters of one name in its path, likewise
 _HEADERS = {"Accept": "text/csv, */*", "Accept-Encoding": "identity"}  # so that Content-Length is the file's
 _RIGHT = "nothing was fetched. Where that is right, add the host to download_hosts in the connection's extra."
 
@@ -130,6 +139,9 @@ class Fetch:
         self._link, self._line, self._fence = link, line, fence
         self._held: list[requests.Response | requests.Session] = []
         self._status: int | None = None
+        self._hidden: tuple[str, ...] = ()
+        self.secrets = NO_SECRETS
+        """What no word of the file's host may hold: the links that were followed, but for their hosts."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -149,7 +161,7 @@ class Fetch:
         chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
         if answer.status_code != 200:
             raise self._refused(answer)
-        if answer.headers.get("Content-Encoding", "identity").lower() not in ("identity", "gzip"):
+        if answer.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
             raise self._unreadable("The file came in an encoding that was not asked for.")
         if not chunked and not (length.isdecimal() and len(length) <= _LENGTH_DIGITS):
             raise self._unreadable("The file came without its length: nobody can tell whether it is whole.")
@@ -185,6 +197,8 @@ class Fetch:
         parts = self._fence.parts(url)
         host = str(parts.hostname)
         # Who has the rest of a link has the file: no message names more than its host.
+        self._hidden += _pieces(parts)
+        self.secrets = Secrets(values=self._hidden)
         self._line = line = replace(self._line, base_url=f"{parts.scheme}://{parts.netloc}")
         if line.proxy and not self._fence.trusts(host):
             raise UnsafeLink(
@@ -203,8 +217,7 @@ class Fetch:
         except OSError as error:
             if isinstance(error, ValueError):  # requests' own are both
                 raise
-            words = redact_words(line.words(error), WORD_LENGTH)
-            raise Unreachable(f"The file was not fetched: {words}", transient=True) from None
+            raise Unreachable(f"The file was not fetched: {self._words(error)}", transient=True) from None
 
     def _raw(self, answer: requests.Response) -> Iterator[bytes]:
         from urllib3.exceptions import HTTPError
@@ -214,13 +227,17 @@ class Fetch:
             while chunk := answer.raw.read(CHUNK, decode_content=False):
                 yield chunk
         except (HTTPError, OSError) as error:
-            said = f"The file was cut off: {redact_words(self._line.words(error), WORD_LENGTH)}"
-            raise self._unreadable(said, transient=True) from None
+            raise self._unreadable(f"The file was cut off: {self._words(error)}", transient=True) from None
+
+    def _words(self, error: BaseException) -> str:
+        """Return the host and what went wrong there; apart, so that the host stays where the rest is cut."""
+        host, _, said = self._line.words(error).partition(": ")
+        return f"{redact_words(host, WORD_LENGTH)}: {redact_words(said, WORD_LENGTH, self.secrets)}"
 
     def _refused(self, answer: requests.Response) -> Refused:
         """Return the error of a bad status, with the word of the page that says why."""
         status = answer.status_code
-        word = page_title(self._page(answer))
+        word = page_title(self._page(answer), self.secrets)
         said = Answer(f"GET {self._line.base_url}", status=status, messages=(word,) if word else ())
         return Refused("No file came.", answer=said, transient=status in _PASSING or status >= 500)
 
@@ -236,6 +253,14 @@ class Fetch:
     def _unreadable(self, message: str, *, transient: bool = False) -> Unreadable:
         answer = Answer(f"GET {self._line.base_url}", status=self._status)
         return Unreadable(message, answer=answer, transient=transient)
+
+
+def _pieces(parts: SplitResult) -> tuple[str, ...]:
+    """Return what of a link lets others have the file: its path, its query and the values in it."""
+    values = [pair.partition("=")[2] for pair in parts.query.split("&")]
+    names = [name for name in parts.path.split("/") if len(name) >= _LONG_NAME]
+    every = (parts.path.strip("/"), parts.query, *names, *values)
+    return tuple({word for piece in every for word in (piece, unquote(piece)) if len(word) >= _TELLING})
 
 
 def _as_sent(url: str) -> str:

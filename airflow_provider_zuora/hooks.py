@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -25,7 +24,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from asgiref.sync import sync_to_async
 
-from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal
+from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal, claims_of
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_fields import ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, credentials_of, settings_of
@@ -46,6 +45,7 @@ from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
 from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations
+from airflow_provider_zuora.core.submission.keys import sha256
 from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.submission.submission import EQUAL
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -313,11 +313,10 @@ class JobHook(BaseHook):
             )
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
-        now = time.time()
-        wait = Wait(
-            started=now, not_before=now, deadline=now + min(lasts, LONGEST), pauses=Pauses(pause, first=1.0)
+        pauses = Pauses(pause, first=1.0)
+        return self.run(
+            lambda client: ended_job(client, job_id, Wait.within(client, min(lasts, LONGEST), pauses))
         )
-        return self.run(lambda client: ended_job(client, job_id, wait))
 
     async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
         """Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are."""
@@ -453,7 +452,6 @@ class ZuoraHook(JobHook):
 
     def __init__(self, zuora_conn_id: str = default_conn_name):
         super().__init__(zuora_conn_id)
-        self._submitted: set[str] = set()  # fingerprints of orders without a number
 
     def create_order(
         self,
@@ -530,16 +528,15 @@ class ZuoraHook(JobHook):
             )
         own = idempotency_key is not None or raw_idempotency_key is not None
         once = "" if own or not context else fingerprint_of(by, attempt.number, order)
-        if once in self._submitted:
-            self._refuse((EQUAL,))
-        job_id = self.run(
-            lambda client: submit_order(
-                client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids, sole=sole
-            ),
-            store,
-        )
-        if once:
-            self._submitted.add(once)
+        with self._claimed(context, [once]) as taken:
+            self._refuse((EQUAL,) if taken else ())
+            job_id = self.run(
+                lambda client: submit_order(
+                    client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids, sole=sole
+                ),
+                store,
+            )
+        self._check_job(context, job_id, order)
         return job_id
 
     def create_orders(
@@ -585,23 +582,54 @@ class ZuoraHook(JobHook):
             checked = listed(orders, by, idempotency_key, places)
             attempt = try_of(context)
             prints = [order.print_in(attempt.number) if context else "" for order in checked]
-            twice = [
-                order.place for order, each in zip(checked, prints, strict=True) if each in self._submitted
-            ]
-            raise_first("Nothing was sent.", [f"{place}: {EQUAL}" for place in twice])
-            entries = submit_all(
-                settings.account,
-                settings.client,
-                checked,
-                attempt,
-                concurrency=concurrency,
-                store=task_store(context),
-                return_ids=return_ids,
-                adopt=on_existing == "adopt",
-            )
-        done = (each for each, entry in zip(prints, entries, strict=True) if entry.job_id is not None)
-        self._submitted.update(filter(None, done))
+            with self._claimed(context, prints) as taken:
+                twice = [order.place for order, each in zip(checked, prints, strict=True) if each in taken]
+                raise_first("Nothing was sent.", [f"{place}: {EQUAL}" for place in twice])
+                entries = submit_all(
+                    settings.account,
+                    settings.client,
+                    checked,
+                    attempt,
+                    concurrency=concurrency,
+                    store=task_store(context),
+                    return_ids=return_ids,
+                    adopt=on_existing == "adopt",
+                )
+            failed = (each for each, entry in zip(prints, entries, strict=True) if entry.job_id is None)
+            claims_of(context.get("ti")).discard(self._of_this_account(failed))
         return entries
+
+    @contextmanager
+    def _claimed(self, context: Mapping[str, Any], prints: Sequence[str]) -> Iterator[Collection[str]]:
+        """
+        Claim orders without a number for one call, and yield those that this try has submitted already.
+
+        Whichever hook it was: nothing else tells two equal ones apart. Another account has its own. What
+        raises an error has submitted nothing.
+
+        :param prints: what tells each order from others; empty: it may be submitted again.
+        """
+        own, claims = self._of_this_account(prints), claims_of(context.get("ti"))
+        taken = claims.add(own)
+        try:
+            yield {each for *_, each in taken}
+        except BaseException:
+            claims.discard(() if taken else own)
+            raise
+
+    def _of_this_account(self, prints: Iterable[str]) -> list[tuple[str, str, str]]:
+        credentials = self.settings.credentials
+        return [(credentials.base_url, credentials.client_id, each) for each in prints if each]
+
+    def _check_job(self, context: Mapping[str, Any], job_id: str, order: Mapping[str, Any]) -> None:
+        """Refuse a job that this try has been given for another order: one of them was not submitted."""
+        [job] = self._of_this_account([job_id])
+        if context and claims_of(context.get("ti")).is_of_another(job, sha256(plain(order))):
+            raise ZuoraOutcomeUnknown(
+                f"Job {job_id} stands for two orders of this task that differ, so one of them was not "
+                "submitted: an earlier try sent the other one under the same key. Look in Zuora for which of "
+                "them the job has made; give each an orderNumber, or an idempotency_key of its own."
+            )
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""

@@ -7,13 +7,13 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from urllib.parse import unquote, urlencode, urlsplit
 
 from airflow_provider_zuora.core.checks import canonical_url, is_loopback
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.wire import Request
 from airflow_provider_zuora.environment import bundle_of, proxy_of, proxy_url, proxy_violations
+from airflow_provider_zuora.paths import expanded, trouble
 
 TIMEOUT = 130.0  # seconds, the default; Zuora itself gives up after 120 and answers 504
 MAX_CONNECTIONS = 20  # the default
@@ -54,7 +54,7 @@ class Line:
         keep = partial(object.__setattr__, self)
         keep("base_url", canonical_url(self.base_url))
         if isinstance(self.verify, str):
-            keep("verify", os.path.expanduser(self.verify))  # noqa: PTH111 - that of Path may raise
+            keep("verify", expanded(self.verify))
         wrong = []
         proxy, rules = self._read_proxy()
         keep("proxy", proxy)
@@ -62,8 +62,8 @@ class Line:
         bundle, source = self._read_bundle()
         keep("ca_bundle", bundle)
         keep("ca_bundle_from", source)
-        if bundle and not Path(bundle).exists():
-            wrong.append(f"verify: {source} is not a path that exists")
+        if bundle and (why := trouble(bundle)):
+            wrong.append(f"verify: {source} {why}")
         if wrong:
             raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
 
@@ -130,7 +130,7 @@ class Line:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             return context
-        folder = Path(path).is_dir()
+        folder = os.path.isdir(path)  # noqa: PTH112 - that of Path may raise
         try:
             return ssl.create_default_context(
                 cafile=None if folder else path, capath=path if folder else None

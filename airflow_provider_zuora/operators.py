@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.errors import InvalidInput, TimedOut
 from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.json_text import BrokenText, read_json
 from airflow_provider_zuora.core.masking import Hidden, hidden_values, hide, mask_secrets, reveal
-from airflow_provider_zuora.core.options import check_flags, checked_seconds
+from airflow_provider_zuora.core.options import check_execution_timeout, check_flags, checked_seconds
 from airflow_provider_zuora.core.order_lines import read_orders, write_lines
 from airflow_provider_zuora.core.submission.bulk import option_violations, report
 from airflow_provider_zuora.core.submission.result import expectation
@@ -83,6 +83,7 @@ class JobOperator(LiteralTexts):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        check_execution_timeout(self.execution_timeout)
         check_flags({"wait_for_completion": wait_for_completion, "deferrable": deferrable})
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
@@ -396,6 +397,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        check_execution_timeout(self.execution_timeout)
         if on_refusal not in ("fail", "skip"):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")
         if wrong := option_violations(on_existing, concurrency):

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import MAX_BYTES
+from airflow_provider_zuora.paths import NOT_THERE, expanded, real, reason, shown, trouble
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -41,8 +42,8 @@ class OrderFile:
     given: str | PathLike[str]
 
     def __str__(self) -> str:
-        """Return the path as it was given."""
-        return str(self.given)
+        """Return the path as it was given, as far as an error may quote it."""
+        return shown(str(self.given))
 
     @property
     def local(self) -> Path | None:
@@ -51,10 +52,10 @@ class OrderFile:
             store: Any = self.given
             if getattr(store, "protocol", "") not in _LOCAL:
                 return None
-            return Path(store.path if hasattr(store, "protocol") else store).expanduser()
+            return Path(expanded(store.path if hasattr(store, "protocol") else os.fsdecode(store)))
         if here := _LOCAL_URL.match(self.given):
-            return Path(self.given[here.end() :]).expanduser()
-        return None if _URL.match(self.given) else Path(self.given).expanduser()
+            return Path(expanded(self.given[here.end() :]))
+        return None if _URL.match(self.given) else Path(expanded(self.given))
 
     def read(self) -> bytes:
         """
@@ -63,8 +64,9 @@ class OrderFile:
         :raises InvalidInput: where there is none, or nothing here knows its store.
         """
         path = self.local
-        if path is not None and not path.is_file():  # a pipe would be waited for
-            raise self._wrong(f"there is no file {self}")
+        if path is not None and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
+            why = trouble(path)  # empty for what is there and no file: a pipe would be waited for
+            raise self._wrong(f"there is no file {self}" if why in ("", NOT_THERE) else f"{self} {why}")
         try:
             with self._store.open(self._stored.path, "rb") if path is None else path.open("rb") as file:
                 content: bytes = file.read(MAX_BYTES + 1)
@@ -73,11 +75,9 @@ class OrderFile:
         except PermissionError as error:
             raise self._wrong(f"the file {self} may not be read") from error
         except OSError as error:
-            raise self._wrong(
-                f"the file {self} could not be read ({type(error).__name__}: {error})"
-            ) from error
+            raise self._wrong(f"the file {self} could not be read ({reason(error)})") from error
         except (ImportError, TypeError, ValueError) as error:  # no provider knows its scheme
-            raise self._wrong(str(error)) from error
+            raise self._wrong(shown(str(error))) from error
         return content
 
     def is_same_as(self, other: OrderFile) -> bool:
@@ -92,8 +92,8 @@ class OrderFile:
             return one is two and self._place == other._place
         try:
             return one.samefile(two)
-        except OSError:  # one is not there
-            return os.path.realpath(one) == os.path.realpath(two)
+        except (OSError, ValueError):  # one is not there, or cannot be
+            return real(one) == real(two)
 
     def prepare(self) -> None:
         """
@@ -111,12 +111,12 @@ class OrderFile:
                     raise IsADirectoryError(str(self))
                 if not store.exists(place):
                     store.pipe_file(place, b"")
-            elif path.exists() and not path.is_file():
+            elif not trouble(path) and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
                 raise IsADirectoryError(str(self))
             else:
                 _open_for_owner(path, os.O_APPEND)
         except _ERRORS as error:
-            raise self._wrong(f"cannot be written to ({type(error).__name__}: {error})") from error
+            raise self._wrong(f"cannot be written to ({reason(error)})") from error
 
     def write(self, content: bytes) -> str:
         """Write the file anew and return an empty text, or why it could not be written."""
@@ -127,7 +127,7 @@ class OrderFile:
             else:
                 _open_for_owner(path, os.O_TRUNC, content)
         except _ERRORS as error:
-            return f"{self.option}: {self} could not be written ({type(error).__name__}: {error})"
+            return f"{self.option}: {self} could not be written ({reason(error)})"
         return ""
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from os import PathLike
 from pathlib import Path
@@ -90,25 +90,37 @@ class TakesOrders(LiteralTexts):
         return _rendered(env.from_string(content), context) if _marked(content, env) else content
 
     def resolve_template_files(self) -> None:
-        """Let Airflow read a template file, where there is one."""
-        self._with_extensions(super().resolve_template_files)
+        """Let Airflow read a template file, where there is one: a key may be called like the file."""
+        fields = self.template_fields
+        self.template_fields = (self.hidden_field,)
+        try:
+            self._with_extensions(super().resolve_template_files)
+        finally:
+            self.template_fields = fields
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
+    ) -> None:
         """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
         field = self.hidden_field
-        if self._is_broken_file(*args, **kwargs):
+        if self._is_broken_file(parent, template_fields, *args, **kwargs):
             raise PermanentError(
                 f"Nothing was sent.\n{field}: a template file is not UTF-8; save it as UTF-8. A gzipped file"
                 " can be given as a pathlib.Path."
             )
         setattr(self, field, self._hidden(getattr(self, field)))
 
-    def _is_broken_file(self, *args: Any, **kwargs: Any) -> bool:
+    def _is_broken_file(self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any) -> bool:
         """Render, and return whether a template file is no UTF-8; Python's error would hold all of it."""
         from jinja2 import TemplateNotFound
 
+        render = super()._do_render_template_fields
+        fields = list(template_fields)
+        of_orders = [name for name in fields if parent is self and name == self.hidden_field]
+        others = [name for name in fields if name not in of_orders]
         try:
-            self._with_extensions(super()._do_render_template_fields, *args, **kwargs)
+            self._with_extensions(render, parent, of_orders, *args, **kwargs)
+            self._with_extensions(render, parent, others, *args, none=True, **kwargs)
         except TemplateNotFound as error:
             raise PermanentError(
                 f"Nothing was sent.\n{self.hidden_field}: there is no template file {error.name}; Airflow"
@@ -122,10 +134,11 @@ class TakesOrders(LiteralTexts):
     def _hidden(self, given: Any) -> Any:
         raise NotImplementedError
 
-    def _with_extensions(self, call: Any, *args: Any, **kwargs: Any) -> None:
+    def _with_extensions(self, call: Any, *args: Any, none: bool = False, **kwargs: Any) -> None:
+        """Call what renders, while there are template files only where the orders may be one."""
         extensions: Sequence[str] = self.template_ext
         given = getattr(self, self.hidden_field)
-        if not (isinstance(given, str) and looks_like_path(given) and "://" not in given):
+        if none or not (isinstance(given, str) and looks_like_path(given) and "://" not in given):
             self.template_ext = ()
         try:
             call(*args, **kwargs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -21,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.ids import checked_ids, named
-from airflow_provider_zuora.core.options import check_flags, checked_seconds
+from airflow_provider_zuora.core.options import check_execution_timeout, check_flags, checked_seconds
 from airflow_provider_zuora.core.verdicts import OPEN, TIMED_OUT, Verdicts
 from airflow_provider_zuora.core.waiting import LONGEST, MAX_POLL_ERRORS, Pauses
 from airflow_provider_zuora.fewer_workers import ending_of, refuse, unmappable, upstream_of
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
-_DOUBLINGS = 64  # of a pause; Airflow's arithmetic ends with an error at some thousand
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
 _Ends: TypeAlias = list[End] | AirflowException
 T = TypeVar("T")
@@ -90,6 +88,7 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         flags["start_from_trigger"] = start_from_trigger
         _check_options(poke_interval, flags, kwargs)
         super().__init__(poke_interval=60.0 if poke_interval is None else poke_interval, **kwargs)
+        check_execution_timeout(self.execution_timeout)
         self.job_id: Any = job_id
         self.deferrable = deferrable
         self.own_interval = poke_interval is not None
@@ -278,17 +277,15 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
         """
-        Return the pause of poke and reschedule mode; Airflow's own has no jitter and no growth.
+        Return the pause of poke and reschedule mode, by the rule of deferred waits.
 
-        Airflow's scheduler fails tasks that are rescheduled for a moment sooner than `FIRST_LOOK`.
+        Airflow's own has no jitter and no growth, and its exponential one, of a small `poke_interval`, ends
+        in an error when the wait has lasted some time. Its scheduler fails tasks that are rescheduled for a
+        moment sooner than `FIRST_LOOK`.
         """
-        if self.exponential_backoff:
-            count = min(poke_count, _DOUBLINGS)
-            pause = super()._get_next_poke_interval(started_at, run_duration, count)
-        else:
-            first = FIRST_LOOK if self.reschedule else 1.0
-            pause = self._pauses(first).after(run_duration(), random.SystemRandom())
-        pause = min(max(pause, self._watch.looks.quiet_until - time.time()), LONGEST)
+        first = FIRST_LOOK if self.reschedule else 1.0
+        pause = self._pauses(first).after(run_duration(), random.SystemRandom())
+        pause = min(max(pause, self._watch.looks.quiet_left), LONGEST)
         return max(pause, FIRST_LOOK) if self.reschedule else pause
 
 

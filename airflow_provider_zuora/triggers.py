@@ -45,7 +45,8 @@ class JobTrigger(BaseTrigger):
     Wait until a job has ended, or all of many, and fire one event that `read_event` understands.
 
     All arguments are plain JSON and have defaults; those that only another release knows are ignored. A
-    triggerer that takes over goes on where the last one was: all times are absolute.
+    triggerer that takes over goes on where the last one was: all times are absolute. How much of them is left
+    it reads off the wall clock once, as it begins, and who sets that clock later puts off no look and no end.
 
     :param vendor: the connection type of the vendor.
     :param conn_id: the Airflow connection.

@@ -6,15 +6,15 @@ import json
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from airflow_provider_zuora.core.ends import End, Unread
 from airflow_provider_zuora.core.looks import Looks
 from airflow_provider_zuora.core.rereads import reread_ends
-from airflow_provider_zuora.core.waiting import LONGEST, MAX_POLL_ERRORS, YOUNG, Pauses
+from airflow_provider_zuora.core.waiting import LONGEST, MAX_POLL_ERRORS, YOUNG, Pauses, steady
 from airflow_provider_zuora.hooks import JobHook, PermanentError
 from airflow_provider_zuora.triggers import JobTrigger, start_args
 
@@ -32,6 +32,8 @@ class Watch:
     One task's wait for its jobs; all times are seconds since 1970.
 
     :param deadline: when the last look is taken.
+    :param clock: returns what the clock of this host shows.
+    :param now: returns the same at the beginning, and then counts on, whoever sets that clock.
     """
 
     hook: JobHook
@@ -39,6 +41,8 @@ class Watch:
     started: float
     deadline: float
     looks: Looks
+    clock: Callable[[], float] = field(default=time.time, kw_only=True)
+    now: Callable[[], float] = field(default=time.time, kw_only=True)
 
     @classmethod
     def within(
@@ -48,17 +52,28 @@ class Watch:
         job_ids: Sequence[str],
         max_errors: int | None = MAX_POLL_ERRORS,
         now: float | None = None,
+        *,
+        clock: Callable[[], float] | None = None,
+        ticks: Callable[[], float] | None = None,
     ) -> Watch:
-        """Return a wait of at most so many seconds, from now on; an id that is named twice is one job."""
-        now = time.time() if now is None else now
-        deadline = now + min(LONGEST, seconds)
+        """
+        Return a wait of at most so many seconds; an id that is named twice is one job.
+
+        :param now: when it began; None: now.
+        :param clock: returns seconds since 1970; None: this host's clock.
+        :param ticks: returns seconds, and nobody sets it; None: such a clock of this host's.
+        """
+        clock, ticks = clock or time.time, ticks or time.monotonic
+        began = clock() if now is None else now
+        deadline = began + min(LONGEST, seconds)
         unique = tuple(dict.fromkeys(job_ids))
-        return cls(hook, unique, now, deadline, Looks(unique, deadline, max_errors, now))
+        looks = Looks(unique, deadline, max_errors, began)
+        return cls(hook, unique, began, deadline, looks, clock=clock, now=steady(clock, ticks, began))
 
     @property
     def over(self) -> bool:
         """Say whether the deadline has passed."""
-        return time.time() >= self.deadline
+        return self.now() >= self.deadline
 
     def look(self, *, hasty: bool = False) -> list[End] | None:
         """
@@ -90,17 +105,19 @@ class Watch:
         :param ends: see `JobTrigger`.
         :raises PermanentError: where its arguments would be too many for Airflow's database.
         """
-        now = time.time()
-        due = min(now + pauses.after(0, random.SystemRandom()), self.deadline)
+        now = self.clock()
+        ahead = now - self.now()  # by so much the clock was set; the trigger reads it as it is by now
+        started, deadline = self.started + ahead, self.deadline + ahead
+        due = min(now + pauses.after(0, random.SystemRandom()), deadline)
         trigger = self._trigger(
             pauses,
-            started=self.started,
-            unknown_until=self.started + YOUNG,
-            not_before=max(due, now + FIRST_LOOK, self.looks.quiet_until),
-            deadline=self.deadline,
+            started=started,
+            unknown_until=started + YOUNG,
+            not_before=max(due, now + FIRST_LOOK, now + self.looks.quiet_left),
+            deadline=deadline,
             ends=ends,
         )
-        return trigger, timedelta(seconds=self.deadline - now + self._grace)
+        return trigger, timedelta(seconds=deadline - now + self._grace)
 
     def start_args(
         self, pauses: Pauses, cut: float, upstream: tuple[str, str] | None, ends: Mapping[str, Any] | None

@@ -188,7 +188,7 @@ class TestRegistry:
 
     def test_accounts_that_nobody_uses_do_not_pile_up(self):
         for number in range(1000):
-            self.of(secret=f"changed {number}")
+            self.of(secret=f"changed-{number}")
         gc.collect()
 
         assert len(accounts._ACCOUNTS) < 50
@@ -199,7 +199,7 @@ class TestRegistry:
         gc.collect()
         assert unused() is self.of(secret="unused")
         for number in range(100):
-            self.of(secret=f"changed {number}")
+            self.of(secret=f"changed-{number}")
         gc.collect()
 
         assert unused() is None
@@ -234,6 +234,12 @@ def test_limits_go_by_a_clock_that_nobody_sets(zuora):
     assert zuora.account()._rules.clock is time.monotonic
     assert zuora.account(clock=float)._rules.clock is float
     assert zuora.account(clock=float, ticks=int)._rules.clock is int
+
+
+def test_budgets_and_waits_go_by_a_clock_that_nobody_sets(zuora):
+    assert zuora.account().client().ticks is time.monotonic
+    assert zuora.account(clock=float).client().ticks is float
+    assert zuora.account(clock=float, ticks=int).client().ticks is int
 
 
 def test_a_thread_beside_a_loop(zuora):
@@ -488,7 +494,7 @@ class TestRenewal:
 
     def test_a_new_secret_that_is_refused_too_is_an_error(self, zuora, carry):
         self.rotate(zuora)
-        account, readings = self.account(zuora, replace(zuora.credentials, client_secret="a third one"))
+        account, readings = self.account(zuora, replace(zuora.credentials, client_secret="a-third-one"))
         with pytest.raises(SignInRefused):
             carry(account)
 

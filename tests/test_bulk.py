@@ -204,6 +204,14 @@ def test_nothing_is_sent_where_one_order_breaks_a_rule(zuora, task, tmp_path):
     assert not zuora.ledger()["recent"]
 
 
+@pytest.mark.parametrize("around", ["%s", "%s\n%s", "\ufeff%s\n", "[%s]"])
+def test_a_text_with_half_a_surrogate_pair_is_refused_and_not_sent_with_other_letters(zuora, task, around):
+    text = json.dumps(order("a", description="M\udcfcller"), ensure_ascii=False)
+    with pytest.raises(PermanentError, match=r"\$\.description: must be whole text, not half a surrogate"):
+        task.run(around.replace("%s", text))
+    assert not zuora.ledger()["recent"]
+
+
 @pytest.mark.parametrize(
     ("orders", "words"),
     [

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.accounts import Masks
-from airflow_provider_zuora.connection_fields import FIELDS
+from airflow_provider_zuora.connection_fields import FIELDS, read_fields
 from airflow_provider_zuora.connections import settings_of
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.jobs import Credentials
@@ -21,14 +21,14 @@ from airflow_provider_zuora.transports import Line
 ZUORA = VENDORS["zuora"]
 
 
-def settings(extra=None, masked=print, **fields):
+def settings(extra=None, masked=print, vendor=ZUORA, **fields):
     own = {"conn_id": "c", "conn_type": "zuora", "host": "https://h", "port": None, "schema": None}
     own |= {
         "login": "id",
         "password": "secret",
         "extra": extra if isinstance(extra, str) else json.dumps(extra or {}),
     }
-    return settings_of(ZUORA, SimpleNamespace(**own | fields), Masks(masked, asyncio.sleep))
+    return settings_of(vendor, SimpleNamespace(**own | fields), Masks(masked, asyncio.sleep))
 
 
 @pytest.mark.parametrize("conn_type", ["zuora", "generic", "http", "", None])
@@ -107,8 +107,21 @@ def test_neither_host_nor_environment(environment):
         ({"extra": '{"proxies": {"https": "socks5://p:1"}}'}, "proxies: must be URLs such as"),
         ({"extra": '{"proxies": {"https": "http://u:hidden@p:port"}}'}, "proxies: must be URLs such as"),
         ({"host": "https://rest.zuora.com/v1"}, "host: must be a base URL without the API's own path"),
+        ({"host": "https:/rest.zuora.com"}, "host: must begin with https:// (two slashes)"),
+        ({"host": "HTTP:/127.0.0.1:9"}, "host: must begin with https:// (two slashes)"),
+        ({"host": "https/rest.zuora.com"}, "host: must begin with https:// (two slashes)"),
+        ({"host": "https:/"}, "host: must begin with https:// (two slashes)"),
+        ({"host": "https://"}, "host: must begin with https:// (two slashes)"),
+        ({"host": "rest.zuora.com:0"}, "host: its port must be from 1 to 65535"),
         ({"host": '"rest.zuora.com"'}, "host: must be the name or the IP address of a host"),
         ({"login": "i\nd"}, "login: the OAuth client id must be printable ASCII; a line break"),
+        ({"login": "i d"}, "login: the OAuth client id must hold no blanks"),
+        ({"password": "hid den"}, "password: the OAuth client secret must hold no blanks"),
+        (
+            {"password": "bearer hidden"},
+            "password: the OAuth client secret must hold no blanks, and not begin with Bearer",
+        ),
+        ({"login": "Basic id"}, "login: the OAuth client id must hold no blanks, and not begin with Basic"),
         ({"login": "'id'"}, "login: the OAuth client id must not stand in quotes"),
         ({"password": "hid\u200bden"}, "password: the OAuth client secret must be printable ASCII"),
         ({"password": "hidden\u00e9"}, "password: the OAuth client secret must be printable ASCII"),
@@ -276,6 +289,38 @@ def test_a_field_that_the_page_has_stored_as_its_mask_is_not_set(vendor):
 
     assert found.account is settings({"environment": "US Production Cloud 2"}, host="").account
     assert (found.line, found.client.headers) == (Line("https://rest.zuora.com"), {})
+
+
+def test_so_is_a_mask_within_a_field():
+    masked = {
+        "org_ids": ["***", "o1"],
+        "proxies": '{"https": "***"}',
+        "order_limits": '{"subscriptions": "***", "orderActions": 7}',
+    }
+    found = settings(masked)
+
+    assert found.fields["org_ids"] == "o1"
+    assert found.fields["proxies"] == ()
+    assert found.fields["order_limits"].raised == {"orderActions": 7}
+    export = settings({"download_hosts": ["***"]}, vendor=VENDORS["elastic_path"], conn_type="elastic_path")
+    assert export.fields["download_hosts"] == frozenset()
+
+
+def test_a_mask_in_a_text_that_is_no_json_is_for_the_rule_of_its_field():
+    with pytest.raises(InvalidInput, match="proxies: must be a JSON object"):
+        settings({"proxies": '{"https": "***"'})
+
+
+@pytest.mark.parametrize("vendor", FIELDS)
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+def test_a_field_that_is_blank_is_not_set(vendor, blank):
+    assert read_fields(vendor, dict.fromkeys(FIELDS[vendor], blank)) == read_fields(vendor, {})
+
+
+@pytest.mark.parametrize("deep", ['{"a": ' + "[" * 100_000, '{"proxies": "%s"}' % ("[" * 100_000)])
+def test_what_is_nested_too_deeply_is_refused_by_name(deep):
+    with pytest.raises(InvalidInput, match=r"\n(extra|proxies): must be a JSON object"):
+        settings(extra=deep)
 
 
 def test_the_first_name_of_the_shared_sign_in_is_read_still():

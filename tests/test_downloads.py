@@ -6,14 +6,23 @@ import gzip
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_zuora.core.checks import is_public
-from airflow_provider_zuora.core.errors import InvalidInput, Refused, Unreachable, Unreadable, UnsafeLink
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    Refused,
+    Unreachable,
+    Unreadable,
+    UnsafeLink,
+)
 from airflow_provider_zuora.downloads import LocalPlace, StoredPlace, download
 from airflow_provider_zuora.fetching import Fence, resolve
 from airflow_provider_zuora.hooks import ElasticPathHook, PermanentError, TransientError
@@ -64,6 +73,9 @@ WHOLE = {
     "gzip in a chunk a byte": chunked(*(bytes([each]) for each in zipped(CSV))),
     "gzip whose first chunk is a byte": chunked(zipped(CSV)[:1], zipped(CSV)[1:]),
     "gzip, packed twice": answer(zipped(zipped(CSV)), Content_Encoding="gzip"),
+    "gzip by its old name": answer(zipped(CSV), Content_Encoding=" X-Gzip "),
+    "no encoding": answer(CSV, Content_Encoding=""),
+    "a blank encoding": answer(CSV, Content_Encoding="identity "),
 }
 
 
@@ -120,6 +132,34 @@ BROKEN = {
         r"a page: x\\n\[2026\] INFO - forged\\x1b\[2J",
     ),
     "gzip, packed three times": (answer(zipped(zipped(zipped(CSV)))), Unreadable, False, "of another kind"),
+    "a page behind much that is not seen": (
+        answer(b" " * 5_000 + b"\xef\xbb\xbf\xef\xbb\xbf\xc2\xa0" * 999 + b"<title>Sorry</title>"),
+        Unreadable,
+        True,
+        "no CSV but a page: Sorry",
+    ),
+    "much that is not seen": (answer(b"\xe2\x80\x8b" * 200_000), Unreadable, False, "The file is empty"),
+    "a JSON list": (answer(b'\n [{"error": "expired"}]'), Unreadable, True, "no CSV but a page"),
+    **{
+        kind: (answer(start + b"x" * 99), Unreadable, False, "of another kind")
+        for kind, start in {
+            "UTF-16": b"\xff\xfe<\0",
+            "UTF-16 without a mark": "id,".encode("utf-16-le"),
+            "UTF-16, the other way round": "{}".encode("utf-16-be"),
+            "NULs": bytes(99),
+            "zlib": zlib.compress(CSV),
+            "zlib, fast": zlib.compress(CSV, 1),
+            "zlib, small": zlib.compress(CSV, 9),
+            "7z": b"7z\xbc\xaf\x27\x1c",
+            "Excel": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "a picture": b"\x89PNG\r\n\x1a\n",
+            "lz4": b"\x04\x22\x4d\x18",
+            "compress": b"\x1f\x9d\x90",
+            "rar": b"Rar!\x1a\x07\x00",
+            "zstd": b"\x28\xb5\x2f\xfd",
+            "gzip behind a mark": b"\xef\xbb\xbf\x1f\x8b",
+        }.items()
+    },
     "a zip": (answer(b"PK\x03\x04" + CSV), Unreadable, False, "of another kind"),
     "a PDF": (answer(b"%PDF-1.7\n"), Unreadable, False, "of another kind"),
     "a length that is none": (
@@ -169,6 +209,51 @@ def test_of_a_broken_file_nothing_is_under_the_final_name(server, place, case, b
     assert place[1]() == before
     assert list(place[0].folder.glob(".download-*")) == []
     assert "secret" not in str(caught.value)
+
+
+def test_blanks_before_a_file_are_no_lack_of_it(server, place):
+    server.answers["/a.csv"] = answer(b"\r\n" * 2_000 + CSV)
+    assert download(server.url("/a.csv"), place[0], LINE, OPEN) == 4_000 + len(CSV)
+
+
+NAME = "0b5a7c1e-order-export.csv"
+SIGNATURE = "SIGNATUREabcdef0123456789"
+TOKEN = "IQoJb3JpZ2luX2VjEPz" * 40 + "//=="
+QUERY = (
+    f"?X-Amz-Credential=AKIAEXAMPLE%2F20240701%2Fs3&X-Amz-Signature={SIGNATURE}"
+    f"&X-Amz-Security-Token={quote(TOKEN)}"
+)
+PARTS = {
+    "the link": f"/exports/{NAME}{QUERY}",
+    "the link, in HTML": f"/exports/{NAME}{QUERY}".replace("&", "&amp;"),
+    "its path": f"/exports/{NAME}",
+    "its name": NAME,
+    "its signature": SIGNATURE,
+    "its credential": "AKIAEXAMPLE%2F20240701%2Fs3",
+    "its credential, decoded": "AKIAEXAMPLE/20240701/s3",
+    "its token": TOKEN,
+    "the beginning of its token": TOKEN[:150],
+}
+ECHOES = {
+    "a title": lambda word: answer(b"<title>GET %s is denied</title>" % word, 403),
+    "a title far ahead": lambda word: answer(b"<title>%s%s</title>" % (b"x " * 80, word), 403),
+    "a code": lambda word: answer(b"<Error><Code>%s</Code>" % word, 403),
+    "a page in its stead": lambda word: answer(b"<h1>%s</h1>" % word),
+    "a status line": lambda word: b"HTTP/9 %s\r\n\r\n" % word,
+    "a chunk": lambda word: chunked(CSV, end=word + b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize("part", PARTS)
+def test_of_a_link_no_message_holds_more_than_its_host(server, place, echo, part):
+    said = ECHOES[echo](PARTS[part].encode())
+    server.answers |= {"/way": answer(b"", 302, Location=f"/exports/{NAME}{QUERY}"), f"/exports/{NAME}": said}
+    for link in (f"/exports/{NAME}{QUERY}", "/way?first=one"):
+        with pytest.raises(ApiError, match=r"127\.0\.0\.1|no CSV but a page") as caught:
+            download(server.url(link), place[0], LINE, OPEN)
+        for secret in (NAME, SIGNATURE, "AKIAEXAMPLE", TOKEN[:19]):
+            assert secret not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +307,14 @@ def test_a_target_that_cannot_be_one_is_refused_before_anything_is_asked(store, 
     with pytest.raises(PermanentError, match="target: "):
         ElasticPathHook().download("j", tmp_path / target)
     assert store.asked() == []
+
+
+def test_a_directory_that_is_gone_by_then_is_named(tmp_path):
+    (tmp_path / "gone").mkdir()
+    place = LocalPlace(tmp_path / "gone" / "a.csv")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InvalidInput, match=r"target: nothing can be written to .*gone \(FileNotFoundError: "):
+        download("https://127.0.0.1:1/a", place, LINE, OPEN)
 
 
 def test_an_upload_that_fails_is_not_repeated_by_halves(server, tmp_path):

@@ -485,8 +485,8 @@ class TestASecondListOfATask:
         assert str(caught.value).startswith(self.WORDS)
         assert len(zuora.posts()) == 2
 
-    @pytest.mark.parametrize("version", [3.3, 3.4])
-    def test_with_an_equal_order_is_refused_by_the_notes_of_another_hook(self, zuora, clock, version):
+    @pytest.mark.parametrize("version", [2.11, 3.3, 3.4])
+    def test_with_an_equal_order_is_refused_by_another_hook(self, zuora, clock, version):
         airflow = Airflow(clock, version)
         airflow.number += 1
         context = airflow.context()

@@ -200,7 +200,7 @@ class TestAdopting:
     def test_a_preview_is_refused(self, zuora, clock):
         options = {"previewThruType": "TermEnd", "previewTypes": ["BillingDocs"]}
         preview = ZuoraHook().preview_order(PLAIN | {"previewOptions": options})
-        with pytest.raises(PermanentError, match="it made no order"):
+        with pytest.raises(PermanentError, match="its type is 'AsyncPreviewOrder'"):
             self.adopt(clock, preview, NUMBERED)
 
         assert zuora.posts() == []

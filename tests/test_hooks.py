@@ -16,11 +16,13 @@ from airflow.providers.common.compat.sdk import (
     AirflowNotFoundException,
 )
 
+from airflow_provider_zuora import accounts
 from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.errors import InvalidInput, Refused
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from tests.conftest import ORDER
+from tests.core.carriers import Clock
 
 TASK = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}
 
@@ -318,6 +320,23 @@ class TestWaiting:
         hook = ZuoraHook()
         with pytest.raises(TransientError, match="has not ended in time, it is Processing"):
             hook.wait_for_job(hook.create_order(ORDER), timeout=0)
+
+    @pytest.mark.parametrize("hours", [1, -1])
+    def test_a_clock_that_is_set_leaves_a_timeout_as_long_as_it_is(self, zuora, monkeypatch, hours):
+        zuora.sandbox.settings = Settings(job_seconds=1e9)
+        clock = Clock()
+
+        def sleep(seconds):
+            clock.ahead = hours * 3600.0
+            clock.sleep(seconds)
+
+        account = zuora.account(clock=clock, ticks=clock.ticks, sleep=sleep)
+        monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+        hook = ZuoraHook()
+        with pytest.raises(TransientError, match="has not ended in time, it is Processing"):
+            hook.wait_for_job(hook.create_order(ORDER), timeout=30, poke_interval=10)
+        assert sum(clock.naps) == pytest.approx(30)
+        account.close()
 
 
 class TestRequest:

@@ -204,6 +204,17 @@ class TestTemplateFiles:
             rendered(one(given)).execute(CONTEXT)
         assert [order["description"] for order in zuora.ledger()["orders"]] == ["{{ ds }}"]
 
+    @pytest.mark.parametrize(
+        "name", ["idempotency_key", "raw_idempotency_key", "adopt_job_id", "zuora_conn_id"]
+    )
+    def test_only_the_order_is_read_from_a_file_and_a_key_that_is_called_like_it_stays(self, tmp_path, name):
+        (tmp_path / "order.json").write_text(json.dumps(ORDER))
+        for order in ("order.json", f"{tmp_path}/{{{{ ds }}}}.json", dict(ORDER)):
+            task = rendered(one(order, **{name: "order.json"}), tmp_path, ds="order")
+            assert getattr(task, name) == "order.json"
+            assert task.template_fields == ZuoraCreateOrderOperator.template_fields
+        assert rendered(one("order.json", **{name: "{{ ds }}.json"}), tmp_path, ds="a").order != "order.json"
+
     def test_one_that_is_not_there(self, tmp_path):
         with pytest.raises(PermanentError, match=r"order: there is no template file no\.json; Airflow looks"):
             rendered(one("no.json"), tmp_path)

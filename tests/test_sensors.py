@@ -19,12 +19,19 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
+from airflow_provider_zuora import accounts
 from airflow_provider_zuora.core.ids import packed
 from airflow_provider_zuora.hooks import PermanentError, TransientError
+from airflow_provider_zuora.operators import (
+    ElasticPathExportOrdersOperator,
+    ZuoraCreateOrderOperator,
+    ZuoraCreateOrdersOperator,
+)
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger
 from tests.conftest import ORDER, WAITING
+from tests.core.carriers import Clock
 
 REFUSAL = "[40000020]: Rate plan is not effective"
 CONTEXT: Any = {"ti": SimpleNamespace(**WAITING)}
@@ -346,6 +353,20 @@ def test_poke_mode_pauses_from_one_second_on():
     assert all(low <= pause <= low * 1.1 for low, pause in zip((1, 2, 60), pauses, strict=True))
 
 
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(zuora, monkeypatch, hours):
+    job_id, clock = submitted(zuora), Clock()
+    account = zuora.account(clock=clock, ticks=clock.ticks, sleep=clock.sleep)
+    monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+    zuora.fault(**OUTAGE | {"status": 429, "headers": {"Retry-After": "400"}}, times=1)
+    task = sensor(job_id, deferrable=False)
+
+    assert not task.poke(CONTEXT).is_done
+    clock.ahead = hours * 3600.0
+    assert task._get_next_poke_interval(0.0, lambda: 0.0, 1) == pytest.approx(400)
+    account.close()
+
+
 def test_reschedule_mode_pauses_from_ten_seconds_on():
     task = sensor("j", deferrable=False, mode="reschedule")
 
@@ -385,12 +406,39 @@ def deferral_of(task):
     return caught.value
 
 
-def test_exponential_backoff_of_poke_mode_is_airflows():
+def test_exponential_backoff_of_poke_mode_is_that_of_deferred_waits():
     task = sensor("j", deferrable=False, poke_interval=8, exponential_backoff=True, max_wait=10)
-    pauses = [task._get_next_poke_interval(0.0, lambda: 0.0, count) for count in (1, 2, 3, 9)]
+    pauses = [
+        task._get_next_poke_interval(0.0, lambda waited=waited: waited, 1) for waited in (0, 6, 18, 2000)
+    ]
 
     assert 4 <= pauses[0] < 8 <= pauses[1] <= 10
     assert pauses[2:] == [10, 10]
+
+
+@pytest.mark.parametrize("interval", [0, timedelta(0), 1e-320, 1e-300, 0.001])
+@pytest.mark.parametrize(("mode", "least"), [("poke", 1), ("reschedule", 10)])
+def test_exponential_backoff_of_next_to_nothing_lasts_as_long_as_the_wait(interval, mode, least):
+    """Airflow's own ends in a bare OverflowError when such a wait has lasted a quarter of an hour."""
+    task = sensor("j", deferrable=False, poke_interval=interval, exponential_backoff=True, mode=mode)
+    for waited in (0.0, 1_500.0, 90_000.0, 3e8):
+        for count in (0, 1, 5_000):
+            assert least <= task._get_next_poke_interval(0.0, lambda waited=waited: waited, count) <= 3.2e8
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        lambda **limit: sensor("j", **limit),
+        lambda **limit: ZuoraCreateOrderOperator(task_id="a", order=ORDER, **limit),
+        lambda **limit: ZuoraCreateOrdersOperator(task_id="a", orders=[ORDER], **limit),
+        lambda **limit: ElasticPathExportOrdersOperator(task_id="a", filter="ge(id,1)", **limit),
+    ],
+)
+def test_an_execution_timeout_below_zero_is_refused_when_the_task_is_made(task):
+    assert task(execution_timeout=timedelta(1)).execution_timeout == timedelta(1)
+    with pytest.raises(ValueError, match="execution_timeout: must be 0 or above"):
+        task(execution_timeout=timedelta(seconds=-5))
 
 
 def test_a_killed_wait_says_that_the_job_goes_on(capsys):

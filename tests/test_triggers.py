@@ -19,6 +19,7 @@ from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.conftest import ORDER
+from tests.core.carriers import Clock
 
 JOBS = "/v1/async-jobs/"
 
@@ -112,6 +113,23 @@ def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
     account._asleep = nap
 
     assert ends(fired(JobTrigger(job_id=job_id, poke_interval=1))) == ["Completed"]
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(zuora, monkeypatch, hours):
+    zuora.sandbox.settings = Settings(job_seconds=1e9)
+    job_id, clock = submitted(zuora), Clock()
+
+    async def nap(seconds):
+        clock.ahead = hours * 3600.0
+        clock.sleep(seconds)
+
+    account = zuora.account(clock=clock, ticks=clock.ticks, asleep=nap)
+    monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+    trigger = JobTrigger(job_id=job_id, started=clock() - 30, deadline=clock() + 30, poke_interval=10)
+
+    assert ends(fired(trigger)) == ["TimedOut"]
+    assert sum(clock.naps) == pytest.approx(30)
 
 
 def test_a_permanent_error_ends_a_wait_at_once_with_the_reason(zuora):

@@ -12,9 +12,10 @@ _UNICAST = IPv6Network("2000::/3")  # all that is assigned for use between netwo
 _HOLDS_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 _PRINTABLE = re.compile(r"[ -~]*")
 _PORTS = {"https": 443, "http": 80}
-_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _AMBIGUOUS = frozenset("\u00df\u03c2\u200c\u200d")  # IDNA of 2003 and of 2008 read other names in them
-_API = re.compile(r"(?:.*/)?(?:v\d+|oauth|oauth/\w+)|v\d+/(?:async|async-jobs|accounts|orders)(?:/.*)?")
+_API = re.compile(r"(?:.*/)?(?:v\d+|oauth|oauth/\w+)|v\d+/.*")
 _IN_A_PATH = re.compile(r"""[!$-;=?-\[\]-~]*""")  # printable ASCII without white space and " # < > \
 
 
@@ -22,7 +23,7 @@ def url_violations(url: str) -> list[str]:
     """Return the rules that a base URL breaks, one line each."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         return ["host: not a URL"]
     if parts.scheme not in {"https", "http"} or not host:
@@ -30,6 +31,8 @@ def url_violations(url: str) -> list[str]:
     path = "/".join(each for each in parts.path.lower().split("/") if each)
     wrong_path = path_violation(parts.path.rstrip("/")) if path else ""
     rules = {
+        "host: must begin with https:// (two slashes), and then name the host": host in _PORTS,
+        "host: its port must be from 1 to 65535": port == 0,
         "host: http is refused except on loopback, use https": parts.scheme == "http"
         and not is_loopback(host),
         "host: must not hold a user or a password": "@" in parts.netloc,
@@ -92,7 +95,11 @@ def credential_violation(value: str) -> str:
     """Return the rule that a client id or secret breaks; RFC 6749 A.1 and A.2 allow printable ASCII alone."""
     if value == "***":
         return "is the mask that Airflow shows, not the value; enter it anew"
-    if not _PRINTABLE.fullmatch(value) or value != value.strip():
+    if value.lower().startswith(("bearer ", "basic ")):
+        return f"must hold no blanks, and not begin with {value.split(' ', 1)[0].capitalize()}"
+    if " " in value:
+        return "must hold no blanks"
+    if not _PRINTABLE.fullmatch(value):
         return "must be printable ASCII; a line break, a blank or an invisible character was pasted too"
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
         return "must not stand in quotes"

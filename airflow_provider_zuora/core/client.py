@@ -54,9 +54,10 @@ class Client:
     The flows of one account of one vendor.
 
     :param headers: sent with every request but the sign-in, for example the entity.
-    :param clock: returns seconds; budgets and expiries are read against it.
+    :param clock: returns seconds; expiries, and all that outlives the process, are read against it.
     :param rng: for jitter and Track-Ids.
     :param hidden: values of an order that no answer's words may hold, see `hiding`.
+    :param ticks: returns seconds that budgets and waits are measured by, and nobody sets it; None: ``clock``.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Client:
         clock: Callable[[], float],
         rng: random.Random,
         hidden: Sequence[str] = (),
+        ticks: Callable[[], float] | None = None,
     ):
         wrong = tuple(f"{name}: {why}" for name, value in headers.items() if (why := header_violation(value)))
         if wrong:
@@ -76,8 +78,11 @@ class Client:
         self.credentials = credentials
         self.headers = headers
         self.clock = clock
+        self.ticks = ticks or clock
         self.rng = rng
-        self._exchange = Exchange(vendor, credentials, headers, clock=clock, rng=rng, hidden=hidden)
+        self._exchange = Exchange(
+            vendor, credentials, headers, clock=clock, rng=rng, hidden=hidden, ticks=ticks
+        )
         self._strange: set[str] = set()
 
     def hiding(self, values: Sequence[str]) -> Client:
@@ -89,7 +94,13 @@ class Client:
         if not values:
             return self
         return Client(
-            self.vendor, self.credentials, self.headers, clock=self.clock, rng=self.rng, hidden=values
+            self.vendor,
+            self.credentials,
+            self.headers,
+            clock=self.clock,
+            rng=self.rng,
+            hidden=values,
+            ticks=self.ticks,
         )
 
     def sign_in(self, budget: Budget = READ) -> Flow[Grant]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, TimedOut
 from airflow_provider_zuora.core.ids import packed, unpacked
 from airflow_provider_zuora.core.jobs import Job, JobState
-from airflow_provider_zuora.core.waiting import Wait, ended_job
+from airflow_provider_zuora.core.waiting import Wait, ended_job, steady
 from airflow_provider_zuora.core.wire import Flow
 
 log = logging.getLogger(__name__)
@@ -136,26 +136,29 @@ class Ends:
         is away: the others are given up at their first failure, and after three of those in a row without a
         look, until a look succeeds.
         """
+        now = steady(client.clock, client.ticks, wait.started)  # one for all, however late their turns come
         for index, job_id in enumerate(self.job_ids):
-            yield self._noted(client, index, job_id, wait)
+            yield self._noted(client, index, job_id, wait, now)
 
-    def _noted(self, client: Client, index: int, job_id: str, wait: Wait) -> Flow[None]:
+    def _noted(
+        self, client: Client, index: int, job_id: str, wait: Wait, now: Callable[[], float]
+    ) -> Flow[None]:
         own = replace(wait, max_errors=1) if self._given_up else wait
         try:
-            self._refuse(client, job_id, wait)
-            end = End(job_id, (yield from ended_job(client, job_id, own)))
+            self._refuse(job_id, wait, now())
+            end = End(job_id, (yield from ended_job(client, job_id, own, now=now)))
         except ApiError as error:
             end = End(job_id, error=error)
         self._seen = client.clock()
         self._note(index, end)
 
-    def _refuse(self, client: Client, job_id: str, wait: Wait) -> None:
+    def _refuse(self, job_id: str, wait: Wait, now: float) -> None:
         """Raise instead of taking a look in vain: the vendor is away, or time has been up for a while."""
         if self._given_up >= _ROW:
             raise ApiError(
                 f"Job {job_id} was not looked at: the last looks at others had failed.", transient=True
             )
-        if client.clock() >= max(wait.deadline, wait.not_before) + LAST_LOOKS:
+        if now >= max(wait.deadline, wait.not_before) + LAST_LOOKS:
             raise TimedOut(f"Job {job_id} has not ended in time: its turn to be looked at did not come.")
 
     def _note(self, index: int, end: End) -> None:

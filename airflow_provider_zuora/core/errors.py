@@ -9,6 +9,7 @@
     |-- Refused           the vendor answered no
     |   |-- SignInRefused it said no to the client id and secret, or to a fresh token
     |   |-- NotFound      it does not know what was asked for
+    |   |-- TurnedAway    somebody before the vendor said no: that is no word about the order
     |   `-- WrongOrder    what a key or a job id led to is another order
     |-- Unreadable        an answer came that cannot be understood, or only a part of one
     |-- UnsafeLink        an answer links to a file where nothing may be fetched from
@@ -155,6 +156,10 @@ class SignInRefused(Refused):
 
 class NotFound(Refused):
     """The vendor does not know the job, the order or the account that was asked for."""
+
+
+class TurnedAway(Refused):
+    """A POST was refused without a code of the vendor's own: that is no word about the order."""
 
 
 class WrongOrder(Refused):

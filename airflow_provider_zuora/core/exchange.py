@@ -55,6 +55,7 @@ _REDIRECTS, _REDIRECTED = 3, (301, 302, 303, 307, 308)
 _MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
 _TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _TAKEN = range(200, 300)
+_PATH_LENGTH = 80  # characters of a message
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
@@ -98,6 +99,7 @@ class Exchange:
     :param clock: returns seconds.
     :param rng: for jitter and Track-Ids.
     :param hidden: values of an order that no answer's words may hold.
+    :param ticks: returns seconds that budgets are measured by, and nobody sets it; None: ``clock``.
     """
 
     def __init__(
@@ -109,11 +111,13 @@ class Exchange:
         clock: Callable[[], float],
         rng: random.Random,
         hidden: Sequence[str] = (),
+        ticks: Callable[[], float] | None = None,
     ):
         self.vendor = vendor
         self.credentials = credentials
         self.headers = headers
         self.clock = clock
+        self.ticks = ticks or clock
         self.rng = rng
         own = tuple(each for secret in _secrets_of(credentials) for each in spellings(secret))
         self._beside = lru_cache(_TOKENS)(lambda token: Secrets((*own, *spellings(token)), hidden))
@@ -130,7 +134,7 @@ class Exchange:
         :raises ApiError: of the kind and transience that the last answer means.
         """
         request, headers, track_id = self._dressed(request, track_id, policy.signed)
-        started, attempt = self.clock(), 0
+        started, attempt = self.ticks(), 0
         renewals = 1 if policy.signed else 0  # one new sign-in, never a loop
         while True:
             attempt += 1
@@ -140,7 +144,7 @@ class Exchange:
                 return reading
             error = self.error(reading, signed=policy.signed, attempts=attempt)
             pause = self.pause(reading, attempt)
-            late = self.clock() - started + pause > policy.budget.seconds
+            late = self.ticks() - started + pause > policy.budget.seconds
             taken = policy.answered and reading.answer.status in _TAKEN
             if taken or reading.meaning not in policy.again or attempt >= policy.budget.attempts or late:
                 raise error
@@ -278,6 +282,8 @@ class Exchange:
         if kind in (Refused, NotFound) and not signed and not meaning.transient:
             kind = SignInRefused
         advice = _SIGN_IN_ADVICE if kind is SignInRefused else self.vendor.advice(reading)
+        if not signed and (kind is SignInRefused or meaning is Meaning.GATEWAY):
+            advice = f"{advice} {self._path_advice()}".strip()
         words = meaning.words
         if not signed:
             words = (
@@ -285,6 +291,15 @@ class Exchange:
             )
         message = f"{self.vendor.title}: {words}.{advice and ' ' + advice}"
         return kind(message, answer=reading.answer, transient=meaning.transient, attempts=attempts)
+
+    def _path_advice(self) -> str:
+        """Return what to think of where a sign-in fails: a page's address, pasted, may answer anything."""
+        path = urlsplit(self.credentials.base_url).path
+        return (
+            f"The base URL (host) has a path, {path[:_PATH_LENGTH]}; mostly it must have none."
+            if path
+            else ""
+        )
 
     def _bare(self, response: Response, token: str) -> Response:
         """Return the response without our secrets in its body; a short one is no reason to change it."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
+import sys
 import zlib
 from collections import Counter
+from decimal import Decimal, InvalidOperation
 from io import BytesIO
 from typing import Any, NoReturn
+
+from airflow_provider_zuora.core.plain import ROUNDED, number_of
 
 MAX_BYTES = 256 * 1024**2  # of a file, unpacked; a few kilobytes of gzip can unpack to gigabytes
 
@@ -32,6 +37,9 @@ _PATH = re.compile(r"(?![^/]*:/+[^/@]*:[^/]*@)[\w@%+=:.~ /#()-]*")
 _ROOTED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|/|\.{1,2}/|~/")
 _RELATIVE = re.compile(r"\S*\.(?:json|jsonl|ndjson|jsonlines|txt)(?:\.gz)?", re.IGNORECASE)
 _LONGEST_PATH = 4096
+_PIECE = 4096  # of a text that may begin with any number of blanks
+_SURE = 15  # characters; a float holds each number that is no longer, where it has no exponent
+_OF_A_DOUBLE = 17  # digits that tell each double from all others
 
 
 class BrokenText(ValueError):
@@ -92,20 +100,29 @@ def bare(text: str) -> str:
     return text.strip(_SPACE)
 
 
+def first_sign(content: str | bytes) -> str:
+    """Return the first character that is seen of a text, or of one in UTF-8; empty where there is none."""
+    for at in range(0, len(content), _PIECE):
+        piece = content[at : at + _PIECE]
+        if text := bare(piece if isinstance(piece, str) else piece.decode(errors="ignore")):
+            return text[0]
+    return ""
+
+
 def read_json(given: str | bytes) -> Any:
     """
     Return what a JSON document holds.
 
     :param given: text, or bytes in UTF-8, gzipped or not; a byte order mark is no part of it.
     :raises BrokenText: where it is no JSON: with line and column; where a field stands twice in one object,
-        or a number is none of JSON's or too long.
+        or a number is none of JSON's, or one that would be rounded.
     """
     whole = decoded(unpacked(given)) if isinstance(given, bytes) else given
     text = bare(whole)
     if not text:
         raise BrokenText("is empty")
     try:
-        return json.loads(text, object_pairs_hook=_members, parse_constant=_no_number)
+        return json.loads(text, object_pairs_hook=_members, parse_float=_fraction, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         at = whole.index(text[0]) + error.pos
         why = _explained(text, error, _place(whole, at))
@@ -142,6 +159,27 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = counts.most_common(1)[0][0]
         raise BrokenText(f"holds {twice if _NAME.fullmatch(twice) else 'a field'} twice in one object")
     return members
+
+
+def _fraction(text: str) -> float:
+    """
+    Return a number; one that a float would round is refused, as a Decimal is: it may be an amount.
+
+    One of up to 17 digits passes: as many do programs write of a double, 0.1 as 0.10000000000000001.
+    """
+    number = float(text)
+    if len(text) <= _SURE and "e" not in text and "E" not in text:
+        return number
+    if math.isfinite(number):
+        try:
+            exact = Decimal(text)
+            is_double = len(exact.as_tuple().digits) <= _OF_A_DOUBLE and abs(number) >= sys.float_info.min
+            broken = "" if is_double else number_of(exact)[1]
+        except InvalidOperation:  # an exponent beyond those of Decimal
+            broken = ROUNDED
+        if broken:
+            raise BrokenText(f"holds a number of {broken}")
+    return number
 
 
 def _no_number(name: str) -> NoReturn:

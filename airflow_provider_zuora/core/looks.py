@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_zuora.core.client import Client
@@ -12,7 +12,7 @@ from airflow_provider_zuora.core.ends import End
 from airflow_provider_zuora.core.errors import ApiError, NotFound, TimedOut
 from airflow_provider_zuora.core.jobs import Job
 from airflow_provider_zuora.core.patience import Patience
-from airflow_provider_zuora.core.waiting import YOUNG, issued_job
+from airflow_provider_zuora.core.waiting import YOUNG, issued_job, steady
 from airflow_provider_zuora.core.wire import Flow
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class Looks:
     """
-    The looks of one task at its jobs, round after round; all times are seconds on the client's clock.
+    The looks of one task at its jobs, round after round.
+
+    All times are seconds on the client's clock as it is when the first round begins, see `waiting.steady`.
 
     :param job_ids: each once.
     :param deadline: no look is repeated later than this.
@@ -41,11 +43,17 @@ class Looks:
     _seen: dict[str, str] = field(default_factory=dict)
     _given_up: bool = False
     _unknown: bool = False
+    _now: Callable[[], float] | None = None
 
     @property
     def ends(self) -> list[End] | None:
         """Return the ends of all jobs, None where the wait goes on."""
         return None if len(self._ends) < len(self.job_ids) else [self._ends[each] for each in self.job_ids]
+
+    @property
+    def quiet_left(self) -> float:
+        """Return the seconds for which the vendor asked not to be asked any more, 0 for none."""
+        return 0.0 if self._now is None else max(0.0, self.quiet_until - self._now())
 
     def timed_out(self, why: str) -> list[End]:
         """Return the ends of all jobs where no more looks are taken."""
@@ -64,9 +72,10 @@ class Looks:
         :param hasty: no more is looked at once one is seen to go on, because the wait for all does too.
         """
         self.going_on = self._given_up = self._unknown = False
-        patience = Patience(client.clock, self.deadline)
+        now = self._now = self._now or steady(client.clock, client.ticks, self.started)
+        patience = Patience(now, self.deadline)
         for job_id in self.job_ids:
-            quiet = self.going_on and (hasty or client.clock() < self.quiet_until)
+            quiet = self.going_on and (hasty or now() < self.quiet_until)
             if job_id in self._ends:
                 continue
             if self._given_up and patience.lost:
@@ -81,10 +90,10 @@ class Looks:
             job = yield from self._read(client, job_id, patience)
         except ApiError as error:
             if error.transient:
-                self._failed(client, job_id, patience, error)
+                self._failed(job_id, patience, error)
                 return
             patience.answered()
-            if not isinstance(error, NotFound) or client.clock() >= self.started + YOUNG:
+            if not isinstance(error, NotFound) or patience.clock() >= self.started + YOUNG:
                 self._ends[job_id] = End(job_id, error=error)
                 return
             self._unknown = True
@@ -100,11 +109,11 @@ class Looks:
 
     def _read(self, client: Client, job_id: str, patience: Patience) -> Flow[Job]:
         """Read a job; the first of a round that is not known yet is asked for a few times."""
-        if self._unknown or client.clock() >= self.started + YOUNG:
+        if self._unknown or patience.clock() >= self.started + YOUNG:
             return (yield from client.job(job_id, patience.budget))
         return (yield from issued_job(client, job_id, patience.budget))
 
-    def _failed(self, client: Client, job_id: str, patience: Patience, error: ApiError) -> None:
+    def _failed(self, job_id: str, patience: Patience, error: ApiError) -> None:
         """Take note of a look that failed for a passing reason: too many in a row end the wait."""
         patience.failed(error)
         if self.max_errors and (self._given_up or error.attempts >= self.max_errors):
@@ -113,7 +122,7 @@ class Looks:
             return
         log.warning("A look failed for a passing reason, the wait goes on: %s", error)
         self._seen[job_id] = f"the look failed ({error})"
-        self.quiet_until = max(self.quiet_until, client.clock() + error.retry_after)
+        self.quiet_until = max(self.quiet_until, patience.clock() + error.retry_after)
         self.going_on = True
 
 

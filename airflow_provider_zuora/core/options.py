@@ -28,11 +28,19 @@ def checked_seconds(name: str, value: object, *, zero: bool = False) -> float:
             seconds = float(value)
         except OverflowError:  # a whole number beyond any float
             seconds = math.inf
+        except ValueError:  # a signalling NaN
+            seconds = math.nan
     if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero):
         raise ValueError(f"{name}: must be a number of seconds {least}, or a timedelta, not {value!r:.80}")
     if seconds > MOST_SECONDS:
         raise ValueError(f"{name}: must be a number of seconds of at most {MOST_SECONDS:.0f} (ten years)")
     return seconds
+
+
+def check_execution_timeout(limit: timedelta | None) -> None:
+    """Refuse a limit that is over before the task begins: Airflow takes it, and the order would be sent."""
+    if limit is not None and limit < timedelta(0):
+        raise ValueError(f"execution_timeout: must be 0 or above, not {limit!r:.80}")
 
 
 def flag_violations(flags: Mapping[str, object]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_text import BrokenText, bare, decoded, read_json, unpacked
+from airflow_provider_zuora.core.json_text import BrokenText, bare, decoded, first_sign, read_json, unpacked
 
 _SHOWN = 100  # lines of an error
 
@@ -21,14 +21,14 @@ def read_orders(given: str | bytes) -> tuple[Any, list[str]]:
     """
     start = "["
     try:
-        data = given.encode(errors="replace") if isinstance(given, str) else unpacked(given)
-        start = bare(data.lstrip()[:64].decode(errors="ignore"))[:1]
-        if start == "[" or (isinstance(given, str) and start != "{"):
-            return read_json(given if isinstance(given, str) else decoded(data)), []
+        content = given if isinstance(given, str) else unpacked(given)
+        start = first_sign(content)
+        if start == "[" or (isinstance(content, str) and start != "{"):
+            return read_json(content if isinstance(content, str) else decoded(content)), []
     except BrokenText as error:
         unlike = "" if start == "[" else "; nor does it look like a path (a pathlib.Path always is one)"
         raise InvalidInput("Nothing was sent.", (f"orders: {error}{unlike}",)) from None
-    return read_lines(data.split(b"\n"))
+    return read_lines(content.split("\n") if isinstance(content, str) else content.split(b"\n"))
 
 
 def read_items(items: Sequence[Any]) -> list[Any]:
@@ -47,7 +47,7 @@ def read_items(items: Sequence[Any]) -> list[Any]:
     return orders
 
 
-def read_lines(lines: Iterable[bytes]) -> tuple[list[Any], list[str]]:
+def read_lines(lines: Iterable[str | bytes]) -> tuple[list[Any], list[str]]:
     """
     Return what the lines hold, and how messages call each: ``line 1`` and so on; blank lines count as none.
 
@@ -57,7 +57,7 @@ def read_lines(lines: Iterable[bytes]) -> tuple[list[Any], list[str]]:
     for number, line in enumerate(lines, 1):
         place = f"line {number}"
         try:
-            if bare(text := decoded(line)):
+            if bare(text := line if isinstance(line, str) else decoded(line)):
                 orders.append(read_json(text))
                 places.append(place)
         except BrokenText as error:

@@ -16,12 +16,12 @@ _ROW = 3  # looks in a row
 @dataclass(slots=True)
 class Patience:
     """
-    What the looks of one round have met so far; all times are seconds on the client's clock.
+    What the looks of one round have met so far; all times are seconds on the round's clock.
 
     The first look that meets a passing failure repeats itself, the next ones do not, and after three in a row
     no more are begun: a vendor that is silent costs each of them the timeout of the connection.
 
-    :param clock: returns seconds.
+    :param clock: returns seconds, and nobody sets it.
     :param deadline: no look is repeated later than this.
     """
 

@@ -19,6 +19,7 @@ Violation: TypeAlias = tuple[Path, str]
 MAX_DEPTH = 64
 REFUSED = object()  # stands where a value was refused, so that one broken value makes one line
 _INFINITE = "numbers must be finite, not NaN or infinity"
+ROUNDED = "more digits than a JSON number holds; round it to at most 15"
 _HALF_PAIR = "must be whole text, not half a surrogate pair"
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -102,7 +103,7 @@ def _scalar(value: object) -> tuple[Any, str]:
     if isinstance(value, str):
         result, broken = str.__str__(value), _HALF_PAIR if _SURROGATE.search(value) else ""
     elif isinstance(value, Decimal):
-        result, broken = _number(value)
+        result, broken = number_of(value)
     elif isinstance(value, float):
         result, broken = float(value), "" if math.isfinite(value) else _INFINITE
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -115,10 +116,11 @@ def _scalar(value: object) -> tuple[Any, str]:
     return result, broken
 
 
-def _number(value: Decimal) -> tuple[int | float, str]:
+def number_of(value: Decimal) -> tuple[int | float, str]:
+    """Return the number of JSON with the value of a Decimal, and the rule that it breaks or an empty text."""
     if not value.is_finite():
         return 0, _INFINITE
     number = float(value)
     if Decimal(repr(number)) != value:
-        return 0, "more digits than a JSON number holds; round it to at most 15"
+        return 0, ROUNDED
     return int(number) if number.is_integer() and abs(number) < 2**53 else number, ""

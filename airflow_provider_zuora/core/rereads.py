@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def reread_ends(client: Client, unread: Unread) -> Iterator[Flow[End]]:
     """Yield a flow for each job, which returns its end and raises no error of the vendor's."""
-    patience = Patience(client.clock)
+    patience = Patience(client.ticks)
     orders = unread.orders or ("",) * len(unread.job_ids)
     for job_id, letter, order in zip(unread.job_ids, unread.letters, orders, strict=True):
         yield _Reread(client, job_id, letter, order, unread.seen, patience).end()

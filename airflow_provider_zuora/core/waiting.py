@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_zuora.core.client import Client
@@ -62,7 +63,7 @@ class Pauses:
 @dataclass(frozen=True, slots=True)
 class Wait:
     """
-    When to look at a job; all times are seconds on the client's clock.
+    When to look at a job; all times are seconds on the client's clock as it is when the wait is taken up.
 
     :param started: when the wait began; the pauses grow from here.
     :param not_before: no look is taken earlier, not even at the deadline.
@@ -78,37 +79,60 @@ class Wait:
     max_errors: int | None = MAX_POLL_ERRORS
     unknown_until: float | None = None
 
+    @classmethod
+    def within(cls, client: Client, seconds: float, pauses: Pauses) -> Wait:
+        """Return a wait that begins now, and lasts so many seconds at the most."""
+        now = client.clock()
+        return cls(now, now, now + seconds, pauses)
+
     def may_be_unknown(self, now: float) -> bool:
         """Return whether the job may have been issued so lately that the vendor does not know it yet."""
         return now < (self.started + YOUNG if self.unknown_until is None else self.unknown_until)
 
 
-def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
+def steady(clock: Callable[[], float], ticks: Callable[[], float], since: float) -> Callable[[], float]:
+    """
+    Return a clock that shows what ``clock`` does now, and goes on by ``ticks`` from there, whoever sets it.
+
+    Deadlines that outlive a process stand on the wall clock, and this is what one process counts by: what is
+    left is read off once. The time for which a machine is suspended is none of it.
+
+    :param since: it shows no less: a clock that says so is behind the one that the beginning was read from.
+    """
+    ahead = max(clock(), since) - ticks()
+    return lambda: ticks() + ahead
+
+
+def ended_job(
+    client: Client, job_id: str, wait: Wait, *, now: Callable[[], float] | None = None
+) -> Flow[Job]:
     """
     Look at a job until it has ended, and return it.
 
+    :param now: the clock of the wait where several share one, see `steady`; None: one of its own.
     :raises TimedOut: where the deadline passed; one last look was taken then, unless the vendor had asked not
         to be asked so soon.
     :raises ApiError: where a look failed for good, or too many in a row did.
     """
-    errors, due, quiet, seen = 0, wait.not_before, 0.0, "nothing was seen of it"
+    now = now or steady(client.clock, client.ticks, wait.started)
+    errors, due, quiet, seen = 0, wait.not_before, -math.inf, "nothing was seen of it"
     request = client.asking(job_id)
-    told, silent = "", client.clock() + _SILENT
+    told, silent = "", now() + _SILENT
     while True:
-        if (pause := due - client.clock()) > 0:
+        if (pause := due - now()) > 0:
             yield Pause(pause)
-        last = client.clock() >= wait.deadline
-        if last and client.clock() < quiet:
+        last = now() >= wait.deadline
+        if last and now() < quiet:
             raise _timed_out(client, job_id, seen)
         try:
             job = yield from client.look(job_id, request, ONCE)
         except ApiError as error:
-            young = isinstance(error, NotFound) and wait.may_be_unknown(client.clock())
+            young = isinstance(error, NotFound) and wait.may_be_unknown(now())
             no_fault = young or isinstance(error, Held)  # of a look that was held the vendor knows nothing
             errors += not no_fault
             if not (young or error.transient) or (wait.max_errors and errors >= wait.max_errors):
                 raise
-            seen, quiet = f"the last look failed: {error}", client.clock() + error.retry_after
+            seen, quiet = f"the last look failed: {error}", now() + error.retry_after
             level = logging.DEBUG if no_fault else logging.WARNING
             log.log(level, "Look %d in a row that failed at job %s: %s", errors, job_id, error)
         else:
@@ -117,12 +141,12 @@ def ended_job(client: Client, job_id: str, wait: Wait) -> Flow[Job]:
             errors, seen = 0, client.vendor.described(job)
         if last:
             raise _timed_out(client, job_id, seen)
-        now = client.clock()
-        due = max(quiet, now + max(_FLOOR, wait.pauses.after(now - wait.started, client.rng)))
-        due = min(due, max(wait.deadline, now))
-        if now >= silent or (told and seen != told):
-            log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - now)
-            silent = now + _SILENT
+        looked = now()
+        due = max(quiet, looked + max(_FLOOR, wait.pauses.after(looked - wait.started, client.rng)))
+        due = min(due, max(wait.deadline, looked))
+        if looked >= silent or (told and seen != told):
+            log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - looked)
+            silent = looked + _SILENT
         told = seen
 
 

@@ -57,12 +57,20 @@ class Memory(dict[str, Any]):
 
 @dataclass
 class Clock:
-    """Seconds that pass when somebody sleeps."""
+    """
+    Seconds that pass when somebody sleeps.
+
+    :param ahead: by how much the clock was set, forward or back; `ticks` is what nobody sets.
+    """
 
     now: float = 1_700_000_000.0
     naps: list[float] = field(default_factory=list)
+    ahead: float = 0.0
 
     def __call__(self) -> float:
+        return self.now + self.ahead
+
+    def ticks(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
@@ -84,7 +92,9 @@ class _Line:
 
     def client(self, **headers: str) -> Client:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
-        return Client(self.vendor, self.credentials, named, clock=self.clock, rng=self.rng)
+        return Client(
+            self.vendor, self.credentials, named, clock=self.clock, rng=self.rng, ticks=self.clock.ticks
+        )
 
     def run(self, flow: Memoir[Any], memory: Memory | None = None) -> Any:
         return run(remembering(flow, memory), Carrier(self._counted, self._token, self.clock.sleep))
@@ -144,11 +154,11 @@ class Script(_Line):
 
 
 class Tenant(_Line):
-    """Carries flows to a sandbox, which lives by the same clock; keeps its token as an account does."""
+    """Carries flows to a sandbox, whose clock nobody sets; keeps its token as an account does."""
 
     def __init__(self, *faults: Fault, credentials: Credentials = CREDENTIALS, **settings: Any) -> None:
         super().__init__(credentials, None)
-        self.sandbox = Sandbox(Settings(**settings), self.clock, random.Random(1))
+        self.sandbox = Sandbox(Settings(**settings), self.clock.ticks, random.Random(1))
         self.grant: Grant | None = None
         for fault in faults:
             self.sandbox.add_fault(fault)

@@ -19,6 +19,8 @@ NO_URL = "host: must be a URL such as https://api.example.com"
 QUERY = "host: must not hold a query or a fragment"
 USER = "host: must not hold a user or a password"
 SPACE = "host: must not hold white space"
+SCHEME = "host: must begin with https:// (two slashes), and then name the host"
+PORT = "host: its port must be from 1 to 65535"
 NAME = "host: must be the name or the IP address of a host"
 
 
@@ -41,6 +43,10 @@ def api(path):
         "http://[::ffff:127.0.0.1]",
         "https://gate_way.example/zuora/",
         "https://b\u00fccher.example",
+        "https://gate/gateway/zuora",
+        "https://re-st.zuora.com",
+        f"https://{'a' * 63}.com.",
+        f"https://{'a.' * 125}com",
     ],
 )
 def test_a_base_url_passes(url):
@@ -89,6 +95,18 @@ def test_a_base_url_passes(url):
         ("https://gate/oauth/token", [api("oauth/token")]),
         ("https://gate/v1/orders/O-1", [api("v1/orders/o-1")]),
         ("https://gate/v1/async/orders", [api("v1/async/orders")]),
+        ("https://gate/v1/subscriptions", [api("v1/subscriptions")]),
+        ("https://gate/V1/catalog/products/", [api("v1/catalog/products")]),
+        ("https://https:/rest.zuora.com", [SCHEME]),
+        ("https://https/rest.zuora.com", [SCHEME]),
+        ("https://HTTP:", [SCHEME]),
+        ("https://rest.zuora.com:0", [PORT]),
+        ("https://-rest.zuora.com", [NAME]),
+        ("https://rest-.zuora.com", [NAME]),
+        ("https://rest.-.com", [NAME]),
+        (f"https://{'a' * 64}.com", [NAME]),
+        ("https://" + "\u00fc" * 70 + ".com", [NAME]),
+        (f"https://{'a.' * 126}com", [NAME]),
     ],
 )
 def test_a_base_url_is_refused_with_every_rule_that_it_breaks(url, rules):

@@ -358,11 +358,36 @@ def test_a_sign_in_below_a_path_that_nobody_knows_names_the_path(status):
     assert caught.value.answer.status == status
 
 
-@pytest.mark.parametrize(("url", "status"), [("https://gate/zuora", 401), ("https://gate", 404)])
-def test_another_refusal_of_a_sign_in_says_nothing_of_a_path(url, status):
-    script = Script([answer(status)], credentials=Credentials(url, CLIENT_ID, CLIENT_SECRET))
-    with pytest.raises(SignInRefused, match="the sign-in is refused"):
+PATH = " The base URL (host) has a path, /rest; mostly it must have none."
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 302])
+def test_another_refusal_of_a_sign_in_names_a_path_too_where_there_is_one(status):
+    for path, words in {"/rest": PATH, "": ""}.items():
+        script = Script(
+            [answer(status)], credentials=Credentials(f"https://gate{path}", CLIENT_ID, CLIENT_SECRET)
+        )
+        with pytest.raises(SignInRefused) as caught:
+            script.run(script.client().sign_in())
+        assert str(caught.value).startswith(
+            "Zuora: the sign-in is refused. Check client id, secret and environment: "
+            f"a wrong data centre refuses them too.{words} | "
+        )
+
+
+def test_so_does_a_page_that_answers_a_sign_in():
+    page = Response(200, {}, b"<html><title>Log in</title>")
+    script = Script([page], credentials=Credentials("https://gate/rest", CLIENT_ID, CLIENT_SECRET))
+    with pytest.raises(Unreadable, match="could not sign in, nothing else was sent") as caught:
+        script.run(script.client().sign_in(ONCE))
+    assert PATH in str(caught.value)
+
+
+def test_a_refusal_of_a_sign_in_without_a_path_says_nothing_of_one():
+    script = Script([answer(404)], credentials=Credentials("https://gate", CLIENT_ID, CLIENT_SECRET))
+    with pytest.raises(SignInRefused, match="the sign-in is refused") as caught:
         script.run(script.client().sign_in())
+    assert "path" not in str(caught.value)
 
 
 def test_the_sign_in_that_is_sent(caplog):
@@ -674,7 +699,7 @@ def test_a_long_order_is_sent_in_gzip_and_understood():
 
 
 @pytest.mark.parametrize(
-    ("client_id", "secret"), [(CLIENT_ID, "wrong secret"), (f"{7:036}", CLIENT_SECRET)], ids=["secret", "id"]
+    ("client_id", "secret"), [(CLIENT_ID, "wrong-secret"), (f"{7:036}", CLIENT_SECRET)], ids=["secret", "id"]
 )
 def test_wrong_credentials_are_refused_and_nothing_else_is_sent(client_id, secret):
     tenant = Tenant(credentials=Credentials(BASE, client_id, secret))

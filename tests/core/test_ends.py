@@ -178,6 +178,20 @@ def test_long_after_the_deadline_no_look_is_begun():
     assert looks(tenant) == 2 + 2
 
 
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_leaves_all_jobs_of_a_list_the_time_they_have(hours):
+    tenant = Tenant()
+    job_ids = jobs(tenant, *["processing 1000"] * 3)
+    ends, began = Ends(job_ids), tenant.clock.now
+    for flow in ends.flows(tenant.client(), Wait(began, began, began + 100)):
+        tenant.run(flow)
+        tenant.clock.ahead += hours * 3600.0
+
+    assert words(read_ends(event_of(ends))) == ["TimedOut"] * 3
+    assert "its turn" not in ends.as_event()["ends"][-1]["error"]["message"]
+    assert tenant.clock.now - began == pytest.approx(100)
+
+
 def test_the_log_tells_of_each_tenth(caplog):
     caplog.set_level(logging.INFO)
     tenant = Tenant(job_seconds=0)

@@ -228,6 +228,20 @@ def test_slow_answers_use_up_the_budget_too():
     assert len(script.sent) == 2
 
 
+@pytest.mark.parametrize("hidden", [(), ("0012345678",)], ids=["plain", "hiding"])
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_leaves_a_budget_as_long_as_it_is(hours, hidden):
+    def answers():
+        yield answer(429, Retry_After="60")
+        script.clock.ahead = hours * 3600.0
+        yield from FOREVER(answer(429, Retry_After="60"))
+
+    script = Script(answers(), rng=Dice(0))
+    with pytest.raises(Refused):
+        script.run(script.client().hiding(hidden).call("GET", "/v1/a"))
+    assert script.clock.naps == [60.0] * 3
+
+
 # A request that is sent once, whatever is answered.
 
 POST = Request("POST", "/v1/a", (("returnIds", "true"),), KEY, b"{}")
@@ -434,7 +448,7 @@ AWAY = {
 
 
 def home(*answers):
-    return Script(answers, credentials=Credentials(HOME, "id", "long secret"))
+    return Script(answers, credentials=Credentials(HOME, "id", "long-secret"))
 
 
 @pytest.mark.parametrize("location", AWAY.values(), ids=AWAY)
@@ -632,7 +646,7 @@ def test_every_repeat_is_logged_with_its_reason(caplog):
 
 # Secrets.
 
-SECRET = "se+cret/of us=20%"
+SECRET = "se+cret/of&us=20%"
 TOKEN = f"6447d349d8854f0d{1:016x}"
 ECHOES = {
     "a message": lambda word: answer(400, {"code": 53200020, "message": f"what is {word}?"}),
@@ -734,13 +748,13 @@ def test_no_half_of_a_secret_is_told_where_words_are_cut(cut, secret, pad):
 
 BASIC = [
     b64encode(words.encode()).decode()
-    for words in (f"my id:{ODD}", f"{quote_plus('my id')}:{quote_plus(ODD)}")
+    for words in (f"my+id:{ODD}", f"{quote_plus('my+id')}:{quote_plus(ODD)}")
 ]
 
 
 @pytest.mark.parametrize("basic", [*BASIC[:2], BASIC[0].rstrip("="), quote(BASIC[0])])
 def test_a_secret_is_hidden_as_basic_authorization_writes_it(basic):
-    script = Script([answer(400, {"message": f"Basic {basic}"})], credentials=Credentials(BASE, "my id", ODD))
+    script = Script([answer(400, {"message": f"Basic {basic}"})], credentials=Credentials(BASE, "my+id", ODD))
     with pytest.raises(SignInRefused, match=r"Basic \*\*\*"):
         script.run(script.client().sign_in())
 

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core import json_text
+from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json, unpacked
+from airflow_provider_zuora.core.plain import plain
 
 CARD = "4111111111111111"
 ORDER = {"orderNumber": "Ü-1", "customFields": {"a__c": "1e5"}}
@@ -200,3 +202,62 @@ def test_an_error_hangs_on_none_that_holds_the_text(given):
     with pytest.raises(BrokenText) as caught:
         read_json(given)
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+ROUNDED = "holds a number of more digits than a JSON number holds; round it to at most 15"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "0.12345678901234567890123",
+        "1234567890123456789.5",
+        "0.100000000000000001",
+        "1e-400",
+        "1.2345678E-320",
+        "1e-99999999999999999999",
+        "0." + "1" * 1_000_000,
+        "0." + "0" * 1_000_000 + "1",
+    ],
+)
+def test_a_number_that_would_be_rounded_is_refused_as_a_decimal_is(number):
+    with pytest.raises(BrokenText, match=ROUNDED):
+        read_json(f'{{"a": {number}}}')
+    if "e-9" not in number:  # which is no Decimal either
+        with pytest.raises(InvalidInput, match=ROUNDED.removeprefix("holds a number of ")):
+            plain(Decimal(number))
+
+
+@pytest.mark.parametrize("number", ["0.10000000000000001", "1.0000000000000001e+2", "249.99000000000001"])
+def test_what_programs_write_of_a_double_is_that_double(number):
+    assert read_json(f'{{"a": {number}}}') == {"a": float(number)}
+
+
+def test_a_number_beyond_any_float_is_left_to_the_check_that_names_its_place():
+    with pytest.raises(InvalidInput, match=r"\$\.a: numbers must be finite"):
+        plain(read_json('{"a": 1e400}'))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "0.1",
+        "12.50",
+        "-0.0",
+        "1e5",
+        "2.5E-7",
+        "0.30000000000000004",
+        "123456789012345.5",
+        "0.10" + "0" * 1_000,
+        repr(5e-324),
+        repr(1.7976931348623157e308),
+    ],
+)
+def test_a_number_that_a_float_holds_is_read(number):
+    assert read_json(number) == float(number)
+    assert type(read_json(number)) is float
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_whatever_a_float_is_spelt_as_is_read(number):
+    assert read_json(json.dumps([number])) == [number]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.looks import Looks
 from airflow_provider_zuora.sandbox.settings import Fault
@@ -86,6 +88,57 @@ def test_a_round_is_over_where_the_vendor_asks_for_quiet():
     task.tenant.clock.now += 3600
     task.tenant.sandbox.add_fault(Fault(method="GET", path=GET, times=2))
     assert task.look() == ["Completed", "Completed"], "a new round begins with new patience"
+
+
+SET = pytest.mark.parametrize("hours", [1, -1])
+
+
+@SET
+def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(hours):
+    fault = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "400"})
+    task = Task(fault, told=["processing 9000", ""], job_seconds=0)
+
+    assert (task.looks.quiet_left, task.look(), task.count) == (0, None, 1)
+    task.tenant.clock.ahead = hours * 3600.0
+    task.tenant.clock.now += 300
+    assert (round(task.looks.quiet_left), task.look(), task.count) == (100, None, 2)
+    task.tenant.clock.now += 101
+    assert (task.looks.quiet_left, task.look(), task.count) == (0, None, 4)
+
+
+@SET
+def test_a_clock_that_is_set_leaves_a_new_job_ten_minutes_to_be_known(hours):
+    task = Task(ids=["no-such-job"])
+    task.looks.started = task.tenant.clock()
+
+    assert task.look() is None
+    task.tenant.clock.ahead = hours * 3600.0
+    task.tenant.clock.now += 500
+    assert task.look() is None
+    task.tenant.clock.now += 100
+    assert task.look() == ["NotFound"]
+
+
+@SET
+def test_a_clock_that_is_set_leaves_a_round_the_time_it_has(hours):
+    task = Task(told=["", ""], job_seconds=0)
+    for flow in task.looks.round(task.tenant.client(), hasty=False):
+        task.tenant.run(flow)
+        task.tenant.clock.ahead = hours * 3600.0
+
+    assert words(task.looks.ends) == ["Completed"] * 2
+
+
+@SET
+def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(hours):
+    task = Task(told=["processing 9000"], seconds=60, job_seconds=0)
+    task.look()
+    task.tenant.clock.ahead = hours * 3600.0
+    task.tenant.clock.now += 30
+    task.tenant.sandbox.add_fault(Fault(method="GET", path=GET, times=None, headers={"Retry-After": "14"}))
+
+    assert task.look() is None
+    assert [nap for nap in task.tenant.clock.naps if nap >= 14] == [14.0] * 2
 
 
 def test_patience_comes_back_with_the_vendor():

@@ -8,7 +8,13 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_zuora.core.options import MOST_SECONDS, check_flags, checked_seconds, text_violations
+from airflow_provider_zuora.core.options import (
+    MOST_SECONDS,
+    check_execution_timeout,
+    check_flags,
+    checked_seconds,
+    text_violations,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,21 @@ def test_no_time_at_all_is_one_where_it_may_be():
 
 @pytest.mark.parametrize(
     "value",
-    [-1, -0.1, -math.inf, math.nan, Decimal("NaN"), True, False, None, "60", [], {}, timedelta(seconds=-1)],
+    [
+        -1,
+        -0.1,
+        -math.inf,
+        math.nan,
+        Decimal("NaN"),
+        Decimal("sNaN"),
+        True,
+        False,
+        None,
+        "60",
+        [],
+        {},
+        timedelta(seconds=-1),
+    ],
 )
 def test_what_is_no_time(value):
     with pytest.raises(ValueError, match=r"^timeout: must be a number of seconds"):
@@ -50,6 +70,13 @@ def test_more_than_ten_years_is_refused_before_it_overflows_anything(value):
         ValueError, match=r"^timeout: must be a number of seconds of at most 315360000 \(ten years\)$"
     ):
         checked_seconds("timeout", value)
+
+
+def test_a_limit_of_airflows_that_is_over_before_the_task_begins_is_refused():
+    for limit in (None, timedelta(0), timedelta.max):
+        check_execution_timeout(limit)
+    with pytest.raises(ValueError, match=r"^execution_timeout: must be 0 or above, not .*days=-1"):
+        check_execution_timeout(timedelta(days=-1))
 
 
 def test_a_switch_is_true_or_false_and_never_a_text():

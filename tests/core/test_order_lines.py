@@ -89,3 +89,20 @@ def test_a_file_with_a_list_and_a_text_with_lines_are_read_too():
     assert read_orders('{"a": 1}\n\n\ufeff{"a": 2}') == ([{"a": 1}, {"a": 2}], ["line 1", "line 3"])
     assert read_orders("5") == (5, []), "for others to refuse"
     assert read_orders(b"") == ([], [])
+
+
+def test_half_a_surrogate_pair_in_a_text_stays_what_it_is_for_the_check_of_orders_to_refuse():
+    """A file that was read with surrogateescape: no order of it may be sent with other letters."""
+    assert read_orders('{"a": "M\udcfcller"}\n{"b": 1}') == (
+        [{"a": "M\udcfcller"}, {"b": 1}],
+        ["line 1", "line 2"],
+    )
+
+
+@pytest.mark.parametrize(
+    "before", ["\ufeff" + "\n" * 64, "\ufeff" + " " * 5000, "\xa0" * 60, "\n" * 9000 + "\ufeff"]
+)
+@pytest.mark.parametrize("kind", [str, str.encode])
+def test_a_list_is_a_list_whatever_is_not_seen_before_it(before, kind):
+    assert read_orders(kind(f'{before}[{{"a": 1}},\n {{"b": 2}}]')) == ([{"a": 1}, {"b": 2}], [])
+    assert read_orders(kind(f'{before}{{"a": 1}}'))[0] == [{"a": 1}]

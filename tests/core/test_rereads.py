@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_zuora.core.ends import Unread
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
 from airflow_provider_zuora.core.jobs import ORDER, JobState
+from airflow_provider_zuora.core.rereads import reread_ends
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.verdicts import Verdicts
 from airflow_provider_zuora.sandbox.settings import Fault
@@ -151,3 +152,14 @@ def test_a_vendor_that_is_away_is_not_asked_for_each_of_a_long_list():
     assert "it was not read again, the last reads had failed" in str(ends[-1].error)
     assert all(end.gave_up for end in ends)
     assert looks(tenant) == 10 + 2
+
+
+def test_a_clock_that_is_set_leaves_the_jobs_of_a_list_the_time_they_have():
+    tenant = Tenant(job_seconds=0)
+    job_ids = tuple(jobs(tenant, *[""] * 3))
+    ends = []
+    for flow in reread_ends(tenant.client(), Unread(job_ids, "ccc", (), SEEN)):
+        ends.append(tenant.run(flow))
+        tenant.clock.ahead = 3600.0
+
+    assert words(ends) == ["Completed"] * 3

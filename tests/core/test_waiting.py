@@ -270,6 +270,86 @@ def test_a_wait_that_reaches_beyond_the_deadline_leaves_no_time_for_a_last_look(
     assert looks.clock.now - START == 100.0
 
 
+# Clocks that are set while a wait is under way.
+
+SET = pytest.mark.parametrize("hours", [1, -1, 24, -24])
+
+
+def when_set(hours, before, after):
+    """Return looks whose clock is set after the first answer has come."""
+
+    def answers():
+        yield before
+        looks.clock.ahead = hours * 3600.0
+        yield from after
+
+    looks = Looks(answers())
+    return looks
+
+
+@SET
+def test_a_clock_that_is_set_puts_off_no_look_and_hastens_none(hours):
+    looks = when_set(hours, PROCESSING, [PROCESSING, COMPLETED])
+    looks.wait(pauses=EVERY_TEN, deadline=7200)
+    assert looks.times == [0.0, 10.0, 20.0]
+
+
+@SET
+def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(hours):
+    looks = when_set(hours, answer(429, Retry_After="45"), [PROCESSING, COMPLETED])
+    looks.wait(pauses=EVERY_TEN, deadline=7200)
+    assert looks.times == [0.0, 45.0, 55.0]
+
+
+@SET
+def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(hours):
+    looks = when_set(hours, PROCESSING, FOREVER(PROCESSING))
+    with pytest.raises(TimedOut):
+        looks.wait(pauses=EVERY_TEN, deadline=25)
+    assert looks.times == [0.0, 10.0, 20.0, 25.0]
+
+
+@SET
+def test_a_clock_that_is_set_leaves_pauses_that_grow_growing(hours):
+    looks = when_set(hours, PROCESSING, [PROCESSING] * 3 + [COMPLETED])
+    looks.wait(pauses=Pauses(first=1.0))
+    assert looks.clock.naps == pytest.approx([1, 1.5, 2.25, 3.375])
+
+
+@SET
+def test_a_clock_that_is_set_leaves_a_new_job_ten_minutes_to_be_known(hours):
+    looks = when_set(hours, NOT_YET, FOREVER(NOT_YET))
+    with pytest.raises(NotFound):
+        looks.wait(pauses=EVERY_TEN)
+    assert looks.times[-1] == 600.0
+
+
+@SET
+def test_a_clock_that_is_set_leaves_the_log_one_line_a_minute(hours, caplog):
+    caplog.set_level(logging.INFO)
+    when_set(hours, PROCESSING, [*[PROCESSING] * 12, COMPLETED]).wait(pauses=EVERY_TEN)
+    assert len([message for message in caplog.messages if message.startswith("Job j-1: ")]) == 2
+
+
+def test_who_takes_over_with_a_clock_that_is_behind_counts_from_the_beginning():
+    """Else nobody would look for an hour, or all the time: a wait of minus an hour has pauses of nothing."""
+    looks = Looks(FOREVER(PROCESSING))
+    looks.clock.ahead = -3600.0
+    with pytest.raises(TimedOut):
+        looks.wait(not_before=10, deadline=40)
+    assert looks.times == [10.0, 25.0, 40.0]
+
+
+def test_a_wait_within_seconds_begins_now():
+    script = Script([PROCESSING] * 4, rng=Dice(0))
+    wait = Wait.within(script.client(), 25.0, EVERY_TEN)
+    with pytest.raises(TimedOut):
+        script.run(ended_job(script.client(), "j-1", wait))
+    assert script.clock.naps == [10.0, 10.0, 5.0]
+
+
+# Looks that are held back, and the log.
+
 HELD = Held("", answer=Answer("GET /", messages=("quiet",), retry_after=90.0), transient=True)
 
 

@@ -21,6 +21,7 @@ from airflow_provider_zuora.core.masking import hidden_values
 from airflow_provider_zuora.core.orders import check_order
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.order_lookup import adopted_difference
 from airflow_provider_zuora.core.submission.result import check_adopted, expectation
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.wire import Memoir, Pause, Token
@@ -97,6 +98,7 @@ def adopt_job(
         check_adopted(job, expectation(document))
     except Refused as error:
         raise Refused(f"adopt_job_id: {error} Nothing was submitted.", answer=job.answer) from error
+    yield from _check_account(client, document, job)
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
     try:
         notes = yield from Notes(attempt).load()
@@ -108,6 +110,24 @@ def adopt_job(
     record = submission.record.covering(submission.digest)
     yield from notes.save(record.started(job_id, client.clock()))
     return job_id
+
+
+def _check_account(client: Client, document: dict[str, Any], job: Job) -> Memoir[None]:
+    """
+    Compare what the page of an adopted order tells, as its account's id or name, as far as it can be read.
+
+    :raises Refused: if it is another account's order, or if it will never be carried out.
+    """
+    number = str(job.result.get("orderNumber") or "") if isinstance(job.result, dict) else ""
+    try:
+        wrong = (yield from adopted_difference(client, document, number)) if number else ""
+    except ApiError as error:
+        if error.transient:
+            raise
+        log.warning("adopt_job_id: order %s cannot be read to be compared: %s", number, error)
+        return
+    if wrong:
+        raise Refused(f"adopt_job_id: of order {number} {wrong}. Nothing was submitted.", answer=job.answer)
 
 
 def _ended_job(client: Client, job_id: str) -> Memoir[Job]:

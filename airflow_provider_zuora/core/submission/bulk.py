@@ -21,6 +21,8 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     SignInRefused,
     StoreUnavailable,
+    TurnedAway,
+    WrongOrder,
 )
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.orders import check_order
@@ -95,9 +97,10 @@ class Entry:
         """
         if self.error is None:
             return "submitted"
-        if self.error.transient or isinstance(self.error, SignInRefused):
+        if self.error.transient or isinstance(self.error, (SignInRefused, TurnedAway)):
             return "open"
-        return "refused" if isinstance(self.error, (Refused, JobFailed)) else "unknown"
+        is_refused = isinstance(self.error, (Refused, JobFailed)) and not isinstance(self.error, WrongOrder)
+        return "refused" if is_refused else "unknown"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON, for an XCom."""
@@ -289,7 +292,8 @@ def report(entries: Sequence[Entry]) -> ApiError | None:
     Return one error that tells of all orders without a job, None where each has one.
 
     :return: `SignInRefused` where the connection must be mended; transient where a retry goes on with some;
-        `OutcomeUnknown` where a person must look; `Refused` where the vendor said no to all of them.
+        `TurnedAway` where nobody has let some pass to the vendor; `OutcomeUnknown` where a person must look;
+        `Refused` where the vendor said no to all of them.
     """
     left = [entry for entry in entries if entry.error is not None]
     if not left:
@@ -302,8 +306,10 @@ def report(entries: Sequence[Entry]) -> ApiError | None:
     message = "\n".join((head, *lines, *more))
     if any(isinstance(entry.error, SignInRefused) for entry in left):
         return SignInRefused(message)
-    if states["open"]:
+    if any(entry.error and entry.error.transient for entry in left):
         return ApiError(f"{message}\nA retry sends these under the same keys.", transient=True)
+    if states["open"]:
+        return TurnedAway(f"{message}\nA clear sends what is open under the same keys.")
     return OutcomeUnknown(message) if states["unknown"] else Refused(message)
 
 

@@ -103,9 +103,8 @@ class Generations:
         ]
         met = [record for record in others if record.try_number == self.attempt.number]
         others = [record for record in others if record not in met and not self._is_done_with(record)]
-        if self.number is None and self.sole and met:
-            return None  # the task submits several orders, and this is another one
-        if self.number is None and others and not (self.sole and len(others) == 1):
+        is_sole = self.sole and not met
+        if self.number is None and others and not (is_sole and len(others) == 1):
             raise OutcomeUnknown(
                 f"Earlier tries of this task have sent {len(others)} orders without an orderNumber, and this "
                 "is none of them. Whether it is one of them that has changed is unknown; nothing was sent. "

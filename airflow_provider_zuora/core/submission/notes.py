@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
-from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.wire import Memoir, Recall, Record
 
 NAME = "zuora_submission"
@@ -63,11 +63,7 @@ class Notes:
         if number > 1:
             yield from self._begin(number)
         for earlier in range(number, max(0, number - _TRIES_BACK), -1):
-            kept = yield Recall(_entry(earlier))
-            if kept is not None:
-                entries = [kept]
-                while len(entries) < _parts_of(kept) and entries[-1] is not None:
-                    entries += [(yield Recall(_entry(earlier, len(entries))))]
+            if entries := (yield from _entries(earlier)):
                 self._take(entries, is_own=earlier == number)
                 break
         else:
@@ -146,6 +142,17 @@ class Notes:
         if _identity(record) not in self._ahead:
             yield from self._flush(checking=False)
 
+    def job_of(self, record: SubmissionRecord) -> Memoir[SubmissionRecord | None]:
+        """
+        Return what is kept of a submission if it has led to a job under this key; None if it has not.
+
+        Two calls in one try, of two threads say, write to one entry: who would say less reads it first.
+        """
+        entries = yield from _entries(self.attempt.number)
+        kept = (each for entry in entries for each in _unpacked(entry))
+        started = (each for each in kept if each.state is SubmissionState.STARTED and each.key == record.key)
+        return next((each for each in started if _identity(each) == _identity(record)), None)
+
     def _owned(self, record: SubmissionRecord) -> SubmissionRecord:
         return replace(record, try_number=self.attempt.number, max_tries=self.attempt.max_tries)
 
@@ -188,6 +195,17 @@ class Notes:
                 "sends nothing more.",
                 transient=True,
             )
+
+
+def _entries(number: int) -> Memoir[list[Any]]:
+    """Return all that a try has noted, in the order of its parts; empty if it has noted nothing."""
+    first = yield Recall(_entry(number))
+    if first is None:
+        return []
+    entries = [first]
+    while len(entries) < _parts_of(first) and entries[-1] is not None:
+        entries += [(yield Recall(_entry(number, len(entries))))]
+    return entries
 
 
 def _entry(number: int, part: int = 0) -> str:

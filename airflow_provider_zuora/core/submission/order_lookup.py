@@ -98,6 +98,23 @@ def order_difference(client: Client, document: Mapping[str, Any], number: str) -
     return found or client.vendor.changes(document, page.body)
 
 
+def adopted_difference(client: Client, document: Mapping[str, Any], number: str) -> Flow[str]:
+    """
+    Return why an order at the vendor cannot stand for ours, in words; empty if it can, or is not there.
+
+    Its account must be ours, however we name it, and it must not be one that will never be carried out. Its
+    date and content may be others: a person says that it is to be taken.
+
+    :raises ApiError: if it cannot be read.
+    """
+    page = yield from _page_of(client, number)
+    if page is None:
+        return ""
+    dated = {**document, "orderDate": None}
+    other = yield from _difference(client, dated, page, number)
+    return other or (yield from _failure(client, number, page))
+
+
 def _page_of(client: Client, number: str) -> Flow[Reading | None]:
     """Return the page of the order that has a number, None if the vendor says that there is none."""
     try:

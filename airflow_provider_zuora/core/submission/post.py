@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.errors import ApiError, Held, LockContention, Unreadable
+from airflow_provider_zuora.core.errors import ApiError, Held, LockContention, TurnedAway, Unreadable
 from airflow_provider_zuora.core.exchange import WRITE
 from airflow_provider_zuora.core.jobs import Reading
 from airflow_provider_zuora.core.submission.authority import (
@@ -128,7 +128,7 @@ class Post:
             return 0.0
         pause = self.client.pause(self.reading, self.sent)
         known = self._repetition
-        if known.control and known.request_id == request_id_of(self.reading):
+        if known.control:
             pause = max(pause, known.since + APART - self.client.clock())
         return pause
 
@@ -153,6 +153,8 @@ class Post:
         error = self.client.error(self.reading, self.sent)
         if self.heard is Heard.LOCKED:
             return LockContention(str(error), transient=True)
+        if self.heard is Heard.TURNED_AWAY and not error.transient:
+            return retold(error, kind=TurnedAway)
         if self.heard is Heard.NO_ANSWER and not error.transient:
             return Unreadable(
                 f"{self.client.vendor.title} named no job, so whether there is one is unknown; the next try "
@@ -162,6 +164,13 @@ class Post:
                 attempts=self.sent,
             )
         return error
+
+
+def retold(error: ApiError, words: str = "", kind: type[ApiError] | None = None) -> ApiError:
+    """Return an error of the same answer in other words, or of another kind."""
+    told = (kind or type(error))(words or str(error), transient=error.transient, attempts=error.attempts)
+    told.answer = error.answer
+    return told
 
 
 def _under(record: SubmissionRecord, request: Request) -> Request:

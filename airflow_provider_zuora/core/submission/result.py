@@ -9,16 +9,25 @@ from airflow_provider_zuora.core.errors import WrongOrder
 from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
 
 _OF_AN_ORDER = ("orderNumber", "orderId")
+_CREATES = "AsyncCreateOrder"
+_NAMES = {
+    "jobType": "type",
+    "orderNumber": "order number",
+    "accountNumber": "account",
+    "accountId": "account",
+}
 
 
 def expectation(document: Mapping[str, Any]) -> dict[str, str]:
     """
     Return what a result must repeat of an order, in plain JSON and without secrets.
 
-    :return: ``orderNumber``, and ``accountNumber`` or ``accountId``, as far as the order names them.
+    :return: ``jobType``; ``orderNumber``, and ``accountNumber`` or ``accountId``, as far as the order names
+        them.
     """
     new = document.get("newAccount")
     given = {
+        "jobType": _CREATES,
         "orderNumber": document.get("orderNumber"),
         "accountNumber": document.get("existingAccountNumber")
         or (new.get("accountNumber") if isinstance(new, Mapping) else None),
@@ -31,12 +40,14 @@ def check_result(job: Job, expected: Mapping[str, str]) -> None:
     """
     Check that a job that succeeded made the order that was submitted; others pass.
 
-    A result may carry ids instead of numbers (``return_ids``): what it does not name is not compared.
+    Its result must name an order, and be no preview's. It may carry ids instead of numbers (``return_ids``):
+    what it does not name is not compared.
 
-    :raises WrongOrder: if it is another order's.
+    :param expected: see `expectation`; empty: it was no order that was submitted.
+    :raises WrongOrder: if it is another order's, or no order's.
     """
-    if job.state is JobState.SUCCEEDED:
-        _refuse(job, _unlike(_result(job), expected))
+    if job.state is JobState.SUCCEEDED and expected:
+        _refuse(job, _wrong(_result(job), expected))
 
 
 def check_adopted(job: Job, expected: Mapping[str, str]) -> None:
@@ -48,10 +59,8 @@ def check_adopted(job: Job, expected: Mapping[str, str]) -> None:
     """
     found = job.job_id.removeprefix(ORDER) if job.job_id.startswith(ORDER) else ""
     result = _result(job) | ({"orderNumber": found} if found else {})
-    wrong = list(_unlike(result, expected))
-    if not any(result.get(name) for name in _OF_AN_ORDER):
-        wrong.append("it made no order")
-    elif expected.get("orderNumber") and not result.get("orderNumber"):
+    wrong = list(_wrong(result, expected))
+    if not wrong and expected.get("orderNumber") and not result.get("orderNumber"):
         wrong.append(f"it does not say whether it is order {expected['orderNumber']}")
     _refuse(job, wrong)
 
@@ -69,9 +78,10 @@ def _result(job: Job) -> dict[str, Any]:
     return dict(job.result) if isinstance(job.result, Mapping) else {}
 
 
-def _unlike(result: Mapping[str, Any], expected: Mapping[str, str]) -> Iterator[str]:
-    names = {"orderNumber": "order number", "accountNumber": "account", "accountId": "account"}
+def _wrong(result: Mapping[str, Any], expected: Mapping[str, str]) -> Iterator[str]:
     for name, ours in expected.items():
         found = result.get(name)
         if found and str(found).strip().casefold() != ours.strip().casefold():
-            yield f"its {names[name]} is {str(found)[:80]!r}, this one's is {ours!r}"
+            yield f"its {_NAMES[name]} is {str(found)[:80]!r}, this one's is {ours!r}"
+    if not any(isinstance(result.get(name), (str, int)) and result[name] for name in _OF_AN_ORDER):
+        yield "it names no order that it made"

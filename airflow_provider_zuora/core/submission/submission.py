@@ -18,7 +18,7 @@ from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.generations import Generations
 from airflow_provider_zuora.core.submission.order_lookup import find_order, order_difference
-from airflow_provider_zuora.core.submission.post import CLOCKS_APART, KEY_AGE, UNDER_WAY, Post
+from airflow_provider_zuora.core.submission.post import CLOCKS_APART, KEY_AGE, UNDER_WAY, Post, retold
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.questions import question
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
@@ -71,7 +71,8 @@ class Submission(Generations):
         event = Event.START
         while True:
             self.standing, action = TABLE[self.standing, event]
-            yield from self._note(event)
+            if (yield from self._note(event)):
+                self.standing, action = TABLE[self.standing, Event.FOUND]
             if action is Action.RETURN:
                 return (yield from self._job_id())
             event = yield from self._do(action)
@@ -101,12 +102,21 @@ class Submission(Generations):
 
     # -- what it does ---------------------------------------------------------------------------------------
 
-    def _note(self, event: Event) -> Memoir[None]:
-        """Note where the submission stands now, if that has changed."""
+    def _note(self, event: Event) -> Memoir[bool]:
+        """
+        Note where the submission stands now, if that has changed.
+
+        :return: True if another call in this very try has led it to a job: that is not written over.
+        """
         self.record = self._settled(event)
-        if self.record != self._kept:
-            self._kept = self.record
+        if self.record == self._kept:
+            return False
+        had_no_job = SubmissionState.STARTED not in (self._kept.state, self.record.state)
+        found = (yield from self.notes.job_of(self.record)) if had_no_job and self.post.sent else None
+        self._kept = self.record = found or self.record
+        if found is None:
             yield from self.notes.save(self.record)
+        return found is not None
 
     def _settled(self, event: Event) -> SubmissionRecord:
         """Return the record as its standing makes it."""
@@ -116,7 +126,7 @@ class Submission(Generations):
             record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
             locked = self.post.heard is Heard.LOCKED
-            met = record.decided_at if locked and record.locked else now  # it was met in an earlier try
+            met = record.decided_at if record.locked else now  # it was met in an earlier try
             return record.refused(said, met, locked=locked)
         if self.standing is Standing.ABSENT and record.state is not SubmissionState.ABSENT:
             return record.absent(said or "it is too old to be sent again", now)
@@ -291,18 +301,22 @@ class Submission(Generations):
         error = self.post.error()
         if self.standing is not Standing.UNDECIDED or self.post.heard is Heard.NO_ANSWER:
             return error
-        told = type(error)(
+        return retold(
+            error,
             f"{error} An earlier POST under key {self.record.key} may have made the order: the next try, or "
             "a clear, sends the same key again.",
-            transient=error.transient,
         )
-        told.answer = error.answer
-        return told
 
     def _asked(self) -> ApiError:
         """Return the question to a person, or what is known of a raw key."""
-        is_misused = self.raw_key and self.post.heard is Heard.KEY_IN_USE
-        return self._used_up() if is_misused else self._unknown()
+        if self.raw_key and self.post.heard is Heard.KEY_IN_USE and not self.may_be_ours:
+            return self._used_up()
+        return self._unknown()
+
+    @property
+    def may_be_ours(self) -> bool:
+        """Return whether the key may have been used for this very order, in another POST."""
+        return bool(self.record.unanswered or len(self.record.contents) > 1 or self.is_noted)
 
     def _used_up(self) -> Refused:
         used = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"

@@ -213,7 +213,8 @@ def _compared(
     document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
 ) -> Iterator[tuple[str, object, object]]:
     """Yield what is compared, in words, and its value in our document and in the order that was found."""
-    yield "orderDate", document.get("orderDate"), str(order.get("orderDate"))[:_DAY]
+    if date := document.get("orderDate"):
+        yield "orderDate", date, str(order.get("orderDate"))[:_DAY]
     new = document.get("newAccount") or {}
     if number := document.get("existingAccountNumber") or new.get("accountNumber"):
         yield "account", number, order.get("existingAccountNumber")

@@ -275,6 +275,14 @@ def test_the_posts_that_prove_it_have_track_ids_of_their_own():
     assert len(tracks) == len(set(tracks)) == 5
 
 
+def test_a_control_that_is_not_answered_is_sent_once():
+    zuora = Zuora("category 61", "accepted", "no answer, not made")
+    submit(zuora, Memory(), FIRST).run()
+
+    assert sum(key.startswith("control-") for _, key in zuora.keys) == 1
+    assert len(zuora.keys) > 4, "the key itself is sent again, and proves nothing"
+
+
 def test_the_control_is_an_order_that_cannot_be_made():
     zuora = Zuora(LOST, "category 20")
     actor, controls = submit(zuora, Memory(), FIRST), []

@@ -21,7 +21,9 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     SignInRefused,
     StoreUnavailable,
+    TurnedAway,
     Unreachable,
+    WrongOrder,
 )
 from airflow_provider_zuora.core.submission.api import signed_in_notes
 from airflow_provider_zuora.core.submission.bulk import (
@@ -205,6 +207,9 @@ class TestReport:
             ((Refused("no"), OutcomeUnknown("?"), Unreachable("x", transient=True)), ApiError, True),
             ((Refused("no"), LockContention("locked", transient=True)), ApiError, True),
             ((ApiError("x", transient=True), SignInRefused("no")), SignInRefused, False),
+            ((Refused("no"), TurnedAway("no"), OutcomeUnknown("?")), TurnedAway, False),
+            ((TurnedAway("no"), ApiError("x", transient=True)), ApiError, True),
+            ((None, WrongOrder("another")), OutcomeUnknown, False),
         ],
     )
     def test_the_kind(self, errors, kind, transient):
@@ -212,6 +217,23 @@ class TestReport:
 
         assert type(error) is kind
         assert error.transient is transient
+
+    @pytest.mark.parametrize(
+        ("error", "state"),
+        [
+            (None, "submitted"),
+            (Refused("no"), "refused"),
+            (JobFailed("no"), "refused"),
+            (TurnedAway("an edge"), "open"),
+            (SignInRefused("no"), "open"),
+            (ApiError("x", transient=True), "open"),
+            (WrongOrder("another"), "unknown"),
+            (OutcomeUnknown("?"), "unknown"),
+        ],
+    )
+    def test_only_what_the_vendor_refused_is_refused(self, error, state):
+        [entry] = entries(error)
+        assert entry.state == state
 
     def test_the_words(self):
         text = str(report(entries(None, Refused("no:\nwhy"), OutcomeUnknown("?"))))
@@ -241,6 +263,11 @@ class TestReport:
             "job_id": None,
             "error": "no",
         }
+
+    def test_an_entry_without_a_number_as_json(self):
+        [entry] = listed([order("a")], TASK)
+
+        assert Entry(entry, "job-0").as_dict()["order_number"] is None
 
 
 class TestProgress:

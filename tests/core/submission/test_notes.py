@@ -418,6 +418,7 @@ def test_more_entries_than_before_are_told_by_the_first():
     records = list(many(201))
     notes = loaded(1, store)
     carry(notes.reserve(records[:200]), store)
+    carry(notes.reserve(()), store)  # of the first entry nothing else changes any more
     carry(notes.reserve(records[200:]), store)
 
     assert store[f"{NAME}:1"]["parts"] == 2

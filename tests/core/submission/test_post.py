@@ -10,7 +10,7 @@ from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.post import KEY_AGE
 from airflow_provider_zuora.core.wire import Record
 from tests.core.carriers import Memory
-from tests.core.tries import NUMBERED, ORDER, Zuora, submit
+from tests.core.tries import NUMBERED, ORDER, Zuora, before, body, submit
 
 FIRST, RETRY = Try(1, 1), Try(2, 1)
 
@@ -79,3 +79,25 @@ def test_a_first_try_that_was_stopped_before_its_post_sends_nothing_and_the_next
     assert not zuora.keys
     assert [submit(zuora, memory, RETRY, order).run().end] == zuora.made
     assert len(zuora.keys) == 1
+
+
+def test_only_the_post_that_may_prove_an_answer_is_put_off_for_half_a_minute():
+    """The one before the control is not: it tells whether there is anything to prove."""
+    zuora = Zuora("category 61")
+    submit(zuora, Memory(), FIRST, NUMBERED).run()
+    first, second, control, third = (moment - zuora.keys[0][0] for moment, _ in zuora.keys[:4])
+
+    assert zuora.keys[2][1].startswith("control-")
+    assert first < second == control < 10
+    assert third == 30
+
+
+def test_a_try_ends_where_its_next_post_would_come_after_ten_minutes():
+    zuora = Zuora()
+    zuora.script = [before(429, body(70), Retry_After="250")] * 6
+    began = zuora.clock()
+    end = submit(zuora, Memory(), FIRST, NUMBERED).run().end
+
+    assert end.transient
+    assert [moment - began for moment, _ in zuora.keys] == [0, 250, 500]
+    assert zuora.clock() - began == 500

@@ -12,8 +12,9 @@ from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
 from airflow_provider_zuora.sandbox.books import id_of
+from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
-from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, submit
+from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
 
 CLEARED, AGAIN = Try(2, 2, cleared=True), Try(3, 4, cleared=True)
 ANOTHER = Submitter("", ("dag", "another run", "task"), -1)
@@ -43,7 +44,7 @@ NEW = {"orderDate": "2024-07-01", "newAccount": {"name": "Amy", "accountNumber":
     ],
 )
 def test_what_a_result_must_repeat_of_an_order(order, expected):
-    assert expectation(order) == expected
+    assert expectation(order) == {"jobType": "AsyncCreateOrder", **expected}
 
 
 def test_what_is_expected_holds_no_secret():
@@ -52,7 +53,7 @@ def test_what_is_expected_holds_no_secret():
     assert "4111" not in str(expectation(NUMBERED | card))
 
 
-EXPECTED = {"orderNumber": "O-1", "accountNumber": "A-1"}
+EXPECTED = {"jobType": "AsyncCreateOrder", "orderNumber": "O-1", "accountNumber": "A-1"}
 
 
 ANSWER = Answer("GET /v1/async-jobs/j-1", "af-2", 200)
@@ -68,6 +69,7 @@ RIGHT = {
     "without the account": {"orderNumber": "O-1"},
     "ids instead": {"orderId": "8ad1", "accountId": "8ad0"},
     "more of it": {"orderNumber": "O-1", "accountNumber": "A-1", "status": "Completed"},
+    "its type": {"orderNumber": "O-1", "jobType": "AsyncCreateOrder"},
     "nulls": {"orderNumber": None, "accountNumber": None, "orderId": "8ad1"},
 }
 WRONG = {
@@ -82,6 +84,14 @@ WRONG = {
         "its order number is 'O-2', this one's is 'O-1'; its account is 'A-2'",
     ),
     "a number that is none": ({"orderNumber": 7}, "its order number is '7'"),
+    "a preview": (
+        {"jobType": "AsyncPreviewOrder", "invoices": []},
+        "its type is 'AsyncPreviewOrder', this one's is 'AsyncCreateOrder'; it names no order that it made",
+    ),
+    "an order that was deleted": (
+        {"jobType": "AsyncDeleteOrder", "orderNumber": "O-1"},
+        "its type is 'AsyncDeleteOrder', this one's is 'AsyncCreateOrder'",
+    ),
 }
 
 
@@ -107,18 +117,34 @@ def test_a_job_that_has_not_succeeded_says_nothing_yet(state):
     check_result(job({"orderNumber": "O-2"}, state), EXPECTED)
 
 
-@pytest.mark.parametrize("result", [None, {}, [], "text", {"success": True}])
-def test_what_a_result_does_not_name_is_compared_only_where_it_is_adopted(result):
-    check_result(job(result), EXPECTED)
-    with pytest.raises(Refused, match="it made no order"):
-        check_adopted(job(result), EXPECTED)
-    with pytest.raises(Refused, match="it made no order"):
-        check_adopted(job(result), {})
+@pytest.mark.parametrize("expected", [EXPECTED, expectation({})], ids=["with a number", "without"])
+@pytest.mark.parametrize("check", [check_result, check_adopted])
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        {},
+        [],
+        "text",
+        {"success": True},
+        {"previewResult": {}},
+        {"orderNumber": ["O-1"]},
+        {"orderId": ""},
+    ],
+)
+def test_a_job_that_names_no_order_has_made_none(result, check, expected):
+    with pytest.raises(Refused, match="it names no order that it made"):
+        check(job(result), expected)
+
+
+@pytest.mark.parametrize("result", [None, {}, {"jobType": "AsyncPreviewOrder"}])
+def test_what_was_submitted_as_no_order_need_not_have_made_one(result):
+    check_result(job(result), {})
 
 
 def test_ids_do_not_say_whether_it_is_an_order_with_a_number():
     ids = job({"orderId": "8ad1", "accountId": "8ad0"})
-    check_adopted(ids, {"accountNumber": "A-1"})
+    check_adopted(ids, {"jobType": "AsyncCreateOrder", "accountNumber": "A-1"})
     with pytest.raises(Refused, match="it does not say whether it is order O-1"):
         check_adopted(ids, EXPECTED)
 
@@ -150,6 +176,30 @@ class TestWhatIsAdopted:
         assert adopt(zuora, memory, other, order) == other
         assert submit(zuora, memory, AGAIN, order).run().end == other
         assert len(zuora.keys) == 1
+
+    def test_may_have_another_date_and_content(self):
+        zuora, memory = Zuora(), Memory()
+        other = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        changed = NUMBERED | {"orderDate": "2024-08-01", "description": "changed"}
+
+        assert adopt(zuora, memory, other, changed) == other
+
+    def test_is_not_compared_as_far_as_it_cannot_be_read(self):
+        zuora, memory = Zuora(), Memory()
+        other = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", times=None, status=403, body=body(53200010)))
+
+        assert adopt(zuora, memory, other) == other
+
+    def test_waits_for_a_vendor_that_is_away(self):
+        zuora, memory = Zuora(), Memory()
+        other = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", times=None, status=503))
+
+        assert adopt(zuora, memory, other).transient
 
     def test_may_be_an_order_by_its_number(self):
         zuora, memory = Zuora(), Memory()
@@ -201,6 +251,14 @@ class TestWhatIsAdopted:
         assert len(zuora.keys) == 1
 
 
+NEW_ACCOUNT = {
+    "name": "Another",
+    "currency": "EUR",
+    "billCycleDay": 1,
+    "billToContact": {"firstName": "Amy", "lastName": "Lee", "country": "Germany"},
+}
+
+
 class TestWhatIsNotAdopted:
     def refused(self, zuora, job_id, words, order=NUMBERED, kind=Refused, **options):
         memory = Memory()
@@ -228,6 +286,31 @@ class TestWhatIsNotAdopted:
         words = "its account is 'A00000097', this one's is 'A00000098'"
         self.refused(zuora, "order:O-1" if by_number else made, words, other)
 
+    @pytest.mark.parametrize("by_number", [True, False])
+    @pytest.mark.parametrize(
+        ("account", "words"),
+        [
+            ({"existingAccountId": id_of("account", "A00000098")}, "its account's id is"),
+            (
+                {"newAccount": NEW_ACCOUNT},
+                "its account's name is 'Account A00000097', this one's is 'Another'",
+            ),
+        ],
+        ids=["by its id", "a new one"],
+    )
+    def test_an_order_of_an_account_that_is_named_otherwise(self, account, words, by_number):
+        zuora = Zuora()
+        made = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        other = {name: value for name, value in NUMBERED.items() if name != "existingAccountNumber"} | account
+        self.refused(zuora, "order:O-1" if by_number else made, words, other)
+
+    def test_a_job_whose_order_was_cancelled_after_it(self):
+        zuora = Zuora(order_seconds=60, order_next_status="Cancelled", order_status="Executing")
+        made = elsewhere(zuora)
+        zuora.clock.now += 3600
+        self.refused(zuora, made, "of order O-1 it is Cancelled")
+
     def test_a_job_that_is_still_processing_and_makes_another_order(self):
         zuora = Zuora(job_seconds=20)
         made = elsewhere(zuora)
@@ -243,7 +326,7 @@ class TestWhatIsNotAdopted:
     def test_a_preview(self, order):
         zuora = Zuora(job_seconds=20)
         preview = zuora.run(zuora.client().preview_order(PREVIEW))
-        self.refused(zuora, preview, "it made no order", order)
+        self.refused(zuora, preview, "its type is 'AsyncPreviewOrder'", order)
 
     def test_a_job_that_failed(self):
         zuora = Zuora("job fails for good")
@@ -252,6 +335,18 @@ class TestWhatIsNotAdopted:
     def test_a_job_that_ends_badly_while_it_is_waited_for(self):
         zuora = Zuora(job_seconds=20, fail_jobs="[40000020]: Rate plan is not effective")
         self.refused(zuora, elsewhere(zuora), "there is no order to adopt")
+
+    def test_a_job_whose_words_quote_a_secret_of_the_order(self):
+        zuora = Zuora(fail_jobs="[40000020]: Token tok-4711-amy is not known")
+        account = {
+            "name": "Amy",
+            "currency": "EUR",
+            "billCycleDay": 1,
+            "billToContact": {"firstName": "Amy", "lastName": "Lee", "country": "Germany"},
+            "paymentMethod": {"type": "CreditCard", "tokenId": "tok-4711-amy"},
+        }
+        paid = {name: value for name, value in NUMBERED.items() if name != "existingAccountNumber"}
+        self.refused(zuora, elsewhere(zuora), "Token *** is not known", paid | {"newAccount": account})
 
     def test_what_is_not_there(self):
         self.refused(Zuora(), "nothing", "Zuora knows no nothing; nothing was submitted", kind=NotFound)
@@ -371,6 +466,6 @@ def test_a_job_of_an_earlier_try_is_compared_too():
 
 def test_an_account_by_its_id_is_compared_with_an_id():
     expected = expectation({"existingAccountId": id_of("account", "A-1")})
-    check_result(job({"accountId": id_of("account", "A-1").upper()}), expected)
+    check_result(job({"orderId": "8ad1", "accountId": id_of("account", "A-1").upper()}), expected)
     with pytest.raises(Refused):
         check_result(job({"accountId": id_of("account", "A-2")}), expected)

@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.submission.api import note_end, submit_order
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME, Notes
 from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
-from airflow_provider_zuora.core.wire import Recall
+from airflow_provider_zuora.core.wire import Recall, Request
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
@@ -170,7 +170,7 @@ class TestRawKey:
         end = submit(zuora, Memory(), FIRST, ORDER, raw_key="mine").run().end
 
         assert isinstance(end, Refused)
-        assert "raw_idempotency_key mine was used for another request. Pass another one." in str(end)
+        assert str(end) == "The raw_idempotency_key mine was used for another request. Pass another one."
 
     def test_is_never_sent_again_when_it_is_old(self):
         zuora = Zuora()
@@ -181,6 +181,13 @@ class TestRawKey:
         assert "is used up" in str(end)
         assert "it is too old to be sent again" in str(end)
         assert zuora.keys == []
+
+    def test_is_sent_for_a_changed_order_whose_first_try_had_another_one(self, order):
+        zuora, memory = Zuora(), Memory()
+        killed_after_its_post(zuora, memory, FIRST, order, raw_key="mine")
+        submit(zuora, memory, RETRY, order | {"description": "changed"}, raw_key="yours").run()
+
+        assert [key for _, key in zuora.keys] == ["mine", "yours"]
 
     def test_of_an_order_without_a_number_is_not_sent_again_when_nobody_remembers(self):
         zuora = Zuora()
@@ -260,13 +267,14 @@ def test_an_order_that_came_late_is_found_where_its_next_key_was_refused():
 class TestANextKeyThatIsRefused:
     """It follows on one of which no order was found: that one may have made it, late."""
 
-    def refused(self, first, **settings):
+    def refused(self, first, second="category 20", **settings):
         """Its first key gets a stored answer that decides nothing (three POSTs, a control)."""
-        zuora, memory = Zuora(first, *["accepted"] * 3, "category 20", **settings), Memory()
+        zuora, memory = Zuora(first, *["accepted"] * 3, second, **settings), Memory()
         return zuora, memory, submit(zuora, memory, FIRST).run().end
 
-    def test_is_looked_up_and_the_order_that_came_late_is_found(self):
-        zuora, _, end = self.refused("category 61, made", job_seconds=700)
+    @pytest.mark.parametrize("second", ["category 20", "category 50"], ids=["refused", "a lock"])
+    def test_is_looked_up_and_the_order_that_came_late_is_found(self, second):
+        zuora, _, end = self.refused("category 61, made", second, job_seconds=700)
 
         assert end == "order:O-1"
         assert len(zuora.ledger["orders"]) == 1
@@ -286,6 +294,19 @@ class TestANextKeyThatIsRefused:
         assert [end] == zuora.made
         assert zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == looks
         assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 3
+
+    def test_that_is_stored_is_followed_by_another_after_a_clear_without_another_look(self):
+        zuora, memory = (
+            Zuora("category 61", *["accepted"] * 3, "no answer, not made", "category 20"),
+            Memory(),
+        )
+        first = submit(zuora, memory, FIRST).run().end
+        looks = zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"]
+        end = submit(zuora, memory, CLEARED).run().end
+
+        assert type(first) is Refused
+        assert [end] == zuora.made
+        assert looks == zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == 4
 
 
 def test_a_next_key_whose_job_failed_is_followed_by_another_where_there_is_no_order_still(order):
@@ -314,6 +335,14 @@ def test_what_was_noted_of_another_account_is_not_used(order, caplog):
     assert "is of another account: it is not used" in caplog.text
 
 
+def test_what_was_noted_of_this_account_is_of_no_other(order, caplog):
+    zuora, memory = Zuora(), Memory()
+    for attempt in (FIRST, RETRY):
+        submit(zuora, memory, attempt, order).run()
+
+    assert "is of another account" not in caplog.text
+
+
 def test_one_more_key_in_a_try_is_enough():
     zuora = Zuora()
     zuora.script = [stored(500, body(53200061))] * 12
@@ -323,17 +352,20 @@ def test_one_more_key_in_a_try_is_enough():
     assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 2
 
 
-def test_a_try_that_was_killed_when_it_left_a_key_goes_on_to_the_next_one():
+def test_a_try_that_was_killed_when_it_left_a_key_goes_on_to_the_next_one(caplog):
     zuora, memory = Zuora("category 61"), Memory()
     killed = submit(zuora, memory, FIRST)
     while '"absent"' not in json.dumps(memory):
         killed.act()
     killed.kill()
     sent = {key for _, key in zuora.keys}
+    caplog.clear()
     end = submit(zuora, memory, RETRY).run().end
 
     assert [end] == zuora.made
     assert zuora.keys[-1][1] not in sent
+    assert "cannot make the order, the next one follows: " in caplog.text
+    assert "[53200061]" in caplog.text, "why it was left is noted, and stays so"
 
 
 def test_what_is_noted_by_nobody_we_know_is_an_error():
@@ -596,6 +628,7 @@ class TestARefusalAfterALostAnswer:
         else:
             assert isinstance(end, OutcomeUnknown)
             assert "refused, but an earlier POST under its key may have made it" in str(end)
+            assert end.answer.status == 403
 
     def test_the_next_try_remembers_that_it_went_unanswered(self, order, memory):
         zuora = Zuora()
@@ -614,6 +647,18 @@ class TestARefusalAfterALostAnswer:
 
         assert type(end) is Refused
         assert zuora.made == []
+
+    def test_refused_for_ever_without_a_proof_is_followed_by_no_other_key_after_a_clear(self, memory):
+        """What is not stored is not this key's answer: sent again, it would make the order."""
+        zuora = Zuora()
+        since = zuora.clock()
+        zuora.script = [ANSWERS["no answer, not made"]]
+        killed_after_its_post(zuora, memory, Try(1, 1, since=since), NUMBERED)
+        zuora.script = [EDGE] * 30
+        end = submit(zuora, memory, replace(CLEARED, since=since)).run().end
+
+        assert type(end) is Refused
+        assert len({key for _, key in zuora.keys}) == 1
 
     def test_turned_away_for_ever_and_not_there_the_next_try_sends_the_same_key(self):
         zuora, memory = Zuora("no answer, not made"), Memory()
@@ -897,6 +942,19 @@ class TestSeveralOrdersOfOneTask:
         assert "this is none of them" in str(end)
         assert len(zuora.keys) == 1
 
+    @pytest.mark.parametrize("sole", [True, False])
+    def test_of_which_one_has_changed_fail_loudly_also_after_one_that_has_not(self, sole):
+        zuora, memory = Zuora(), Memory()
+        first, second, third = self.ORDERS
+        submit(zuora, memory, FIRST, first, sole=sole).run()
+        killed_after_its_post(zuora, memory, FIRST, second, sole=sole)
+        submit(zuora, memory, RETRY, first, sole=sole).run()
+        end = submit(zuora, memory, RETRY, third, sole=sole).run().end
+
+        assert isinstance(end, OutcomeUnknown)
+        assert "have sent 1 orders without an orderNumber, and this is none of them" in str(end)
+        assert len(zuora.keys) == 2
+
     def test_of_which_one_was_sent_are_made_after_it(self):
         zuora, memory = Zuora(), Memory()
         first = submit(zuora, memory, FIRST, self.ORDERS[0], sole=False).run().end
@@ -924,6 +982,16 @@ class TestSeveralOrdersOfOneTask:
 
         assert submit(zuora, memory, RETRY, changed).run().end in zuora.made
         assert len(zuora.made) == 3
+
+    def test_with_one_number_are_that_order_also_where_this_try_has_sent_another_of_them(self):
+        zuora, memory = Zuora("403"), Memory()
+        first, second, third = (each | {"orderNumber": "O-1"} for each in self.ORDERS)
+        submit(zuora, memory, FIRST, first).run()
+        killed_after_its_post(zuora, memory, FIRST, second)
+        submit(zuora, memory, RETRY, first).run()
+
+        assert [submit(zuora, memory, RETRY, third).run().end] == zuora.made
+        assert len({key for _, key in zuora.keys}) == 2
 
 
 class TestAnOrderThatHasChanged:
@@ -961,3 +1029,31 @@ def test_an_order_of_a_list_whose_turn_comes_late_is_sent_all_the_same(order):
     end = Actor(zuora, None, submission.run()).run().end
 
     assert [end] == zuora.made
+
+
+class TestTwoCallsInOneTry:
+    """Of two threads, say, or where Airflow starts one try twice."""
+
+    @pytest.mark.parametrize("answer", ["403", "refused before the store", "lock before the store", "429"])
+    def test_whoever_is_turned_away_takes_the_job_of_the_other(self, answer, order):
+        zuora, memory = Zuora("accepted", *[answer] * 6), Memory()
+        first, second = (submit(zuora, memory, FIRST, order) for _ in range(2))
+        while not isinstance(second.step, Request):
+            second.act()
+        first.run()
+        second.run()
+
+        assert second.end == first.end
+        assert submit(zuora, memory, CLEARED, order).run().end == first.end
+        assert len(zuora.made) == 1
+
+    def test_the_job_is_found_among_the_other_submissions_of_the_try(self):
+        zuora, memory = Zuora("accepted", "accepted", "403"), Memory()
+        submit(zuora, memory, FIRST, ORDER, sole=False).run()
+        first, second = (submit(zuora, memory, FIRST, NUMBERED, sole=False) for _ in range(2))
+        while not isinstance(second.step, Request):
+            second.act()
+        first.run()
+        second.run()
+
+        assert second.end == first.end

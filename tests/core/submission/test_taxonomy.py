@@ -68,7 +68,7 @@ NUMBERED_ROWS = {
     # What stands in front of the store keeps nothing: the same key is asked under, and makes the order.
     "refused before the store": ("1/1 Refused 0", "0/0 Refused 0", AGAIN, AGAIN, AGAIN),
     "lock before the store": ("1/1 LockContention 0", AGAIN, ONCE, AGAIN, AGAIN),
-    "403": ("1/1 Refused 0", AGAIN, ONCE, AGAIN, AGAIN),
+    "403": ("1/1 TurnedAway 0", AGAIN, ONCE, AGAIN, AGAIN),
     # The key was used for something else: looked up, and not there twice, so a person is asked.
     "422": ("1/1 OutcomeUnknown 0",) * 5,
     "job fails on a lock": ("1/1 JOB 0", AGAIN, ONCE, "2/2 JOB 1", "2/2 JOB 1"),
@@ -144,6 +144,16 @@ def test_no_rest_where_airflows_retry_delay_was_long_enough(order):
 
     assert tried(zuora, memory, retry, order) == "4/2 JOB 1"
     assert zuora.clock() - began < 31  # half a minute, to prove that the lock is stored
+
+
+def test_no_rest_after_what_is_no_lock(order, memory):
+    zuora = Zuora("job fails for good")
+    first, _, clear = TRIES
+    submit(zuora, memory, first, order).run()
+    began = zuora.clock()
+
+    assert tried(zuora, memory, clear, order).endswith("JOB 1")
+    assert zuora.clock() == began
 
 
 @pytest.mark.parametrize("waited", [0, 10, 29])

@@ -1,0 +1,150 @@
+"""Equal orders without a number in one try of a task: several, or a loud failure; never one for all."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook
+from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from tests.core.carriers import Clock
+from tests.core.tries import NUMBERED
+from tests.core.tries import ORDER as PLAIN
+from tests.one_airflow import Airflow, served
+
+EQUAL = "this task has submitted an equal one"
+
+VERSIONS = pytest.mark.parametrize("version", [2.11, 3.3])
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def zuora(clock, monkeypatch):
+    with served(clock, monkeypatch) as zuora:
+        yield zuora
+
+
+def context_of(clock, version):
+    airflow = Airflow(clock, version)
+    airflow.number += 1
+    return airflow.context()
+
+
+@VERSIONS
+def test_a_second_hook_refuses_what_the_first_one_has_submitted(zuora, clock, version):
+    context = context_of(clock, version)
+    ZuoraHook().create_order(PLAIN, context=context)
+    with pytest.raises(PermanentError, match=EQUAL):
+        ZuoraHook().create_order(PLAIN, context=context)
+
+    assert len(zuora.posts()) == 1
+
+
+@VERSIONS
+def test_a_list_of_another_hook_is_refused_with_what_the_first_one_has_submitted(zuora, clock, version):
+    context = context_of(clock, version)
+    ZuoraHook().create_orders([PLAIN], context=context)
+    with pytest.raises(PermanentError, match=EQUAL):
+        ZuoraHook().create_orders([PLAIN, NUMBERED], context=context)
+
+    assert len(zuora.posts()) == 1
+
+
+@VERSIONS
+def test_a_second_operator_refuses_what_the_first_one_has_submitted(zuora, clock, version):
+    context = context_of(clock, version)
+    ZuoraCreateOrderOperator(task_id="a", order=PLAIN).execute(context)
+    with pytest.raises(PermanentError, match=EQUAL):
+        ZuoraCreateOrderOperator(task_id="b", order=PLAIN).execute(context)
+
+    assert len(zuora.posts()) == 1
+
+
+@VERSIONS
+def test_of_two_threads_one_submits_and_one_is_refused(zuora, clock, version):
+    context, hook, ends = context_of(clock, version), ZuoraHook(), []
+    both = threading.Barrier(2)
+
+    def submit():
+        both.wait(30)
+        try:
+            ends.append(hook.create_order(PLAIN, context=context))
+        except PermanentError as error:
+            ends.append(EQUAL in str(error))
+
+    threads = [threading.Thread(target=submit) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(zuora.posts()) == 1
+    assert sorted(map(type, ends), key=str) == [bool, str]
+
+
+@VERSIONS
+def test_two_tries_submit_it_once(zuora, clock, version):
+    airflow = Airflow(clock, version)
+    first, second = (airflow.try_once(PLAIN) for _ in range(2))
+
+    assert first == second
+    assert len(zuora.ledger()["jobs"]) == 1
+
+
+def test_what_has_a_number_is_the_same_order_however_often_it_comes(zuora, clock):
+    context = context_of(clock, 2.11)
+    assert ZuoraHook().create_order(NUMBERED, context=context) == ZuoraHook().create_order(
+        NUMBERED, context=context
+    )
+
+
+def test_another_account_has_orders_of_its_own(zuora, clock, monkeypatch):
+    context = context_of(clock, 2.11)
+    first = ZuoraHook().create_order(PLAIN, context=context)
+    host = zuora.url.replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", zuora.connection(host=host))
+    with pytest.raises(PermanentError, match=EQUAL):
+        ZuoraHook().create_order(PLAIN, context=context)
+
+    assert ZuoraHook("elsewhere").create_order(PLAIN, context=context) == first, "it is the same sandbox"
+
+
+def test_what_failed_may_be_submitted_again(zuora, clock):
+    context = context_of(clock, 2.11)
+    zuora.fault(method="POST", path="/v1/async/orders", when="before", status=429, body=b"{}", times=6)
+    with pytest.raises(TransientError):
+        ZuoraHook().create_order(PLAIN, context=context)
+
+    assert ZuoraHook().create_order(PLAIN, context=context)
+
+
+@VERSIONS
+@pytest.mark.parametrize("key", [None, "k"])
+def test_orders_that_come_in_another_order_in_a_retry_are_two_or_a_loud_failure(zuora, clock, version, key):
+    """By operators that are called in a loop, which cannot know that the task has several orders."""
+
+    def submit(*texts):
+        for text in texts:
+            order = PLAIN | {"description": text}
+            task = ZuoraCreateOrderOperator(task_id="submit", order=order, idempotency_key=key)
+            yield task.execute(context)
+
+    airflow = Airflow(clock, version)
+    airflow.number += 1
+    context = airflow.context()
+    zuora.fault(method="POST", path="/v1/async/orders", when="after", kind="reset", times=6)
+    with pytest.raises(TransientError):
+        list(submit("A", "B"))
+    airflow.number += 1
+    context = airflow.context()
+    clock.now += 60
+    if version == 2.11:
+        assert len(set(submit("B", "A"))) == 2
+    else:  # by what the first try noted, B is A, changed
+        with pytest.raises(PermanentError, match=r"an equal one|stands for two orders of this task"):
+            list(submit("B", "A"))
