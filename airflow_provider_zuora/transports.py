@@ -23,6 +23,8 @@ from airflow_provider_zuora.lines import Line
 if TYPE_CHECKING:
     import aiohttp
     import requests
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
 
 __all__ = ["AsyncTransport", "BlockingTransport", "Line"]
 
@@ -245,14 +247,63 @@ def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnec
     home, owner = asyncio.get_running_loop(), os.getpid()
 
     class Connector(aiohttp.TCPConnector):
+        def __init__(self, **options: Any):
+            super().__init__(**options)
+            self._factory = partial(_handler(), loop=home)
+
         @property
         def closed(self) -> bool:
             return super().closed or home.is_closed() or os.getpid() != owner
+
+        async def connect(self, *args: Any, **options: Any) -> Connection:
+            while True:
+                connection = await super().connect(*args, **options)
+                handler: Any = connection.protocol
+                if not handler.is_idle or not _has_bytes(connection.transport):
+                    break
+                connection.close()  # the loop was busy, and has not read what is there
+            handler.begin()
+            connection.add_callback(handler.rest)
+            return connection
 
         def __del__(self, *_: Any) -> None:
             """Leave the sockets to Python: aiohttp's own way unregisters them, in a fork the parent's too."""
 
     return Connector(limit=line.max_connections, keepalive_timeout=_KEPT, ssl=prepared)
+
+
+def _handler() -> type[ResponseHandler]:
+    """
+    Return what reads the answers of a connection.
+
+    What comes while nobody waits for one (a second answer, a load balancer's 408) is nobody's. aiohttp would
+    keep it for the next request: another order's job would be that order's.
+    """
+    from aiohttp.client_proto import ResponseHandler
+
+    class Handler(ResponseHandler):
+        is_idle = False
+
+        def begin(self) -> None:
+            self.is_idle = False
+
+        def rest(self) -> None:
+            self.is_idle = True
+
+        def data_received(self, data: bytes) -> None:
+            if not self.is_idle:
+                super().data_received(data)
+            elif data:  # TLS within TLS gives an empty one now and then
+                self.close()
+
+    return Handler
+
+
+def _has_bytes(transport: asyncio.Transport | None) -> bool:
+    """Return whether a connection has something to read, its end too; urllib3 asks each of its own so."""
+    from urllib3.util import wait_for_read
+
+    return transport is not None and wait_for_read(transport.get_extra_info("socket"), timeout=0)
 
 
 def _no_cookies() -> aiohttp.DummyCookieJar:
