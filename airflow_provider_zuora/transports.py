@@ -293,8 +293,8 @@ def _handler() -> type[ResponseHandler]:
         def data_received(self, data: bytes) -> None:
             if not self.is_idle:
                 super().data_received(data)
-            elif data:  # TLS within TLS gives an empty one now and then
-                self.close()
+            elif data and self.transport:  # TLS within TLS gives an empty one now and then
+                self.transport.abort()
 
     return Handler
 

@@ -144,6 +144,7 @@ def awaiting(line: Line, rest: float) -> list[Response]:
         await asyncio.sleep(rest)
         second = await transport.send(Request("GET", "/second"))
         await transport.close()
+        await asyncio.sleep(PAUSE)  # TLS within TLS is closed a little later
         return [first, second]
 
     return asyncio.run(both())
@@ -158,6 +159,7 @@ def awaiting_on_a_busy_loop(line: Line, rest: float) -> list[Response]:
         time.sleep(rest)  # noqa: ASYNC251 - it is busy
         second = await transport.send(Request("GET", "/second"))
         await transport.close()
+        await asyncio.sleep(PAUSE)  # TLS within TLS is closed a little later
         return [first, second]
 
     return asyncio.run(both())
