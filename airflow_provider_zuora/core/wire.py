@@ -214,21 +214,23 @@ def run(flow: Flow[T], carry: Callable[[Step], object]) -> T:
     """
     Carry a flow with blocking calls and return its result.
 
-    :param carry: answers one step; an `ApiError` that it raises is thrown into the flow.
+    :param carry: answers one step; an `ApiError` that it raises is thrown into the flow, once it is handled
+        here: its words, a server's first line say, may hold our token, so it must be the context of no other.
     """
     try:
         step = next(flow)
         while True:
+            answer, failure = None, None
             try:
                 answer = carry(step)
             except ApiError as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(answer)
+                failure = error
+            step = flow.throw(failure) if failure else flow.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
+        failure = None  # its traceback holds this frame
         flow.close()
 
 
@@ -237,16 +239,17 @@ async def arun(flow: Flow[T], carry: Callable[[Step], Awaitable[object]]) -> T:
     try:
         step = next(flow)
         while True:
+            answer, failure = None, None
             try:
                 answer = await carry(step)
             except ApiError as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(answer)
+                failure = error
+            step = flow.throw(failure) if failure else flow.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
+        failure = None  # its traceback holds this frame
         flow.close()
 
 
@@ -300,14 +303,15 @@ def remembering(flow: Memoir[T], store: Store | None) -> Flow[T]:
                 continue
             if memory and isinstance(step, Request) and step.method == "POST":
                 memory.posted = True
+            answer, failure = None, None
             try:
                 answer = yield step
             except ApiError as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(answer)
+                failure = error
+            step = flow.throw(failure) if failure else flow.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
+        failure = None  # its traceback holds this frame
         flow.close()
