@@ -29,7 +29,7 @@ _DATE_LENGTH = 64  # characters; the longest way to write a date
 _LIST_LENGTH = 1000  # characters of a header that may come several times; more is nobody's honest answer
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
-_NO_MOMENT = 1e9  # seconds; as many are a moment since 1970, not a time to wait
+_NO_WAIT = 1e9  # seconds; as many are a moment since 1970, or nonsense, and no time to wait
 
 
 class Limits:
@@ -219,14 +219,20 @@ def _members(text: str) -> list[str]:
 
 def _number(text: str) -> float | None:
     """Return the seconds that a header states, the longest where it came several times."""
-    stated = [float(each) for each in _members(text) if _NUMBER.fullmatch(each)]
-    seconds = max(stated, default=math.inf)
-    return max(0.0, seconds) if seconds < _NO_MOMENT else None
+    return max((each for each in map(_plain_number, _members(text)) if each is not None), default=None)
+
+
+def _plain_number(text: str) -> float | None:
+    seconds = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return max(0.0, seconds) if seconds < _NO_WAIT else None
 
 
 def _seconds(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
     """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
-    stated = (float(each) if _NUMBER.fullmatch(each) else _until(each, date, wall) for each in _members(text))
+    stated = (
+        _plain_number(each) if _NUMBER.fullmatch(each) else _until(each, date, wall)
+        for each in _members(text)
+    )
     longest = max((each for each in stated if each is not None), default=None)
     return None if longest is None else min(max(0.0, longest), _LONGEST)
 
