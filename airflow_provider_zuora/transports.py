@@ -63,7 +63,8 @@ class BlockingTransport:
                 stream=True,
             ) as answer:
                 body, damage = _read(self.line, answer)
-                return Response(answer.status_code, dict(answer.headers), body, damage)
+                headers = dict(answer.headers)
+                return Response(answer.status_code, headers, body, damage, damage == too_large())
         except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
             failure = self.line.words(error)
         raise Unreachable(failure)  # with no cause, which may name a proxy's password
@@ -137,7 +138,7 @@ class AsyncTransport:
             body, damage = bytes(content), f"the answer was cut off: {failure}"
         else:
             body, damage = await _unpacked(answer, bytes(content))
-        response = Response(answer.status, answer.headers, body, damage)
+        response = Response(answer.status, answer.headers, body, damage, damage == too_large())
         if len(response.headers) == len(answer.headers):
             return response
         return replace(response, headers=_joined(answer.headers))

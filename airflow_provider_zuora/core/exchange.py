@@ -58,6 +58,7 @@ _ERRORS: Mapping[Meaning, type[ApiError]] = {
     Meaning.HELD: Held,
     Meaning.SILENCE: Unreachable,
     Meaning.GATEWAY: Unreadable,
+    Meaning.TOO_LARGE: Unreadable,
     Meaning.TOKEN: SignInRefused,
     Meaning.NOT_FOUND: NotFound,
 }
@@ -230,6 +231,8 @@ class Exchange:
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
         """Return what a response means, without our secrets; it blocks as long as its body is large."""
         reading = self.vendor.read(request, self._bare(response, token), answer)
+        if response.is_too_large and request.method == "GET" and response.status in _TAKEN:
+            reading = replace(reading, meaning=Meaning.TOO_LARGE)  # of a POST the outcome is unknown
         redacted = self.redacted(reading.answer, token)
         return reading if redacted is reading.answer else replace(reading, answer=redacted)
 

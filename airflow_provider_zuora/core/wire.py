@@ -55,12 +55,14 @@ class Response:
     :param headers: by name, whatever its case; it is lower here.
     :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
     :param damage: why the body is not whole (cut off, too large), empty where it is.
+    :param is_too_large: True where it is longer than what is read, as it will be the next time.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     damage: str = ""
+    is_too_large: bool = False
 
     def __post_init__(self) -> None:
         """Write the names of the headers in lower case."""

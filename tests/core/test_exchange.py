@@ -9,6 +9,7 @@ import logging
 import random
 import re
 import string
+from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -98,6 +99,7 @@ def test_the_sets_behind_the_policy():
     assert {"LIMITED", "HELD"} == {meaning.name for meaning in NOT_PROCESSED}
     assert {"LIMITED", "HELD", "SILENCE", "GATEWAY", "IN_PROGRESS"} == {meaning.name for meaning in UNKNOWN}
     lasting = {Meaning.OK, Meaning.REFUSED, Meaning.DENIED, Meaning.NOT_FOUND, Meaning.UNCLEAR, Meaning.TOKEN}
+    lasting.add(Meaning.TOO_LARGE)
     assert set(Meaning) - lasting == TRANSIENT
 
 
@@ -255,6 +257,30 @@ def test_any_other_request_may_be_answered_with_what_is_no_json():
     assert len(script.sent) == 2
 
 
+TOO_LARGE = Response(200, {}, b"", damage="the answer is larger than 7 bytes", is_too_large=True)
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda client: client.call("GET", "/v1/files/1"), lambda client: client.job("j")]
+)
+def test_a_get_whose_answer_is_too_large_is_one_request_and_an_error_that_names_the_limit(ask):
+    script = Script([TOO_LARGE] * 10)
+    with pytest.raises(Unreadable, match="larger than 7 bytes") as caught:
+        script.run(ask(script.client()))
+    assert not caught.value.transient
+    assert len(script.sent) == 1
+
+
+def test_of_a_post_whose_answer_is_too_large_the_outcome_is_unknown():
+    script = Script([TOO_LARGE])
+    assert script.run(script.client()._exchange.once(POST)).meaning is Meaning.GATEWAY
+
+
+def test_an_error_page_that_is_too_large_passes():
+    script = Script([replace(TOO_LARGE, status=503), OK])
+    assert script.run(script.client().call("GET", "/v1/files/1")) == {"jobId": "j", "success": True}
+
+
 def test_a_track_id_is_refused_where_the_vendor_knows_none():
     class Store(Script):
         vendor = ElasticPath()
@@ -311,6 +337,7 @@ KINDS_OF_ERRORS = {
     Meaning.HELD: Held,
     Meaning.SILENCE: Unreachable,
     Meaning.GATEWAY: Unreadable,
+    Meaning.TOO_LARGE: Unreadable,
     Meaning.TOKEN: SignInRefused,
     Meaning.NOT_FOUND: NotFound,
 }
