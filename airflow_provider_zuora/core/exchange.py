@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -53,6 +54,7 @@ _MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
 _TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _TAKEN = range(200, 300)
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
+_MADE_UP = re.compile(r"af-[0-9a-f]{32}")
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
     Meaning.HELD: Held,
@@ -208,6 +210,7 @@ class Exchange:
             if response.status in _REDIRECTED:
                 response = yield from self._redirected(sent, response)
                 is_elsewhere = True
+            self._refuse_anothers(sent, response, track_id)
         except Unreachable as error:
             silence = Answer(asked, track_id, messages=(str(error),))
             return Reading(Meaning.SILENCE, self.redacted(silence, token))
@@ -227,6 +230,20 @@ class Exchange:
             any_content = partial(self._any, reading, response, token)
             return (yield Aside(any_content)) if response.is_large else any_content()
         return reading
+
+    def _refuse_anothers(self, request: Request, response: Response, track_id: str) -> None:
+        """
+        Take the answer to another request of ours for none: one that came late, by a connection of ours.
+
+        Of a request with a key the stored answer may be what its first Track-Id was given back with.
+
+        :raises Unreachable: where the vendor gives a Track-Id back that was made up here, for another one.
+        """
+        name = next(iter(self.vendor.tracking(track_id)), "") if track_id else ""
+        given_back = response.header(name)
+        is_anothers = given_back != track_id and _MADE_UP.fullmatch(given_back)
+        if is_anothers and not request.header("Idempotency-Key"):
+            raise Unreachable(f"what came is the answer to another request, Track-Id {given_back}")
 
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
         """Return what a response means, without our secrets; it blocks as long as its body is large."""

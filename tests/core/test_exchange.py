@@ -257,6 +257,30 @@ def test_any_other_request_may_be_answered_with_what_is_no_json():
     assert len(script.sent) == 2
 
 
+ANOTHERS = {"Zuora-Track-Id": f"af-{7:032x}"}
+LATE = Response(200, ANOTHERS, b'{"status": "Completed", "success": true, "result": {"orderNumber": "O-7"}}')
+
+
+def test_the_answer_to_another_request_of_ours_is_none():
+    """It came late, by the same connection; the next one by another is asked again for what we asked."""
+    script = Script([LATE, OK])
+    assert script.run(script.client().call("GET", "/v1/a")) == {"jobId": "j", "success": True}
+    reading = Script([LATE]).run(Script([]).client()._exchange.once(replace(POST, headers={})))
+    assert reading.meaning is Meaning.SILENCE
+    assert reading.answer.messages[0].startswith("what came is the answer to another request, Track-Id af-0")
+
+
+@pytest.mark.parametrize("given_back", ["", "somebody-else", f"AF-{7:032X}"])
+def test_a_track_id_that_nobody_here_made_up_says_nothing(given_back):
+    script = Script([replace(LATE, headers={"Zuora-Track-Id": given_back})])
+    assert script.run(script.client().call("GET", "/v1/a"))["status"] == "Completed"
+
+
+def test_a_stored_answer_may_give_the_first_track_id_back():
+    script = Script([LATE])
+    assert script.run(script.client()._exchange.once(POST)).meaning is Meaning.OK
+
+
 TOO_LARGE = Response(200, {}, b"", damage="the answer is larger than 7 bytes", is_too_large=True)
 
 
