@@ -44,6 +44,7 @@ _NUMBER_LENGTH = 13  # characters; what is shorter is no number of a card or an 
 
 _ENCODED = re.compile("%[0-9A-F]{2}")
 _SINGLE, _DOUBLE = ("'", "&#x27;", "&#39;", "&apos;"), ('"', "&quot;", "&#34;", "&#x22;")
+_IN_ANY_CASE = 8  # characters; of a secret that is shorter only its own case is hidden
 _SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
 _WITHIN = 6  # characters; a shorter one is looked for as a word of its own only
 _LONGEST = 64  # characters; of a longer one its beginning is looked for, and all behind that goes
@@ -53,7 +54,8 @@ class Secrets:
     """
     What no stranger's word may hold.
 
-    :param texts: secrets of the connection; hidden to the letter, wherever they stand.
+    :param texts: secrets of the connection; hidden to the letter, wherever they stand, and in any case where
+        they are long enough to be no word.
     :param values: hidden values of an order; they are found whatever signs stand in them, with full-width
         digits and letters too, and one of digits also if it is glued to letters (``CVV987``).
     """
@@ -61,6 +63,7 @@ class Secrets:
     def __init__(self, texts: Iterable[str] = (), values: Iterable[str] = ()):
         self._texts = tuple(text for text in texts if text)
         self._values = tuple(value for value in values if len(value) >= _SHORTEST)
+        self._lower = tuple({text.lower() for text in self._texts if len(text) >= _IN_ANY_CASE})
         self.overlap = max((_OVERLAP, *map(len, self._texts)))
 
     def redact(self, text: str) -> str:
@@ -68,7 +71,15 @@ class Secrets:
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, _MARK)
+        lower = text.lower() if self._lower else ""
+        if any(secret in lower for secret in self._lower):
+            text = self._in_any_case.sub(_MARK, text)
         return _substituted(self._pattern, lambda _: _MARK, text) if self._values else text
+
+    @cached_property
+    def _in_any_case(self) -> re.Pattern[str]:
+        longest_first = sorted(self._lower, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

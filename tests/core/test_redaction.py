@@ -164,6 +164,13 @@ def test_a_secret_of_the_connection_is_hidden_however_urls_pages_and_json_spell_
     assert {hidden.redact(f"is {each}.") for each in spelt} == {"is ***."}
 
 
+def test_a_secret_that_is_no_word_is_hidden_in_any_case():
+    secrets = Secrets(("Tok-0123", "Short"))
+
+    assert secrets.redact("tok-0123, TOK-0123, Tok-0123") == "***, ***, ***"
+    assert secrets.redact("\u0130 tOk-0123 \u00dc, short, Short") == "\u0130 *** \u00dc, short, ***"
+
+
 def test_the_longest_of_two_hidden_values_goes_first():
     assert Secrets((), ("123456", "123456789")).redact("123456789") == "***"
 
