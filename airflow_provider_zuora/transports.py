@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import ssl
 from collections.abc import Mapping
 from dataclasses import replace
@@ -302,9 +303,11 @@ def _handler() -> type[ResponseHandler]:
 
 def _has_bytes(transport: asyncio.Transport | None) -> bool:
     """Return whether a connection has something to read, its end too; urllib3 asks each of its own so."""
-    from urllib3.util import wait_for_read
-
-    return transport is not None and wait_for_read(transport.get_extra_info("socket"), timeout=0)
+    if transport is None:
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _no_cookies() -> aiohttp.DummyCookieJar:
