@@ -6,6 +6,7 @@ import gzip
 import logging
 import random
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -54,6 +55,7 @@ _MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
 _TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _TAKEN = range(200, 300)
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
+_SENT_IDS = 256  # Track-Ids that are known again; an answer that comes late is to one of the latest
 _MADE_UP = re.compile(r"af-[0-9a-f]{32}")
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
@@ -120,6 +122,7 @@ class Exchange:
         self._searched = lru_cache(_TOKENS)(
             lambda token: [w.encode() for w in (*own, *spellings(token)) if len(w) >= _SECRET_LENGTH]
         )
+        self._sent_ids: deque[tuple[str, str]] = deque(maxlen=_SENT_IDS)  # each with its Idempotency-Key
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
 
@@ -206,6 +209,7 @@ class Exchange:
         try:
             is_elsewhere = False
             sent = Request(request.method, request.path, request.params, headers, request.body)
+            self._sent_ids.append((track_id, request.header("Idempotency-Key")))
             response = yield sent
             if response.status in _REDIRECTED:
                 response = yield from self._redirected(sent, response)
@@ -235,14 +239,16 @@ class Exchange:
         """
         Take the answer to another request of ours for none: one that came late, by a connection of ours.
 
-        Of a request with a key the stored answer may be what its first Track-Id was given back with.
+        What is stored under a key may give the Track-Id of another request with this key back, and no other.
 
         :raises Unreachable: where the vendor gives a Track-Id back that was made up here, for another one.
         """
         name = next(iter(self.vendor.tracking(track_id)), "") if track_id else ""
-        given_back = response.header(name)
-        is_anothers = given_back != track_id and _MADE_UP.fullmatch(given_back)
-        if is_anothers and not request.header("Idempotency-Key"):
+        given_back, key = response.header(name), request.header("Idempotency-Key")
+        if given_back == track_id or not _MADE_UP.fullmatch(given_back):
+            return
+        keys = {other for sent, other in list(self._sent_ids) if sent == given_back}
+        if not key or (keys and key not in keys):
             raise Unreachable(f"what came is the answer to another request, Track-Id {given_back}")
 
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:

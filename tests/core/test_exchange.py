@@ -281,6 +281,22 @@ def test_a_stored_answer_may_give_the_first_track_id_back():
     assert script.run(script.client()._exchange.once(POST)).meaning is Meaning.OK
 
 
+def test_a_track_id_of_another_key_is_in_no_stored_answer():
+    """The second order of a list gets a late answer to the first one, and no job of that."""
+    first, second = f"af-{7:032x}", f"af-{8:032x}"
+    other = replace(POST, headers={"Idempotency-Key": "another"})
+
+    def both(client):
+        yield from client._exchange.once(POST, first)
+        return (yield from client._exchange.once(other, second)), (
+            yield from client._exchange.once(POST, second)
+        )
+
+    script = Script([OK, LATE, LATE])
+    anothers, stored = script.run(both(script.client()))
+    assert (anothers.meaning, stored.meaning) == (Meaning.SILENCE, Meaning.OK)
+
+
 TOO_LARGE = Response(200, {}, b"", damage="the answer is larger than 7 bytes", is_too_large=True)
 
 
