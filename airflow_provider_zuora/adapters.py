@@ -158,6 +158,11 @@ def _adapter(pace: Pace, connect: Connect | None, **options: Any) -> HTTPAdapter
     class Tls(HTTPSConnection):
         response_class = response
 
+        @property
+        def is_connected(self) -> bool:
+            """Say whether it may be used again; urllib3 asks the socket alone, TLS may have read more."""
+            return super().is_connected and not _unread(self.sock)
+
     def pools(extra: Mapping[str, object]) -> dict[str, type[HTTPConnectionPool]]:
         kinds = (("http", HTTPConnectionPool, Plain), ("https", HTTPSConnectionPool, Tls))
         return {
@@ -179,6 +184,14 @@ def _adapter(pace: Pace, connect: Connect | None, **options: Any) -> HTTPAdapter
             return manager
 
     return Adapter(**options)
+
+
+def _unread(sock: Any) -> int:
+    """Return how many bytes TLS has taken from a socket and nobody has read; a proxy's TLS holds ours."""
+    if hasattr(sock, "sslobj"):
+        inner: int = sock.incoming.pending + sock.sslobj.pending()
+        return inner + _unread(sock.socket)
+    return sock.pending() if hasattr(sock, "pending") else 0
 
 
 def _connected(connect: Connect) -> Callable[[Any], socket.socket]:

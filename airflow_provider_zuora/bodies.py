@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 
 MAX_BODY = 32 * 1024 * 1024  # bytes, decoded
+MAX_MEMBERS = 1000  # of one gzip; each costs the time of some thousand bytes
+_PIECE = 64 * 1024  # bytes that are looked at again where a member ends amid them
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -26,16 +28,34 @@ def unpacked(content: bytes, encoding: str) -> tuple[bytes, str]:
         return content, ""
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
         return b"", f"the answer came in an encoding that was not asked for: {encoding[:40]!a}"
-    packer = zlib.decompressobj(_GZIP)
-    try:
-        body = packer.decompress(content, MAX_BODY + 1)
-    except zlib.error:
-        return b"", "the answer is not the gzip that it says"
-    if len(body) > MAX_BODY:
-        return b"", too_large()
-    if not packer.eof:
-        return body, "the answer was cut off: its gzip does not end"
-    return body, "the answer goes on after its gzip" if packer.unused_data else ""
+    return _gunzipped(content)
+
+
+def _gunzipped(content: bytes) -> tuple[bytes, str]:
+    """Return what one or more members of gzip hold (RFC 1952, 2.2), and why that is not whole."""
+    body, rest, members = bytearray(), memoryview(content), 0
+    while rest:
+        members += 1
+        if members > MAX_MEMBERS:
+            return b"", f"the answer is gzip of more than {MAX_MEMBERS} members"
+        packer = zlib.decompressobj(_GZIP)
+        try:
+            while rest and not packer.eof:
+                piece = rest[:_PIECE]
+                body += packer.decompress(piece, MAX_BODY + 1 - len(body))
+                if len(body) > MAX_BODY:
+                    return b"", too_large()
+                rest = rest[len(piece) - len(packer.unused_data) :]
+        except zlib.error:
+            said = (
+                "the answer goes on after its gzip"
+                if members > 1
+                else "the answer is not the gzip that it says"
+            )
+            return b"", said
+        if not packer.eof:
+            return bytes(body), "the answer was cut off: its gzip does not end"
+    return bytes(body), ""
 
 
 def too_large() -> str:

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from airflow_provider_zuora.core.checks import is_loopback
+from airflow_provider_zuora.core.checks import canonical_url, is_this_machine
 from airflow_provider_zuora.paths import expanded
 
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -23,7 +23,7 @@ _PORTS = {"https": 443, "http": 80}
 def proxy_url(value: str) -> str:
     """Return a proxy's URL, of http where it names no scheme; empty where not both libraries can use it."""
     url = value.strip()
-    url = url if "://" in url else f"http://{url}"
+    url = url if "://" in url else f"http://{url.removeprefix('//')}"
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -34,9 +34,20 @@ def proxy_url(value: str) -> str:
     if parts.scheme not in _PORTS or not parts.hostname or port == 0 or any(rest) or not plain:
         return ""
     user, at, place = parts.netloc.rpartition("@")
+    if at and not _is_user(user):
+        return ""
     if user and ":" not in user:
         user += ":"  # requests leaves a user without a password out, aiohttp does not
     return f"{parts.scheme}://{user}{at}{place}"
+
+
+def _is_user(user: str) -> bool:
+    """Return whether both libraries send a user and a password alike: a name, and all of it in Latin-1."""
+    try:
+        unquote(user).encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return bool(user.partition(":")[0])
 
 
 def proxy_of(base_url: str, environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
@@ -46,7 +57,7 @@ def proxy_of(base_url: str, environ: Mapping[str, str] = os.environ) -> tuple[st
     ``https_proxy`` or ``http_proxy`` counts, by the URL's scheme, else ``all_proxy``; in lower case before
     upper case, as for curl and Python. ``no_proxy`` names the hosts that are asked without one.
     """
-    parts = urlsplit(base_url)
+    parts = urlsplit(canonical_url(base_url))
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         variable, value = _variable(name, environ)
         if value.strip():
@@ -73,7 +84,7 @@ def _is_excepted(parts: SplitResult, excepted: str) -> bool:
     host = (parts.hostname or "").rstrip(".")
     port = parts.port or _PORTS.get(parts.scheme)
     entries = excepted.replace(",", " ").lower().split()
-    return is_loopback(host) or any(_matches(host, port, entry) for entry in entries)
+    return is_this_machine(host) or any(_matches(host, port, entry) for entry in entries)
 
 
 def _matches(host: str, port: int | None, entry: str) -> bool:
@@ -81,7 +92,8 @@ def _matches(host: str, port: int | None, entry: str) -> bool:
     Return whether an entry of ``no_proxy`` means a host.
 
     It is a name, which stands for all below it too, with or without ``.`` or ``*.`` before it; a pattern;
-    an address; a network such as ``10.0.0.0/8``; each but the last perhaps with a port.
+    an address, below which there is nothing; a network such as ``10.0.0.0/8``; each but the last perhaps
+    with a port.
     """
     entry = entry.partition("://")[2] or entry
     if "/" in entry:
@@ -89,10 +101,16 @@ def _matches(host: str, port: int | None, entry: str) -> bool:
     name, only = _without_port(entry)
     if only not in (None, port):
         return False
-    name = name.removeprefix("*.").strip(".")
+    name = _ascii(name.removeprefix("*.").strip("."))
     if not name or _same_address(host, name):
         return bool(name)
-    return host == name or host.endswith(f".{name}") or ("*" in name and fnmatchcase(host, name))
+    is_below = host.endswith(f".{name}") and not _is_address(host)
+    return host == name or is_below or ("*" in name and fnmatchcase(host, name))
+
+
+def _ascii(name: str) -> str:
+    """Return a name as a URL's host is spelt, in ASCII (IDNA); as it is where it is no name."""
+    return name if name.isascii() else urlsplit(canonical_url(f"https://{name}")).hostname or name
 
 
 def _without_port(entry: str) -> tuple[str, int | None]:
@@ -109,9 +127,13 @@ def _without_port(entry: str) -> tuple[str, int | None]:
 
 def _is_in_network(host: str, network: str) -> bool:
     try:
-        return ip_address(host) in ip_network(network, strict=False)
+        return ip_address(host) in ip_network(network.replace("[", "").replace("]", ""), strict=False)
     except ValueError:
         return False  # a name, or no network
+
+
+def _is_address(host: str) -> bool:
+    return _same_address(host, host)
 
 
 def _same_address(host: str, name: str) -> bool:

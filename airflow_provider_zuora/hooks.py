@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -53,6 +54,7 @@ from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
 from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering
 from airflow_provider_zuora.downloads import MAX_BYTES, LocalPlace, Place, StoredPlace, check_size, download
 from airflow_provider_zuora.fetching import Fence
+from airflow_provider_zuora.readings import Readings
 from airflow_provider_zuora.tasks import TaskStore, fingerprint_of, submitter_of, try_of
 
 try:  # the state store of a task, Airflow 3.3 and later
@@ -174,6 +176,7 @@ class JobHook(BaseHook):
         self.conn_id = conn_id
         self.hidden: Sequence[str] = ()  # values of an order that nothing here may say, whoever quotes them
         self._settings: Settings | None = None
+        self._own: Readings[Settings] | None = None
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -329,7 +332,10 @@ class JobHook(BaseHook):
         """Return what the connection says; hooks that share an account and ask at one time share it too."""
         if self._settings is None:
             settings = await READINGS.get((self.conn_type, self.conn_id), self._aread)
-            self._settings = settings if settings.shared else await self._aread()
+            if not settings.shared:  # this hook signs in for itself, once for all coroutines that use it
+                self._own = self._own or Readings(math.inf)
+                settings = await self._own.get(self.conn_id, self._aread)
+            self._settings = self._settings or settings
         return self._settings
 
     async def _aread(self) -> Settings:
@@ -347,7 +353,7 @@ class JobHook(BaseHook):
     def _read(self, conn: Connection) -> Settings:
         """Return what the connection says, and warn of what it says in vain."""
         again = copy(self)  # the account may outlive this hook, and must not keep what it has read
-        again._settings, again.hidden = None, ()  # noqa: SLF001
+        again._settings, again._own, again.hidden = None, None, ()  # noqa: SLF001
         settings = settings_of(self.vendor, conn, _MASKS, Renewal(again._reread, again._areread))  # noqa: SLF001
         for word in settings.ignored:
             self.log.warning("Connection %s: %s", self.conn_id, word)

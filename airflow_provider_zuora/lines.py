@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import unquote, urlencode, urlsplit
 
-from airflow_provider_zuora.core.checks import canonical_url, is_loopback
+from airflow_provider_zuora.core.checks import canonical_url, is_this_machine
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.wire import Request
 from airflow_provider_zuora.environment import bundle_of, proxy_of, proxy_url, proxy_violations
@@ -73,7 +73,8 @@ class Line:
         if self.proxies:
             wrong = proxy_violations(self.proxies)
             given = dict(self.proxies).get(parts.scheme, "")
-            return "" if wrong or not given or is_loopback(parts.hostname or "") else proxy_url(given), wrong
+            own = is_this_machine(parts.hostname or "")
+            return "" if wrong or not given or own else proxy_url(given), wrong
         given, name = proxy_of(self.base_url)
         proxy = proxy_url(given) if given else ""
         if given and not proxy:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import ssl
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +24,8 @@ from airflow_provider_zuora.lines import Line
 if TYPE_CHECKING:
     import aiohttp
     import requests
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
 
 __all__ = ["AsyncTransport", "BlockingTransport", "Line"]
 
@@ -61,7 +64,8 @@ class BlockingTransport:
                 stream=True,
             ) as answer:
                 body, damage = _read(self.line, answer)
-                return Response(answer.status_code, dict(answer.headers), body, damage)
+                headers = dict(answer.headers)
+                return Response(answer.status_code, headers, body, damage, damage == too_large())
         except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
             failure = self.line.words(error)
         raise Unreachable(failure)  # with no cause, which may name a proxy's password
@@ -135,7 +139,7 @@ class AsyncTransport:
             body, damage = bytes(content), f"the answer was cut off: {failure}"
         else:
             body, damage = await _unpacked(answer, bytes(content))
-        response = Response(answer.status, answer.headers, body, damage)
+        response = Response(answer.status, answer.headers, body, damage, damage == too_large())
         if len(response.headers) == len(answer.headers):
             return response
         return replace(response, headers=_joined(answer.headers))
@@ -245,14 +249,65 @@ def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnec
     home, owner = asyncio.get_running_loop(), os.getpid()
 
     class Connector(aiohttp.TCPConnector):
+        def __init__(self, **options: Any):
+            super().__init__(**options)
+            self._factory = partial(_handler(), loop=home)
+
         @property
         def closed(self) -> bool:
             return super().closed or home.is_closed() or os.getpid() != owner
+
+        async def connect(self, *args: Any, **options: Any) -> Connection:
+            while True:
+                connection = await super().connect(*args, **options)
+                handler: Any = connection.protocol
+                if not handler.is_idle or not _has_bytes(connection.transport):
+                    break
+                connection.close()  # the loop was busy, and has not read what is there
+            handler.begin()
+            connection.add_callback(handler.rest)
+            return connection
 
         def __del__(self, *_: Any) -> None:
             """Leave the sockets to Python: aiohttp's own way unregisters them, in a fork the parent's too."""
 
     return Connector(limit=line.max_connections, keepalive_timeout=_KEPT, ssl=prepared)
+
+
+def _handler() -> type[ResponseHandler]:
+    """
+    Return what reads the answers of a connection.
+
+    What comes while nobody waits for one (a second answer, a load balancer's 408) is nobody's. aiohttp would
+    keep it for the next request: another order's job would be that order's.
+    """
+    from aiohttp.client_proto import ResponseHandler
+
+    class Handler(ResponseHandler):
+        is_idle = False
+
+        def begin(self) -> None:
+            self.is_idle = False
+
+        def rest(self) -> None:
+            self.is_idle = True
+
+        def data_received(self, data: bytes) -> None:
+            if not self.is_idle:
+                super().data_received(data)
+            elif data and self.transport:  # TLS within TLS gives an empty one now and then
+                self.transport.abort()
+
+    return Handler
+
+
+def _has_bytes(transport: asyncio.Transport | None) -> bool:
+    """Return whether a connection has something to read, its end too; urllib3 asks each of its own so."""
+    if transport is None:
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _no_cookies() -> aiohttp.DummyCookieJar:

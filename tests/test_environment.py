@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_zuora.core.checks import url_violations
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.environment import bundle_of, proxy_of, proxy_url
 from airflow_provider_zuora.lines import Line
@@ -31,6 +32,9 @@ def environ(monkeypatch):
         ("proxy", "http://proxy"),
         ("bob:s3cret@proxy:3128", "http://bob:s3cret@proxy:3128"),
         ("http://bob@proxy", "http://bob:@proxy"),
+        ("//proxy:3128", PROXY),
+        ("http://bob:@proxy", "http://bob:@proxy"),
+        ("http://bob:%C3%A9@proxy", "http://bob:%C3%A9@proxy"),
         ("https://proxy", "https://proxy"),
         ("http://[::1]:3128", "http://[::1]:3128"),
     ],
@@ -55,6 +59,10 @@ def test_a_proxy_that_both_transports_can_use(given, url):
         "http://bob:pa#ss@proxy:3128",
         "http://bob:pa ss@proxy:3128",
         "http://bob:p\u00e4ss@proxy:3128",
+        "http://:pass@proxy:3128",
+        "http://@proxy:3128",
+        "http://bob:%E2%82%ACpass@proxy:3128",
+        "http://%E2%82%AC:pass@proxy:3128",
         "http://proxy:3128/path",
         "http://[::1",
     ],
@@ -67,6 +75,66 @@ def test_a_proxy_that_not_both_can_use_is_refused_by_the_name_of_its_variable(gi
     assert "proxies: HTTPS_PROXY in the environment must be a URL" in str(caught.value)
     assert "ss@" not in str(caught.value)
     assert Line("http://127.0.0.1:1").proxy == "", "it is not asked for there"
+
+
+@pytest.mark.parametrize("proxy", ["http://:pass@proxy:3128", "http://bob:%E2%82%AC@proxy:3128"])
+def test_a_connections_proxy_that_not_both_can_use_is_refused_by_the_name_of_its_option(proxy):
+    with pytest.raises(InvalidInput, match="proxies: must be URLs"):
+        Line("https://rest.zuora.com", proxies=(("https", proxy),))
+
+
+OWN = [
+    "http://127.0.0.1",
+    "http://127.1.2.3",
+    "http://[::1]",
+    "http://localhost",
+    "https://localhost.",
+    "https://[::ffff:127.0.0.1]",
+    "https://sub.localhost",
+    "https://a.b.LOCALHOST.",
+    "https://localhost.localdomain",
+    "https://127.1",
+    "https://127.0.1",
+    "https://2130706433",
+    "https://0x7f.0.0.1",
+    "https://0177.1",
+    "https://127.000.000.001",
+    "https://0.0.0.0",
+    "https://[::]",
+]
+OTHERS = [
+    "https://localhost.zuora.com",
+    "https://notlocalhost",
+    "https://128.1",
+    "https://127.0.0.0.1",
+    "https://127.16777216",
+    "https://256.1",
+    "https://08.1",
+    "https://127.1x",
+    "https://4294967296",
+    "https://[::2]",
+]
+
+
+@pytest.mark.parametrize("url", OWN)
+def test_a_request_to_this_machine_goes_through_no_proxy(url, environ):
+    environ.setenv("ALL_PROXY", PROXY)
+
+    assert Line(url).proxy == ""
+    assert Line(url, proxies=(("http", PROXY), ("https", PROXY))).proxy == ""
+
+
+@pytest.mark.parametrize("url", OTHERS)
+def test_a_request_to_another_machine_goes_through_the_proxy(url, environ):
+    environ.setenv("ALL_PROXY", PROXY)
+
+    assert Line(url).proxy == PROXY
+    assert Line(url, proxies=(("https", PROXY),)).proxy == PROXY
+
+
+@pytest.mark.parametrize("host", ["sub.localhost", "127.1", "0x7f.0.0.1", "0.0.0.0", "localhost.localdomain"])
+def test_http_will_not_do_where_only_a_resolver_can_tell_that_it_is_this_machine(host):
+    assert any("http is refused" in rule for rule in url_violations(f"http://{host}"))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +176,11 @@ def test_the_variable_that_counts(variables, url, expected):
         ("10.1.2.3:443", "https://10.1.2.3"),
         ("10.1.*", "https://10.1.2.3"),
         ("fd00::/8", "https://[fd00::1]:8443"),
+        ("[fd00::]/8", "https://[fd00::1]"),
+        ("b\u00fccher.example", "https://b\u00fccher.example"),
+        (".b\u00fccher.example", "https://www.xn--bcher-kva.example"),
+        ("*.B\u00dcCHER.example:443", "https://www.xn--bcher-kva.example"),
+        ("xn--bcher-kva.example", "https://b\u00fccher.example"),
         ("fd00:0::1", "https://[fd00::1]"),
         ("[fd00::1]:8443", "https://[fd00::1]:8443"),
         ("", "http://localhost:8080"),
@@ -138,6 +211,10 @@ def test_a_host_that_is_asked_without_a_proxy(entries, url, environ):
         ("10.0.0.0/99", "https://10.1.2.3"),
         ("10.0.0.0/8", "https://ten.example"),
         ("10.1.2", "https://10.1.2.3"),
+        ("1.2.3", "https://10.1.2.3"),
+        (".2.3", "https://10.1.2.3"),
+        ("*.2.3", "https://10.1.2.3"),
+        ("\u00fc" * 99, "https://rest.zuora.com"),
         ("10.1.2.3:8443", "https://10.1.2.3"),
         ("[fd00::1]:80", "https://[fd00::1]"),
         ("localhost", "https://localhost.example"),

@@ -114,3 +114,22 @@ def test_every_blocking_call_works_where_a_loop_runs(zuora):
 def test_a_wait_of_no_number_of_seconds_is_refused_by_name(zuora, option, value):
     with pytest.raises(PermanentError, match=f"^Nothing was sent.\n{option}: must be a number of seconds"):
         ZuoraHook().wait_for_job("j", **{option: value})
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_coroutines_of_one_hook_sign_in_once(zuora, monkeypatch, shared):
+    own = zuora.connection(extra={"shared_sign_in": shared})
+    monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", own)
+
+    async def many():
+        hook = ZuoraHook()
+        calls = (hook.arequest("GET", "/v1/orders/none") for _ in range(50))
+        await asyncio.gather(*calls, return_exceptions=True)
+        again = ZuoraHook()
+        accounts = await asyncio.gather(*(again._asettings() for _ in range(50)))
+        return {id(each.account) for each in accounts} | {id(hook.get_conn())}
+
+    used = asyncio.run(many())
+    signed_in = [each for each in zuora.ledger()["recent"] if each["path"] == "/oauth/token"]
+    assert len(signed_in) == 1
+    assert len(used) == (1 if shared else 2)

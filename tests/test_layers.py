@@ -251,6 +251,7 @@ MAY_IMPORT = {
         "core.wire",
         "downloads",
         "fetching",
+        "readings",
         "tasks",
     },
     "lines": {"core.checks", "core.errors", "core.wire", "environment", "paths"},

@@ -207,6 +207,7 @@ def test_the_size_of_an_answer_is_bounded_after_unpacking(send, echo, monkeypatc
     (response,) = send(Line(echo[0]), Request("GET", "/bomb"))
 
     assert response.damage == f"the answer is larger than {1 << 20} bytes"
+    assert response.is_too_large
     assert len(response.body) <= 1 << 20
 
 

@@ -14,6 +14,8 @@ _PRINTABLE = re.compile(r"[ -~]*")
 _PORTS = {"https": 443, "http": 80}
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+_OF_HOSTS_FILES = frozenset({"localhost.localdomain", "ip6-localhost", "ip6-loopback"})
+_C_NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+")
 _AMBIGUOUS = frozenset("\u00df\u03c2\u200c\u200d")  # IDNA of 2003 and of 2008 read other names in them
 _API = re.compile(r"(?:.*/)?(?:v\d+|oauth|oauth/\w+)|v\d+/.*")
 _IN_A_PATH = re.compile(r"""[!$-;=?-\[\]-~]*""")  # printable ASCII without white space and " # < > \
@@ -71,6 +73,40 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         return host.rstrip(".").lower() == "localhost"
     return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
+
+
+def is_this_machine(host: str) -> bool:
+    """
+    Return whether a request to a host would not leave this machine, so that no proxy has a part in it.
+
+    That is more than `is_loopback`, which says where http will do: a resolver may know another
+    ``x.localhost``. No name is resolved; an address may be one that only ``inet_aton`` reads, as 127.1.
+    """
+    name = host.rstrip(".").lower()
+    if is_loopback(name) or name.endswith(".localhost") or name in _OF_HOSTS_FILES:
+        return True
+    try:
+        ip = ip_address(name) if ":" in name else _loose_address(name)
+    except ValueError:
+        return False
+    return ip.is_loopback or ip.is_unspecified
+
+
+def _loose_address(text: str) -> IPv4Address:
+    """Return the address that ``inet_aton`` reads: 1 to 4 numbers, the last one fills what is left."""
+    numbers = [int(part, _base(part)) for part in text.split(".")]
+    *first, last = numbers
+    left = 4 - len(first)
+    if left < 1 or max(first, default=0) > 255 or last >= 256**left:
+        raise ValueError(text)
+    return IPv4Address(int.from_bytes(bytes(first), "big") * 256**left + last)
+
+
+def _base(number: str) -> int:
+    """Return the base of a number as C writes it; a ValueError where it is none."""
+    if not _C_NUMBER.fullmatch(number):
+        raise ValueError(number)
+    return 16 if number.startswith("0x") else 8 if number.startswith("0") else 10
 
 
 def _is_host(host: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from email.message import Message
 from typing import Any
 
 from airflow_provider_zuora.core.foreign_json import read_foreign_json
@@ -29,6 +28,9 @@ _TEXTS = frozenset(
 _CHARSETS = re.compile(
     r"utf-?8|utf-?(?:16|32)(?:-?[lb]e)?|(?:us-)?ascii|iso-?8859-\d{1,2}|latin-?1|(?:cp|windows-)125[0-8]"
 )
+
+_HEADER = 1000  # characters; several headers of one name are joined to one of any length
+_PARAMETER = re.compile(r';\s*([^=;"\s]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)')  # what is quoted goes to its end
 
 
 def is_content(response: Response) -> bool:
@@ -78,8 +80,10 @@ def _text(body: bytes, charset: str) -> str | bytes:
 
 def _content_type(header: str) -> tuple[str, str]:
     """Return type and charset, in lower case, empty if they are not given."""
-    if not header.strip():
-        return "", ""
-    message = Message()
-    message["Content-Type"] = " ".join(header.split())
-    return message.get_content_type(), message.get_content_charset("")
+    kind, _, parameters = header[:_HEADER].partition(";")
+    kind = kind.strip().lower()
+    if kind.count("/") != 1:
+        kind = "text/plain" if header.strip() else ""  # RFC 2045, 5.2
+    named = (found.group(1, 2) for found in _PARAMETER.finditer(f";{parameters}"))
+    charset = next((value for name, value in named if name.lower() == "charset"), "")
+    return kind, charset.strip('"').strip().lower()

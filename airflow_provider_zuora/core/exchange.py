@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import logging
 import random
+import re
 from base64 import b64encode
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -57,11 +59,14 @@ _TOKENS = 4  # that are known at once: none, the one in use, and one that was re
 _TAKEN = range(200, 300)
 _PATH_LENGTH = 80  # characters of a message
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
+_SENT_IDS = 256  # Track-Ids that are known again; an answer that comes late is to one of the latest
+_MADE_UP = re.compile(r"af-[0-9a-f]{32}")
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
     Meaning.HELD: Held,
     Meaning.SILENCE: Unreachable,
     Meaning.GATEWAY: Unreadable,
+    Meaning.TOO_LARGE: Unreadable,
     Meaning.TOKEN: SignInRefused,
     Meaning.NOT_FOUND: NotFound,
 }
@@ -124,6 +129,7 @@ class Exchange:
         self._searched = lru_cache(_TOKENS)(
             lambda token: [w.encode() for w in (*own, *spellings(token)) if len(w) >= _SECRET_LENGTH]
         )
+        self._sent_ids: deque[tuple[str, str]] = deque(maxlen=_SENT_IDS)  # each with its Idempotency-Key
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
 
@@ -210,10 +216,12 @@ class Exchange:
         try:
             is_elsewhere = False
             sent = Request(request.method, request.path, request.params, headers, request.body)
+            self._sent_ids.append((track_id, request.header("Idempotency-Key")))
             response = yield sent
             if response.status in _REDIRECTED:
                 response = yield from self._redirected(sent, response)
                 is_elsewhere = True
+            self._refuse_anothers(sent, response, track_id)
         except Unreachable as error:
             with hiding(self._beside(token)):
                 silence = Answer(asked, track_id, messages=(str(error),))
@@ -240,10 +248,28 @@ class Exchange:
             return (yield Aside(any_content)) if response.is_large else any_content()
         return reading
 
+    def _refuse_anothers(self, request: Request, response: Response, track_id: str) -> None:
+        """
+        Take the answer to another request of ours for none: one that came late, by a connection of ours.
+
+        What is stored under a key may give the Track-Id of another request with this key back, and no other.
+
+        :raises Unreachable: where the vendor gives a Track-Id back that was made up here, for another one.
+        """
+        name = next(iter(self.vendor.tracking(track_id)), "") if track_id else ""
+        given_back, key = response.header(name), request.header("Idempotency-Key")
+        if given_back == track_id or not _MADE_UP.fullmatch(given_back):
+            return
+        keys = {other for sent, other in list(self._sent_ids) if sent == given_back}
+        if not key or (keys and key not in keys):
+            raise Unreachable(f"what came is the answer to another request, Track-Id {given_back}")
+
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
         """Return what a response means, without our secrets; it blocks as long as its body is large."""
         with hiding(self._beside(token)):
             reading = self.vendor.read(request, self._bare(response, token), answer)
+        if response.is_too_large and request.method == "GET" and response.status in _TAKEN:
+            reading = replace(reading, meaning=Meaning.TOO_LARGE)  # of a POST the outcome is unknown
         redacted = self.redacted(reading.answer, token)
         if redacted is reading.answer and not response.is_large:
             return reading

@@ -197,6 +197,7 @@ class Meaning(Enum):
     TEMPORARY = "a passing error, or one of the vendor's own", True
     GATEWAY = "no readable answer of the vendor's own, outcome unknown", True
     SILENCE = "no answer, outcome unknown", True
+    TOO_LARGE = "the answer is larger than what is read", False
 
     @property
     def words(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
@@ -24,7 +25,11 @@ _REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often
 _UNSAID = 1.0  # seconds of quiet after a 429 that asks for none
 _LONGEST = 86_400.0  # seconds, Zuora's longest window; a header that says more is wrong
 _DISORDER = 1.0  # seconds; threads read the clock one after the other, a clock that was set back shows more
-_DATE_LENGTH = 64  # characters; the longest way to write a date or a number
+_DATE_LENGTH = 64  # characters; the longest way to write a date
+_LIST_LENGTH = 1000  # characters of a header that may come several times; more is nobody's honest answer
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
+_NO_WAIT = 1e9  # seconds; as many are a moment since 1970, or nonsense, and no time to wait
 
 
 class Limits:
@@ -142,7 +147,7 @@ class Limits:
         if asked is None and response.status == 429:
             asked = _UNSAID
         if asked is not None:
-            self._quiet = max(self._quiet, now + min(asked, _LONGEST))
+            self._quiet = max(self._quiet, now + asked)
 
     def _hear_window(self, headers: Mapping[str, str], now: float) -> None:
         left = _count(headers.get("ratelimit-remaining"))
@@ -184,6 +189,9 @@ def retry_after(
     A 429 for the rate carries RateLimit-* alone, one for the requests at once a Retry-After (Zuora's guide on
     rate limits): where requests are left, the reset asks for nothing beside the other.
 
+    Of several the longest counts, and none for more than a day: who obeyed a wrong one would wait in vain
+    until it is too late.
+
     :param wall: what a Retry-After that is a date counts from where the answer has no Date of its own.
     """
     said = response.headers
@@ -191,25 +199,46 @@ def retry_after(
     if response.status != 429 or (stated is not None and _count(said.get("ratelimit-remaining"))):
         return stated
     asked = [each for each in (stated, _number(said.get("ratelimit-reset", ""))) if each is not None]
-    return max(asked, default=None)
+    return min(max(asked), _LONGEST) if asked else None
 
 
 def _count(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 10 else None
 
 
+def _members(text: str) -> list[str]:
+    """Return the members of a header that is a list; the comma after the weekday of a date parts nothing."""
+    members: list[str] = []
+    for each in text[:_LIST_LENGTH].split(","):
+        if members and members[-1].isalpha() and members[-1][:3].lower() in _WEEKDAYS:
+            members[-1] += f", {each.strip()}"
+        else:
+            members.append(each.strip())
+    return members
+
+
 def _number(text: str) -> float | None:
     """Return the seconds that a header states, the longest where it came several times."""
-    try:
-        seconds = max(float(each) for each in text[:_DATE_LENGTH].split(","))
-    except ValueError:
-        return None
-    return max(0.0, seconds) if seconds < 1e9 else None
+    return max((each for each in map(_plain_number, _members(text)) if each is not None), default=None)
+
+
+def _plain_number(text: str) -> float | None:
+    seconds = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return max(0.0, seconds) if seconds < _NO_WAIT else None
 
 
 def _seconds(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
     """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
-    until = None if (seconds := _number(text)) is not None else read_http_date(text[:_DATE_LENGTH])
+    stated = (
+        _plain_number(each) if _NUMBER.fullmatch(each) else _until(each, date, wall)
+        for each in _members(text)
+    )
+    longest = max((each for each in stated if each is not None), default=None)
+    return None if longest is None else min(max(0.0, longest), _LONGEST)
+
+
+def _until(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
+    until = read_http_date(text[:_DATE_LENGTH])
     if until is None:
-        return seconds
-    return max(0.0, (until - (read_http_date(date[:_DATE_LENGTH]) or wall())).total_seconds())
+        return None
+    return (until - (read_http_date(date[:_DATE_LENGTH]) or wall())).total_seconds()

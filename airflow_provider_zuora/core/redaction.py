@@ -61,6 +61,7 @@ _DEEP = 3  # times that a text may have been escaped: JSON in JSON, in a page
 _FINDS = 8  # ways to escape secrets in one text; of a text with more nothing is told
 _SINGLE, _DOUBLE = ("'", "&#x27;", "&#39;", "&apos;"), ('"', "&quot;", "&#34;", "&#x22;")
 _NET = "&<>'\"+`"  # what .NET's JSON escapes, in capitals
+_IN_ANY_CASE = 8  # characters; of a secret that is shorter only its own case is hidden
 _SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
 _WITHIN = 6  # characters; a shorter one is looked for as a word of its own only
 _LONGEST = 64  # characters; of a longer one its beginning is looked for, and all behind that goes
@@ -70,7 +71,8 @@ class Secrets:
     """
     What no stranger's word may hold.
 
-    :param texts: secrets of the connection; hidden to the letter, wherever they stand.
+    :param texts: secrets of the connection; hidden to the letter, wherever they stand, and in any case where
+        they are long enough to be no word.
     :param values: hidden values of an order; they are found whatever signs stand in them, with full-width
         digits and letters too, and one of digits also if it is glued to letters (``CVV987``).
     """
@@ -80,6 +82,7 @@ class Secrets:
         self._values = tuple(value for value in values if len(value) >= _SHORTEST)
         longest = max((*map(len, self._texts), *(min(len(value), _LONGEST) for value in self._values), 0))
         self.overlap = max(_OVERLAP, _ESCAPE_LENGTH * longest)
+        self._lower = tuple({text.lower() for text in self._texts if len(text) >= _IN_ANY_CASE})
 
     def redact(self, text: str) -> str:
         """
@@ -112,7 +115,15 @@ class Secrets:
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, _MARK)
+        lower = text.lower() if self._lower else ""
+        if any(secret in lower for secret in self._lower):
+            text = self._in_any_case.sub(_MARK, text)
         return _substituted(self._pattern, lambda _: _MARK, text) if self._values else text
+
+    @cached_property
+    def _in_any_case(self) -> re.Pattern[str]:
+        longest_first = sorted(self._lower, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -55,12 +55,14 @@ class Response:
     :param headers: by name, whatever its case; it is lower here.
     :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
     :param damage: why the body is not whole (cut off, too large), empty where it is.
+    :param is_too_large: True where it is longer than what is read, as it will be the next time.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     damage: str = ""
+    is_too_large: bool = False
 
     def __post_init__(self) -> None:
         """Write the names of the headers in lower case."""
@@ -214,21 +216,23 @@ def run(flow: Flow[T], carry: Callable[[Step], object]) -> T:
     """
     Carry a flow with blocking calls and return its result.
 
-    :param carry: answers one step; an `ApiError` that it raises is thrown into the flow.
+    :param carry: answers one step; an `ApiError` that it raises is thrown into the flow, once it is handled
+        here: its words, a server's first line say, may hold our token, so it must be the context of no other.
     """
     try:
         step = next(flow)
         while True:
+            answer, failure = None, None
             try:
                 answer = carry(step)
             except ApiError as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(answer)
+                failure = error
+            step = flow.throw(failure) if failure else flow.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
+        failure = None  # its traceback holds this frame
         flow.close()
 
 
@@ -237,16 +241,17 @@ async def arun(flow: Flow[T], carry: Callable[[Step], Awaitable[object]]) -> T:
     try:
         step = next(flow)
         while True:
+            answer, failure = None, None
             try:
                 answer = await carry(step)
             except ApiError as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(answer)
+                failure = error
+            step = flow.throw(failure) if failure else flow.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
+        failure = None  # its traceback holds this frame
         flow.close()
 
 
@@ -300,14 +305,15 @@ def remembering(flow: Memoir[T], store: Store | None) -> Flow[T]:
                 continue
             if memory and isinstance(step, Request) and step.method == "POST":
                 memory.posted = True
+            answer, failure = None, None
             try:
                 answer = yield step
             except ApiError as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(answer)
+                failure = error
+            step = flow.throw(failure) if failure else flow.send(answer)
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
+        failure = None  # its traceback holds this frame
         flow.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -50,6 +51,10 @@ def called(script, method="GET", **more):
         ("text/csv", b"\xef\xbb\xbf\xc3\xbc", "\xfc"),
         ("text/csv", b"\xfc", b"\xfc"),
         ("text/csv; charset=nonsense", b"a", b"a"),
+        ('text/csv; header=present;charset = "ISO-8859-1" ', b"\xfc", "\xfc"),
+        ('text/csv; name="a; charset=utf-16"; charset=latin1', b"\xfc", "\xfc"),
+        ('text/csv; name="a\\"; charset=utf-16', b"ab", "ab"),
+        ("csv", b"a", "a"),
         ("text/html", PAGE, PAGE.decode()),
         ("application/xml", b"<a/>", "<a/>"),
         ("application/atom+xml", b"<a/>", "<a/>"),
@@ -102,6 +107,15 @@ def test_what_is_returned_can_be_kept_and_costs_no_more_than_its_length(kind, bo
     found = called(Script([typed(body, kind)]))
 
     assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("piece", [";", 'x*0="a";', '\\"', "; a", "charset=", " ", ";x="])
+def test_a_content_type_of_a_million_signs_is_read_in_a_second(piece):
+    kind = 'text/plain; charset=latin1; x="' + piece * (1_000_000 // len(piece))
+    began = time.perf_counter()
+
+    assert called(Script([typed(b"\xfc", kind)])) == "\xfc"
+    assert time.perf_counter() - began < 1
 
 
 def test_a_head_request_has_no_content():

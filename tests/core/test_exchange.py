@@ -10,6 +10,7 @@ import random
 import re
 import string
 from base64 import b64encode
+from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -99,6 +100,7 @@ def test_the_sets_behind_the_policy():
     assert {"LIMITED", "HELD"} == {meaning.name for meaning in NOT_PROCESSED}
     assert {"LIMITED", "HELD", "SILENCE", "GATEWAY", "IN_PROGRESS"} == {meaning.name for meaning in UNKNOWN}
     lasting = {Meaning.OK, Meaning.REFUSED, Meaning.DENIED, Meaning.NOT_FOUND, Meaning.UNCLEAR, Meaning.TOKEN}
+    lasting.add(Meaning.TOO_LARGE)
     assert set(Meaning) - lasting == TRANSIENT
 
 
@@ -270,6 +272,70 @@ def test_any_other_request_may_be_answered_with_what_is_no_json():
     assert len(script.sent) == 2
 
 
+ANOTHERS = {"Zuora-Track-Id": f"af-{7:032x}"}
+LATE = Response(200, ANOTHERS, b'{"status": "Completed", "success": true, "result": {"orderNumber": "O-7"}}')
+
+
+def test_the_answer_to_another_request_of_ours_is_none():
+    """It came late, by the same connection; the next one by another is asked again for what we asked."""
+    script = Script([LATE, OK])
+    assert script.run(script.client().call("GET", "/v1/a")) == {"jobId": "j", "success": True}
+    reading = Script([LATE]).run(Script([]).client()._exchange.once(replace(POST, headers={})))
+    assert reading.meaning is Meaning.SILENCE
+    assert reading.answer.messages[0].startswith("what came is the answer to another request, Track-Id af-0")
+
+
+@pytest.mark.parametrize("given_back", ["", "somebody-else", f"AF-{7:032X}"])
+def test_a_track_id_that_nobody_here_made_up_says_nothing(given_back):
+    script = Script([replace(LATE, headers={"Zuora-Track-Id": given_back})])
+    assert script.run(script.client().call("GET", "/v1/a"))["status"] == "Completed"
+
+
+def test_a_stored_answer_may_give_the_first_track_id_back():
+    script = Script([LATE])
+    assert script.run(script.client()._exchange.once(POST)).meaning is Meaning.OK
+
+
+def test_a_track_id_of_another_key_is_in_no_stored_answer():
+    """The second order of a list gets a late answer to the first one, and no job of that."""
+    first, second = f"af-{7:032x}", f"af-{8:032x}"
+    other = replace(POST, headers={"Idempotency-Key": "another"})
+
+    def both(client):
+        yield from client._exchange.once(POST, first)
+        return (yield from client._exchange.once(other, second)), (
+            yield from client._exchange.once(POST, second)
+        )
+
+    script = Script([OK, LATE, LATE])
+    anothers, stored = script.run(both(script.client()))
+    assert (anothers.meaning, stored.meaning) == (Meaning.SILENCE, Meaning.OK)
+
+
+TOO_LARGE = Response(200, {}, b"", damage="the answer is larger than 7 bytes", is_too_large=True)
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda client: client.call("GET", "/v1/files/1"), lambda client: client.job("j")]
+)
+def test_a_get_whose_answer_is_too_large_is_one_request_and_an_error_that_names_the_limit(ask):
+    script = Script([TOO_LARGE] * 10)
+    with pytest.raises(Unreadable, match="larger than 7 bytes") as caught:
+        script.run(ask(script.client()))
+    assert not caught.value.transient
+    assert len(script.sent) == 1
+
+
+def test_of_a_post_whose_answer_is_too_large_the_outcome_is_unknown():
+    script = Script([TOO_LARGE])
+    assert script.run(script.client()._exchange.once(POST)).meaning is Meaning.GATEWAY
+
+
+def test_an_error_page_that_is_too_large_passes():
+    script = Script([replace(TOO_LARGE, status=503), OK])
+    assert script.run(script.client().call("GET", "/v1/files/1")) == {"jobId": "j", "success": True}
+
+
 def test_a_track_id_is_refused_where_the_vendor_knows_none():
     class Store(Script):
         vendor = ElasticPath()
@@ -326,6 +392,7 @@ KINDS_OF_ERRORS = {
     Meaning.HELD: Held,
     Meaning.SILENCE: Unreachable,
     Meaning.GATEWAY: Unreadable,
+    Meaning.TOO_LARGE: Unreadable,
     Meaning.TOKEN: SignInRefused,
     Meaning.NOT_FOUND: NotFound,
 }

@@ -235,5 +235,6 @@ def test_which_meanings_pass():
         "TEMPORARY": True,
         "GATEWAY": True,
         "SILENCE": True,
+        "TOO_LARGE": False,
     }
     assert len({meaning.words for meaning in Meaning}) == len(Meaning)

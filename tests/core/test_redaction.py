@@ -274,6 +274,13 @@ def test_nothing_is_told_of_a_text_that_hides_secrets_in_too_many_ways():
     assert Secrets(("a+b",)).redact(words) == "***"
 
 
+def test_a_secret_that_is_no_word_is_hidden_in_any_case():
+    secrets = Secrets(("Tok-0123", "Short"))
+
+    assert secrets.redact("tok-0123, TOK-0123, Tok-0123") == "***, ***, ***"
+    assert secrets.redact("\u0130 tOk-0123 \u00dc, short, Short") == "\u0130 *** \u00dc, short, ***"
+
+
 def test_the_longest_of_two_hidden_values_goes_first():
     assert Secrets((), ("123456", "123456789")).redact("123456789") == "***"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -187,6 +188,24 @@ def test_an_error_that_the_flow_raises_leaves_it(desk):
 
     with pytest.raises(Refused, match="no"):
         desk().carry(flow())
+
+
+@pytest.mark.parametrize("wrap", [lambda flow: flow, lambda flow: remembering(flow, Memory())])
+def test_an_error_that_the_flow_makes_of_another_does_not_hold_its_words(desk, wrap):
+    """Airflow prints the chain of an error; a server's first line may quote our token."""
+
+    def flow():
+        try:
+            yield ASK
+        except Unreachable:
+            said = "no answer"
+        raise Refused(said)
+
+    with pytest.raises(Refused) as caught:
+        desk(Unreachable(f"bad status line: Bearer {SECRET}")).carry(wrap(flow()))
+
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("foreign"), KeyboardInterrupt()], ids=repr)
