@@ -57,6 +57,7 @@ _HEX = "[0-9a-fA-F]"
 _ESCAPED = re.compile(rf"\\(?:u({_HEX}{{4}})|x({_HEX}{{2}})|U({_HEX}{{8}})|(.))", re.DOTALL)
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v"}
 _ENTITY = re.compile("&(?:#[xX][0-9a-fA-F]{1,16}|#[0-9]{1,16}|[A-Za-z][0-9A-Za-z]{1,31});?")
+_ESCAPES = frozenset("\\&%")  # how escapes begin
 _DEEP = 3  # times that a text may have been escaped: JSON in JSON, in a page
 _FINDS = 8  # ways to escape secrets in one text; of a text with more nothing is told
 _SINGLE, _DOUBLE = ("'", "&#x27;", "&#39;", "&apos;"), ('"', "&quot;", "&#34;", "&#x22;")
@@ -82,6 +83,7 @@ class Secrets:
         self._values = tuple(value for value in values if len(value) >= _SHORTEST)
         longest = max((*map(len, self._texts), *(min(len(value), _LONGEST) for value in self._values), 0))
         self.overlap = max(_OVERLAP, _ESCAPE_LENGTH * longest)
+        self._short = tuple(text for text in self._texts if len(text) < _IN_ANY_CASE)
         self._lower = tuple({text.lower() for text in self._texts if len(text) >= _IN_ANY_CASE})
 
     def redact(self, text: str) -> str:
@@ -100,6 +102,8 @@ class Secrets:
 
     def _deciphered(self, text: str) -> str | None:
         """Return a text as read, without the secrets that are found in it then; None if there are none."""
+        if _ESCAPES.isdisjoint(text):
+            return None
         seen, texts = {text}, [text]
         for _ in range(_DEEP):
             texts = [reader(each) for each in texts for reader in _READERS]
@@ -112,12 +116,11 @@ class Secrets:
 
     def _without(self, text: str) -> str:
         """Return the text without the secrets that stand in it as they are."""
-        for secret in self._texts:
-            if secret in text:
-                text = text.replace(secret, _MARK)
         lower = text.lower() if self._lower else ""
         if any(secret in lower for secret in self._lower):
             text = self._in_any_case.sub(_MARK, text)
+        for secret in self._short:
+            text = text.replace(secret, _MARK)
         return _substituted(self._pattern, lambda _: _MARK, text) if self._values else text
 
     @cached_property
