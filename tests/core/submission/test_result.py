@@ -193,6 +193,14 @@ class TestWhatIsAdopted:
 
         assert adopt(zuora, memory, other) == other
 
+    def test_may_have_made_an_order_that_cannot_be_looked_up_yet(self):
+        zuora, memory = Zuora(), Memory()
+        other = elsewhere(zuora)
+        zuora.ledger  # noqa: B018 - what is under way ends
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", times=None, status=404, body=body(53200040)))
+
+        assert adopt(zuora, memory, other) == other
+
     def test_waits_for_a_vendor_that_is_away(self):
         zuora, memory = Zuora(), Memory()
         other = elsewhere(zuora)
