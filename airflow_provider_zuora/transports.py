@@ -261,7 +261,7 @@ def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnec
             while True:
                 connection = await super().connect(*args, **options)
                 handler: Any = connection.protocol
-                if not handler.is_idle or not _has_bytes(connection.transport):
+                if not handler.is_idle or not handler.has_bytes():
                     break
                 connection.close()  # the loop was busy, and has not read what is there
             handler.begin()
@@ -285,12 +285,20 @@ def _handler() -> type[ResponseHandler]:
 
     class Handler(ResponseHandler):
         is_idle = False
+        _poll: select.poll | None = None
 
         def begin(self) -> None:
             self.is_idle = False
 
         def rest(self) -> None:
             self.is_idle = True
+
+        def has_bytes(self) -> bool:
+            """Return whether there is something to read, the end too; urllib3 asks its connections so."""
+            if self._poll is None and self.transport:
+                self._poll = select.poll()
+                self._poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
+            return bool(self._poll and self._poll.poll(0))
 
         def data_received(self, data: bytes) -> None:
             if not self.is_idle:
@@ -299,15 +307,6 @@ def _handler() -> type[ResponseHandler]:
                 self.transport.abort()
 
     return Handler
-
-
-def _has_bytes(transport: asyncio.Transport | None) -> bool:
-    """Return whether a connection has something to read, its end too; urllib3 asks each of its own so."""
-    if transport is None:
-        return False
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket"), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _no_cookies() -> aiohttp.DummyCookieJar:

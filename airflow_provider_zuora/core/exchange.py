@@ -129,6 +129,7 @@ class Exchange:
         self._searched = lru_cache(_TOKENS)(
             lambda token: [w.encode() for w in (*own, *spellings(token)) if len(w) >= _SECRET_LENGTH]
         )
+        self._track_header = next(iter(vendor.tracking("af-")), "").lower()
         self._sent_ids: deque[tuple[str, str]] = deque(maxlen=_SENT_IDS)  # each with its Idempotency-Key
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
@@ -216,7 +217,7 @@ class Exchange:
         try:
             is_elsewhere = False
             sent = Request(request.method, request.path, request.params, headers, request.body)
-            self._sent_ids.append((track_id, request.header("Idempotency-Key")))
+            self._note(sent, track_id)
             response = yield sent
             if response.status in _REDIRECTED:
                 response = yield from self._redirected(sent, response)
@@ -248,6 +249,11 @@ class Exchange:
             return (yield Aside(any_content)) if response.is_large else any_content()
         return reading
 
+    def _note(self, request: Request, track_id: str) -> None:
+        """Keep the Track-Id of a request that changes something: its answer may come late."""
+        if request.method != "GET":
+            self._sent_ids.append((track_id, request.header("Idempotency-Key")))
+
     def _refuse_anothers(self, request: Request, response: Response, track_id: str) -> None:
         """
         Take the answer to another request of ours for none: one that came late, by a connection of ours.
@@ -256,10 +262,10 @@ class Exchange:
 
         :raises Unreachable: where the vendor gives a Track-Id back that was made up here, for another one.
         """
-        name = next(iter(self.vendor.tracking(track_id)), "") if track_id else ""
-        given_back, key = response.header(name), request.header("Idempotency-Key")
+        given_back = response.headers.get(self._track_header, track_id)
         if given_back == track_id or not _MADE_UP.fullmatch(given_back):
             return
+        key = request.header("Idempotency-Key")
         keys = {other for sent, other in list(self._sent_ids) if sent == given_back}
         if not key or (keys and key not in keys):
             raise Unreachable(f"what came is the answer to another request, Track-Id {given_back}")
@@ -358,6 +364,8 @@ class Exchange:
         """
         with hiding(self._beside("")):
             job = self.vendor.read_job(job_id, reading.body, reading.answer)
+        if job.answer is reading.answer and job.result is None:
+            return job  # all its words have come in just now
         return self.redacted_job(job)
 
     def redacted_job(self, job: Job) -> Job:

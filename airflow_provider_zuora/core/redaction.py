@@ -12,7 +12,6 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from itertools import product
@@ -83,6 +82,7 @@ class Secrets:
         self._values = tuple(value for value in values if len(value) >= _SHORTEST)
         longest = max((*map(len, self._texts), *(min(len(value), _LONGEST) for value in self._values), 0))
         self.overlap = max(_OVERLAP, _ESCAPE_LENGTH * longest)
+        self._shortest = _SHORTEST if self._values else min(map(len, self._texts), default=sys.maxsize)
         self._short = tuple(text for text in self._texts if len(text) < _IN_ANY_CASE)
         self._lower = tuple({text.lower() for text in self._texts if len(text) >= _IN_ANY_CASE})
 
@@ -92,18 +92,20 @@ class Secrets:
 
         If one is found only as JSON, a page or a URL spells it, the text is returned as read from there.
         """
+        if len(text) < self._shortest:
+            return text
         text = self._without(text)
-        for _ in range(_FINDS if self._texts or self._values else 0):
+        if _ESCAPES.isdisjoint(text):
+            return text
+        for _ in range(_FINDS):
             read = self._deciphered(text)
             if read is None:
                 return text
             text = read
-        return _MARK if self._texts or self._values else text
+        return _MARK
 
     def _deciphered(self, text: str) -> str | None:
         """Return a text as read, without the secrets that are found in it then; None if there are none."""
-        if _ESCAPES.isdisjoint(text):
-            return None
         seen, texts = {text}, [text]
         for _ in range(_DEEP):
             texts = [reader(each) for each in texts for reader in _READERS]
@@ -138,14 +140,21 @@ NO_SECRETS = Secrets()
 _HIDDEN = ContextVar("what no word that comes in may hold", default=NO_SECRETS)
 
 
-@contextmanager
-def hiding(secrets: Secrets) -> Iterator[None]:
+class hiding:  # noqa: N801 - it is used as a function; a generator's own context manager takes twice the time
     """Hide secrets in all words that come in meanwhile: later they are cut, and no half of one is found."""
-    before = _HIDDEN.set(secrets)
-    try:
-        yield
-    finally:
-        _HIDDEN.reset(before)
+
+    __slots__ = ("_before", "_secrets")
+
+    def __init__(self, secrets: Secrets):
+        self._secrets = secrets
+
+    def __enter__(self) -> None:
+        """Begin to hide them."""
+        self._before = _HIDDEN.set(self._secrets)
+
+    def __exit__(self, *_: object) -> None:
+        """Hide them no longer."""
+        _HIDDEN.reset(self._before)
 
 
 def window(most: int, secrets: Secrets | None = None) -> int:
