@@ -20,6 +20,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import ApiError, SignInRefused
+from airflow_provider_zuora.core.exchange import Sent
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.limits import Limits
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -123,6 +124,7 @@ class Account:
         self._opening = threading.Lock()
         self._gate: Gate | None = None
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
+        self._sent = Sent()
         limits = _limits_of(vendor, credentials, self._rng)
         self._rules = Rules(line.max_connections, limits, self._ticks, sleep, asleep)
         _LIVING.add(self)
@@ -136,6 +138,7 @@ class Account:
             clock=self._clock,
             rng=self._rng,
             ticks=self._ticks,
+            sent=self._sent,
         )
 
     def run(self, flow: Flow[T]) -> T:

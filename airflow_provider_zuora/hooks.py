@@ -39,13 +39,13 @@ from airflow_provider_zuora.core.errors import (
     TimedOut,
 )
 from airflow_provider_zuora.core.exports import export_orders, file_link
-from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Outcome, Vendor
+from airflow_provider_zuora.core.jobs import ORDER, Credentials, Job, JobState, Outcome, Vendor
 from airflow_provider_zuora.core.masking import mask_secrets
 from airflow_provider_zuora.core.options import checked_seconds, flag_violations, text_violations
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
-from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations
+from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations, shared_job
 from airflow_provider_zuora.core.submission.keys import sha256
 from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.submission.submission import EQUAL
@@ -542,7 +542,8 @@ class ZuoraHook(JobHook):
                 ),
                 store,
             )
-        self._check_job(context, job_id, order)
+        if context and self._is_of_another(context, job_id, plain(order)):
+            raise ZuoraOutcomeUnknown(str(shared_job(job_id)))
         return job_id
 
     def create_orders(
@@ -603,7 +604,15 @@ class ZuoraHook(JobHook):
                 )
             failed = (each for each, entry in zip(prints, entries, strict=True) if entry.job_id is None)
             claims_of(context.get("ti")).discard(self._of_this_account(failed))
-        return entries
+        return [self._told_apart(context, entry) for entry in entries]
+
+    def _told_apart(self, context: Mapping[str, Any], entry: Entry) -> Entry:
+        """Return the entry of an order, without a job that this try has been given for another one."""
+        order, job_id = entry.order, entry.job_id
+        own = order.document if order.number else [order.document, order.by.identity, str(order.by.position)]
+        if job_id is None or not self._is_of_another(context, job_id, own):
+            return entry
+        return replace(entry, job_id=None, error=shared_job(job_id))
 
     @contextmanager
     def _claimed(self, context: Mapping[str, Any], prints: Sequence[str]) -> Iterator[Collection[str]]:
@@ -627,15 +636,17 @@ class ZuoraHook(JobHook):
         credentials = self.settings.credentials
         return [(credentials.base_url, credentials.client_id, each) for each in prints if each]
 
-    def _check_job(self, context: Mapping[str, Any], job_id: str, order: Mapping[str, Any]) -> None:
-        """Refuse a job that this try has been given for another order: one of them was not submitted."""
-        [job] = self._of_this_account([job_id])
-        if context and claims_of(context.get("ti")).is_of_another(job, sha256(plain(order))):
-            raise ZuoraOutcomeUnknown(
-                f"Job {job_id} stands for two orders of this task that differ, so one of them was not "
-                "submitted: an earlier try sent the other one under the same key. Look in Zuora for which of "
-                "them the job has made; give each an orderNumber, or an idempotency_key of its own."
-            )
+    def _is_of_another(self, context: Mapping[str, Any], job_id: str, order: object) -> bool:
+        """
+        Return whether this try has been given a job for another order, whichever hook it was.
+
+        Two accounts may be of one tenant, where one key is one order; a number is one order in a tenant only.
+        """
+        [(base_url, client_id, _)] = self._of_this_account([job_id])
+        is_numbered = isinstance(order, Mapping) and order.get("orderNumber")
+        job = (base_url, client_id, job_id) if job_id.startswith(ORDER) else job_id
+        content = sha256(order) if is_numbered else sha256([order, base_url, client_id])
+        return claims_of(context.get("ti") or self).is_of_another(job, content)
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""

@@ -5,7 +5,6 @@ It knows the names of Airflow's context and imports nothing of Airflow.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import uuid
@@ -15,7 +14,9 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.plain import plain
+from airflow_provider_zuora.core.submission.keys import Submitter, sha256
 from airflow_provider_zuora.core.times import read_moment
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,10 @@ def fingerprint_of(by: Submitter, number: int, order: object) -> str:
     """
     if not isinstance(order, Mapping) or order.get("orderNumber"):
         return ""
-    return hashlib.sha256(repr((by, number, order)).encode()).hexdigest()
+    try:
+        return sha256([list(by.identity), str(by.position), number, plain(order)])
+    except InvalidInput:  # it will be refused
+        return ""
 
 
 def try_of(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from datetime import date
+from decimal import Decimal
 
 import pytest
 
-from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook
+from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
+from airflow_provider_zuora.sandbox.server import serve
 from tests.core.carriers import Clock
 from tests.core.tries import NUMBERED
 from tests.core.tries import ORDER as PLAIN
@@ -103,15 +108,65 @@ def test_what_has_a_number_is_the_same_order_however_often_it_comes(zuora, clock
     )
 
 
-def test_another_account_has_orders_of_its_own(zuora, clock, monkeypatch):
+def test_two_connections_to_one_tenant_have_no_two_orders_under_one_key(zuora, clock, monkeypatch):
     context = context_of(clock, 2.11)
-    first = ZuoraHook().create_order(PLAIN, context=context)
     host = zuora.url.replace("127.0.0.1", "localhost")
     monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", zuora.connection(host=host))
-    with pytest.raises(PermanentError, match=EQUAL):
-        ZuoraHook().create_order(PLAIN, context=context)
+    ZuoraHook().create_order(PLAIN, context=context)
+    with pytest.raises(ZuoraOutcomeUnknown, match="stands for two orders of this task"):
+        ZuoraHook("elsewhere").create_order(PLAIN, context=context)
 
-    assert ZuoraHook("elsewhere").create_order(PLAIN, context=context) == first, "it is the same sandbox"
+
+def test_two_connections_to_one_tenant_may_submit_one_order_by_its_number(zuora, clock, monkeypatch):
+    context = context_of(clock, 2.11)
+    host = zuora.url.replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", zuora.connection(host=host))
+    first = ZuoraHook().create_order(NUMBERED, context=context)
+
+    assert ZuoraHook("elsewhere").create_order(NUMBERED, context=context) == first
+
+
+def test_two_tenants_have_an_order_each(zuora, clock, monkeypatch):
+    context = context_of(clock, 2.11)
+    with serve(Sandbox(Settings(job_seconds=0), clock)) as other:
+        monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", zuora.connection(host=other.url))
+        jobs = {
+            ZuoraHook(each).create_order(PLAIN, context=context) for each in ("zuora_default", "elsewhere")
+        }
+
+    assert len(jobs) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        dict(reversed(PLAIN.items())),
+        PLAIN | {"orderDate": date(2024, 7, 1)},
+        PLAIN | {"orderLineItems": tuple(PLAIN["orderLineItems"])},
+        PLAIN | {"orderLineItems": [PLAIN["orderLineItems"][0] | {"amountPerUnit": Decimal(250)}]},
+    ],
+    ids=["another sequence", "a date", "a tuple", "a Decimal"],
+)
+def test_an_equal_order_is_one_however_it_is_spelt_in_python(zuora, clock, other):
+    context = context_of(clock, 2.11)
+    ZuoraHook().create_order(PLAIN, context=context)
+    with pytest.raises(PermanentError, match=EQUAL):
+        ZuoraHook().create_order(other, context=context)
+
+
+@VERSIONS
+def test_an_order_of_a_list_whose_job_is_another_ones_is_unknown(zuora, clock, version):
+    """A cache answers all POSTs with the first answer."""
+    context, first = context_of(clock, version), NUMBERED
+    job_id = ZuoraHook().create_order(first, context=context)
+    body = json.dumps({"success": True, "jobId": job_id}).encode()
+    zuora.fault(method="POST", path="/v1/async/orders", when="before", status=200, body=body, times=None)
+    entries = ZuoraHook().create_orders(
+        [PLAIN | {"orderNumber": "O-2"}, PLAIN, PLAIN], context=context, concurrency=1
+    )
+
+    assert [entry.state for entry in entries] == ["unknown"] * 3
+    assert all("stands for two orders of this task" in str(entry.error) for entry in entries)
 
 
 def test_what_failed_may_be_submitted_again(zuora, clock):

@@ -17,6 +17,7 @@ PACKAGE = "airflow_provider_zuora"
 MAY_IMPORT = {
     "__init__": {"connection_fields"},
     "accounts": {
+        "core.exchange",
         "core.client",
         "core.errors",
         "core.jobs",
@@ -292,7 +293,7 @@ MAY_IMPORT = {
         "watching",
     },
     "sharing": {"core.client", "core.wire", "private_files", "token_file"},
-    "tasks": {"core.times", "core.attempts", "core.submission.keys"},
+    "tasks": {"core.errors", "core.plain", "core.times", "core.attempts", "core.submission.keys"},
     "token_file": {"core.client", "core.jobs", "private_files"},
     "transports": {"adapters", "bodies", "core.errors", "core.wire", "lines"},
     "triggers": {"comms", "core.ends", "core.errors", "core.ids", "core.verdicts", "core.waiting", "hooks"},

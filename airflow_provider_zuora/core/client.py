@@ -27,6 +27,7 @@ from airflow_provider_zuora.core.exchange import (
     Exchange,
     Meanings,
     Policy,
+    Sent,
 )
 from airflow_provider_zuora.core.jobs import Credentials, Job, Reading, Vendor
 from airflow_provider_zuora.core.orders import check_preview
@@ -58,6 +59,7 @@ class Client:
     :param rng: for jitter and Track-Ids.
     :param hidden: values of an order that no answer's words may hold, see `hiding`.
     :param ticks: returns seconds that budgets and waits are measured by, and nobody sets it; None: ``clock``.
+    :param sent: the last requests of the account; None: of this client alone.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Client:
         rng: random.Random,
         hidden: Sequence[str] = (),
         ticks: Callable[[], float] | None = None,
+        sent: Sent | None = None,
     ):
         wrong = tuple(f"{name}: {why}" for name, value in headers.items() if (why := header_violation(value)))
         if wrong:
@@ -80,8 +83,9 @@ class Client:
         self.clock = clock
         self.ticks = ticks or clock
         self.rng = rng
+        self._sent = sent or Sent()
         self._exchange = Exchange(
-            vendor, credentials, headers, clock=clock, rng=rng, hidden=hidden, ticks=ticks
+            vendor, credentials, headers, clock=clock, rng=rng, hidden=hidden, ticks=ticks, sent=self._sent
         )
         self._strange: set[str] = set()
 
@@ -101,6 +105,7 @@ class Client:
             rng=self.rng,
             hidden=values,
             ticks=self.ticks,
+            sent=self._sent,
         )
 
     def sign_in(self, budget: Budget = READ) -> Flow[Grant]:

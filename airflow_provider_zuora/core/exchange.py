@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import logging
 import random
-import re
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,7 +59,6 @@ _TAKEN = range(200, 300)
 _PATH_LENGTH = 80  # characters of a message
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _SENT_IDS = 256  # Track-Ids that are known again; an answer that comes late is to one of the latest
-_MADE_UP = re.compile(r"af-[0-9a-f]{32}")
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
 _ERRORS: Mapping[Meaning, type[ApiError]] = {
     Meaning.HELD: Held,
@@ -96,6 +94,29 @@ class Policy:
     answered: bool = False
 
 
+class Sent:
+    """The last requests of an account by their Track-Ids: the answer to one may come to another."""
+
+    def __init__(self) -> None:
+        self._requests: deque[tuple[str, str, str]] = deque(maxlen=_SENT_IDS)
+
+    def add(self, track_id: str, request: Request) -> None:
+        """Keep a request."""
+        key = "" if request.method == "GET" else request.header("Idempotency-Key")
+        self._requests.append((track_id, f"{request.method} {request.path}", key))
+
+    def is_of_another(self, track_id: str, request: Request) -> bool:
+        """
+        Return whether a Track-Id is that of a request for another thing.
+
+        The page of the same path is no more than old. What is stored under a key may give back the Track-Id
+        of another request with this key, and of no other.
+        """
+        asked, key = f"{request.method} {request.path}", request.header("Idempotency-Key")
+        known = [(path, other) for sent, path, other in list(self._requests) if sent == track_id]
+        return bool(known) and (asked, key) not in known
+
+
 class Exchange:
     """
     Sends the requests of one account, patiently.
@@ -105,6 +126,7 @@ class Exchange:
     :param rng: for jitter and Track-Ids.
     :param hidden: values of an order that no answer's words may hold.
     :param ticks: returns seconds that budgets are measured by, and nobody sets it; None: ``clock``.
+    :param sent: the last requests of the account; None: of these flows alone.
     """
 
     def __init__(
@@ -117,6 +139,7 @@ class Exchange:
         rng: random.Random,
         hidden: Sequence[str] = (),
         ticks: Callable[[], float] | None = None,
+        sent: Sent | None = None,
     ):
         self.vendor = vendor
         self.credentials = credentials
@@ -130,7 +153,7 @@ class Exchange:
             lambda token: [w.encode() for w in (*own, *spellings(token)) if len(w) >= _SECRET_LENGTH]
         )
         self._track_header = next(iter(vendor.tracking("af-")), "").lower()
-        self._sent_ids: deque[tuple[str, str]] = deque(maxlen=_SENT_IDS)  # each with its Idempotency-Key
+        self._recent = Sent() if sent is None else sent
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
 
@@ -217,7 +240,7 @@ class Exchange:
         try:
             is_elsewhere = False
             sent = Request(request.method, request.path, request.params, headers, request.body)
-            self._note(sent, track_id)
+            self._recent.add(track_id, sent)
             response = yield sent
             if response.status in _REDIRECTED:
                 response = yield from self._redirected(sent, response)
@@ -249,25 +272,14 @@ class Exchange:
             return (yield Aside(any_content)) if response.is_large else any_content()
         return reading
 
-    def _note(self, request: Request, track_id: str) -> None:
-        """Keep the Track-Id of a request that changes something: its answer may come late."""
-        if request.method != "GET":
-            self._sent_ids.append((track_id, request.header("Idempotency-Key")))
-
     def _refuse_anothers(self, request: Request, response: Response, track_id: str) -> None:
         """
         Take the answer to another request of ours for none: one that came late, by a connection of ours.
 
-        What is stored under a key may give the Track-Id of another request with this key back, and no other.
-
-        :raises Unreachable: where the vendor gives a Track-Id back that was made up here, for another one.
+        :raises Unreachable: where the vendor gives back the Track-Id of a request for another thing.
         """
         given_back = response.headers.get(self._track_header, track_id)
-        if given_back == track_id or not _MADE_UP.fullmatch(given_back):
-            return
-        key = request.header("Idempotency-Key")
-        keys = {other for sent, other in list(self._sent_ids) if sent == given_back}
-        if not key or (keys and key not in keys):
+        if given_back != track_id and self._recent.is_of_another(given_back, request):
             raise Unreachable(f"what came is the answer to another request, Track-Id {given_back}")
 
     def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:

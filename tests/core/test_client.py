@@ -66,6 +66,7 @@ BAD_VALUE = REFUSED | {"job": (NotFound, False, 1)}  # an id is all that is sent
 TOKEN = dict.fromkeys(KINDS, (SignInRefused, False, 2)) | {"sign-in": (SignInRefused, False, 1)}
 DEFINITE = dict.fromkeys(KINDS, (Refused, True, None)) | {"create": (Refused, True, 1)}
 LIMITED = IN_PROGRESS = dict.fromkeys(KINDS, (Refused, True, None))
+UNCODED_404 = NOT_FOUND | {"job": (Unreadable, True, None)}  # no word of the order service's about a job
 UNKNOWN = dict.fromkeys(KINDS, (Unreadable, True, None))
 SILENCE = dict.fromkeys(KINDS, (Unreachable, True, None))
 
@@ -232,7 +233,7 @@ Z11 = [
     made("empty 400", answer(400), REFUSED),
     made("empty 401", answer(401), TOKEN),
     made("empty 403", answer(403), REFUSED),
-    made("empty 404", answer(404), NOT_FOUND),
+    made("empty 404", answer(404), UNCODED_404),
     made("empty 408", answer(408), UNKNOWN),
     made("empty 409", answer(409), IN_PROGRESS),
     made("empty 429", answer(429), LIMITED),
@@ -253,7 +254,7 @@ NO_OBJECT = [
     made("cut off 400", Response(400, {}, b'{"succ', "cut off"), REFUSED, (None, "cut off")),
     made("too large", Response(200, {}, b"", "larger than 1 byte"), UNKNOWN, (None, "larger than 1 byte")),
     made("a list", Response(200, {}, b"[1]"), UNKNOWN),
-    made("a list 404", Response(404, {}, b"[1]"), NOT_FOUND, (None, "[1]")),
+    made("a list 404", Response(404, {}, b"[1]"), UNCODED_404, (None, "[1]")),
     made("a list 400", Response(400, {}, b"[1]"), REFUSED, (None, "[1]")),
     made("null", Response(200, {}, b"null"), UNKNOWN, (None, "4 bytes that are no JSON")),
     made("a JSON text", Response(200, {}, b'"j"'), UNKNOWN, (None, "3 bytes that are no JSON")),

@@ -278,15 +278,41 @@ LATE = Response(200, ANOTHERS, b'{"status": "Completed", "success": true, "resul
 
 def test_the_answer_to_another_request_of_ours_is_none():
     """It came late, by the same connection; the next one by another is asked again for what we asked."""
-    script = Script([LATE, OK])
-    assert script.run(script.client().call("GET", "/v1/a")) == {"jobId": "j", "success": True}
-    reading = Script([LATE]).run(Script([]).client()._exchange.once(replace(POST, headers={})))
+
+    def both(client):
+        yield from client.call("GET", "/v1/b", track_id=f"af-{7:032x}")
+        return (yield from client.call("GET", "/v1/a"))
+
+    script = Script([OK, LATE, OK])
+    assert script.run(both(script.client())) == {"jobId": "j", "success": True}
+    assert len(script.sent) == 3
+
+
+def test_an_order_that_is_answered_with_another_ones_answer_is_not_submitted():
+    def both(client):
+        yield from client._exchange.once(replace(POST, headers={}), f"af-{7:032x}")
+        hidden = client.hiding(("4111111111111111",))  # of the order, which has a client of its own then
+        return (yield from hidden._exchange.once(POST))
+
+    script = Script([OK, LATE])
+    reading = script.run(both(script.client()))
     assert reading.meaning is Meaning.SILENCE
     assert reading.answer.messages[0].startswith("what came is the answer to another request, Track-Id af-0")
 
 
-@pytest.mark.parametrize("given_back", ["", "somebody-else", f"AF-{7:032X}"])
-def test_a_track_id_that_nobody_here_made_up_says_nothing(given_back):
+def test_an_old_page_of_what_was_asked_is_a_page():
+    """A cache gives the Track-Id back of whoever asked for it first."""
+
+    def twice(client):
+        yield from client.call("GET", "/v1/a", track_id=f"af-{7:032x}")
+        return (yield from client.call("GET", "/v1/a"))
+
+    script = Script([OK, LATE])
+    assert script.run(twice(script.client()))["status"] == "Completed"
+
+
+@pytest.mark.parametrize("given_back", ["", "somebody-else", f"AF-{7:032X}", f"af-{9:032x}"])
+def test_a_track_id_that_nobody_here_has_sent_says_nothing(given_back):
     script = Script([replace(LATE, headers={"Zuora-Track-Id": given_back})])
     assert script.run(script.client().call("GET", "/v1/a"))["status"] == "Completed"
 

@@ -287,6 +287,15 @@ def not_sent(order: Listed, stop: ApiError) -> Entry:
     return Entry(order, error=ApiError(f"It was not sent in this try: {kind}.", transient=True))
 
 
+def shared_job(job_id: str) -> OutcomeUnknown:
+    """Return the error of a job that a try has been given for two orders."""
+    return OutcomeUnknown(
+        f"Job {job_id} stands for two orders of this task that differ, so one of them was not submitted. "
+        "Look in Zuora for which of them the job has made; give each an orderNumber, or an own "
+        "idempotency_key."
+    )
+
+
 def report(entries: Sequence[Entry]) -> ApiError | None:
     """
     Return one error that tells of all orders without a job, None where each has one.

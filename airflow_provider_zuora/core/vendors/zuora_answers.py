@@ -198,19 +198,23 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
         return Meaning.NOT_FOUND
     otherwise = _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
     meaning = _weighed(found, reasons) or otherwise
-    return _elsewhere(request, status) if meaning is Meaning.NOT_FOUND else meaning
+    return _elsewhere(request, status, reasons) if meaning is Meaning.NOT_FOUND else meaning
 
 
-def _elsewhere(request: Request, status: int) -> Meaning:
+def _elsewhere(request: Request, status: int, reasons: Reasons) -> Meaning:
     """
     Return what "not found" means in words, or at an HTTP status, that do not say it of an order, or of a job.
 
-    That there is no such order is believed of Zuora alone: a gateway's 404 is no word about it.
+    That there is no such order, or job, is believed of Zuora alone: a gateway's 404 is no word about it.
     """
     if request.path.startswith(ORDERS):
         return Meaning.GATEWAY
-    is_a_job = request.path.startswith(JOBS) and request.method == "GET"
-    return Meaning.DENIED if is_a_job and status not in _ABSENT_AT else Meaning.NOT_FOUND
+    if not (request.path.startswith(JOBS) and request.method == "GET"):
+        return Meaning.NOT_FOUND
+    is_coded = any(_category(code) >= 0 for code, _ in reasons)
+    return (
+        Meaning.GATEWAY if not is_coded else Meaning.DENIED if status not in _ABSENT_AT else Meaning.NOT_FOUND
+    )
 
 
 def _weighed(found: set[Meaning | None], reasons: Reasons) -> Meaning | None:
@@ -218,8 +222,10 @@ def _weighed(found: set[Meaning | None], reasons: Reasons) -> Meaning | None:
     known = [meaning for meaning in _WEIGHT if meaning in found]
     if not known:
         return None
-    # Of an answer that refuses, and tells of a passing error of the vendor's too, nobody knows what was done.
-    is_unclear = None in found if known[0].transient else Meaning.TEMPORARY in found or _MORE in reasons
+    # Of an answer that refuses, and tells of a passing error too, or of one that nobody knows, nobody knows
+    # what was done.
+    is_odd = any(code and _category(code) not in _CATEGORIES for code, _ in reasons) or _MORE in reasons
+    is_unclear = None in found if known[0].transient else Meaning.TEMPORARY in found or is_odd
     return Meaning.UNCLEAR if is_unclear else known[0]
 
 

@@ -68,12 +68,30 @@ def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: M
 
     Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling).
     """
+    _check_pages(document, _order(order), _object(account, "basicInfo"))
     told = [
         f"its {what} is {_shown(found)}, this one's is {_shown(ours)}"
         for what, ours, found in _compared(document, _order(order), _object(account, "basicInfo"))
-        if str(ours).strip().casefold() != str(found).strip().casefold()
+        if _folded(ours) != _folded(found)
     ]
     return "; ".join(told)
+
+
+def _check_pages(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> None:
+    """
+    Check that what is compared is there, and that it is one order's and its own account's.
+
+    :raises Unreadable: if not; it may be another page, of a cache or a gateway.
+    """
+    number, own = order.get("existingAccountNumber"), account.get("accountNumber")
+    if not (order.get("orderDate") and number):
+        raise Unreadable("The page of the order lacks its date or its account.", transient=True)
+    if not document.get("existingAccountNumber") and _folded(own) != _folded(number):
+        raise Unreadable("The page of the account is that of another one.", transient=True)
+
+
+def _folded(value: object) -> str:
+    return str(value).strip().casefold()
 
 
 def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:

@@ -166,7 +166,7 @@ MEANINGS = [
     ("without a status it does not", JOB, answer(200, {"success": False}), Meaning.UNCLEAR),
     ("nor with one that is no text", JOB, answer(200, {"success": False, "status": 200}), Meaning.UNCLEAR),
     ("nor where it was no read", CREATE, answer(200, {"success": False, "status": "x"}), Meaning.UNCLEAR),
-    ("nor beside a 404", JOB, answer(404, {"status": "Completed"}), Meaning.NOT_FOUND),
+    ("nor beside a 404", JOB, answer(404, {"status": "Completed"}), Meaning.GATEWAY),
     ("nor beside another HTTP status", JOB, answer(400, {"status": "Completed"}), Meaning.DENIED),
     ("nothing", CREATE, answer(204), Meaning.OK),
     ("a byte order mark", CREATE, Response(200, {}, b'\xef\xbb\xbf{"jobId": "j"}'), Meaning.OK),
@@ -180,8 +180,8 @@ MEANINGS = [
     ("the same at HTTP 200", CREATE, answer(200, reasons(53200088)), Meaning.UNCLEAR),
     ("a word beside a passing error", CREATE, answer(200, reasons(53200050, "A")), Meaning.UNCLEAR),
     ("whatever the status", CREATE, answer(409, reasons(53200050, "A")), Meaning.UNCLEAR),
-    ("a word beside a lasting error", CREATE, answer(200, reasons(53200030, "A")), Meaning.REFUSED),
-    ("a word beside what is not there", CREATE, answer(200, reasons("A", 50000040)), Meaning.NOT_FOUND),
+    ("a word beside a lasting error", CREATE, answer(200, reasons(53200030, "A")), Meaning.UNCLEAR),
+    ("a word beside what is not there", CREATE, answer(200, reasons("A", 50000040)), Meaning.UNCLEAR),
     ("not found, before errors had a status", JOB, answer(200, reasons(50000040)), Meaning.NOT_FOUND),
     ("not found, and a rule", JOB, answer(404, reasons(50000040, 53200030)), Meaning.REFUSED),
     *(
@@ -220,7 +220,7 @@ MEANINGS = [
         answer(400, reasons("\u0665\u0668\u0665\u0666\u0660\u0660\u0663\u0660")),
         Meaning.DENIED,
     ),
-    ("not found by the status alone", JOB, answer(404), Meaning.NOT_FOUND),
+    ("not found by the status alone", JOB, answer(404), Meaning.GATEWAY),
     ("a page 404 is the edge's", JOB, Response(404, {}, b"<h1>Not Found</h1>"), Meaning.GATEWAY),
     ("408", CREATE, answer(408), Meaning.GATEWAY),
 ]

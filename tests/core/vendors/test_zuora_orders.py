@@ -108,11 +108,21 @@ def test_odd_subscriptions_of_an_order_are_left_out(subscriptions):
 
 
 @pytest.mark.parametrize("basic", [None, 1, []])
-def test_an_account_without_its_basics_is_another_one(basic):
+def test_an_account_without_its_basics_cannot_be_read(basic):
     document = {"orderDate": "2024-07-01", "newAccount": {"name": "Amy"}}
     order = {"order": {"orderDate": "2024-07-01", "existingAccountNumber": "A-1"}}
 
-    assert "account's name is None" in Plug().difference(document, order, {"basicInfo": basic})
+    with pytest.raises(Unreadable, match="that of another one") as caught:
+        Plug().difference(document, order, {"basicInfo": basic})
+    assert caught.value.transient
+
+
+@pytest.mark.parametrize("gap", ["orderDate", "existingAccountNumber"])
+def test_an_order_without_its_date_or_its_account_cannot_be_read(gap):
+    document = {"orderDate": "2024-07-01", "existingAccountNumber": "A-1"}
+    with pytest.raises(Unreadable, match="lacks its date or its account") as caught:
+        Plug().difference(document, {"order": {**document, gap: None}}, {})
+    assert caught.value.transient
 
 
 def test_a_number_is_escaped():
