@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol
 
 from airflow_provider_zuora.accounts import Account, Masks, Renewal, account_of
@@ -162,6 +163,13 @@ def _unmasked(value: Any) -> Any:
     return value
 
 
+def _is_ipv6(host: str) -> bool:
+    try:
+        return isinstance(ip_address(host), IPv6Address)
+    except ValueError:
+        return False
+
+
 def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> str:
     """Return the base URL: the host, with scheme and port where they stand apart, else the environment's."""
     host = without_blanks(conn.host).rstrip("/")
@@ -174,6 +182,7 @@ def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) 
                 + ", ".join(vendor.environments)
             )
         return by_name[named]
+    host = f"[{host}]" if _is_ipv6(host) else host  # as Airflow keeps that of a URI
     url = host if "://" in host else f"{without_blanks(conn.schema) or 'https'}://{host}"
     scheme, rest = url.split("://", 1)
     authority, *path = rest.split("/", 1)

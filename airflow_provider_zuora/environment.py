@@ -95,7 +95,8 @@ def _matches(host: str, port: int | None, entry: str) -> bool:
     an address, below which there is nothing; a network such as ``10.0.0.0/8``; each but the last perhaps
     with a port.
     """
-    entry = entry.partition("://")[2] or entry
+    _, is_url, place = entry.partition("://")
+    entry = place.partition("/")[0] if is_url else entry
     if "/" in entry:
         return _is_in_network(host, entry)
     name, only = _without_port(entry)

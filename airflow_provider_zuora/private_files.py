@@ -68,7 +68,8 @@ class PrivateDirectory:
                     opened.write(content)
                 os.replace(spare, name, src_dir_fd=place, dst_dir_fd=place)
             except BaseException:
-                os.unlink(spare, dir_fd=place)
+                with suppress(FileNotFoundError):  # a signal that comes behind the move
+                    os.unlink(spare, dir_fd=place)
                 raise
 
     def lock(self, name: str) -> FileLock:

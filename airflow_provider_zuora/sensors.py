@@ -285,7 +285,8 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         """
         first = FIRST_LOOK if self.reschedule else 1.0
         pause = self._pauses(first).after(run_duration(), random.SystemRandom())
-        pause = min(max(pause, self._watch.looks.quiet_left), LONGEST)
+        left = max(0.0, self.timeout - run_duration())  # at the deadline one last look is taken
+        pause = min(max(pause, self._watch.looks.quiet_left), left, LONGEST)
         return max(pause, FIRST_LOOK) if self.reschedule else pause
 
 

@@ -56,6 +56,8 @@ def test_types_that_are_refused(conn_type):
         ({"host": "https://gate/zuora/", "port": 8443}, "https://gate:8443/zuora"),
         ({"host": "http://localhost"}, "http://localhost"),
         ({"host": "http://[::1]:8080"}, "http://[::1]:8080"),
+        ({"host": "::1", "schema": "http", "port": 8080}, "http://[::1]:8080"),
+        ({"host": "2001:db8::1", "port": 8443}, "https://[2001:db8::1]:8443"),
     ],
 )
 def test_the_base_url(fields, expected):

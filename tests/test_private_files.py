@@ -67,6 +67,24 @@ def test_what_is_written_is_read_and_is_for_this_user_only(place):
     assert names(place.path) == ["file"]
 
 
+def test_a_signal_that_comes_behind_the_move_of_a_file_gets_through(place):
+    """Airflow's execution_timeout, say: it was lost amid the tidying up."""
+
+    class Late(BaseException):
+        pass
+
+    def raise_late(_, event, function):
+        if event == "c_return" and function is os.replace:
+            sys.setprofile(None)
+            raise Late
+
+    sys.setprofile(raise_late)
+    with pytest.raises(Late):
+        place.replace("file", b"one")
+
+    assert place.read("file") == b"one"
+
+
 @pytest.mark.parametrize("use", ["read", "replace", "lock"])
 class TestADirectoryThatIsNotPrivate:
     def used(self, place, use):

@@ -416,11 +416,21 @@ def test_exponential_backoff_of_poke_mode_is_that_of_deferred_waits():
     assert pauses[2:] == [10, 10]
 
 
+@pytest.mark.parametrize("options", [{"exponential_backoff": True}, {"poke_interval": 3600}])
+def test_poke_mode_pauses_no_longer_than_until_its_deadline(options):
+    task = sensor("j", deferrable=False, timeout=7200, **options)
+
+    assert task._get_next_poke_interval(0.0, lambda: 7000.0, 9) == 200
+    assert task._get_next_poke_interval(0.0, lambda: 7300.0, 9) == 0
+
+
 @pytest.mark.parametrize("interval", [0, timedelta(0), 1e-320, 1e-300, 0.001])
 @pytest.mark.parametrize(("mode", "least"), [("poke", 1), ("reschedule", 10)])
 def test_exponential_backoff_of_next_to_nothing_lasts_as_long_as_the_wait(interval, mode, least):
     """Airflow's own ends in a bare OverflowError when such a wait has lasted a quarter of an hour."""
-    task = sensor("j", deferrable=False, poke_interval=interval, exponential_backoff=True, mode=mode)
+    task = sensor(
+        "j", deferrable=False, poke_interval=interval, exponential_backoff=True, mode=mode, timeout=3.1e8
+    )
     for waited in (0.0, 1_500.0, 90_000.0, 3e8):
         for count in (0, 1, 5_000):
             assert least <= task._get_next_poke_interval(0.0, lambda waited=waited: waited, count) <= 3.2e8

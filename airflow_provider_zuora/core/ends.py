@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -126,6 +127,7 @@ class Ends:
         self._whole: dict[int, dict[str, Any]] = {}
         self._room = EVENT_SIZE
         self._done = 0
+        self._late = math.inf
 
     def flows(self, client: Client, wait: Wait) -> Iterator[Flow[None]]:
         """
@@ -137,6 +139,7 @@ class Ends:
         look, until a look succeeds.
         """
         now = steady(client.clock, client.ticks, wait.started)  # one for all, however late their turns come
+        self._late = max(wait.deadline, wait.not_before, now()) + LAST_LOOKS
         for index, job_id in enumerate(self.job_ids):
             yield self._noted(client, index, job_id, wait, now)
 
@@ -145,20 +148,24 @@ class Ends:
     ) -> Flow[None]:
         own = replace(wait, max_errors=1) if self._given_up else wait
         try:
-            self._refuse(job_id, wait, now())
+            self._refuse(job_id, now())
             end = End(job_id, (yield from ended_job(client, job_id, own, now=now)))
         except ApiError as error:
             end = End(job_id, error=error)
         self._seen = client.clock()
         self._note(index, end)
 
-    def _refuse(self, job_id: str, wait: Wait, now: float) -> None:
-        """Raise instead of taking a look in vain: the vendor is away, or time has been up for a while."""
+    def _refuse(self, job_id: str, now: float) -> None:
+        """
+        Raise instead of taking a look in vain: the vendor is away, or time has been up for a while.
+
+        A triggerer that takes up a wait whose time is up looks all the same: it may have been away.
+        """
         if self._given_up >= _ROW:
             raise ApiError(
                 f"Job {job_id} was not looked at: the last looks at others had failed.", transient=True
             )
-        if now >= max(wait.deadline, wait.not_before) + LAST_LOOKS:
+        if now >= self._late:
             raise TimedOut(f"Job {job_id} has not ended in time: its turn to be looked at did not come.")
 
     def _note(self, index: int, end: End) -> None:

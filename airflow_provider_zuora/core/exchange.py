@@ -56,6 +56,7 @@ _REDIRECTS, _REDIRECTED = 3, (301, 302, 303, 307, 308)
 _MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
 _TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _TAKEN = range(200, 300)
+_BEGINNING = 64  # bytes of a body
 _PATH_LENGTH = 80  # characters of a message
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _SENT_IDS = 256  # Track-Ids that are known again; an answer that comes late is to one of the latest
@@ -261,7 +262,7 @@ class Exchange:
             return Reading(Meaning.DENIED, self.redacted(refused, token))
         read = partial(self._read, request, response, answer, token)
         if not json_object and response.status in _TAKEN and is_content(response):
-            read = partial(self._content, response, answer, token)
+            read = partial(self._content, request, response, answer, token)
         reading = (yield Aside(read)) if response.is_large else read()
         is_of_another_page = is_elsewhere and reading.meaning is Meaning.NOT_FOUND
         is_no_object = json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict)
@@ -293,8 +294,12 @@ class Exchange:
             return reading
         return replace(reading, answer=redacted, is_large=response.is_large)
 
-    def _content(self, response: Response, answer: Answer, token: str) -> Reading:
-        """Return the reading of a whole 2xx that is no JSON by its Content-Type: it is as good as any."""
+    def _content(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
+        """Return the reading of a whole 2xx that is no JSON by its Content-Type: good, but if it refuses."""
+        if response.body[:_BEGINNING].lstrip().startswith(b"{"):
+            reading = self._read(request, response, answer, token)
+            if reading.meaning is not Meaning.OK and any(reading.answer.codes):
+                return reading
         body = read_content(self._bare(response, token)) if response.body else None
         return Reading(Meaning.OK, answer, body, arrived=True)
 

@@ -245,3 +245,17 @@ def test_an_event_that_is_not_ours_is_an_error(event):
 def test_an_end_of_nothing_is_no_end():
     with pytest.raises(ValueError, match="a job or an error"):
         End("j").ended()
+
+
+@pytest.mark.parametrize("late", [0, 299, 3600])
+def test_a_wait_whose_time_was_up_long_ago_is_looked_at_once_all_the_same(late):
+    """The triggerer was away, or its clock is ahead."""
+    tenant = Tenant(job_seconds=0)
+    job_ids = jobs(tenant, "", "")
+    tenant.clock.now += 1
+    deadline = tenant.clock() - late
+    ends = Ends(job_ids)
+    for flow in ends.flows(tenant.client(), Wait(deadline - 60, deadline - 50, deadline)):
+        tenant.run(flow)
+
+    assert words(read_ends(ends.as_event())) == ["Completed"] * 2

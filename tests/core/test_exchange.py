@@ -272,6 +272,21 @@ def test_any_other_request_may_be_answered_with_what_is_no_json():
     assert len(script.sent) == 2
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/octet-stream", "text/csv", "application/x-ndjson", "application/pdf"]
+)
+def test_a_refusal_is_one_whatever_its_content_type_says(kind):
+    body = b'{"success": false, "reasons": [{"code": 50000020, "message": "No."}]}'
+    script = Script([Response(200, {"Content-Type": kind}, body)])
+    with pytest.raises(Refused, match="50000020"):
+        script.run(script.client().call("GET", "/v1/files/1"))
+
+
+def test_a_csv_that_looks_like_a_refusal_without_a_reason_is_a_csv():
+    script = Script([Response(200, {"Content-Type": "text/csv"}, b'{"success": false}')])
+    assert script.run(script.client().call("GET", "/v1/files/1")) == '{"success": false}'
+
+
 ANOTHERS = {"Zuora-Track-Id": f"af-{7:032x}"}
 LATE = Response(200, ANOTHERS, b'{"status": "Completed", "success": true, "result": {"orderNumber": "O-7"}}')
 
