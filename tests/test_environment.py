@@ -185,7 +185,6 @@ def test_the_variable_that_counts(variables, url, expected):
         ("[fd00::1]:8443", "https://[fd00::1]:8443"),
         ("", "http://localhost:8080"),
         ("", "http://localhost."),
-        ("https://rest.zuora.com", "https://rest.zuora.com"),
         ("https://rest.zuora.com/", "https://rest.zuora.com"),
         ("", "http://127.9.9.9"),
         ("", "http://[::1]:8080"),
