@@ -23,6 +23,7 @@ from airflow_provider_zuora.core.errors import ApiError, SignInRefused
 from airflow_provider_zuora.core.exchange import Sent
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.limits import Limits
+from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.wire import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
 from airflow_provider_zuora.gates import Gate, Rules
@@ -55,9 +56,16 @@ class Renewal:
 
 
 class Claims:
-    """What one try of a task has submitted; safe to use from several threads."""
+    """
+    What one try of a task has submitted; safe to use from several threads.
+
+    :ivar reading: held while the try's notes are read.
+    :ivar notes: what the calls of the try note together, None before they are read.
+    """
 
     def __init__(self) -> None:
+        self.reading = threading.Lock()
+        self.notes: Notes | None = None
         self._orders: set[object] = set()
         self._jobs: dict[object, object] = {}
 
@@ -334,6 +342,8 @@ def _renew() -> None:
     _LOOKING_UP = threading.RLock()
     for account in list(_LIVING):
         account.renew()
+    for _, claims in list(_TRIES):
+        claims.reading = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_renew)

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from airflow_provider_zuora.accounts import Account
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import StoreUnavailable
-from airflow_provider_zuora.core.submission.api import signed_in_notes
 from airflow_provider_zuora.core.submission.bulk import (
     Entry,
     Listed,
@@ -23,6 +21,7 @@ from airflow_provider_zuora.core.submission.bulk import (
     submitted,
     to_be_sent,
 )
+from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.wire import Flow, Store, remembering
 from airflow_provider_zuora.own_loop import run_on_own_loop
@@ -75,7 +74,7 @@ def submit_all(
     account: Account,
     client: Client,
     orders: Sequence[Listed],
-    attempt: Try,
+    notes: Notes,
     *,
     concurrency: int,
     store: Store | None = None,
@@ -87,15 +86,13 @@ def submit_all(
 
     :param store: what the task's next try can read. A hundred orders are noted at a time, before the first of
         them is sent.
+    :param notes: see `signed_in_notes`.
     :param adopt: take orders that are there already, found by their number.
-
-    :raises SignInRefused: before the first is sent.
     """
     if not orders:
         return []
-    notes = account.run(remembering(signed_in_notes(attempt), store))
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
-    ready = [prepare(client, order, attempt, notes, return_ids=return_ids) for order in orders]
+    ready = [prepare(client, order, notes.attempt, notes, return_ids=return_ids) for order in orders]
     refuse_repeated(ready)
     size = len(ready) if store is None else _BATCH
 

@@ -29,6 +29,7 @@ from airflow_provider_zuora.accounts import READINGS, Account, Masks, Renewal, c
 from airflow_provider_zuora.bulk import acarried, carried, submit_all
 from airflow_provider_zuora.connection_fields import ui_field_behaviour, widgets
 from airflow_provider_zuora.connections import Settings, credentials_of, settings_of
+from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.ends import Ends
 from airflow_provider_zuora.core.errors import (
@@ -44,14 +45,15 @@ from airflow_provider_zuora.core.masking import mask_secrets
 from airflow_provider_zuora.core.options import checked_seconds, flag_violations, text_violations
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.plain import plain
-from airflow_provider_zuora.core.submission.api import adopt_job, note_end, submit_order
+from airflow_provider_zuora.core.submission.api import adopt_job, note_end, signed_in_notes, submit_order
 from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations, shared_job
 from airflow_provider_zuora.core.submission.keys import sha256
+from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.submission.submission import EQUAL
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
-from airflow_provider_zuora.core.wire import Flow, Memoir, Store, remembering
+from airflow_provider_zuora.core.wire import Flow, Memoir, Store, Token, remembering
 from airflow_provider_zuora.downloads import MAX_BYTES, LocalPlace, Place, StoredPlace, check_size, download
 from airflow_provider_zuora.fetching import Fence
 from airflow_provider_zuora.readings import Readings
@@ -423,7 +425,8 @@ class JobHook(BaseHook):
     def _note_failure(self, job: Job, context: Mapping[str, Any]) -> None:
         """Note that a job failed; if that cannot be done, the next try asks the vendor again."""
         try:
-            self.run(lambda client: note_end(client, try_of(context), job), task_store(context))
+            notes = claims_of(context.get("ti")).notes
+            self.run(lambda client: note_end(client, try_of(context), job, notes), task_store(context))
         except TransientError as error:
             self.log.warning("That job %s failed could not be noted: %s", job.job_id, error)
 
@@ -439,6 +442,10 @@ class JobHook(BaseHook):
             True,
             f"Signed in to {settings.credentials.base_url} as client {settings.credentials.client_id}.",
         )
+
+
+def _signed_in() -> Flow[None]:
+    yield Token()
 
 
 class ZuoraHook(JobHook):
@@ -524,21 +531,37 @@ class ZuoraHook(JobHook):
         self._refuse((*text_violations(texts), *flag_violations({"return_ids": return_ids})))
         self._look_at([order])
         context = context or _running_context()
-        store = store or task_store(context)
+        is_own, store = store is None, store or task_store(context)
         by = submitter_of(context, self.settings.fields["idempotency_namespace"], idempotency_key)
         attempt = try_of(context, remembers=store is not None)
         if adopted := (adopt_job_id or "").strip():
             return self.run(
-                lambda client: adopt_job(client, adopted, order, by, attempt, raw_key=raw_idempotency_key),
+                lambda client: adopt_job(
+                    client,
+                    adopted,
+                    order,
+                    by,
+                    attempt,
+                    raw_key=raw_idempotency_key,
+                    notes=claims_of(context.get("ti")).notes if is_own and context else None,
+                ),
                 store,
             )
         own = idempotency_key is not None or raw_idempotency_key is not None
         once = "" if own or not context else fingerprint_of(by, attempt.number, order)
         with self._claimed(context, [once]) as taken:
             self._refuse((EQUAL,) if taken else ())
+            notes = self._notes(context, attempt) if is_own else None
             job_id = self.run(
                 lambda client: submit_order(
-                    client, order, by, attempt, raw_key=raw_idempotency_key, return_ids=return_ids, sole=sole
+                    client,
+                    order,
+                    by,
+                    attempt,
+                    raw_key=raw_idempotency_key,
+                    return_ids=return_ids,
+                    sole=sole,
+                    notes=notes,
                 ),
                 store,
             )
@@ -596,7 +619,7 @@ class ZuoraHook(JobHook):
                     settings.account,
                     settings.client,
                     checked,
-                    attempt,
+                    self._notes(context, attempt) if checked else Notes(attempt),
                     concurrency=concurrency,
                     store=task_store(context),
                     return_ids=return_ids,
@@ -613,6 +636,24 @@ class ZuoraHook(JobHook):
         if job_id is None or not self._is_of_another(context, job_id, own):
             return entry
         return replace(entry, job_id=None, error=shared_job(job_id))
+
+    def _notes(self, context: Mapping[str, Any], attempt: Try) -> Notes:
+        """
+        Return what the tries of the running task have noted, once this hook's account is signed in.
+
+        Where there is a state store it is the same for all calls of a try, because they write to one entry of
+        it: of two threads that each had its own notes, one would write over what the other has noted.
+        """
+        store = task_store(context)
+        if store is None:
+            return self.run(lambda _: signed_in_notes(attempt))
+        claims = claims_of(context.get("ti"))
+        with claims.reading:
+            if claims.notes is None:
+                claims.notes = self.run(lambda _: signed_in_notes(attempt), store)
+            else:
+                self.run(lambda _: _signed_in())
+            return claims.notes
 
     @contextmanager
     def _claimed(self, context: Mapping[str, Any], prints: Sequence[str]) -> Iterator[Collection[str]]:

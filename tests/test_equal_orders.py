@@ -203,3 +203,28 @@ def test_orders_that_come_in_another_order_in_a_retry_are_two_or_a_loud_failure(
     else:  # by what the first try noted, B is A, changed
         with pytest.raises(PermanentError, match=r"an equal one|stands for two orders of this task"):
             list(submit("B", "A"))
+
+
+@pytest.mark.parametrize("then", ["retry", "clear"])
+def test_what_several_threads_of_a_task_submit_is_all_noted(zuora, clock, then):
+    airflow = Airflow(clock, 3.3)
+    airflow.number += 1
+    context, hook, together = airflow.context(), ZuoraHook(), threading.Barrier(4)
+    orders = [PLAIN | {"description": f"number {index}"} for index in range(4)]
+
+    def submit(order):
+        together.wait(30)
+        hook.create_order(order, context=context)
+
+    threads = [threading.Thread(target=submit, args=(order,)) for order in orders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    clock.now += 30 * 3600
+    airflow.clear() if then == "clear" else None
+    airflow.number += 1
+    context = airflow.context()
+    jobs = [ZuoraHook().create_order(order, context=context) for order in orders]
+
+    assert sorted(jobs) == sorted(job["jobId"] for job in zuora.ledger()["jobs"])

@@ -17,6 +17,7 @@ PACKAGE = "airflow_provider_zuora"
 MAY_IMPORT = {
     "__init__": {"connection_fields"},
     "accounts": {
+        "core.submission.notes",
         "core.exchange",
         "core.client",
         "core.errors",
@@ -35,6 +36,7 @@ MAY_IMPORT = {
     "adapters": {"", "lines"},
     "bodies": set(),
     "bulk": {
+        "core.submission.notes",
         "accounts",
         "core.attempts",
         "core.client",
@@ -229,6 +231,8 @@ MAY_IMPORT = {
     "fewer_workers": {"comms"},
     "gates": {"core.limits", "core.wire", "transports"},
     "hooks": {
+        "core.attempts",
+        "core.submission.notes",
         "accounts",
         "bulk",
         "connection_fields",

@@ -41,12 +41,14 @@ def submit_order(
     raw_key: str | None = None,
     return_ids: bool = False,
     sole: bool = True,
+    notes: Notes | None = None,
 ) -> Memoir[str]:
     """
     Check an order, submit it once, and return its job's id, or ``order:<orderNumber>``.
 
     :param raw_key: sent as it is instead of a key of ours; then there are no generations.
     :param sole: False if the task may submit other orders too.
+    :param notes: what the calls of this try share, once signed in; None: they are read.
     :raises InvalidInput: with every broken rule, before anything is sent.
     :raises Refused, JobFailed: where the vendor said no for good; the first try after a clear asks again.
     :raises LockContention: where it met a lock; the next try submits it again, a minute later at the soonest.
@@ -55,7 +57,8 @@ def submit_order(
     """
     document = _checked(order, by, raw_key)
     request = client.vendor.submission("order", document, {"return_ids": return_ids})
-    notes = yield from signed_in_notes(attempt)
+    if notes is None:
+        notes = yield from signed_in_notes(attempt)
     return (yield from Submission(client, document, request, by, attempt, notes, raw_key, sole=sole).run())
 
 
@@ -81,6 +84,7 @@ def adopt_job(
     attempt: Try = OUTSIDE,
     *,
     raw_key: str | None = None,
+    notes: Notes | None = None,
 ) -> Memoir[str]:
     """
     Let a job, or ``order:<orderNumber>``, stand for an order that is not submitted, and return its id.
@@ -101,7 +105,7 @@ def adopt_job(
     yield from _check_account(client, document, job)
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
     try:
-        notes = yield from Notes(attempt).load()
+        notes = (yield from Notes(attempt).load()) if notes is None else notes
         submission = Submission(client, document, request, by, attempt, notes, raw_key)
     except OutcomeUnknown as error:
         log.warning("What is adopted replaces what was noted: %s", error)
@@ -152,11 +156,11 @@ def _ended_job(client: Client, job_id: str) -> Memoir[Job]:
         yield Pause(_ADOPTION_POLL)
 
 
-def note_end(client: Client, attempt: Try, job: Job) -> Memoir[None]:
+def note_end(client: Client, attempt: Try, job: Job, notes: Notes | None = None) -> Memoir[None]:
     """Note that a job has failed, should the vendor have forgotten it when the next try asks."""
     if job.state is not JobState.FAILED:
         return
-    notes = yield from Notes(attempt).load()
+    notes = (yield from Notes(attempt).load()) if notes is None else notes
     record = notes.of_job(job.job_id)
     if record is not None:
         yield from notes.save(record.failed(job, client.clock()))

@@ -51,6 +51,7 @@ class Notes:
         self._submitters: dict[tuple[str, str], dict[str, None]] = {}
         self._changed: set[int] = set()  # the entries that differ from what is kept
         self._parts = 0
+        self._version = 0  # grows with each change
 
     def load(self) -> Memoir[Notes]:
         """
@@ -171,20 +172,32 @@ class Notes:
     def _touch(self, identity: str) -> None:
         place = self._places.setdefault(identity, len(self._places))
         self._changed.add(place // _IN_ONE_ENTRY)
+        self._version += 1
 
     def _flush(self, *, checking: bool = True) -> Memoir[None]:
-        kept = [self._ahead.get(identity, record) for identity, record in self._records.items()]
+        """
+        Write what has changed.
+
+        Another thread of the task may note something meanwhile, and write it before this one writes what it
+        has read before that: then it writes once more.
+        """
+        while self._changed:
+            version, changed = self._version, self._changed
+            yield from self._write(changed)
+            self._changed = changed if self._version != version else set()
+        if checking:
+            yield from self._check_latest()
+
+    def _write(self, changed: set[int]) -> Memoir[None]:
+        kept = [self._ahead.get(identity, record) for identity, record in list(self._records.items())]
         parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
         if len(parts) != self._parts:  # the first entry tells how many there are
             self._parts = len(parts)
-            self._changed.add(0)
-        for part in sorted(self._changed, reverse=True):
+            changed.add(0)
+        for part in sorted(changed, reverse=True):
             yield Record(
                 _entry(self.attempt.number, part), _packed(parts[part], len(parts), complete=self.is_complete)
             )
-        self._changed.clear()
-        if checking:
-            yield from self._check_latest()
 
     def _check_latest(self) -> Memoir[None]:
         latest = yield Recall(LATEST)

@@ -592,3 +592,18 @@ def test_whatever_is_noted_raises_nothing_but_that_error(noted, latest):
     later = isinstance(latest, dict) and isinstance(latest.get("try"), int) and latest["try"] > 2
     with contextlib.suppress(ApiError if later else OutcomeUnknown):
         loaded(2, store)
+
+
+def test_of_two_threads_neither_writes_over_what_the_other_has_noted():
+    """The first one has read what it writes, and writes it when the second one is through."""
+    store = Store()
+    notes = loaded(1, store)
+    first = notes.save(record(1, job_id="j-1", state=SubmissionState.STARTED))
+    late = next(first)
+    carry(notes.save(record(2, job_id="j-2", state=SubmissionState.STARTED)), store)
+    store.set(late.name, late.value)
+    for step in first:
+        store.set(step.name, step.value)
+
+    read = loaded(2, store)
+    assert [found(read, number).job_id for number in (1, 2)] == ["j-1", "j-2"]
