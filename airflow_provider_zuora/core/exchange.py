@@ -99,12 +99,11 @@ class Sent:
     """The last requests of an account by their Track-Ids: the answer to one may come to another."""
 
     def __init__(self) -> None:
-        self._requests: deque[tuple[str, str, str]] = deque(maxlen=_SENT_IDS)
+        self._requests: deque[tuple[str, tuple[str, str, str]]] = deque(maxlen=_SENT_IDS)
 
     def add(self, track_id: str, request: Request) -> None:
         """Keep a request."""
-        key = "" if request.method == "GET" else request.header("Idempotency-Key")
-        self._requests.append((track_id, f"{request.method} {request.path}", key))
+        self._requests.append((track_id, _thing(request)))
 
     def is_of_another(self, track_id: str, request: Request) -> bool:
         """
@@ -113,9 +112,8 @@ class Sent:
         The page of the same path is no more than old. What is stored under a key may give back the Track-Id
         of another request with this key, and of no other.
         """
-        asked, key = f"{request.method} {request.path}", request.header("Idempotency-Key")
-        known = [(path, other) for sent, path, other in list(self._requests) if sent == track_id]
-        return bool(known) and (asked, key) not in known
+        known = [thing for sent, thing in list(self._requests) if sent == track_id]
+        return bool(known) and _thing(request) not in known
 
 
 class Exchange:
@@ -393,6 +391,11 @@ class Exchange:
         if status == job.status and answer is job.answer and result is job.result:
             return job
         return replace(job, status=status, answer=answer, result=result)
+
+
+def _thing(request: Request) -> tuple[str, str, str]:
+    """Return what a request is about; its headers are ours, so the name of the key is spelt in one way."""
+    return request.method, request.path, request.headers.get("Idempotency-Key", "")
 
 
 def _secrets_of(credentials: Credentials) -> Iterator[str]:

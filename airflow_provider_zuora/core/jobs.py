@@ -256,7 +256,11 @@ class Vendor(ABC):
 
     def knows(self, job: Job) -> bool:
         """Return whether the status of a job is a word that is documented."""
-        return job.ended or job.job_id.startswith(ORDER) or job.status.strip().lower() in self.states
+        return (
+            job.state is not JobState.ACTIVE
+            or job.job_id.startswith(ORDER)
+            or job.status.strip().lower() in self.states
+        )
 
     def described(self, job: Job) -> str:
         """Return how far a job is that has not ended, in words that follow "the job"."""

@@ -195,6 +195,8 @@ def retry_after(
     :param wall: what a Retry-After that is a date counts from where the answer has no Date of its own.
     """
     said = response.headers
+    if response.status != 429 and "retry-after" not in said:
+        return None
     stated = _seconds(said.get("retry-after", ""), said.get("date", ""), wall)
     if response.status != 429 or (stated is not None and _count(said.get("ratelimit-remaining"))):
         return stated
