@@ -45,7 +45,13 @@ from airflow_provider_zuora.core.masking import mask_secrets
 from airflow_provider_zuora.core.options import checked_seconds, flag_violations, text_violations
 from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.plain import plain
-from airflow_provider_zuora.core.submission.api import adopt_job, note_end, signed_in_notes, submit_order
+from airflow_provider_zuora.core.submission.api import (
+    adopt_job,
+    check_submission,
+    note_end,
+    signed_in_notes,
+    submit_order,
+)
 from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations, shared_job
 from airflow_provider_zuora.core.submission.keys import sha256
 from airflow_provider_zuora.core.submission.notes import Notes
@@ -551,7 +557,11 @@ class ZuoraHook(JobHook):
         once = "" if own or not context else fingerprint_of(by, attempt.number, order)
         with self._claimed(context, [once]) as taken:
             self._refuse((EQUAL,) if taken else ())
-            notes = self._notes(context, attempt) if is_own else None
+            notes = None
+            if is_own and task_store(context) is not None:
+                with airflow_errors():  # before anything is sent, the sign-in included
+                    check_submission(order, by, raw_idempotency_key)
+                notes = self._notes(context, attempt)
             job_id = self.run(
                 lambda client: submit_order(
                     client,

@@ -85,7 +85,7 @@ def fingerprint_of(by: Submitter, number: int, order: object) -> str:
     if not isinstance(order, Mapping) or order.get("orderNumber"):
         return ""
     try:
-        return sha256([list(by.identity), str(by.position), number, plain(order)])
+        return sha256([by.namespace, list(by.identity), str(by.position), number, plain(order)])
     except InvalidInput:  # it will be refused
         return ""
 

@@ -55,7 +55,7 @@ def submit_order(
     :raises OutcomeUnknown: where only a person can tell whether the order exists.
     :raises ApiError: transient, where the next try goes on with the same key.
     """
-    document = _checked(order, by, raw_key)
+    document = check_submission(order, by, raw_key)
     request = client.vendor.submission("order", document, {"return_ids": return_ids})
     if notes is None:
         notes = yield from signed_in_notes(attempt)
@@ -92,7 +92,7 @@ def adopt_job(
     :raises NotFound: where the vendor does not know it.
     :raises Refused: where it is a job that has failed.
     """
-    document = _checked(order, by, raw_key)
+    document = check_submission(order, by, raw_key)
     client = client.hiding(hidden_values(document))
     request = client.vendor.submission("order", document, {"return_ids": False})
     job = yield from _ended_job(client, job_id)
@@ -166,8 +166,12 @@ def note_end(client: Client, attempt: Try, job: Job, notes: Notes | None = None)
         yield from notes.save(record.failed(job, client.clock()))
 
 
-def _checked(order: object, by: Submitter, raw_key: str | None) -> dict[str, Any]:
-    """Return an order that breaks no rule, in plain types."""
+def check_submission(order: object, by: Submitter, raw_key: str | None) -> dict[str, Any]:
+    """
+    Return an order that breaks no rule, in plain types.
+
+    :raises InvalidInput: with every broken rule.
+    """
     given = {
         "idempotency_key": by.identity[0] if by.position is None else None,
         "raw_idempotency_key": raw_key,
