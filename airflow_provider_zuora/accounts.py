@@ -343,7 +343,7 @@ def _renew() -> None:
     for account in list(_LIVING):
         account.renew()
     for _, claims in list(_TRIES):
-        claims.reading = threading.Lock()
+        claims.reading, claims.notes = threading.Lock(), None
 
 
 os.register_at_fork(after_in_child=_renew)

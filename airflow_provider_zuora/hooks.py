@@ -47,7 +47,6 @@ from airflow_provider_zuora.core.order_lines import raise_first
 from airflow_provider_zuora.core.plain import plain
 from airflow_provider_zuora.core.submission.api import (
     adopt_job,
-    check_submission,
     note_end,
     signed_in_notes,
     submit_order,
@@ -450,8 +449,26 @@ class JobHook(BaseHook):
         )
 
 
-def _signed_in() -> Flow[None]:
-    yield Token()
+def _shared_notes(context: Mapping[str, Any]) -> Callable[[Try], Memoir[Notes]]:
+    """
+    Return what signs in and reads what the tries of the running task have noted.
+
+    Where there is a state store it is read once for all calls of a try, because they write to one entry of
+    it: of two threads that each had its own notes, one would write over what the other has noted.
+    """
+    if task_store(context) is None:
+        return signed_in_notes
+    claims = claims_of(context.get("ti"))
+
+    def read(attempt: Try) -> Memoir[Notes]:
+        with claims.reading:
+            if claims.notes is None:
+                claims.notes = yield from signed_in_notes(attempt)
+            else:
+                yield Token()  # of this account
+            return claims.notes
+
+    return read
 
 
 class ZuoraHook(JobHook):
@@ -557,11 +574,6 @@ class ZuoraHook(JobHook):
         once = "" if own or not context else fingerprint_of(by, attempt.number, order)
         with self._claimed(context, [once]) as taken:
             self._refuse((EQUAL,) if taken else ())
-            notes = None
-            if is_own and task_store(context) is not None:
-                with airflow_errors():  # before anything is sent, the sign-in included
-                    check_submission(order, by, raw_idempotency_key)
-                notes = self._notes(context, attempt)
             job_id = self.run(
                 lambda client: submit_order(
                     client,
@@ -571,7 +583,7 @@ class ZuoraHook(JobHook):
                     raw_key=raw_idempotency_key,
                     return_ids=return_ids,
                     sole=sole,
-                    notes=notes,
+                    read_notes=_shared_notes(context) if is_own else None,
                 ),
                 store,
             )
@@ -629,7 +641,9 @@ class ZuoraHook(JobHook):
                     settings.account,
                     settings.client,
                     checked,
-                    self._notes(context, attempt) if checked else Notes(attempt),
+                    self.run(lambda _: _shared_notes(context)(attempt), task_store(context))
+                    if checked
+                    else Notes(attempt),
                     concurrency=concurrency,
                     store=task_store(context),
                     return_ids=return_ids,
@@ -646,24 +660,6 @@ class ZuoraHook(JobHook):
         if job_id is None or not self._is_of_another(context, job_id, own):
             return entry
         return replace(entry, job_id=None, error=shared_job(job_id))
-
-    def _notes(self, context: Mapping[str, Any], attempt: Try) -> Notes:
-        """
-        Return what the tries of the running task have noted, once this hook's account is signed in.
-
-        Where there is a state store it is the same for all calls of a try, because they write to one entry of
-        it: of two threads that each had its own notes, one would write over what the other has noted.
-        """
-        store = task_store(context)
-        if store is None:
-            return self.run(lambda _: signed_in_notes(attempt))
-        claims = claims_of(context.get("ti"))
-        with claims.reading:
-            if claims.notes is None:
-                claims.notes = self.run(lambda _: signed_in_notes(attempt), store)
-            else:
-                self.run(lambda _: _signed_in())
-            return claims.notes
 
     @contextmanager
     def _claimed(self, context: Mapping[str, Any], prints: Sequence[str]) -> Iterator[Collection[str]]:

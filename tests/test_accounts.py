@@ -17,8 +17,10 @@ import pytest
 
 from airflow_provider_zuora import accounts
 from airflow_provider_zuora.accounts import Masks, account_of
+from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import SignInRefused, Unreadable
 from airflow_provider_zuora.core.jobs import Credentials
+from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.wire import READ, Budget, Token
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.transports import Line
@@ -365,6 +367,16 @@ def test_a_fork_on_a_running_loop_leaves_the_parents_connections_alone(zuora):
 
     asyncio.run(forked())
     assert zuora.ledger()["signIns"] == 3
+
+
+def test_a_forked_child_waits_for_no_lock_of_the_parents_notes_and_reads_its_own():
+    claims = accounts.claims_of(object())
+    claims.notes = Notes(Try())
+    with claims.reading, claims.notes._writing:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if claims.notes is None and claims.reading.acquire(timeout=10) else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def token_of(account):

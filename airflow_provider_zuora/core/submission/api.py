@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_zuora.core.attempts import OUTSIDE, Try
@@ -41,24 +42,23 @@ def submit_order(
     raw_key: str | None = None,
     return_ids: bool = False,
     sole: bool = True,
-    notes: Notes | None = None,
+    read_notes: Callable[[Try], Memoir[Notes]] | None = None,
 ) -> Memoir[str]:
     """
     Check an order, submit it once, and return its job's id, or ``order:<orderNumber>``.
 
     :param raw_key: sent as it is instead of a key of ours; then there are no generations.
     :param sole: False if the task may submit other orders too.
-    :param notes: what the calls of this try share, once signed in; None: they are read.
+    :param read_notes: signs in and returns what the tries have noted; None: `signed_in_notes`.
     :raises InvalidInput: with every broken rule, before anything is sent.
     :raises Refused, JobFailed: where the vendor said no for good; the first try after a clear asks again.
     :raises LockContention: where it met a lock; the next try submits it again, a minute later at the soonest.
     :raises OutcomeUnknown: where only a person can tell whether the order exists.
     :raises ApiError: transient, where the next try goes on with the same key.
     """
-    document = check_submission(order, by, raw_key)
+    document = _checked(order, by, raw_key)
     request = client.vendor.submission("order", document, {"return_ids": return_ids})
-    if notes is None:
-        notes = yield from signed_in_notes(attempt)
+    notes = yield from (read_notes or signed_in_notes)(attempt)
     return (yield from Submission(client, document, request, by, attempt, notes, raw_key, sole=sole).run())
 
 
@@ -92,7 +92,7 @@ def adopt_job(
     :raises NotFound: where the vendor does not know it.
     :raises Refused: where it is a job that has failed.
     """
-    document = check_submission(order, by, raw_key)
+    document = _checked(order, by, raw_key)
     client = client.hiding(hidden_values(document))
     request = client.vendor.submission("order", document, {"return_ids": False})
     job = yield from _ended_job(client, job_id)
@@ -166,12 +166,8 @@ def note_end(client: Client, attempt: Try, job: Job, notes: Notes | None = None)
         yield from notes.save(record.failed(job, client.clock()))
 
 
-def check_submission(order: object, by: Submitter, raw_key: str | None) -> dict[str, Any]:
-    """
-    Return an order that breaks no rule, in plain types.
-
-    :raises InvalidInput: with every broken rule.
-    """
+def _checked(order: object, by: Submitter, raw_key: str | None) -> dict[str, Any]:
+    """Return an order that breaks no rule, in plain types."""
     given = {
         "idempotency_key": by.identity[0] if by.position is None else None,
         "raw_idempotency_key": raw_key,

@@ -2,16 +2,17 @@
 What the tries of one task note of their submissions, each try in an entry of its own.
 
 A store cannot compare and set, so no entry has two writers: a try writes only under its own number, and reads
-what the tries before it wrote. It notes a POST before it sends it, and then looks whether a later try has
-begun: of two tries that overlap at least one sees the other. The earlier one sends nothing more then; the
-later one takes what the earlier one noted as sent for undecided. (Airflow 3.3 refuses an old try's writes
-besides: its store belongs to the try that runs.)
+what the tries before it wrote; the calls of one try in one process share its notes. It notes a POST before it
+sends it, and then looks whether a later try has begun: of two tries that overlap at least one sees the other.
+The earlier one sends nothing more then; the later one takes what the earlier one noted as sent for undecided.
+(Airflow 3.3 refuses an old try's writes besides: its store belongs to the try that runs.)
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -51,7 +52,7 @@ class Notes:
         self._submitters: dict[tuple[str, str], dict[str, None]] = {}
         self._changed: set[int] = set()  # the entries that differ from what is kept
         self._parts = 0
-        self._version = 0  # grows with each change
+        self._writing = threading.Lock()
 
     def load(self) -> Memoir[Notes]:
         """
@@ -170,31 +171,30 @@ class Notes:
         return identity
 
     def _touch(self, identity: str) -> None:
-        place = self._places.setdefault(identity, len(self._places))
-        self._changed.add(place // _IN_ONE_ENTRY)
-        self._version += 1
+        with self._writing:
+            place = self._places.setdefault(identity, len(self._places))
+            self._changed.add(place // _IN_ONE_ENTRY)
 
     def _flush(self, *, checking: bool = True) -> Memoir[None]:
         """
         Write what has changed.
 
-        Another thread of the task may note something meanwhile, and write it before this one writes what it
-        has read before that: then it writes once more.
+        Another thread of the task waits to note something meanwhile: else what this one has read before that
+        could be written after it, and over it.
         """
-        while self._changed:
-            version, changed = self._version, self._changed
-            yield from self._write(changed)
-            self._changed = changed if self._version != version else set()
+        with self._writing:
+            yield from self._write()
+            self._changed.clear()
         if checking:
             yield from self._check_latest()
 
-    def _write(self, changed: set[int]) -> Memoir[None]:
+    def _write(self) -> Memoir[None]:
         kept = [self._ahead.get(identity, record) for identity, record in list(self._records.items())]
         parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
         if len(parts) != self._parts:  # the first entry tells how many there are
             self._parts = len(parts)
-            changed.add(0)
-        for part in sorted(changed, reverse=True):
+            self._changed.add(0)
+        for part in sorted(self._changed, reverse=True):
             yield Record(
                 _entry(self.attempt.number, part), _packed(parts[part], len(parts), complete=self.is_complete)
             )

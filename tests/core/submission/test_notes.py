@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import threading
 import uuid
 from dataclasses import replace
 
@@ -595,15 +596,28 @@ def test_whatever_is_noted_raises_nothing_but_that_error(noted, latest):
 
 
 def test_of_two_threads_neither_writes_over_what_the_other_has_noted():
-    """The first one has read what it writes, and writes it when the second one is through."""
-    store = Store()
+    """The first one writes while the second one has something to note."""
+    begun, others = threading.Event(), []
+
+    class Slow(Store):
+        def set(self, name, value):
+            if not begun.is_set():
+                begun.set()
+                others[0].join(0.2)  # it would be through by then
+            super().set(name, value)
+
+    store = Slow()
     notes = loaded(1, store)
-    first = notes.save(record(1, job_id="j-1", state=SubmissionState.STARTED))
-    late = next(first)
-    carry(notes.save(record(2, job_id="j-2", state=SubmissionState.STARTED)), store)
-    store.set(late.name, late.value)
-    for step in first:
-        store.set(step.name, step.value)
+    one, other = (record(number, job_id=f"j-{number}", state=SubmissionState.STARTED) for number in (1, 2))
+
+    def note_other():
+        begun.wait(30)
+        carry(notes.save(other), store)
+
+    others.append(threading.Thread(target=note_other))
+    others[0].start()
+    carry(notes.save(one), store)
+    others[0].join()
 
     read = loaded(2, store)
     assert [found(read, number).job_id for number in (1, 2)] == ["j-1", "j-2"]
