@@ -15,7 +15,8 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.client import Client, Grant
@@ -25,7 +26,17 @@ from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.limits import Limits
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.core.wire import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
+from airflow_provider_zuora.core.wire import (
+    ONCE,
+    AsyncCarrier,
+    Carrier,
+    Flow,
+    Request,
+    Response,
+    Token,
+    arun,
+    run,
+)
 from airflow_provider_zuora.gates import Gate, Rules
 from airflow_provider_zuora.lines import Line
 from airflow_provider_zuora.pools import Pool
@@ -35,6 +46,7 @@ from airflow_provider_zuora.token_file import TokenFile
 from airflow_provider_zuora.transports import BlockingTransport
 
 T = TypeVar("T")
+Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 log = logging.getLogger(__name__)
 
@@ -164,8 +176,7 @@ class Account:
         """Carry a flow on the running event loop; its connections are shared by all flows under way there."""
         pool = self._pool()
         async with pool.used() as gate:
-            carrier = AsyncCarrier(gate.send, lambda step: self._atoken(step, pool, carrier), self._asleep)
-            return await arun(flow, carrier)
+            return await arun(flow, self._carrier(pool, gate.send))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop now; where they are used, a while after the last use."""
@@ -229,21 +240,25 @@ class Account:
         self._grant = grant
         return grant.token
 
-    async def _atoken(self, step: Token, loop: Pool, carrier: AsyncCarrier) -> str:
+    def _carrier(self, pool: Pool, send: Send) -> AsyncCarrier:
+        """Return what carries one flow; no circle of references, which each wait would leave behind."""
+        return AsyncCarrier(send, partial(self._atoken, pool, send), self._asleep)
+
+    async def _atoken(self, pool: Pool, send: Send, step: Token) -> str:
         """Return the token, or take part in the sign-in that is under way, its error included."""
         while (token := self._cached(step.refused)) is None:
-            if loop.signing is None:
-                return await self._asign_in(step, loop, carrier)
-            signing = loop.signing
+            if pool.signing is None:
+                return await self._asign_in(pool, send, step)
+            signing = pool.signing
             await asyncio.wait({signing})
             if not signing.cancelled() and (error := signing.exception()):
                 raise error
         return token
 
-    async def _asign_in(self, step: Token, loop: Pool, carrier: AsyncCarrier) -> str:
-        signing = loop.signing = asyncio.get_running_loop().create_future()
+    async def _asign_in(self, pool: Pool, send: Send, step: Token) -> str:
+        signing = pool.signing = asyncio.get_running_loop().create_future()
         try:
-            grant = await self._agranted(step, carrier)
+            grant = await self._agranted(step, self._carrier(pool, send))
             await self._masks.amask(grant.token)
         except ApiError as error:
             signing.set_exception(error)
@@ -254,7 +269,7 @@ class Account:
             signing.set_result(None)
             return grant.token
         finally:
-            loop.signing = None
+            pool.signing = None
             signing.cancel()  # no more than a word to those who wait, where this coroutine was cancelled
 
     async def _agranted(self, step: Token, carrier: AsyncCarrier) -> Grant:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 
 MAX_BODY = 32 * 1024 * 1024  # bytes, decoded
+TOO_LARGE = f"the answer is larger than {MAX_BODY} bytes"
+"""The damage of a body that is larger."""
 MAX_MEMBERS = 1000  # of one gzip; each costs the time of some thousand bytes
 _PIECE = 64 * 1024  # bytes that are looked at again where a member ends amid them
 _GZIP = 16 + zlib.MAX_WBITS
@@ -44,7 +46,7 @@ def _gunzipped(content: bytes) -> tuple[bytes, str]:
                 piece = rest[:_PIECE]
                 body += packer.decompress(piece, MAX_BODY + 1 - len(body))
                 if len(body) > MAX_BODY:
-                    return b"", too_large()
+                    return b"", TOO_LARGE
                 rest = rest[len(piece) - len(packer.unused_data) :]
         except zlib.error:
             said = (
@@ -56,8 +58,3 @@ def _gunzipped(content: bytes) -> tuple[bytes, str]:
         if not packer.eof:
             return bytes(body), "the answer was cut off: its gzip does not end"
     return bytes(body), ""
-
-
-def too_large() -> str:
-    """Return the damage of a body that is larger than `MAX_BODY`."""
-    return f"the answer is larger than {MAX_BODY} bytes"

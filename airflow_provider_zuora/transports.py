@@ -7,16 +7,17 @@ Both libraries are imported where they are first used, because DAG files import 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import select
 import ssl
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_zuora.adapters import HEADERS, Pace, session
-from airflow_provider_zuora.bodies import MAX_BODY, is_packed, too_large, unpacked
+from airflow_provider_zuora.bodies import MAX_BODY, TOO_LARGE, is_packed, unpacked
 from airflow_provider_zuora.core.errors import Unreachable
 from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.lines import Line
@@ -65,7 +66,7 @@ class BlockingTransport:
             ) as answer:
                 body, damage = _read(self.line, answer)
                 headers = dict(answer.headers)
-                return Response(answer.status_code, headers, body, damage, damage == too_large())
+                return Response(answer.status_code, headers, body, damage, damage == TOO_LARGE)
         except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
             failure = self.line.words(error)
         raise Unreachable(failure)  # with no cause, which may name a proxy's password
@@ -84,7 +85,7 @@ def _read(line: Line, answer: requests.Response) -> tuple[bytes, str]:
         while chunk := answer.raw.read(_CHUNK, decode_content=False):
             content += chunk
             if len(content) > MAX_BODY:
-                return b"", too_large()
+                return b"", TOO_LARGE
     except (HTTPError, OSError) as error:
         return bytes(content), f"the answer was cut off: {line.words(error)}"
     return unpacked(bytes(content), answer.headers.get("Content-Encoding", ""))
@@ -93,15 +94,17 @@ def _read(line: Line, answer: requests.Response) -> tuple[bytes, str]:
 class AsyncTransport:
     """Sends requests with one aiohttp session on one event loop; open it with `opened`."""
 
-    def __init__(self, line: Line, session: aiohttp.ClientSession):
+    def __init__(self, line: Line, session: aiohttp.ClientSession, patience: _Patience):
+        from aiohttp import ClientError
         from yarl import URL
 
         self.line = line
         self._session = session
+        self._patience = patience
         # A job is looked at again and again: its address is taken apart once.
         self._address = lru_cache(_ADDRESSES)(partial(URL, encoded=True))
         self._proxy = line.proxy or None
-        self._patience = _Patience(line.longest)
+        self._errors = (ClientError, TimeoutError, OSError, ValueError)
 
     @classmethod
     async def opened(cls, line: Line) -> AsyncTransport:
@@ -109,19 +112,16 @@ class AsyncTransport:
         prepared = await asyncio.to_thread(_prepared, line)
         import aiohttp
 
-        return cls(
-            line,
-            aiohttp.ClientSession(
-                connector=_connector(line, prepared),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=line.connect_timeout, sock_read=line.timeout
-                ),
-                headers=HEADERS,
-                auto_decompress=False,
-                cookie_jar=_no_cookies(),
-                trust_env=False,
-            ),
+        patience = _Patience(silence=line.timeout, seconds=line.longest)
+        session = aiohttp.ClientSession(
+            connector=_connector(line, prepared, patience),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=line.connect_timeout, sock_read=None),
+            headers=HEADERS,
+            auto_decompress=False,
+            cookie_jar=_no_cookies(),
+            trust_env=False,
         )
+        return cls(line, session, patience)
 
     async def send(self, request: Request) -> Response:
         """
@@ -134,12 +134,14 @@ class AsyncTransport:
         if answer is None:
             raise Unreachable(failure)  # with no cause, which may name a proxy's password
         if len(content) > MAX_BODY:
-            body, damage = b"", too_large()
+            body, damage = b"", TOO_LARGE
         elif failure:
             body, damage = bytes(content), f"the answer was cut off: {failure}"
         else:
-            body, damage = await _unpacked(answer, bytes(content))
-        response = Response(answer.status, answer.headers, body, damage, damage == too_large())
+            body, damage = bytes(content), ""
+            if "Content-Encoding" in answer.headers:
+                body, damage = await _unpacked(answer, body)
+        response = Response(answer.status, answer.headers, body, damage, damage == TOO_LARGE)
         if len(response.headers) == len(answer.headers):
             return response
         return replace(response, headers=_joined(answer.headers))
@@ -152,10 +154,8 @@ class AsyncTransport:
 
         One deadline holds for all that may come: the first line, headers, chunks and what is between them.
         """
-        import aiohttp
-
         answer = None
-        self._patience.begin()
+        task = self._patience.begin()
         try:
             async with self._session.request(
                 request.method,
@@ -169,15 +169,13 @@ class AsyncTransport:
                     content += chunk
             return answer, ""
         except asyncio.CancelledError:
-            if not self._patience.is_over():
+            if not (why := self._patience.over(task)):
                 raise
-            return answer, self.line.words(
-                TimeoutError(f"it took longer than {self.line.longest:.0f} s in all")
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return answer, self.line.words(TimeoutError(why))
+        except self._errors as error:
             return answer, self.line.words(error)
         finally:
-            self._patience.end()
+            self._patience.end(task)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -185,40 +183,66 @@ class AsyncTransport:
         await self._session.close()
 
 
+@dataclass(slots=True)
+class _Wait:
+    """
+    One task's wait for an answer; times are the loop's.
+
+    :param cancelling: how often others have asked the task to cancel.
+    :param why: it is over; empty while it is not.
+    """
+
+    end: float
+    cancelling: int
+    handler: Any = None
+    why: str = ""
+
+    def due(self, silence: float) -> float:
+        """Return when it is over, unless something comes before."""
+        return self.end if self.handler is None else min(self.end, self.handler.heard + silence)
+
+
 class _Patience:
     """
-    Ends the tasks whose answers do not end in time; one timer serves all, as a timer each takes its time.
+    Ends the tasks whose answers do not come, or do not end, in time.
 
-    :param seconds: for one answer, the same for all: who began first is late first.
+    One timer serves all: aiohttp's own are two for each answer, which is mostly there in a moment.
+
+    :param silence: seconds in which nothing comes, from the end of the request on.
+    :param seconds: for all of one answer.
     """
 
-    def __init__(self, seconds: float):
-        self._seconds = seconds
+    def __init__(self, silence: float, seconds: float):
+        self._silence, self._seconds = silence, seconds
         self._loop = asyncio.get_running_loop()
-        self._tasks: dict[asyncio.Task[Any], tuple[float, int]] = {}
-        self._late: dict[asyncio.Task[Any], int] = {}
+        self._waits: dict[asyncio.Task[Any], _Wait] = {}
+        self._over: dict[asyncio.Task[Any], _Wait] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Count from now on, for the running task."""
-        if task := asyncio.current_task():
-            self._tasks[task] = self._loop.time() + self._seconds, task.cancelling()
-            if self._timer is None:
-                self._look_later()
+    def begin(self) -> asyncio.Task[Any]:
+        """Count from now on for the running task, and return it."""
+        task, now = asyncio.current_task(), self._loop.time()
+        assert task is not None  # aiohttp itself demands one
+        self._waits[task] = _Wait(now + self._seconds, task.cancelling())
+        if self._timer is None:
+            self._timer = self._loop.call_at(now + min(self._silence, self._seconds), self._look)
+        return task
 
-    def end(self) -> None:
-        """Leave the running task alone."""
-        if task := asyncio.current_task():
-            self._tasks.pop(task, None)
-            if self._late and self._late.pop(task, None) is not None:
-                task.uncancel()  # another error came first
+    def connected(self, handler: Any) -> None:
+        """Take note of the connection that the running task is given; `heard` is when something last came."""
+        if wait := self._waits.get(asyncio.current_task()):  # type: ignore[arg-type]
+            wait.handler = handler
 
-    def is_over(self) -> bool:
-        """Return whether the running task was cancelled from here, and by nobody else."""
-        task = asyncio.current_task()
-        if task is None or (before := self._late.pop(task, None)) is None:
-            return False
-        return task.uncancel() <= before
+    def end(self, task: asyncio.Task[Any]) -> None:
+        """Leave a task alone."""
+        self._waits.pop(task, None)
+        if self._over and self._over.pop(task, None) is not None:
+            task.uncancel()  # another error came first
+
+    def over(self, task: asyncio.Task[Any]) -> str:
+        """Return why the running task was cancelled from here; empty if it was by somebody else, too."""
+        wait = self._over.pop(task, None)
+        return wait.why if wait and task.uncancel() <= wait.cancelling else ""
 
     def close(self) -> None:
         """Look no more."""
@@ -226,23 +250,27 @@ class _Patience:
             self._timer.cancel()
             self._timer = None
 
-    def _look_later(self) -> None:
-        due, _ = next(iter(self._tasks.values()))
-        self._timer = self._loop.call_at(due, self._look)
-
     def _look(self) -> None:
+        """End what is over; the next look is when another one may be, whatever begins meanwhile."""
         self._timer = None
         now = self._loop.time()
-        for task, (due, cancelling) in list(self._tasks.items()):
-            if now >= due:
-                del self._tasks[task]
-                self._late[task] = cancelling
+        for task, wait in list(self._waits.items()):
+            if now >= wait.due(self._silence):
+                wait.why = (
+                    f"it took longer than {self._seconds:.0f} s in all"
+                    if now >= wait.end
+                    else f"nothing came for {self._silence:.0f} s"
+                )
+                self._over[task] = self._waits.pop(task)
                 task.cancel()
-        if self._tasks:
-            self._look_later()
+        if self._waits:
+            self._timer = self._loop.call_at(min(now + self._silence, self._due()), self._look)
+
+    def _due(self) -> float:
+        return min(wait.due(self._silence) for wait in self._waits.values())
 
 
-def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnector:
+def _connector(line: Line, prepared: ssl.SSLContext | bool, patience: _Patience) -> aiohttp.TCPConnector:
     """Return a pool that ends with its loop, and in a fork: nobody can close it any more then."""
     import aiohttp
 
@@ -264,7 +292,8 @@ def _connector(line: Line, prepared: ssl.SSLContext | bool) -> aiohttp.TCPConnec
                 if not handler.is_idle or not handler.has_bytes():
                     break
                 connection.close()  # the loop was busy, and has not read what is there
-            handler.begin()
+            handler.is_idle = False
+            patience.connected(handler)
             connection.add_callback(handler.rest)
             return connection
 
@@ -285,13 +314,16 @@ def _handler() -> type[ResponseHandler]:
 
     class Handler(ResponseHandler):
         is_idle = False
+        heard = math.inf
         _poll: select.poll | None = None
 
-        def begin(self) -> None:
-            self.is_idle = False
+        def start_timeout(self) -> None:
+            """Wait for the answer: the request is sent."""
+            super().start_timeout()
+            self.heard = self._loop.time()
 
         def rest(self) -> None:
-            self.is_idle = True
+            self.is_idle, self.heard = True, math.inf
 
         def has_bytes(self) -> bool:
             """Return whether there is something to read, the end too; urllib3 asks its connections so."""
@@ -302,6 +334,7 @@ def _handler() -> type[ResponseHandler]:
 
         def data_received(self, data: bytes) -> None:
             if not self.is_idle:
+                self.heard = self._loop.time()
                 super().data_received(data)
             elif data and self.transport:  # TLS within TLS gives an empty one now and then
                 self.transport.abort()
@@ -329,7 +362,7 @@ def _prepared(line: Line) -> ssl.SSLContext | bool:
 
 async def _unpacked(answer: aiohttp.ClientResponse, content: bytes) -> tuple[bytes, str]:
     """Return a body that came whole, decoded, and why it is not whole."""
-    encoding = ", ".join(answer.headers.getall("Content-Encoding", ()))
+    encoding = ", ".join(answer.headers.getall("Content-Encoding"))
     if len(content) > _ASIDE and is_packed(encoding):
         return await asyncio.to_thread(unpacked, content, encoding)
     return unpacked(content, encoding)

@@ -206,7 +206,7 @@ def test_the_size_of_an_answer_is_bounded_after_unpacking(send, echo, monkeypatc
     monkeypatch.setattr(bodies, "MAX_BODY", 1 << 20)
     (response,) = send(Line(echo[0]), Request("GET", "/bomb"))
 
-    assert response.damage == f"the answer is larger than {1 << 20} bytes"
+    assert response.damage == bodies.TOO_LARGE
     assert response.is_too_large
     assert len(response.body) <= 1 << 20
 
@@ -354,8 +354,8 @@ def test_a_ca_bundle_that_is_not_there_is_refused():
 
 
 @contextmanager
-def saying(*parts: bytes, forever: bytes = b"") -> Iterator[str]:
-    """Serve an answer in these parts, and then one part again and again, until nobody listens."""
+def saying(*parts: bytes, forever: bytes = b"", is_over: bool = True) -> Iterator[str]:
+    """Serve an answer in these parts, and then one part again and again, or nothing, until nobody listens."""
     over = threading.Event()
 
     def answer(peer: socket.socket) -> None:
@@ -364,6 +364,8 @@ def saying(*parts: bytes, forever: bytes = b"") -> Iterator[str]:
             peer.sendall(b"".join(parts))
             while forever and not over.wait(0.01 if len(forever) < 9 else 0):
                 peer.sendall(forever)
+            if not is_over:
+                over.wait()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -437,7 +439,7 @@ def test_who_cancels_a_request_that_does_not_begin_is_heard():
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        left = transport._patience._tasks, transport._patience._late
+        left = transport._patience._waits, transport._patience._over
         await transport.close()
         return left, task.cancelling()
 
@@ -449,6 +451,7 @@ def test_who_cancels_a_request_that_does_not_begin_is_heard():
 def test_an_answer_that_does_not_begin_in_time_leaves_its_task_as_it_was():
     async def late():
         transport = await AsyncTransport.opened(Line(url, timeout=0.1))
+        transport._patience._silence = 600.0
         with pytest.raises(Unreachable, match=r"it took longer than 0 s in all"):
             await transport.send(Request("GET", "/x"))
         await asyncio.sleep(0)
@@ -457,6 +460,48 @@ def test_an_answer_that_does_not_begin_in_time_leaves_its_task_as_it_was():
 
     with saying(OK, forever=b"x") as url:
         assert asyncio.run(late()) == 0
+
+
+@pytest.mark.parametrize("parts", [(), (OK,)])
+def test_a_silence_ends_a_request_long_before_its_time_is_up(parts):
+    async def waited():
+        transport = await AsyncTransport.opened(Line(url, timeout=600))
+        task = asyncio.create_task(transport.send(Request("GET", "/x")))
+        while not any(wait.due(0.0) < wait.end for wait in transport._patience._waits.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        transport._patience._look()
+        assert not task.cancelling()
+        transport._patience._silence = 0.0
+        transport._patience._look()
+        with pytest.raises(Unreachable, match="TimeoutError: nothing came for 0 s"):
+            await task
+        await transport.close()
+
+    with saying(*parts, is_over=False) as url:
+        asyncio.run(waited())
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+def test_a_silence_begins_when_the_request_is_sent():
+    """However long the other side takes to read it."""
+
+    async def waited():
+        transport = await AsyncTransport.opened(Line(url, timeout=600))
+        task = asyncio.create_task(transport.send(Request("POST", "/x", body=bytes(16 << 20))))
+        while all(wait.handler is None for wait in transport._patience._waits.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        transport._patience._silence = 0.0
+        transport._patience._look()
+        begun = task.cancelling()
+        listener.close()  # resets the connection
+        with pytest.raises(Unreachable):
+            await task
+        await transport.close()
+        return begun
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assert asyncio.run(waited()) == 0
 
 
 @both

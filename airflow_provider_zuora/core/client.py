@@ -197,8 +197,10 @@ class Client:
 
         :raises Unreadable: if it describes none.
         """
-        read = partial(self._exchange.job, job_id, reading)
-        return (yield Aside(read)) if reading.is_large else read()
+        if reading.is_large:
+            job: Job = yield Aside(partial(self._exchange.job, job_id, reading))
+            return job
+        return self._exchange.job(job_id, reading)
 
     def redact_job(self, job: Job) -> Job:
         """Return a job in whose words nothing is left of what this client hides."""

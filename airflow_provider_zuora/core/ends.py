@@ -199,13 +199,21 @@ class Ends:
 
 
 def _size(value: dict[str, Any], most: int) -> int:
-    """Return the characters of JSON that a value takes, counted no further than they are too many."""
-    size = 0
-    for part in _ENCODER.iterencode(value):
-        size += len(part)
-        if size > most:
-            break
-    return size
+    """
+    Return the characters of JSON that a value takes, or more than there may be.
+
+    The encoder in C counts all of a value, however large; so what is surely too large is found before.
+    """
+    least, left = 0, [value]
+    while left and least + len(left) <= most:
+        part: Any = left.pop()
+        if isinstance(part, dict):
+            left += part.values()
+            least += sum(map(len, part))
+        elif isinstance(part, list):
+            left += part
+        least += len(part) if isinstance(part, str) else 1
+    return most + 1 if least + len(left) > most else len(_ENCODER.encode(value))
 
 
 def read_ends(event: Mapping[str, Any]) -> list[End] | Unread:

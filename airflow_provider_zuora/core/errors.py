@@ -37,7 +37,7 @@ _SAID_LENGTH = 1200  # characters; of all reasons in one line, so that an error 
 _ASKED_LENGTH = 200  # characters; of the request in one line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """
     What the vendor answered to one request, as far as it can be read, in words that may be shown and kept.
@@ -66,14 +66,14 @@ class Answer:
     def __post_init__(self) -> None:
         """Let the vendor's words in; nothing that was let in once is changed by another time."""
         if self.codes or self.messages:
-            codes = tuple(redact_words(code, WORD_LENGTH) for code in self.codes[:REASONS])
-            messages = tuple(redact_words(message, MESSAGE_LENGTH) for message in self.messages[:REASONS])
-            object.__setattr__(self, "codes", codes)
-            object.__setattr__(self, "messages", messages)
-        if len(self.request_id) > WORD_LENGTH or not self.request_id.isprintable():
-            object.__setattr__(self, "request_id", redact_words(self.request_id, WORD_LENGTH))
-        if len(self.process_id) > WORD_LENGTH or not self.process_id.isprintable():
-            object.__setattr__(self, "process_id", redact_words(self.process_id, WORD_LENGTH))
+            self.codes = tuple(redact_words(code, WORD_LENGTH) for code in self.codes[:REASONS])
+            self.messages = tuple(
+                redact_words(message, MESSAGE_LENGTH) for message in self.messages[:REASONS]
+            )
+        if self.request_id and (len(self.request_id) > WORD_LENGTH or not self.request_id.isprintable()):
+            self.request_id = redact_words(self.request_id, WORD_LENGTH)
+        if self.process_id and (len(self.process_id) > WORD_LENGTH or not self.process_id.isprintable()):
+            self.process_id = redact_words(self.process_id, WORD_LENGTH)
 
     def __str__(self) -> str:
         """Return one line that a person can hand to the vendor's support."""

@@ -39,7 +39,7 @@ def read_foreign_json(body: bytes, *, patient: bool = False) -> Any:
     text = body.decode(json.detect_encoding(body), "surrogatepass")
     if not text.isascii():
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if any(needle in text for needle in _NEEDLES):
+    if "\\u" in text and any(needle in text for needle in _NEEDLES):
         text = mended(text)
     groups = text.count("[") + text.count("{")
     if groups > _MAX_GROUPS:

@@ -33,7 +33,7 @@ class JobState(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
     """
     A job as the vendor described it last.
@@ -55,7 +55,7 @@ class Job:
 
     def __post_init__(self) -> None:
         """Let the vendor's word in as `Answer` does its words."""
-        object.__setattr__(self, "status", redact_words(self.status, WORD_LENGTH) or NO_STATUS)
+        self.status = redact_words(self.status, WORD_LENGTH) or NO_STATUS
 
     @property
     def ended(self) -> bool:
@@ -210,7 +210,7 @@ class Meaning(Enum):
         return self.value[1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """
     One answer, understood: what it means, what it says, and its JSON body (None if there is none).
@@ -258,8 +258,8 @@ class Vendor(ABC):
         """Return whether the status of a job is a word that is documented."""
         return (
             job.state is not JobState.ACTIVE
-            or job.job_id.startswith(ORDER)
             or job.status.strip().lower() in self.states
+            or job.job_id.startswith(ORDER)
         )
 
     def described(self, job: Job) -> str:

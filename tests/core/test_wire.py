@@ -69,9 +69,22 @@ def test_a_request_is_named_by_method_and_path():
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_no_value_shows_a_secret_and_none_can_be_changed(value):
+def test_no_value_shows_a_secret(value):
     assert SECRET not in repr(value)
     assert SECRET not in str(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Token(refused=SECRET),
+        Grant(SECRET, 1.0),
+        Credentials("https://rest.zuora.com", "id", SECRET),
+        Record("name", {"said": SECRET}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_holds_a_secret_for_long_cannot_be_changed(value):
     with pytest.raises(FrozenInstanceError):
         setattr(value, next(iter(type(value).__slots__)), "x")
 

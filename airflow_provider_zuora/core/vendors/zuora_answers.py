@@ -78,16 +78,19 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
         return unreadable(response, answer, _STATUSES)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     reasons = [] if _TELLING.isdisjoint(fields) else _first(_reasons(fields))
-    answer = Answer(
-        answer.asked,
-        answer.track_id,
-        answer.status,
-        tuple([code for code, _ in reasons]),
-        tuple([message for _, message in reasons]),
-        _text(fields.get("requestId")) or response.header("Zuora-Request-Id"),
-        _text(fields.get("processId")),
-        answer.retry_after,
-    )
+    request_id = _text(fields.get("requestId")) or response.header("Zuora-Request-Id")
+    process_id = _text(fields.get("processId"))
+    if reasons or request_id or process_id:
+        answer = Answer(
+            answer.asked,
+            answer.track_id,
+            answer.status,
+            tuple([code for code, _ in reasons]),
+            tuple([message for _, message in reasons]),
+            request_id,
+            process_id,
+            answer.retry_after,
+        )
     meaning = _meaning(request, response.status, fields, reasons)
     if meaning is not Meaning.OK and not reasons and response.body:
         answer = replace(answer, messages=(quoted(response),))  # better than nothing
