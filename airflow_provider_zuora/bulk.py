@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from airflow_provider_zuora.accounts import Account
@@ -70,6 +72,32 @@ def carried(account: Account, flows: Iterable[Flow[T]], concurrency: int) -> lis
     return run_on_own_loop(carry)
 
 
+def _ready(client: Client, orders: Sequence[Listed], notes: Notes, *, return_ids: bool) -> Iterator[Prepared]:
+    """
+    Return the submissions, each made when its turn comes: while others are under way that takes no time.
+
+    :raises InvalidInput: if this try has submitted one of them, which takes notes.
+    """
+    ready = (prepare(client, order, notes.attempt, notes, return_ids=return_ids) for order in orders)
+    if not notes:
+        return ready
+    every = list(ready)
+    refuse_repeated(every)
+    return iter(every)
+
+
+def _submitted(prepared: Prepared, store: Store | None, progress: Progress, *, adopt: bool) -> Flow[Entry]:
+    if progress.stop is None:
+        try:
+            entry = yield from remembering(submitted(prepared, adopt=adopt), store)
+        except StoreUnavailable as error:  # its words are about this order, the others go on
+            entry = Entry(prepared.order, error=error)
+    else:
+        entry = not_sent(prepared.order, progress.stop)
+    progress.add(entry)
+    return entry
+
+
 def submit_all(
     account: Account,
     client: Client,
@@ -92,20 +120,9 @@ def submit_all(
     if not orders:
         return []
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
-    ready = [prepare(client, order, notes.attempt, notes, return_ids=return_ids) for order in orders]
-    refuse_repeated(ready)
-    size = len(ready) if store is None else _BATCH
-
-    def flow(prepared: Prepared) -> Flow[Entry]:
-        if progress.stop is None:
-            try:
-                entry = yield from remembering(submitted(prepared, adopt=adopt), store)
-            except StoreUnavailable as error:  # its words are about this order, the others go on
-                entry = Entry(prepared.order, error=error)
-        else:
-            entry = not_sent(prepared.order, progress.stop)
-        progress.add(entry)
-        return entry
+    flow = partial(_submitted, store=store, progress=progress, adopt=adopt)
+    notes.is_kept = store is not None
+    ready = _ready(client, orders, notes, return_ids=return_ids)
 
     async def noted(records: Iterable[SubmissionRecord], *, is_first: bool) -> None:
         """Note a batch before it is sent; what was sent before it is told of in any case."""
@@ -120,9 +137,10 @@ def submit_all(
     async def carry() -> list[Entry]:
         entries: list[Entry] = []
         try:
-            for at in range(0, len(ready), size):
-                batch = ready[at : at + size]
-                await noted(to_be_sent(batch), is_first=not at)
+            if store is None:
+                return await acarried(account, map(flow, ready), min(concurrency, len(orders)))
+            while batch := list(islice(ready, _BATCH)):
+                await noted(to_be_sent(batch), is_first=not entries)
                 entries += await acarried(account, map(flow, batch), min(concurrency, len(batch)))
             await noted((), is_first=False)
         finally:

@@ -35,6 +35,7 @@ _SECRETS = frozenset(
 )
 _PAYMENT = frozenset({"creditcard", "paymentmethod"})
 _SHOWN_TYPES = (str, bool, int, float, date, Decimal)  # what else there is may show anything
+_SCALARS = frozenset({str, bool, int, float, type(None)})  # most of an order; `Mapping` is slow to ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,9 @@ def hide(document: Any, mask: Callable[[str], object], secret: bool = False, pay
     :param mask: called with each secret that is a text, to hide it in the logs too; Airflow ignores those of
         fewer than five characters (a card's security code), which is why they are hidden here.
     """
-    if isinstance(document, Mapping):
+    if not secret and type(document) in _SCALARS:
+        return document
+    if isinstance(document, (dict, Mapping)):
         return {name: _hide_member(name, value, mask, secret, paying) for name, value in document.items()}
     if isinstance(document, (list, tuple)):
         return [hide(item, mask, secret, paying) for item in document]
@@ -86,7 +89,9 @@ def hidden_values(document: Any) -> tuple[str, ...]:
 
 def reveal(document: Any) -> Any:
     """Return a copy in which `hide` is undone."""
-    if isinstance(document, Mapping):
+    if type(document) in _SCALARS:
+        return document
+    if isinstance(document, (dict, Mapping)):
         return {name: reveal(value) for name, value in document.items()}
     if isinstance(document, (list, tuple)):
         return [reveal(item) for item in document]

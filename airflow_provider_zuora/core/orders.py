@@ -50,8 +50,10 @@ def check_preview(order: object) -> dict[str, Any]:
 def _check(order: object, definition: str, accounts: tuple[str, ...]) -> dict[str, Any]:
     reading = Reading()
     document = reading.read(order)
-    given = _without_nulls(document)
-    broken = [*reading.refused, *_schema_violations(given, definition), *_outside_bmp(document)]
+    text = json.dumps(document, ensure_ascii=False, default=repr)  # most orders hold neither of these two
+    given = _without_nulls(document) if "null" in text else document
+    broken = [*reading.refused, *_schema_violations(given, definition)]
+    broken += _outside_bmp(document) if _ASTRAL.search(text) else ()
     if isinstance(given, dict):
         broken += _account_violations(given, accounts)
         broken += [violation for rule in _RULES for violation in rule(given)]
@@ -79,11 +81,13 @@ def _validator(definition: str) -> Draft202012Validator:
 
     formats = FormatChecker(formats=())
     formats.checks("date")(lambda value: not isinstance(value, str) or _is_date(value))
-    numbers = {name: _of_numbers(Draft202012Validator.VALIDATORS[name]) for name in ("minimum", "maximum")}
+    checks = Draft202012Validator.VALIDATORS
+    changed = {name: _of_numbers(checks[name]) for name in ("minimum", "maximum")}
+    changed |= {"enum": _of_texts(checks["enum"])}
     types = Draft202012Validator.TYPE_CHECKER
     lenient = types.redefine("integer", lambda _, value: types.is_type(_number(value), "integer"))
     kind: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
-        Draft202012Validator, numbers, type_checker=lenient
+        Draft202012Validator, changed, type_checker=lenient
     )
     return kind(_inlined(_schema()["$defs"][definition]), format_checker=formats)
 
@@ -98,6 +102,15 @@ def _of_numbers(check: Callable[..., Any]) -> Callable[..., Any]:
 
     def checked(validator: Any, limit: Any, value: Any, schema: Any) -> Any:
         return check(validator, limit, _number(value) if schema.get("type") == "integer" else value, schema)
+
+    return checked
+
+
+def _of_texts(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an enum's check that finds a text at once; jsonschema's takes a fifth of an order's."""
+
+    def checked(validator: Any, members: Any, value: Any, schema: Any) -> Any:
+        return () if type(value) is str and value in members else check(validator, members, value, schema)
 
     return checked
 

@@ -17,6 +17,7 @@ Path: TypeAlias = tuple[str | int, ...]
 Violation: TypeAlias = tuple[Path, str]
 
 MAX_DEPTH = 64
+_SCALARS = frozenset({str, bool, int, float, type(None)})  # most of an order; `Mapping` is slow to ask
 REFUSED = object()  # stands where a value was refused, so that one broken value makes one line
 _INFINITE = "numbers must be finite, not NaN or infinity"
 ROUNDED = "more digits than a JSON number holds; round it to at most 15"
@@ -70,7 +71,7 @@ class Reading:
             return self._refuse(path, "must not contain itself")
         if len(path) > MAX_DEPTH:
             return self._refuse(path, f"at most {MAX_DEPTH} levels of nesting")
-        if isinstance(value, Mapping):
+        if type(value) not in _SCALARS and isinstance(value, (dict, Mapping)):
             return self._members(value, path, (*above, id(value)))
         if isinstance(value, list | tuple):
             return [self.read(item, (*path, index), (*above, id(value))) for index, item in enumerate(value)]

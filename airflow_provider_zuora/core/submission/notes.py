@@ -45,6 +45,8 @@ class Notes:
         self.attempt = attempt
         self.is_complete = False
         """True if nothing can have been sent that is not in here."""
+        self.is_kept = True
+        """False if there is no store: what is not kept is not packed either."""
         self._records: dict[str, SubmissionRecord] = {}
         self._ahead: dict[str, SubmissionRecord] = {}  # what is kept of those whose batch is under way
         self._places: dict[str, int] = {}
@@ -182,6 +184,8 @@ class Notes:
         Another thread of the task waits to note something meanwhile: else what this one has read before that
         could be written after it, and over it.
         """
+        if not self.is_kept:
+            return
         with self._writing:
             yield from self._write()
             self._changed.clear()
