@@ -559,7 +559,7 @@ PASSING = [
     for each, answer in ANSWERS.items()
     if not isinstance(answer, Fault) or answer.when != "instead" or each in ("429, stored", "category 50")
     if "without" not in each and "no JSON" not in each and "with a word" not in each
-    if each not in ("category 61, made", "job fails for good", "401 for good")
+    if each not in ("category 61, made", "job fails for good", "401 for good", "refused before the store")
 ]
 
 
