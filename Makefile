@@ -134,7 +134,7 @@ test-explorer: env
 	$(BIN)/python -m pytest -p no:cacheprovider $(EXPLORER)
 
 explore: env
-	EXPLORE=1 $(BIN)/python -m pytest -q -p no:cacheprovider $(PROPERTIES)
+	EXPLORE=1 $(BIN)/python -m pytest -q --timeout 1200 -p no:cacheprovider $(PROPERTIES)
 	EXPLORER=all $(BIN)/python -m pytest -q --timeout 1200 $(EXPLORER)
 
 crash-test: env env-2.11
