@@ -363,7 +363,7 @@ class Exchange:
         secrets = self._beside(token)
         if not (answer.codes or answer.messages):
             ids = f"{answer.request_id} {answer.process_id}"
-            if ids == " " or secrets.redact(ids) == ids:
+            if secrets.redact(ids) == ids:
                 return answer
         return replace(
             answer,

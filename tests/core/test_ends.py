@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from airflow_provider_zuora.core.ends import EVENT_SIZE, End, Ends, Unread, read_ends
+from airflow_provider_zuora.core.ends import EVENT_SIZE, End, Ends, Unread, _size, read_ends
 from airflow_provider_zuora.core.errors import JobFailed, TimedOut
 from airflow_provider_zuora.core.ids import packed
 from airflow_provider_zuora.core.jobs import Job, JobState
@@ -259,3 +259,16 @@ def test_a_wait_whose_time_was_up_long_ago_is_looked_at_once_all_the_same(late):
         tenant.run(flow)
 
     assert words(read_ends(ends.as_event())) == ["Completed"] * 2
+
+
+@pytest.mark.parametrize("large", ["x" * 100, {"x" * 100: 1}, list(range(100)), [[[0] * 100]]])
+def test_what_is_surely_too_large_is_not_written_as_json(large):
+    """Writing all of it would hold the event loop; what JSON cannot hold would be an error."""
+    with pytest.raises(TypeError):
+        _size({"odd": object()}, 99)
+    assert _size({"odd": object(), "large": large}, 99) == 100
+
+
+@pytest.mark.parametrize("value", [{}, {"a": None, "b": [1.5, "\u00e4", {"c": True}]}, {"a": "x" * 92}])
+def test_the_size_of_what_may_fit_is_that_of_its_json(value):
+    assert _size(value, 99) == len(json.dumps(value))

@@ -621,3 +621,12 @@ def test_of_two_threads_neither_writes_over_what_the_other_has_noted():
 
     read = loaded(2, store)
     assert [found(read, number).job_id for number in (1, 2)] == ["j-1", "j-2"]
+
+
+def test_where_there_is_no_store_nothing_is_written_and_all_is_known():
+    notes = Notes(Try())
+    notes.is_kept = False
+    started = record(1, job_id="j-1", state=SubmissionState.STARTED)
+
+    assert list(notes.reserve([record(1)])) == list(notes.save(started)) == []
+    assert found(notes, 1).job_id == "j-1"
