@@ -229,12 +229,12 @@ class Submission(Generations):
         before = self.record
         if self.raw_key:
             raise self._used_up()
-        if before.state is SubmissionState.ABSENT:
-            if self.left_absent and not self.is_inherited:
-                raise before.error()  # one new key in a try is enough
-            self.left_absent = True
-        elif before.absence_believed and (yield from self._came_late()):
+        is_absent = before.state is SubmissionState.ABSENT
+        if is_absent and self.left_absent and not self.is_inherited:
+            raise before.error()  # one new key in a try is enough
+        if before.absence_believed and (yield from self._came_late()):
             return Event.FOUND
+        self.left_absent |= is_absent
         if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
             yield Pause(rest)
         log.warning("Key %s cannot make the order, the next one follows: %s", before.key, before.reason)
