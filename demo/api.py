@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections import Counter
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -36,17 +37,13 @@ class AirflowApi:
         self.url = url
         self._token = ""
 
-    def call(self, method: str, *path: str, body: Any = None, again: bool = True, **query: Any) -> Any:
-        """
-        Return the answer of /api/v2/`path`, of which every part is quoted.
-
-        :param again: whether it may be repeated where nobody knows whether it was carried out.
-        """
+    def call(self, method: str, *path: str, body: Any = None, **query: Any) -> Any:
+        """Return the answer of /api/v2/`path`, of which every part is quoted; what fails is repeated."""
         self._token = self._token or fetch_json("GET", f"{self.url}/auth/token")["access_token"]
         parts = "/".join(quote(part, safe="") for part in path)
         url = f"{self.url}/api/v2/{parts}" + (f"?{urlencode(query)}" if query else "")
         # SQLite has one writer: on a busy machine the api-server finds it locked now and then.
-        for _ in range(RETRIES if again else 0):
+        for _ in range(RETRIES):
             try:
                 return fetch_json(method, url, body, token=self._token)
             except HTTPError as error:
@@ -87,20 +84,19 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str, logical_date: str = "") -> str:
         """
-        Unpause a DAG, start a run of it and return the run's id; Airflow makes one where it is empty.
+        Unpause a DAG, start a run of it and return the run's id; one is made where it is empty.
 
         :param logical_date: ISO 8601 with a time zone; it decides about the run's data interval.
         """
         self.unpause(dag_id)
-        body = {"logical_date": logical_date or None, "conf": conf}
-        body |= {"dag_run_id": run_id} if run_id else {}
+        run_id = run_id or f"manual__{uuid.uuid4()}"  # what has an id can be asked for again
+        body = {"dag_run_id": run_id, "logical_date": logical_date or None, "conf": conf}
         try:
-            made = self.call("POST", "dags", dag_id, "dagRuns", body=body, again=bool(run_id))
+            self.call("POST", "dags", dag_id, "dagRuns", body=body)
         except HTTPError as error:
-            if error.code != 409 or not run_id:
-                raise
-            return run_id  # made by an attempt that seemed to fail
-        return str(made["dag_run_id"])
+            if error.code != 409:
+                raise  # 409: made by an attempt that seemed to fail
+        return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """Return what Airflow knows of a run."""
