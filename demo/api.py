@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-RETRIES = 3
+RETRIES = 9
 # More than the time for which a busy api-server waits for SQLite: see `demo.settings`.
 PATIENCE_SECONDS = 120
 # A proxy that the user's environment names has no business with 127.0.0.1.
@@ -52,6 +52,14 @@ class AirflowApi:
             time.sleep(1)
         return fetch_json(method, url, body, token=self._token)
 
+    def create(self, *path: str, body: Any) -> None:
+        """Make what has a name of its own in the body; an attempt that seemed to fail may have made it."""
+        try:
+            self.call("POST", *path, body=body)
+        except HTTPError as error:
+            if error.code != 409:
+                raise
+
     def health(self) -> dict[str, str]:
         """Return the status of each component, and nothing while the api-server does not answer."""
         try:
@@ -91,11 +99,7 @@ class AirflowApi:
         self.unpause(dag_id)
         run_id = run_id or f"manual__{uuid.uuid4()}"  # what has an id can be asked for again
         body = {"dag_run_id": run_id, "logical_date": logical_date or None, "conf": conf}
-        try:
-            self.call("POST", "dags", dag_id, "dagRuns", body=body)
-        except HTTPError as error:
-            if error.code != 409:
-                raise  # 409: made by an attempt that seemed to fail
+        self.create("dags", dag_id, "dagRuns", body=body)
         return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
