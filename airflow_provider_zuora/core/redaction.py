@@ -60,7 +60,9 @@ _ESCAPES = frozenset("\\&%")  # how escapes begin
 _DEEP = 3  # times that a text may have been escaped: JSON in JSON, in a page
 _FINDS = 8  # ways to escape secrets in one text; of a text with more nothing is told
 _SINGLE, _DOUBLE = ("'", "&#x27;", "&#39;", "&apos;"), ('"', "&quot;", "&#34;", "&#x22;")
-_NET = "&<>'\"+`"  # what .NET's JSON escapes, in capitals
+_NET = {
+    ord(char): f"\\u{ord(char):04X}" for char in "&<>'+`"
+}  # what .NET's JSON escapes besides, in capitals
 _IN_ANY_CASE = 8  # characters; of a secret that is shorter only its own case is hidden
 _SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
 _WITHIN = 6  # characters; a shorter one is looked for as a word of its own only
@@ -229,9 +231,7 @@ def spellings(secret: str) -> tuple[str, ...]:
     """Return a secret as it is, and as URLs, pages (HTML) and JSON spell it; each once, the longest first."""
     page, quoted = html.escape(secret, quote=False), json.dumps(secret)[1:-1]
     addresses = [quote(secret, safe=""), quote_plus(secret)]
-    safe_in_net = "".join(
-        f"\\u{ord(char):04X}" if char in _NET else json.dumps(char)[1:-1] for char in secret
-    )
+    safe_in_net = quoted.replace('\\"', "\\u0022").translate(_NET)
     safe_in_pages = quoted
     for char in "&<>'=":
         safe_in_pages = safe_in_pages.replace(char, f"\\u{ord(char):04x}")
