@@ -106,6 +106,7 @@ check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
 # Two at once: the tests on real Airflows mostly wait.

@@ -12,7 +12,7 @@ STATEMENTS = {
     "nothing": "",
     "airflow": "from airflow.sdk import DAG",
     "ours": (
-        "from airflow.sdk import DAG; import airflow_provider_zuora.operators, airflow_provider_zuora.sensors"
+        "from airflow.sdk import DAG; import airflow_provider_zuora.operators.orders, airflow_provider_zuora.sensors.base"
     ),
     "dbt": (
         "from airflow.sdk import DAG; "

@@ -10,7 +10,7 @@ import random
 import statistics
 from collections.abc import Callable, Iterator
 
-from airflow_provider_zuora.core.waiting import Pauses
+from airflow_provider_zuora.core.polling.wait import Pauses
 
 JOBS = {"5 s": 5.0, "20 s": 20.0, "2 min": 120.0, "1 h": 3600.0}
 DRAWS = 2000

@@ -42,7 +42,7 @@ def _bare(target: Target, orders: Sequence[Order], concurrency: int) -> int:
 
 
 def _ours(target: Target, orders: Sequence[Order], concurrency: int) -> int:
-    from airflow_provider_zuora.hooks import ZuoraHook
+    from airflow_provider_zuora.hooks.zuora import ZuoraHook
 
     connect(target, "zuora", target.url, verify=target.ca_file)
     entries = ZuoraHook(target.client_id).create_orders(orders, concurrency=concurrency)

@@ -14,9 +14,10 @@ import pendulum
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, dag, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from airflow_provider_zuora.hooks import ElasticPathHook
-from airflow_provider_zuora.operators import ElasticPathExportOrdersOperator, ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 # Orders are personal data: a folder of this user's own, or a bucket that all workers reach, such as
 # s3://aws_default@bucket/order-exports

@@ -15,7 +15,7 @@ from pathlib import Path
 # What a triggerer has loaded when it gets a trigger, and what Airflow loads with the first connection.
 import airflow.jobs.triggerer_job_runner
 
-from airflow_provider_zuora.triggers import JobTrigger
+from airflow_provider_zuora.triggers.jobs import JobTrigger
 
 with suppress(ImportError):  # Airflow 2 has none
     import airflow.sdk.execution_time.cache  # noqa: F401

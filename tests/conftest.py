@@ -34,14 +34,14 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck  # noqa: E402
 from hypothesis import settings as chance  # noqa: E402
 
-from airflow_provider_zuora import accounts  # noqa: E402
-from airflow_provider_zuora.core.jobs import Credentials  # noqa: E402
-from airflow_provider_zuora.private_files import RUNTIME_DIR  # noqa: E402
+from airflow_provider_zuora.core.messages import Credentials  # noqa: E402
 from airflow_provider_zuora.sandbox.rules import Sandbox  # noqa: E402
 from airflow_provider_zuora.sandbox.server import serve  # noqa: E402
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
-from airflow_provider_zuora.token_file import TokenFile  # noqa: E402
-from airflow_provider_zuora.transports import Line  # noqa: E402
+from airflow_provider_zuora.session import session as accounts  # noqa: E402
+from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR  # noqa: E402
+from airflow_provider_zuora.session.token_file import TokenFile  # noqa: E402
+from airflow_provider_zuora.transports.asynchronous import Line  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
 
 # `make test` gives the same result each time; `make explore` draws other cases each time, and more of them.
@@ -91,7 +91,9 @@ class StateStore:
         return json.loads(self.kept[key]) if key in self.kept else default
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        from airflow_provider_zuora.hooks import NEVER_EXPIRE  # None before Airflow 3.3, which has no store
+        from airflow_provider_zuora.version_compat import (
+            NEVER_EXPIRE,  # None before Airflow 3.3, which has no store
+        )
 
         assert retention is not None or NEVER_EXPIRE is None, "it would expire"
         self.kept[key] = json.dumps(value)

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_zuora import accounts
-from airflow_provider_zuora.hooks import TransientError
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
+from airflow_provider_zuora.exceptions import TransientError
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from airflow_provider_zuora.sandbox.rules import Sandbox
 from airflow_provider_zuora.sandbox.server import serve
 from airflow_provider_zuora.sandbox.settings import Settings
+from airflow_provider_zuora.session import session as accounts
 from tests.conftest import StateStore, Zuora
 from tests.core.carriers import Clock
 

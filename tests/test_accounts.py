@@ -15,15 +15,15 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora import accounts
-from airflow_provider_zuora.accounts import Masks, account_of
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import SignInRefused, Unreadable
-from airflow_provider_zuora.core.jobs import Credentials
+from airflow_provider_zuora.core.flow import READ, Budget, Token
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.notes import Notes
-from airflow_provider_zuora.core.wire import READ, Budget, Token
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.session import session as accounts
+from airflow_provider_zuora.session.session import Masks, account_of
+from airflow_provider_zuora.transports.asynchronous import Line
 from tests.conftest import ORDER
 
 
@@ -387,11 +387,11 @@ def token_of(account):
 
 ENDS = """
 import asyncio, gc, sys
-from airflow_provider_zuora.accounts import Masks, account_of
-from airflow_provider_zuora.core.jobs import Credentials
-from airflow_provider_zuora.core.wire import Token
+from airflow_provider_zuora.session.session import Masks, account_of
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.flow import Token
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.transports.asynchronous import Line
 
 async def mask(token):
     pass

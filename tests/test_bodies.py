@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from airflow_provider_zuora.bodies import MAX_BODY, unpacked
+from airflow_provider_zuora.transports.body import MAX_BODY, unpacked
 
 JSON = b'{"a": 1}'
 LONG = "x\r\n" * 900

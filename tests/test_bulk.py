@@ -11,8 +11,9 @@ import jinja2
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
-from airflow_provider_zuora.operators import ZuoraCreateOrdersOperator
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, ZuoraOutcomeUnknown
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
 from tests.one_airflow import served

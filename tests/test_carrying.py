@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from airflow_provider_zuora.bulk import acarried, carried
-from airflow_provider_zuora.core.wire import Pause
+from airflow_provider_zuora.core.flow import Pause
+from airflow_provider_zuora.session.concurrency import acarried, carried
 
 
 class Flows:

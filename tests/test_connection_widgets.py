@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_zuora.accounts import Masks
-from airflow_provider_zuora.connection_fields import FIELDS
-from airflow_provider_zuora.connections import settings_of
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.hooks import ElasticPathHook, ZuoraHook
+from airflow_provider_zuora.hooks.connection import settings_of
+from airflow_provider_zuora.hooks.connection_fields import FIELDS
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.session.session import Masks
 
 wtforms = pytest.importorskip("wtforms", reason="Airflow 3 has none without FAB")
 datastructures = pytest.importorskip("werkzeug.datastructures")

@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_zuora.accounts import Masks
-from airflow_provider_zuora.connection_fields import FIELDS, read_fields
-from airflow_provider_zuora.connections import settings_of
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.jobs import Credentials
+from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.private_files import RUNTIME_DIR
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.hooks.connection import settings_of
+from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields
+from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR
+from airflow_provider_zuora.session.session import Masks
+from airflow_provider_zuora.transports.asynchronous import Line
 
 ZUORA = VENDORS["zuora"]
 

@@ -14,7 +14,6 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_zuora.core.checks import is_public
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -23,10 +22,12 @@ from airflow_provider_zuora.core.errors import (
     Unreadable,
     UnsafeLink,
 )
-from airflow_provider_zuora.downloads import LocalPlace, StoredPlace, download
-from airflow_provider_zuora.fetching import Fence, resolve
-from airflow_provider_zuora.hooks import ElasticPathHook, PermanentError, TransientError
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.core.validation import is_public
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.transports.asynchronous import Line
+from airflow_provider_zuora.transports.download import LocalPlace, StoredPlace, download
+from airflow_provider_zuora.transports.fetch import Fence, resolve
 from tests.airflow_versions import attach
 from tests.file_servers import answer, files
 
@@ -681,9 +682,9 @@ class TestHook:
 MEASURED = """
 import re, sys
 from pathlib import Path
-from airflow_provider_zuora.downloads import LocalPlace, download
-from airflow_provider_zuora.fetching import Fence
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.transports.download import LocalPlace, download
+from airflow_provider_zuora.transports.fetch import Fence
+from airflow_provider_zuora.transports.asynchronous import Line
 
 def fetched(path):
     return download(sys.argv[1] + path, LocalPlace(Path(sys.argv[2])), Line("https://h"), Fence(True, True))

@@ -16,8 +16,9 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.waiting import Wait, ended_job
-from airflow_provider_zuora.hooks import ElasticPathHook, PermanentError, TransientError
+from airflow_provider_zuora.core.polling.wait import Wait, ended_job
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID
 
 FILTER = "ge(created_at,2024-07-01):lt(created_at,2024-07-02)"

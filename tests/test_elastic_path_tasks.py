@@ -10,10 +10,10 @@ import jinja2
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
-from airflow_provider_zuora.hooks import PermanentError, TransientError
-from airflow_provider_zuora.operators import ElasticPathExportOrdersOperator
-from airflow_provider_zuora.sensors import ElasticPathJobSensor
-from airflow_provider_zuora.triggers import JobTrigger
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
+from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
+from airflow_provider_zuora.sensors.elastic_path import ElasticPathJobSensor
+from airflow_provider_zuora.triggers.jobs import JobTrigger
 from tests.test_elastic_path import FILTER, ROWS
 
 EMPTY = "ge(created_at,2030-01-01)"
@@ -53,7 +53,7 @@ def resumed(task, context):
     trigger = deferral.value.trigger
     assert isinstance(trigger, JobTrigger)
     path, arguments = trigger.serialize()
-    assert path == "airflow_provider_zuora.triggers.JobTrigger"
+    assert path == "airflow_provider_zuora.triggers.jobs.JobTrigger"
     again = JobTrigger(**json.loads(json.dumps(arguments)) | {"not_before": 0.0, "poke_interval": 0.3})
     event = asyncio.run(anext(again.run()))
     return task.execute_complete(context, json.loads(json.dumps(event.payload)))

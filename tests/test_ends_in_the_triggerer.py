@@ -18,12 +18,12 @@ from airflow.sdk.execution_time.comms import DeleteXCom, ErrorResponse, GetXCom,
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from pydantic import TypeAdapter
 
-from airflow_provider_zuora import comms
-from airflow_provider_zuora.core.ends import Unread
-from airflow_provider_zuora.hooks import PermanentError, TransientError
+from airflow_provider_zuora.core.polling.events import Unread
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.sandbox.settings import Settings
-from airflow_provider_zuora.sensors import ZuoraJobSensor
-from airflow_provider_zuora.triggers import JobTrigger, read_event
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
+from airflow_provider_zuora.triggers import xcoms as comms
+from airflow_provider_zuora.triggers.jobs import JobTrigger, read_event
 from tests.test_triggers import submitted
 
 KNOWN = TypeAdapter(ToTriggerSupervisor)
@@ -177,7 +177,7 @@ def test_an_answer_is_not_waited_for_without_end(zuora, supervisor, monkeypatch,
 
 
 def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, supervisor, monkeypatch):
-    monkeypatch.setattr("airflow_provider_zuora.core.ends.EVENT_SIZE", 10)
+    monkeypatch.setattr("airflow_provider_zuora.core.polling.events.EVENT_SIZE", 10)
     job_id = submitted(zuora)
     event = fired(attached(JobTrigger(job_id=job_id, ends=ENDS)))
 

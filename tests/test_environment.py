@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.checks import url_violations
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.environment import bundle_of, proxy_of, proxy_url
-from airflow_provider_zuora.lines import Line
+from airflow_provider_zuora.core.validation import url_violations
+from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.environment import bundle_of, proxy_of, proxy_url
 
 PROXY = "http://proxy:3128"
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

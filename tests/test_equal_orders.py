@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, ZuoraOutcomeUnknown
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
 from airflow_provider_zuora.sandbox.server import serve
 from tests.core.carriers import Clock

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_zuora.core.jobs import JobState
-from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, ZuoraOutcomeUnknown
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.rules import Sandbox
 from airflow_provider_zuora.sandbox.server import serve
 from airflow_provider_zuora.sandbox.settings import Fault, Settings

@@ -16,13 +16,13 @@ from airflow.sdk.bases.operator import BaseOperator
 from airflow.serialization.decoders import smart_decode_trigger_kwargs
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_provider_zuora.sensors import ZuoraJobSensor
-from airflow_provider_zuora.triggers import JobTrigger
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
+from airflow_provider_zuora.triggers.jobs import JobTrigger
 
 PREAMBLE = """
 from airflow.sdk import DAG, Asset, AssetAlias, Param, XComArg, task, task_group
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 END, START = {"end_from_trigger": True}, {"start_from_trigger": True}
 
@@ -173,7 +173,7 @@ def handed_over(task: BaseOperator, dag: DAG) -> dict:
     """Return the arguments of a task's first trigger, as they come from a DAG file to a triggerer."""
     serialized = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     args = serialized.get_task(task.task_id).start_trigger_args
-    assert args.trigger_cls == "airflow_provider_zuora.triggers.JobTrigger"
+    assert args.trigger_cls == "airflow_provider_zuora.triggers.jobs.JobTrigger"
     assert args.next_method == "execute_complete"
     row = Trigger(classpath=args.trigger_cls, kwargs=args.trigger_kwargs)
     kwargs = Trigger._decrypt_kwargs(row.encrypted_kwargs)
@@ -297,7 +297,7 @@ def test_the_trigger_renders_no_template():
 def test_airflow_before_3_3_is_refused():
     python = Path(__file__).parent.parent / ".venv-2.11" / "bin" / "python"
     script = (
-        "from airflow_provider_zuora.sensors import ZuoraJobSensor\n"
+        "from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor\n"
         "for option in ('end_from_trigger', 'start_from_trigger'):\n"
         "    try:\n"
         "        ZuoraJobSensor(task_id='wait', job_id='j', **{option: True})\n"

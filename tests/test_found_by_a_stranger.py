@@ -14,13 +14,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from airflow_provider_zuora.hooks import (
-    PermanentError,
-    TransientError,
-    ZuoraHook,
-    ZuoraOutcomeUnknown,
-)
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, ZuoraOutcomeUnknown
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from tests.conftest import StateStore
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, served

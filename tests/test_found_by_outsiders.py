@@ -16,18 +16,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_zuora import accounts
-from airflow_provider_zuora.core.jobs import Credentials
-from airflow_provider_zuora.hooks import (
-    PermanentError,
-    TransientError,
-    ZuoraHook,
-    ZuoraOutcomeUnknown,
-)
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, ZuoraOutcomeUnknown
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
-from airflow_provider_zuora.token_file import TokenFile
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.session import session as accounts
+from airflow_provider_zuora.session.token_file import TokenFile
+from airflow_provider_zuora.transports.asynchronous import Line
 from tests.conftest import StateStore
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, Worker, served
@@ -364,7 +360,7 @@ class TestAnotherProcessOfATask:
 
     CODE = (
         "import json, sys\n"
-        "from airflow_provider_zuora.hooks import ZuoraHook\n"
+        "from airflow_provider_zuora.hooks.zuora import ZuoraHook\n"
         f"print('JOB', ZuoraHook().create_order(json.loads({json.dumps(PLAIN)!r})))\n"
     )
     TASK = {  # noqa: RUF012 - pytest makes an instance for each test

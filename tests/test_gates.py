@@ -13,17 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider_zuora import accounts, pools
-from airflow_provider_zuora.accounts import Account, Masks
 from airflow_provider_zuora.core.errors import Held, NotFound, Refused
-from airflow_provider_zuora.core.jobs import Credentials
-from airflow_provider_zuora.core.limits import Limits
-from airflow_provider_zuora.core.waiting import Wait, ended_job
-from airflow_provider_zuora.core.wire import ONCE, READ, Request, Response, Token
-from airflow_provider_zuora.gates import Gate, Rules
-from airflow_provider_zuora.hooks import TransientError, ZuoraHook
+from airflow_provider_zuora.core.flow import ONCE, READ, Token
+from airflow_provider_zuora.core.http.rate_limiter import Limits
+from airflow_provider_zuora.core.messages import Credentials, Request, Response
+from airflow_provider_zuora.core.polling.wait import Wait, ended_job
+from airflow_provider_zuora.exceptions import TransientError
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
-from airflow_provider_zuora.transports import AsyncTransport, Line
+from airflow_provider_zuora.session import pools
+from airflow_provider_zuora.session import session as accounts
+from airflow_provider_zuora.session.session import Account, Masks
+from airflow_provider_zuora.transports.asynchronous import AsyncTransport, Line
+from airflow_provider_zuora.transports.gates import Gate, Rules
 from tests.conftest import ORDER
 from tests.virtual_time import START, run_in_virtual_time
 

@@ -16,11 +16,12 @@ from airflow.providers.common.compat.sdk import (
     AirflowNotFoundException,
 )
 
-from airflow_provider_zuora import accounts
-from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.errors import InvalidInput, Refused
-from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
+from airflow_provider_zuora.session import session as accounts
+from airflow_provider_zuora.session.session import Account
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
 

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput, NotFound
-from airflow_provider_zuora.hooks import ElasticPathHook, PermanentError, TransientError, ZuoraHook
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from tests.conftest import ORDER
 
 ANOTHER = ORDER | {"orderNumber": "O-2"}

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from airflow_provider_zuora.core.errors import NotFound
-from airflow_provider_zuora.core.wire import ONCE
+from airflow_provider_zuora.core.flow import ONCE
 
 
 def test_a_poll_17_seconds_after_the_last_one_uses_its_connection(zuora):

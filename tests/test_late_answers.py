@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_zuora.core.wire import Request, Response
-from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
+from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.transports.asynchronous import AsyncTransport, Line
+from airflow_provider_zuora.transports.blocking import BlockingTransport
 
 Late = Callable[[socket.socket, bytes], object]
 

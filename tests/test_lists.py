@@ -17,12 +17,12 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_zuora.core.ids import packed
-from airflow_provider_zuora.hooks import PermanentError, TransientError
+from airflow_provider_zuora.core.polling.job_ids import packed
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.sandbox.jobs import FIELD
 from airflow_provider_zuora.sandbox.settings import Settings
-from airflow_provider_zuora.sensors import ZuoraJobSensor
-from airflow_provider_zuora.triggers import JobTrigger, read_event
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
+from airflow_provider_zuora.triggers.jobs import JobTrigger, read_event
 from tests.conftest import ORDER, WAITING
 
 pytestmark = pytest.mark.usefixtures("reschedule_dates")

@@ -14,15 +14,13 @@ import jinja2
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TaskDeferred
 
-from airflow_provider_zuora.core.ids import packed
-from airflow_provider_zuora.core.jobs import Outcome
-from airflow_provider_zuora.core.vendors.zuora import Zuora as Plug
-from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraLockContention
-from airflow_provider_zuora.operators import (
-    JobOperator,
-    ZuoraCreateOrderOperator,
-    ZuoraPreviewOrderOperator,
-)
+from airflow_provider_zuora.core.job import Outcome
+from airflow_provider_zuora.core.polling.job_ids import packed
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora as Plug
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, ZuoraLockContention
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.base import JobOperator
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraPreviewOrderOperator
 from tests.airflow_versions import redacted, rendered_fields
 from tests.conftest import ORDER, StateStore
 

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.order_files import OrderFile
+from airflow_provider_zuora.operators.order_file import OrderFile
 
 
 def file(given, option="orders"):

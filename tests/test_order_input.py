@@ -12,10 +12,12 @@ from typing import ClassVar
 import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath
 
-from airflow_provider_zuora import hooks, operators
-from airflow_provider_zuora.core.masking import MOST_MASKED
-from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook
-from airflow_provider_zuora.operators import (
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import MOST_MASKED
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
+from airflow_provider_zuora.hooks import base as hooks
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators import orders as operators
+from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrderOperator,
     ZuoraCreateOrdersOperator,
     ZuoraPreviewOrderOperator,

@@ -11,8 +11,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from airflow_provider_zuora.hooks import ZuoraHook
-from airflow_provider_zuora.own_loop import run_on_own_loop
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.session.event_loop import run_on_own_loop
 from tests.conftest import ORDER
 
 try:

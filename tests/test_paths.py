@@ -12,14 +12,15 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.downloads import LocalPlace, StoredPlace
-from airflow_provider_zuora.environment import BUNDLES
-from airflow_provider_zuora.hooks import ElasticPathHook, PermanentError
-from airflow_provider_zuora.lines import Line
-from airflow_provider_zuora.order_files import OrderFile
-from airflow_provider_zuora.order_input import refused_file
-from airflow_provider_zuora.paths import expanded, real, trouble
-from airflow_provider_zuora.triggers import JobTrigger
+from airflow_provider_zuora.exceptions import PermanentError
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.operators.order_file import OrderFile
+from airflow_provider_zuora.operators.order_input import refused_file
+from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.download import LocalPlace, StoredPlace
+from airflow_provider_zuora.transports.environment import BUNDLES
+from airflow_provider_zuora.transports.paths import expanded, real, trouble
+from airflow_provider_zuora.triggers.jobs import JobTrigger
 
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 200
 NO_PATHS = {

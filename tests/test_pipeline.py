@@ -11,7 +11,7 @@ import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_zuora.core.orders import check_order
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from airflow_provider_zuora.sandbox.filters import wanted
 
 EXPORT = Path(__file__).parent / "samples" / "elastic-path-orders.csv"

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_provider_zuora import private_files
-from airflow_provider_zuora.private_files import (
+from airflow_provider_zuora.session import secure_directory as private_files
+from airflow_provider_zuora.session.secure_directory import (
     RUNTIME_DIR,
     PrivateDirectory,
     Unusable,
@@ -26,7 +26,7 @@ from airflow_provider_zuora.private_files import (
 
 HELD = """
 from pathlib import Path
-from airflow_provider_zuora.private_files import PrivateDirectory
+from airflow_provider_zuora.session.secure_directory import PrivateDirectory
 lock = PrivateDirectory(Path({path!r})).lock("lock")
 print(lock.attempt(), flush=True)
 input()

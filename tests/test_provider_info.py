@@ -17,7 +17,9 @@ except ImportError:  # Airflow before 3.2
 
 from airflow_provider_zuora import __version__, get_provider_info
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.hooks import HOOKS, ElasticPathHook, ZuoraHook
+from airflow_provider_zuora.hooks.by_type import HOOKS
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
 
 FIELDS = {
     "zuora": [

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from airflow_provider_zuora.readings import Readings
+from airflow_provider_zuora.session.single_flight import Readings
 
 
 class Clock:

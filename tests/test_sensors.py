@@ -19,17 +19,14 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_zuora import accounts
-from airflow_provider_zuora.core.ids import packed
-from airflow_provider_zuora.hooks import PermanentError, TransientError
-from airflow_provider_zuora.operators import (
-    ElasticPathExportOrdersOperator,
-    ZuoraCreateOrderOperator,
-    ZuoraCreateOrdersOperator,
-)
+from airflow_provider_zuora.core.polling.job_ids import packed
+from airflow_provider_zuora.exceptions import PermanentError, TransientError
+from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
-from airflow_provider_zuora.sensors import ZuoraJobSensor
-from airflow_provider_zuora.triggers import JobTrigger
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
+from airflow_provider_zuora.session import session as accounts
+from airflow_provider_zuora.triggers.jobs import JobTrigger
 from tests.conftest import ORDER, WAITING
 from tests.core.carriers import Clock
 

@@ -14,13 +14,13 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from airflow_provider_zuora.accounts import account_of
-from airflow_provider_zuora.core.client import Grant
 from airflow_provider_zuora.core.errors import SignInRefused
-from airflow_provider_zuora.core.wire import Token
+from airflow_provider_zuora.core.flow import Token
+from airflow_provider_zuora.core.http.client import Grant
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
-from airflow_provider_zuora.sharing import PATIENCE
-from airflow_provider_zuora.token_file import TokenFile
+from airflow_provider_zuora.session.session import account_of
+from airflow_provider_zuora.session.token_file import TokenFile
+from airflow_provider_zuora.session.token_provider import PATIENCE
 from demo.processes import wait_for
 
 SIGN_IN = "/oauth/token"
@@ -341,11 +341,11 @@ class TestWaiting:
 
 SCRIPT = """
 import asyncio, sys, time
-from airflow_provider_zuora.accounts import Account, Masks
-from airflow_provider_zuora.core.jobs import Credentials
-from airflow_provider_zuora.core.wire import Token
-from airflow_provider_zuora.token_file import TokenFile
-from airflow_provider_zuora.transports import Line
+from airflow_provider_zuora.session.session import Account, Masks
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.flow import Token
+from airflow_provider_zuora.session.token_file import TokenFile
+from airflow_provider_zuora.transports.asynchronous import Line
 
 how, *who = sys.argv[1:]
 credentials = Credentials(*who)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
+from airflow_provider_zuora.airflow_context.task import TaskStore, submitter_of, try_of
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.keys import Submitter
-from airflow_provider_zuora.tasks import TaskStore, submitter_of, try_of
 from tests.conftest import StateStore
 
 DUE = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.client import Grant
-from airflow_provider_zuora.core.jobs import Credentials
-from airflow_provider_zuora.private_files import PrivateDirectory, Unusable
-from airflow_provider_zuora.token_file import TokenFile
+from airflow_provider_zuora.core.http.client import Grant
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.session.secure_directory import PrivateDirectory, Unusable
+from airflow_provider_zuora.session.token_file import TokenFile
 
 NOW = 1_700_000_000.0
 SECRET = "s3cret-s3cret"

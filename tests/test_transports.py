@@ -16,11 +16,13 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from airflow_provider_zuora import __version__, bodies
+from airflow_provider_zuora import __version__
 from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
-from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
+from airflow_provider_zuora.transports import body as bodies
+from airflow_provider_zuora.transports.asynchronous import AsyncTransport, Line
+from airflow_provider_zuora.transports.blocking import BlockingTransport
 
 
 def blocking(line: Line, *requests: Request) -> list[Response]:

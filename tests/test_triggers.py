@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora import accounts
-from airflow_provider_zuora.core.ends import Unread
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.hooks import ZuoraHook
+from airflow_provider_zuora.core.polling.events import Unread
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
-from airflow_provider_zuora.sensors import ZuoraJobSensor
-from airflow_provider_zuora.triggers import JobTrigger, read_event
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
+from airflow_provider_zuora.session import session as accounts
+from airflow_provider_zuora.triggers.jobs import JobTrigger, read_event
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
 
@@ -53,7 +53,7 @@ def test_arguments_survive_the_database():
     )
     path, kwargs = trigger.serialize()
 
-    assert path == "airflow_provider_zuora.triggers.JobTrigger"
+    assert path == "airflow_provider_zuora.triggers.jobs.JobTrigger"
     again = JobTrigger(**json.loads(json.dumps(kwargs)))
     assert again.serialize() == (path, kwargs)
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_zuora.core.waiting import YOUNG, Pauses
-from airflow_provider_zuora.hooks import ZuoraHook
-from airflow_provider_zuora.watching import FIRST_LOOK, Watch
+from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, Watch
+from airflow_provider_zuora.core.polling.wait import YOUNG, Pauses
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from tests.core.carriers import Clock
 
 HOURS = pytest.mark.parametrize("hours", [0, 1, -1])

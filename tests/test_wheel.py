@@ -72,7 +72,7 @@ def test_airflow_finds_the_provider(installed):
 
 def test_operators_and_sensors_can_be_imported(installed):
     code = (
-        "import airflow_provider_zuora.operators as o, airflow_provider_zuora.sensors as s;"
+        "import airflow_provider_zuora.operators.orders as o, airflow_provider_zuora.sensors.base as s;"
         "print(o.ZuoraCreateOrderOperator.__name__, s.ZuoraJobSensor.__name__, o.__file__)"
     )
     printed = installed.python(code)
@@ -81,7 +81,7 @@ def test_operators_and_sensors_can_be_imported(installed):
 
 
 def test_an_order_is_checked_against_the_schema_that_came_along(installed):
-    code = "from airflow_provider_zuora.core.orders import check_order; check_order({'orderDate': 'never'})"
+    code = "from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order; check_order({'orderDate': 'never'})"
     with pytest.raises(AssertionError, match="orderDate"):
         installed.python(code)
 

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from io import BytesIO
 from typing import Any, NoReturn
 
-from airflow_provider_zuora.core.plain import ROUNDED, number_of
+from airflow_provider_zuora.core.json_types import ROUNDED, number_of
 
 MAX_BYTES = 256 * 1024**2  # of a file, unpacked; a few kilobytes of gzip can unpack to gigabytes
 

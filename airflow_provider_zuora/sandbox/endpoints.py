@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qs, unquote
 
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.sandbox.answers import (
     ANY_RESOURCE,
     Complaint,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.sandbox.answers import (
     Unreadable,
     merged,

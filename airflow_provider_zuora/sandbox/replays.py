@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from airflow_provider_zuora.core.wire import Response
+from airflow_provider_zuora.core.messages import Response
 from airflow_provider_zuora.sandbox.answers import reply
 
 LIFE = 24 * 3600

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.sandbox import control, edge, elastic_path
 from airflow_provider_zuora.sandbox.answers import (
     ANY_RESOURCE,

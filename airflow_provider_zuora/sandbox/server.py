@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.sandbox import clients
 from airflow_provider_zuora.sandbox.control import PREFIX
 from airflow_provider_zuora.sandbox.rules import Sandbox

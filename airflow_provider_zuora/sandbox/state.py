@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.sandbox.answers import Complaint
 from airflow_provider_zuora.sandbox.books import Books
 from airflow_provider_zuora.sandbox.exports import Exports

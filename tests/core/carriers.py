@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import ApiError, Unreachable
-from airflow_provider_zuora.core.jobs import Credentials, Vendor
-from airflow_provider_zuora.core.vendors.zuora import Zuora
-from airflow_provider_zuora.core.wire import Carrier, Memoir, Request, Response, Token, remembering, run
+from airflow_provider_zuora.core.flow import Carrier, Memoir, Token, remembering, run
+from airflow_provider_zuora.core.http.client import Client, Grant
+from airflow_provider_zuora.core.messages import Credentials, Request, Response
+from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 
 BASE = "https://rest.test.zuora.com"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.checks import (
+from airflow_provider_zuora.core.validation import (
     canonical_url,
     header_violation,
     method_violation,

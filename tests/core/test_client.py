@@ -15,7 +15,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -25,12 +24,14 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.jobs import Credentials, Job, JobState
-from airflow_provider_zuora.core.submission.api import submit_order
+from airflow_provider_zuora.core.flow import ONCE, Pause
+from airflow_provider_zuora.core.http.client import Client, Grant
+from airflow_provider_zuora.core.job import Job, JobState
+from airflow_provider_zuora.core.messages import Credentials, Request, Response
+from airflow_provider_zuora.core.polling.wait import Wait, ended_job
+from airflow_provider_zuora.core.submission.api import preview_order, submit_order
 from airflow_provider_zuora.core.submission.keys import Submitter
-from airflow_provider_zuora.core.vendors.zuora import Zuora
-from airflow_provider_zuora.core.waiting import Wait, ended_job
-from airflow_provider_zuora.core.wire import ONCE, Pause, Request, Response
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
 from tests.core.carriers import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
 
@@ -453,7 +454,7 @@ def test_a_yes_that_names_no_job_is_an_unknown_outcome(body):
 
 def test_a_preview_is_checked_and_sent_without_a_key():
     script = Script([answer(202, {"jobId": "j-1"})])
-    assert script.run(script.client().preview_order(PREVIEW)) == "j-1"
+    assert script.run(preview_order(script.client(), PREVIEW)) == "j-1"
     (request,) = script.sent
     assert str(request) == "POST /v1/async/orders/preview"
     assert request.header("Idempotency-Key") == ""
@@ -463,7 +464,7 @@ def test_a_preview_is_checked_and_sent_without_a_key():
 def test_a_preview_that_breaks_rules_is_not_sent():
     script = Script([])
     with pytest.raises(InvalidInput, match="previewOptions: is required"):
-        script.run(script.client().preview_order(ORDER))
+        script.run(preview_order(script.client(), ORDER))
 
 
 # Reading a job.

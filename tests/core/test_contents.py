@@ -8,7 +8,7 @@ import time
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, Refused, Unreadable
-from airflow_provider_zuora.core.wire import Response
+from airflow_provider_zuora.core.messages import Response
 from tests.core.carriers import Script, answer
 
 PAGE = b"<html><title>Down for maintenance</title></html>"

@@ -9,12 +9,12 @@ import random
 
 import pytest
 
-from airflow_provider_zuora.core.ends import EVENT_SIZE, End, Ends, Unread, _size, read_ends
 from airflow_provider_zuora.core.errors import JobFailed, TimedOut
-from airflow_provider_zuora.core.ids import packed
-from airflow_provider_zuora.core.jobs import Job, JobState
-from airflow_provider_zuora.core.rereads import reread_ends
-from airflow_provider_zuora.core.waiting import Pauses, Wait
+from airflow_provider_zuora.core.job import Job, JobState
+from airflow_provider_zuora.core.polling.events import EVENT_SIZE, End, Ends, Unread, _size, read_ends
+from airflow_provider_zuora.core.polling.job_ids import packed
+from airflow_provider_zuora.core.polling.reload import reread_ends
+from airflow_provider_zuora.core.polling.wait import Pauses, Wait
 from airflow_provider_zuora.sandbox.jobs import FIELD
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER

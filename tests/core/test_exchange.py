@@ -28,10 +28,10 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.exchange import NOT_PROCESSED, TRANSIENT, UNKNOWN, WRITE
-from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading
+from airflow_provider_zuora.core.flow import ONCE, READ, Aside, Carrier, Pause, Token, run
+from airflow_provider_zuora.core.http.exchange import NOT_PROCESSED, TRANSIENT, UNKNOWN, WRITE
+from airflow_provider_zuora.core.messages import Credentials, Meaning, Reading, Request, Response
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
-from airflow_provider_zuora.core.wire import ONCE, READ, Aside, Carrier, Pause, Request, Response, Token, run
 from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, sample
 
 FOREVER = itertools.repeat

@@ -19,8 +19,8 @@ import os
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.keys import Submitter
 from tests.core.carriers import Memory
 from tests.core.tries import (

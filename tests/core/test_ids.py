@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.checks import id_violation
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.ids import checked_ids, named, packed, unpacked
+from airflow_provider_zuora.core.polling.job_ids import checked_ids, named, packed, unpacked
+from airflow_provider_zuora.core.validation import id_violation
 
 CHANCE = random.Random(1)
 KINDS = {

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention
-from airflow_provider_zuora.core.jobs import NO_STATUS, Credentials, Job, JobState, Meaning, as_job_id
-from airflow_provider_zuora.core.vendors.zuora import Zuora
+from airflow_provider_zuora.core.job import NO_STATUS, Job, JobState, as_job_id
+from airflow_provider_zuora.core.messages import Credentials, Meaning
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 
 ANSWER = Answer("GET /v1/async-jobs/j", "af-1", 200, ("40000050",), ("locked",), "r", "p", 1.5)
 ACTIVE = Job("j", JobState.ACTIVE, "Processing", answer=ANSWER)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_provider_zuora.core import json_text
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json, unpacked
-from airflow_provider_zuora.core.plain import plain
+from airflow_provider_zuora.core.json_types import plain
 
 CARD = "4111111111111111"
 ORDER = {"orderNumber": "Ü-1", "customFields": {"a__c": "1e5"}}

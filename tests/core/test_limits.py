@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import Held
-from airflow_provider_zuora.core.limits import PATIENCE, Limits, retry_after
-from airflow_provider_zuora.core.wire import Request
+from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, Limits, retry_after
+from airflow_provider_zuora.core.messages import Request
 from tests.core.carriers import Clock, Dice, answer
 
 GET = Request("GET", "/v1/async-jobs/j")

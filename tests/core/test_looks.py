@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import TimedOut
-from airflow_provider_zuora.core.looks import Looks
+from airflow_provider_zuora.core.polling.looks import Looks
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.core.carriers import Tenant
 from tests.core.test_ends import jobs, words

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.masking import (
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
     MOST_MASKED,
     Hidden,
     hidden_values,

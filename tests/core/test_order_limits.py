@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.order_limits import OrderLimits
+from airflow_provider_zuora.core.vendors.zuora.order_limits import OrderLimits
 
 PUBLISHED = OrderLimits.of(None)
 

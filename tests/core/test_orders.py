@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from airflow_provider_zuora.core import orders
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.orders import check_order, check_preview
-from airflow_provider_zuora.core.plain import plain
+from airflow_provider_zuora.core.json_types import plain
+from airflow_provider_zuora.core.vendors.zuora import order_rules as orders
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 
 ACTION = ("subscriptions", 0, "orderActions", 0)
 CREATE = (*ACTION, "createSubscription")
@@ -233,7 +233,7 @@ def test_no_reference_is_looked_up_while_an_order_is_checked(definition):
 
 
 def test_importing_the_module_imports_no_jsonschema():
-    code = "import sys, airflow_provider_zuora.core.orders; sys.exit('jsonschema' in sys.modules)"
+    code = "import sys, airflow_provider_zuora.core.vendors.zuora.order_rules; sys.exit('jsonschema' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

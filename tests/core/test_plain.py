@@ -14,7 +14,7 @@ import pendulum
 import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.plain import plain
+from airflow_provider_zuora.core.json_types import plain
 
 
 def violations(document: object) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.submission.attempt import Try
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, before, submit, submit_list
 

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.ends import End
 from airflow_provider_zuora.core.errors import Answer, ApiError, Refused
-from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.job import Job, JobState
+from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.core.polling.events import End
+from airflow_provider_zuora.core.polling.verdicts import Verdict
 from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
     REASONS,
@@ -27,8 +29,6 @@ from airflow_provider_zuora.core.redaction import (
     spellings,
 )
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.core.verdicts import Verdict
-from airflow_provider_zuora.core.wire import Request, Response
 
 # Cards of a server's message; zero-width, no-break and full-width signs are among them.
 SPELT = [

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.ends import Unread
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
-from airflow_provider_zuora.core.jobs import ORDER, JobState
-from airflow_provider_zuora.core.rereads import reread_ends
-from airflow_provider_zuora.core.vendors.zuora import Zuora
-from airflow_provider_zuora.core.verdicts import Verdicts
+from airflow_provider_zuora.core.job import ORDER, JobState
+from airflow_provider_zuora.core.polling.events import Unread
+from airflow_provider_zuora.core.polling.reload import reread_ends
+from airflow_provider_zuora.core.polling.verdicts import Verdicts
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.core.carriers import Tenant
 from tests.core.test_ends import jobs, looks, reread, words

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.ends import End
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, NotFound, TimedOut
-from airflow_provider_zuora.core.jobs import Job, JobState, Outcome
-from airflow_provider_zuora.core.vendors.zuora import Zuora
-from airflow_provider_zuora.core.verdicts import Verdicts
+from airflow_provider_zuora.core.job import Job, JobState, Outcome
+from airflow_provider_zuora.core.polling.events import End
+from airflow_provider_zuora.core.polling.verdicts import Verdicts
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 
 MADE = Job("made", JobState.SUCCEEDED, "Completed", {"orderNumber": "O-1", "status": "Completed"})
 PENDING = Job("pending", JobState.SUCCEEDED, "Completed", {"orderNumber": "O-2", "status": "Pending"})

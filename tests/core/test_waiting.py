@@ -20,8 +20,8 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.jobs import JobState
-from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
+from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.core.polling.wait import LONGEST, Pauses, Wait, ended_job
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Clock, Dice, Script, Tenant, answer, sample
 

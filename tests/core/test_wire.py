@@ -9,23 +9,21 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from airflow_provider_zuora.core.client import Grant
 from airflow_provider_zuora.core.errors import Answer, ApiError, Refused, StoreUnavailable, Unreachable
-from airflow_provider_zuora.core.jobs import Credentials, Meaning, Reading
-from airflow_provider_zuora.core.wire import (
+from airflow_provider_zuora.core.flow import (
     Aside,
     AsyncCarrier,
     Carrier,
     Pause,
     Recall,
     Record,
-    Request,
-    Response,
     Token,
     arun,
     remembering,
     run,
 )
+from airflow_provider_zuora.core.http.client import Grant
+from airflow_provider_zuora.core.messages import Credentials, Meaning, Reading, Request, Response
 from tests.core.carriers import Memory
 
 ASK = Request("GET", "/v1/ask")

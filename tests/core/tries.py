@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.flow import Memoir, Pause, Recall, Record, Token
+from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.core.submission.api import signed_in_notes, submit_order
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.bulk import listed, prepare, report, submitted, to_be_sent
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.post import KEY_AGE
-from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request, Response, Token
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Tenant
 

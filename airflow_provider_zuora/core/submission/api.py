@@ -6,9 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_zuora.core.attempts import OUTSIDE, Try
-from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation
-from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -17,15 +14,18 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     TimedOut,
 )
-from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
-from airflow_provider_zuora.core.masking import hidden_values
-from airflow_provider_zuora.core.orders import check_order
+from airflow_provider_zuora.core.flow import Flow, Memoir, Pause, Token
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.job import ORDER, Job, JobState
+from airflow_provider_zuora.core.submission.attempt import OUTSIDE, Try
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import adopted_difference
 from airflow_provider_zuora.core.submission.result import check_adopted, expectation
 from airflow_provider_zuora.core.submission.submission import Submission
-from airflow_provider_zuora.core.wire import Memoir, Pause, Token
+from airflow_provider_zuora.core.validation import KEY_LENGTH, header_violation
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import hidden_values
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,11 @@ def submit_order(
     request = client.vendor.submission("order", document, {"return_ids": return_ids})
     notes = yield from (read_notes or signed_in_notes)(attempt)
     return (yield from Submission(client, document, request, by, attempt, notes, raw_key, sole=sole).run())
+
+
+def preview_order(client: Client, order: object) -> Flow[str]:
+    """Check a preview, submit it, and return the id of its job; it changes nothing and needs no key."""
+    return (yield from client.submit(client.vendor.submission("preview", check_preview(order), {})))
 
 
 def signed_in_notes(attempt: Try) -> Memoir[Notes]:

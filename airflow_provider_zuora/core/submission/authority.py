@@ -31,7 +31,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from airflow_provider_zuora.core.jobs import Meaning, Reading
+from airflow_provider_zuora.core.messages import Meaning, Reading
 
 APART = 30.0
 """Seconds between two answers that must be the same one to prove that it is stored."""

@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.checks import KEY_LENGTH, header_violation
-from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -24,15 +21,18 @@ from airflow_provider_zuora.core.errors import (
     TurnedAway,
     WrongOrder,
 )
-from airflow_provider_zuora.core.order_lines import raise_first
-from airflow_provider_zuora.core.orders import check_order
+from airflow_provider_zuora.core.flow import Memoir
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.json_lines import raise_first
 from airflow_provider_zuora.core.redaction import printable
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.keys import Submitter, sha256
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import existing_order
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
-from airflow_provider_zuora.core.wire import Memoir
+from airflow_provider_zuora.core.validation import KEY_LENGTH, header_violation
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import OutcomeUnknown
-from airflow_provider_zuora.core.masking import hidden_values
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.keys import (
     Submitter,
     account_of,
@@ -21,7 +21,7 @@ from airflow_provider_zuora.core.submission.keys import (
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.post import KEY_AGE
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.wire import Request
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import hidden_values
 
 log = logging.getLogger(__name__)
 

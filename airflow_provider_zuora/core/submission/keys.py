@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_zuora.core.client import Client
-from airflow_provider_zuora.core.plain import Path, spell
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.json_types import Path, spell
+from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.times import read_minute
-from airflow_provider_zuora.core.wire import Request
 
 """How a time is written at the end of a user's own key."""
 

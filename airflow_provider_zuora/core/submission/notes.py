@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
+from airflow_provider_zuora.core.flow import Memoir, Recall, Record
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.wire import Memoir, Recall, Record
 
 NAME = "zuora_submission"
 """The entry of try 2 is ``zuora_submission:2``; where it is long it goes on in ``zuora_submission:2:1``."""

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.jobs import ORDER, JobState, Reading
-from airflow_provider_zuora.core.wire import Flow, Pause
+from airflow_provider_zuora.core.flow import Flow, Pause
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.job import ORDER, JobState
+from airflow_provider_zuora.core.messages import Reading
 
 log = logging.getLogger(__name__)
 

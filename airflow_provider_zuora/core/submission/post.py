@@ -5,21 +5,15 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import ApiError, Held, LockContention, TurnedAway, Unreadable
-from airflow_provider_zuora.core.exchange import WRITE
-from airflow_provider_zuora.core.jobs import Reading
-from airflow_provider_zuora.core.submission.authority import (
-    APART,
-    Heard,
-    Repetition,
-    heard_in,
-    request_id_of,
-)
+from airflow_provider_zuora.core.flow import Memoir, Pause
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.http.exchange import WRITE
+from airflow_provider_zuora.core.messages import Reading, Request
+from airflow_provider_zuora.core.submission.authority import APART, Heard, Repetition, heard_in, request_id_of
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.protocol import Event
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
-from airflow_provider_zuora.core.wire import Memoir, Pause, Request
 
 log = logging.getLogger(__name__)
 

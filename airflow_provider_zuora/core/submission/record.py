@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, LockContention, Refused
-from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.job import Job
 
 _MOST_TRACK_IDS = 8
 _MAY_BE_NONE = ("job_id", "order_number")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_zuora.core.errors import WrongOrder
-from airflow_provider_zuora.core.jobs import ORDER, Job, JobState
+from airflow_provider_zuora.core.job import ORDER, Job, JobState
 
 _OF_AN_ORDER = ("orderNumber", "orderId")
 _CREATES = "AsyncCreateOrder"

@@ -14,7 +14,8 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     WrongOrder,
 )
-from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.flow import Memoir, Pause
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.generations import Generations
 from airflow_provider_zuora.core.submission.order_lookup import find_order, order_difference
@@ -23,7 +24,6 @@ from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event
 from airflow_provider_zuora.core.submission.questions import question
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.result import check_result, expectation
-from airflow_provider_zuora.core.wire import Memoir, Pause
 
 log = logging.getLogger(__name__)
 

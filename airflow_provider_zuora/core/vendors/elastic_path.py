@@ -13,19 +13,11 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed
-from airflow_provider_zuora.core.jobs import (
-    Credentials,
-    Job,
-    JobState,
-    Meaning,
-    Outcome,
-    Reading,
-    Vendor,
-    as_job_id,
-)
+from airflow_provider_zuora.core.job import Job, JobState, Outcome, as_job_id
+from airflow_provider_zuora.core.messages import Credentials, Meaning, Reading, Request, Response
 from airflow_provider_zuora.core.redaction import told
+from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.elastic_path_answers import read_answer
-from airflow_provider_zuora.core.wire import Request, Response
 
 _JOBS = "/v2/jobs"
 _EMPTY = "no results matched the supplied filter"

@@ -11,10 +11,10 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_zuora.core.errors import Answer
-from airflow_provider_zuora.core.jobs import JobState, Meaning, Reading
+from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.core.messages import Meaning, Reading, Response
 from airflow_provider_zuora.core.redaction import REASONS, told
-from airflow_provider_zuora.core.vendors.bodies import quoted, read_json, unreadable
-from airflow_provider_zuora.core.wire import Response
+from airflow_provider_zuora.core.vendors.body import quoted, read_json, unreadable
 
 # The HTTP status decides, not the one in the body: "Get a Job" calls its 404 "Forbidden".
 _STATUSES = {

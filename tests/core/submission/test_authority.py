@@ -8,16 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Held, OutcomeUnknown, Refused, Unreachable
-from airflow_provider_zuora.core.submission.authority import (
-    APART,
-    Heard,
-    Repetition,
-    heard_in,
-    request_id_of,
-)
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.core.submission.attempt import Try
+from airflow_provider_zuora.core.submission.authority import APART, Heard, Repetition, heard_in, request_id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Script, answer
 from tests.core.tries import NUMBERED, ORDER, POST, Zuora, body, submit

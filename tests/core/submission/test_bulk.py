@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.attempts import OUTSIDE, Try
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -26,6 +25,7 @@ from airflow_provider_zuora.core.errors import (
     WrongOrder,
 )
 from airflow_provider_zuora.core.submission.api import signed_in_notes
+from airflow_provider_zuora.core.submission.attempt import OUTSIDE, Try
 from airflow_provider_zuora.core.submission.bulk import (
     Entry,
     Progress,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.plain import spell
+from airflow_provider_zuora.core.json_types import spell
 from airflow_provider_zuora.core.submission.keys import (
     Submitter,
     account_of,

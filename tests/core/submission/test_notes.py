@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
+from airflow_provider_zuora.core.flow import remembering
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.notes import LATEST, NAME, Notes
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.wire import remembering
 from tests.core.carriers import Memory
 
 NOW = 1_700_000_000.0

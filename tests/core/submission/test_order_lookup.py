@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused, Unreadable
+from airflow_provider_zuora.core.messages import Response
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.order_lookup import (
     APART,
     existing_order,
     find_order,
     order_difference,
 )
-from airflow_provider_zuora.core.wire import Response
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Script, answer

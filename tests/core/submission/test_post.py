@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Held
+from airflow_provider_zuora.core.flow import Record
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.post import KEY_AGE
-from airflow_provider_zuora.core.wire import Record
 from tests.core.carriers import Memory
 from tests.core.tries import NUMBERED, ORDER, Zuora, before, body, submit
 

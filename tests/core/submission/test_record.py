@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import Answer, ApiError, JobFailed, LockContention, Refused
-from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
 NOW = 1_700_000_000.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Answer, InvalidInput, NotFound, Refused, TimedOut, WrongOrder
-from airflow_provider_zuora.core.jobs import Job, JobState
-from airflow_provider_zuora.core.submission.api import adopt_job, submit_order
+from airflow_provider_zuora.core.job import Job, JobState
+from airflow_provider_zuora.core.submission.api import adopt_job, preview_order, submit_order
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
@@ -333,7 +333,7 @@ class TestWhatIsNotAdopted:
 
     def test_a_preview(self, order):
         zuora = Zuora(job_seconds=20)
-        preview = zuora.run(zuora.client().preview_order(PREVIEW))
+        preview = zuora.run(preview_order(zuora.client(), PREVIEW))
         self.refused(zuora, preview, "its type is 'AsyncPreviewOrder'", order)
 
     def test_a_job_that_failed(self):

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -18,12 +17,14 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     WrongOrder,
 )
-from airflow_provider_zuora.core.jobs import JobState
+from airflow_provider_zuora.core.flow import Recall
+from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.submission.api import note_end, submit_order
+from airflow_provider_zuora.core.submission.attempt import Try
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME, Notes
 from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
-from airflow_provider_zuora.core.wire import Recall, Request
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Unreachable
+from airflow_provider_zuora.core.submission.attempt import Try
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, submit
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.vendors.bodies import read_json
-from airflow_provider_zuora.core.wire import Response
+from airflow_provider_zuora.core.messages import Response
+from airflow_provider_zuora.core.vendors.body import read_json
 
 LARGE = " " * 300_000
 

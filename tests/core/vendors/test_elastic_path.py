@@ -9,14 +9,14 @@ import tracemalloc
 
 import pytest
 
-from airflow_provider_zuora.core.client import Client
 from airflow_provider_zuora.core.errors import Answer
-from airflow_provider_zuora.core.exports import export_orders, file_link
-from airflow_provider_zuora.core.jobs import JobState
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.core.messages import Response
+from airflow_provider_zuora.core.polling.exports import export_orders, file_link
+from airflow_provider_zuora.core.polling.wait import Wait, ended_job
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
-from airflow_provider_zuora.core.waiting import Wait, ended_job
-from airflow_provider_zuora.core.wire import Response
 from tests.core.carriers import Script, Tenant, answer
 
 NOW = 1_700_000_000.0

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.checks import url_violations
 from airflow_provider_zuora.core.errors import Answer, JobFailed
-from airflow_provider_zuora.core.jobs import Credentials, Job, JobState, Meaning, Outcome
+from airflow_provider_zuora.core.job import Job, JobState, Outcome
+from airflow_provider_zuora.core.messages import Credentials, Meaning, Request, Response
+from airflow_provider_zuora.core.validation import url_violations
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.core.vendors.zuora import Zuora
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from tests.core.carriers import answer, sample
 
 ZUORA = Zuora()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Answer, JobFailed, NotFound, Unreadable
-from airflow_provider_zuora.core.jobs import JobState, Vendor
-from airflow_provider_zuora.core.vendors.zuora import Zuora as Plug
+from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.core.submission.attempt import Try
+from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora as Plug
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
 

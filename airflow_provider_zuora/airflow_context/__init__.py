@@ -1,0 +1,1 @@
+"""What a running task tells of itself, and how it waits."""

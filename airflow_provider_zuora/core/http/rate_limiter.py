@@ -1,0 +1,246 @@
+"""When the next request of an account may start, by what the vendor said of its limits. No I/O."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+import pendulum
+
+from airflow_provider_zuora.core.errors import Answer, Held
+from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.core.times import read_http_date
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 60.0  # seconds; a request waits as long for its turn, a longer wait is its flow's own
+
+_JITTER = 1.0  # seconds, so that all who waited for one moment do not start at that moment
+_SCARCE = 10  # less than this part of a limit is left
+_REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often
+_UNSAID = 1.0  # seconds of quiet after a 429 that asks for none
+_LONGEST = 86_400.0  # seconds, Zuora's longest window; a header that says more is wrong
+_DISORDER = 1.0  # seconds; threads read the clock one after the other, a clock that was set back shows more
+_DATE_LENGTH = 64  # characters; the longest way to write a date
+_LIST_LENGTH = 1000  # characters of a header that may come several times; more is nobody's honest answer
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
+_NO_WAIT = 1e9  # seconds; as many are a moment since 1970, or nonsense, and no time to wait
+
+
+class Limits:
+    """
+    What one account may send, for all threads and event loops of a process.
+
+    Each request asks for `admission` before it starts, and `done` is said in the end, with its answer if any.
+
+    - After a 429, or a 503 with a Retry-After, nothing starts before the time that was asked for has passed.
+    - Where less than a tenth of the window closest to its end is left (RateLimit-*), that is spread evenly
+      over the time until the window begins anew. What is under way counts as spent.
+    - Where less than a tenth of the requests at once is left (Concurrency-Limit-*), as many of ours wait.
+
+    It is asked with a clock that does not run back. Where one does, time stands still here until it goes on,
+    so that nothing lasts longer for it.
+
+    :param rng: for jitter.
+    """
+
+    def __init__(self, rng: random.Random):
+        self._rng = rng
+        self._lock = threading.Lock()  # never held across I/O
+        self._under_way = 0  # requests that were admitted, the waiting ones included
+        self._waiting = 0
+        self._latest, self._behind = -math.inf, 0.0  # what the clock said, and how far it was set back
+        self._quiet = 0.0  # until then
+        self._left = math.inf
+        self._window = 0.0  # when it begins anew; `_left` says nothing from then on
+        self._next = 0.0  # when the next request may start while little is left
+        self._room, self._room_until = 0.0, 0.0
+
+    def renew_lock(self) -> None:
+        """Forget who holds the lock and what is under way: both are threads of the process that forked."""
+        self._lock = threading.Lock()
+        self._under_way = self._waiting = 0
+
+    def admission(self, request: Request, clock: Callable[[], float]) -> Iterator[float]:
+        """
+        Yield the seconds to wait, again and again, until the request may start; mostly there are none.
+
+        A wait is taken for done when the next one is asked for, whatever the clock says.
+
+        :raises Held: where the request would have to wait for more than `PATIENCE`.
+        """
+        with self._lock:
+            now = self._passed(clock())
+            self._under_way += 1
+            due = self._turn(now)
+        while due > now:
+            if due - now > PATIENCE + _JITTER:  # a window of a minute, the shortest, is waited for
+                raise _held(request, due - now)
+            self._count_waiting(1)
+            try:
+                yield due - now
+            finally:
+                self._count_waiting(-1)
+            with self._lock:
+                now = max(due, self._passed(clock()))
+                due = self._after_quiet(now)
+
+    def done(self, response: Response | None, now: float) -> None:
+        """Learn from the answer to an admitted request, None where none came or it was never sent."""
+        with self._lock:
+            self._under_way -= 1
+            if response is None:
+                return
+            now = self._passed(now)
+            was_quiet, was_slow = now < self._quiet, now < self._window
+            self._hear_window(response.headers, now)
+            self._hear_crowd(response.headers, now)
+            if response.status in (429, 503):
+                self._hear_no(response, now)
+            quiet, rest = self._quiet - now, self._window - now
+        if quiet > 0 and not was_quiet:
+            log.warning("HTTP %d: this process sends the account nothing for %.0f s", response.status, quiet)
+        elif rest > 0 and not was_slow:
+            log.info("Little is left of the account's limit: requests are spread over %.0f s", rest)
+
+    def _passed(self, now: float) -> float:
+        """Return what a clock says as a time that never runs back."""
+        now += self._behind
+        if now < self._latest - _DISORDER:
+            self._behind += self._latest - now
+            self._room_until = 0.0  # news for a second, and nobody knows how many have passed
+        self._latest = max(self._latest, now)
+        return self._latest
+
+    def _count_waiting(self, change: int) -> None:
+        with self._lock:
+            self._waiting += change
+
+    def _turn(self, now: float) -> float:
+        """Return when a request may start, and count it."""
+        due = self._after_quiet(now)
+        if now < self._room_until and self._under_way - self._waiting > self._room:
+            due = max(due, now + _REFRESH + self._some())
+        if now < self._window:
+            due = max(due, self._share(now, self._window))
+        return due
+
+    def _share(self, now: float, fresh: float) -> float:
+        """Return when a request may start out of the little that is left of a window."""
+        due = max(now, self._next)
+        if self._left < 1 or due >= fresh:
+            return fresh + self._some()
+        self._next = due + (fresh - due) / self._left
+        self._left -= 1
+        return due
+
+    def _after_quiet(self, now: float) -> float:
+        return now if now >= self._quiet else self._quiet + self._some()
+
+    def _hear_no(self, response: Response, now: float) -> None:
+        asked = retry_after(response)
+        if asked is None and response.status == 429:
+            asked = _UNSAID
+        if asked is not None:
+            self._quiet = max(self._quiet, now + asked)
+
+    def _hear_window(self, headers: Mapping[str, str], now: float) -> None:
+        left = _count(headers.get("ratelimit-remaining"))
+        if left is None:
+            return
+        self._window = 0.0
+        most = _count(headers.get("ratelimit-limit", "").partition(",")[0])
+        if most is not None and left * _SCARCE < most:
+            reset = _number(headers.get("ratelimit-reset", ""))
+            if reset is not None:
+                self._left, self._window = left - self._under_way, now + min(reset, _LONGEST)
+
+    def _hear_crowd(self, headers: Mapping[str, str], now: float) -> None:
+        left = _count(headers.get("concurrency-limit-remaining"))
+        most = _count(headers.get("concurrency-limit-limit"))
+        if left is None or most is None:
+            return
+        self._room_until = 0.0
+        if left * _SCARCE < most:
+            ours = self._under_way - self._waiting + 1  # the one that is answered was counted, too
+            self._room, self._room_until = max(1.0, ours + left - most / _SCARCE), now + _REFRESH
+
+    def _some(self) -> float:
+        return self._rng.uniform(0, _JITTER)
+
+
+def _held(request: Request, seconds: float) -> Held:
+    words = f"nothing was sent, the account is quiet for {seconds:.0f} s more, as the vendor asked"
+    answer = Answer(str(request), messages=(words,), retry_after=seconds)
+    return Held("The vendor's limit is reached.", answer=answer, transient=True)
+
+
+def retry_after(
+    response: Response, wall: Callable[[], pendulum.DateTime] = lambda: pendulum.now("UTC")
+) -> float | None:
+    """
+    Return the wait that an answer asks for, in seconds: Retry-After, on a 429 or RateLimit-Reset if longer.
+
+    A 429 for the rate carries RateLimit-* alone, one for the requests at once a Retry-After (Zuora's guide on
+    rate limits): where requests are left, the reset asks for nothing beside the other.
+
+    Of several the longest counts, and none for more than a day: who obeyed a wrong one would wait in vain
+    until it is too late.
+
+    :param wall: what a Retry-After that is a date counts from where the answer has no Date of its own.
+    """
+    said = response.headers
+    if response.status != 429 and "retry-after" not in said:
+        return None
+    stated = _seconds(said.get("retry-after", ""), said.get("date", ""), wall)
+    if response.status != 429 or (stated is not None and _count(said.get("ratelimit-remaining"))):
+        return stated
+    asked = [each for each in (stated, _number(said.get("ratelimit-reset", ""))) if each is not None]
+    return min(max(asked), _LONGEST) if asked else None
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 10 else None
+
+
+def _members(text: str) -> list[str]:
+    """Return the members of a header that is a list; the comma after the weekday of a date parts nothing."""
+    members: list[str] = []
+    for each in text[:_LIST_LENGTH].split(","):
+        if members and members[-1].isalpha() and members[-1][:3].lower() in _WEEKDAYS:
+            members[-1] += f", {each.strip()}"
+        else:
+            members.append(each.strip())
+    return members
+
+
+def _number(text: str) -> float | None:
+    """Return the seconds that a header states, the longest where it came several times."""
+    return max((each for each in map(_plain_number, _members(text)) if each is not None), default=None)
+
+
+def _plain_number(text: str) -> float | None:
+    seconds = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return max(0.0, seconds) if seconds < _NO_WAIT else None
+
+
+def _seconds(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
+    """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
+    stated = (
+        _plain_number(each) if _NUMBER.fullmatch(each) else _until(each, date, wall)
+        for each in _members(text)
+    )
+    longest = max((each for each in stated if each is not None), default=None)
+    return None if longest is None else min(max(0.0, longest), _LONGEST)
+
+
+def _until(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
+    until = read_http_date(text[:_DATE_LENGTH])
+    if until is None:
+        return None
+    return (until - (read_http_date(date[:_DATE_LENGTH]) or wall())).total_seconds()

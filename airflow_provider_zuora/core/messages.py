@@ -1,0 +1,169 @@
+"""Requests, responses and what an answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from urllib.parse import urlencode
+
+from airflow_provider_zuora.core.errors import Answer, InvalidInput
+from airflow_provider_zuora.core.validation import canonical_url, credential_violation, url_violations
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """
+    Where to sign in, and as whom.
+
+    :param base_url: scheme, host, port and path prefix; http only on loopback. Kept in its one spelling.
+    :raises InvalidInput: where a field is missing or the URL is not one that a secret may be sent to.
+    """
+
+    base_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a connection that cannot work, before anything is sent."""
+        object.__setattr__(self, "base_url", canonical_url(self.base_url))
+        wrong = url_violations(self.base_url)
+        for field_name, words, value in (
+            ("login", "id", self.client_id),
+            ("password", "secret", self.client_secret),
+        ):
+            if rule := credential_violation(value) if value else "is missing":
+                wrong.append(f"{field_name}: the OAuth client {words} {rule}")
+        if wrong:
+            raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
+
+    def grant(self, path: str) -> Request:
+        """Return the form POST of OAuth's client credentials grant."""
+        form = {
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "grant_type": "client_credentials",
+        }
+        return Request(
+            "POST",
+            path,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            body=urlencode(form).encode(),
+        )
+
+
+class Meaning(Enum):
+    """
+    What an answer means for the request that it answers; when to ask again hangs on this alone.
+
+    The second value says whether asking again may help.
+    """
+
+    OK = "answered", False
+    REFUSED = "refused", False
+    DENIED = "refused before it was looked at", False
+    NOT_FOUND = "refused, there is no such thing", False
+    UNCLEAR = "refused, for a reason that nobody documents", False
+    TOKEN = "the token is not accepted", False
+    LIMITED = "a limit is reached, not processed", True
+    HELD = "a limit is reached, not sent", True
+    IN_PROGRESS = "the same request is still in progress", True
+    LOCKED = "locked by another operation", True
+    TEMPORARY = "a passing error, or one of the vendor's own", True
+    GATEWAY = "no readable answer of the vendor's own, outcome unknown", True
+    SILENCE = "no answer, outcome unknown", True
+    TOO_LARGE = "the answer is larger than what is read", False
+
+    @property
+    def words(self) -> str:
+        """Return the meaning in words, for messages."""
+        return self.value[0]
+
+    @property
+    def transient(self) -> bool:
+        """Say whether asking again may help."""
+        return self.value[1]
+
+
+@dataclass(slots=True)
+class Reading:
+    """
+    One answer, understood: what it means, what it says, and its JSON body (None if there is none).
+
+    :param whole: True only if all of the body came and could be read. A cut-off answer, a page, an answer
+        without a body and none at all are not whole: they prove nothing about what the vendor keeps.
+    :param arrived: True if all of the body came, whether or not it can be read.
+    :param is_large: True if going over the body takes so long that no event loop is to wait for it.
+    """
+
+    meaning: Meaning
+    answer: Answer
+    body: Any = field(default=None, repr=False)
+    whole: bool = False
+    arrived: bool = False
+    is_large: bool = False
+
+
+@dataclass(slots=True)
+class Request:
+    """
+    One HTTP request below the base URL of an account.
+
+    :param path: starts with ``/``; its segments are percent-encoded already.
+    :param params: the query, as name and value; values are encoded by the transport.
+    :param body: the bytes to send; headers and body may hold secrets and stay out of the repr.
+    """
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def header(self, name: str) -> str:
+        """Return a header whatever the case of its name, an empty text where it is missing."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
+
+    def with_headers(self, headers: Mapping[str, str]) -> Request:
+        """Return a copy with these headers added."""
+        return Request(self.method, self.path, self.params, {**self.headers, **headers}, self.body)
+
+    def __str__(self) -> str:
+        """Return the method and the path, as errors and log lines name a request."""
+        return f"{self.method} {self.path}"
+
+
+_LARGE = 256 * 1024  # bytes
+
+
+@dataclass(slots=True)
+class Response:
+    """
+    One HTTP answer.
+
+    :param headers: by name, whatever its case; it is lower here.
+    :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
+    :param damage: why the body is not whole (cut off, too large), empty where it is.
+    :param is_too_large: True where it is longer than what is read, as it will be the next time.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    damage: str = ""
+    is_too_large: bool = False
+
+    def __post_init__(self) -> None:
+        """Write the names of the headers in lower case."""
+        self.headers = {name.lower(): value for name, value in self.headers.items()}
+
+    def header(self, name: str) -> str:
+        """Return a header whatever the case of its name, an empty text where it is missing."""
+        return self.headers.get(name.lower(), "")
+
+    @property
+    def is_large(self) -> bool:
+        """Return whether reading the body takes so long that no event loop is to wait for it."""
+        return len(self.body) > _LARGE

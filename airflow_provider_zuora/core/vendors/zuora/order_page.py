@@ -1,0 +1,242 @@
+"""Zuora's orders and accounts as pages that can be read, to find out whether an order of ours exists.
+
+Sources: developer.zuora.com, "Retrieve an order" and "Retrieve an account"; field names as in Zuora's SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from airflow_provider_zuora.core.errors import Answer, Unreadable
+from airflow_provider_zuora.core.job import ORDER, Job, JobState
+from airflow_provider_zuora.core.json_types import Path, spell
+from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words, told
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import hide
+
+_ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
+_DAY = len("2024-07-01")
+_CONTENT = ("description", "category", "customFields", "subscriptions", "orderLineItems")
+_WHOLE = ("period",)  # a whole number, for which Zuora takes a text of digits too
+_SHOWN, _SHOWN_LENGTH = 3, 60
+_NUMBER_LENGTH = 255
+_DATES = "triggerDates"
+# What the status of an order means (the SDK's order_status; Reverted until April 2026), and in words.
+_STATUSES: Mapping[str, tuple[JobState, str]] = {
+    "completed": (JobState.SUCCEEDED, "it is carried out"),
+    "pending": (
+        JobState.SUCCEEDED,
+        "it may wait for an activation, an acceptance or a missing trigger date, or hold what cannot be done",
+    ),
+    "executing": (JobState.ACTIVE, "Zuora is carrying it out"),
+    "scheduled": (JobState.ACTIVE, "Zuora carries it out at its scheduled date"),
+    "draft": (JobState.FAILED, "it is a draft, which Zuora does not carry out"),
+    "failed": (JobState.FAILED, "Zuora could not carry it out"),
+    **dict.fromkeys(("cancelled", "canceled"), (JobState.FAILED, "it was cancelled")),
+    "reverted": (JobState.FAILED, "what it had done was undone"),
+}
+_UNKNOWN = (JobState.ACTIVE, "what that means nobody documents")
+_NOBODY = str  # masks for nobody: what `hide` hides is shown as asterisks here
+
+
+def order_request(number: str) -> Request:
+    """Return the GET of an order by its number."""
+    return Request("GET", _ORDERS + quote(number, safe=""))
+
+
+def account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Request | None:
+    """
+    Return the GET of a found order's account, None where its number is all that has to be known of it.
+
+    :raises Unreadable: if the page of the order does not name the account.
+    """
+    if document.get("existingAccountNumber"):
+        return None
+    number = _order(order).get("existingAccountNumber")
+    if not number:
+        raise Unreadable("The page of the order names no account.")
+    return Request("GET", _ACCOUNTS + quote(told(number, _NUMBER_LENGTH), safe=""))
+
+
+def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> str:
+    """
+    Return in words what tells a found order from the document, empty where account and date agree.
+
+    Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling).
+    """
+    _check_pages(document, _order(order), _object(account, "basicInfo"))
+    told = [
+        f"its {what} is {_shown(found)}, this one's is {_shown(ours)}"
+        for what, ours, found in _compared(document, _order(order), _object(account, "basicInfo"))
+        if _folded(ours) != _folded(found)
+    ]
+    return "; ".join(told)
+
+
+def _check_pages(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> None:
+    """
+    Check that what is compared is there, and that it is one order's and its own account's.
+
+    :raises Unreadable: if not; it may be another page, of a cache or a gateway.
+    """
+    number, own = order.get("existingAccountNumber"), account.get("accountNumber")
+    if not (order.get("orderDate") and number):
+        raise Unreadable("The page of the order lacks its date or its account.", transient=True)
+    if not document.get("existingAccountNumber") and _folded(own) != _folded(number):
+        raise Unreadable("The page of the account is that of another one.", transient=True)
+
+
+def _folded(value: object) -> str:
+    return str(value).strip().casefold()
+
+
+def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
+    """
+    Return in words what the document says otherwise than a found order, empty where nothing is.
+
+    Compared is what the page has a place for, its null and its empty custom fields included: it repeats an
+    order's content, but not how it was processed, and it may add what was not asked for.
+    """
+    ours = {name: document[name] for name in _CONTENT if document.get(name) is not None}
+    ours.setdefault("description", "")
+    told = [
+        f"{spell(path)} is {_shown(found)}, this one's is {_shown(own)}"
+        for path, own, found in _unlike(hide(ours, _NOBODY), hide(_order(order), _NOBODY), ())
+    ]
+    more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+    return "; ".join(told[:_SHOWN] + more)
+
+
+def _unlike(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+    """Yield path and both values where two documents differ in what both hold."""
+    if isinstance(ours, dict) and isinstance(found, dict):
+        closed = path[-1:] in (("customFields",), (_DATES,))  # what is not there is not set
+        for name in ours:
+            if ours[name] is not None and (closed or name in found):
+                yield from _unlike(ours[name], found.get(name), (*path, name))
+    elif path[-1:] == (_DATES,) and None not in (dates := (_named(ours), _named(found))):
+        yield from _unlike(*dates, path)  # Zuora may show dates that nobody has sent
+    elif isinstance(ours, list) and isinstance(found, list):
+        if len(ours) != len(found):
+            yield path, f"{len(ours)} of them", f"{len(found)} of them"
+        for index, (own, other) in enumerate(zip(ours, found, strict=False)):
+            yield from _unlike(own, other, (*path, index))
+    elif (ours or found) and not (_same(ours, found) or (path[-1:] == _WHOLE and str(ours) == str(found))):
+        yield path, ours, found
+
+
+def _named(dates: Any) -> dict[str, Any] | None:
+    """Return trigger dates by their names, None if they are not such a list."""
+    rows = dates if isinstance(dates, list) else [dates]
+    if not all(isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows):
+        return None
+    return {row["name"]: row.get("triggerDate") for row in rows}
+
+
+def _shown(value: Any) -> str:
+    words = repr(value[:_NUMBER_LENGTH]) if isinstance(value, str) else told(value, _NUMBER_LENGTH)
+    return redact_words(words, _SHOWN_LENGTH)
+
+
+def _same(ours: Any, found: Any) -> bool:
+    """Say whether two values are the same one; Zuora writes 25 as 25.0, and a day with its hours."""
+    if bool in (type(ours), type(found)):
+        return ours is found
+    if isinstance(ours, (int, float)) and isinstance(found, (int, float)):
+        return Decimal(str(ours)) == Decimal(str(found))
+    if isinstance(ours, str) and isinstance(found, str) and len(ours) == _DAY:
+        return found[:_DAY] == ours
+    return bool(ours == found)
+
+
+def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
+    """
+    Return an order that was found by its number as the job that must have made it.
+
+    Its result has those fields of a job's result that the page of an order tells. An order that will never
+    be completed is a failure, and one that Zuora is about to carry out is waited for; so is a status that
+    nobody documents. A pending one exists: whether that is enough, `Vendor.outcome` says.
+
+    :raises Unreadable: if the page holds no order, or another one than was asked for.
+    """
+    order = _order(body)
+    if wrong := _not_asked_for(order_number(job_id), order.get("orderNumber")):
+        raise Unreadable(f"The answer about {job_id} holds {wrong}.", answer=answer, transient=True)
+    state, _ = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
+    subscriptions = order.get("subscriptions")
+    rows = [row for row in subscriptions if isinstance(row, dict)] if isinstance(subscriptions, list) else []
+    names = ("subscriptionNumber", "status")
+    result = {
+        "orderNumber": order["orderNumber"],
+        "accountNumber": order.get("existingAccountNumber"),
+        "status": order.get("status"),
+        "subscriptions": [{name: row[name] for name in names if name in row} for row in rows],
+        "success": state is not JobState.FAILED,
+    }
+    return Job(job_id, state, redact_words(order.get("status"), WORD_LENGTH), result=result, answer=answer)
+
+
+def _not_asked_for(number: str, found: object) -> str:
+    """Return in words what a page holds instead of the order: a cache may give another one's."""
+    if not found:
+        return "no order"
+    told_number = told(found, _NUMBER_LENGTH)
+    same = told_number.strip().casefold() == number.strip().casefold()
+    return "" if same else f"order {redact_words(told_number, WORD_LENGTH)}"
+
+
+def never_completes(result: Any, answer: Answer) -> Answer | None:
+    """Return the answer that says that the order in a job's result will never be completed, or None."""
+    order = result if isinstance(result, dict) else {}
+    state, words = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
+    if state is not JobState.FAILED:
+        return None
+    number, status = (redact_words(order.get(name), WORD_LENGTH) for name in ("orderNumber", "status"))
+    return replace(answer, messages=(f"its order {number} is {status}: {words}",))
+
+
+def is_completed(status: object) -> bool:
+    """Return whether the status of an order says that it is carried out."""
+    return _word(status) == "completed"
+
+
+def order_status_words(status: object) -> str:
+    """Return what the status of an order that is not Completed means, in words."""
+    return _STATUSES.get(_word(status), _UNKNOWN)[1]
+
+
+def _word(status: object) -> str:
+    return status.strip().lower() if isinstance(status, str) else ""
+
+
+def order_number(job_id: str) -> str:
+    """Return the number that an id ``order:<number>`` holds, an empty text where it is a job's id."""
+    return job_id.removeprefix(ORDER) if job_id.startswith(ORDER) else ""
+
+
+def _order(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _object(body, "order")
+
+
+def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    member = body.get(name)
+    return member if isinstance(member, dict) else {}
+
+
+def _compared(
+    document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
+) -> Iterator[tuple[str, object, object]]:
+    """Yield what is compared, in words, and its value in our document and in the order that was found."""
+    if date := document.get("orderDate"):
+        yield "orderDate", date, str(order.get("orderDate"))[:_DAY]
+    new = document.get("newAccount") or {}
+    if number := document.get("existingAccountNumber") or new.get("accountNumber"):
+        yield "account", number, order.get("existingAccountNumber")
+    if new:
+        yield "account's name", new.get("name"), account.get("name")
+    if account_id := document.get("existingAccountId"):
+        yield "account's id", account_id, account.get("id")

@@ -1,0 +1,298 @@
+"""What Zuora's answers mean: its body shapes, its error codes, its HTTP statuses; as data where it can be.
+
+Sources: developer.zuora.com, "Error handling", "Error codes", "Idempotent requests", and recorded answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any, TypeAlias
+
+from airflow_provider_zuora.core.errors import Answer
+from airflow_provider_zuora.core.messages import Meaning, Reading, Request, Response
+from airflow_provider_zuora.core.redaction import told
+from airflow_provider_zuora.core.vendors.body import quoted, read_json, unreadable
+
+JOBS = "/v1/async-jobs/"
+ORDERS = "/v1/orders/"
+Reasons: TypeAlias = list[tuple[str, str]]
+"""Codes and messages of an answer, as they came: many of them decide, the first ones are shown."""
+_MOST = 1000  # reasons of an answer that are read; some kilobytes of gzip may hold millions
+_MORE = ("", "and more")  # stands for those that are not read: nobody knows of which category they are
+
+# "Error codes": the last two digits of a code are its category.
+_CATEGORIES = {
+    **dict.fromkeys((20, 21, 22, 23, 27, 30, 90), Meaning.REFUSED),
+    **dict.fromkeys((10, 45), Meaning.DENIED),
+    40: Meaning.NOT_FOUND,
+    **dict.fromkeys((60, 61, 99), Meaning.TEMPORARY),
+    11: Meaning.TOKEN,
+    50: Meaning.LOCKED,
+    70: Meaning.LIMITED,
+}
+# Several reasons at once: the first of these that is among them decides, but that all must be passing ones to
+# repeat, and that none may be TEMPORARY for a refusal (`_weighed`).
+_WEIGHT = (
+    Meaning.TOKEN,
+    Meaning.DENIED,
+    Meaning.REFUSED,
+    Meaning.NOT_FOUND,
+    Meaning.TEMPORARY,
+    Meaning.LOCKED,
+    Meaning.LIMITED,
+)
+# What the HTTP status says where no code does.
+_STATUSES = {
+    401: Meaning.TOKEN,
+    404: Meaning.NOT_FOUND,
+    408: Meaning.GATEWAY,
+    409: Meaning.IN_PROGRESS,
+    429: Meaning.LIMITED,
+    **dict.fromkeys((502, 503, 504), Meaning.GATEWAY),
+}
+# Where `_reasons` looks for errors; most answers have none of these.
+_TELLING = frozenset(
+    ("reasons", "Errors", "error", "message", "FaultCode", "FaultMessage", "faultcode", "faultstring")
+)
+_LOCK, _NOT_FOUND, _BAD_VALUE, _CODE_LENGTH = 50, 40, 20, 8
+_ABSENT_AT = (200, 400, 404)  # HTTP statuses at which Zuora says that there is no such thing
+_ABSENT = ("invalid ordernumber", "invalid order number", "does not exist", "cannot find")
+_TRANSIENT_JOB_CATEGORIES = {_LOCK, 61}  # a failed job of another category stays failed
+
+# A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
+_JOB_ERROR = re.compile(r"\[([0-9]{8})\]:?\s*")
+_CODE = re.compile(r"[0-9]{2}|[0-9]{8}")
+_EDGE_LIMIT = "request exceeded limit"
+_TEXT_LENGTH = 64 * 1024  # characters of one text of a vendor's that are read
+
+
+def read_answer(request: Request, response: Response, answer: Answer) -> Reading:
+    """Return what a response means, whichever of Zuora's body shapes it has."""
+    body, readable = read_json(response)
+    if not readable:
+        answer = replace(answer, request_id=response.header("Zuora-Request-Id"))
+        return unreadable(response, answer, _STATUSES)
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    reasons = [] if _TELLING.isdisjoint(fields) else _first(_reasons(fields))
+    request_id = _text(fields.get("requestId")) or response.header("Zuora-Request-Id")
+    process_id = _text(fields.get("processId"))
+    if reasons or request_id or process_id:
+        answer = Answer(
+            answer.asked,
+            answer.track_id,
+            answer.status,
+            tuple([code for code, _ in reasons]),
+            tuple([message for _, message in reasons]),
+            request_id,
+            process_id,
+            answer.retry_after,
+        )
+    meaning = _meaning(request, response.status, fields, reasons)
+    if meaning is not Meaning.OK and not reasons and response.body:
+        answer = replace(answer, messages=(quoted(response),))  # better than nothing
+    return Reading(meaning, answer, body, whole=body is not None, arrived=True)
+
+
+def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]:
+    """
+    Return the answer with a job's ``errors`` as its codes and messages; are they passing, are they a lock.
+
+    Where ``errors`` is empty, the ``reasons`` at the root of the body stand, which the answer holds already.
+
+    A failure is a passing one where each of its codes is of the categories 50 or 61, and a lock where it is
+    passing and one of them is 50.
+    """
+    if not errors and not answer.codes and not answer.messages:
+        return answer, False, False
+    reasons = _first(_job_reasons(errors)) or answer.reasons()
+    categories = {_category(code) for code, _ in reasons}
+    passing = bool(categories) and categories <= _TRANSIENT_JOB_CATEGORIES
+    return _with(answer, reasons), passing, passing and _LOCK in categories
+
+
+def read_contradiction(body: Mapping[str, Any], answer: Answer) -> Answer | None:
+    """
+    Return the answer with what a completed job says against itself; None if it says nothing of the kind.
+
+    The job, or its result, says so by ``success: false``, by ``errors`` or by ``reasons``.
+    """
+    parts = [part for part in (body, body.get("result")) if isinstance(part, dict) and _says_no(part)]
+    reasons = _first(chain.from_iterable(map(_denials, parts)))
+    return _with(answer, reasons or [("", "it says success: false")]) if parts else None
+
+
+def _denials(part: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
+    yield from _job_reasons(part.get("errors"))
+    yield from _reasons(part)
+
+
+def _says_no(part: Mapping[str, Any]) -> bool:
+    no = _text(part.get("success")).lower() == "false"
+    return no or any(part.get(name) for name in ("errors", "reasons", "Errors"))
+
+
+def _with(answer: Answer, reasons: Reasons) -> Answer:
+    codes, messages = [code for code, _ in reasons], [message for _, message in reasons]
+    return replace(answer, codes=tuple(codes), messages=tuple(messages))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else told(value, _TEXT_LENGTH)
+
+
+def _first(reasons: Iterator[tuple[object, object]]) -> Reasons:
+    """Return the first reasons as texts; `_MORE` is the last one if there are others, which are not read."""
+    read = [(_text(code), _text(message)) for code, message in islice(reasons, _MOST)]
+    return [*read, _MORE] if next(reasons, None) else read
+
+
+def _reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
+    """Yield code and message of every error in the body, from each shape that Zuora answers with."""
+    for name, code, message in (("reasons", "code", "message"), ("Errors", "Code", "Message")):
+        rows = body.get(name) or []
+        for row in rows if isinstance(rows, list) else [rows]:
+            if isinstance(row, dict):
+                yield row.get(code), row.get(message)
+            else:
+                yield None, row
+    error = body.get("error")
+    if isinstance(error, dict):
+        yield error.get("code"), error.get("message")
+    elif error:
+        yield error, body.get("message") or body.get("error_description")
+    elif body.get("message"):
+        yield body.get("code"), body["message"]
+    for code, message in (("FaultCode", "FaultMessage"), ("faultcode", "faultstring")):
+        if body.get(code) or body.get(message):
+            yield body.get(code), body.get(message)
+
+
+def _category(code: str) -> int:
+    """Return the category of a code of eight digits, or of two; -1 where the code is a word."""
+    return int(code[-2:]) if _CODE.fullmatch(code) else -1
+
+
+def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
+    request: Request, status: int, body: Mapping[str, Any], reasons: Reasons
+) -> Meaning:
+    """Return what the status, the ``success`` flag and the codes mean together."""
+    read_a_job = request.path.startswith(JOBS) and isinstance(body.get("status"), str)
+    refused = body.get("success") is False or body.get("Success") is False
+    if status < 300 and (read_a_job or not (refused or _complains(body, reasons))):
+        return Meaning.OK
+    if status == 409 and body.get("jobId") and not refused:
+        return Meaning.OK  # an older reading of the guide: the first answer comes back as a 409
+    if status in (401, 429, 502, 503, 504):
+        return _STATUSES[status]
+    if _tells(_EDGE_LIMIT, reasons):
+        return Meaning.LIMITED
+    if status >= 500:
+        return Meaning.TEMPORARY if reasons else Meaning.GATEWAY
+    found = {_CATEGORIES.get(_category(code)) for code, _ in reasons}
+    unknown = _tells("idempoten", reasons) or not found - {None}
+    if status == 409 and unknown and Meaning.LOCKED not in found:
+        return Meaning.IN_PROGRESS
+    absences = _absences(request, status)
+    if absences and reasons and all(map(absences, reasons)):
+        return Meaning.NOT_FOUND
+    otherwise = _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
+    meaning = _weighed(found, reasons) or otherwise
+    return _elsewhere(request, status, reasons) if meaning is Meaning.NOT_FOUND else meaning
+
+
+def _elsewhere(request: Request, status: int, reasons: Reasons) -> Meaning:
+    """
+    Return what "not found" means in words, or at an HTTP status, that do not say it of an order, or of a job.
+
+    That there is no such order, or job, is believed of Zuora alone: a gateway's 404 is no word about it.
+    """
+    if request.path.startswith(ORDERS):
+        return Meaning.GATEWAY
+    if not (request.path.startswith(JOBS) and request.method == "GET"):
+        return Meaning.NOT_FOUND
+    is_coded = any(_category(code) >= 0 for code, _ in reasons)
+    return (
+        Meaning.GATEWAY if not is_coded else Meaning.DENIED if status not in _ABSENT_AT else Meaning.NOT_FOUND
+    )
+
+
+def _weighed(found: set[Meaning | None], reasons: Reasons) -> Meaning | None:
+    """Return what several reasons mean together, None if there is none whose category is known."""
+    known = [meaning for meaning in _WEIGHT if meaning in found]
+    if not known:
+        return None
+    # Of an answer that refuses, and tells of a passing error too, or of one that nobody knows, nobody knows
+    # what was done.
+    is_odd = any(code and _category(code) not in _CATEGORIES for code, _ in reasons) or _MORE in reasons
+    is_unclear = None in found if known[0].transient else Meaning.TEMPORARY in found or is_odd
+    return Meaning.UNCLEAR if is_unclear else known[0]
+
+
+def _absences(request: Request, status: int) -> Callable[[tuple[str, str]], bool] | None:
+    """Return what tells that a reason says that there is no such thing; None if a page may not say so."""
+    if status not in _ABSENT_AT:
+        return None
+    if request.path.startswith(ORDERS):
+        return _is_no_order
+    return _is_no_job if request.path.startswith(JOBS) and request.method == "GET" else None
+
+
+def _is_no_order(reason: tuple[str, str]) -> bool:
+    """
+    Return whether a reason says that there is no such order.
+
+    Recorded for an unknown order number: category 20, "Invalid orderNumber: X", and category 40 for the same
+    words of another operation.
+    """
+    words = reason[1].lower()
+    return _is_no_job(reason) and (
+        _category(reason[0]) == _NOT_FOUND or any(absent in words for absent in _ABSENT)
+    )
+
+
+def _is_no_job(reason: tuple[str, str]) -> bool:
+    """
+    Return whether a reason says that there is no such job, in whatever words.
+
+    Zuora has issued the id, and it is all that is sent: a bad value (category 20) cannot be another one. A
+    code that begins with 9 is about the sign-in or the entity.
+    """
+    code = reason[0]
+    return (
+        len(code) == _CODE_LENGTH and not code.startswith("9") and _category(code) in (_NOT_FOUND, _BAD_VALUE)
+    )
+
+
+def _tells(words: str, reasons: Reasons) -> bool:
+    return any(words in message.lower() for _, message in reasons)
+
+
+def _complains(body: Mapping[str, Any], reasons: Reasons) -> bool:
+    """Say whether a 2xx body without ``success: false`` is an error all the same; with a jobId it is none."""
+    if body.get("success") is True or body.get("Success") is True or body.get("jobId"):
+        return False
+    marks = ("reasons", "Errors", "FaultCode", "faultcode", "error")
+    return any(body.get(mark) for mark in marks) or _tells(_EDGE_LIMIT, reasons)
+
+
+def _job_reasons(errors: object) -> Iterator[tuple[object, object]]:
+    """Yield code and text of a job's ``errors``: null, a text, an object or a list of these."""
+    rows = errors if isinstance(errors, list) else [errors]
+    for error in rows[:_MOST]:
+        if isinstance(error, dict) and error.get("reasons"):
+            yield from _reasons(error)
+        elif isinstance(error, dict) and (error.get("code") or error.get("message")):
+            yield error.get("code"), error.get("message")
+        elif error:
+            words = told(error, _TEXT_LENGTH + 1)
+            lead, *pairs = _JOB_ERROR.split(words[:_TEXT_LENGTH])
+            texts = [text.strip() for text in pairs[1::2]] or [""]
+            texts[0] = f"{lead.strip()} {texts[0]}".strip()
+            yield from zip(pairs[::2] or [""], texts, strict=True)
+            if len(words) > _TEXT_LENGTH:
+                yield _MORE
+    if len(rows) > _MOST:
+        yield _MORE

@@ -1,0 +1,376 @@
+"""Airflow's border: from a connection to a signed-in account, and from core errors to Airflow errors."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, ClassVar, TypeVar
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowNotFoundException,
+    BaseHook,
+    Connection,
+    get_current_context,
+    mask_secret,
+)
+from asgiref.sync import sync_to_async
+
+from airflow_provider_zuora.airflow_context.task import TaskStore, try_of
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput
+from airflow_provider_zuora.core.flow import Flow, Memoir, Store, remembering
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.job import Job, JobState, Outcome
+from airflow_provider_zuora.core.json_types import plain
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.options import checked_seconds, text_violations
+from airflow_provider_zuora.core.polling.events import Ends
+from airflow_provider_zuora.core.polling.wait import LONGEST, Pauses, Wait, ended_job
+from airflow_provider_zuora.core.submission.api import note_end
+from airflow_provider_zuora.core.submission.result import check_result
+from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, airflow_errors
+from airflow_provider_zuora.hooks.connection import Settings, credentials_of, settings_of
+from airflow_provider_zuora.hooks.connection_fields import ui_field_behaviour, widgets
+from airflow_provider_zuora.session.concurrency import acarried, carried
+from airflow_provider_zuora.session.session import READINGS, Account, Masks, Renewal, claims_of
+from airflow_provider_zuora.session.single_flight import Readings
+from airflow_provider_zuora.version_compat import NEVER_EXPIRE, amask_secret
+
+T = TypeVar("T")
+
+_MASKS = Masks(mask_secret, amask_secret)
+_AT_ONCE = 20  # flows of one task or trigger; the connection's max_connections bounds all of a process
+
+
+def task_store(context: Mapping[str, Any]) -> TaskStore | None:
+    """Return what later tries of a task can read (Airflow 3.3 and later), None where there is none."""
+    accessor = context.get("task_state_store")
+    return None if accessor is None else TaskStore(accessor, NEVER_EXPIRE)
+
+
+def _call(
+    method: str,
+    path: str,
+    json: object,
+    params: Mapping[str, object] | None,
+    idempotency_key: str | None,
+    track_id: str | None,
+) -> Callable[[Client], Flow[Any]]:
+    """Return the flow of a request; what cannot be sent is refused when it is carried."""
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+
+    def flow(client: Client) -> Flow[Any]:
+        body = None if json is None else plain(json)
+        return client.call(
+            str(method).upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
+        )
+
+    return flow
+
+
+def _request_violations(params: object, track_id: object) -> tuple[str, ...]:
+    known = isinstance(params, (Mapping, type(None)))
+    return text_violations({"track_id": track_id}) + (() if known else ("params: must be a mapping",))
+
+
+def _running_context() -> Mapping[str, Any]:
+    """Return the context of the running task, an empty one where none runs."""
+    try:
+        return get_current_context()
+    except (AirflowException, RuntimeError):  # Airflow 2, Airflow 3
+        return {}
+
+
+class JobHook(BaseHook):
+    """
+    What the hooks of all vendors have in common; a subclass names its vendor by its ``conn_type``.
+
+    :param conn_id: the Airflow connection.
+    """
+
+    conn_type: ClassVar[str]
+    conn_name_attr: ClassVar[str]
+    hook_name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give a hook the form's methods as its own: Airflow before 3.2 looks at no parent's."""
+        super().__init_subclass__(**kwargs)
+        for name in ("get_ui_field_behaviour", "get_connection_form_widgets"):
+            setattr(cls, name, vars(JobHook)[name])
+
+    def __init__(self, conn_id: str):
+        super().__init__()
+        self.conn_id = conn_id
+        self.hidden: Sequence[str] = ()  # values of an order that nothing here may say, whoever quotes them
+        self._settings: Settings | None = None
+        self._own: Readings[Settings] | None = None
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the form's labels and placeholders, for Airflow before 3.2."""
+        return ui_field_behaviour(cls.conn_type)
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields, for Airflow before 3.2."""
+        return widgets(cls.conn_type)
+
+    @property
+    def vendor(self) -> Vendor:
+        """Return the plug of this hook's vendor."""
+        return VENDORS[self.conn_type]
+
+    @property
+    def settings(self) -> Settings:
+        """
+        Return what the connection says; it is read once.
+
+        :raises PermanentError: where it cannot be used; each line names a field and its rule.
+        """
+        if self._settings is None:
+            conn = self.get_connection(self.conn_id)
+            conn.extra_dejson  # noqa: B018 - Airflow masks the secrets of extra as it reads it
+            with airflow_errors():
+                self._settings = self._read(conn)
+        return self._settings
+
+    def get_conn(self) -> Account:
+        """Return the account behind the connection; it signs in when the first flow asks for a token."""
+        return self.settings.account
+
+    def run(self, flow: Callable[[Client], Memoir[T]], store: Store | None = None) -> T:
+        """
+        Carry a flow of this hook's client with blocking calls; core errors come as Airflow's.
+
+        :param store: what the flow remembers by; where it fails, a `TransientError` says what was sent.
+        """
+        settings = self.settings
+        with airflow_errors():
+            return settings.account.run(remembering(flow(settings.client), store))
+
+    async def arun(self, flow: Callable[[Client], Flow[T]]) -> T:
+        """Carry a flow of this hook's client on the running event loop; core errors come as Airflow's."""
+        with airflow_errors():
+            settings = await self._asettings()
+            return await settings.account.arun(flow(settings.client))
+
+    def run_many(self, flows: Callable[[Client], Iterable[Flow[T]]]) -> list[T]:
+        """Carry many flows of this hook's client, 20 at once, and return their results in their order."""
+        settings = self.settings
+        with airflow_errors():
+            return carried(settings.account, flows(settings.client), _AT_ONCE)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+        track_id: str | None = None,
+    ) -> Any:
+        """
+        Send a signed request to any other endpoint and return what its answer holds.
+
+        A GET is repeated while it fails for a passing reason, a cut-off answer is one; anything else only if
+        the vendor says that it was not processed, and a POST with an ``idempotency_key`` while its outcome is
+        unknown too. What was answered with a 2xx was taken: unless it is a GET, it is never sent again.
+
+        It blocks the event loop that it is called on; `arequest` does not.
+
+        :param path: below the base URL, starting with ``/``.
+        :param json: the body; dates and Decimals are written as in an order.
+        :param idempotency_key: for a POST; sent as it is: 1 to 254 printable ASCII characters.
+        :param track_id: at most 64 printable ASCII characters without ``: ; " '``; made up where left out.
+        :return: of any 2xx: None if it is empty; JSON as Python's own types, a list, a number or a text too;
+            a str if its Content-Type is one of text (``text/csv``, XML, a page) and its bytes are what the
+            charset says; anything else, a PDF say, as bytes.
+        :raises PermanentError, TransientError: with the vendor's codes, words and request id; for a 2xx too,
+            if it says ``success: false``.
+        """
+        self._refuse(_request_violations(params, track_id))
+        return self.run(_call(method, path, json, params, idempotency_key, track_id))
+
+    async def arequest(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+        track_id: str | None = None,
+    ) -> Any:
+        """Do what `request` does, for a coroutine: in your own trigger, in an ``async def`` task."""
+        self._refuse(_request_violations(params, track_id))
+        return await self.arun(_call(method, path, json, params, idempotency_key, track_id))
+
+    def get_job(self, job_id: str) -> Job:
+        """
+        Read a job once, repeating the read up to ten times while it fails for a passing reason.
+
+        :raises PermanentError, TransientError: where it could not be read; a failed job is returned.
+        """
+        return self.run(lambda client: client.job(job_id))
+
+    async def aget_job(self, job_id: str) -> Job:
+        """Do what `get_job` does, for a coroutine."""
+        return await self.arun(lambda client: client.job(job_id))
+
+    def wait_for_job(
+        self,
+        job_id: str,
+        *,
+        poke_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 3600.0,
+    ) -> Job:
+        """
+        Wait for a job on this worker and return it when it has ended, well or badly.
+
+        ``hook.outcome(job).result`` is its result, or raises `PermanentError` where the job failed. A job
+        that the vendor does not know is waited for during the first ten minutes: it may be a new one.
+
+        :param poke_interval: seconds between two looks; None: from 1 s, growing by half, to 60 s.
+        :param timeout: seconds, or a timedelta; ten years at the most.
+        :raises PermanentError: where a time is none; nothing is asked then.
+        :raises TransientError: where the job has not ended in time.
+        """
+        try:
+            lasts = checked_seconds("timeout", timeout, zero=True)
+            pause = (
+                None if poke_interval is None else checked_seconds("poke_interval", poke_interval, zero=True)
+            )
+        except ValueError as error:
+            raise PermanentError(f"Nothing was sent.\n{error}") from None
+        pauses = Pauses(pause, first=1.0)
+        return self.run(
+            lambda client: ended_job(client, job_id, Wait.within(client, min(lasts, LONGEST), pauses))
+        )
+
+    async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
+        """Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are."""
+        settings = await self._asettings()
+        ends = Ends(job_ids)
+        await acarried(settings.account, ends.flows(settings.client, wait), min(_AT_ONCE, len(job_ids)))
+        return ends
+
+    async def _asettings(self) -> Settings:
+        """Return what the connection says; hooks that share an account and ask at one time share it too."""
+        if self._settings is None:
+            settings = await READINGS.get((self.conn_type, self.conn_id), self._aread)
+            if not settings.shared:  # this hook signs in for itself, once for all coroutines that use it
+                self._own = self._own or Readings(math.inf)
+                settings = await self._own.get(self.conn_id, self._aread)
+            self._settings = self._settings or settings
+        return self._settings
+
+    async def _aread(self) -> Settings:
+        conn = await self._aconnection()
+        await get_async_extra_dejson(conn)  # for its masks, as in `settings`
+        return await asyncio.to_thread(self._read, conn)  # it looks at files
+
+    async def _aconnection(self) -> Connection:
+        try:
+            return await get_async_connection(self.conn_id)
+        except AirflowNotFoundException:
+            # Inside of dag.test() Airflow 3.3 finds connections of its database by the blocking call only.
+            return await sync_to_async(self.get_connection)(self.conn_id)
+
+    def _read(self, conn: Connection) -> Settings:
+        """Return what the connection says, and warn of what it says in vain."""
+        again = copy(self)  # the account may outlive this hook, and must not keep what it has read
+        again._settings, again._own, again.hidden = None, None, ()  # noqa: SLF001
+        settings = settings_of(self.vendor, conn, _MASKS, Renewal(again._reread, again._areread))  # noqa: SLF001
+        for word in settings.ignored:
+            self.log.warning("Connection %s: %s", self.conn_id, word)
+        return replace(settings, client=settings.client.hiding(self.hidden)) if self.hidden else settings
+
+    def _reread(self) -> Credentials | None:
+        """Return the credentials that the connection holds by now, None where it cannot be used any more."""
+        try:
+            return self._credentials(self.get_connection(self.conn_id))
+        except AirflowNotFoundException:
+            return None
+
+    async def _areread(self) -> Credentials | None:
+        try:
+            return await asyncio.to_thread(self._credentials, await self._aconnection())
+        except AirflowNotFoundException:
+            return None
+
+    def _credentials(self, conn: Connection) -> Credentials | None:
+        try:
+            return credentials_of(self.vendor, conn, _MASKS)
+        except InvalidInput as error:
+            self.log.warning("Connection %s cannot be used any more: %s", self.conn_id, error)
+            return None
+
+    def check(self, **options: object) -> None:
+        """
+        Look at options of `outcome` before there is a job; nothing is asked.
+
+        :raises PermanentError: where one has a value that cannot be.
+        """
+        self._refuse(self.vendor.violations(options))
+
+    def _refuse(self, wrong: Sequence[str]) -> None:
+        """Raise one error with the rules that are broken, none for none."""
+        if wrong:
+            raise PermanentError(str(InvalidInput("Nothing was sent.", tuple(wrong))))
+
+    def outcome(self, job: Job, **options: object) -> Outcome:
+        """
+        Return what the end of a job means to the task that waited for it.
+
+        :raises PermanentError: where the vendor says that the job failed; waiting again cannot help.
+        """
+        try:
+            return self.vendor.outcome(job, options)
+        except ApiError as error:
+            raise PermanentError(str(error)) from error
+
+    def submitted_outcome(
+        self, job: Job, context: Mapping[str, Any], expected: Mapping[str, str], **options: object
+    ) -> Outcome:
+        """
+        Return what the end of a job means to the task that submitted it too, and can do so again.
+
+        :param expected: what its result must repeat of what was submitted, see `check_result`.
+        :raises PermanentError: if the job failed for good, or made another order.
+        :raises TransientError: where it failed for a passing reason; `ZuoraLockContention` where on a lock.
+        """
+        job = self.settings.client.redact_job(job)  # a trigger does not know what is to be hidden
+        if job.state is JobState.FAILED:
+            self._note_failure(job, context)
+        with airflow_errors():
+            check_result(job, expected)
+            return self.vendor.outcome(job, options)
+
+    def _note_failure(self, job: Job, context: Mapping[str, Any]) -> None:
+        """Note that a job failed; if that cannot be done, the next try asks the vendor again."""
+        try:
+            notes = claims_of(context.get("ti")).notes
+            self.run(lambda client: note_end(client, try_of(context), job, notes), task_store(context))
+        except TransientError as error:
+            self.log.warning("That job %s failed could not be noted: %s", job.job_id, error)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Sign in afresh; return whether that worked and a sentence for the connection form."""
+        try:
+            settings = self.settings
+            with airflow_errors():
+                settings.account.sign_in()
+        except AirflowException as error:
+            return False, str(error)
+        return (
+            True,
+            f"Signed in to {settings.credentials.base_url} as client {settings.credentials.client_id}.",
+        )

@@ -1,0 +1,14 @@
+"""The hooks by connection type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from airflow_provider_zuora.hooks.base import JobHook
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+
+HOOKS: Mapping[str, Callable[[str], JobHook]] = {
+    ZuoraHook.conn_type: ZuoraHook,
+    ElasticPathHook.conn_type: ElasticPathHook,
+}

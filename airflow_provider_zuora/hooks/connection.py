@@ -1,0 +1,192 @@
+"""What a connection says, read and checked in one place; knows a connection's fields, but no Airflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Protocol
+
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields, without_blanks
+from airflow_provider_zuora.session.secure_directory import Unusable
+from airflow_provider_zuora.session.session import Account, Masks, Renewal, account_of
+from airflow_provider_zuora.session.token_file import TokenFile
+from airflow_provider_zuora.transports.config import Line
+
+log = logging.getLogger(__name__)
+
+_UNUSABLE = "The connection cannot be used; nothing was sent."
+_TAKEN_AS_OWN = frozenset({"generic", "http", "", None})
+_MASK = "***"  # what Airflow shows, and its web page may store, instead of a value that it takes for a secret
+
+
+class ConnectionFields(Protocol):
+    """The fields of an Airflow connection that are read here."""
+
+    conn_id: str
+    conn_type: str | None
+    host: str | None
+    port: int | None
+    schema: str | None
+    login: str | None
+    password: str | None
+    extra: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What a connection says.
+
+    :param account: signed in when the first flow asks for a token.
+    :param client: the account's flows, with the connection's own headers.
+    :param line: how to reach the vendor.
+    :param fields: those of `connection_fields.FIELDS`, as they are read.
+    :param shared: True where the account is that of the process.
+    :param ignored: what it says in vain, a sentence each.
+    """
+
+    credentials: Credentials
+    account: Account
+    client: Client
+    line: Line
+    fields: Mapping[str, Any] = field(repr=False)
+    shared: bool
+    ignored: tuple[str, ...]
+
+
+def settings_of(
+    vendor: Vendor, conn: ConnectionFields, masks: Masks, renewal: Renewal | None = None
+) -> Settings:
+    """
+    Return what a connection says.
+
+    :param renewal: reads the connection again, for its account.
+    :raises InvalidInput: where it cannot be used; each line names a field and its rule.
+    """
+    extra = _extra(conn.extra)
+    fields = _read(vendor, extra)
+    credentials = credentials_of(vendor, conn, masks)
+    line = Line(
+        credentials.base_url,
+        timeout=fields["timeout"],
+        verify=fields["verify"],
+        proxies=fields["proxies"],
+        max_connections=fields["max_connections"],
+    )
+    if fields["shared_sign_in"]:
+        file = _token_file(credentials, fields.get("entity_id", ""))
+        account = account_of(vendor.name, credentials, line, masks, file)
+    else:
+        account = Account(vendor.name, credentials, line, masks)
+    account.renewal = renewal
+    return Settings(
+        credentials,
+        account,
+        client=account.client(vendor.headers(fields)),
+        line=line,
+        fields=fields,
+        shared=fields["shared_sign_in"],
+        ignored=tuple(_ignored(vendor, conn, extra)),
+    )
+
+
+def _read(vendor: Vendor, extra: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return read_fields(vendor.name, extra)
+    except ValueError as error:
+        raise InvalidInput(_UNUSABLE, tuple(str(error).splitlines())) from None
+
+
+def _ignored(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> Iterator[str]:
+    known = FIELDS[vendor.name]
+    for name in sorted(set(extra) - set(known)):
+        near = get_close_matches(name, known, 1)
+        yield f"extra holds {name!r}, which nobody reads" + (f"; did you mean {near[0]!r}?" if near else "")
+    if without_blanks(conn.host) and extra.get("environment"):
+        yield "the environment in extra is not used, because there is a base URL (host)"
+
+
+def credentials_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Credentials:
+    """Return where a connection signs in and as whom; errors as `settings_of`."""
+    if conn.conn_type != vendor.name and conn.conn_type not in _TAKEN_AS_OWN:
+        raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
+    login, password = without_blanks(conn.login), without_blanks(conn.password)
+    if password and password != conn.password:
+        masks.mask(password)  # Airflow hides what the connection holds, which this is not
+    return Credentials(_base_url(vendor, conn, _extra(conn.extra)), login, password)
+
+
+def _invalid(violation: str) -> InvalidInput:
+    return InvalidInput(_UNUSABLE, (violation,))
+
+
+def _token_file(credentials: Credentials, entity: str) -> TokenFile | None:
+    """Return where the token is shared, None where this machine has no place for it."""
+    try:
+        return TokenFile.of(credentials, entity)
+    except Unusable as problem:
+        log.warning("The token cannot be shared, each process signs in for itself. %s", problem)
+        return None
+
+
+def _extra(text: str | None) -> Mapping[str, Any]:
+    """Return the fields that are set; one that Airflow's page has stored as its mask is not."""
+    try:
+        fields = _unmasked(json.loads(text or "{}"))
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise _invalid("extra: must be a JSON object")
+    if "share_token" in fields:  # its first name, which Airflow takes for that of a secret
+        return {"shared_sign_in": fields.pop("share_token")} | fields
+    return fields
+
+
+def _unmasked(value: Any) -> Any:
+    """Return a value without the masks that it holds, as JSON in a text too: a field may hold one."""
+    if isinstance(value, dict):
+        return {name: _unmasked(each) for name, each in value.items() if each != _MASK}
+    if isinstance(value, list):
+        return [_unmasked(each) for each in value if each != _MASK]
+    if isinstance(value, str) and _MASK in value and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.dumps(_unmasked(json.loads(value)))
+        except (ValueError, RecursionError):  # the field's own rule tells
+            return value
+    return value
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return isinstance(ip_address(host), IPv6Address)
+    except ValueError:
+        return False
+
+
+def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> str:
+    """Return the base URL: the host, with scheme and port where they stand apart, else the environment's."""
+    host = without_blanks(conn.host).rstrip("/")
+    if not host:
+        by_name = {name.lower(): url for name, url in vendor.environments.items()}
+        named = without_blanks(str(extra.get("environment") or "")).lower()
+        if named not in by_name:
+            raise _invalid(
+                "host: must be a base URL, or be blank while environment in extra is one of "
+                + ", ".join(vendor.environments)
+            )
+        return by_name[named]
+    host = f"[{host}]" if _is_ipv6(host) else host  # as Airflow keeps that of a URI
+    url = host if "://" in host else f"{without_blanks(conn.schema) or 'https'}://{host}"
+    scheme, rest = url.split("://", 1)
+    authority, *path = rest.split("/", 1)
+    if conn.port and not authority.endswith(f":{conn.port}"):
+        authority = f"{authority}:{conn.port}"
+    return "/".join((f"{scheme.lower()}://{authority}", *path))

@@ -1,0 +1,113 @@
+"""Talk to Elastic Path Commerce Cloud."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import mask_secret
+
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.polling.exports import export_orders, file_link
+from airflow_provider_zuora.transports.download import (
+    MAX_BYTES,
+    LocalPlace,
+    Place,
+    StoredPlace,
+    check_size,
+    download,
+)
+from airflow_provider_zuora.transports.fetch import Fence
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow_provider_zuora.exceptions import airflow_errors
+from airflow_provider_zuora.hooks.base import JobHook
+
+
+class ElasticPathHook(JobHook):
+    """
+    Talk to Elastic Path Commerce Cloud.
+
+    The connection (type ``elastic_path``): host = base URL, or blank and ``environment`` in extra;
+    login and password = client id and secret; all else in extra is optional, see the connection form.
+
+    :param elastic_path_conn_id: the Airflow connection.
+    """
+
+    conn_name_attr = "elastic_path_conn_id"
+    default_conn_name = "elastic_path_default"
+    conn_type = "elastic_path"
+    hook_name = "Elastic Path"
+
+    def __init__(self, elastic_path_conn_id: str = default_conn_name):
+        super().__init__(elastic_path_conn_id)
+
+    def export_orders(self, filter: str) -> str:  # noqa: A002 - Elastic Path's own word, and the operator's
+        """
+        Start an export of orders to a CSV, and return the id of its job.
+
+        An export changes no order. Elastic Path has no idempotency keys: where the outcome of a request is
+        unknown it is repeated, and at worst a job that nobody asks for stands in the queue.
+
+        :param filter: in the grammar of Elastic Path's order list, for example
+            ``ge(created_at,2024-07-01T00:00:00Z):lt(created_at,2024-07-02T00:00:00Z)``.
+        :raises PermanentError, TransientError: with Elastic Path's words and request id.
+        """
+        return self.run(lambda client: export_orders(client, filter))
+
+    def download(
+        self, job_id: str, target: str | PathLike[str] | ObjectStoragePath, *, max_bytes: int = MAX_BYTES
+    ) -> int:
+        """
+        Fetch the CSV of an export that succeeded, and return its size in bytes.
+
+        It comes in chunks to a temporary file (beside a local target, else in the directory of temporary
+        files), is checked, and is moved or uploaded then: under the final name is all of it, or what was
+        there before. No secret of the connection goes to the file's host, which must be https and public;
+        what else is allowed is told in docs/elastic-path.md.
+
+        :param target: a local path, or what ``ObjectStoragePath`` takes, such as ``s3://conn_id@bucket/a.csv``.
+        :param max_bytes: a larger file is not fetched.
+        :raises PermanentError: where the job is unknown or has no file, or the link is not safe to follow.
+        :raises TransientError: where the file did not come whole: the next try asks for another link.
+        """
+        with airflow_errors():
+            check_size(max_bytes)
+            place = _place(target)
+        link = self.run(lambda client: file_link(client, job_id))
+        settings = self.settings
+        with airflow_errors():
+            fence = Fence.beside(
+                settings.credentials.base_url, settings.fields["download_hosts"], mask_secret
+            )
+            size = download(link, place, settings.line, fence, max_bytes)
+        self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, target, size)
+        return size
+
+
+def _place(target: str | PathLike[str] | ObjectStoragePath) -> Place:
+    """Return where a download goes to; a store of local files is this machine."""
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    try:
+        if isinstance(target, str) and "://" in target:
+            target = ObjectStoragePath(target)
+        if not isinstance(target, ObjectStoragePath):
+            return LocalPlace(Path(target))
+        if target.protocol in ("file", "local", ""):
+            return LocalPlace(Path(target.path))
+        return StoredPlace(_file_system(target), target.path)
+    except (ImportError, TypeError, ValueError) as error:  # no path, or a store that nothing here knows
+        raise InvalidInput("Nothing was fetched.", (f"target: {error}",)) from error
+
+
+def _file_system(target: ObjectStoragePath) -> Any:
+    """Return the file system of a path: Airflow's, or fsspec's own for what no provider registers."""
+    try:
+        return target.fs
+    except ValueError:
+        from fsspec.core import url_to_fs
+
+        return url_to_fs(str(target))[0]

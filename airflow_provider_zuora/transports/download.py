@@ -1,0 +1,195 @@
+"""A file that a vendor links to, brought to its place whole or not at all; what is no CSV stays away."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, Secrets, page_title, redact_words
+from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.fetch import CHUNK, Fence, Fetch
+from airflow_provider_zuora.transports.paths import NOT_THERE, reason, shown, trouble
+
+MAX_BYTES = 10 * 1024**3
+_GZIP = b"\x1f\x8b"
+_LAYERS = 2  # a store may keep a gzipped file, and send that gzipped
+_NO_CSV = (
+    *(_GZIP, b"\x1f\x9d", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07"),
+    *(b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"x\x01", b"x\x9c", b"x\xda"),  # zstd, lz4, zlib
+    *(b"%PDF-", b"\xd0\xcf\x11\xe0", b"\x89PNG"),  # the second one is of Excel
+    *(b"\xff\xfe", b"\xfe\xff"),  # UTF-16
+)
+# What no editor shows: white space, byte order marks, no-break spaces, zero-width spaces, joiners, marks.
+_UNSEEN = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0)*+")
+_LOOKED_AT = 1024  # bytes
+
+
+class Place(Protocol):
+    """Where a file goes to; nothing is seen there until all of it is."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the local directory in which the file is put together."""
+
+    def put(self, file: Path) -> None:
+        """Let a whole file be in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """A path on this machine."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a path that no file can be put to, before anything is asked."""
+        if rule := self._violation():
+            raise InvalidInput("Nothing was fetched.", (f"target: {rule}",))
+
+    def _violation(self) -> str:
+        try:
+            folder = self.folder
+        except OSError as error:
+            return (
+                f"there is no working directory that {shown(str(self.path))} could be below ({reason(error)})"
+            )
+        if (why := trouble(folder)) or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
+            there = why in ("", NOT_THERE)
+            return f"there is no directory {shown(str(folder))}" if there else f"{shown(str(folder))} {why}"
+        if (why := trouble(self.path)) not in ("", NOT_THERE):
+            return f"{shown(str(self.path))} {why}"
+        is_other = not why and not os.path.isfile(self.path)  # noqa: PTH113 - that of Path may raise
+        return f"{shown(str(self.path))} is there, and no file" if is_other else ""
+
+    @property
+    def folder(self) -> Path:
+        """Return the path's own directory: from there a file can be moved in one step."""
+        return self.path.absolute().parent
+
+    def put(self, file: Path) -> None:
+        """Move the file, once the disk has it."""
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+        file.replace(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlace:
+    """A path in a store that fsspec knows; ``fs`` is the file system of ``path``."""
+
+    fs: Any
+    path: str
+
+    def __post_init__(self) -> None:
+        """Refuse to upload from a machine that has no place for the file, before anything is asked."""
+        try:
+            tempfile.gettempdir()
+        except OSError as error:
+            rule = f"target: a store needs a directory for temporary files here, see TMPDIR ({reason(error)})"
+            raise InvalidInput("Nothing was fetched.", (rule,)) from error
+
+    @property
+    def folder(self) -> Path:
+        """Return the directory of temporary files."""
+        return Path(tempfile.gettempdir())
+
+    def put(self, file: Path) -> None:
+        """Upload the file; a store's own upload of a file commits at its end, an open file at its closing."""
+        self.fs.put_file(str(file), self.path)
+
+
+def check_size(max_bytes: object) -> None:
+    """Refuse a size that is none."""
+    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+        raise InvalidInput("Nothing was fetched.", ("max_bytes: must be a whole number of bytes, 1 or more",))
+
+
+def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int = MAX_BYTES) -> int:
+    """
+    Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked.
+
+    :param line: how to reach hosts (time-outs, certificates, proxies); its base URL plays no part.
+    :raises InvalidInput: where ``max_bytes`` is none.
+    :raises UnsafeLink: where the link, or a redirect, leads where the fence does not.
+    :raises Refused, Unreachable, Unreadable: where the file does not come, or is none; nothing was put.
+    """
+    check_size(max_bytes)
+    with _work_folder(place) as folder:
+        file = Path(folder) / "file"
+        with closing(Fetch(link, line, fence)) as fetch, file.open("xb") as out:
+            _copy(fetch.chunks(max_bytes), out, max_bytes)
+        for _ in range(_LAYERS):
+            if _start(file).startswith(_GZIP):
+                file = _unpacked(file, max_bytes)
+        size = _checked(file, fetch.secrets)
+        place.put(file)
+        return size
+
+
+def _work_folder(place: Place) -> tempfile.TemporaryDirectory[str]:
+    """Return a directory in which a file is put together."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder)
+    except OSError as error:
+        rule = f"target: nothing can be written to {shown(str(place.folder))} ({reason(error)})"
+        raise InvalidInput("Nothing was fetched.", (rule,)) from error
+
+
+def _copy(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
+    """Write chunks to a file, no more than is allowed."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise Unreadable(f"The file is longer than max_bytes={max_bytes}.")
+        out.write(chunk)
+
+
+def _start(file: Path) -> bytes:
+    """Return the beginning of a file as the disk has it: how it came in chunks says nothing."""
+    with file.open("rb") as whole:
+        return whole.read(len(_GZIP))
+
+
+def _seen(file: Path) -> bytes:
+    """Return the beginning of what is seen of a file, however much there is before it that is not."""
+    start = b""
+    with file.open("rb") as whole:
+        while len(start) < _LOOKED_AT and (chunk := whole.read(CHUNK)):
+            start = _UNSEEN.sub(b"", (start + chunk).lstrip(), count=1)
+    return start
+
+
+def _unpacked(file: Path, max_bytes: int) -> Path:
+    """Return the file that a gzipped one holds; the gzipped one goes, a disk may hold no more than two."""
+    unpacked = file.with_name(f"{file.name}.unpacked")
+    try:
+        with gzip.open(file) as source, unpacked.open("xb") as out:
+            _copy(iter(lambda: source.read(CHUNK), b""), out, max_bytes)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        words = redact_words(error, WORD_LENGTH)
+        raise Unreadable(f"The file is gzip, and damaged: {words}.", transient=True) from error
+    file.unlink()
+    return unpacked
+
+
+def _checked(file: Path, secrets: Secrets) -> int:
+    """Return the size of a file that may be a CSV; a page of the store in its stead is none."""
+    start = _seen(file)
+    if not start:
+        raise Unreadable("The file is empty: it lacks even the names of its columns.")
+    if start.startswith((b"<", b"{", b"[")):
+        word = page_title(start, secrets)
+        raise Unreadable(f"What came is no CSV but a page{word and ': ' + word}.", transient=True)
+    if start.startswith(_NO_CSV) or b"\0" in start[:4]:
+        raise Unreadable("What came is no CSV but a file of another kind (by its first bytes).")
+    return file.stat().st_size
