@@ -18,7 +18,7 @@ class TransientError(AirflowException):
     """A passing failure: Airflow's retries may help."""
 
 
-class ZuoraOutcomeUnknown(PermanentError):
+class OrderOutcomeUnknownError(PermanentError):
     """
     An order may exist or not, and only a person can tell; it was not sent again.
 
@@ -27,14 +27,14 @@ class ZuoraOutcomeUnknown(PermanentError):
     """
 
 
-class ZuoraLockContention(TransientError):
+class LockContentionError(TransientError):
     """An order met a lock in Zuora; the next try submits it again, a minute later at the soonest."""
 
 
 def airflow_error(error: ApiError) -> AirflowException:
     """Return what a core error is to Airflow; it stays at hand as ``__cause__`` when raised from it."""
     if isinstance(error, (OutcomeUnknown, LockContention)):
-        kind = ZuoraOutcomeUnknown if isinstance(error, OutcomeUnknown) else ZuoraLockContention
+        kind = OrderOutcomeUnknownError if isinstance(error, OutcomeUnknown) else LockContentionError
         return kind(str(error))
     passing = error.transient or isinstance(error, TimedOut)
     return (TransientError if passing else PermanentError)(str(error))

@@ -10,7 +10,7 @@ import random
 import statistics
 from collections.abc import Callable, Iterator
 
-from airflow_provider_zuora.core.polling.wait import Pauses
+from airflow_provider_zuora.core.polling.wait import PollSchedule
 
 JOBS = {"5 s": 5.0, "20 s": 20.0, "2 min": 120.0, "1 h": 3600.0}
 DRAWS = 2000
@@ -22,8 +22,8 @@ def _fixed(seconds: float) -> Rule:
 
 
 RULES: dict[str, Rule] = {
-    "ours, deferred": Pauses().after,
-    "ours, on a worker": Pauses(first=1.0).after,
+    "ours, deferred": PollSchedule().after,
+    "ours, on a worker": PollSchedule(first=1.0).after,
     **{f"every {seconds} s": _fixed(seconds) for seconds in (5, 10, 30, 60)},
 }
 

@@ -41,7 +41,7 @@ from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fa
 from airflow_provider_zuora.session import session as accounts  # noqa: E402
 from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR  # noqa: E402
 from airflow_provider_zuora.session.token_file import TokenFile  # noqa: E402
-from airflow_provider_zuora.transports.asynchronous import Line  # noqa: E402
+from airflow_provider_zuora.transports.asynchronous import TransportConfig  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
 
 # `make test` gives the same result each time; `make explore` draws other cases each time, and more of them.
@@ -117,16 +117,16 @@ class Zuora:
         return TokenFile.of(self.credentials)
 
     @property
-    def key(self) -> tuple[str, Credentials, Line, TokenFile]:
+    def key(self) -> tuple[str, Credentials, TransportConfig, TokenFile]:
         """Return the place of `zuora_default`'s account among those of this process."""
-        return ("zuora", self.credentials, Line(self.url), self.token_file)
+        return ("zuora", self.credentials, TransportConfig(self.url), self.token_file)
 
     def connection(self, **fields: Any) -> str:
         """Return a connection to the sandbox as Airflow takes it from the environment."""
         own = {"conn_type": "zuora", "host": self.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
         return json.dumps(own | fields)
 
-    def account(self, **options: Any) -> accounts.Account:
+    def account(self, **options: Any) -> accounts.ApiSession:
         async def nap(seconds: float) -> None:
             self.naps.append(seconds)
 
@@ -135,7 +135,7 @@ class Zuora:
 
         masks = accounts.Masks(self.masked.append, mask)
         waits = {"sleep": self.naps.append, "asleep": nap} | options
-        return accounts.Account("zuora", self.credentials, Line(self.url), masks, **waits)
+        return accounts.ApiSession("zuora", self.credentials, TransportConfig(self.url), masks, **waits)
 
     def connections(self) -> list[int]:
         """Return the ports of this process that a connection to the sandbox is open from."""
@@ -195,7 +195,7 @@ class Store:
 
     sandbox: Sandbox
     url: str
-    account: accounts.Account
+    account: accounts.ApiSession
     naps: list[float]
 
     def change(self, **settings: Any) -> None:
@@ -216,7 +216,7 @@ def store(monkeypatch: pytest.MonkeyPatch, runtime_dir: Path) -> Iterator[Store]
     """Serve a sandbox whose exports take no time, and make `elastic_path_default` a connection to it."""
     with serve(Sandbox(Settings(export_seconds=0))) as server:
         naps: list[float] = []
-        credentials, line = Credentials(server.url, CLIENT_ID, CLIENT_SECRET), Line(server.url)
+        credentials, line = Credentials(server.url, CLIENT_ID, CLIENT_SECRET), TransportConfig(server.url)
 
         async def nap(seconds: float) -> None:
             naps.append(seconds)
@@ -224,7 +224,7 @@ def store(monkeypatch: pytest.MonkeyPatch, runtime_dir: Path) -> Iterator[Store]
         masks = accounts.Masks(lambda _: None, nap)
         file = TokenFile.of(credentials)
         waits = {"sleep": naps.append, "asleep": nap}
-        account = accounts.Account("elastic_path", credentials, line, masks, token_file=file, **waits)
+        account = accounts.ApiSession("elastic_path", credentials, line, masks, token_file=file, **waits)
         own = {"conn_type": "elastic_path", "host": server.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
         monkeypatch.setenv("AIRFLOW_CONN_ELASTIC_PATH_DEFAULT", json.dumps(own))
         monkeypatch.setitem(accounts._ACCOUNTS, ("elastic_path", credentials, line, file), account)

@@ -16,14 +16,14 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import SignInRefused, Unreadable
-from airflow_provider_zuora.core.flow import READ, Budget, Token
+from airflow_provider_zuora.core.flow import READ, RetryBudget, Token
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.core.submission.attempt import Try
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.session import session as accounts
 from airflow_provider_zuora.session.session import Masks, account_of
-from airflow_provider_zuora.transports.asynchronous import Line
+from airflow_provider_zuora.transports.asynchronous import TransportConfig
 from tests.conftest import ORDER
 
 
@@ -145,7 +145,7 @@ def test_a_sign_in_that_fails_fails_all_who_wait_for_it(zuora):
     account = zuora.account(asleep=until_all_wait)
 
     async def many():
-        flows = (account.arun(asked(Budget(2, 100))) for _ in range(50))
+        flows = (account.arun(asked(RetryBudget(2, 100))) for _ in range(50))
         return await asyncio.gather(*flows, return_exceptions=True)
 
     assert {type(error) for error in asyncio.run(many())} == {Unreadable}
@@ -154,7 +154,7 @@ def test_a_sign_in_that_fails_fails_all_who_wait_for_it(zuora):
 
 def test_a_sign_in_that_is_refused_is_thrown_into_the_flow(zuora):
     wrong = Credentials(zuora.url, CLIENT_ID, "wrong")
-    account = account_of("zuora", wrong, Line(zuora.url), Masks(print, asyncio.sleep))
+    account = account_of("zuora", wrong, TransportConfig(zuora.url), Masks(print, asyncio.sleep))
 
     with pytest.raises(SignInRefused):
         account.run(asked())
@@ -177,7 +177,7 @@ class TestRegistry:
     MASKS = Masks(print, asyncio.sleep)
 
     def of(self, url="https://h", secret="s", **line):
-        return account_of("zuora", Credentials(url, "c", secret), Line(url, **line), self.MASKS)
+        return account_of("zuora", Credentials(url, "c", secret), TransportConfig(url, **line), self.MASKS)
 
     def test_one_account_for_equal_credentials(self):
         assert self.of() is self.of()
@@ -319,7 +319,9 @@ def test_a_fork_amid_everything_finds_no_lock_taken(zuora):
         assert in_a_child(
             lambda: (
                 in_a_thread(
-                    lambda: account_of("zuora", zuora.credentials, Line(zuora.url), Masks(print, print))
+                    lambda: account_of(
+                        "zuora", zuora.credentials, TransportConfig(zuora.url), Masks(print, print)
+                    )
                 )
                 and in_a_thread(account.sign_in)
                 and account._rules.limits._under_way == 0
@@ -371,7 +373,7 @@ def test_a_fork_on_a_running_loop_leaves_the_parents_connections_alone(zuora):
 
 def test_a_forked_child_waits_for_no_lock_of_the_parents_notes_and_reads_its_own():
     claims = accounts.claims_of(object())
-    claims.notes = Notes(Try())
+    claims.notes = Notes(TaskAttempt())
     with claims.reading, claims.notes._writing:
         child = os.fork()
         if child == 0:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from airflow_provider_zuora.core.flow import Pause
+from airflow_provider_zuora.core.flow import Sleep
 from airflow_provider_zuora.session.concurrency import acarried, carried
 
 
@@ -27,7 +27,7 @@ class Flows:
         self.most = max(self.most, self.now)
         try:
             for _ in range(number % 5):
-                yield Pause(1)
+                yield Sleep(1)
             if number == self.broken:
                 raise ZeroDivisionError
         finally:

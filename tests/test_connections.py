@@ -16,7 +16,7 @@ from airflow_provider_zuora.hooks.connection import settings_of
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields
 from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR
 from airflow_provider_zuora.session.session import Masks
-from airflow_provider_zuora.transports.asynchronous import Line
+from airflow_provider_zuora.transports.asynchronous import TransportConfig
 
 ZUORA = VENDORS["zuora"]
 
@@ -175,14 +175,20 @@ def test_the_headers_of_extra():
 @pytest.mark.parametrize(
     ("extra", "expected"),
     [
-        ({}, Line("https://h")),
-        ({"timeout": "", "max_connections": None, "verify": "", "proxies": ""}, Line("https://h")),
-        ({"timeout": "30", "max_connections": 5.0}, Line("https://h", timeout=30.0, max_connections=5)),
-        ({"verify": False}, Line("https://h", verify=False)),
-        ({"verify": "False"}, Line("https://h", verify=False)),
-        ({"verify": __file__}, Line("https://h", verify=__file__)),
-        ({"proxies": {"https": "http://p"}}, Line("https://h", proxies=(("https", "http://p"),))),
-        ({"proxies": '{"https": "http://p"}'}, Line("https://h", proxies=(("https", "http://p"),))),
+        ({}, TransportConfig("https://h")),
+        ({"timeout": "", "max_connections": None, "verify": "", "proxies": ""}, TransportConfig("https://h")),
+        (
+            {"timeout": "30", "max_connections": 5.0},
+            TransportConfig("https://h", timeout=30.0, max_connections=5),
+        ),
+        ({"verify": False}, TransportConfig("https://h", verify=False)),
+        ({"verify": "False"}, TransportConfig("https://h", verify=False)),
+        ({"verify": __file__}, TransportConfig("https://h", verify=__file__)),
+        ({"proxies": {"https": "http://p"}}, TransportConfig("https://h", proxies=(("https", "http://p"),))),
+        (
+            {"proxies": '{"https": "http://p"}'},
+            TransportConfig("https://h", proxies=(("https", "http://p"),)),
+        ),
     ],
 )
 def test_how_to_reach_the_vendor(extra, expected):
@@ -290,7 +296,7 @@ def test_a_field_that_the_page_has_stored_as_its_mask_is_not_set(vendor):
     found = settings(fields | {"environment": "US Production Cloud 2"}, host="")
 
     assert found.account is settings({"environment": "US Production Cloud 2"}, host="").account
-    assert (found.line, found.client.headers) == (Line("https://rest.zuora.com"), {})
+    assert (found.line, found.client.headers) == (TransportConfig("https://rest.zuora.com"), {})
 
 
 def test_so_is_a_mask_within_a_field():

@@ -25,15 +25,15 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.validation import is_public
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
-from airflow_provider_zuora.transports.asynchronous import Line
-from airflow_provider_zuora.transports.download import LocalPlace, StoredPlace, download
-from airflow_provider_zuora.transports.fetch import Fence, resolve
+from airflow_provider_zuora.transports.asynchronous import TransportConfig
+from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget, download
+from airflow_provider_zuora.transports.fetch import DownloadPolicy, resolve
 from tests.airflow_versions import attach
 from tests.file_servers import answer, files
 
 CSV = b'id,created_at,note\r\nep-1,2024-07-01T10:00:00Z,"a, b"\r\n'
-OPEN = Fence(plain=True, private=True)
-LINE = Line("https://useast.api.elasticpath.com", timeout=5)
+OPEN = DownloadPolicy(plain=True, private=True)
+LINE = TransportConfig("https://useast.api.elasticpath.com", timeout=5)
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def place(request, tmp_path):
     """Return where a file goes to, and what lies there: None for nothing."""
     if request.param == "local":
         path = tmp_path / "orders.csv"
-        return LocalPlace(path), lambda: path.read_bytes() if path.exists() else None
+        return LocalTarget(path), lambda: path.read_bytes() if path.exists() else None
     fs = MemoryFileSystem()
     fs.store.clear()
-    return StoredPlace(
+    return StoredTarget(
         fs, "/bucket/orders.csv"
     ), lambda: fs.cat("/bucket/orders.csv") if fs.exists("/bucket/orders.csv") else None
 
@@ -298,7 +298,7 @@ def test_a_file_nobody_serves(place):
 def test_what_is_written_has_the_rights_that_new_files_have(server, tmp_path):
     server.answers["/a.csv"] = answer(CSV)
     (tmp_path / "usual").touch()
-    download(server.url("/a.csv"), LocalPlace(tmp_path / "a.csv"), LINE, OPEN)
+    download(server.url("/a.csv"), LocalTarget(tmp_path / "a.csv"), LINE, OPEN)
 
     assert (tmp_path / "a.csv").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
@@ -312,7 +312,7 @@ def test_a_target_that_cannot_be_one_is_refused_before_anything_is_asked(store, 
 
 def test_a_directory_that_is_gone_by_then_is_named(tmp_path):
     (tmp_path / "gone").mkdir()
-    place = LocalPlace(tmp_path / "gone" / "a.csv")
+    place = LocalTarget(tmp_path / "gone" / "a.csv")
     (tmp_path / "gone").rmdir()
     with pytest.raises(InvalidInput, match=r"target: nothing can be written to .*gone \(FileNotFoundError: "):
         download("https://127.0.0.1:1/a", place, LINE, OPEN)
@@ -325,7 +325,7 @@ def test_an_upload_that_fails_is_not_repeated_by_halves(server, tmp_path):
 
     server.answers["/a.csv"] = answer(CSV)
     with pytest.raises(OSError, match="no room"):
-        download(server.url("/a.csv"), StoredPlace(Full(), "/bucket/a.csv"), LINE, OPEN)
+        download(server.url("/a.csv"), StoredTarget(Full(), "/bucket/a.csv"), LINE, OPEN)
     assert not Full().exists("/bucket/a.csv")
 
 
@@ -350,7 +350,7 @@ class TestWhatIsSent:
         server.answers["/b.csv"] = answer(CSV)
         hidden = []
         caplog.set_level("DEBUG", "urllib3")
-        fence = Fence(plain=True, private=True, hide=hidden.append)
+        fence = DownloadPolicy(plain=True, private=True, hide=hidden.append)
         download(server.url("/a.csv?Signature=a"), place[0], LINE, fence)
         logged = [record.getMessage() for record in caplog.records if "GET" in record.getMessage()]
 
@@ -375,18 +375,18 @@ class TestFence:
     @pytest.mark.parametrize("scheme", ["https", "http"])
     def test_a_link_to_no_public_address_is_refused(self, place, host, scheme):
         with pytest.raises(UnsafeLink, match="no public address; nothing was fetched"):
-            download(f"{scheme}://{host}/a.csv?secret", place[0], LINE, Fence(plain=True))
+            download(f"{scheme}://{host}/a.csv?secret", place[0], LINE, DownloadPolicy(plain=True))
         assert place[1]() is None
 
     def test_nothing_is_connected_to_before_it_is_judged(self, server, place):
         with pytest.raises(UnsafeLink):
-            download(server.url("/a.csv"), place[0], LINE, Fence(plain=True))
+            download(server.url("/a.csv"), place[0], LINE, DownloadPolicy(plain=True))
         assert (server.connections, server.asked) == (0, [])
 
     @pytest.mark.parametrize("host", ["localhost:1", *PRIVATE])
     def test_a_redirect_to_no_public_address_is_refused(self, server, place, host):
         """The first host is trusted by its name; where it sends us is not."""
-        first = Fence(plain=True, hosts=frozenset({"files.test"}), resolve=to_loopback)
+        first = DownloadPolicy(plain=True, hosts=frozenset({"files.test"}), resolve=to_loopback)
         server.answers["/a.csv"] = answer(b"", 302, Location=f"http://{host}/b.csv")
         with pytest.raises(UnsafeLink, match="no public address"):
             download(server.url("/a.csv", "files.test"), place[0], LINE, first)
@@ -415,7 +415,7 @@ class TestFence:
     )
     def test_what_is_no_link_is_not_followed(self, place, link, words):
         with pytest.raises(UnsafeLink, match=words) as caught:
-            download(link, place[0], LINE, Fence(private=True))
+            download(link, place[0], LINE, DownloadPolicy(private=True))
         assert "hidden" not in str(caught.value)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 500
@@ -432,7 +432,10 @@ class TestFence:
             server.answers["/a.csv"] = answer(b"", 301, Location="http://127.0.0.1/b.csv")
             with pytest.raises(UnsafeLink, match="not to https"):
                 download(
-                    server.url("/a.csv"), place[0], Line("https://h", verify=str(pem)), Fence(private=True)
+                    server.url("/a.csv"),
+                    place[0],
+                    TransportConfig("https://h", verify=str(pem)),
+                    DownloadPolicy(private=True),
                 )
 
     @pytest.mark.parametrize(("times", "comes"), [(3, True), (4, False)])
@@ -456,38 +459,38 @@ class TestFence:
             return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
 
         server.answers["/a.csv"] = answer(CSV)
-        fence = Fence(plain=True, hosts=frozenset({"files.invalid"}), resolve=rebound)
+        fence = DownloadPolicy(plain=True, hosts=frozenset({"files.invalid"}), resolve=rebound)
 
         assert download(server.url("/a.csv", "files.invalid"), place[0], LINE, fence) == len(CSV)
         assert asked == ["files.invalid"]
         assert f"Host: files.invalid:{server.server_address[1]}" in server.asked[0]
 
     def test_one_address_that_is_not_public_is_enough(self, place):
-        fence = Fence(resolve=lambda host, port: ["93.184.216.34", "10.0.0.1"])
+        fence = DownloadPolicy(resolve=lambda host, port: ["93.184.216.34", "10.0.0.1"])
         with pytest.raises(UnsafeLink, match=r"is at 10\.0\.0\.1, no public address"):
             download("https://files.test/a", place[0], LINE, fence)
 
     def test_the_next_address_is_tried(self, server, place):
         server.answers["/a.csv"] = answer(CSV)
-        fence = Fence(plain=True, private=True, resolve=lambda host, port: ["::1", "127.0.0.1"])
+        fence = DownloadPolicy(plain=True, private=True, resolve=lambda host, port: ["::1", "127.0.0.1"])
 
         assert download(server.url("/a.csv", "files.test"), place[0], LINE, fence) == len(CSV)
 
     @pytest.mark.parametrize("addresses", [[], ["127.0.0.2"]])
     def test_no_address_that_answers(self, place, addresses):
-        fence = Fence(plain=True, private=True, resolve=lambda host, port: addresses)
+        fence = DownloadPolicy(plain=True, private=True, resolve=lambda host, port: addresses)
         with pytest.raises(Unreachable, match=r"files\.test"):
             download("http://files.test:1/a", place[0], LINE, fence)
 
     def test_the_certificate_is_for_the_name_and_not_for_the_address(self, place, certificate):
         pem, tls = certificate
-        line = Line("https://h", verify=str(pem))
+        line = TransportConfig("https://h", verify=str(pem))
         with files(tls) as server:
             server.answers["/a.csv"] = answer(CSV)
-            assert download(server.url("/a.csv"), place[0], line, Fence(private=True)) == len(CSV)
+            assert download(server.url("/a.csv"), place[0], line, DownloadPolicy(private=True)) == len(CSV)
             with pytest.raises(Unreachable, match=r"(?i)certificate"):
-                download(server.url("/a.csv"), place[0], LINE, Fence(private=True))
-            other = Fence(private=True, resolve=to_loopback)
+                download(server.url("/a.csv"), place[0], LINE, DownloadPolicy(private=True))
+            other = DownloadPolicy(private=True, resolve=to_loopback)
             with pytest.raises(Unreachable, match=r"(?i)files\.test"):
                 download(server.url("/a.csv", "files.test"), place[0], line, other)
 
@@ -507,7 +510,7 @@ class TestFence:
                 raise hosts
             return hosts
 
-        fence = Fence.beside(base, frozenset({"cdn"}), str, found)
+        fence = DownloadPolicy.beside(base, frozenset({"cdn"}), str, found)
 
         assert (fence.plain, fence.private) == expected
         assert fence.trusts("CDN")
@@ -515,15 +518,15 @@ class TestFence:
 
     def test_through_a_proxy_a_host_must_be_named(self, server, place):
         """A proxy is asked for the whole address; here the file server is one."""
-        line = Line("https://h", proxies=(("http", server.url("")),))
+        line = TransportConfig("https://h", proxies=(("http", server.url("")),))
         server.answers["http://files.invalid/a.csv"] = answer(CSV)
         with pytest.raises(
             UnsafeLink, match=r"through a proxy, nobody can tell its address; .*download_hosts"
         ):
-            download("http://files.invalid/a.csv", place[0], line, Fence(plain=True))
+            download("http://files.invalid/a.csv", place[0], line, DownloadPolicy(plain=True))
         assert server.asked == []
 
-        named = Fence(plain=True, hosts=frozenset({"files.invalid"}))
+        named = DownloadPolicy(plain=True, hosts=frozenset({"files.invalid"}))
         assert download("http://files.invalid/a.csv", place[0], line, named) == len(CSV)
 
     def test_names_are_resolved(self):

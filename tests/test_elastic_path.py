@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.polling.wait import Wait, ended_job
+from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID
@@ -97,7 +97,9 @@ def test_the_triggerer_waits_over_the_same_flows(store):
     async def waited():
         hook = ElasticPathHook()
         now = time.time()
-        return await hook.get_conn().arun(ended_job(hook.settings.client, job_id, Wait(now, now, now + 60)))
+        return await hook.get_conn().arun(
+            ended_job(hook.settings.client, job_id, PollOptions(now, now, now + 60))
+        )
 
     job_id = exported(store).job_id
     store.sandbox.revoke_tokens()

@@ -18,7 +18,7 @@ from airflow.sdk.execution_time.comms import DeleteXCom, ErrorResponse, GetXCom,
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from pydantic import TypeAdapter
 
-from airflow_provider_zuora.core.polling.events import Unread
+from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.sandbox.settings import Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
@@ -183,7 +183,7 @@ def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, superviso
 
     assert type(event) is TriggerEvent
     assert supervisor.asked == []
-    assert isinstance(read_event(event.payload), Unread)
+    assert isinstance(read_event(event.payload), DeferredResults)
 
 
 def test_where_there_is_no_task_as_in_dag_test_a_worker_goes_on(zuora, supervisor, capsys):

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.validation import url_violations
-from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.environment import bundle_of, proxy_of, proxy_url
 
 PROXY = "http://proxy:3128"
@@ -70,17 +70,17 @@ def test_a_proxy_that_both_transports_can_use(given, url):
 def test_a_proxy_that_not_both_can_use_is_refused_by_the_name_of_its_variable(given, environ):
     environ.setenv("HTTPS_PROXY", given)
     with pytest.raises(InvalidInput) as caught:
-        Line("https://rest.zuora.com")
+        TransportConfig("https://rest.zuora.com")
 
     assert "proxies: HTTPS_PROXY in the environment must be a URL" in str(caught.value)
     assert "ss@" not in str(caught.value)
-    assert Line("http://127.0.0.1:1").proxy == "", "it is not asked for there"
+    assert TransportConfig("http://127.0.0.1:1").proxy == "", "it is not asked for there"
 
 
 @pytest.mark.parametrize("proxy", ["http://:pass@proxy:3128", "http://bob:%E2%82%AC@proxy:3128"])
 def test_a_connections_proxy_that_not_both_can_use_is_refused_by_the_name_of_its_option(proxy):
     with pytest.raises(InvalidInput, match="proxies: must be URLs"):
-        Line("https://rest.zuora.com", proxies=(("https", proxy),))
+        TransportConfig("https://rest.zuora.com", proxies=(("https", proxy),))
 
 
 OWN = [
@@ -120,16 +120,16 @@ OTHERS = [
 def test_a_request_to_this_machine_goes_through_no_proxy(url, environ):
     environ.setenv("ALL_PROXY", PROXY)
 
-    assert Line(url).proxy == ""
-    assert Line(url, proxies=(("http", PROXY), ("https", PROXY))).proxy == ""
+    assert TransportConfig(url).proxy == ""
+    assert TransportConfig(url, proxies=(("http", PROXY), ("https", PROXY))).proxy == ""
 
 
 @pytest.mark.parametrize("url", OTHERS)
 def test_a_request_to_another_machine_goes_through_the_proxy(url, environ):
     environ.setenv("ALL_PROXY", PROXY)
 
-    assert Line(url).proxy == PROXY
-    assert Line(url, proxies=(("https", PROXY),)).proxy == PROXY
+    assert TransportConfig(url).proxy == PROXY
+    assert TransportConfig(url, proxies=(("https", PROXY),)).proxy == PROXY
 
 
 @pytest.mark.parametrize("host", ["sub.localhost", "127.1", "0x7f.0.0.1", "0.0.0.0", "localhost.localdomain"])
@@ -197,7 +197,7 @@ def test_a_host_that_is_asked_without_a_proxy(entries, url, environ):
         environ.setenv(name, value)
 
     assert proxy_of(url, variables) == ("", "")
-    assert Line(url).proxy == ""
+    assert TransportConfig(url).proxy == ""
 
 
 @pytest.mark.parametrize(
@@ -226,8 +226,8 @@ def test_a_host_that_is_asked_through_the_proxy(entries, url):
 
 
 def test_loopback_is_asked_without_the_proxy_of_a_connection_too():
-    assert Line("http://localhost:1", proxies=(("http", PROXY),)).proxy == ""
-    assert Line("https://10.0.0.1", proxies=(("https", "proxy:3128"),)).proxy == PROXY
+    assert TransportConfig("http://localhost:1", proxies=(("http", PROXY),)).proxy == ""
+    assert TransportConfig("https://10.0.0.1", proxies=(("https", "proxy:3128"),)).proxy == PROXY
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"])
@@ -236,13 +236,13 @@ def test_a_bundle_by_any_variable(name, environ, tmp_path):
     environ.setenv(name, f"~/{tmp_path.name}")
 
     assert bundle_of() == (str(tmp_path), name)
-    assert Line("https://h").ca_bundle == str(tmp_path)
-    assert Line("https://h", verify=f"~/{tmp_path.name}").ca_bundle == str(tmp_path)
-    assert Line("https://h", verify=False).ca_bundle == ""
+    assert TransportConfig("https://h").ca_bundle == str(tmp_path)
+    assert TransportConfig("https://h", verify=f"~/{tmp_path.name}").ca_bundle == str(tmp_path)
+    assert TransportConfig("https://h", verify=False).ca_bundle == ""
     environ.setenv(name, "~/no/such")
     with pytest.raises(InvalidInput, match=f"verify: {name} in the environment is not a path that exists"):
-        Line("https://h")
-    assert Line("https://h", verify=False).ca_bundle == ""
+        TransportConfig("https://h")
+    assert TransportConfig("https://h", verify=False).ca_bundle == ""
 
 
 def test_the_first_variable_that_is_set_counts():
@@ -253,8 +253,8 @@ def test_the_first_variable_that_is_set_counts():
 
 
 def test_what_the_environment_says_later_changes_nothing(environ):
-    line = Line("https://h")
+    line = TransportConfig("https://h")
     environ.setenv("HTTPS_PROXY", PROXY)
 
     assert line.proxy == ""
-    assert line == Line("https://h"), "an account is the same one"
+    assert line == TransportConfig("https://h"), "an account is the same one"

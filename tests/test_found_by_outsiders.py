@@ -17,13 +17,13 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.exceptions import PermanentError, TransientError, ZuoraOutcomeUnknown
+from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
 from airflow_provider_zuora.session import session as accounts
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.transports.asynchronous import Line
+from airflow_provider_zuora.transports.asynchronous import TransportConfig
 from tests.conftest import StateStore
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, Worker, served
@@ -111,7 +111,7 @@ class TestAListAfterALostAnswer:
             airflow.try_once([PLAIN], **options)
         zuora.sandbox.state.faults.clear()
         zuora.fault(**POST, **FORBIDDEN, times=None)
-        with pytest.raises(ZuoraOutcomeUnknown):
+        with pytest.raises(OrderOutcomeUnknownError):
             airflow.run([PLAIN], **options)
 
         assert airflow.states == ["unknown"]
@@ -135,7 +135,7 @@ class TestAListAfterALostAnswer:
     def test_a_single_order_is_asked_for_at_last(self, zuora, clock):
         zuora.fault(**POST, **LOST)
         zuora.fault(**POST, **FORBIDDEN, times=None)
-        with pytest.raises(ZuoraOutcomeUnknown, match="an earlier POST under its key may have made it"):
+        with pytest.raises(OrderOutcomeUnknownError, match="an earlier POST under its key may have made it"):
             Airflow(clock, 3.3).run(PLAIN)
 
 
@@ -217,11 +217,11 @@ def test_another_spelling_of_the_host_is_the_same_account(zuora, clock, monkeypa
         clock.sleep(seconds)
 
     def connect(host):
-        credentials, line = Credentials(host, CLIENT_ID, CLIENT_SECRET), Line(host)
+        credentials, line = Credentials(host, CLIENT_ID, CLIENT_SECRET), TransportConfig(host)
         masks = accounts.Masks(lambda _: None, nap)
         file = TokenFile.of(credentials)
         waits = {"clock": clock, "sleep": clock.sleep, "asleep": nap}
-        account = accounts.Account("zuora", credentials, line, masks, token_file=file, **waits)
+        account = accounts.ApiSession("zuora", credentials, line, masks, token_file=file, **waits)
         monkeypatch.setitem(accounts._ACCOUNTS, ("zuora", credentials, line, file), account)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(host=host))
         return account
@@ -247,7 +247,7 @@ def test_more_retries_in_the_dag_do_not_hide_a_clear(zuora, clock, raised):
     clock.now += 30 * HOUR
     airflow.clear()
     airflow.retries = raised
-    with pytest.raises(ZuoraOutcomeUnknown):
+    with pytest.raises(OrderOutcomeUnknownError):
         airflow.run(PLAIN)
 
     assert len(made(zuora)) == 1
@@ -276,7 +276,7 @@ class TestClocksThatDiffer:
         clock.ahead = later
         try:
             [job_id] = airflow.run([order])
-        except ZuoraOutcomeUnknown:
+        except OrderOutcomeUnknownError:
             assert order is PLAIN
         else:
             assert job_id in (made(zuora)[0]["jobId"], "order:O-1")
@@ -304,7 +304,7 @@ def test_an_order_whose_account_cannot_be_read_is_there_all_the_same(zuora, cloc
     airflow.clear()
     body = coded(50000040, "Cannot find entity by key")
     zuora.fault(method="GET", path="/v1/accounts/", status=status, body=body, times=None)
-    with pytest.raises(ZuoraOutcomeUnknown, match="its account cannot be read"):
+    with pytest.raises(OrderOutcomeUnknownError, match="its account cannot be read"):
         airflow.run(NEW)
 
     assert len(zuora.posts()) == 1
@@ -336,7 +336,7 @@ def test_a_walk_that_nobody_remembers_crosses_23_hours_and_begins_no_other(zuora
     if order is NUMBERED:
         assert airflow.run([order])[0] in (made(zuora)[0]["jobId"], "order:O-1")
     else:
-        with pytest.raises(ZuoraOutcomeUnknown):
+        with pytest.raises(OrderOutcomeUnknownError):
             airflow.run([order])
 
     assert len(made(zuora)) == 1
@@ -445,7 +445,7 @@ class TestASubclassThatExecutesTwice:
         Two(task_id="two", order={}).execute(self.context(1, store))
         changed = Two(task_id="two", order={})
         changed.texts = ("for Berlin", "for Rome")
-        with pytest.raises(ZuoraOutcomeUnknown, match="this is none of them"):
+        with pytest.raises(OrderOutcomeUnknownError, match="this is none of them"):
             changed.execute(self.context(2, store))
 
         assert len(zuora.posts()) == 2

@@ -13,18 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider_zuora.core.errors import Held, NotFound, Refused
+from airflow_provider_zuora.core.errors import NotFound, RateLimited, Refused
 from airflow_provider_zuora.core.flow import ONCE, READ, Token
-from airflow_provider_zuora.core.http.rate_limiter import Limits
+from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
-from airflow_provider_zuora.core.polling.wait import Wait, ended_job
+from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 from airflow_provider_zuora.session import pools
 from airflow_provider_zuora.session import session as accounts
-from airflow_provider_zuora.session.session import Account, Masks
-from airflow_provider_zuora.transports.asynchronous import AsyncTransport, Line
+from airflow_provider_zuora.session.session import ApiSession, Masks
+from airflow_provider_zuora.transports.asynchronous import AsyncTransport, TransportConfig
 from airflow_provider_zuora.transports.gates import Gate, Rules
 from tests.conftest import ORDER
 from tests.virtual_time import START, run_in_virtual_time
@@ -77,8 +77,13 @@ class Vendor:
         monkeypatch.setattr(AsyncTransport, "opened", opened)
         credentials = Credentials(URL, CLIENT_ID, CLIENT_SECRET)
         masks = Masks(print, mask)
-        return Account(
-            "zuora", credentials, Line(URL, **line), masks, clock=self.loop.time, rng=random.Random(3)
+        return ApiSession(
+            "zuora",
+            credentials,
+            TransportConfig(URL, **line),
+            masks,
+            clock=self.loop.time,
+            rng=random.Random(3),
         )
 
     def jobs(self, account, count):
@@ -112,7 +117,7 @@ def test_waits_keep_within_40_requests_at_once_and_600_a_minute(waits, connectio
         account = vendor.account(monkeypatch, max_connections=connections)
         client, jobs = account.client(), vendor.jobs(account, 2000)[:waits]
         vendor.sandbox.settings = Settings(requests_per_minute=600, concurrent_requests=40)
-        wait = Wait(started=START, not_before=START, deadline=START + 7200)
+        wait = PollOptions(started=START, not_before=START, deadline=START + 7200)
         found = await asyncio.gather(*(account.arun(ended_job(client, job, wait)) for job in jobs))
         assert [(job.job_id, job.status) for job in found] == [(job, "Completed") for job in jobs]
         return vendor
@@ -308,7 +313,7 @@ def test_a_long_quiet_is_told_to_who_would_have_to_wait_for_it(zuora, first, sec
     account = clock.account(zuora)
     first(account, look())
     asked = zuora.ledger()["requests"]
-    with pytest.raises(Held, match=r"quiet for 12\d s more") as caught:
+    with pytest.raises(RateLimited, match=r"quiet for 12\d s more") as caught:
         second(account, client_job(account, ONCE))
     assert 120 <= caught.value.retry_after <= 121
     assert zuora.ledger()["requests"] == asked
@@ -384,7 +389,7 @@ def test_threads_get_as_many_connections_as_the_line_has():
             return Response(200)
 
     desk = Desk()
-    gate = Gate(desk, Rules(2, Limits(random.Random(0)), time.time, time.sleep, asyncio.sleep))
+    gate = Gate(desk, Rules(2, RateLimiter(random.Random(0)), time.time, time.sleep, asyncio.sleep))
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(gate.send, [Request("GET", "/")] * 64))
 

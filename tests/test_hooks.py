@@ -21,7 +21,7 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.session import session as accounts
-from airflow_provider_zuora.session.session import Account
+from airflow_provider_zuora.session.session import ApiSession
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
 
@@ -38,7 +38,7 @@ def numberless(**fields):
 
 class TestConnection:
     def test_get_conn_returns_the_account_without_signing_in(self, zuora):
-        assert isinstance(ZuoraHook().get_conn(), Account)
+        assert isinstance(ZuoraHook().get_conn(), ApiSession)
         assert zuora.ledger()["signIns"] == 0
 
     def test_a_misspelt_field_is_warned_of(self, zuora, monkeypatch, capsys):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.transports.asynchronous import AsyncTransport, Line
+from airflow_provider_zuora.transports.asynchronous import AsyncTransport, TransportConfig
 from airflow_provider_zuora.transports.blocking import BlockingTransport
 
 Late = Callable[[socket.socket, bytes], object]
@@ -129,7 +129,7 @@ def relaying(port: int, context: ssl.SSLContext) -> Iterator[str]:
         yield f"https://127.0.0.1:{own}"
 
 
-def blocking(line: Line, rest: float) -> list[Response]:
+def blocking(line: TransportConfig, rest: float) -> list[Response]:
     transport = BlockingTransport(line)
     first = transport.send(Request("GET", "/first"))
     time.sleep(rest)
@@ -138,7 +138,7 @@ def blocking(line: Line, rest: float) -> list[Response]:
     return [first, second]
 
 
-def awaiting(line: Line, rest: float) -> list[Response]:
+def awaiting(line: TransportConfig, rest: float) -> list[Response]:
     async def both():
         transport = await AsyncTransport.opened(line)
         first = await transport.send(Request("GET", "/first"))
@@ -151,7 +151,7 @@ def awaiting(line: Line, rest: float) -> list[Response]:
     return asyncio.run(both())
 
 
-def awaiting_on_a_busy_loop(line: Line, rest: float) -> list[Response]:
+def awaiting_on_a_busy_loop(line: TransportConfig, rest: float) -> list[Response]:
     """Do nothing on the loop meanwhile: what comes is in the socket, and nobody has read it."""
 
     async def both():
@@ -171,7 +171,7 @@ def awaiting_on_a_busy_loop(line: Line, rest: float) -> list[Response]:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_what_comes_by_an_idle_connection_is_not_the_next_answer(send, late, scheme, certificate):
     with serving(late, certificate[1] if scheme == "https" else None) as url:
-        answers = send(Line(url, verify=str(certificate[0]), timeout=5), 4 * PAUSE)
+        answers = send(TransportConfig(url, verify=str(certificate[0]), timeout=5), 4 * PAUSE)
 
     assert [(each.status, each.body) for each in answers] == [(200, b"/first"), (200, b"/second")]
 
@@ -182,7 +182,7 @@ def test_what_comes_by_an_idle_connection_is_not_the_next_answer(send, late, sch
 def test_nor_is_it_by_a_proxy_with_tls(send, late, certificate):
     context = certificate[1]
     with serving(late, context) as url, relaying(urlsplit(url).port or 0, context) as proxy:
-        line = Line("https://zuora.invalid", verify=False, timeout=5, proxies=(("https", proxy),))
+        line = TransportConfig("https://zuora.invalid", verify=False, timeout=5, proxies=(("https", proxy),))
         answers = send(line, 4 * PAUSE)
 
     assert [(each.status, each.body) for each in answers] == [(200, b"/first"), (200, b"/second")]
@@ -198,7 +198,7 @@ def test_a_connection_by_a_proxy_with_tls_is_used_again(send, certificate):
         peer.sendall(answer(path))
 
     with serving(only_this, context) as url, relaying(urlsplit(url).port or 0, context) as proxy:
-        line = Line("https://zuora.invalid", verify=False, timeout=5, proxies=(("https", proxy),))
+        line = TransportConfig("https://zuora.invalid", verify=False, timeout=5, proxies=(("https", proxy),))
         answers = send(line, PAUSE)
 
     assert [each.body for each in answers] == [b"/first", b"/second"]

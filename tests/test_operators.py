@@ -17,9 +17,9 @@ from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TaskD
 from airflow_provider_zuora.core.job import Outcome
 from airflow_provider_zuora.core.polling.job_ids import packed
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora as Plug
-from airflow_provider_zuora.exceptions import PermanentError, TransientError, ZuoraLockContention
+from airflow_provider_zuora.exceptions import LockContentionError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.operators.base import JobOperator
+from airflow_provider_zuora.operators.base import BaseJobOperator
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraPreviewOrderOperator
 from tests.airflow_versions import redacted, rendered_fields
 from tests.conftest import ORDER, StateStore
@@ -310,7 +310,7 @@ class TestWaiting:
     @pytest.mark.parametrize("deferrable", [True, False])
     def test_a_lock_is_retried_and_the_retry_submits_again(self, zuora, context, deferrable):
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000050]: locked")
-        with pytest.raises(ZuoraLockContention, match="40000050"):
+        with pytest.raises(LockContentionError, match="40000050"):
             waiting(deferrable=deferrable).execute(context)
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="")
 
@@ -320,7 +320,7 @@ class TestWaiting:
     def test_a_failed_job_is_noted_should_zuora_forget_it(self, zuora, context):
         store = StateStore()
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000050]: locked")
-        with pytest.raises(ZuoraLockContention):
+        with pytest.raises(LockContentionError):
             waiting().execute(context | {"task_state_store": store})
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="", job_memory_seconds=-1)
 
@@ -396,7 +396,7 @@ class EmptyHook(ZuoraHook):
 
 
 def test_a_subclass_says_by_names_how_its_job_is_started_and_the_vendor_what_its_end_means(zuora):
-    class Start(JobOperator):
+    class Start(BaseJobOperator):
         hook_class = EmptyHook
         job_method, job_options, outcome_options = "create_order", ("order",), ("empty",)
         zuora_conn_id, order, empty = "zuora_default", ORDER, "as usual"

@@ -16,8 +16,8 @@ from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.operators.order_file import OrderFile
 from airflow_provider_zuora.operators.order_input import refused_file
-from airflow_provider_zuora.transports.config import Line
-from airflow_provider_zuora.transports.download import LocalPlace, StoredPlace
+from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget
 from airflow_provider_zuora.transports.environment import BUNDLES
 from airflow_provider_zuora.transports.paths import expanded, real, trouble
 from airflow_provider_zuora.triggers.jobs import JobTrigger
@@ -61,7 +61,7 @@ def environ(monkeypatch):
 class TestWhatIsNoPathIsRefusedByName:
     def test_as_the_bundle_of_a_connection(self, environ, given):
         with pytest.raises(InvalidInput, match="\nverify: must be true, false or the path") as caught:
-            Line("https://h", verify=given)
+            TransportConfig("https://h", verify=given)
         assert "MIIE" not in str(caught.value)
 
     def test_as_the_file_of_orders(self, given):
@@ -79,7 +79,7 @@ class TestWhatIsNoPathIsRefusedByName:
 
     def test_as_the_target_of_a_download(self, given):
         with pytest.raises(InvalidInput, match="\ntarget: "):
-            LocalPlace(Path(given))
+            LocalTarget(Path(given))
 
 
 @pytest.mark.parametrize("name", BUNDLES)
@@ -87,7 +87,7 @@ class TestWhatIsNoPathIsRefusedByName:
 def test_a_bundle_of_the_environment_that_is_no_path_is_refused_by_its_variable(environ, name, given):
     environ.setenv(name, given)
     with pytest.raises(InvalidInput, match=f"\nverify: {name} in the environment is not a path") as caught:
-        Line("https://h")
+        TransportConfig("https://h")
     assert "MIIE" not in str(caught.value)
 
 
@@ -115,13 +115,13 @@ def test_a_file_of_a_store_of_this_machine_is_refused_alike():
 def test_what_may_not_be_looked_at_is_told_from_what_is_not_there(closed, environ):
     words = "is in a directory that may not be entered"
     with pytest.raises(InvalidInput, match=f"verify: .* {words}"):
-        Line("https://h", verify=str(closed / "file"))
+        TransportConfig("https://h", verify=str(closed / "file"))
     with pytest.raises(InvalidInput, match=f"orders: {closed / 'file'} {words}"):
         OrderFile("orders", closed / "file").read()
     with pytest.raises(InvalidInput, match=r"refused_path: cannot be written to \(PermissionError: "):
         OrderFile("refused_path", closed / "file").prepare()
     with pytest.raises(InvalidInput, match=f"target: .*closed.* {words}"):
-        LocalPlace(closed / "file")
+        LocalTarget(closed / "file")
 
 
 def test_without_a_home_a_tilde_is_a_name_like_others(monkeypatch, tmp_path):
@@ -145,7 +145,7 @@ def test_without_a_working_directory_paths_below_it_are_refused(monkeypatch, tmp
     (tmp_path / "gone").rmdir()
 
     with pytest.raises(InvalidInput, match="target: there is no working directory"):
-        LocalPlace(Path("a"))
+        LocalTarget(Path("a"))
     assert not OrderFile("refused_path", "a").is_same_as(OrderFile("orders", "b"))
     assert real(Path("a")) == "a"
 
@@ -155,7 +155,7 @@ def test_without_a_directory_of_temporary_files_nothing_is_asked_for_a_store(mon
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/no/such/folder"])
 
     with pytest.raises(InvalidInput, match="target: a store needs a directory for temporary files here"):
-        StoredPlace(MemoryFileSystem(), "/bucket/a.csv")
+        StoredTarget(MemoryFileSystem(), "/bucket/a.csv")
 
 
 def test_a_download_to_a_path_that_cannot_be_is_refused_before_anything_is_asked():

@@ -19,8 +19,8 @@ import pytest
 from airflow_provider_zuora.session import secure_directory as private_files
 from airflow_provider_zuora.session.secure_directory import (
     RUNTIME_DIR,
-    PrivateDirectory,
-    Unusable,
+    InsecurePath,
+    SecureDirectory,
     runtime_directory,
 )
 
@@ -35,7 +35,7 @@ input()
 
 @pytest.fixture
 def place(tmp_path):
-    return PrivateDirectory(tmp_path / "own")
+    return SecureDirectory(tmp_path / "own")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_signal_that_comes_behind_the_move_of_a_file_gets_through(place):
 @pytest.mark.parametrize("use", ["read", "replace", "lock"])
 class TestADirectoryThatIsNotPrivate:
     def used(self, place, use):
-        with pytest.raises(Unusable) as caught:
+        with pytest.raises(InsecurePath) as caught:
             {
                 "read": lambda: place.read("file"),
                 "replace": lambda: place.replace("file", b"x"),
@@ -125,14 +125,14 @@ class TestADirectoryThatIsNotPrivate:
         assert self.used(place, use) == "Not a directory"
 
     def test_one_that_cannot_be_made(self, tmp_path, use):
-        assert self.used(PrivateDirectory(tmp_path / "no" / "own"), use) == "No such file or directory"
+        assert self.used(SecureDirectory(tmp_path / "no" / "own"), use) == "No such file or directory"
 
 
 class TestAFileThatIsNotPrivate:
     def refused(self, place, name="file"):
-        with pytest.raises(Unusable) as caught:
+        with pytest.raises(InsecurePath) as caught:
             place.read(name)
-        with pytest.raises(Unusable) as locking:
+        with pytest.raises(InsecurePath) as locking:
             place.lock(name).attempt()
         return str(caught.value).removeprefix(f"{place.path / name}: ") + " | " + str(locking.value)
 
@@ -180,7 +180,7 @@ class TestAFileThatIsNotPrivate:
         (place.path / "file").mkdir(mode=0o700)
 
         assert "irectory" in self.refused(place)
-        with pytest.raises(Unusable, match="Is a directory"):
+        with pytest.raises(InsecurePath, match="Is a directory"):
             place.replace("file", b"new")
         assert names(place.path) == ["file"]
 
@@ -202,7 +202,7 @@ class TestAFileThatIsNotPrivate:
         assert len(place.read("file")) == 64 * 1024
         place.replace("file", bytes(64 * 1024 + 1))
 
-        with pytest.raises(Unusable, match="it is larger than 65536 bytes"):
+        with pytest.raises(InsecurePath, match="it is larger than 65536 bytes"):
             place.read("file")
 
 
@@ -351,7 +351,7 @@ class TestLock:
 
         monkeypatch.setattr(private_files.fcntl, "flock", without)
 
-        with pytest.raises(Unusable, match="lock: Function not implemented"):
+        with pytest.raises(InsecurePath, match="lock: Function not implemented"):
             place.lock("lock").attempt()
 
     def test_no_file_is_left_open(self, place, tmp_path):
@@ -363,7 +363,7 @@ class TestLock:
         other.attempt()
         lock.release()
         (place.path / "lock").chmod(0o644)
-        with pytest.raises(Unusable):
+        with pytest.raises(InsecurePath):
             other.attempt()
 
         assert names(Path("/proc/self/fd")) == before

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from airflow_provider_zuora.session.single_flight import Readings
+from airflow_provider_zuora.session.single_flight import SingleFlightCache
 
 
 class Clock:
@@ -37,7 +37,7 @@ def clock():
 
 @pytest.fixture
 def readings(clock):
-    return Readings(10.0, clock)
+    return SingleFlightCache(10.0, clock)
 
 
 def test_those_who_ask_at_the_same_time_share_a_reading(readings):

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import SignInRefused
 from airflow_provider_zuora.core.flow import Token
-from airflow_provider_zuora.core.http.client import Grant
+from airflow_provider_zuora.core.http.client import AccessToken
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
 from airflow_provider_zuora.session.session import account_of
 from airflow_provider_zuora.session.token_file import TokenFile
@@ -168,11 +168,11 @@ def linked(zuora):
 
 def sealed_by_another(zuora):
     other = TokenFile.of(replace(zuora.credentials, client_secret="another"))
-    other.write(Grant("6447d349d8854f0d", zuora.sandbox.now + 3000))
+    other.write(AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000))
 
 
 def from_the_future(zuora):
-    zuora.token_file.write(Grant("6447d349d8854f0d", zuora.sandbox.now + 90_000))
+    zuora.token_file.write(AccessToken("6447d349d8854f0d", zuora.sandbox.now + 90_000))
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ class TestWaiting:
         return account(sleep=nap, asleep=anap)
 
     def test_a_token_that_is_left_meanwhile_is_taken(self, zuora, account, carry, held, said):
-        grant = Grant("6447d349d8854f0d", zuora.sandbox.now + 3000)
+        grant = AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000)
         waiting = self.napping(account, zuora, lambda: zuora.token_file.write(grant))
 
         assert carry(waiting, asked()) == grant.token
@@ -258,7 +258,7 @@ class TestWaiting:
 
     def test_who_finds_a_good_token_waits_for_no_lock(self, zuora, account, carry, held, caplog):
         caplog.set_level(logging.INFO)
-        zuora.token_file.write(Grant("6447d349d8854f0d", zuora.sandbox.now + 3000))
+        zuora.token_file.write(AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000))
 
         assert carry(account(), asked()) == "6447d349d8854f0d"
         assert zuora.naps == []

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.airflow_context.task import TaskStore, submitter_of, try_of
-from airflow_provider_zuora.core.submission.attempt import Try
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from tests.conftest import StateStore
 
 DUE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -62,14 +62,14 @@ def test_a_mapped_task_of_a_cleared_run_may_have_another_order(map_index, clear_
 def test_a_context_that_tells_little():
     bare = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}
 
-    assert try_of({}, environ={}) == Try()
-    assert try_of(bare) == Try()
+    assert try_of({}, environ={}) == TaskAttempt()
+    assert try_of(bare) == TaskAttempt()
 
 
 def test_who_submits():
-    assert submitter_of(context(map_index=3), "n", None) == Submitter("n", ("d", "r", "t"), 3)
-    assert submitter_of(context(map_index=3), "n", "mine") == Submitter("n", ("mine",))
-    assert submitter_of(context(map_index=None), "n", None) == Submitter("n", ("d", "r", "t"), -1)
+    assert submitter_of(context(map_index=3), "n", None) == IdempotencyScope("n", ("d", "r", "t"), 3)
+    assert submitter_of(context(map_index=3), "n", "mine") == IdempotencyScope("n", ("mine",))
+    assert submitter_of(context(map_index=None), "n", None) == IdempotencyScope("n", ("d", "r", "t"), -1)
 
 
 # Where there is no context: a process that a task has started.
@@ -87,7 +87,9 @@ def test_a_process_of_a_task_submits_as_the_task_does(caplog):
 
 def test_a_users_key_stands_for_a_process_too(caplog):
     assert (
-        submitter_of({}, "n", "mine", TASK) == submitter_of({}, "n", "mine", {}) == Submitter("n", ("mine",))
+        submitter_of({}, "n", "mine", TASK)
+        == submitter_of({}, "n", "mine", {})
+        == IdempotencyScope("n", ("mine",))
     )
     assert caplog.text == ""
 
@@ -101,13 +103,13 @@ def test_half_an_identity_is_none(name, lacking, caplog):
     assert first != second
     assert first.position is None
     assert "This is no task of Airflow's, so another call with this order makes a second one" in caplog.text
-    assert try_of({}, environ=environ) == Try()
+    assert try_of({}, environ=environ) == TaskAttempt()
 
 
 def test_a_context_goes_before_the_environment():
     other = dict.fromkeys(TASK, "another") | {"AIRFLOW_CTX_TRY_NUMBER": "7"}
 
-    assert submitter_of(context(), "n", None, other) == Submitter("n", ("d", "r", "t"), -1)
+    assert submitter_of(context(), "n", None, other) == IdempotencyScope("n", ("d", "r", "t"), -1)
     assert try_of(context(), environ=other).number == 1
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.http.client import Grant
+from airflow_provider_zuora.core.http.client import AccessToken
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.session.secure_directory import PrivateDirectory, Unusable
+from airflow_provider_zuora.session.secure_directory import InsecurePath, SecureDirectory
 from airflow_provider_zuora.session.token_file import TokenFile
 
 NOW = 1_700_000_000.0
@@ -21,7 +21,7 @@ CREDENTIALS = Credentials("https://rest.zuora.com", "id", SECRET)
 
 @pytest.fixture
 def place(tmp_path):
-    return PrivateDirectory(tmp_path / "own")
+    return SecureDirectory(tmp_path / "own")
 
 
 @pytest.fixture
@@ -35,25 +35,25 @@ def path(file):
 
 def test_what_one_process_leaves_another_reads(file, place):
     assert file.read(NOW) is None
-    file.write(Grant(TOKEN, NOW + 3540))
+    file.write(AccessToken(TOKEN, NOW + 3540))
 
-    assert TokenFile.of(CREDENTIALS, directory=place).read(NOW) == Grant(TOKEN, NOW + 3540)
+    assert TokenFile.of(CREDENTIALS, directory=place).read(NOW) == AccessToken(TOKEN, NOW + 3540)
 
 
 @pytest.mark.parametrize(("later", "good"), [(0, True), (3539.9, True), (3540, False), (9000, False)])
 def test_a_token_is_good_until_its_end(file, later, good):
-    file.write(Grant(TOKEN, NOW + 3540))
+    file.write(AccessToken(TOKEN, NOW + 3540))
 
     assert (file.read(NOW + later) is not None) == good
 
 
 @pytest.mark.parametrize("expires", [NOW + 86401, float("inf"), float("nan")])
 def test_a_token_is_not_believed_to_last_longer_than_a_day(file, expires):
-    file.write(Grant(TOKEN, NOW + 86400))
+    file.write(AccessToken(TOKEN, NOW + 86400))
     assert file.read(NOW)
-    file.write(Grant(TOKEN, expires))
+    file.write(AccessToken(TOKEN, expires))
 
-    with pytest.raises(Unusable, match="claims to last longer than 86400 s"):
+    with pytest.raises(InsecurePath, match="claims to last longer than 86400 s"):
         file.read(NOW)
 
 
@@ -72,22 +72,22 @@ def test_other_credentials_have_other_files(place, monkeypatch):
 
 
 def test_a_changed_secret_has_the_same_file_and_cannot_read_it(file, place):
-    file.write(Grant(TOKEN, NOW + 3540))
+    file.write(AccessToken(TOKEN, NOW + 3540))
     changed = TokenFile.of(replace(CREDENTIALS, client_secret="another"), directory=place)
 
     assert changed.name == file.name
-    with pytest.raises(Unusable, match="damaged, or was made with another client secret"):
+    with pytest.raises(InsecurePath, match="damaged, or was made with another client secret"):
         changed.read(NOW)
-    changed.write(Grant("new", NOW + 3540))
-    assert changed.read(NOW) == Grant("new", NOW + 3540)
+    changed.write(AccessToken("new", NOW + 3540))
+    assert changed.read(NOW) == AccessToken("new", NOW + 3540)
 
 
 def test_a_file_under_another_name_is_not_read(file, place):
-    file.write(Grant(TOKEN, NOW + 3540))
+    file.write(AccessToken(TOKEN, NOW + 3540))
     other = TokenFile.of(CREDENTIALS, "e1", place)
     path(file).rename(path(other))
 
-    with pytest.raises(Unusable, match="damaged"):
+    with pytest.raises(InsecurePath, match="damaged"):
         other.read(NOW)
 
 
@@ -104,10 +104,10 @@ def test_a_file_under_another_name_is_not_read(file, place):
     ],
 )
 def test_a_damaged_file_is_not_believed(file, damaged):
-    file.write(Grant(TOKEN, NOW + 3540))
+    file.write(AccessToken(TOKEN, NOW + 3540))
     path(file).write_bytes(damaged(path(file).read_bytes()))
 
-    with pytest.raises(Unusable, match=r"\.token: it is damaged") as caught:
+    with pytest.raises(InsecurePath, match=r"\.token: it is damaged") as caught:
         file.read(NOW)
     assert TOKEN not in str(caught.value)
     assert SECRET not in str(caught.value)
@@ -119,13 +119,13 @@ def test_a_damaged_file_is_not_believed(file, damaged):
 def test_what_another_version_wrote_is_not_believed(file, content):
     file.directory.replace(path(file).name, file._fernet().encrypt(content.encode()))
 
-    with pytest.raises(Unusable, match="another version of this package made it") as caught:
+    with pytest.raises(InsecurePath, match="another version of this package made it") as caught:
         file.read(NOW)
     assert caught.value.__context__ is None  # Python's error holds the text
 
 
 def test_no_secret_is_in_the_file_its_name_or_its_repr(file):
-    file.write(Grant(TOKEN, NOW + 3540))
+    file.write(AccessToken(TOKEN, NOW + 3540))
     shown = path(file).read_bytes().decode() + str(path(file)) + repr(file)
 
     for secret in (SECRET, TOKEN, "rest.zuora.com"):

@@ -21,11 +21,11 @@ from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
 from airflow_provider_zuora.transports import body as bodies
-from airflow_provider_zuora.transports.asynchronous import AsyncTransport, Line
+from airflow_provider_zuora.transports.asynchronous import AsyncTransport, TransportConfig
 from airflow_provider_zuora.transports.blocking import BlockingTransport
 
 
-def blocking(line: Line, *requests: Request) -> list[Response]:
+def blocking(line: TransportConfig, *requests: Request) -> list[Response]:
     transport = BlockingTransport(line)
     try:
         return [transport.send(request) for request in requests]
@@ -33,7 +33,7 @@ def blocking(line: Line, *requests: Request) -> list[Response]:
         transport.close()
 
 
-def awaiting(line: Line, *requests: Request) -> list[Response]:
+def awaiting(line: TransportConfig, *requests: Request) -> list[Response]:
     async def all_of_them():
         transport = await AsyncTransport.opened(line)
         try:
@@ -135,7 +135,7 @@ def test_a_request_arrives_as_it_is(send, echo):
         headers={"Authorization": "Bearer t", "Accept-Encoding": "gzip", "Idempotency-Key": "k"},
         body=b'{"x": "\xc3\xa9"}',
     )
-    (response,) = send(Line(echo[0]), request)
+    (response,) = send(TransportConfig(echo[0]), request)
     heard = json.loads(response.body)
 
     assert heard["line"] == "POST /v1/a%2Fb?returnIds=true&q=a+b%26c HTTP/1.1"
@@ -152,14 +152,14 @@ def test_a_request_arrives_as_it_is(send, echo):
 
 @both
 def test_a_query_in_the_path_is_kept(send, echo):
-    (response,) = send(Line(echo[0]), Request("GET", "/v1/x?page=2", params=(("a", "b"),)))
+    (response,) = send(TransportConfig(echo[0]), Request("GET", "/v1/x?page=2", params=(("a", "b"),)))
 
     assert json.loads(response.body)["line"] == "GET /v1/x?page=2&a=b HTTP/1.1"
 
 
 @both
 def test_connections_are_used_again_and_cookies_are_not(send, echo):
-    send(Line(echo[0]), *[Request("GET", "/x")] * 3)
+    send(TransportConfig(echo[0]), *[Request("GET", "/x")] * 3)
 
     assert len(echo[1].ports) == 1
     assert echo[1].cookies == [None] * 3
@@ -172,7 +172,9 @@ def test_netrc_is_not_read(send, echo, tmp_path, monkeypatch):
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     signed, bare = send(
-        Line(echo[0]), Request("GET", "/x", headers={"Authorization": "Bearer t"}), Request("GET", "/x")
+        TransportConfig(echo[0]),
+        Request("GET", "/x", headers={"Authorization": "Bearer t"}),
+        Request("GET", "/x"),
     )
 
     assert json.loads(signed.body)["headers"]["authorization"] == "Bearer t"
@@ -181,7 +183,9 @@ def test_netrc_is_not_read(send, echo, tmp_path, monkeypatch):
 
 @both
 def test_a_gzipped_answer_is_unpacked(send, echo):
-    (response,) = send(Line(echo[0]), Request("GET", "/zipped", headers={"Accept-Encoding": "gzip"}))
+    (response,) = send(
+        TransportConfig(echo[0]), Request("GET", "/zipped", headers={"Accept-Encoding": "gzip"})
+    )
 
     assert response.body == b'{"a": 1}'
     assert response.damage == ""
@@ -189,7 +193,7 @@ def test_a_gzipped_answer_is_unpacked(send, echo):
 
 @both
 def test_a_cut_off_answer_keeps_its_status_and_headers(send, echo):
-    (response,) = send(Line(echo[0]), Request("GET", "/cut"))
+    (response,) = send(TransportConfig(echo[0]), Request("GET", "/cut"))
 
     assert (response.status, response.header("zuora-request-id")) == (200, "r")
     assert response.damage.startswith("the answer was cut off: ")
@@ -197,7 +201,7 @@ def test_a_cut_off_answer_keeps_its_status_and_headers(send, echo):
 
 @both
 def test_an_answer_that_is_not_the_gzip_it_says_is_damaged(send, echo):
-    (response,) = send(Line(echo[0]), Request("GET", "/nogzip"))
+    (response,) = send(TransportConfig(echo[0]), Request("GET", "/nogzip"))
 
     assert response.status == 200
     assert response.damage
@@ -206,7 +210,7 @@ def test_an_answer_that_is_not_the_gzip_it_says_is_damaged(send, echo):
 @both
 def test_the_size_of_an_answer_is_bounded_after_unpacking(send, echo, monkeypatch):
     monkeypatch.setattr(bodies, "MAX_BODY", 1 << 20)
-    (response,) = send(Line(echo[0]), Request("GET", "/bomb"))
+    (response,) = send(TransportConfig(echo[0]), Request("GET", "/bomb"))
 
     assert response.damage == bodies.TOO_LARGE
     assert response.is_too_large
@@ -215,14 +219,14 @@ def test_the_size_of_an_answer_is_bounded_after_unpacking(send, echo, monkeypatc
 
 @both
 def test_no_redirect_is_followed(send, echo):
-    (response,) = send(Line(echo[0]), Request("GET", "/away"))
+    (response,) = send(TransportConfig(echo[0]), Request("GET", "/away"))
 
     assert (response.status, response.header("Location")) == (302, "/elsewhere")
 
 
 @both
 def test_an_answer_that_stalls_is_cut_off(send, echo):
-    (response,) = send(Line(echo[0], timeout=0.2), Request("GET", "/stall"))
+    (response,) = send(TransportConfig(echo[0], timeout=0.2), Request("GET", "/stall"))
 
     assert "cut off" in response.damage
 
@@ -237,7 +241,10 @@ def test_no_answer_is_unreachable(send, echo, path, zuora):
     url = {"/silent": echo[0], "/reset": zuora.url, "/refused": refused}[path]
 
     with pytest.raises(Unreachable) as caught:
-        send(Line(url, timeout=0.2), Request("POST", path, headers={"Authorization": "Bearer t0ken"}))
+        send(
+            TransportConfig(url, timeout=0.2),
+            Request("POST", path, headers={"Authorization": "Bearer t0ken"}),
+        )
     assert "t0ken" not in str(caught.value)
     assert str(caught.value).startswith(url.removeprefix("http://") + ": ")
     assert "0x" not in str(caught.value)
@@ -247,7 +254,7 @@ def test_no_answer_is_unreachable(send, echo, path, zuora):
 def test_a_secret_in_the_body_is_in_no_error(send):
     request = Request("POST", "/oauth/token", body=CLIENT_SECRET.encode())
     with pytest.raises(Unreachable) as caught:
-        send(Line("http://127.0.0.1:1", timeout=1), request)
+        send(TransportConfig("http://127.0.0.1:1", timeout=1), request)
 
     assert CLIENT_SECRET not in str(caught.value) + repr(request)
 
@@ -256,37 +263,37 @@ class TestTls:
     @both
     def test_a_certificate_nobody_vouches_for_is_refused(self, send, certificate):
         with echoing(certificate[1]) as (url, _), pytest.raises(Unreachable, match=r"(?i)certificate"):
-            send(Line(url), Request("GET", "/x"))
+            send(TransportConfig(url), Request("GET", "/x"))
 
     @both
     def test_a_bundle_vouches_for_it(self, send, certificate):
         with echoing(certificate[1]) as (url, _):
-            (response,) = send(Line(url, verify=str(certificate[0])), Request("GET", "/x"))
+            (response,) = send(TransportConfig(url, verify=str(certificate[0])), Request("GET", "/x"))
         assert response.status == 200
 
     @both
     def test_the_bundle_of_the_environment_does_too(self, send, certificate, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
         with echoing(certificate[1]) as (url, _):
-            (response,) = send(Line(url), Request("GET", "/x"))
+            (response,) = send(TransportConfig(url), Request("GET", "/x"))
         assert response.status == 200
 
     @both
     def test_verification_can_be_turned_off(self, send, certificate):
         with echoing(certificate[1]) as (url, _):
-            (response,) = send(Line(url, verify=False), Request("GET", "/x"))
+            (response,) = send(TransportConfig(url, verify=False), Request("GET", "/x"))
         assert response.status == 200
 
     def test_a_bundle_of_the_environment_that_is_missing_is_refused(self, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
         with pytest.raises(InvalidInput, match="verify: REQUESTS_CA_BUNDLE"):
-            Line("https://h")
+            TransportConfig("https://h")
 
     @both
     def test_a_bundle_that_is_gone_by_now_is_an_error_of_ours(self, send, tmp_path):
         bundle = tmp_path / "bundle.pem"
         bundle.touch()
-        line = Line("https://127.0.0.1:1", timeout=1, verify=str(bundle))
+        line = TransportConfig("https://127.0.0.1:1", timeout=1, verify=str(bundle))
         bundle.unlink()
         with pytest.raises((InvalidInput, Unreachable)):
             send(line, Request("GET", "/x"))
@@ -294,10 +301,12 @@ class TestTls:
     @both
     def test_a_bundle_without_certificates_is_an_error_of_ours(self, send):
         with pytest.raises((InvalidInput, Unreachable)):
-            send(Line("https://127.0.0.1:1", timeout=1, verify=__file__), Request("GET", "/x"))
+            send(TransportConfig("https://127.0.0.1:1", timeout=1, verify=__file__), Request("GET", "/x"))
 
     def test_a_folder_of_certificates_is_taken(self, tmp_path):
-        assert Line("https://h", verify=str(tmp_path)).ssl_context().verify_mode == ssl.CERT_REQUIRED
+        assert (
+            TransportConfig("https://h", verify=str(tmp_path)).ssl_context().verify_mode == ssl.CERT_REQUIRED
+        )
 
 
 class TestProxies:
@@ -308,7 +317,7 @@ class TestProxies:
         proxies = (("http", echo[0]),) if given == "connection" else ()
         monkeypatch.setenv("http_proxy", echo[0] if given == "environment" else "http://127.0.0.1:1")
         monkeypatch.setenv("no_proxy", "" if given == "environment" else "*")
-        (response,) = send(Line("http://zuora.invalid", proxies=proxies), Request("GET", "/x"))
+        (response,) = send(TransportConfig("http://zuora.invalid", proxies=proxies), Request("GET", "/x"))
 
         assert json.loads(response.body)["line"] == "GET http://zuora.invalid/x HTTP/1.1"
 
@@ -317,10 +326,10 @@ class TestProxies:
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
 
-        assert send(Line(echo[0]), Request("GET", "/x"))[0].status == 200
+        assert send(TransportConfig(echo[0]), Request("GET", "/x"))[0].status == 200
 
     def test_a_proxy_for_another_scheme_is_none(self):
-        assert Line("https://h", proxies=(("http", "http://p"),)).proxy == ""
+        assert TransportConfig("https://h", proxies=(("http", "http://p"),)).proxy == ""
 
     @both
     @pytest.mark.parametrize("way", ["connection", "environment"])
@@ -329,7 +338,9 @@ class TestProxies:
         proxy = echo[0].replace("//", "//bob:hunter22@")
         monkeypatch.setenv("https_proxy", proxy if way == "environment" else "")
         monkeypatch.setenv("no_proxy", "")
-        line = Line("https://zuora.invalid", proxies=(("https", proxy),) if way == "connection" else ())
+        line = TransportConfig(
+            "https://zuora.invalid", proxies=(("https", proxy),) if way == "connection" else ()
+        )
         with pytest.raises(Unreachable) as caught:
             send(line, Request("GET", "/x"))
 
@@ -342,17 +353,17 @@ class TestProxies:
         monkeypatch.setenv("http_proxy", proxy)
         monkeypatch.setenv("no_proxy", "")
         with pytest.raises((InvalidInput, Unreachable)) as caught:
-            send(Line("http://zuora.invalid", timeout=1), Request("GET", "/x"))
+            send(TransportConfig("http://zuora.invalid", timeout=1), Request("GET", "/x"))
 
         assert "hunter22" not in "".join(traceback.format_exception(caught.value))
 
     def test_a_proxys_password_is_in_no_repr(self):
-        assert "hidden" not in repr(Line("https://h", proxies=(("https", "http://u:hidden@p"),)))
+        assert "hidden" not in repr(TransportConfig("https://h", proxies=(("https", "http://u:hidden@p"),)))
 
 
 def test_a_ca_bundle_that_is_not_there_is_refused():
     with pytest.raises(InvalidInput, match="verify: must be"):
-        Line("https://h", verify="/no/such/file")
+        TransportConfig("https://h", verify="/no/such/file")
 
 
 @contextmanager
@@ -423,7 +434,7 @@ def test_an_answer_that_never_ends_is_given_up(send, parts, forever):
     """Each byte comes in time; all of it takes no longer than three times that."""
     with saying(*parts, forever=forever) as url:
         try:
-            (response,) = send(Line(url, timeout=0.2), Request("GET", "/x"))
+            (response,) = send(TransportConfig(url, timeout=0.2), Request("GET", "/x"))
         except Unreachable:
             return
     assert response.damage
@@ -433,7 +444,7 @@ def test_who_cancels_a_request_that_does_not_begin_is_heard():
     """Whether the time is up too or not; and nothing is left behind."""
 
     async def cancelled(busy):
-        transport = await AsyncTransport.opened(Line(url, timeout=0.1))
+        transport = await AsyncTransport.opened(TransportConfig(url, timeout=0.1))
         task = asyncio.create_task(transport.send(Request("GET", "/x")))
         await asyncio.sleep(0.05)
         time.sleep(busy)  # noqa: ASYNC251 - the loop is late, so that both come at one time
@@ -452,7 +463,7 @@ def test_who_cancels_a_request_that_does_not_begin_is_heard():
 
 def test_an_answer_that_does_not_begin_in_time_leaves_its_task_as_it_was():
     async def late():
-        transport = await AsyncTransport.opened(Line(url, timeout=0.1))
+        transport = await AsyncTransport.opened(TransportConfig(url, timeout=0.1))
         transport._patience._silence = 600.0
         with pytest.raises(Unreachable, match=r"it took longer than 0 s in all"):
             await transport.send(Request("GET", "/x"))
@@ -467,7 +478,7 @@ def test_an_answer_that_does_not_begin_in_time_leaves_its_task_as_it_was():
 @pytest.mark.parametrize("parts", [(), (OK,)])
 def test_a_silence_ends_a_request_long_before_its_time_is_up(parts):
     async def waited():
-        transport = await AsyncTransport.opened(Line(url, timeout=600))
+        transport = await AsyncTransport.opened(TransportConfig(url, timeout=600))
         task = asyncio.create_task(transport.send(Request("GET", "/x")))
         while not any(wait.due(0.0) < wait.end for wait in transport._patience._waits.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -488,7 +499,7 @@ def test_a_silence_begins_when_the_request_is_sent():
     """However long the other side takes to read it."""
 
     async def waited():
-        transport = await AsyncTransport.opened(Line(url, timeout=600))
+        transport = await AsyncTransport.opened(TransportConfig(url, timeout=600))
         task = asyncio.create_task(transport.send(Request("POST", "/x", body=bytes(16 << 20))))
         while all(wait.handler is None for wait in transport._patience._waits.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -510,7 +521,7 @@ def test_a_silence_begins_when_the_request_is_sent():
 def test_interim_answers_are_not_the_answer(send):
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
     with saying(interim * 2, OK, b"Content-Length: 2\r\n\r\n{}") as url:
-        (response,) = send(Line(url), Request("GET", "/x"))
+        (response,) = send(TransportConfig(url), Request("GET", "/x"))
 
     assert (response.status, response.body, response.damage) == (200, b"{}", "")
 
@@ -518,7 +529,7 @@ def test_interim_answers_are_not_the_answer(send):
 @both
 def test_a_header_that_comes_twice_is_one(send):
     with saying(OK, b"Retry-After: 5\r\nretry-after: 120\r\nContent-Length: 2\r\n\r\n{}") as url:
-        (response,) = send(Line(url), Request("GET", "/x"))
+        (response,) = send(TransportConfig(url), Request("GET", "/x"))
 
     assert response.header("Retry-After") == "5, 120"
 
@@ -528,7 +539,7 @@ def test_a_header_that_comes_twice_is_one(send):
 def test_a_body_in_another_encoding_than_gzip_once_is_damaged(send, encodings):
     headers = b"".join(b"Content-Encoding: %s\r\n" % each for each in encodings)
     with saying(OK, headers, b"Content-Length: 2\r\n\r\n{}") as url:
-        (response,) = send(Line(url), Request("GET", "/x"))
+        (response,) = send(TransportConfig(url), Request("GET", "/x"))
 
     assert response.damage.startswith("the answer came in an encoding that was not asked for: ")
 
@@ -540,7 +551,7 @@ def test_a_large_gzipped_answer_is_unpacked(send):
     assert len(packed) > 4096
     headers = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     with saying(OK, headers, packed) as url:
-        (response,) = send(Line(url), Request("GET", "/x"))
+        (response,) = send(TransportConfig(url), Request("GET", "/x"))
 
     assert (response.body, response.damage) == (body, "")
 
@@ -551,7 +562,7 @@ def test_a_large_gzipped_answer_is_unpacked(send):
 )
 def test_a_first_line_of_any_words_is_told_of_shortly(send, line):
     with saying(line + b"\r\n\r\n") as url, pytest.raises(Unreachable) as caught:
-        send(Line(url), Request("GET", "/x"))
+        send(TransportConfig(url), Request("GET", "/x"))
 
     assert len(str(caught.value)) < 700
 
@@ -564,11 +575,11 @@ def test_certificates_that_cannot_be_read_are_named_by_their_variable(send, cont
     monkeypatch.setenv("CURL_CA_BUNDLE", str(bundle))
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     with pytest.raises(InvalidInput, match="verify: CURL_CA_BUNDLE in the environment holds no certificates"):
-        send(Line("https://127.0.0.1:1", timeout=1), Request("GET", "/x"))
+        send(TransportConfig("https://127.0.0.1:1", timeout=1), Request("GET", "/x"))
 
 
 def test_the_words_of_an_error_hold_no_user_of_a_proxy():
-    line = Line("https://h", proxies=(("https", "http://bob:hun'ter%4022@p"),))
+    line = TransportConfig("https://h", proxies=(("https", "http://bob:hun'ter%4022@p"),))
     said = line.words(OSError("to http://bob:hun'ter%4022@p, hun'ter@22, and http://al:so@q/x failed"))
 
     assert said == "h: OSError: to http://***@p, ***, and http://***@q/x failed"
@@ -591,14 +602,14 @@ def test_the_words_of_an_error_hold_no_user_of_a_proxy():
 def test_no_library_writes_what_a_server_says_into_the_log(send, lines, caplog):
     caplog.set_level("INFO")
     with saying(OK, lines, b"Content-Length: 2\r\n\r\n{}") as url, suppress(Unreachable):
-        send(Line(url, timeout=2), Request("GET", "/x"))
+        send(TransportConfig(url, timeout=2), Request("GET", "/x"))
 
     assert "4111" not in caplog.text
     assert len(caplog.text) < 500
 
 
 def test_one_session_serves_several_threads(echo):
-    transport = BlockingTransport(Line(echo[0], max_connections=2))
+    transport = BlockingTransport(TransportConfig(echo[0], max_connections=2))
     statuses = []
     threads = [
         threading.Thread(target=lambda: statuses.append(transport.send(Request("GET", "/x")).status))
@@ -616,7 +627,7 @@ def test_one_session_serves_several_threads(echo):
 
 def test_the_loop_has_no_more_connections_than_allowed(echo):
     async def many():
-        transport = await AsyncTransport.opened(Line(echo[0], max_connections=3))
+        transport = await AsyncTransport.opened(TransportConfig(echo[0], max_connections=3))
         answers = await asyncio.gather(*(transport.send(Request("GET", "/x")) for _ in range(20)))
         await transport.close()
         return [answer.status for answer in answers]

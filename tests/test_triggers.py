@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.polling.events import Unread
+from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
@@ -152,7 +152,7 @@ def test_a_large_result_is_left_to_the_worker(zuora):
     event = asyncio.run(fired(JobTrigger(job_id=job_id)))
 
     assert len(json.dumps(event)) < 200
-    assert read_event(event) == Unread((job_id,), "c", ("O-1",), event["seen"])
+    assert read_event(event) == DeferredResults((job_id,), "c", ("O-1",), event["seen"])
     result = ZuoraJobSensor(task_id="wait", job_id=job_id).execute_complete({}, event)
     assert len(result["subscriptions"]) == 300
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, Watch
-from airflow_provider_zuora.core.polling.wait import YOUNG, Pauses
+from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, JobWait
+from airflow_provider_zuora.core.polling.wait import YOUNG, PollSchedule
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from tests.core.carriers import Clock
 
@@ -15,7 +15,7 @@ HOURS = pytest.mark.parametrize("hours", [0, 1, -1])
 
 
 def watch_of(clock, **options):
-    return Watch.within(100.0, ZuoraHook(), ["j"], clock=clock, ticks=clock.ticks, **options)
+    return JobWait.within(100.0, ZuoraHook(), ["j"], clock=clock, ticks=clock.ticks, **options)
 
 
 @HOURS
@@ -36,7 +36,7 @@ def test_a_trigger_is_told_of_a_wait_by_the_clock_as_it_was_set(hours):
     watch = watch_of(clock)
     clock.ahead = hours * 3600.0
     clock.now += 20
-    trigger, timeout = watch.trigger(Pauses(30.0, max_wait=30.0))
+    trigger, timeout = watch.trigger(PollSchedule(30.0, max_wait=30.0))
 
     assert trigger.started == clock() - 20
     assert trigger.unknown_until == clock() - 20 + YOUNG
@@ -48,6 +48,6 @@ def test_a_trigger_is_told_of_a_wait_by_the_clock_as_it_was_set(hours):
 def test_a_wait_that_began_on_a_clock_ahead_of_ours_begins_now():
     clock = Clock()
     watch = watch_of(clock, now=clock() + 3600)
-    trigger, _ = watch.trigger(Pauses())
+    trigger, _ = watch.trigger(PollSchedule())
 
     assert (trigger.started, trigger.deadline) == (clock(), clock() + 100)

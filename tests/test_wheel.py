@@ -81,7 +81,10 @@ def test_operators_and_sensors_can_be_imported(installed):
 
 
 def test_an_order_is_checked_against_the_schema_that_came_along(installed):
-    code = "from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order; check_order({'orderDate': 'never'})"
+    code = (
+        "from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order; "
+        "check_order({'orderDate': 'never'})"
+    )
     with pytest.raises(AssertionError, match="orderDate"):
         installed.python(code)
 

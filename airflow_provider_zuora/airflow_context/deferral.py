@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_zuora.core.polling.events import End, Unread
+from airflow_provider_zuora.core.polling.events import DeferredResults, End
 from airflow_provider_zuora.core.polling.looks import Looks
 from airflow_provider_zuora.core.polling.reload import reread_ends
-from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, YOUNG, Pauses, steady
+from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, YOUNG, PollSchedule, steady
 from airflow_provider_zuora.exceptions import PermanentError
-from airflow_provider_zuora.hooks.base import JobHook
+from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.triggers.jobs import JobTrigger, start_args
 
 FIRST_LOOK = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
@@ -28,7 +28,7 @@ _ARGUMENTS_SIZE = 40 * 1024  # characters; MySQL holds 65,535 bytes, and Fernet 
 
 
 @dataclass(slots=True)
-class Watch:
+class JobWait:
     """
     One task's wait for its jobs; all times are seconds since 1970.
 
@@ -37,7 +37,7 @@ class Watch:
     :param now: returns the same at the beginning, and then counts on, whoever sets that clock.
     """
 
-    hook: JobHook
+    hook: BaseJobHook
     job_ids: Sequence[str]
     started: float
     deadline: float
@@ -49,14 +49,14 @@ class Watch:
     def within(
         cls,
         seconds: float,
-        hook: JobHook,
+        hook: BaseJobHook,
         job_ids: Sequence[str],
         max_errors: int | None = MAX_POLL_ERRORS,
         now: float | None = None,
         *,
         clock: Callable[[], float] | None = None,
         ticks: Callable[[], float] | None = None,
-    ) -> Watch:
+    ) -> JobWait:
         """
         Return a wait of at most so many seconds; an id that is named twice is one job.
 
@@ -99,7 +99,9 @@ class Watch:
         ends = self.look()
         return self.looks.timed_out(why) if ends is None else ends
 
-    def trigger(self, pauses: Pauses, ends: Mapping[str, Any] | None = None) -> tuple[JobTrigger, timedelta]:
+    def trigger(
+        self, pauses: PollSchedule, ends: Mapping[str, Any] | None = None
+    ) -> tuple[JobTrigger, timedelta]:
         """
         Return the trigger that goes on with the wait, and after how long it must have fired.
 
@@ -121,7 +123,11 @@ class Watch:
         return trigger, timedelta(seconds=deadline - now + self._grace)
 
     def start_args(
-        self, pauses: Pauses, cut: float, upstream: tuple[str, str] | None, ends: Mapping[str, Any] | None
+        self,
+        pauses: PollSchedule,
+        cut: float,
+        upstream: tuple[str, str] | None,
+        ends: Mapping[str, Any] | None,
     ) -> Any:
         """
         Return Airflow's ``StartTriggerArgs`` of a task whose wait begins when its trigger starts.
@@ -143,7 +149,7 @@ class Watch:
     def _grace(self) -> float:
         return FIRST_LOOK + _GRACE + _GRACE_EACH * len(self.job_ids)
 
-    def _trigger(self, pauses: Pauses, **more: Any) -> JobTrigger:
+    def _trigger(self, pauses: PollSchedule, **more: Any) -> JobTrigger:
         trigger = JobTrigger.of(
             self.job_ids,
             vendor=self.hook.conn_type,
@@ -168,7 +174,7 @@ class Watch:
             )
 
 
-def read_again(hook: JobHook, unread: Unread) -> list[End]:
+def read_again(hook: BaseJobHook, unread: DeferredResults) -> list[End]:
     """Read the jobs whose ends were too large for an event, many at once; errors are in the ends."""
     if len(unread.job_ids) == 1:
         return [hook.run(lambda client: next(reread_ends(client, unread)))]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import jinja2
 
 
-class LiteralTexts(BaseOperator):
+class BaseLiteralTexts(BaseOperator):
     """An operator whose texts without Jinja marks are left as they are, under native rendering too."""
 
     def render_template(

@@ -14,9 +14,9 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_types import plain
-from airflow_provider_zuora.core.submission.attempt import Try
-from airflow_provider_zuora.core.submission.keys import Submitter, sha256
+from airflow_provider_zuora.core.json_types import to_json_types
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, sha256
 from airflow_provider_zuora.core.times import read_moment
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class TaskStore:
 
 def submitter_of(
     context: Mapping[str, Any], namespace: str, key: str | None, environ: Mapping[str, str] = os.environ
-) -> Submitter:
+) -> IdempotencyScope:
     """
     Return who submits: a user's own key, else the task, else somebody new.
 
@@ -58,25 +58,25 @@ def submitter_of(
     :param environ: tells which task it is where there is no context, as in ``@task.external_python``.
     """
     if key is not None:
-        return Submitter(namespace, (key,))
+        return IdempotencyScope(namespace, (key,))
     if context:
         ti = context["ti"]
         index = -1 if ti.map_index is None else ti.map_index
-        return Submitter(namespace, (str(ti.dag_id), str(ti.run_id), str(ti.task_id)), index)
+        return IdempotencyScope(namespace, (str(ti.dag_id), str(ti.run_id), str(ti.task_id)), index)
     if identity := _identity_in(environ):
         log.warning(
             "Which of the mapped tasks this is cannot be known here: give each order an orderNumber, or pass "
             "an idempotency_key, or else equal orders of this task count as one"
         )
-        return Submitter(namespace, identity, -1)
+        return IdempotencyScope(namespace, identity, -1)
     log.warning(
         "This is no task of Airflow's, so another call with this order makes a second one: pass an "
         "idempotency_key"
     )
-    return Submitter(namespace, (uuid.uuid4().hex,))
+    return IdempotencyScope(namespace, (uuid.uuid4().hex,))
 
 
-def fingerprint_of(by: Submitter, number: int, order: object) -> str:
+def fingerprint_of(by: IdempotencyScope, number: int, order: object) -> str:
     """
     Return what tells a call that submits an order from the others of a try, empty if it may be repeated.
 
@@ -85,21 +85,21 @@ def fingerprint_of(by: Submitter, number: int, order: object) -> str:
     if not isinstance(order, Mapping) or order.get("orderNumber"):
         return ""
     try:
-        return sha256([by.namespace, list(by.identity), str(by.position), number, plain(order)])
+        return sha256([by.namespace, list(by.identity), str(by.position), number, to_json_types(order)])
     except InvalidInput:  # it will be refused
         return ""
 
 
 def try_of(
     context: Mapping[str, Any], *, remembers: bool = False, environ: Mapping[str, str] = os.environ
-) -> Try:
+) -> TaskAttempt:
     """
     Return which try of a task this is; clearing a task raises its max_tries above its retries.
 
     :param remembers: True where the task has a state store.
     """
     if not context:
-        return _try_in(environ) if _identity_in(environ) else Try()
+        return _try_in(environ) if _identity_in(environ) else TaskAttempt()
     ti, run = context["ti"], context.get("dag_run")
     task = context.get("task") or getattr(ti, "task", None)
     max_tries = getattr(ti, "max_tries", None) or 0
@@ -107,7 +107,7 @@ def try_of(
     run_cleared = bool(getattr(run, "clear_number", None))
     number = getattr(ti, "try_number", None) or 1
     cleared = retries is not None and max_tries > retries
-    return Try(
+    return TaskAttempt(
         number=number,
         max_tries=max_tries,
         cleared=cleared,
@@ -125,7 +125,7 @@ def _identity_in(environ: Mapping[str, str]) -> tuple[str, ...]:
     return identity if all(identity) else ()
 
 
-def _try_in(environ: Mapping[str, str]) -> Try:
+def _try_in(environ: Mapping[str, str]) -> TaskAttempt:
     """
     Return which try it is, as far as a process knows that a task has started.
 
@@ -134,7 +134,7 @@ def _try_in(environ: Mapping[str, str]) -> Try:
     number = environ.get("AIRFLOW_CTX_TRY_NUMBER", "")
     due = environ.get("AIRFLOW_CTX_LOGICAL_DATE") or environ.get("AIRFLOW_CTX_EXECUTION_DATE") or ""
     since = read_moment(due)
-    return Try(
+    return TaskAttempt(
         number=int(number) if number.isdecimal() else _NOT_THE_FIRST,
         since=_ANY_AGE if since is None else since,
     )

@@ -38,7 +38,7 @@ _ASKED_LENGTH = 200  # characters; of the request in one line
 
 
 @dataclass(slots=True)
-class Answer:
+class ResponseInfo:
     """
     What the vendor answered to one request, as far as it can be read, in words that may be shown and kept.
 
@@ -113,7 +113,7 @@ class ApiError(Exception):
     """
 
     def __init__(
-        self, message: str, *, answer: Answer | None = None, transient: bool = False, attempts: int = 1
+        self, message: str, *, answer: ResponseInfo | None = None, transient: bool = False, attempts: int = 1
     ):
         super().__init__(f"{message} | {answer}" if answer else message)
         self.answer = answer
@@ -138,7 +138,7 @@ class InvalidInput(ApiError):
         self.violations = violations
 
 
-class Held(ApiError):
+class RateLimited(ApiError):
     """Nothing was sent: the vendor wants quiet for longer than a request waits, or this try stood still."""
 
 

@@ -3,8 +3,8 @@
 A flow is a generator that describes one conversation with a vendor: it yields what it needs next and is
 sent the answer. `run` carries it with blocking calls, `arun` with awaits; they differ by that only.
 
-Nobody changes these values. Those that each look at a job makes (`Answer`, `Reading` and `Job` too) are not
-frozen all the same: frozen ones would take an eighth of a flow's time to make.
+Nobody changes these values. Those that are made for each poll (`ResponseInfo`, `ParsedResponse` and `Job`
+too) are not frozen all the same: to make frozen ones would take an eighth of a flow's time.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from airflow_provider_zuora.core.messages import Request, Response
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Sleep:
     """Ask the carrier to wait this many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RetryBudget:
     """
     How long a request is repeated before its error leaves the flow.
 
@@ -38,8 +38,8 @@ class Budget:
     seconds: float
 
 
-ONCE = Budget(1, 0)
-READ = Budget(10, 180)
+ONCE = RetryBudget(1, 0)
+READ = RetryBudget(10, 180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +53,25 @@ class Token:
     """
 
     refused: str | None = field(default=None, repr=False)
-    budget: Budget = field(default=READ, compare=False)
+    budget: RetryBudget = field(default=READ, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class RunInThread:
     """Ask for what a call returns that may block, with a file say; it does not block an event loop."""
 
     call: Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class LoadState:
     """Ask what is recorded under a name; the answer is None where nothing is."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SaveState:
     """Ask to keep a JSON object under a name; the flow goes on once it is kept, and not otherwise."""
 
     name: str
@@ -98,14 +98,14 @@ _NOT_SENT = (
 )
 
 T = TypeVar("T")
-Step: TypeAlias = Request | Pause | Token | Aside
+Step: TypeAlias = Request | Sleep | Token | RunInThread
 Flow: TypeAlias = Generator[Step, Any, T]
-Memoir: TypeAlias = Generator[Step | Recall | Record, Any, T]
+StatefulFlow: TypeAlias = Generator[Step | LoadState | SaveState, Any, T]
 """A flow that remembers; `remembering` makes a `Flow` of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class Runner:
     """
     What `run` needs to carry a flow: three blocking calls.
 
@@ -124,15 +124,15 @@ class Carrier:
             return self.send(step)
         if isinstance(step, Token):
             return self.token(step)
-        if isinstance(step, Aside):
+        if isinstance(step, RunInThread):
             return step.call()
         self.sleep(step.seconds)
         return None
 
 
 @dataclass(frozen=True, slots=True)
-class AsyncCarrier:
-    """What `arun` needs to carry a flow: the calls of `Carrier`, as coroutines."""
+class AsyncRunner:
+    """What `arun` needs to carry a flow: the calls of `Runner`, as coroutines."""
 
     send: Callable[[Request], Awaitable[Response]]
     token: Callable[[Token], Awaitable[str]]
@@ -144,7 +144,7 @@ class AsyncCarrier:
             return self.send(step)
         if isinstance(step, Token):
             return self.token(step)
-        if isinstance(step, Aside):
+        if isinstance(step, RunInThread):
             return asyncio.to_thread(step.call)
         return self._slept(step.seconds)
 
@@ -206,14 +206,14 @@ class _Memory:
         self.store = store
         self.posted = False
 
-    def answer(self, step: Recall | Record) -> Any:
+    def answer(self, step: LoadState | SaveState) -> Any:
         """
         Answer a step.
 
         :raises StoreUnavailable: if the store raises an error.
         """
         with self:
-            if isinstance(step, Recall):
+            if isinstance(step, LoadState):
                 return self.store.get(step.name)
             self.store.set(step.name, step.value)
         return None
@@ -229,7 +229,7 @@ class _Memory:
             raise StoreUnavailable(said, transient=True) from error
 
 
-def remembering(flow: Memoir[T], store: Store | None) -> Flow[T]:
+def remembering(flow: StatefulFlow[T], store: Store | None) -> Flow[T]:
     """
     Answer what a flow recalls and records, and pass on all else that it asks for.
 
@@ -240,7 +240,7 @@ def remembering(flow: Memoir[T], store: Store | None) -> Flow[T]:
     try:
         step = next(flow)
         while True:
-            if isinstance(step, (Recall, Record)):
+            if isinstance(step, (LoadState, SaveState)):
                 step = flow.send(memory and memory.answer(step))
                 continue
             if memory and isinstance(step, Request) and step.method == "POST":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from airflow_provider_zuora.core.errors import Answer, JobFailed, LockContention
+from airflow_provider_zuora.core.errors import JobFailed, LockContention, ResponseInfo
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.validation import id_violation
 
@@ -42,11 +42,11 @@ class Job:
     status: str
     result: Any = None
     transient: bool = False
-    answer: Answer | None = None
+    answer: ResponseInfo | None = None
     locked: bool = False
 
     def __post_init__(self) -> None:
-        """Let the vendor's word in as `Answer` does its words."""
+        """Let the vendor's word in as `ResponseInfo` does its words."""
         self.status = redact_words(self.status, WORD_LENGTH) or NO_STATUS
 
     @property
@@ -98,11 +98,11 @@ class Job:
         answer = values["answer"]
         if answer is not None:
             lists = {"codes": tuple(answer["codes"]), "messages": tuple(answer["messages"])}
-            answer = Answer(**{**answer, **lists})
+            answer = ResponseInfo(**{**answer, **lists})
         return cls(**{**values, "state": JobState(values["state"]), "answer": answer})
 
 
-def _members(value: Job | Answer) -> dict[str, Any]:
+def _members(value: Job | ResponseInfo) -> dict[str, Any]:
     """Return the fields of a value by name; unlike asdict it copies nothing, a large result least of all."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 

@@ -26,7 +26,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-def plain(document: object) -> Any:
+def to_json_types(document: object) -> Any:
     """
     Return a document in plain JSON types; the input is left as it is.
 
@@ -38,7 +38,7 @@ def plain(document: object) -> Any:
 
     :raises InvalidInput: with one line for each value refused.
     """
-    reading = Reading()
+    reading = JsonReader()
     result = reading.read(document)
     raise_any("JSON document", reading.refused)
     return result
@@ -49,18 +49,18 @@ def raise_any(checked: str, broken: Iterable[Violation]) -> None:
     ordered = sorted(dict.fromkeys(broken), key=lambda violation: violation[0])
     if ordered:
         count = "1 rule is" if len(ordered) == 1 else f"{len(ordered)} rules are"
-        lines = tuple(f"{spell(path)}: {rule}" for path, rule in ordered)
+        lines = tuple(f"{format_path(path)}: {rule}" for path, rule in ordered)
         raise InvalidInput(f"Invalid {checked}: {count} broken, nothing was sent.", lines)
 
 
-def spell(path: Path) -> str:
+def format_path(path: Path) -> str:
     """Return a JSON path in one line of ASCII: ``$.subscriptions[0]["odd name"]``."""
     names = {step for step in path if isinstance(step, str) and _NAME.fullmatch(step)}
     return "$" + "".join(f".{step}" if step in names else f"[{json.dumps(step)}]" for step in path)
 
 
 @dataclass(slots=True)
-class Reading:
+class JsonReader:
     """One pass over a foreign document, which notes all that cannot be plain JSON."""
 
     refused: list[Violation] = field(default_factory=list)

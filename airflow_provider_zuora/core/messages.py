@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
-from airflow_provider_zuora.core.errors import Answer, InvalidInput
+from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo
 from airflow_provider_zuora.core.validation import canonical_url, credential_violation, url_violations
 
 
@@ -53,7 +53,7 @@ class Credentials:
         )
 
 
-class Meaning(Enum):
+class ResponseKind(Enum):
     """
     What an answer means for the request that it answers; when to ask again hangs on this alone.
 
@@ -87,7 +87,7 @@ class Meaning(Enum):
 
 
 @dataclass(slots=True)
-class Reading:
+class ParsedResponse:
     """
     One answer, understood: what it means, what it says, and its JSON body (None if there is none).
 
@@ -97,8 +97,8 @@ class Reading:
     :param is_large: True if going over the body takes so long that no event loop is to wait for it.
     """
 
-    meaning: Meaning
-    answer: Answer
+    meaning: ResponseKind
+    answer: ResponseInfo
     body: Any = field(default=None, repr=False)
     whole: bool = False
     arrived: bool = False

@@ -23,14 +23,14 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.airflow_context.task import TaskStore, try_of
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
-from airflow_provider_zuora.core.flow import Flow, Memoir, Store, remembering
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.flow import Flow, StatefulFlow, Store, remembering
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobState, Outcome
-from airflow_provider_zuora.core.json_types import plain
+from airflow_provider_zuora.core.json_types import to_json_types
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.options import checked_seconds, text_violations
 from airflow_provider_zuora.core.polling.events import Ends
-from airflow_provider_zuora.core.polling.wait import LONGEST, Pauses, Wait, ended_job
+from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, ended_job
 from airflow_provider_zuora.core.submission.api import note_end
 from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -39,8 +39,8 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError, ai
 from airflow_provider_zuora.hooks.connection import Settings, credentials_of, settings_of
 from airflow_provider_zuora.hooks.connection_fields import ui_field_behaviour, widgets
 from airflow_provider_zuora.session.concurrency import acarried, carried
-from airflow_provider_zuora.session.session import READINGS, Account, Masks, Renewal, claims_of
-from airflow_provider_zuora.session.single_flight import Readings
+from airflow_provider_zuora.session.session import READINGS, ApiSession, Masks, Renewal, claims_of
+from airflow_provider_zuora.session.single_flight import SingleFlightCache
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, amask_secret
 
 T = TypeVar("T")
@@ -62,12 +62,12 @@ def _call(
     params: Mapping[str, object] | None,
     idempotency_key: str | None,
     track_id: str | None,
-) -> Callable[[Client], Flow[Any]]:
+) -> Callable[[ApiClient], Flow[Any]]:
     """Return the flow of a request; what cannot be sent is refused when it is carried."""
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
 
-    def flow(client: Client) -> Flow[Any]:
-        body = None if json is None else plain(json)
+    def flow(client: ApiClient) -> Flow[Any]:
+        body = None if json is None else to_json_types(json)
         return client.call(
             str(method).upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
         )
@@ -88,7 +88,7 @@ def _running_context() -> Mapping[str, Any]:
         return {}
 
 
-class JobHook(BaseHook):
+class BaseJobHook(BaseHook):
     """
     What the hooks of all vendors have in common; a subclass names its vendor by its ``conn_type``.
 
@@ -103,14 +103,14 @@ class JobHook(BaseHook):
         """Give a hook the form's methods as its own: Airflow before 3.2 looks at no parent's."""
         super().__init_subclass__(**kwargs)
         for name in ("get_ui_field_behaviour", "get_connection_form_widgets"):
-            setattr(cls, name, vars(JobHook)[name])
+            setattr(cls, name, vars(BaseJobHook)[name])
 
     def __init__(self, conn_id: str):
         super().__init__()
         self.conn_id = conn_id
         self.hidden: Sequence[str] = ()  # values of an order that nothing here may say, whoever quotes them
         self._settings: Settings | None = None
-        self._own: Readings[Settings] | None = None
+        self._own: SingleFlightCache[Settings] | None = None
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -141,11 +141,11 @@ class JobHook(BaseHook):
                 self._settings = self._read(conn)
         return self._settings
 
-    def get_conn(self) -> Account:
+    def get_conn(self) -> ApiSession:
         """Return the account behind the connection; it signs in when the first flow asks for a token."""
         return self.settings.account
 
-    def run(self, flow: Callable[[Client], Memoir[T]], store: Store | None = None) -> T:
+    def run(self, flow: Callable[[ApiClient], StatefulFlow[T]], store: Store | None = None) -> T:
         """
         Carry a flow of this hook's client with blocking calls; core errors come as Airflow's.
 
@@ -155,13 +155,13 @@ class JobHook(BaseHook):
         with airflow_errors():
             return settings.account.run(remembering(flow(settings.client), store))
 
-    async def arun(self, flow: Callable[[Client], Flow[T]]) -> T:
+    async def arun(self, flow: Callable[[ApiClient], Flow[T]]) -> T:
         """Carry a flow of this hook's client on the running event loop; core errors come as Airflow's."""
         with airflow_errors():
             settings = await self._asettings()
             return await settings.account.arun(flow(settings.client))
 
-    def run_many(self, flows: Callable[[Client], Iterable[Flow[T]]]) -> list[T]:
+    def run_many(self, flows: Callable[[ApiClient], Iterable[Flow[T]]]) -> list[T]:
         """Carry many flows of this hook's client, 20 at once, and return their results in their order."""
         settings = self.settings
         with airflow_errors():
@@ -250,12 +250,12 @@ class JobHook(BaseHook):
             )
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
-        pauses = Pauses(pause, first=1.0)
+        pauses = PollSchedule(pause, first=1.0)
         return self.run(
-            lambda client: ended_job(client, job_id, Wait.within(client, min(lasts, LONGEST), pauses))
+            lambda client: ended_job(client, job_id, PollOptions.within(client, min(lasts, LONGEST), pauses))
         )
 
-    async def wait_for_ends(self, job_ids: Sequence[str], wait: Wait) -> Ends:
+    async def wait_for_ends(self, job_ids: Sequence[str], wait: PollOptions) -> Ends:
         """Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are."""
         settings = await self._asettings()
         ends = Ends(job_ids)
@@ -267,7 +267,7 @@ class JobHook(BaseHook):
         if self._settings is None:
             settings = await READINGS.get((self.conn_type, self.conn_id), self._aread)
             if not settings.shared:  # this hook signs in for itself, once for all coroutines that use it
-                self._own = self._own or Readings(math.inf)
+                self._own = self._own or SingleFlightCache(math.inf)
                 settings = await self._own.get(self.conn_id, self._aread)
             self._settings = self._settings or settings
         return self._settings
@@ -345,7 +345,7 @@ class JobHook(BaseHook):
 
         :param expected: what its result must repeat of what was submitted, see `check_result`.
         :raises PermanentError: if the job failed for good, or made another order.
-        :raises TransientError: where it failed for a passing reason; `ZuoraLockContention` where on a lock.
+        :raises TransientError: where it failed for a passing reason; `LockContentionError` where on a lock.
         """
         job = self.settings.client.redact_job(job)  # a trigger does not know what is to be hidden
         if job.state is JobState.FAILED:

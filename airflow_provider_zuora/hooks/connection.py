@@ -11,14 +11,14 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields, without_blanks
-from airflow_provider_zuora.session.secure_directory import Unusable
-from airflow_provider_zuora.session.session import Account, Masks, Renewal, account_of
+from airflow_provider_zuora.session.secure_directory import InsecurePath
+from airflow_provider_zuora.session.session import ApiSession, Masks, Renewal, account_of
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.config import TransportConfig
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ class Settings:
     """
 
     credentials: Credentials
-    account: Account
-    client: Client
-    line: Line
+    account: ApiSession
+    client: ApiClient
+    line: TransportConfig
     fields: Mapping[str, Any] = field(repr=False)
     shared: bool
     ignored: tuple[str, ...]
@@ -74,7 +74,7 @@ def settings_of(
     extra = _extra(conn.extra)
     fields = _read(vendor, extra)
     credentials = credentials_of(vendor, conn, masks)
-    line = Line(
+    line = TransportConfig(
         credentials.base_url,
         timeout=fields["timeout"],
         verify=fields["verify"],
@@ -85,7 +85,7 @@ def settings_of(
         file = _token_file(credentials, fields.get("entity_id", ""))
         account = account_of(vendor.name, credentials, line, masks, file)
     else:
-        account = Account(vendor.name, credentials, line, masks)
+        account = ApiSession(vendor.name, credentials, line, masks)
     account.renewal = renewal
     return Settings(
         credentials,
@@ -132,7 +132,7 @@ def _token_file(credentials: Credentials, entity: str) -> TokenFile | None:
     """Return where the token is shared, None where this machine has no place for it."""
     try:
         return TokenFile.of(credentials, entity)
-    except Unusable as problem:
+    except InsecurePath as problem:
         log.warning("The token cannot be shared, each process signs in for itself. %s", problem)
         return None
 

@@ -12,21 +12,21 @@ from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.polling.exports import export_orders, file_link
 from airflow_provider_zuora.transports.download import (
     MAX_BYTES,
-    LocalPlace,
-    Place,
-    StoredPlace,
+    DownloadTarget,
+    LocalTarget,
+    StoredTarget,
     check_size,
     download,
 )
-from airflow_provider_zuora.transports.fetch import Fence
+from airflow_provider_zuora.transports.fetch import DownloadPolicy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_zuora.exceptions import airflow_errors
-from airflow_provider_zuora.hooks.base import JobHook
+from airflow_provider_zuora.hooks.base import BaseJobHook
 
 
-class ElasticPathHook(JobHook):
+class ElasticPathHook(BaseJobHook):
     """
     Talk to Elastic Path Commerce Cloud.
 
@@ -79,7 +79,7 @@ class ElasticPathHook(JobHook):
         link = self.run(lambda client: file_link(client, job_id))
         settings = self.settings
         with airflow_errors():
-            fence = Fence.beside(
+            fence = DownloadPolicy.beside(
                 settings.credentials.base_url, settings.fields["download_hosts"], mask_secret
             )
             size = download(link, place, settings.line, fence, max_bytes)
@@ -87,7 +87,7 @@ class ElasticPathHook(JobHook):
         return size
 
 
-def _place(target: str | PathLike[str] | ObjectStoragePath) -> Place:
+def _place(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTarget:
     """Return where a download goes to; a store of local files is this machine."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -95,10 +95,10 @@ def _place(target: str | PathLike[str] | ObjectStoragePath) -> Place:
         if isinstance(target, str) and "://" in target:
             target = ObjectStoragePath(target)
         if not isinstance(target, ObjectStoragePath):
-            return LocalPlace(Path(target))
+            return LocalTarget(Path(target))
         if target.protocol in ("file", "local", ""):
-            return LocalPlace(Path(target.path))
-        return StoredPlace(_file_system(target), target.path)
+            return LocalTarget(Path(target.path))
+        return StoredTarget(_file_system(target), target.path)
     except (ImportError, TypeError, ValueError) as error:  # no path, or a store that nothing here knows
         raise InvalidInput("Nothing was fetched.", (f"target: {error}",)) from error
 

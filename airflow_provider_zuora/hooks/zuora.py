@@ -11,25 +11,25 @@ from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.task import fingerprint_of, submitter_of, try_of
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.flow import Memoir, Store, Token
+from airflow_provider_zuora.core.flow import StatefulFlow, Store, Token
 from airflow_provider_zuora.core.job import ORDER
 from airflow_provider_zuora.core.json_lines import raise_first
-from airflow_provider_zuora.core.json_types import plain
+from airflow_provider_zuora.core.json_types import to_json_types
 from airflow_provider_zuora.core.options import flag_violations, text_violations
 from airflow_provider_zuora.core.submission.api import adopt_job, preview_order, signed_in_notes, submit_order
-from airflow_provider_zuora.core.submission.attempt import Try
-from airflow_provider_zuora.core.submission.bulk import Entry, Key, listed, option_violations, shared_job
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.bulk import BulkResult, Key, listed, option_violations, shared_job
 from airflow_provider_zuora.core.submission.keys import sha256
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.submission import EQUAL
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
-from airflow_provider_zuora.exceptions import ZuoraOutcomeUnknown, airflow_errors
-from airflow_provider_zuora.hooks.base import JobHook, _running_context, task_store
+from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, airflow_errors
+from airflow_provider_zuora.hooks.base import BaseJobHook, _running_context, task_store
 from airflow_provider_zuora.session.concurrency import submit_all
 from airflow_provider_zuora.session.session import claims_of
 
 
-def _shared_notes(context: Mapping[str, Any]) -> Callable[[Try], Memoir[Notes]]:
+def _shared_notes(context: Mapping[str, Any]) -> Callable[[TaskAttempt], StatefulFlow[Notes]]:
     """
     Return what signs in and reads what the tries of the running task have noted.
 
@@ -40,7 +40,7 @@ def _shared_notes(context: Mapping[str, Any]) -> Callable[[Try], Memoir[Notes]]:
         return signed_in_notes
     claims = claims_of(context.get("ti"))
 
-    def read(attempt: Try) -> Memoir[Notes]:
+    def read(attempt: TaskAttempt) -> StatefulFlow[Notes]:
         with claims.reading:
             if claims.notes is None:
                 claims.notes = yield from signed_in_notes(attempt)
@@ -51,7 +51,7 @@ def _shared_notes(context: Mapping[str, Any]) -> Callable[[Try], Memoir[Notes]]:
     return read
 
 
-class ZuoraHook(JobHook):
+class ZuoraHook(BaseJobHook):
     """
     Talk to Zuora.
 
@@ -167,8 +167,8 @@ class ZuoraHook(JobHook):
                 ),
                 store,
             )
-        if context and self._is_of_another(context, job_id, plain(order)):
-            raise ZuoraOutcomeUnknown(str(shared_job(job_id)))
+        if context and self._is_of_another(context, job_id, to_json_types(order)):
+            raise OrderOutcomeUnknownError(str(shared_job(job_id)))
         return job_id
 
     def create_orders(
@@ -181,7 +181,7 @@ class ZuoraHook(JobHook):
         concurrency: int = 20,
         places: Sequence[str] = (),
         context: Mapping[str, Any] | None = None,
-    ) -> list[Entry]:
+    ) -> list[BulkResult]:
         """
         Check all orders, submit each once, many at the same time, and return what became of each, in order.
 
@@ -233,7 +233,7 @@ class ZuoraHook(JobHook):
             claims_of(context.get("ti")).discard(self._of_this_account(failed))
         return [self._told_apart(context, entry) for entry in entries]
 
-    def _told_apart(self, context: Mapping[str, Any], entry: Entry) -> Entry:
+    def _told_apart(self, context: Mapping[str, Any], entry: BulkResult) -> BulkResult:
         """Return the entry of an order, without a job that this try has been given for another one."""
         order, job_id = entry.order, entry.job_id
         own = order.document if order.number else [order.document, order.by.identity, str(order.by.position)]

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, Watch, read_again
-from airflow_provider_zuora.airflow_context.rendering import LiteralTexts
+from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, JobWait, read_again
+from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags, checked_seconds
-from airflow_provider_zuora.core.polling.events import End, Unread
-from airflow_provider_zuora.core.polling.wait import Pauses
+from airflow_provider_zuora.core.polling.events import DeferredResults, End
+from airflow_provider_zuora.core.polling.wait import PollSchedule
 from airflow_provider_zuora.exceptions import TransientError, airflow_errors
-from airflow_provider_zuora.hooks.base import JobHook
+from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.triggers.jobs import read_event
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ JOB_ID = "job_id"
 """The XCom key of the job's id, where the return value is its result."""
 
 
-class JobOperator(LiteralTexts):
+class BaseJobOperator(BaseLiteralTexts):
     """
     What the operators that start a job have in common; a subclass names its hook, and how the job is started.
 
@@ -42,7 +42,7 @@ class JobOperator(LiteralTexts):
         vendor.
     """
 
-    hook_class: ClassVar[type[JobHook]]
+    hook_class: ClassVar[type[BaseJobHook]]
     job_method: ClassVar[str]
     """The hook's method that starts the job and returns its id; its arguments are `job_options`."""
     job_options: ClassVar[Sequence[str]] = ()
@@ -71,7 +71,7 @@ class JobOperator(LiteralTexts):
         self.timeout = checked_seconds("timeout", timeout)
 
     @cached_property
-    def hook(self) -> JobHook:
+    def hook(self) -> BaseJobHook:
         """Return the hook, the same all through a task, whatever the option of the connection is called."""
         return self.hook_class(str(getattr(self, self.hook_class.conn_name_attr)))
 
@@ -106,7 +106,7 @@ class JobOperator(LiteralTexts):
         :param expected: what `expected` was when the job was started; a template may say something else now.
         """
         fired = read_event(event)
-        if isinstance(fired, Unread):
+        if isinstance(fired, DeferredResults):
             fired = read_again(self.hook, fired)
         if isinstance(fired, Exception):
             raise fired
@@ -128,12 +128,12 @@ class JobOperator(LiteralTexts):
 
     def _looked_or_deferred(self, job_id: str, expected: Mapping[str, str]) -> Job:
         """Return the job where it has ended already, and leave the wait to a trigger otherwise."""
-        watch = Watch.within(self._limit, self.hook, [job_id])
+        watch = JobWait.within(self._limit, self.hook, [job_id])
         if ends := watch.look():
             return self._job_of(ends[0])
         if watch.over:
             raise TransientError(f"Job {job_id} has not ended within {self._limit:.0f} s.")
-        trigger, timeout = watch.trigger(Pauses(self.poke_interval, first=FIRST_LOOK))
+        trigger, timeout = watch.trigger(PollSchedule(self.poke_interval, first=FIRST_LOOK))
         resume = {"expected": dict(expected)} if expected else None
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=resume, timeout=timeout)
         raise AssertionError("defer raises")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
-from airflow_provider_zuora.operators.base import JobOperator
+from airflow_provider_zuora.operators.base import BaseJobOperator
 
 
-class ElasticPathExportOrdersOperator(JobOperator):
+class ElasticPathExportOrdersOperator(BaseJobOperator):
     """
     Start an export of orders at Elastic Path, and return its job's id, or what is known of it at its end.
 
@@ -21,7 +21,7 @@ class ElasticPathExportOrdersOperator(JobOperator):
     :param elastic_path_conn_id: the Airflow connection.
     :param empty_export: what an export is that no order matched, to Elastic Path a failed job: ``fail``, or
         ``skip`` the task that waits.
-    :param wait_for_completion: wait in the same task, see `JobOperator`, also for the options of the wait.
+    :param wait_for_completion: wait in the same task; for the options of the wait see `BaseJobOperator`.
     :return: the job id; with ``wait_for_completion`` the job, as a dict: ``id``, ``status`` and so on.
     :raises PermanentError: (no retries) where Elastic Path says no, or the export failed.
     :raises TransientError: (retries) where it could not be reached, or ``timeout`` passed.

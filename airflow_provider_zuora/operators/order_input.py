@@ -7,7 +7,7 @@ from copy import copy
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
-from airflow_provider_zuora.airflow_context.rendering import LiteralTexts, has_jinja_marks
+from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts, has_jinja_marks
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_lines import read_items, read_orders
 from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import jinja2
 
 
-class TakesOrders(LiteralTexts):
+class BaseOrderInput(BaseLiteralTexts):
     """
     An operator one field of which carries orders; a subclass says by `_hidden` what Airflow may show of it.
 

@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.options import check_execution_timeout, check_f
 from airflow_provider_zuora.core.submission.bulk import option_violations, report
 from airflow_provider_zuora.core.submission.result import expectation
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
-    Hidden,
+    Redacted,
     hidden_values,
     hide,
     mask_secrets,
@@ -25,7 +25,7 @@ from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, airflow_error, airflow_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.order_input import (
-    TakesOrders,
+    BaseOrderInput,
     is_path,
     read_list,
     read_order,
@@ -36,12 +36,12 @@ from airflow_provider_zuora.triggers.jobs import RESULTS
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_zuora.core.submission.bulk import Entry
+    from airflow_provider_zuora.core.submission.bulk import BulkResult
     from airflow_provider_zuora.operators.order_file import OrderFile
-from airflow_provider_zuora.operators.base import JobOperator
+from airflow_provider_zuora.operators.base import BaseJobOperator
 
 
-class HidesSecrets(TakesOrders):
+class BaseSecretHiding(BaseOrderInput):
     """What the operators that carry orders have in common: secrets in them stay out of what Airflow shows."""
 
     def _hidden(self, given: Any) -> Any:
@@ -57,14 +57,14 @@ class HidesSecrets(TakesOrders):
 
     def _hidden_order(self, order: Any) -> Any:
         """Hide the whole of what is no object: it cannot be searched for secrets."""
-        return hide(order, str) if isinstance(order, Mapping) else Hidden(order)
+        return hide(order, str) if isinstance(order, Mapping) else Redacted(order)
 
     def _mask(self, orders: Any) -> None:
         """Let Airflow mask the secrets of orders in its logs; what we say ourselves has none."""
         mask_secrets(orders, mask_secret)
 
 
-class OrderOperator(HidesSecrets, JobOperator):
+class BaseOrderOperator(BaseSecretHiding, BaseJobOperator):
     """
     What the operators that send an order have in common: how it is given, rendered and hidden.
 
@@ -130,14 +130,14 @@ class OrderOperator(HidesSecrets, JobOperator):
         return order
 
 
-class ZuoraCreateOrderOperator(OrderOperator):
+class ZuoraCreateOrderOperator(BaseOrderOperator):
     """
     Submit an order to Zuora's "Create an order asynchronously", once, and return its job's id or its result.
 
     Zuora has the order when the job has completed: wait for that with ``wait_for_completion=True``, or with
     ``ZuoraJobSensor`` in a task of its own. What is promised, and on which Airflow: docs/exactly-once.md.
 
-    :param order: see `OrderOperator`; give it an ``orderNumber``, by which it can be found again.
+    :param order: see `BaseOrderOperator`; give it an ``orderNumber``, by which it can be found again.
     :param zuora_conn_id: the Airflow connection.
     :param return_ids: True: the job's result carries ids instead of numbers.
     :param idempotency_key: stands for dag, run, task and map index in the key; the content stays part of it.
@@ -145,7 +145,7 @@ class ZuoraCreateOrderOperator(OrderOperator):
     :param adopt_job_id: a job id, or ``order:<orderNumber>``, to take instead of submitting; blank: submit.
     :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
         activation) fails the task that waits; False: the log warns of it.
-    :param wait_for_completion: wait in the same task, see `JobOperator`, also for the options of the wait.
+    :param wait_for_completion: wait in the same task; for the options of the wait see `BaseJobOperator`.
     :return: the job id; with ``wait_for_completion`` the job's result, as a dict.
     :raises PermanentError: (no retries) where the order breaks a rule, one line each, or Zuora says no.
     :raises ZuoraOutcomeUnknown: (no retries) where only a person can tell whether the order exists.
@@ -157,7 +157,7 @@ class ZuoraCreateOrderOperator(OrderOperator):
     outcome_options = ("require_order_completed",)
     next_try = "waits for the same job"
     template_fields: Sequence[str] = (
-        *OrderOperator.template_fields,
+        *BaseOrderOperator.template_fields,
         "idempotency_key",
         "raw_idempotency_key",
         "adopt_job_id",
@@ -203,7 +203,7 @@ class ZuoraCreateOrderOperator(OrderOperator):
         return job_id
 
 
-class ZuoraCreateOrdersOperator(HidesSecrets):
+class ZuoraCreateOrdersOperator(BaseSecretHiding):
     """
     Submit many orders to Zuora, each once, and return the ids of their jobs, in the order of the input.
 
@@ -217,8 +217,8 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
 
     :param orders: a list of order bodies, its JSON text, or the path of a file, JSON Lines (one order a line)
         or a JSON list, gzipped or not: ``/data/orders.jsonl``, ``s3://conn_id@bucket/orders.jsonl``, or a
-        path object. Secrets in a list are hidden as in `OrderOperator`; in a file they never reach Airflow's
-        database.
+        path object. Secrets in a list are hidden as in `BaseOrderOperator`; those in a file never reach
+        Airflow's database.
     :param zuora_conn_id: the Airflow connection.
     :param idempotency_key: stands for dag, run and task in the keys: a text, or a function that returns one
         for an order; the content stays part of each key. Another one makes all orders of the list new ones.
@@ -299,7 +299,7 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
         self._conclude(entries, refused)
         return [entry.job_id for entry in entries if entry.job_id is not None]
 
-    def _conclude(self, entries: Sequence[Entry], refused: OrderFile | None) -> None:
+    def _conclude(self, entries: Sequence[BulkResult], refused: OrderFile | None) -> None:
         """Write the refused orders down, and raise what the ends of the orders mean to the task."""
         error = report(entries)
         documents = [entry.order.document for entry in entries if entry.state == "refused"]
@@ -325,18 +325,18 @@ class ZuoraCreateOrdersOperator(HidesSecrets):
             try:
                 given, _ = read_orders(given)
             except InvalidInput:
-                return Hidden(given)
+                return Redacted(given)
         return super()._hidden(
             list(given) if isinstance(given, Sequence) and not isinstance(given, str) else given
         )
 
 
-class ZuoraPreviewOrderOperator(OrderOperator):
+class ZuoraPreviewOrderOperator(BaseOrderOperator):
     """
     Preview an order at Zuora, wait for it, and return the preview; it changes nothing there.
 
     :param order: the body of "Preview an order asynchronously", with its ``previewOptions``; see
-        `OrderOperator`.
+        `BaseOrderOperator`.
     :param zuora_conn_id: the Airflow connection.
     :return: the job's result (``invoices``, ``creditMemos`` and so on, as asked for), as a dict.
     :raises PermanentError: (no retries) where the preview breaks a rule, or Zuora says no.

@@ -18,15 +18,15 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, Watch, read_again
-from airflow_provider_zuora.airflow_context.rendering import LiteralTexts
+from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, JobWait, read_again
+from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags, checked_seconds
-from airflow_provider_zuora.core.polling.events import End, Unread
+from airflow_provider_zuora.core.polling.events import DeferredResults, End
 from airflow_provider_zuora.core.polling.job_ids import checked_ids, named
 from airflow_provider_zuora.core.polling.verdicts import OPEN, TIMED_OUT, Verdicts
-from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, Pauses
+from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, PollSchedule
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, airflow_errors
-from airflow_provider_zuora.hooks.base import JobHook
+from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.triggers.jobs import RESULTS, read_event
 from airflow_provider_zuora.triggers.start_and_end import ending_of, refuse, unmappable, upstream_of
 
@@ -40,7 +40,7 @@ _Ends: TypeAlias = list[End] | AirflowException
 T = TypeVar("T")
 
 
-class JobSensor(LiteralTexts, BaseSensorOperator):
+class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
     """
     What the sensors of all vendors have in common; a subclass names its hook and its options.
 
@@ -66,7 +66,7 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
     :raises AirflowSensorTimeout: (no retries) after ``timeout`` seconds; a job goes on at the vendor.
     """
 
-    hook_class: ClassVar[type[JobHook]]
+    hook_class: ClassVar[type[BaseJobHook]]
     outcome_options: ClassVar[Sequence[str]] = ()
 
     def __init__(
@@ -104,7 +104,7 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         upstream = upstream_of(self.job_id)
         if self.start_from_trigger and (job_ids := ("",) if upstream else self._job_ids):
             hook = self.hook_class(self.conn_id)
-            watch = Watch.within(self._limit, hook, job_ids, self._max_errors, now=0.0)
+            watch = JobWait.within(self._limit, hook, job_ids, self._max_errors, now=0.0)
             pauses, cut = self._pauses(FIRST_LOOK), self._execution_limit
             self.start_trigger_args = watch.start_args(pauses, cut, upstream, self._ends(job_ids))
 
@@ -114,14 +114,14 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         return str(getattr(self, self.hook_class.conn_name_attr))
 
     @cached_property
-    def hook(self) -> JobHook:
+    def hook(self) -> BaseJobHook:
         """Return the hook, the same for all looks of a task."""
         return self.hook_class(self.conn_id)
 
     @cached_property
-    def _watch(self) -> Watch:
+    def _watch(self) -> JobWait:
         """Return this task's wait; its time begins here, or with the first poke of reschedule mode."""
-        return Watch.within(self._limit, self.hook, self._job_ids, self._max_errors, self._began)
+        return JobWait.within(self._limit, self.hook, self._job_ids, self._max_errors, self._began)
 
     @property
     def _max_errors(self) -> int | None:
@@ -165,7 +165,7 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take the trigger's event."""
         fired = read_event(event)
-        if isinstance(fired, Unread):
+        if isinstance(fired, DeferredResults):
             return self._conclude(_tried(partial(read_again, self.hook, fired)), context)
         return self._conclude(fired, context)
 
@@ -178,7 +178,7 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
             self.log.error("Trigger failed:\n%s", "\n".join(trace))
         reason = str(said.get("error", "for an unknown reason"))
         if "timeout" in reason.lower():
-            watch = Watch.within(0, self.hook, self._job_ids)
+            watch = JobWait.within(0, self.hook, self._job_ids)
             return self._conclude(_tried(partial(watch.last_look, reason)), context)
         broken = f"The trigger that waited for {named(self._job_ids)} broke: {reason}"
         return self._conclude(TransientError(broken), context)
@@ -260,8 +260,8 @@ class JobSensor(LiteralTexts, BaseSensorOperator):
         """Return the time-out that Airflow would raise: that of the task is retried, the sensor's is not."""
         return AirflowTaskTimeout if self._execution_limit < self.timeout else AirflowSensorTimeout
 
-    def _pauses(self, first: float) -> Pauses:
-        return Pauses(
+    def _pauses(self, first: float) -> PollSchedule:
+        return PollSchedule(
             self.poke_interval if self.own_interval else None,
             self.exponential_backoff,
             self.max_wait.total_seconds() if self.max_wait else None,

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
-from airflow_provider_zuora.sensors.base import JobSensor
+from airflow_provider_zuora.sensors.base import BaseJobSensor
 
 
-class ElasticPathJobSensor(JobSensor):
+class ElasticPathJobSensor(BaseJobSensor):
     """
     Wait until an export of Elastic Path's has ended, and return what is known of it.
 
-    All that is said of `JobSensor` holds. Exports run one at a time there: a wait may be one for others.
+    All that is said of `BaseJobSensor` holds. Exports run one at a time there: a wait may be one for others.
 
     :param job_id: what ``ElasticPathExportOrdersOperator`` returned.
     :param elastic_path_conn_id: the Airflow connection.

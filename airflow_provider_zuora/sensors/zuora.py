@@ -7,14 +7,14 @@ from typing import Any
 
 from airflow_provider_zuora.core.options import check_flags
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.sensors.base import JobSensor
+from airflow_provider_zuora.sensors.base import BaseJobSensor
 
 
-class ZuoraJobSensor(JobSensor):
+class ZuoraJobSensor(BaseJobSensor):
     """
     Wait until a job of Zuora's asynchronous orders has ended, and return its result.
 
-    All that is said of `JobSensor` holds.
+    All that is said of `BaseJobSensor` holds.
 
     :param job_id: what ``ZuoraCreateOrderOperator`` or ``ZuoraCreateOrdersOperator`` returned.
     :param zuora_conn_id: the Airflow connection.

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from airflow_provider_zuora.core.errors import StoreUnavailable
 from airflow_provider_zuora.core.flow import Flow, Store, remembering
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission.bulk import (
-    Entry,
-    Listed,
+    BulkOrder,
+    BulkResult,
     Prepared,
     Progress,
     not_sent,
@@ -26,7 +26,7 @@ from airflow_provider_zuora.core.submission.bulk import (
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.session.event_loop import run_on_own_loop
-from airflow_provider_zuora.session.session import Account
+from airflow_provider_zuora.session.session import ApiSession
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _BATCH = 100  # orders that are noted at a time
 _PATIENCE = 10  # passing failures in a row, at the least, before the rest is left to a retry
 
 
-async def acarried(account: Account, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
+async def acarried(account: ApiSession, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
     """
     Carry flows on the running event loop, so many at once, and return their results in their order.
 
@@ -60,7 +60,7 @@ async def acarried(account: Account, flows: Iterable[Flow[T]], concurrency: int)
     return [results[index] for index in range(len(results))]
 
 
-def carried(account: Account, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
+def carried(account: ApiSession, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
     """Carry flows as `acarried` does, on an event loop and a thread of their own, wherever this is called."""
 
     async def carry() -> list[T]:
@@ -72,7 +72,9 @@ def carried(account: Account, flows: Iterable[Flow[T]], concurrency: int) -> lis
     return run_on_own_loop(carry)
 
 
-def _ready(client: Client, orders: Sequence[Listed], notes: Notes, *, return_ids: bool) -> Iterator[Prepared]:
+def _ready(
+    client: ApiClient, orders: Sequence[BulkOrder], notes: Notes, *, return_ids: bool
+) -> Iterator[Prepared]:
     """
     Return the submissions, each made when its turn comes: while others are under way that takes no time.
 
@@ -86,12 +88,14 @@ def _ready(client: Client, orders: Sequence[Listed], notes: Notes, *, return_ids
     return iter(every)
 
 
-def _submitted(prepared: Prepared, store: Store | None, progress: Progress, *, adopt: bool) -> Flow[Entry]:
+def _submitted(
+    prepared: Prepared, store: Store | None, progress: Progress, *, adopt: bool
+) -> Flow[BulkResult]:
     if progress.stop is None:
         try:
             entry = yield from remembering(submitted(prepared, adopt=adopt), store)
         except StoreUnavailable as error:  # its words are about this order, the others go on
-            entry = Entry(prepared.order, error=error)
+            entry = BulkResult(prepared.order, error=error)
     else:
         entry = not_sent(prepared.order, progress.stop)
     progress.add(entry)
@@ -99,16 +103,16 @@ def _submitted(prepared: Prepared, store: Store | None, progress: Progress, *, a
 
 
 def submit_all(
-    account: Account,
-    client: Client,
-    orders: Sequence[Listed],
+    account: ApiSession,
+    client: ApiClient,
+    orders: Sequence[BulkOrder],
     notes: Notes,
     *,
     concurrency: int,
     store: Store | None = None,
     return_ids: bool = False,
     adopt: bool = False,
-) -> list[Entry]:
+) -> list[BulkResult]:
     """
     Submit orders, so many at once, and return what became of each, in their order.
 
@@ -134,8 +138,8 @@ def submit_all(
             log.warning("What became of the orders could not be noted, a retry finds it: %r", error.__cause__)
             progress.stop = progress.stop or error
 
-    async def carry() -> list[Entry]:
-        entries: list[Entry] = []
+    async def carry() -> list[BulkResult]:
+        entries: list[BulkResult] = []
         try:
             if store is None:
                 return await acarried(account, map(flow, ready), min(concurrency, len(orders)))

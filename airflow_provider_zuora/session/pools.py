@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
-from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.gates import AsyncGate, Rules
 
 GRACE = 30.0  # seconds; the next trigger of a connection mostly comes sooner, and finds its connections open
@@ -21,7 +21,7 @@ class Pool:
     :param signing: set while a sign-in is under way; whoever needs a token waits for it.
     """
 
-    def __init__(self, line: Line, rules: Rules, owner: object):
+    def __init__(self, line: TransportConfig, rules: Rules, owner: object):
         self.users = 0
         self.signing: asyncio.Future[None] | None = None
         self._owner = owner

@@ -27,16 +27,16 @@ _OTHERS = 0o077
 _LARGEST = 64 * 1024  # bytes
 
 
-class Unusable(Exception):
+class InsecurePath(Exception):
     """A file or a directory is not as a private one has to be; the message names path and reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class PrivateDirectory:
+class SecureDirectory:
     """
     A directory of this user's own with mode 0700, made where it is missing.
 
-    All that is done in it raises `Unusable` where it, or the file, belongs to somebody else, is open to
+    All that is done in it raises `InsecurePath` where it, or the file, belongs to somebody else, is open to
     others, is a link, or cannot be used for a reason of the system's.
 
     :param path: what it is in has to exist.
@@ -55,7 +55,7 @@ class PrivateDirectory:
                 _check(os.fstat(file), self.path / name)
                 content = opened.read(_LARGEST + 1)
         if len(content) > _LARGEST:
-            raise Unusable(f"{self.path / name}: it is larger than {_LARGEST} bytes")
+            raise InsecurePath(f"{self.path / name}: it is larger than {_LARGEST} bytes")
         return content
 
     def replace(self, name: str, content: bytes) -> None:
@@ -93,7 +93,7 @@ class PrivateDirectory:
             file = os.open(name, os.O_RDWR | os.O_CREAT | _SAFE, 0o600, dir_fd=place)
             try:
                 _check(os.fstat(file), self.path / name)
-            except Unusable:
+            except InsecurePath:
                 os.close(file)
                 raise
             return file
@@ -107,7 +107,7 @@ class FileLock:
     A child that is forked does not have it: it would keep it after the death of the process that took it.
     """
 
-    def __init__(self, directory: PrivateDirectory, name: str):
+    def __init__(self, directory: SecureDirectory, name: str):
         self._directory = directory
         self._name = name
         self._guard = threading.Lock()
@@ -128,7 +128,9 @@ class FileLock:
                 except OSError as error:
                     os.close(file)
                     if not isinstance(error, BlockingIOError):
-                        raise Unusable(f"{self._directory.path / self._name}: {error.strerror}") from error
+                        raise InsecurePath(
+                            f"{self._directory.path / self._name}: {error.strerror}"
+                        ) from error
                 else:
                     self._file = file
                     _HELD.add(self)
@@ -176,35 +178,35 @@ os.register_at_fork(
 )
 
 
-def runtime_directory(environ: Mapping[str, str] = os.environ) -> PrivateDirectory:
+def runtime_directory(environ: Mapping[str, str] = os.environ) -> SecureDirectory:
     """
     Return where the processes of this user on this host find each other; nothing is made yet.
 
     :raises Unusable: where nobody has named a place and the system has none for temporary files.
     """
     if given := environ.get(RUNTIME_DIR):
-        return PrivateDirectory(Path(os.path.expanduser(given)))  # noqa: PTH111 - that of Path may raise
+        return SecureDirectory(Path(os.path.expanduser(given)))  # noqa: PTH111 - that of Path may raise
     if session := environ.get("XDG_RUNTIME_DIR"):
-        with suppress(Unusable, OSError):
+        with suppress(InsecurePath, OSError):
             _check(os.lstat(session), Path(session), stat.S_IFDIR)
-            return PrivateDirectory(Path(session) / _NAME)
+            return SecureDirectory(Path(session) / _NAME)
     try:
         place = tempfile.gettempdir()
     except OSError as error:
-        raise Unusable(f"{RUNTIME_DIR} is not set, and: {error.strerror}") from error
-    return PrivateDirectory(Path(place) / f"{_NAME}-{os.geteuid()}")
+        raise InsecurePath(f"{RUNTIME_DIR} is not set, and: {error.strerror}") from error
+    return SecureDirectory(Path(place) / f"{_NAME}-{os.geteuid()}")
 
 
 def _check(found: os.stat_result, path: Path, kind: int = stat.S_IFREG) -> None:
     """Refuse what is not private; a file without a name is one that was replaced after it was opened."""
     if stat.S_IFMT(found.st_mode) != kind:
-        raise Unusable(f"{path}: it is no {'directory' if kind == stat.S_IFDIR else 'regular file'}")
+        raise InsecurePath(f"{path}: it is no {'directory' if kind == stat.S_IFDIR else 'regular file'}")
     if found.st_uid != os.geteuid():
-        raise Unusable(f"{path}: it belongs to user {found.st_uid}, this is user {os.geteuid()}")
+        raise InsecurePath(f"{path}: it belongs to user {found.st_uid}, this is user {os.geteuid()}")
     if found.st_mode & _OTHERS:
-        raise Unusable(f"{path}: others may use it, its mode is {stat.S_IMODE(found.st_mode):04o}")
+        raise InsecurePath(f"{path}: others may use it, its mode is {stat.S_IMODE(found.st_mode):04o}")
     if kind == stat.S_IFREG and found.st_nlink > 1:
-        raise Unusable(f"{path}: it has another name too")
+        raise InsecurePath(f"{path}: it has another name too")
 
 
 @contextmanager
@@ -213,4 +215,4 @@ def _reasons(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Unusable(f"{path}: {error.strerror or type(error).__name__}") from error
+        raise InsecurePath(f"{path}: {error.strerror or type(error).__name__}") from error

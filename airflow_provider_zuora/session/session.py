@@ -20,19 +20,19 @@ from typing import Any, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.errors import ApiError, SignInRefused
-from airflow_provider_zuora.core.flow import ONCE, AsyncCarrier, Carrier, Flow, Token, arun, run
-from airflow_provider_zuora.core.http.client import Client, Grant
+from airflow_provider_zuora.core.flow import ONCE, AsyncRunner, Flow, Runner, Token, arun, run
+from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
 from airflow_provider_zuora.core.http.exchange import Sent
-from airflow_provider_zuora.core.http.rate_limiter import Limits
+from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.session.pools import Pool
-from airflow_provider_zuora.session.single_flight import Readings
+from airflow_provider_zuora.session.single_flight import SingleFlightCache
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.session.token_provider import afresh, granted
+from airflow_provider_zuora.session.token_provider import force_sign_in, get_or_sign_in
 from airflow_provider_zuora.transports.blocking import BlockingTransport
-from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.gates import Gate, Rules
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Claims:
             return self._jobs.setdefault(job, content) != content
 
 
-class Account:
+class ApiSession:
     """
     One client id at one vendor.
 
@@ -108,7 +108,7 @@ class Account:
         self,
         vendor: str,
         credentials: Credentials,
-        line: Line,
+        line: TransportConfig,
         masks: Masks,
         *,
         token_file: TokenFile | None = None,
@@ -129,7 +129,7 @@ class Account:
         self._sleep = sleep
         self._asleep = asleep
         self._rng = rng or random.SystemRandom()
-        self._grant: Grant | None = None
+        self._grant: AccessToken | None = None
         self._signing = threading.Lock()
         self._opening = threading.Lock()
         self._gate: Gate | None = None
@@ -139,9 +139,9 @@ class Account:
         self._rules = Rules(line.max_connections, limits, self._ticks, sleep, asleep)
         _LIVING.add(self)
 
-    def client(self, headers: Mapping[str, str] | None = None) -> Client:
+    def client(self, headers: Mapping[str, str] | None = None) -> ApiClient:
         """Return the flows of this account, with headers that every request but the sign-in carries."""
-        return Client(
+        return ApiClient(
             self._vendor,
             self._credentials,
             headers or {},
@@ -153,7 +153,7 @@ class Account:
 
     def run(self, flow: Flow[T]) -> T:
         """Carry a flow with blocking calls."""
-        return run(flow, Carrier(self._blocking().send, self._token, self._sleep))
+        return run(flow, Runner(self._blocking().send, self._token, self._sleep))
 
     def close(self) -> None:
         """Close the connections of `run`; the next flow opens them again."""
@@ -175,7 +175,7 @@ class Account:
     def sign_in(self) -> None:
         """Sign in afresh and once, whatever token is in hand, or in the file of this host."""
         with self._signing:
-            self._sign_in(lambda: afresh(self.client(), ONCE, self._token_file))
+            self._sign_in(lambda: force_sign_in(self.client(), ONCE, self._token_file))
 
     def renew(self) -> None:
         """
@@ -216,10 +216,10 @@ class Account:
             return token  # whoever signs in afresh meanwhile holds nobody up
         with self._signing:
             token = self._cached(step.refused)
-            return token or self._sign_in(lambda: granted(self.client(), step, self._token_file))
+            return token or self._sign_in(lambda: get_or_sign_in(self.client(), step, self._token_file))
 
-    def _sign_in(self, flow: Callable[[], Flow[Grant]]) -> str:
-        carrier = Carrier(self._blocking().send, self._token, self._sleep)
+    def _sign_in(self, flow: Callable[[], Flow[AccessToken]]) -> str:
+        carrier = Runner(self._blocking().send, self._token, self._sleep)
         try:
             grant = run(flow(), carrier)
         except SignInRefused:
@@ -230,9 +230,9 @@ class Account:
         self._grant = grant
         return grant.token
 
-    def _carrier(self, pool: Pool, send: Send) -> AsyncCarrier:
+    def _carrier(self, pool: Pool, send: Send) -> AsyncRunner:
         """Return what carries one flow; no circle of references, which each wait would leave behind."""
-        return AsyncCarrier(send, partial(self._atoken, pool, send), self._asleep)
+        return AsyncRunner(send, partial(self._atoken, pool, send), self._asleep)
 
     async def _atoken(self, pool: Pool, send: Send, step: Token) -> str:
         """Return the token, or take part in the sign-in that is under way, its error included."""
@@ -262,13 +262,13 @@ class Account:
             pool.signing = None
             signing.cancel()  # no more than a word to those who wait, where this coroutine was cancelled
 
-    async def _agranted(self, step: Token, carrier: AsyncCarrier) -> Grant:
+    async def _agranted(self, step: Token, carrier: AsyncRunner) -> AccessToken:
         try:
-            return await arun(granted(self.client(), step, self._token_file), carrier)
+            return await arun(get_or_sign_in(self.client(), step, self._token_file), carrier)
         except SignInRefused:
             if self.renewal is None or not self._took(await self.renewal.aread()):
                 raise
-            return await arun(granted(self.client(), step, self._token_file), carrier)
+            return await arun(get_or_sign_in(self.client(), step, self._token_file), carrier)
 
     def _took(self, found: Credentials | None) -> bool:
         """Take another secret of the same client, and return whether there is one."""
@@ -284,24 +284,28 @@ class Account:
         return True
 
 
-_ACCOUNTS: WeakValueDictionary[tuple[str, Credentials, Line, TokenFile | None], Account] = (
+_ACCOUNTS: WeakValueDictionary[tuple[str, Credentials, TransportConfig, TokenFile | None], ApiSession] = (
     WeakValueDictionary()
 )
-_LIMITS: WeakValueDictionary[tuple[str, str, str], Limits] = WeakValueDictionary()
-_LIVING: WeakSet[Account] = WeakSet()
-_RECENT: deque[Account] = deque(maxlen=16)
+_LIMITS: WeakValueDictionary[tuple[str, str, str], RateLimiter] = WeakValueDictionary()
+_LIVING: WeakSet[ApiSession] = WeakSet()
+_RECENT: deque[ApiSession] = deque(maxlen=16)
 """Accounts that outlive their hooks, for the next ones; not all, for each changed secret makes another."""
 _TRIES: deque[tuple[object, Claims]] = deque(maxlen=16)
 """What the last tries of tasks have submitted; a process mostly runs one."""
 _PARENTS: list[object] = []
 _LOOKING_UP = threading.RLock()
-READINGS: Readings[Any] = Readings(10.0)
+READINGS: SingleFlightCache[Any] = SingleFlightCache(10.0)
 """What connections say: a triggerer takes up a thousand waits in a second, and reads each connection once."""
 
 
 def account_of(
-    vendor: str, credentials: Credentials, line: Line, masks: Masks, token_file: TokenFile | None = None
-) -> Account:
+    vendor: str,
+    credentials: Credentials,
+    line: TransportConfig,
+    masks: Masks,
+    token_file: TokenFile | None = None,
+) -> ApiSession:
     """
     Return the account of this process for these credentials; a changed secret makes another account.
 
@@ -311,7 +315,7 @@ def account_of(
         key = (vendor, credentials, line, token_file)
         account = _ACCOUNTS.get(key)
         if account is None:
-            account = _ACCOUNTS[key] = Account(vendor, credentials, line, masks, token_file=token_file)
+            account = _ACCOUNTS[key] = ApiSession(vendor, credentials, line, masks, token_file=token_file)
         if account in _RECENT:
             _RECENT.remove(account)
         _RECENT.append(account)
@@ -332,12 +336,12 @@ def claims_of(try_of_task: object) -> Claims:
         return found
 
 
-def _limits_of(vendor: str, credentials: Credentials, rng: random.Random) -> Limits:
+def _limits_of(vendor: str, credentials: Credentials, rng: random.Random) -> RateLimiter:
     with _LOOKING_UP:
         key = (vendor, credentials.base_url, credentials.client_id)
         limits = _LIMITS.get(key)
         if limits is None:
-            limits = _LIMITS[key] = Limits(rng)
+            limits = _LIMITS[key] = RateLimiter(rng)
         return limits
 
 

@@ -21,7 +21,7 @@ class _Reading(Generic[T]):
     under_way: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Readings(Generic[T]):
+class SingleFlightCache(Generic[T]):
     """
     What was read a moment ago, for each event loop.
 

@@ -9,12 +9,12 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_zuora.core.http.client import Grant
+from airflow_provider_zuora.core.http.client import AccessToken
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.session.secure_directory import (
     FileLock,
-    PrivateDirectory,
-    Unusable,
+    InsecurePath,
+    SecureDirectory,
     runtime_directory,
 )
 
@@ -33,13 +33,13 @@ class TokenFile:
     :param name: says all of that, hashed.
     """
 
-    directory: PrivateDirectory
+    directory: SecureDirectory
     name: str
     secret: str = field(repr=False)
 
     @classmethod
     def of(
-        cls, credentials: Credentials, entity: str = "", directory: PrivateDirectory | None = None
+        cls, credentials: Credentials, entity: str = "", directory: SecureDirectory | None = None
     ) -> TokenFile:
         """
         Return the file for these credentials; nothing is read or made yet.
@@ -50,7 +50,7 @@ class TokenFile:
         name = hashlib.sha256(identity.encode()).hexdigest()
         return cls(directory or runtime_directory(), name, credentials.client_secret)
 
-    def read(self, now: float) -> Grant | None:
+    def read(self, now: float) -> AccessToken | None:
         """
         Return the token, None where there is none or it is too old.
 
@@ -65,7 +65,7 @@ class TokenFile:
         grant, why = None, "another version of this package made it"
         try:
             found = json.loads(self._fernet().decrypt(content))
-            grant = Grant(str(found["token"]), float(found["expires"]))
+            grant = AccessToken(str(found["token"]), float(found["expires"]))
         except InvalidToken:
             why = "it is damaged, or was made with another client secret"
         except (KeyError, TypeError, ValueError):
@@ -76,7 +76,7 @@ class TokenFile:
             raise self._unusable(f"its token claims to last longer than {_LONGEST:.0f} s")
         return grant if now < grant.expires else None
 
-    def write(self, grant: Grant) -> None:
+    def write(self, grant: AccessToken) -> None:
         """
         Leave a token to the other processes.
 
@@ -97,5 +97,5 @@ class TokenFile:
         hkdf = HKDF(algorithm=SHA256(), length=32, salt=bytes.fromhex(self.name), info=_PURPOSE)
         return Fernet(base64.urlsafe_b64encode(hkdf.derive(self.secret.encode())))
 
-    def _unusable(self, reason: str) -> Unusable:
-        return Unusable(f"{self.directory.path / self.name}.token: {reason}")
+    def _unusable(self, reason: str) -> InsecurePath:
+        return InsecurePath(f"{self.directory.path / self.name}.token: {reason}")

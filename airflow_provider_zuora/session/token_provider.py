@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from airflow_provider_zuora.core.flow import Aside, Budget, Flow, Pause, Token
-from airflow_provider_zuora.core.http.client import Client, Grant
-from airflow_provider_zuora.session.secure_directory import FileLock, Unusable
+from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
+from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
+from airflow_provider_zuora.session.secure_directory import FileLock, InsecurePath
 from airflow_provider_zuora.session.token_file import TokenFile
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ PATIENCE = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 
 
-def granted(client: Client, step: Token, file: TokenFile | None) -> Flow[Grant]:
+def get_or_sign_in(client: ApiClient, step: Token, file: TokenFile | None) -> Flow[AccessToken]:
     """
     Return the token that another process has left, else sign in, and leave the token to the others.
 
@@ -37,7 +37,7 @@ def granted(client: Client, step: Token, file: TokenFile | None) -> Flow[Grant]:
         sharing.lock.release()
 
 
-def afresh(client: Client, budget: Budget, file: TokenFile | None) -> Flow[Grant]:
+def force_sign_in(client: ApiClient, budget: RetryBudget, file: TokenFile | None) -> Flow[AccessToken]:
     """Sign in whatever another process has left, and leave the token to the others."""
     if file is None:
         return (yield from client.sign_in(budget))
@@ -48,7 +48,7 @@ def afresh(client: Client, budget: Budget, file: TokenFile | None) -> Flow[Grant
 class _Sharing:
     """One conversation about the token of a host; its calls may block, so the flow asks for them aside."""
 
-    client: Client
+    client: ApiClient
     file: TokenFile
     refused: str | None
     lock: FileLock = field(init=False)
@@ -57,7 +57,7 @@ class _Sharing:
     def __post_init__(self) -> None:
         self.lock = self.file.lock()
 
-    def taken(self, budget: Budget) -> Flow[Grant]:
+    def taken(self, budget: RetryBudget) -> Flow[AccessToken]:
         """
         Return the others' token or a new one; the lock is held from here until it is released.
 
@@ -65,10 +65,10 @@ class _Sharing:
         needs no sign-in.
         """
         waited, pause, held = 0.0, _FIRST_PAUSE, False
-        while (grant := (yield Aside(self.look))) is None:
+        while (grant := (yield RunInThread(self.look))) is None:
             if held:
                 return (yield from self.signed_in(budget))
-            held = yield Aside(self.attempt)
+            held = yield RunInThread(self.attempt)
             if held:
                 continue  # who had the lock may have left a token since the look
             if waited >= PATIENCE:
@@ -76,43 +76,43 @@ class _Sharing:
                 return (yield from self.signed_in(budget))
             if not waited:
                 log.info("Waiting for another process of this host, which signs in")
-            yield Pause(pause)
+            yield Sleep(pause)
             waited, pause = waited + pause, min(2 * pause, _LONGEST_PAUSE)
         log.info("Signed in to %s with this host's token", self.client.credentials.base_url)
-        found: Grant = grant
+        found: AccessToken = grant
         return found
 
-    def signed_in(self, budget: Budget) -> Flow[Grant]:
+    def signed_in(self, budget: RetryBudget) -> Flow[AccessToken]:
         """Sign in, and leave the token to the others."""
         new = yield from self.client.sign_in(budget)
-        yield Aside(lambda: self.leave(new))
+        yield RunInThread(lambda: self.leave(new))
         return new
 
     def attempt(self) -> bool:
         """Take the lock; where there can be none, go on as if it were taken."""
         try:
             return self.lock.attempt()
-        except Unusable as problem:
+        except InsecurePath as problem:
             self.say(problem)
             return True
 
-    def look(self) -> Grant | None:
+    def look(self) -> AccessToken | None:
         """Return the token in the file, None where it is of no use."""
         try:
             grant = self.file.read(self.client.clock())
-        except Unusable as problem:
+        except InsecurePath as problem:
             self.say(problem)
             return None
         return None if grant is None or grant.token == self.refused else grant
 
-    def leave(self, grant: Grant) -> None:
+    def leave(self, grant: AccessToken) -> None:
         """Put a token into the file."""
         try:
             self.file.write(grant)
-        except Unusable as problem:
+        except InsecurePath as problem:
             self.say(problem)
 
-    def say(self, problem: Unusable) -> None:
+    def say(self, problem: InsecurePath) -> None:
         """Log a problem once."""
         if str(problem) not in self.said:
             self.said.add(str(problem))

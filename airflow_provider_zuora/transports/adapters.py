@@ -15,7 +15,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_zuora import __version__
-from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.config import TransportConfig
 
 if TYPE_CHECKING:
     import socket
@@ -119,7 +119,9 @@ def _response(pace: Pace) -> type[HTTPResponse]:
     return Response
 
 
-def session(line: Line, pace: Pace, connect: Connect | None = None, **options: Any) -> requests.Session:
+def session(
+    line: TransportConfig, pace: Pace, connect: Connect | None = None, **options: Any
+) -> requests.Session:
     """
     Return a session that sends nothing that was not given to it, and whose answers keep a pace.
 

@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.errors import Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.transports.adapters import HEADERS
 from airflow_provider_zuora.transports.body import MAX_BODY, TOO_LARGE, is_packed, unpacked
-from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.config import TransportConfig
 
 if TYPE_CHECKING:
     import aiohttp
@@ -35,7 +35,7 @@ _ASIDE = 4096  # bytes that are unpacked on an event loop: no more than a few mi
 class AsyncTransport:
     """Sends requests with one aiohttp session on one event loop; open it with `opened`."""
 
-    def __init__(self, line: Line, session: aiohttp.ClientSession, patience: _Patience):
+    def __init__(self, line: TransportConfig, session: aiohttp.ClientSession, patience: _Patience):
         from aiohttp import ClientError
         from yarl import URL
 
@@ -48,7 +48,7 @@ class AsyncTransport:
         self._errors = (ClientError, TimeoutError, OSError, ValueError)
 
     @classmethod
-    async def opened(cls, line: Line) -> AsyncTransport:
+    async def opened(cls, line: TransportConfig) -> AsyncTransport:
         """Return a transport of the running loop; what blocks (imports, certificates) is done in a thread."""
         prepared = await asyncio.to_thread(_prepared, line)
         import aiohttp
@@ -211,7 +211,9 @@ class _Patience:
         return min(wait.due(self._silence) for wait in self._waits.values())
 
 
-def _connector(line: Line, prepared: ssl.SSLContext | bool, patience: _Patience) -> aiohttp.TCPConnector:
+def _connector(
+    line: TransportConfig, prepared: ssl.SSLContext | bool, patience: _Patience
+) -> aiohttp.TCPConnector:
     """Return a pool that ends with its loop, and in a fork: nobody can close it any more then."""
     import aiohttp
 
@@ -294,7 +296,7 @@ def _no_cookies() -> aiohttp.DummyCookieJar:
     return Jar()
 
 
-def _prepared(line: Line) -> ssl.SSLContext | bool:
+def _prepared(line: TransportConfig) -> ssl.SSLContext | bool:
     """Do what would block an event loop: import aiohttp, and read the certificates."""
     import aiohttp  # noqa: F401
 

@@ -8,7 +8,7 @@ from airflow_provider_zuora.core.errors import Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.transports.adapters import Pace, session
 from airflow_provider_zuora.transports.body import MAX_BODY, TOO_LARGE, unpacked
-from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.config import TransportConfig
 
 if TYPE_CHECKING:
     import requests
@@ -20,7 +20,7 @@ _CHUNK = 64 * 1024
 class BlockingTransport:
     """Sends requests with one requests session; safe to use from several threads."""
 
-    def __init__(self, line: Line):
+    def __init__(self, line: TransportConfig):
         self.line = line
         self._session = self._open()
 
@@ -57,7 +57,7 @@ class BlockingTransport:
         self._session.close()
 
 
-def _read(line: Line, answer: requests.Response) -> tuple[bytes, str]:
+def _read(line: TransportConfig, answer: requests.Response) -> tuple[bytes, str]:
     """Return the body and why it is not whole; a failure here still has a status and headers."""
     from urllib3.exceptions import HTTPError
 

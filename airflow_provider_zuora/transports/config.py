@@ -24,7 +24,7 @@ _APART = re.compile(r"([\s'\"])")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TransportConfig:
     """
     How to reach a vendor.
 

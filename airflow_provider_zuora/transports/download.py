@@ -15,8 +15,8 @@ from typing import IO, Any, Protocol
 
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, Secrets, page_title, redact_words
-from airflow_provider_zuora.transports.config import Line
-from airflow_provider_zuora.transports.fetch import CHUNK, Fence, Fetch
+from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.fetch import CHUNK, DownloadPolicy, Fetch
 from airflow_provider_zuora.transports.paths import NOT_THERE, reason, shown, trouble
 
 MAX_BYTES = 10 * 1024**3
@@ -33,7 +33,7 @@ _UNSEEN = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x
 _LOOKED_AT = 1024  # bytes
 
 
-class Place(Protocol):
+class DownloadTarget(Protocol):
     """Where a file goes to; nothing is seen there until all of it is."""
 
     @property
@@ -45,7 +45,7 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LocalPlace:
+class LocalTarget:
     """A path on this machine."""
 
     path: Path
@@ -83,7 +83,7 @@ class LocalPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPlace:
+class StoredTarget:
     """A path in a store that fsspec knows; ``fs`` is the file system of ``path``."""
 
     fs: Any
@@ -113,7 +113,9 @@ def check_size(max_bytes: object) -> None:
         raise InvalidInput("Nothing was fetched.", ("max_bytes: must be a whole number of bytes, 1 or more",))
 
 
-def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int = MAX_BYTES) -> int:
+def download(
+    link: str, place: DownloadTarget, line: TransportConfig, fence: DownloadPolicy, max_bytes: int = MAX_BYTES
+) -> int:
     """
     Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked.
 
@@ -135,7 +137,7 @@ def download(link: str, place: Place, line: Line, fence: Fence, max_bytes: int =
         return size
 
 
-def _work_folder(place: Place) -> tempfile.TemporaryDirectory[str]:
+def _work_folder(place: DownloadTarget) -> tempfile.TemporaryDirectory[str]:
     """Return a directory in which a file is put together."""
     try:
         return tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder)

@@ -13,11 +13,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from airflow_provider_zuora.core.errors import Answer, Refused, Unreachable, Unreadable, UnsafeLink
+from airflow_provider_zuora.core.errors import Refused, ResponseInfo, Unreachable, Unreadable, UnsafeLink
 from airflow_provider_zuora.core.redaction import NO_SECRETS, WORD_LENGTH, Secrets, page_title, redact_words
 from airflow_provider_zuora.core.validation import is_public
 from airflow_provider_zuora.transports.adapters import Pace, session
-from airflow_provider_zuora.transports.config import Line
+from airflow_provider_zuora.transports.config import TransportConfig
 
 if TYPE_CHECKING:
     import requests
@@ -44,7 +44,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
+class DownloadPolicy:
     """
     Where a link may lead.
 
@@ -71,7 +71,7 @@ class Fence:
         hosts: frozenset[str],
         hide: Callable[[str], object],
         resolve: Resolve = resolve,
-    ) -> Fence:
+    ) -> DownloadPolicy:
         """Return the fence of a vendor: what will do for its own URL will do for its files."""
         own = urlsplit(base_url)
         try:
@@ -129,7 +129,7 @@ class Fence:
 class Fetch:
     """One GET of a link, with the redirects that the fence lets through; close it afterwards."""
 
-    def __init__(self, link: str, line: Line, fence: Fence):
+    def __init__(self, link: str, line: TransportConfig, fence: DownloadPolicy):
         self._link, self._line, self._fence = link, line, fence
         self._held: list[requests.Response | requests.Session] = []
         self._status: int | None = None
@@ -232,7 +232,7 @@ class Fetch:
         """Return the error of a bad status, with the word of the page that says why."""
         status = answer.status_code
         word = page_title(self._page(answer), self.secrets)
-        said = Answer(f"GET {self._line.base_url}", status=status, messages=(word,) if word else ())
+        said = ResponseInfo(f"GET {self._line.base_url}", status=status, messages=(word,) if word else ())
         return Refused("No file came.", answer=said, transient=status in _PASSING or status >= 500)
 
     def _page(self, answer: requests.Response) -> bytes:
@@ -245,7 +245,7 @@ class Fetch:
         return page
 
     def _unreadable(self, message: str, *, transient: bool = False) -> Unreadable:
-        answer = Answer(f"GET {self._line.base_url}", status=self._status)
+        answer = ResponseInfo(f"GET {self._line.base_url}", status=self._status)
         return Unreadable(message, answer=answer, transient=transient)
 
 

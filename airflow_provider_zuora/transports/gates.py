@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from airflow_provider_zuora.core.http.rate_limiter import Limits
+from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
@@ -28,7 +28,7 @@ class Rules:
     """
 
     slots: int
-    limits: Limits
+    limits: RateLimiter
     clock: Callable[[], float]
     sleep: Callable[[float], object]
     asleep: Callable[[float], Awaitable[object]]

@@ -12,10 +12,10 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
-from airflow_provider_zuora.core.polling.events import End, Unread, read_ends
+from airflow_provider_zuora.core.polling.events import DeferredResults, End, read_ends
 from airflow_provider_zuora.core.polling.job_ids import checked_ids, named, packed, unpacked
 from airflow_provider_zuora.core.polling.verdicts import Verdicts
-from airflow_provider_zuora.core.polling.wait import MAX_POLL_ERRORS, YOUNG, Pauses, Wait
+from airflow_provider_zuora.core.polling.wait import MAX_POLL_ERRORS, YOUNG, PollOptions, PollSchedule
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.by_type import HOOKS
 from airflow_provider_zuora.triggers.xcoms import RETURN_VALUE, forget_xcoms, push_result, read_xcom
@@ -137,11 +137,11 @@ class JobTrigger(BaseTrigger):
                 await self._start_here(self.starts)
             if not (job_ids := self._job_ids):
                 return {"status": "nothing"}
-            wait = Wait(
+            wait = PollOptions(
                 started=self.started,
                 not_before=self.not_before,
                 deadline=math.inf if self.deadline is None else self.deadline,
-                pauses=Pauses(self.poke_interval, self.exponential_backoff, self.max_wait),
+                pauses=PollSchedule(self.poke_interval, self.exponential_backoff, self.max_wait),
                 max_errors=self.max_errors,
                 unknown_until=-math.inf if self.unknown_until is None else self.unknown_until,
             )
@@ -231,7 +231,7 @@ def start_args(trigger: JobTrigger, seconds: float) -> StartTriggerArgs:
     )
 
 
-def read_event(event: Any) -> list[End] | Unread | AirflowException:
+def read_event(event: Any) -> list[End] | DeferredResults | AirflowException:
     """
     Return what an event of ours says: how the waits ended, what to read again, or an error to raise.
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, Unreachable
-from airflow_provider_zuora.core.flow import Carrier, Memoir, Token, remembering, run
-from airflow_provider_zuora.core.http.client import Client, Grant
+from airflow_provider_zuora.core.flow import Runner, StatefulFlow, Token, remembering, run
+from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
@@ -91,14 +91,14 @@ class _Line:
         self.sent: list[Request] = []
         self.asked: list[Token] = []
 
-    def client(self, **headers: str) -> Client:
+    def client(self, **headers: str) -> ApiClient:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
-        return Client(
+        return ApiClient(
             self.vendor, self.credentials, named, clock=self.clock, rng=self.rng, ticks=self.clock.ticks
         )
 
-    def run(self, flow: Memoir[Any], memory: Memory | None = None) -> Any:
-        return run(remembering(flow, memory), Carrier(self._counted, self._token, self.clock.sleep))
+    def run(self, flow: StatefulFlow[Any], memory: Memory | None = None) -> Any:
+        return run(remembering(flow, memory), Runner(self._counted, self._token, self.clock.sleep))
 
     def _counted(self, request: Request) -> Response:
         self.sent.append(request)
@@ -160,7 +160,7 @@ class Tenant(_Line):
     def __init__(self, *faults: Fault, credentials: Credentials = CREDENTIALS, **settings: Any) -> None:
         super().__init__(credentials, None)
         self.sandbox = Sandbox(Settings(**settings), self.clock.ticks, random.Random(1))
-        self.grant: Grant | None = None
+        self.grant: AccessToken | None = None
         for fault in faults:
             self.sandbox.add_fault(fault)
 

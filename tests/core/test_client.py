@@ -24,13 +24,13 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.flow import ONCE, Pause
-from airflow_provider_zuora.core.http.client import Client, Grant
+from airflow_provider_zuora.core.flow import ONCE, Sleep
+from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
-from airflow_provider_zuora.core.polling.wait import Wait, ended_job
+from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job
 from airflow_provider_zuora.core.submission.api import preview_order, submit_order
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
 from tests.core.carriers import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
@@ -333,8 +333,8 @@ def grant(expires_in):
     ],
 )
 def test_a_token_is_used_until_a_minute_before_its_end(expires_in, seconds):
-    script, granted = grant(expires_in)
-    assert granted == Grant("abc", script.clock.now + seconds - 60)
+    script, get_or_sign_in = grant(expires_in)
+    assert get_or_sign_in == AccessToken("abc", script.clock.now + seconds - 60)
 
 
 @pytest.mark.parametrize(
@@ -342,8 +342,8 @@ def test_a_token_is_used_until_a_minute_before_its_end(expires_in, seconds):
     [(240, 180), (239, 179.25), (100, 75), (50, 37.5), (8, 6), (6, 5), (1, 5), (0, 5), (0.0, 5), ("0", 5)],
 )
 def test_a_short_token_is_used_for_most_of_its_life_and_never_for_one_request_alone(expires_in, seconds):
-    script, granted = grant(expires_in)
-    assert granted == Grant("abc", script.clock.now + seconds)
+    script, get_or_sign_in = grant(expires_in)
+    assert get_or_sign_in == AccessToken("abc", script.clock.now + seconds)
 
 
 def test_a_sign_in_without_a_lifetime_lasts_an_hour():
@@ -423,7 +423,7 @@ def test_a_sign_in_without_a_usable_token_is_unreadable_and_shows_none(token):
 )
 def test_headers_that_cannot_be_sent_are_refused_when_the_client_is_made(headers):
     with pytest.raises(InvalidInput) as caught:
-        Client(Zuora(), CREDENTIALS, headers, clock=Clock(), rng=random.Random(0))
+        ApiClient(Zuora(), CREDENTIALS, headers, clock=Clock(), rng=random.Random(0))
     (line,) = caught.value.violations
     assert line.startswith(f"{next(iter(headers))}: must ")
 
@@ -626,12 +626,12 @@ def test_the_longest_key_is_sent():
 
 def submitted(tenant, order=ORDER):
     client = tenant.client()
-    return tenant.run(submit_order(client, order, Submitter("", ("dag", "run", "task"), -1)))
+    return tenant.run(submit_order(client, order, IdempotencyScope("", ("dag", "run", "task"), -1)))
 
 
 def finished(tenant, job_id):
     now = tenant.clock()
-    return tenant.run(ended_job(tenant.client(), job_id, Wait(now, now)))
+    return tenant.run(ended_job(tenant.client(), job_id, PollOptions(now, now)))
 
 
 def test_an_order_travels():
@@ -746,9 +746,9 @@ FLOWS = {
     "submit": lambda client: client.submit(CREATE),
     "job": lambda client: client.job("j"),
     "call": lambda client: client.call("GET", "/v1/a"),
-    "order": lambda client: submit_order(client, ORDER, Submitter("", ("dag", "run", "task"), 0)),
+    "order": lambda client: submit_order(client, ORDER, IdempotencyScope("", ("dag", "run", "task"), 0)),
     "wait": lambda client: ended_job(
-        client, "j", Wait(client.clock(), client.clock(), client.clock() + 3600)
+        client, "j", PollOptions(client.clock(), client.clock(), client.clock() + 3600)
     ),
 }
 GOOD = [
@@ -775,12 +775,12 @@ def test_any_beginning_followed_by_silence_comes_to_an_end(flow, beginning, seed
 def test_a_silence_at_any_step_leads_to_a_step_or_an_end(flow, script):
     """Stepped by hand: a `None` in the script is an `Unreachable` thrown at a request."""
     clock = Clock()
-    steps = FLOWS[flow](Client(Zuora(), CREDENTIALS, {}, clock=clock, rng=random.Random(0)))
+    steps = FLOWS[flow](ApiClient(Zuora(), CREDENTIALS, {}, clock=clock, rng=random.Random(0)))
     answers = iter(script)
     try:
         step = next(steps)
         while True:
-            if isinstance(step, Pause):
+            if isinstance(step, Sleep):
                 clock.sleep(step.seconds)
                 step = steps.send(None)
             elif isinstance(step, Request):

@@ -11,10 +11,17 @@ import pytest
 
 from airflow_provider_zuora.core.errors import JobFailed, TimedOut
 from airflow_provider_zuora.core.job import Job, JobState
-from airflow_provider_zuora.core.polling.events import EVENT_SIZE, End, Ends, Unread, _size, read_ends
+from airflow_provider_zuora.core.polling.events import (
+    EVENT_SIZE,
+    DeferredResults,
+    End,
+    Ends,
+    _size,
+    read_ends,
+)
 from airflow_provider_zuora.core.polling.job_ids import packed
 from airflow_provider_zuora.core.polling.reload import reread_ends
-from airflow_provider_zuora.core.polling.wait import Pauses, Wait
+from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule
 from airflow_provider_zuora.sandbox.jobs import FIELD
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
@@ -34,7 +41,7 @@ def jobs(tenant, *told):
 def waited(tenant, job_ids, seconds=math.inf, **options):
     """Wait for jobs, one after the other, as a single connection would."""
     now = tenant.clock()
-    wait = Wait(now, now, now + seconds, pauses=Pauses(10.0), **options)
+    wait = PollOptions(now, now, now + seconds, pauses=PollSchedule(10.0), **options)
     ends = Ends(job_ids)
     for flow in ends.flows(tenant.client(), wait):
         tenant.run(flow)
@@ -118,7 +125,9 @@ def test_what_is_too_large_for_an_event_is_read_again():
     assert set(event) == {"status", "job_ids", "letters", "seen", "orders"}
     assert ends._whole == {}
     numbers = (*(f"O-{number}" for number in range(80)), "")
-    assert unread == Unread((*job_ids, "no-such-job"), "c" * 80 + "f", numbers, round(tenant.clock()))
+    assert unread == DeferredResults(
+        (*job_ids, "no-such-job"), "c" * 80 + "f", numbers, round(tenant.clock())
+    )
     again = reread(tenant, unread)
     assert words(again) == ["Completed"] * 80 + ["NotFound"]
     assert [end.job_id for end in again] == [*job_ids, "no-such-job"]
@@ -168,7 +177,7 @@ def test_long_after_the_deadline_no_look_is_begun():
     tenant = Tenant()
     job_ids = jobs(tenant, *["processing 1000"] * 5)
     ends, now = Ends(job_ids), tenant.clock()
-    for flow in ends.flows(tenant.client(), Wait(now, now, now + 10)):
+    for flow in ends.flows(tenant.client(), PollOptions(now, now, now + 10)):
         tenant.run(flow)
         tenant.clock.now += 50
 
@@ -183,7 +192,7 @@ def test_a_clock_that_is_set_leaves_all_jobs_of_a_list_the_time_they_have(hours)
     tenant = Tenant()
     job_ids = jobs(tenant, *["processing 1000"] * 3)
     ends, began = Ends(job_ids), tenant.clock.now
-    for flow in ends.flows(tenant.client(), Wait(began, began, began + 100)):
+    for flow in ends.flows(tenant.client(), PollOptions(began, began, began + 100)):
         tenant.run(flow)
         tenant.clock.ahead += hours * 3600.0
 
@@ -255,7 +264,7 @@ def test_a_wait_whose_time_was_up_long_ago_is_looked_at_once_all_the_same(late):
     tenant.clock.now += 1
     deadline = tenant.clock() - late
     ends = Ends(job_ids)
-    for flow in ends.flows(tenant.client(), Wait(deadline - 60, deadline - 50, deadline)):
+    for flow in ends.flows(tenant.client(), PollOptions(deadline - 60, deadline - 50, deadline)):
         tenant.run(flow)
 
     assert words(read_ends(ends.as_event())) == ["Completed"] * 2

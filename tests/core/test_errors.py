@@ -10,15 +10,15 @@ import pytest
 
 from airflow_provider_zuora.core import errors
 from airflow_provider_zuora.core.errors import (
-    Answer,
     ApiError,
-    Held,
     InvalidInput,
     JobFailed,
     LockContention,
     NotFound,
     OutcomeUnknown,
+    RateLimited,
     Refused,
+    ResponseInfo,
     ResultLost,
     SignInRefused,
     StoreUnavailable,
@@ -30,7 +30,7 @@ from airflow_provider_zuora.core.errors import (
     WrongOrder,
 )
 
-FULL = Answer(
+FULL = ResponseInfo(
     "POST /v1/async/orders",
     track_id="af-1",
     status=400,
@@ -51,18 +51,21 @@ IDS = "requestId d7479cf6, processId 738CBB92, Zuora-Track-Id af-1"
             FULL,
             f"POST /v1/async/orders: HTTP 400: [53200020] bad value; [53200030] a rule ({IDS})",
         ),
-        (Answer("GET /a"), "GET /a: no answer"),
-        (Answer("GET /a", messages=("reset",), track_id="t"), "GET /a: no answer: reset (Zuora-Track-Id t)"),
-        (Answer("GET /a", status=503), "GET /a: HTTP 503"),
-        (Answer("GET /a", status=503, messages=("busy",)), "GET /a: HTTP 503: busy"),
-        (Answer("GET /a", status=500, codes=("70",)), "GET /a: HTTP 500: [70]"),
+        (ResponseInfo("GET /a"), "GET /a: no answer"),
         (
-            Answer("GET /a", messages=("a\r\n b\u2028c",), request_id="d\ne"),
+            ResponseInfo("GET /a", messages=("reset",), track_id="t"),
+            "GET /a: no answer: reset (Zuora-Track-Id t)",
+        ),
+        (ResponseInfo("GET /a", status=503), "GET /a: HTTP 503"),
+        (ResponseInfo("GET /a", status=503, messages=("busy",)), "GET /a: HTTP 503: busy"),
+        (ResponseInfo("GET /a", status=500, codes=("70",)), "GET /a: HTTP 500: [70]"),
+        (
+            ResponseInfo("GET /a", messages=("a\r\n b\u2028c",), request_id="d\ne"),
             "GET /a: no answer: a\\r\\n b\\u2028c (requestId d\\ne)",
         ),
-        (Answer("GET /a", process_id="p"), "GET /a: no answer (processId p)"),
-        (Answer("GET /a", request_id="r"), "GET /a: no answer (requestId r)"),
-        (Answer("GET /a", process_id="p\nq"), "GET /a: no answer (processId p\\nq)"),
+        (ResponseInfo("GET /a", process_id="p"), "GET /a: no answer (processId p)"),
+        (ResponseInfo("GET /a", request_id="r"), "GET /a: no answer (requestId r)"),
+        (ResponseInfo("GET /a", process_id="p\nq"), "GET /a: no answer (processId p\\nq)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -79,7 +82,7 @@ def test_an_answer_is_one_line_for_the_support(answer, line):
     ],
 )
 def test_reasons_are_pairs_whatever_is_missing(codes, messages, pairs):
-    assert Answer("GET /a", codes=codes, messages=messages).reasons() == pairs
+    assert ResponseInfo("GET /a", codes=codes, messages=messages).reasons() == pairs
 
 
 def test_an_error_says_what_happened_and_what_was_answered():
@@ -95,7 +98,7 @@ def test_an_error_without_an_answer_is_its_message():
 
 
 def test_an_answer_that_asks_for_no_wait_asks_for_none():
-    assert ApiError("no", answer=Answer("GET /a")).retry_after == 0.0
+    assert ApiError("no", answer=ResponseInfo("GET /a")).retry_after == 0.0
 
 
 def test_invalid_input_has_a_line_for_each_rule():
@@ -124,7 +127,7 @@ def test_an_error_comes_out_of_a_pickle_as_it_went_in(error):
 def test_the_tree_is_the_one_that_is_drawn():
     parents = {
         InvalidInput: ApiError,
-        Held: ApiError,
+        RateLimited: ApiError,
         Unreachable: ApiError,
         Refused: ApiError,
         SignInRefused: Refused,

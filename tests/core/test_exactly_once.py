@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.submission.api import adopt_job
-from airflow_provider_zuora.core.submission.attempt import Try
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Actor, Zuora, submit
 
@@ -31,7 +31,7 @@ class Task:
         self.zuora, self.order, self.mode = zuora, order, memory
         self.memory = None if memory == "none" else Memory()
         self.queued, self.number, self.max_tries = zuora.clock(), 0, RETRIES
-        self.by = Submitter("", ("dag", "run", "task"), -1)
+        self.by = IdempotencyScope("", ("dag", "run", "task"), -1)
 
     def clear(self):
         self.max_tries = self.number + RETRIES
@@ -43,7 +43,7 @@ class Task:
         cleared = self.max_tries > RETRIES
         anew = cleared and self.number == self.max_tries - RETRIES + 1
         remembers = self.memory is not None
-        return Try(self.number, self.max_tries, cleared, self.queued, anew=anew, remembers=remembers)
+        return TaskAttempt(self.number, self.max_tries, cleared, self.queued, anew=anew, remembers=remembers)
 
     def start(self):
         return submit(self.zuora, self.memory, self.next_try(), self.order, by=self.by)
@@ -77,7 +77,7 @@ def on_the_way_on(task, error):
     if zuora.made:
         flow = adopt_job(zuora.client(), zuora.made[0], task.order, task.by, task.next_try())
         return Actor(zuora, task.memory, flow).run().end
-    task.by = Submitter("", (re.search(r"again-\S+Z", str(error))[0],))
+    task.by = IdempotencyScope("", (re.search(r"again-\S+Z", str(error))[0],))
     return task.start().run().end
 
 

@@ -18,19 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import (
-    Answer,
     ApiError,
-    Held,
     InvalidInput,
     NotFound,
+    RateLimited,
     Refused,
+    ResponseInfo,
     SignInRefused,
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.flow import ONCE, READ, Aside, Carrier, Pause, Token, run
+from airflow_provider_zuora.core.flow import ONCE, READ, RunInThread, Runner, Sleep, Token, run
 from airflow_provider_zuora.core.http.exchange import NOT_PROCESSED, TRANSIENT, UNKNOWN, WRITE
-from airflow_provider_zuora.core.messages import Credentials, Meaning, Reading, Request, Response
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
 from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, sample
 
@@ -38,13 +38,13 @@ FOREVER = itertools.repeat
 OK = answer(200, {"jobId": "j", "success": True})
 ENTITY = SCOPE["Zuora-Entity-Ids"]
 
-BUSY = Answer("GET /v1/a", messages=("the account is quiet",), retry_after=5.0)
+BUSY = ResponseInfo("GET /v1/a", messages=("the account is quiet",), retry_after=5.0)
 
 # An answer of each meaning.
 ANSWERS = {
     "refused": sample("business-rule/400"),
     "limited": sample("rate/429"),
-    "held": Held("The limit is reached.", answer=BUSY, transient=True),
+    "held": RateLimited("The limit is reached.", answer=BUSY, transient=True),
     "in progress": sample("message-only/409"),
     "locked": sample("lock/409"),
     "temporary": sample("temporary/500"),
@@ -72,7 +72,7 @@ REPEATED = {
 def test_what_is_sent_again(kind, meaning):
     again, attempts, flow = REPEATED[kind]
     script = Script(FOREVER(ANSWERS[meaning]))
-    with pytest.raises((Refused, Held, Unreadable, Unreachable)) as caught:
+    with pytest.raises((Refused, RateLimited, Unreadable, Unreachable)) as caught:
         script.run(flow(script.client()))
     assert len(script.sent) == (attempts if meaning in again else 1)
     assert script.sent == [script.sent[0]] * len(script.sent)
@@ -91,7 +91,7 @@ def test_a_good_answer_ends_the_repeating(kind, meaning):
         script.run(flow(script.client()))
         assert len(script.sent) == 2
     else:
-        with pytest.raises((Refused, Held, Unreadable, Unreachable)):
+        with pytest.raises((Refused, RateLimited, Unreadable, Unreachable)):
             script.run(flow(script.client()))
         assert next(script.answers) is good
 
@@ -99,9 +99,16 @@ def test_a_good_answer_ends_the_repeating(kind, meaning):
 def test_the_sets_behind_the_policy():
     assert {"LIMITED", "HELD"} == {meaning.name for meaning in NOT_PROCESSED}
     assert {"LIMITED", "HELD", "SILENCE", "GATEWAY", "IN_PROGRESS"} == {meaning.name for meaning in UNKNOWN}
-    lasting = {Meaning.OK, Meaning.REFUSED, Meaning.DENIED, Meaning.NOT_FOUND, Meaning.UNCLEAR, Meaning.TOKEN}
-    lasting.add(Meaning.TOO_LARGE)
-    assert set(Meaning) - lasting == TRANSIENT
+    lasting = {
+        ResponseKind.OK,
+        ResponseKind.REFUSED,
+        ResponseKind.DENIED,
+        ResponseKind.NOT_FOUND,
+        ResponseKind.UNCLEAR,
+        ResponseKind.TOKEN,
+    }
+    lasting.add(ResponseKind.TOO_LARGE)
+    assert set(ResponseKind) - lasting == TRANSIENT
 
 
 @pytest.mark.parametrize("key", ["Idempotency-Key", "idempotency-key"])
@@ -152,7 +159,7 @@ def test_the_wait_that_an_answer_asks_for(status, headers, seconds):
     flow = Script([], rng=Dice(0)).client().call("GET", "/v1/a")
     assert next(flow) == Token()
     flow.send("token")
-    assert flow.send(Response(status, headers)) == Pause(seconds or 0.0)
+    assert flow.send(Response(status, headers)) == Sleep(seconds or 0.0)
     script = Script([Response(status, headers)] * 10, rng=Dice(0))
     with pytest.raises((Refused, Unreadable)) as caught:
         script.run(script.client().call("GET", "/v1/a"))
@@ -248,18 +255,18 @@ def test_a_clock_that_is_set_leaves_a_budget_as_long_as_it_is(hours, hidden):
 
 POST = Request("POST", "/v1/a", (("returnIds", "true"),), KEY, b"{}")
 ONE_EACH = {
-    Meaning.OK: OK,
-    Meaning.REFUSED: sample("business-rule/400"),
-    Meaning.DENIED: sample("permission/403"),
-    Meaning.NOT_FOUND: sample("not-found/404"),
-    Meaning.UNCLEAR: answer(200, {"success": False}),
-    Meaning.LIMITED: sample("rate/429"),
-    Meaning.HELD: ANSWERS["held"],
-    Meaning.IN_PROGRESS: sample("message-only/409"),
-    Meaning.LOCKED: sample("lock/409"),
-    Meaning.TEMPORARY: sample("temporary/500"),
-    Meaning.GATEWAY: sample("edge-page/503"),
-    Meaning.SILENCE: Unreachable("connection reset"),
+    ResponseKind.OK: OK,
+    ResponseKind.REFUSED: sample("business-rule/400"),
+    ResponseKind.DENIED: sample("permission/403"),
+    ResponseKind.NOT_FOUND: sample("not-found/404"),
+    ResponseKind.UNCLEAR: answer(200, {"success": False}),
+    ResponseKind.LIMITED: sample("rate/429"),
+    ResponseKind.HELD: ANSWERS["held"],
+    ResponseKind.IN_PROGRESS: sample("message-only/409"),
+    ResponseKind.LOCKED: sample("lock/409"),
+    ResponseKind.TEMPORARY: sample("temporary/500"),
+    ResponseKind.GATEWAY: sample("edge-page/503"),
+    ResponseKind.SILENCE: Unreachable("connection reset"),
 }
 
 
@@ -311,7 +318,7 @@ def test_an_order_that_is_answered_with_another_ones_answer_is_not_submitted():
 
     script = Script([OK, LATE])
     reading = script.run(both(script.client()))
-    assert reading.meaning is Meaning.SILENCE
+    assert reading.meaning is ResponseKind.SILENCE
     assert reading.answer.messages[0].startswith("what came is the answer to another request, Track-Id af-0")
 
 
@@ -334,7 +341,7 @@ def test_a_track_id_that_nobody_here_has_sent_says_nothing(given_back):
 
 def test_a_stored_answer_may_give_the_first_track_id_back():
     script = Script([LATE])
-    assert script.run(script.client()._exchange.once(POST)).meaning is Meaning.OK
+    assert script.run(script.client()._exchange.once(POST)).meaning is ResponseKind.OK
 
 
 def test_a_track_id_of_another_key_is_in_no_stored_answer():
@@ -350,7 +357,7 @@ def test_a_track_id_of_another_key_is_in_no_stored_answer():
 
     script = Script([OK, LATE, LATE])
     anothers, stored = script.run(both(script.client()))
-    assert (anothers.meaning, stored.meaning) == (Meaning.SILENCE, Meaning.OK)
+    assert (anothers.meaning, stored.meaning) == (ResponseKind.SILENCE, ResponseKind.OK)
 
 
 TOO_LARGE = Response(200, {}, b"", damage="the answer is larger than 7 bytes", is_too_large=True)
@@ -369,7 +376,7 @@ def test_a_get_whose_answer_is_too_large_is_one_request_and_an_error_that_names_
 
 def test_of_a_post_whose_answer_is_too_large_the_outcome_is_unknown():
     script = Script([TOO_LARGE])
-    assert script.run(script.client()._exchange.once(POST)).meaning is Meaning.GATEWAY
+    assert script.run(script.client()._exchange.once(POST)).meaning is ResponseKind.GATEWAY
 
 
 def test_an_error_page_that_is_too_large_passes():
@@ -402,16 +409,16 @@ def test_what_is_posted_once_is_not_repeated_and_its_answer_is_returned_good_or_
 def test_what_is_posted_once_and_gets_no_object_may_have_been_taken():
     """A 2xx without a JSON object is a gateway's; it names no job."""
     script = Script([answer(200, [1])])
-    assert script.run(script.client().post(POST, "t")).meaning is Meaning.GATEWAY
+    assert script.run(script.client().post(POST, "t")).meaning is ResponseKind.GATEWAY
 
 
 def test_a_refused_token_is_replaced_once_where_a_request_is_posted_once():
     script = Script([answer(401), OK])
-    assert script.run(script.client().post(POST, "t")).meaning is Meaning.OK
+    assert script.run(script.client().post(POST, "t")).meaning is ResponseKind.OK
     assert len(set(script.headers("Authorization"))) == 2
     assert script.headers("Idempotency-Key") == ["k-1", "k-1"]
     script = Script([answer(401), answer(401)])
-    assert script.run(script.client().post(POST, "t")).meaning is Meaning.TOKEN
+    assert script.run(script.client().post(POST, "t")).meaning is ResponseKind.TOKEN
     assert script.tokens == 2
 
 
@@ -430,18 +437,18 @@ def test_an_exchange_makes_up_the_track_id_of_a_request_that_has_none():
 
 
 KINDS_OF_ERRORS = {
-    Meaning.HELD: Held,
-    Meaning.SILENCE: Unreachable,
-    Meaning.GATEWAY: Unreadable,
-    Meaning.TOO_LARGE: Unreadable,
-    Meaning.TOKEN: SignInRefused,
-    Meaning.NOT_FOUND: NotFound,
+    ResponseKind.HELD: RateLimited,
+    ResponseKind.SILENCE: Unreachable,
+    ResponseKind.GATEWAY: Unreadable,
+    ResponseKind.TOO_LARGE: Unreadable,
+    ResponseKind.TOKEN: SignInRefused,
+    ResponseKind.NOT_FOUND: NotFound,
 }
 
 
-@pytest.mark.parametrize("meaning", [*Meaning][1:], ids=lambda meaning: meaning.name)
+@pytest.mark.parametrize("meaning", [*ResponseKind][1:], ids=lambda meaning: meaning.name)
 def test_the_error_that_an_answer_amounts_to(meaning):
-    reading = Reading(meaning, Answer("POST /v1/a", "t", 400, retry_after=7.0))
+    reading = ParsedResponse(meaning, ResponseInfo("POST /v1/a", "t", 400, retry_after=7.0))
     error = Script([]).client().error(reading, 3)
     assert type(error) is KINDS_OF_ERRORS.get(meaning, Refused)
     assert str(error).startswith(f"Zuora: {meaning.words}.")
@@ -454,7 +461,7 @@ def test_the_error_that_an_answer_amounts_to(meaning):
     [(None, 1, 1.0), (None, 3, 4.0), (None, 6, 30.0), (None, 99, 30.0), (3.0, 1, 3.0), (3.0, 3, 4.0)],
 )
 def test_the_pause_after_an_answer_is_what_was_asked_for_or_the_backoff(asked_for, attempt, seconds):
-    reading = Reading(Meaning.LIMITED, Answer("POST /v1/a", retry_after=asked_for))
+    reading = ParsedResponse(ResponseKind.LIMITED, ResponseInfo("POST /v1/a", retry_after=asked_for))
     assert Script([], rng=Dice(1)).client().pause(reading, attempt) == seconds
 
 
@@ -893,7 +900,7 @@ def test_two_clients_of_one_seed_are_alike_and_chance_is_passed_in():
         (Response(403, {}, b"<title>Forbidden</title>"), False),
         (Response(302, {"Location": "https://elsewhere"}, b"{}"), False),
         (Unreachable("time-out"), False),
-        (Held("The limit is reached.", answer=BUSY, transient=True), False),
+        (RateLimited("The limit is reached.", answer=BUSY, transient=True), False),
     ],
     ids=str,
 )
@@ -959,24 +966,24 @@ def test_a_client_that_hides_something_sends_what_the_client_sends():
 def test_a_large_answer_is_read_beside_an_event_loop(size, beside):
     body = b'{"a": "%s"}' % (b"x" * (size - len('{"a": ""}')))
     script, steps = Script([Response(200, {}, body)]), []
-    carry = Carrier(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
+    carry = Runner(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
 
     def noted(step):
         steps.append(type(step))
         return carry(step)
 
     assert len(run(script.client().call("GET", "/v1/a"), noted)["a"]) > 250_000
-    assert (Aside in steps) is beside
+    assert (RunInThread in steps) is beside
 
 
 def test_a_large_text_is_decoded_beside_an_event_loop():
     body = Response(200, {"Content-Type": "text/csv; charset=utf-16-le"}, ("x" * 200_000).encode("utf-16-le"))
     script, aside = Script([body]), []
-    carry = Carrier(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
+    carry = Runner(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
 
     def noted(step):
         answer = carry(step)
-        if isinstance(step, Aside):
+        if isinstance(step, RunInThread):
             aside.append(getattr(answer, "body", None))
         return answer
 
@@ -990,10 +997,10 @@ LARGE_RESULT = b'{"status": "Completed", "result": {"a": [' + b"1," * 200_000 + 
 @pytest.mark.parametrize(("body", "beside"), [(LARGE_RESULT, 2), (b'{"status": "Completed"}', 0)])
 def test_a_large_job_is_gone_over_beside_an_event_loop_too(body, beside):
     script, aside = Script([Response(200, {}, body)]), []
-    carry = Carrier(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
+    carry = Runner(lambda _: next(script.answers), lambda _: "token", script.clock.sleep)
 
     def noted(step):
-        aside.extend([step] if isinstance(step, Aside) else [])
+        aside.extend([step] if isinstance(step, RunInThread) else [])
         return carry(step)
 
     assert run(script.client().job("j"), noted).status == "Completed"

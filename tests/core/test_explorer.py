@@ -20,8 +20,8 @@ import os
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.submission.attempt import Try
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from tests.core.carriers import Memory
 from tests.core.tries import (
     ANSWERS,
@@ -35,10 +35,10 @@ from tests.core.tries import (
 )
 
 HOUR = 3600.0
-FIRST = Try(number=1, max_tries=3)
-RETRY = Try(number=2, max_tries=3)
-CLEARED = Try(number=2, max_tries=5, cleared=True)
-LAST = Try(number=3, max_tries=5, cleared=True)
+FIRST = TaskAttempt(number=1, max_tries=3)
+RETRY = TaskAttempt(number=2, max_tries=3)
+CLEARED = TaskAttempt(number=2, max_tries=5, cleared=True)
+LAST = TaskAttempt(number=3, max_tries=5, cleared=True)
 ALL = os.environ.get("EXPLORER") == "all"  # make explore
 MOST = math.inf if ALL else 60
 # The ways in which a POST can be answered, told apart by what the answer may decide.
@@ -87,7 +87,9 @@ def explore(script, order, *, memory, second=RETRY, submits=one, jump=0.0, kills
 
     def begin(zuora, store, attempt):
         since = None if attempt is FIRST else zuora.began
-        return submits(zuora, store, Try(attempt.number, attempt.max_tries, attempt.cleared, since), order)
+        return submits(
+            zuora, store, TaskAttempt(attempt.number, attempt.max_tries, attempt.cleared, since), order
+        )
 
     def start():
         zuora, store = Zuora(*script, duplicate_order_numbers="accept"), Memory() if memory else None
@@ -188,7 +190,7 @@ def test_three_tries_overlap(answered, order, memory):
 def test_the_explorer_sees_a_protocol_that_doubles(monkeypatch):
     """The control: a key that nobody shares makes two orders, and the explorer says so."""
     drawn = itertools.count()
-    monkeypatch.setattr(Submitter, "key", lambda *_: f"af-{next(drawn)}")
+    monkeypatch.setattr(IdempotencyScope, "key", lambda *_: f"af-{next(drawn)}")
     with pytest.raises(AssertionError, match="accepted"):
         explore(("accepted",), ORDER, memory=False)
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed, LockContention
+from airflow_provider_zuora.core.errors import InvalidInput, JobFailed, LockContention, ResponseInfo
 from airflow_provider_zuora.core.job import NO_STATUS, Job, JobState, as_job_id
-from airflow_provider_zuora.core.messages import Credentials, Meaning
+from airflow_provider_zuora.core.messages import Credentials, ResponseKind
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 
-ANSWER = Answer("GET /v1/async-jobs/j", "af-1", 200, ("40000050",), ("locked",), "r", "p", 1.5)
+ANSWER = ResponseInfo("GET /v1/async-jobs/j", "af-1", 200, ("40000050",), ("locked",), "r", "p", 1.5)
 ACTIVE = Job("j", JobState.ACTIVE, "Processing", answer=ANSWER)
 SUCCEEDED = Job("j", JobState.SUCCEEDED, "Completed", {"orderNumber": "O-1", "ids": [1, 2.5, None]})
 FAILED = Job("j", JobState.FAILED, "Failed", answer=ANSWER)
@@ -222,7 +222,7 @@ def test_the_states_are_spelt_alike_in_every_release():
 
 
 def test_which_meanings_pass():
-    assert {meaning.name: meaning.transient for meaning in Meaning} == {
+    assert {meaning.name: meaning.transient for meaning in ResponseKind} == {
         "OK": False,
         "REFUSED": False,
         "DENIED": False,
@@ -238,4 +238,4 @@ def test_which_meanings_pass():
         "SILENCE": True,
         "TOO_LARGE": False,
     }
-    assert len({meaning.words for meaning in Meaning}) == len(Meaning)
+    assert len({meaning.words for meaning in ResponseKind}) == len(ResponseKind)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_provider_zuora.core import json_text
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json, unpacked
-from airflow_provider_zuora.core.json_types import plain
+from airflow_provider_zuora.core.json_types import to_json_types
 
 CARD = "4111111111111111"
 ORDER = {"orderNumber": "Ü-1", "customFields": {"a__c": "1e5"}}
@@ -225,7 +225,7 @@ def test_a_number_that_would_be_rounded_is_refused_as_a_decimal_is(number):
         read_json(f'{{"a": {number}}}')
     if "e-9" not in number:  # which is no Decimal either
         with pytest.raises(InvalidInput, match=ROUNDED.removeprefix("holds a number of ")):
-            plain(Decimal(number))
+            to_json_types(Decimal(number))
 
 
 @pytest.mark.parametrize("number", ["0.10000000000000001", "1.0000000000000001e+2", "249.99000000000001"])
@@ -235,7 +235,7 @@ def test_what_programs_write_of_a_double_is_that_double(number):
 
 def test_a_number_beyond_any_float_is_left_to_the_check_that_names_its_place():
     with pytest.raises(InvalidInput, match=r"\$\.a: numbers must be finite"):
-        plain(read_json('{"a": 1e400}'))
+        to_json_types(read_json('{"a": 1e400}'))
 
 
 @pytest.mark.parametrize(

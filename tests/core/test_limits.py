@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.errors import Held
-from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, Limits, retry_after
+from airflow_provider_zuora.core.errors import RateLimited
+from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, RateLimiter, retry_after
 from airflow_provider_zuora.core.messages import Request
 from tests.core.carriers import Clock, Dice, answer
 
@@ -25,7 +25,7 @@ class Desk:
     def __init__(self, chance=0.0):
         self.clock = Clock()
         self.start = self.clock.now
-        self.limits = Limits(Dice(chance))
+        self.limits = RateLimiter(Dice(chance))
 
     def starts(self) -> float:
         """Wait for a request's turn and return when it started."""
@@ -137,7 +137,7 @@ def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
     assert desk.due() == PATIENCE
     desk = Desk(0.5)
     desk.asks(quiet(120))
-    with pytest.raises(Held, match=r"GET /v1/async-jobs/j: .*quiet for 120 s more") as caught:
+    with pytest.raises(RateLimited, match=r"GET /v1/async-jobs/j: .*quiet for 120 s more") as caught:
         desk.due()
     assert caught.value.retry_after == 120.5
     assert caught.value.transient
@@ -147,7 +147,7 @@ def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
 def test_nobody_is_quiet_for_more_than_a_day():
     desk = Desk()
     desk.asks(quiet(1e8))
-    with pytest.raises(Held) as caught:
+    with pytest.raises(RateLimited) as caught:
         desk.due()
     assert caught.value.retry_after == 86_400
 
@@ -254,7 +254,7 @@ def test_a_spent_window_is_waited_for_and_one_that_is_too_far_away_is_not():
     desk.clock.now += 50
     assert desk.starts() == 50
     desk.asks(window(0, reset=1200))
-    with pytest.raises(Held) as caught:
+    with pytest.raises(RateLimited) as caught:
         desk.starts()
     assert caught.value.retry_after == 1200
 
@@ -263,7 +263,7 @@ def test_those_that_were_held_back_spend_nothing():
     desk = Desk()
     desk.asks(window(2, reset=40), quiet(120))
     for _ in range(20):
-        with pytest.raises(Held):
+        with pytest.raises(RateLimited):
             desk.starts()
         desk.limits.done(None, desk.clock.now)
     desk.clock.now += 120

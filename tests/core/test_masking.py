@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
     MOST_MASKED,
-    Hidden,
+    Redacted,
     hidden_values,
     hide,
     mask_secrets,
@@ -52,7 +52,7 @@ def masked():
 def test_a_secret_field_is_hidden_wherever_it_stands(name, masked):
     document = {"a": [{name: CARD, "b": 1}]}
     hidden = hide(document, masked.append)
-    assert hidden == {"a": [{name: Hidden(CARD), "b": 1}]}
+    assert hidden == {"a": [{name: Redacted(CARD), "b": 1}]}
     assert CARD not in repr(hidden)
     assert masked == [CARD]
     assert reveal(hidden) == document
@@ -67,7 +67,7 @@ def test_an_account_number_is_a_secret_within_a_payment_method_only(above, maske
     hidden = hide(document, masked.append)
     assert hidden == {
         "existingAccountNumber": "A1",
-        "newAccount": {"accountNumber": "A2", above: {"deeper": [{"accountNumber": Hidden("DE02")}]}},
+        "newAccount": {"accountNumber": "A2", above: {"deeper": [{"accountNumber": Redacted("DE02")}]}},
     }
     assert masked == ["DE02"]
 
@@ -83,27 +83,27 @@ def test_all_below_a_secret_field_is_hidden(masked):
     hidden = hide(payment, masked.append)
     assert hidden == {
         "applePaymentData": {
-            "data": Hidden("abc"),
-            "version": Hidden(1),
+            "data": Redacted("abc"),
+            "version": Redacted(1),
             "none": None,
-            "list": [Hidden("x"), Hidden(2.5)],
+            "list": [Redacted("x"), Redacted(2.5)],
         }
     }
     assert masked == ["abc", "1", "x", "2.5"]
 
 
 def test_a_hidden_value_shows_asterisks_everywhere():
-    hidden = Hidden(CARD)
+    hidden = Redacted(CARD)
     assert (repr(hidden), str(hidden), f"{hidden}", hidden.serialize()) == ("***",) * 4
 
 
 def test_a_tuple_is_revealed_as_a_list_as_json_has_it():
-    assert reveal({"a": (Hidden(CARD), 1)}) == {"a": [CARD, 1]}
+    assert reveal({"a": (Redacted(CARD), 1)}) == {"a": [CARD, 1]}
 
 
 def test_hiding_twice_hides_once(masked):
     hidden = hide({"cvv": "123"}, masked.append)
-    assert hide(hidden, masked.append) == {"cvv": Hidden("123")}
+    assert hide(hidden, masked.append) == {"cvv": Redacted("123")}
     assert masked == ["123"]
 
 
@@ -139,13 +139,13 @@ def test_what_was_hidden_is_found_again(document):
 @given(DOCUMENTS)
 def test_what_is_hidden_is_masked(document):
     masked = []
-    shown = json.dumps(hide(document, masked.append), default=Hidden.serialize)
+    shown = json.dumps(hide(document, masked.append), default=Redacted.serialize)
     assert shown.count('"***"') == len(masked)
 
 
 @pytest.mark.parametrize("odd", [{1}, b"x", object(), [object()], {"creditCard": object()}])
 def test_what_is_no_json_is_hidden_whatever_it_is(odd, masked):
-    assert "***" in json.dumps(hide(odd, masked.append), default=Hidden.serialize)
+    assert "***" in json.dumps(hide(odd, masked.append), default=Redacted.serialize)
     assert masked == []
 
 

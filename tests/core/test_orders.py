@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_types import plain
+from airflow_provider_zuora.core.json_types import to_json_types
 from airflow_provider_zuora.core.vendors.zuora import order_rules as orders
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 
@@ -233,7 +233,10 @@ def test_no_reference_is_looked_up_while_an_order_is_checked(definition):
 
 
 def test_importing_the_module_imports_no_jsonschema():
-    code = "import sys, airflow_provider_zuora.core.vendors.zuora.order_rules; sys.exit('jsonschema' in sys.modules)"
+    code = (
+        "import sys, airflow_provider_zuora.core.vendors.zuora.order_rules; "
+        "sys.exit('jsonschema' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -755,7 +758,7 @@ def test_a_preview_says_what_was_checked():
         check_preview(SAMPLE)
 
 
-@pytest.mark.parametrize("check", [plain, check_order, check_preview])
+@pytest.mark.parametrize("check", [to_json_types, check_order, check_preview])
 def test_absurd_depth_is_refused(check):
     deep: list[Any] = []
     for _ in range(100_000):
@@ -798,7 +801,7 @@ def paths(document: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | i
 ORDERS = st.builds(lambda path, value: put(FULL, (path, value)), st.sampled_from(paths(FULL)), JSON_VALUES)
 
 
-@given(JSON_VALUES | ORDERS, st.sampled_from([plain, check_order, check_preview]))
+@given(JSON_VALUES | ORDERS, st.sampled_from([to_json_types, check_order, check_preview]))
 def test_any_value_is_refused_or_can_be_sent(value, check):
     """Whatever stands wherever, nothing but `InvalidInput` is raised, and what passes is UTF-8 JSON."""
     with contextlib.suppress(InvalidInput):

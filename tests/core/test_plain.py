@@ -14,12 +14,12 @@ import pendulum
 import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_types import plain
+from airflow_provider_zuora.core.json_types import to_json_types
 
 
 def violations(document: object) -> tuple[str, ...]:
     with pytest.raises(InvalidInput) as caught:
-        plain(document)
+        to_json_types(document)
     return caught.value.violations
 
 
@@ -65,7 +65,7 @@ PLAIN = [
 
 @pytest.mark.parametrize(("document", "text"), PLAIN)
 def test_the_normal_form(document, text):
-    assert json.dumps(plain(document), ensure_ascii=False) == text
+    assert json.dumps(to_json_types(document), ensure_ascii=False) == text
 
 
 NOT_PLAIN = [
@@ -94,7 +94,7 @@ def test_what_json_cannot_carry_is_refused(document, line):
 
 def test_all_that_json_cannot_carry_is_reported_at_once():
     with pytest.raises(InvalidInput) as caught:
-        plain([float("nan"), object(), 1])
+        to_json_types([float("nan"), object(), 1])
     assert str(caught.value).startswith(
         "Invalid JSON document: 2 rules are broken, nothing was sent.\n$[0]: "
     )
@@ -106,12 +106,12 @@ def test_a_document_that_contains_itself_is_refused():
     looped["a"] += [looped, looped]
     assert violations(looped) == ("$.a[1]: must not contain itself", "$.a[2]: must not contain itself")
     shared = {"x": 1}
-    assert plain([shared, shared]) == [shared, shared]
+    assert to_json_types([shared, shared]) == [shared, shared]
 
 
 def test_sixty_four_levels_pass():
     deep: list[Any] = []
     for _ in range(63):
         deep = [deep]
-    assert plain([deep]) == [deep]
+    assert to_json_types([deep]) == [deep]
     assert violations([[deep]]) == ("$" + "[0]" * 65 + ": at most 64 levels of nesting",)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.errors import Answer, ApiError, Refused
+from airflow_provider_zuora.core.errors import ApiError, Refused, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.core.polling.events import End
@@ -177,7 +177,7 @@ SIGNS = [
 @pytest.mark.parametrize("value", ["987654321098", "pm_ZQ8812345x"])
 def test_hidden_values_are_found_in_an_answer_whatever_signs_stand_in_them(value, sign):
     """Although an answer escapes these signs when it is made; the values may be known only then."""
-    answer = Answer("GET /x", messages=(f"Value {value[:5]}{sign}{value[5:]} is not valid",))
+    answer = ResponseInfo("GET /x", messages=(f"Value {value[:5]}{sign}{value[5:]} is not valid",))
     assert redact_words(answer.messages[0], secrets=Secrets((), (value,))) == "Value *** is not valid"
 
 
@@ -186,12 +186,12 @@ PADS = [*range(150, 204, 3), *range(990, 1003, 3), *range(1990, 2003, 3)]
 
 @pytest.mark.parametrize("spell", [str, lambda text: in_page(text, "&#x{:x};")], ids=["plain", "escaped"])
 @pytest.mark.parametrize("pad", PADS)
-def test_no_half_of_a_secret_is_left_where_an_answer_or_a_job_is_cut(pad, spell):
+def test_no_half_of_a_secret_is_left_where_an_answer_or_a_job_is_cut(pad, format_path):
     secret = "s3cr+t/Very&long=Secret'Value" * 3
     for secrets, known in ((Secrets(spellings(secret)), secret), (Secrets((), (secret,)), secret)):
-        words = "x" * pad + " " + spell(known) + "y" * 9000
+        words = "x" * pad + " " + format_path(known) + "y" * 9000
         with hiding(secrets):
-            answer = Answer("GET /x", "", 400, (words,), (words,), words, words)
+            answer = ResponseInfo("GET /x", "", 400, (words,), (words,), words, words)
             page = page_title(b"<title>" + words.encode())
             job = Job("j", JobState.ACTIVE, words)
         said = (*answer.codes, *answer.messages, answer.request_id, answer.process_id, page, job.status)
@@ -398,16 +398,18 @@ def test_reading_costs_no_more_than_the_length_of_what_is_read(piece):
     page_title(body)
     for vendor in VENDORS.values():
         for status in (200, 403, 422, 502):
-            vendor.read(vendor.status("j"), Response(status, {}, body), Answer("GET /x"))
+            vendor.read(vendor.status("j"), Response(status, {}, body), ResponseInfo("GET /x"))
             quoted = json.dumps({"errors": [body.decode()], "message": body.decode()}).encode()
-            vendor.read(vendor.status("j"), Response(status, {}, quoted), Answer("GET /x"))
+            vendor.read(vendor.status("j"), Response(status, {}, quoted), ResponseInfo("GET /x"))
         failed = {"status": "Failed", "errors": body.decode(), "error": body.decode()}
-        vendor.read_job("j", {**failed, "data": failed}, Answer("GET /x"))
+        vendor.read_job("j", {**failed, "data": failed}, ResponseInfo("GET /x"))
     assert time.process_time() - began < 20
 
 
 def test_an_answer_lets_words_in_whoever_makes_it():
-    answer = Answer("GET /x", "t", 400, ("\x1b" * 99,) * 99, ("\0" * 5000,) * 99, "r\n" * 999, "p\u2028")
+    answer = ResponseInfo(
+        "GET /x", "t", 400, ("\x1b" * 99,) * 99, ("\0" * 5000,) * 99, "r\n" * 999, "p\u2028"
+    )
     assert answer.codes == ("\\x1b" * 49 + "\\...",) * REASONS
     assert answer.messages == ("\ufffd" * 1997 + "...",) * REASONS
     assert len(answer.request_id) == WORD_LENGTH
@@ -481,7 +483,7 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
     ):
         request = Request("GET", "/v1/async-jobs/j")
         reading = vendor.read(
-            request, Response(status, {"Zuora-Request-Id": str(body)}, content), Answer("GET /x")
+            request, Response(status, {"Zuora-Request-Id": str(body)}, content), ResponseInfo("GET /x")
         )
         words = [str(reading.answer), *reading.answer.codes, *reading.answer.messages]
         assert all(is_clean(text) and len(text) <= MESSAGE_LENGTH for text in words)
@@ -504,6 +506,6 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
 @given(ANY, ANY, ANY)
 @settings(derandomize=True)
 def test_an_answer_and_a_job_are_the_same_after_a_second_time(code, message, status):
-    answer = Answer("GET /x", codes=(code,), messages=(message,), request_id=message, process_id=code)
+    answer = ResponseInfo("GET /x", codes=(code,), messages=(message,), request_id=message, process_id=code)
     job = Job("j", JobState.FAILED, status, answer=answer)
     assert Job.from_dict(json.loads(json.dumps(job.as_dict()))) == job

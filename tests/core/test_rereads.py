@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
 from airflow_provider_zuora.core.job import ORDER, JobState
-from airflow_provider_zuora.core.polling.events import Unread
+from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.core.polling.reload import reread_ends
 from airflow_provider_zuora.core.polling.verdicts import Verdicts
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
@@ -26,7 +26,7 @@ def end_of(tenant, letter="c", order="O-0", seconds=0):
     """Read one job again whose end was seen as a letter tells."""
     (job_id,) = jobs(tenant, "")
     tenant.clock.now += seconds
-    (end,) = reread(tenant, Unread((job_id,), letter, (order,), SEEN))
+    (end,) = reread(tenant, DeferredResults((job_id,), letter, (order,), SEEN))
     return end
 
 
@@ -146,7 +146,7 @@ def test_a_vendor_that_is_away_is_not_asked_for_each_of_a_long_list():
     count = 500
     ids = tuple(f"{number:032x}" for number in range(count))
     letters = "ctf" + "c" * (count - 3)
-    ends = reread(tenant, Unread(ids, letters, (), SEEN))
+    ends = reread(tenant, DeferredResults(ids, letters, (), SEEN))
 
     assert [type(end.error) for end in (ends[0], ends[-1])] == [ResultLost] * 2
     assert "it was not read again, the last reads had failed" in str(ends[-1].error)
@@ -158,7 +158,7 @@ def test_a_clock_that_is_set_leaves_the_jobs_of_a_list_the_time_they_have():
     tenant = Tenant(job_seconds=0)
     job_ids = tuple(jobs(tenant, *[""] * 3))
     ends = []
-    for flow in reread_ends(tenant.client(), Unread(job_ids, "ccc", (), SEEN)):
+    for flow in reread_ends(tenant.client(), DeferredResults(job_ids, "ccc", (), SEEN)):
         ends.append(tenant.run(flow))
         tenant.clock.ahead = 3600.0
 

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import (
-    Answer,
     ApiError,
-    Held,
     NotFound,
+    RateLimited,
     Refused,
+    ResponseInfo,
     TimedOut,
     Unreachable,
     Unreadable,
 )
 from airflow_provider_zuora.core.job import JobState
-from airflow_provider_zuora.core.polling.wait import LONGEST, Pauses, Wait, ended_job
+from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, ended_job
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Clock, Dice, Script, Tenant, answer, sample
 
@@ -30,7 +30,7 @@ START = Clock().now
 PROCESSING = sample("job-processing/200")
 COMPLETED = sample("job-completed/200")
 BROKEN = answer(503)
-EVERY_TEN = Pauses(10.0)
+EVERY_TEN = PollSchedule(10.0)
 
 
 class Looks(Script):
@@ -45,7 +45,7 @@ class Looks(Script):
         return super()._send(request)
 
     def wait(self, *, started=0.0, not_before=0.0, deadline=math.inf, **others):
-        wait = Wait(START + started, START + not_before, START + deadline, **others)
+        wait = PollOptions(START + started, START + not_before, START + deadline, **others)
         return self.run(ended_job(self.client(), "j-1", wait))
 
 
@@ -231,7 +231,8 @@ def test_a_status_word_that_nobody_knows_is_waited_for_and_told_at_the_deadline(
 
 
 @pytest.mark.parametrize(
-    "pauses", [Pauses(math.inf), Pauses(1e300), Pauses(1e12, exponential=True, max_wait=1e300)]
+    "pauses",
+    [PollSchedule(math.inf), PollSchedule(1e300), PollSchedule(1e12, exponential=True, max_wait=1e300)],
 )
 def test_no_pause_is_too_long_for_python(pauses):
     assert pauses.after(1e15, Dice(1.0)) == LONGEST
@@ -312,7 +313,7 @@ def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(hours):
 @SET
 def test_a_clock_that_is_set_leaves_pauses_that_grow_growing(hours):
     looks = when_set(hours, PROCESSING, [PROCESSING] * 3 + [COMPLETED])
-    looks.wait(pauses=Pauses(first=1.0))
+    looks.wait(pauses=PollSchedule(first=1.0))
     assert looks.clock.naps == pytest.approx([1, 1.5, 2.25, 3.375])
 
 
@@ -342,7 +343,7 @@ def test_who_takes_over_with_a_clock_that_is_behind_counts_from_the_beginning():
 
 def test_a_wait_within_seconds_begins_now():
     script = Script([PROCESSING] * 4, rng=Dice(0))
-    wait = Wait.within(script.client(), 25.0, EVERY_TEN)
+    wait = PollOptions.within(script.client(), 25.0, EVERY_TEN)
     with pytest.raises(TimedOut):
         script.run(ended_job(script.client(), "j-1", wait))
     assert script.clock.naps == [10.0, 10.0, 5.0]
@@ -350,7 +351,7 @@ def test_a_wait_within_seconds_begins_now():
 
 # Looks that are held back, and the log.
 
-HELD = Held("", answer=Answer("GET /", messages=("quiet",), retry_after=90.0), transient=True)
+HELD = RateLimited("", answer=ResponseInfo("GET /", messages=("quiet",), retry_after=90.0), transient=True)
 
 
 def test_a_look_that_was_held_back_is_no_failed_one(caplog):
@@ -389,7 +390,7 @@ def test_a_look_that_fails_is_logged(caplog):
 @pytest.mark.parametrize(("chance", "longest"), [(0.0, 1.0), (0.5, 1.05), (1.0, 1.1)])
 @pytest.mark.parametrize("waited", [0, 100, 1e6])
 def test_an_interval_is_an_interval_plus_up_to_a_tenth(chance, longest, waited):
-    assert Pauses(30.0).after(waited, Dice(chance)) == pytest.approx(30 * longest)
+    assert PollSchedule(30.0).after(waited, Dice(chance)) == pytest.approx(30 * longest)
 
 
 @pytest.mark.parametrize(
@@ -401,18 +402,18 @@ def test_an_interval_is_an_interval_plus_up_to_a_tenth(chance, longest, waited):
 )
 def test_without_an_interval_pauses_grow_by_half_up_to_a_minute(first, series):
     looks = Looks([*[PROCESSING] * len(series), COMPLETED])
-    looks.wait(pauses=Pauses(first=first))
+    looks.wait(pauses=PollSchedule(first=first))
     assert looks.clock.naps == pytest.approx(series)
 
 
 def test_a_minute_has_its_jitter_too():
-    assert Pauses().after(1e6, Dice(1)) == pytest.approx(66)
+    assert PollSchedule().after(1e6, Dice(1)) == pytest.approx(66)
 
 
 @pytest.mark.parametrize("interval", [2, 10, 60, 300])
 def test_exponential_pauses_are_those_of_airflow(interval):
     """Airflow: min_backoff = max(int(interval * 2 ** (n - 2)), 1), and up to as much again by chance."""
-    pauses, waited = Pauses(float(interval), exponential=True), 0.0
+    pauses, waited = PollSchedule(float(interval), exponential=True), 0.0
     for poke in range(1, 12):
         min_backoff = max(int(interval * 2 ** (poke - 2)), 1)
         assert pauses.after(waited, Dice(0)) == pytest.approx(min_backoff)
@@ -423,10 +424,10 @@ def test_exponential_pauses_are_those_of_airflow(interval):
 @pytest.mark.parametrize(
     ("pauses", "first"),
     [
-        (Pauses(1.0, exponential=True), 1.0),
-        (Pauses(0.0, exponential=True), 1.0),
-        (Pauses(exponential=True), 30.0),
-        (Pauses(exponential=True, first=1.0), 30.0),
+        (PollSchedule(1.0, exponential=True), 1.0),
+        (PollSchedule(0.0, exponential=True), 1.0),
+        (PollSchedule(exponential=True), 30.0),
+        (PollSchedule(exponential=True, first=1.0), 30.0),
     ],
     ids=str,
 )
@@ -436,7 +437,11 @@ def test_an_exponential_pause_is_a_second_at_the_least(pauses, first):
 
 @pytest.mark.parametrize(
     "pauses",
-    [Pauses(max_wait=20.0), Pauses(100.0, max_wait=20.0), Pauses(100.0, exponential=True, max_wait=20.0)],
+    [
+        PollSchedule(max_wait=20.0),
+        PollSchedule(100.0, max_wait=20.0),
+        PollSchedule(100.0, exponential=True, max_wait=20.0),
+    ],
     ids=["growing", "interval", "exponential"],
 )
 def test_no_pause_is_longer_than_max_wait(pauses):
@@ -444,12 +449,12 @@ def test_no_pause_is_longer_than_max_wait(pauses):
 
 
 def test_a_pause_that_is_shorter_than_max_wait_is_left_alone():
-    assert Pauses(10.0, max_wait=20.0).after(0, Dice(0)) == 10.0
+    assert PollSchedule(10.0, max_wait=20.0).after(0, Dice(0)) == 10.0
 
 
 @pytest.mark.parametrize(
     "pauses",
-    [Pauses(), EVERY_TEN, Pauses(10.0, exponential=True)],
+    [PollSchedule(), EVERY_TEN, PollSchedule(10.0, exponential=True)],
     ids=["growing", "interval", "exponential"],
 )
 def test_a_restart_in_the_middle_does_not_begin_again(pauses):
@@ -474,7 +479,7 @@ FINITE = st.floats(0, 1e7)
 
 
 @given(
-    st.builds(Pauses, st.none() | FINITE, st.booleans(), st.none() | FINITE, st.floats(0.1, 100)),
+    st.builds(PollSchedule, st.none() | FINITE, st.booleans(), st.none() | FINITE, st.floats(0.1, 100)),
     FINITE,
     st.randoms(use_true_random=False),
 )
@@ -516,6 +521,6 @@ def test_a_job_is_waited_for_until_it_has_ended():
     job_id = tenant.run(client.submit(client.vendor.submission("order", order, {})))
     tenant.sandbox.add_fault(Fault("GET", times=3))
     began = tenant.clock.now
-    job = tenant.run(ended_job(client, job_id, Wait(began, began + 10)))
+    job = tenant.run(ended_job(client, job_id, PollOptions(began, began + 10)))
     assert job.outcome()["orderNumber"] == "O-1"
     assert 100 <= tenant.clock.now - began <= 160

@@ -9,21 +9,21 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from airflow_provider_zuora.core.errors import Answer, ApiError, Refused, StoreUnavailable, Unreachable
+from airflow_provider_zuora.core.errors import ApiError, Refused, ResponseInfo, StoreUnavailable, Unreachable
 from airflow_provider_zuora.core.flow import (
-    Aside,
-    AsyncCarrier,
-    Carrier,
-    Pause,
-    Recall,
-    Record,
+    AsyncRunner,
+    LoadState,
+    RunInThread,
+    Runner,
+    SaveState,
+    Sleep,
     Token,
     arun,
     remembering,
     run,
 )
-from airflow_provider_zuora.core.http.client import Grant
-from airflow_provider_zuora.core.messages import Credentials, Meaning, Reading, Request, Response
+from airflow_provider_zuora.core.http.client import AccessToken
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
 from tests.core.carriers import Memory
 
 ASK = Request("GET", "/v1/ask")
@@ -60,10 +60,10 @@ def test_a_request_is_named_by_method_and_path():
         Request("POST", "/oauth/token", headers={"Authorization": SECRET}, body=SECRET.encode()),
         Response(200, {"Set-Cookie": SECRET}, SECRET.encode()),
         Token(refused=SECRET),
-        Grant(SECRET, 1.0),
+        AccessToken(SECRET, 1.0),
         Credentials("https://rest.zuora.com", "id", SECRET),
-        Reading(Meaning.OK, Answer("POST /oauth/token"), {"access_token": SECRET}),
-        Record("name", {"said": SECRET}),
+        ParsedResponse(ResponseKind.OK, ResponseInfo("POST /oauth/token"), {"access_token": SECRET}),
+        SaveState("name", {"said": SECRET}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -76,9 +76,9 @@ def test_no_value_shows_a_secret(value):
     "value",
     [
         Token(refused=SECRET),
-        Grant(SECRET, 1.0),
+        AccessToken(SECRET, 1.0),
         Credentials("https://rest.zuora.com", "id", SECRET),
-        Record("name", {"said": SECRET}),
+        SaveState("name", {"said": SECRET}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -95,8 +95,8 @@ class Desk:
 
     def carry(self, flow):
         if self.carrier is run:
-            return run(flow, Carrier(self.send, self.token, self.sleep))
-        return asyncio.run(arun(flow, AsyncCarrier(*map(self.later, (self.send, self.token, self.sleep)))))
+            return run(flow, Runner(self.send, self.token, self.sleep))
+        return asyncio.run(arun(flow, AsyncRunner(*map(self.later, (self.send, self.token, self.sleep)))))
 
     @staticmethod
     def later(call):
@@ -130,7 +130,7 @@ def test_a_carrier_answers_every_kind_of_step_and_returns_the_result(desk):
     def flow():
         token = yield Token()
         response = yield ASK
-        nothing = yield Pause(2.5)
+        nothing = yield Sleep(2.5)
         return token, response, nothing
 
     carrier = desk()
@@ -140,7 +140,7 @@ def test_a_carrier_answers_every_kind_of_step_and_returns_the_result(desk):
 
 def test_a_call_aside_is_answered_by_what_it_returns(desk):
     def flow():
-        return (yield Aside(lambda: 7))
+        return (yield RunInThread(lambda: 7))
 
     assert desk().carry(flow()) == 7
 
@@ -149,13 +149,11 @@ def test_a_call_aside_does_not_block_the_event_loop():
     done = threading.Event()
 
     def flow():
-        return (yield Aside(lambda: done.wait(60)))
+        return (yield RunInThread(lambda: done.wait(60)))
 
     async def main():
         carrier = Desk(arun)
-        waiting = asyncio.ensure_future(
-            arun(flow(), AsyncCarrier(carrier.send, carrier.token, carrier.sleep))
-        )
+        waiting = asyncio.ensure_future(arun(flow(), AsyncRunner(carrier.send, carrier.token, carrier.sleep)))
         asyncio.get_running_loop().call_soon(done.set)
         return await waiting
 
@@ -176,7 +174,7 @@ def test_an_error_of_ours_is_thrown_into_the_flow_which_may_go_on(desk):
     def flow():
         with pytest.raises(Unreachable) as caught:
             yield ASK
-        yield Pause(1)
+        yield Sleep(1)
         return caught.value
 
     carrier = desk(lost)
@@ -273,12 +271,12 @@ class Shelf:
 
 def test_what_is_recalled_and_recorded_is_the_stores_and_all_else_the_carriers(desk):
     def flow():
-        before = yield Recall("a")
+        before = yield LoadState("a")
         token = yield Token()
-        nothing = yield Record("b", NOTE)
+        nothing = yield SaveState("b", NOTE)
         response = yield ASK
-        again = yield Recall("b")
-        yield Pause(2.5)
+        again = yield LoadState("b")
+        yield Sleep(2.5)
         return before, token, nothing, response, again
 
     carrier, shelf = desk(), Shelf(a={"old": 1})
@@ -289,7 +287,7 @@ def test_what_is_recalled_and_recorded_is_the_stores_and_all_else_the_carriers(d
 
 def test_a_record_is_kept_before_the_next_step_is_taken():
     def flow():
-        yield Record("a", NOTE)
+        yield SaveState("a", NOTE)
         yield ASK
 
     shelf = Shelf()
@@ -299,9 +297,9 @@ def test_a_record_is_kept_before_the_next_step_is_taken():
 
 def test_without_a_store_nothing_is_recalled_and_what_is_recorded_is_lost(desk):
     def flow():
-        first = yield Recall("a")
-        nothing = yield Record("a", NOTE)
-        second = yield Recall("a")
+        first = yield LoadState("a")
+        nothing = yield SaveState("a", NOTE)
+        second = yield LoadState("a")
         response = yield ASK
         return first, nothing, second, response
 
@@ -312,8 +310,8 @@ def test_without_a_store_nothing_is_recalled_and_what_is_recorded_is_lost(desk):
 
 def test_a_store_that_is_empty_is_a_store_all_the_same():
     def flow():
-        yield Record("a", NOTE)
-        return (yield Recall("a"))
+        yield SaveState("a", NOTE)
+        return (yield LoadState("a"))
 
     memory = Memory()
     assert not memory
@@ -347,9 +345,9 @@ def test_an_error_of_ours_is_thrown_through_and_may_be_answered_with_a_record(de
     def flow():
         with pytest.raises(Unreachable) as caught:
             yield ASK
-        yield Record("a", {"said": str(caught.value)})
-        yield Pause(1)
-        return caught.value, (yield Recall("a"))
+        yield SaveState("a", {"said": str(caught.value)})
+        yield Sleep(1)
+        return caught.value, (yield LoadState("a"))
 
     carrier, shelf = desk(lost), Shelf()
     assert carrier.carry(remembering(flow(), shelf)) == (lost, {"said": "reset"})
@@ -359,7 +357,7 @@ def test_an_error_of_ours_is_thrown_through_and_may_be_answered_with_a_record(de
 def test_an_error_of_ours_that_a_flow_that_remembers_does_not_catch_leaves_it(desk):
     def flow():
         yield ASK
-        yield Record("a", NOTE)
+        yield SaveState("a", NOTE)
 
     shelf = Shelf()
     with pytest.raises(Unreachable, match="reset"):
@@ -369,7 +367,7 @@ def test_an_error_of_ours_that_a_flow_that_remembers_does_not_catch_leaves_it(de
 
 def test_an_error_that_a_flow_raises_after_a_recall_leaves_it(desk):
     def flow():
-        yield Recall("a")
+        yield LoadState("a")
         raise Refused("no")
 
     with pytest.raises(Refused, match="no"):
@@ -386,7 +384,7 @@ def watched(step, seen):
         seen.append("closed")
 
 
-@pytest.mark.parametrize("step", [Recall("a"), Record("a", NOTE)], ids=repr)
+@pytest.mark.parametrize("step", [LoadState("a"), SaveState("a", NOTE)], ids=repr)
 @pytest.mark.parametrize(
     "error", [ZeroDivisionError("foreign"), Refused("ours"), KeyboardInterrupt()], ids=repr
 )
@@ -402,7 +400,7 @@ def test_an_error_of_the_store_never_enters_the_flow_but_closes_it(desk, step, e
 
 def posting(method):
     yield Request(method, "/v1/async/orders")
-    yield Record("a", NOTE)
+    yield SaveState("a", NOTE)
 
 
 @pytest.mark.parametrize(

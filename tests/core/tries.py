@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.flow import Memoir, Pause, Recall, Record, Token
+from airflow_provider_zuora.core.flow import LoadState, SaveState, Sleep, StatefulFlow, Token
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.core.submission.api import signed_in_notes, submit_order
-from airflow_provider_zuora.core.submission.attempt import Try
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
 from airflow_provider_zuora.core.submission.bulk import listed, prepare, report, submitted, to_be_sent
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.post import KEY_AGE
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Tenant
@@ -30,7 +30,7 @@ ORDER = {
     ],
 }
 NUMBERED = ORDER | {"orderNumber": "O-1"}
-BY = Submitter("", ("dag", "run", "task"), -1)
+BY = IdempotencyScope("", ("dag", "run", "task"), -1)
 
 
 EDGE = "7f9c24e8-3b12-4fef-91e0-5a1b2c3d4e5f"
@@ -91,9 +91,9 @@ def job_fails(errors: str) -> Callable[[Zuora, Request], Response]:
     return answer
 
 
-Answer = Fault | Callable[["Zuora", Request], Response] | None
+ResponseInfo = Fault | Callable[["Zuora", Request], Response] | None
 
-ANSWERS: dict[str, Answer] = {
+ANSWERS: dict[str, ResponseInfo] = {
     "accepted": None,
     "no answer, not made": lost("reset", "before"),
     "no answer, made": lost("reset"),
@@ -176,7 +176,7 @@ class Actor:
 
     zuora: Zuora
     memory: Memory | None
-    flow: Memoir[str]
+    flow: StatefulFlow[str]
     step: Any = None
     end: str | ApiError | None = None
     told: list[Any] = field(default_factory=list, repr=False)
@@ -192,9 +192,9 @@ class Actor:
         """Let it have what it asks for."""
         step = self.step
         try:
-            if isinstance(step, Recall):
+            if isinstance(step, LoadState):
                 answer = self.memory.get(step.name)
-            elif isinstance(step, Record):
+            elif isinstance(step, SaveState):
                 answer = self.memory.set(step.name, step.value)
             else:
                 answer = self.zuora._send(step)
@@ -231,26 +231,28 @@ class Actor:
     @property
     def _shared(self) -> bool:
         return isinstance(self.step, Request) or (
-            self.memory is not None and isinstance(self.step, Recall | Record)
+            self.memory is not None and isinstance(self.step, LoadState | SaveState)
         )
 
     def _alone(self) -> Any:
         if isinstance(self.step, Token):
             return self.zuora._token(self.step)
-        return self.zuora.clock.sleep(self.step.seconds) if isinstance(self.step, Pause) else None
+        return self.zuora.clock.sleep(self.step.seconds) if isinstance(self.step, Sleep) else None
 
 
-def submit(zuora: Zuora, memory: Memory | None, attempt: Try, order: Any = NUMBERED, **options: Any) -> Actor:
+def submit(
+    zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, order: Any = NUMBERED, **options: Any
+) -> Actor:
     """Return a try that is about to submit an order; its chance is its own."""
     by = options.pop("by", BY)
     zuora.rng = random.Random(repr((attempt, options)))
     return Actor(zuora, memory, submit_order(zuora.client(), order, by, attempt, **options))
 
 
-def submit_list(zuora: Zuora, memory: Memory | None, attempt: Try, orders: list[Any]) -> Actor:
+def submit_list(zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, orders: list[Any]) -> Actor:
     """Return a try that is about to submit a list, one order after the other, as `bulk.submit_all` does."""
 
-    def flow() -> Memoir[str]:
+    def flow() -> StatefulFlow[str]:
         client = zuora.client()
         notes = yield from signed_in_notes(attempt)
         ready = [prepare(client, order, attempt, notes, return_ids=False) for order in listed(orders, BY)]

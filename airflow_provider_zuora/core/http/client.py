@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, SignInRefused, Unreadable
-from airflow_provider_zuora.core.flow import READ, Aside, Budget, Flow
+from airflow_provider_zuora.core.flow import READ, Flow, RetryBudget, RunInThread
 from airflow_provider_zuora.core.http.exchange import (
     NOT_PROCESSED,
     TRANSIENT,
@@ -20,11 +20,11 @@ from airflow_provider_zuora.core.http.exchange import (
     WRITE,
     Exchange,
     Meanings,
-    Policy,
+    RetryPolicy,
     Sent,
 )
 from airflow_provider_zuora.core.job import Job
-from airflow_provider_zuora.core.messages import Credentials, Reading, Request
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request
 from airflow_provider_zuora.core.validation import (
     KEY_LENGTH,
     header_violation,
@@ -44,14 +44,14 @@ _LONGEST_LIFE = 24 * 3600.0  # seconds; Zuora's tokens last an hour
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class AccessToken:
     """A bearer token and the time from which it is not used any more, on the client's clock."""
 
     token: str = field(repr=False)
     expires: float
 
 
-class Client:
+class ApiClient:
     """
     The flows of one account of one vendor.
 
@@ -90,7 +90,7 @@ class Client:
         )
         self._strange: set[str] = set()
 
-    def hiding(self, values: Sequence[str]) -> Client:
+    def hiding(self, values: Sequence[str]) -> ApiClient:
         """
         Return this client as one in whose answers and jobs these values are hidden, whoever quotes them.
 
@@ -98,7 +98,7 @@ class Client:
         """
         if not values:
             return self
-        return Client(
+        return ApiClient(
             self.vendor,
             self.credentials,
             self.headers,
@@ -109,13 +109,13 @@ class Client:
             sent=self._sent,
         )
 
-    def sign_in(self, budget: Budget = READ) -> Flow[Grant]:
+    def sign_in(self, budget: RetryBudget = READ) -> Flow[AccessToken]:
         """
         Ask for a token; only the account runs this, all other flows yield `Token`.
 
         :raises SignInRefused: where client id or secret are not accepted.
         """
-        policy = Policy(budget, TRANSIENT, signed=False)
+        policy = RetryPolicy(budget, TRANSIENT, signed=False)
         try:
             reading = yield from self._exchange(self.vendor.sign_in(self.credentials), policy)
         except SignInRefused as error:
@@ -126,7 +126,7 @@ class Client:
         lasts = _lifetime(self.vendor.token_seconds(reading.body, self.clock()))
         log.info("Signed in to %s; the token lasts %.0f s", self.credentials.base_url, lasts)
         used = max(lasts - min(_TOKEN_MARGIN, lasts / _SHORT_MARGIN), _SHORTEST_USE)
-        return Grant(token, self.clock() + used)
+        return AccessToken(token, self.clock() + used)
 
     def _misplaced(self, error: SignInRefused) -> SignInRefused | None:
         """Return what a refused sign-in means where the base URL holds a path that nobody knows."""
@@ -146,7 +146,7 @@ class Client:
         :raises Refused: where the vendor says no.
         :raises Unreachable, Unreadable: where nobody knows whether the vendor accepted it.
         """
-        reading = yield from self._exchange(request, Policy(WRITE, again), track_id)
+        reading = yield from self._exchange(request, RetryPolicy(WRITE, again), track_id)
         job_id = self.vendor.read_job_id(reading.body)
         if not job_id:
             raise Unreadable(
@@ -158,7 +158,7 @@ class Client:
         log.info("%s started job %s: %s", self.vendor.title, job_id, reading.answer)
         return job_id
 
-    def job(self, job_id: str, budget: Budget = READ) -> Flow[Job]:
+    def job(self, job_id: str, budget: RetryBudget = READ) -> Flow[Job]:
         """
         Read a job, repeating the read while it fails for a passing reason.
 
@@ -180,7 +180,7 @@ class Client:
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
         return request
 
-    def look(self, job_id: str, request: Request, budget: Budget) -> Flow[Job]:
+    def look(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
         """Read a job as `job` does, with the request that `asking` returned."""
         reading = yield from self.read(request, budget)
         job = yield from self.read_job(job_id, reading)
@@ -188,14 +188,14 @@ class Client:
             self._warn(job)
         return job
 
-    def read_job(self, job_id: str, reading: Reading) -> Flow[Job]:
+    def read_job(self, job_id: str, reading: ParsedResponse) -> Flow[Job]:
         """
         Return the job that an answer describes, without what this client hides.
 
         :raises Unreadable: if it describes none.
         """
         if reading.is_large:
-            job: Job = yield Aside(partial(self._exchange.job, job_id, reading))
+            job: Job = yield RunInThread(partial(self._exchange.job, job_id, reading))
             return job
         return self._exchange.job(job_id, reading)
 
@@ -210,15 +210,15 @@ class Client:
             self._strange.add(word)
             log.warning("Job %s is waited for: %s", job.job_id, self.vendor.described(job))
 
-    def read(self, request: Request, budget: Budget = READ) -> Flow[Reading]:
+    def read(self, request: Request, budget: RetryBudget = READ) -> Flow[ParsedResponse]:
         """
         Read a page, repeating the read while it fails for a passing reason.
 
         :raises NotFound: where the vendor says that there is no such thing.
         """
-        return (yield from self._exchange(request, Policy(budget, TRANSIENT)))
+        return (yield from self._exchange(request, RetryPolicy(budget, TRANSIENT)))
 
-    def post(self, request: Request, track_id: str) -> Flow[Reading]:
+    def post(self, request: Request, track_id: str) -> Flow[ParsedResponse]:
         """Send a request once and return what is answered, good or bad."""
         return (yield from self._exchange.once(request, track_id))
 
@@ -226,11 +226,11 @@ class Client:
         """Return a Track-Id that nobody has used."""
         return self._exchange.new_track_id()
 
-    def pause(self, reading: Reading, attempt: int) -> float:
+    def pause(self, reading: ParsedResponse, attempt: int) -> float:
         """Return the seconds to wait after an answer before its request is sent for another time."""
         return self._exchange.pause(reading, attempt)
 
-    def error(self, reading: Reading, attempts: int = 1) -> ApiError:
+    def error(self, reading: ParsedResponse, attempts: int = 1) -> ApiError:
         """Return the error that an answer amounts to, one of `post`'s."""
         return self._exchange.error(reading, attempts=attempts)
 
@@ -271,7 +271,7 @@ class Client:
         )
         safe = method in ("GET", "HEAD")
         again = TRANSIENT if safe else UNKNOWN if key else NOT_PROCESSED
-        policy = Policy(READ if safe else WRITE, again, json_object=False, answered=not safe)
+        policy = RetryPolicy(READ if safe else WRITE, again, json_object=False, answered=not safe)
         reading = yield from self._exchange(request, policy, track_id)
         return reading.body
 

@@ -14,21 +14,21 @@ from typing import TypeAlias
 from urllib.parse import quote_plus, urljoin, urlsplit
 
 from airflow_provider_zuora.core.errors import (
-    Answer,
     ApiError,
-    Held,
     InvalidInput,
     NotFound,
+    RateLimited,
     Refused,
+    ResponseInfo,
     SignInRefused,
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.flow import Aside, Budget, Flow, Pause, Token
+from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
 from airflow_provider_zuora.core.http.content import is_content, read_content
 from airflow_provider_zuora.core.http.rate_limiter import retry_after
 from airflow_provider_zuora.core.job import Job
-from airflow_provider_zuora.core.messages import Credentials, Meaning, Reading, Request, Response
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
     WORD_LENGTH,
@@ -43,18 +43,18 @@ from airflow_provider_zuora.core.vendors.base import Vendor
 
 log = logging.getLogger(__name__)
 
-Meanings: TypeAlias = frozenset[Meaning]
+Meanings: TypeAlias = frozenset[ResponseKind]
 Headers: TypeAlias = Mapping[str, str]
 
-TRANSIENT: Meanings = frozenset(meaning for meaning in Meaning if meaning.transient)
+TRANSIENT: Meanings = frozenset(meaning for meaning in ResponseKind if meaning.transient)
 # A POST is repeated only where it was not processed, or where nobody knows and the Idempotency-Key covers it.
-NOT_PROCESSED: Meanings = frozenset({Meaning.LIMITED, Meaning.HELD})
-UNKNOWN: Meanings = NOT_PROCESSED | {Meaning.SILENCE, Meaning.GATEWAY, Meaning.IN_PROGRESS}
+NOT_PROCESSED: Meanings = frozenset({ResponseKind.LIMITED, ResponseKind.HELD})
+UNKNOWN: Meanings = NOT_PROCESSED | {ResponseKind.SILENCE, ResponseKind.GATEWAY, ResponseKind.IN_PROGRESS}
 
 _BACKOFF_BASE, _BACKOFF_CAP = 1.0, 30.0  # seconds; full jitter, as in Zuora's own sample
 _GZIP_ABOVE = 64 * 1024  # bytes
 _REDIRECTS, _REDIRECTED = 3, (301, 302, 303, 307, 308)
-# Of what `Answer` lets in, this much is kept: what it has cut a secret in two at is left behind.
+# Of what `ResponseInfo` lets in, this much is kept: what it has cut a secret in two at is left behind.
 _MESSAGE_LENGTH, _CODE_LENGTH = 1000, 64
 _TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _TAKEN = range(200, 300)
@@ -63,23 +63,23 @@ _PATH_LENGTH = 80  # characters of a message
 _SECRET_LENGTH = 8  # characters; a shorter secret is no reason to change what an answer holds
 _SENT_IDS = 256  # Track-Ids that are known again; an answer that comes late is to one of the latest
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
-_ERRORS: Mapping[Meaning, type[ApiError]] = {
-    Meaning.HELD: Held,
-    Meaning.SILENCE: Unreachable,
-    Meaning.GATEWAY: Unreadable,
-    Meaning.TOO_LARGE: Unreadable,
-    Meaning.TOKEN: SignInRefused,
-    Meaning.NOT_FOUND: NotFound,
+_ERRORS: Mapping[ResponseKind, type[ApiError]] = {
+    ResponseKind.HELD: RateLimited,
+    ResponseKind.SILENCE: Unreachable,
+    ResponseKind.GATEWAY: Unreadable,
+    ResponseKind.TOO_LARGE: Unreadable,
+    ResponseKind.TOKEN: SignInRefused,
+    ResponseKind.NOT_FOUND: NotFound,
 }
 _NO_SIGN_IN = "the sign-in is refused"
 _SIGN_IN_ADVICE = "Check client id, secret and environment: a wrong data centre refuses them too."
 
 
-WRITE = Budget(6, 600)
+WRITE = RetryBudget(6, 600)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetryPolicy:
     """
     How one request is to be sent.
 
@@ -90,7 +90,7 @@ class Policy:
     :param answered: True if a 2xx ends it even if it says no, or is cut off: the request was taken.
     """
 
-    budget: Budget
+    budget: RetryBudget
     again: Meanings
     signed: bool = True
     json_object: bool = True
@@ -158,7 +158,7 @@ class Exchange:
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
 
-    def __call__(self, request: Request, policy: Policy, track_id: str = "") -> Flow[Reading]:
+    def __call__(self, request: Request, policy: RetryPolicy, track_id: str = "") -> Flow[ParsedResponse]:
         """
         Send a request until its answer is final and return the reading of a good one.
 
@@ -171,7 +171,7 @@ class Exchange:
             attempt += 1
             reading, renewed = yield from self._sent(request, headers, track_id, policy, renewals)
             renewals -= renewed
-            if reading.meaning is Meaning.OK:
+            if reading.meaning is ResponseKind.OK:
                 return reading
             error = self.error(reading, signed=policy.signed, attempts=attempt)
             pause = self.pause(reading, attempt)
@@ -180,19 +180,19 @@ class Exchange:
             if taken or reading.meaning not in policy.again or attempt >= policy.budget.attempts or late:
                 raise error
             log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, pause, error)
-            yield Pause(pause)
+            yield Sleep(pause)
 
-    def once(self, request: Request, track_id: str = "") -> Flow[Reading]:
+    def once(self, request: Request, track_id: str = "") -> Flow[ParsedResponse]:
         """
         Send a signed request once and return what is answered, good or bad.
 
         Where the token is refused it is sent once more with a new one.
         """
         request, headers, track_id = self._dressed(request, track_id, signed=True)
-        reading, _ = yield from self._sent(request, headers, track_id, Policy(WRITE, frozenset()), 1)
+        reading, _ = yield from self._sent(request, headers, track_id, RetryPolicy(WRITE, frozenset()), 1)
         return reading
 
-    def pause(self, reading: Reading, attempt: int) -> float:
+    def pause(self, reading: ParsedResponse, attempt: int) -> float:
         """Return the seconds to wait before a request is sent again: what was asked for, or a backoff."""
         backoff = self.rng.uniform(0, min(_BACKOFF_CAP, _BACKOFF_BASE * 2.0 ** (attempt - 1)))
         return max(reading.answer.retry_after or 0.0, backoff)
@@ -202,12 +202,12 @@ class Exchange:
         return f"af-{self.rng.getrandbits(128):032x}"
 
     def _sent(
-        self, request: Request, headers: Headers, track_id: str, policy: Policy, renewals: int
-    ) -> Flow[tuple[Reading, int]]:
+        self, request: Request, headers: Headers, track_id: str, policy: RetryPolicy, renewals: int
+    ) -> Flow[tuple[ParsedResponse, int]]:
         """Send a request, and again after a new sign-in where its token is refused; say how many of these."""
         token = (yield Token(budget=policy.budget)) if policy.signed else ""
         reading = yield from self._once(request, headers, token, track_id, policy.json_object)
-        if reading.meaning is not Meaning.TOKEN or not renewals:
+        if reading.meaning is not ResponseKind.TOKEN or not renewals:
             return reading, 0
         token = yield Token(refused=token, budget=policy.budget)
         return (yield from self._once(request, headers, token, track_id, policy.json_object)), 1
@@ -231,7 +231,7 @@ class Exchange:
 
     def _once(
         self, request: Request, headers: Headers, token: str, track_id: str, json_object: bool
-    ) -> Flow[Reading]:
+    ) -> Flow[ParsedResponse]:
         """Send a request once, follow the redirects that may be followed, and read the answer."""
         asked = str(request)
         level = logging.DEBUG if request.method == "GET" else logging.INFO
@@ -249,30 +249,34 @@ class Exchange:
             self._refuse_anothers(sent, response, track_id)
         except Unreachable as error:
             with hiding(self._beside(token)):
-                silence = Answer(asked, track_id, messages=(str(error),))
-            return Reading(Meaning.SILENCE, self.redacted(silence, token))
-        except Held as held:
-            return Reading(Meaning.HELD, replace(held.answer or Answer(asked), track_id=track_id))
-        answer = Answer(asked, track_id, response.status, retry_after=retry_after(response))
+                silence = ResponseInfo(asked, track_id, messages=(str(error),))
+            return ParsedResponse(ResponseKind.SILENCE, self.redacted(silence, token))
+        except RateLimited as held:
+            return ParsedResponse(
+                ResponseKind.HELD, replace(held.answer or ResponseInfo(asked), track_id=track_id)
+            )
+        answer = ResponseInfo(asked, track_id, response.status, retry_after=retry_after(response))
         if 300 <= response.status < 400:
             # As a whole first: a secret may hold a slash, where the host ends.
             location = redact_words(response.header("Location"), MESSAGE_LENGTH, self._beside(token))
             host = redact_words(_host(location), WORD_LENGTH, self._beside(token))
             refused = replace(answer, messages=(f"a redirect to {host} is not followed",))
-            return Reading(Meaning.DENIED, self.redacted(refused, token))
+            return ParsedResponse(ResponseKind.DENIED, self.redacted(refused, token))
         is_any_content = not json_object and response.status in _TAKEN and is_content(response)
         read = self._content if is_any_content else self._read
         if response.is_large:
-            reading: Reading = yield Aside(partial(read, request, response, answer, token))
+            reading: ParsedResponse = yield RunInThread(partial(read, request, response, answer, token))
         else:
             reading = read(request, response, answer, token)
-        is_of_another_page = is_elsewhere and reading.meaning is Meaning.NOT_FOUND
-        is_no_object = json_object and reading.meaning is Meaning.OK and not isinstance(reading.body, dict)
+        is_of_another_page = is_elsewhere and reading.meaning is ResponseKind.NOT_FOUND
+        is_no_object = (
+            json_object and reading.meaning is ResponseKind.OK and not isinstance(reading.body, dict)
+        )
         if is_of_another_page or is_no_object:
-            return replace(reading, meaning=Meaning.GATEWAY)
-        if not json_object and reading.meaning is Meaning.GATEWAY and response.status in _TAKEN:
+            return replace(reading, meaning=ResponseKind.GATEWAY)
+        if not json_object and reading.meaning is ResponseKind.GATEWAY and response.status in _TAKEN:
             any_content = partial(self._any, reading, response, token)
-            return (yield Aside(any_content)) if response.is_large else any_content()
+            return (yield RunInThread(any_content)) if response.is_large else any_content()
         return reading
 
     def _refuse_anothers(self, request: Request, response: Response, track_id: str) -> None:
@@ -285,33 +289,35 @@ class Exchange:
         if given_back != track_id and self._recent.is_of_another(given_back, request):
             raise Unreachable(f"what came is the answer to another request, Track-Id {given_back}")
 
-    def _read(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
+    def _read(self, request: Request, response: Response, answer: ResponseInfo, token: str) -> ParsedResponse:
         """Return what a response means, without our secrets; it blocks as long as its body is large."""
         with hiding(self._beside(token)):
             reading = self.vendor.read(request, self._bare(response, token), answer)
         if response.is_too_large and request.method == "GET" and response.status in _TAKEN:
-            reading = replace(reading, meaning=Meaning.TOO_LARGE)  # of a POST the outcome is unknown
+            reading = replace(reading, meaning=ResponseKind.TOO_LARGE)  # of a POST the outcome is unknown
         redacted = self.redacted(reading.answer, token)
         if redacted is reading.answer and not response.is_large:
             return reading
         return replace(reading, answer=redacted, is_large=response.is_large)
 
-    def _content(self, request: Request, response: Response, answer: Answer, token: str) -> Reading:
+    def _content(
+        self, request: Request, response: Response, answer: ResponseInfo, token: str
+    ) -> ParsedResponse:
         """Return the reading of a whole 2xx that is no JSON by its Content-Type: good, but if it refuses."""
         if response.body[:_BEGINNING].lstrip().startswith(b"{"):
             reading = self._read(request, response, answer, token)
-            if reading.meaning is not Meaning.OK and any(reading.answer.codes):
+            if reading.meaning is not ResponseKind.OK and any(reading.answer.codes):
                 return reading
         body = read_content(self._bare(response, token)) if response.body else None
-        return Reading(Meaning.OK, answer, body, arrived=True)
+        return ParsedResponse(ResponseKind.OK, answer, body, arrived=True)
 
-    def _any(self, reading: Reading, response: Response, token: str) -> Reading:
+    def _any(self, reading: ParsedResponse, response: Response, token: str) -> ParsedResponse:
         """Return the reading of a 2xx that is not JSON: it is as good as any, if it came whole."""
         if response.damage:
             return reading
         answer = replace(reading.answer, messages=())
         return replace(
-            reading, meaning=Meaning.OK, answer=answer, body=read_content(self._bare(response, token))
+            reading, meaning=ResponseKind.OK, answer=answer, body=read_content(self._bare(response, token))
         )
 
     def _redirected(self, request: Request, response: Response) -> Flow[Response]:
@@ -326,14 +332,14 @@ class Exchange:
             response = yield request
         return response
 
-    def error(self, reading: Reading, *, signed: bool = True, attempts: int = 1) -> ApiError:
+    def error(self, reading: ParsedResponse, *, signed: bool = True, attempts: int = 1) -> ApiError:
         """Return the error that a reading amounts to."""
         meaning = reading.meaning
         kind = _ERRORS.get(meaning, Refused)
         if kind in (Refused, NotFound) and not signed and not meaning.transient:
             kind = SignInRefused
         advice = _SIGN_IN_ADVICE if kind is SignInRefused else self.vendor.advice(reading)
-        if not signed and (kind is SignInRefused or meaning is Meaning.GATEWAY):
+        if not signed and (kind is SignInRefused or meaning is ResponseKind.GATEWAY):
             advice = f"{advice} {self._path_advice()}".strip()
         words = meaning.words
         if not signed:
@@ -360,7 +366,7 @@ class Exchange:
                 body = body.replace(word, b"***")
         return response if body is response.body else replace(response, body=body)
 
-    def redacted(self, answer: Answer, token: str = "") -> Answer:
+    def redacted(self, answer: ResponseInfo, token: str = "") -> ResponseInfo:
         """Return the answer without our secrets and what an order hides, the very same if it holds none."""
         secrets = self._beside(token)
         if not (answer.codes or answer.messages):
@@ -375,7 +381,7 @@ class Exchange:
             process_id=redact_words(answer.process_id, WORD_LENGTH, secrets),
         )
 
-    def job(self, job_id: str, reading: Reading) -> Job:
+    def job(self, job_id: str, reading: ParsedResponse) -> Job:
         """
         Return the job that an answer describes, as `redacted_job` does; it blocks as long as it is large.
 

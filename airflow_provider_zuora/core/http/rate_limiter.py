@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pendulum
 
-from airflow_provider_zuora.core.errors import Answer, Held
+from airflow_provider_zuora.core.errors import RateLimited, ResponseInfo
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.core.times import read_http_date
 
@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
 _NO_WAIT = 1e9  # seconds; as many are a moment since 1970, or nonsense, and no time to wait
 
 
-class Limits:
+class RateLimiter:
     """
     What one account may send, for all threads and event loops of a process.
 
@@ -174,10 +174,10 @@ class Limits:
         return self._rng.uniform(0, _JITTER)
 
 
-def _held(request: Request, seconds: float) -> Held:
+def _held(request: Request, seconds: float) -> RateLimited:
     words = f"nothing was sent, the account is quiet for {seconds:.0f} s more, as the vendor asked"
-    answer = Answer(str(request), messages=(words,), retry_after=seconds)
-    return Held("The vendor's limit is reached.", answer=answer, transient=True)
+    answer = ResponseInfo(str(request), messages=(words,), retry_after=seconds)
+    return RateLimited("The vendor's limit is reached.", answer=answer, transient=True)
 
 
 def retry_after(

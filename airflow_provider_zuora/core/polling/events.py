@@ -12,10 +12,10 @@ from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, TimedOut
 from airflow_provider_zuora.core.flow import Flow
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.polling.job_ids import packed, unpacked
-from airflow_provider_zuora.core.polling.wait import Wait, ended_job, steady
+from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job, steady
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class DeferredResults:
     """
     Ends that were too large for an event; `core.rereads` reads the jobs again.
 
@@ -129,7 +129,7 @@ class Ends:
         self._done = 0
         self._late = math.inf
 
-    def flows(self, client: Client, wait: Wait) -> Iterator[Flow[None]]:
+    def flows(self, client: ApiClient, wait: PollOptions) -> Iterator[Flow[None]]:
         """
         Yield a flow for each job, which waits for its end and notes it.
 
@@ -144,7 +144,7 @@ class Ends:
             yield self._noted(client, index, job_id, wait, now)
 
     def _noted(
-        self, client: Client, index: int, job_id: str, wait: Wait, now: Callable[[], float]
+        self, client: ApiClient, index: int, job_id: str, wait: PollOptions, now: Callable[[], float]
     ) -> Flow[None]:
         own = replace(wait, max_errors=1) if self._given_up else wait
         try:
@@ -216,7 +216,7 @@ def _size(value: dict[str, Any], most: int) -> int:
     return most + 1 if least + len(left) > most else len(_ENCODER.encode(value))
 
 
-def read_ends(event: Mapping[str, Any]) -> list[End] | Unread:
+def read_ends(event: Mapping[str, Any]) -> list[End] | DeferredResults:
     """
     Return what an event says, in the order of the ids.
 
@@ -233,4 +233,4 @@ def read_ends(event: Mapping[str, Any]) -> list[End] | Unread:
         raise ValueError("its letters do not fit its ids")
     if orders and len(orders) != len(job_ids):
         raise ValueError("its orders do not fit its ids")
-    return Unread(job_ids, letters, orders, float(event.get("seen", 0.0)))
+    return DeferredResults(job_ids, letters, orders, float(event.get("seen", 0.0)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.flow import Flow
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.exchange import TRANSIENT
 
 
-def export_orders(client: Client, filter_: object) -> Flow[str]:
+def export_orders(client: ApiClient, filter_: object) -> Flow[str]:
     """
     Start an export and return the id of its job.
 
@@ -25,7 +25,7 @@ def export_orders(client: Client, filter_: object) -> Flow[str]:
     return (yield from client.submit(request, again=TRANSIENT))
 
 
-def file_link(client: Client, job_id: str) -> Flow[str]:
+def file_link(client: ApiClient, job_id: str) -> Flow[str]:
     """
     Ask for the link to a job's file, again while it is not ready; whoever holds the link can read the file.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, TimedOut
 from airflow_provider_zuora.core.flow import Flow
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.polling.events import End
 from airflow_provider_zuora.core.polling.patience import Patience
@@ -63,7 +63,7 @@ class Looks:
         seen = f" Last seen: {self._seen[job_id]}." if job_id in self._seen else ""
         return End(job_id, error=TimedOut(f"Job {job_id} has not ended in time: {why}{seen}"))
 
-    def round(self, client: Client, *, hasty: bool) -> Iterator[Flow[None]]:
+    def round(self, client: ApiClient, *, hasty: bool) -> Iterator[Flow[None]]:
         """
         Yield a flow for each job that is not known to have ended; they are begun one after the other.
 
@@ -85,7 +85,7 @@ class Looks:
             else:
                 yield self._look(client, job_id, patience)
 
-    def _look(self, client: Client, job_id: str, patience: Patience) -> Flow[None]:
+    def _look(self, client: ApiClient, job_id: str, patience: Patience) -> Flow[None]:
         try:
             job = yield from self._read(client, job_id, patience)
         except ApiError as error:
@@ -107,7 +107,7 @@ class Looks:
             self._seen[job_id] = client.vendor.described(job)
         self.going_on = True
 
-    def _read(self, client: Client, job_id: str, patience: Patience) -> Flow[Job]:
+    def _read(self, client: ApiClient, job_id: str, patience: Patience) -> Flow[Job]:
         """Read a job; the first of a round that is not known yet is asked for a few times."""
         if self._unknown or patience.clock() >= self.started + YOUNG:
             return (yield from client.job(job_id, patience.budget))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.flow import ONCE, READ, Budget
+from airflow_provider_zuora.core.flow import ONCE, READ, RetryBudget
 
 ROUND = 300.0  # seconds; 2,000 jobs that answer in 2 s each, 20 at once, take 200
 _ROW = 3  # looks in a row
@@ -46,7 +46,7 @@ class Patience:
         return self.lost or self.clock() >= self._until
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> RetryBudget:
         """Return how long the next look may be repeated."""
         if self._failed:
             return ONCE

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
 from airflow_provider_zuora.core.flow import Flow
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job
-from airflow_provider_zuora.core.polling.events import COMPLETED, ENDED, LATE, End, Unread
+from airflow_provider_zuora.core.polling.events import COMPLETED, ENDED, LATE, DeferredResults, End
 from airflow_provider_zuora.core.polling.patience import Patience
 from airflow_provider_zuora.core.polling.wait import issued_job
 from airflow_provider_zuora.core.times import write_second
@@ -18,7 +18,7 @@ from airflow_provider_zuora.core.times import write_second
 log = logging.getLogger(__name__)
 
 
-def reread_ends(client: Client, unread: Unread) -> Iterator[Flow[End]]:
+def reread_ends(client: ApiClient, unread: DeferredResults) -> Iterator[Flow[End]]:
     """Yield a flow for each job, which returns its end and raises no error of the vendor's."""
     patience = Patience(client.ticks)
     orders = unread.orders or ("",) * len(unread.job_ids)
@@ -28,9 +28,9 @@ def reread_ends(client: Client, unread: Unread) -> Iterator[Flow[End]]:
 
 @dataclass(frozen=True, slots=True)
 class _Reread:
-    """One job, and what the trigger has seen of it: see `Unread`."""
+    """One job, and what the trigger has seen of it: see `DeferredResults`."""
 
-    client: Client
+    client: ApiClient
     job_id: str
     letter: str
     order: str
@@ -74,7 +74,7 @@ class _Reread:
 
     def _read(self, job_id: str) -> Flow[Job]:
         """Read a job that there must be: a few times, if the vendor says that there is none."""
-        read = issued_job if self.letter in (COMPLETED, ENDED) else Client.job
+        read = issued_job if self.letter in (COMPLETED, ENDED) else ApiClient.job
         try:
             job = yield from read(self.client, job_id, self.patience.budget)
         except ApiError as error:

@@ -8,9 +8,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_zuora.core.errors import ApiError, Held, NotFound, TimedOut
-from airflow_provider_zuora.core.flow import ONCE, Budget, Flow, Pause
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.errors import ApiError, NotFound, RateLimited, TimedOut
+from airflow_provider_zuora.core.flow import ONCE, Flow, RetryBudget, Sleep
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _SILENT = 60.0  # seconds without a line in the log, where looks find nothing ne
 
 
 @dataclass(frozen=True, slots=True)
-class Pauses:
+class PollSchedule:
     """
     The pauses of a wait, as a function of how long it has lasted, so that a restart does not begin again.
 
@@ -61,7 +61,7 @@ class Pauses:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class PollOptions:
     """
     When to look at a job; all times are seconds on the client's clock as it is when the wait is taken up.
 
@@ -75,12 +75,12 @@ class Wait:
     started: float
     not_before: float
     deadline: float = math.inf
-    pauses: Pauses = Pauses()
+    pauses: PollSchedule = PollSchedule()
     max_errors: int | None = MAX_POLL_ERRORS
     unknown_until: float | None = None
 
     @classmethod
-    def within(cls, client: Client, seconds: float, pauses: Pauses) -> Wait:
+    def within(cls, client: ApiClient, seconds: float, pauses: PollSchedule) -> PollOptions:
         """Return a wait that begins now, and lasts so many seconds at the most."""
         now = client.clock()
         return cls(now, now, now + seconds, pauses)
@@ -104,7 +104,7 @@ def steady(clock: Callable[[], float], ticks: Callable[[], float], since: float)
 
 
 def ended_job(
-    client: Client, job_id: str, wait: Wait, *, now: Callable[[], float] | None = None
+    client: ApiClient, job_id: str, wait: PollOptions, *, now: Callable[[], float] | None = None
 ) -> Flow[Job]:
     """
     Look at a job until it has ended, and return it.
@@ -120,7 +120,7 @@ def ended_job(
     told, silent = "", now() + _SILENT
     while True:
         if (pause := due - now()) > 0:
-            yield Pause(pause)
+            yield Sleep(pause)
         last = now() >= wait.deadline
         if last and now() < quiet:
             raise _timed_out(client, job_id, seen)
@@ -128,7 +128,9 @@ def ended_job(
             job = yield from client.look(job_id, request, ONCE)
         except ApiError as error:
             young = isinstance(error, NotFound) and wait.may_be_unknown(now())
-            no_fault = young or isinstance(error, Held)  # of a look that was held the vendor knows nothing
+            no_fault = young or isinstance(
+                error, RateLimited
+            )  # of a look that was held the vendor knows nothing
             errors += not no_fault
             if not (young or error.transient) or (wait.max_errors and errors >= wait.max_errors):
                 raise
@@ -150,20 +152,20 @@ def ended_job(
         told = seen
 
 
-def issued_job(client: Client, job_id: str, budget: Budget) -> Flow[Job]:
+def issued_job(client: ApiClient, job_id: str, budget: RetryBudget) -> Flow[Job]:
     """
     Read a job that there must be: for some seconds it is asked for again if the vendor does not know it.
 
-    :raises NotFound: if it still does not then; otherwise as `Client.job`.
+    :raises NotFound: if it still does not then; otherwise as `ApiClient.job`.
     """
     for pause in _YOUNG_PAUSES:
         try:
             return (yield from client.job(job_id, budget))
         except NotFound as error:
             log.info("%s does not know job %s yet: %s", client.vendor.title, job_id, error)
-            yield Pause(pause)
+            yield Sleep(pause)
     return (yield from client.job(job_id, budget))
 
 
-def _timed_out(client: Client, job_id: str, seen: str) -> TimedOut:
+def _timed_out(client: ApiClient, job_id: str, seen: str) -> TimedOut:
     return TimedOut(f"Job {job_id} has not ended in time, {seen}. It goes on at {client.vendor.title}.")

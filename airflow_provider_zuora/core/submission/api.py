@@ -14,11 +14,11 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     TimedOut,
 )
-from airflow_provider_zuora.core.flow import Flow, Memoir, Pause, Token
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.flow import Flow, Sleep, StatefulFlow, Token
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
-from airflow_provider_zuora.core.submission.attempt import OUTSIDE, Try
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.attempt import OUTSIDE, TaskAttempt
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import adopted_difference
 from airflow_provider_zuora.core.submission.result import check_adopted, expectation
@@ -34,16 +34,16 @@ _ADOPTION_POLL = 15.0  # seconds
 
 
 def submit_order(
-    client: Client,
+    client: ApiClient,
     order: object,
-    by: Submitter,
-    attempt: Try = OUTSIDE,
+    by: IdempotencyScope,
+    attempt: TaskAttempt = OUTSIDE,
     *,
     raw_key: str | None = None,
     return_ids: bool = False,
     sole: bool = True,
-    read_notes: Callable[[Try], Memoir[Notes]] | None = None,
-) -> Memoir[str]:
+    read_notes: Callable[[TaskAttempt], StatefulFlow[Notes]] | None = None,
+) -> StatefulFlow[str]:
     """
     Check an order, submit it once, and return its job's id, or ``order:<orderNumber>``.
 
@@ -62,12 +62,12 @@ def submit_order(
     return (yield from Submission(client, document, request, by, attempt, notes, raw_key, sole=sole).run())
 
 
-def preview_order(client: Client, order: object) -> Flow[str]:
+def preview_order(client: ApiClient, order: object) -> Flow[str]:
     """Check a preview, submit it, and return the id of its job; it changes nothing and needs no key."""
     return (yield from client.submit(client.vendor.submission("preview", check_preview(order), {})))
 
 
-def signed_in_notes(attempt: Try) -> Memoir[Notes]:
+def signed_in_notes(attempt: TaskAttempt) -> StatefulFlow[Notes]:
     """
     Return what the tries of the task have noted, once the account is signed in.
 
@@ -82,15 +82,15 @@ def signed_in_notes(attempt: Try) -> Memoir[Notes]:
 
 
 def adopt_job(
-    client: Client,
+    client: ApiClient,
     job_id: str,
     order: object,
-    by: Submitter,
-    attempt: Try = OUTSIDE,
+    by: IdempotencyScope,
+    attempt: TaskAttempt = OUTSIDE,
     *,
     raw_key: str | None = None,
     notes: Notes | None = None,
-) -> Memoir[str]:
+) -> StatefulFlow[str]:
     """
     Let a job, or ``order:<orderNumber>``, stand for an order that is not submitted, and return its id.
 
@@ -121,7 +121,7 @@ def adopt_job(
     return job_id
 
 
-def _check_account(client: Client, document: dict[str, Any], job: Job) -> Memoir[None]:
+def _check_account(client: ApiClient, document: dict[str, Any], job: Job) -> StatefulFlow[None]:
     """
     Compare what the page of an adopted order tells, as its account's id or name, as far as it can be read.
 
@@ -139,7 +139,7 @@ def _check_account(client: Client, document: dict[str, Any], job: Job) -> Memoir
         raise Refused(f"adopt_job_id: of order {number} {wrong}. Nothing was submitted.", answer=job.answer)
 
 
-def _ended_job(client: Client, job_id: str) -> Memoir[Job]:
+def _ended_job(client: ApiClient, job_id: str) -> StatefulFlow[Job]:
     """Return a job that is to be adopted, when it has ended: before that it does not tell whose it is."""
     began = client.clock()
     while True:
@@ -158,10 +158,12 @@ def _ended_job(client: Client, job_id: str) -> Memoir[Job]:
                 "unknown; nothing was submitted. Clear the task when it has ended."
             )
         log.info("adopt_job_id: job %s is %s; looking again in %.0f s", job_id, job.status, _ADOPTION_POLL)
-        yield Pause(_ADOPTION_POLL)
+        yield Sleep(_ADOPTION_POLL)
 
 
-def note_end(client: Client, attempt: Try, job: Job, notes: Notes | None = None) -> Memoir[None]:
+def note_end(
+    client: ApiClient, attempt: TaskAttempt, job: Job, notes: Notes | None = None
+) -> StatefulFlow[None]:
     """Note that a job has failed, should the vendor have forgotten it when the next try asks."""
     if job.state is not JobState.FAILED:
         return
@@ -171,7 +173,7 @@ def note_end(client: Client, attempt: Try, job: Job, notes: Notes | None = None)
         yield from notes.save(record.failed(job, client.clock()))
 
 
-def _checked(order: object, by: Submitter, raw_key: str | None) -> dict[str, Any]:
+def _checked(order: object, by: IdempotencyScope, raw_key: str | None) -> dict[str, Any]:
     """Return an order that breaks no rule, in plain types."""
     given = {
         "idempotency_key": by.identity[0] if by.position is None else None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class TaskAttempt:
     """
     Which try of a task submits; the defaults are those of a submission outside of Airflow.
 
@@ -33,5 +33,5 @@ class Try:
         return self.number <= 1 and not self.cleared and not self.moved
 
 
-OUTSIDE = Try()
+OUTSIDE = TaskAttempt()
 """A submission outside of a task."""

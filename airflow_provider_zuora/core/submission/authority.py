@@ -31,7 +31,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from airflow_provider_zuora.core.messages import Meaning, Reading
+from airflow_provider_zuora.core.messages import ParsedResponse, ResponseKind
 
 APART = 30.0
 """Seconds between two answers that must be the same one to prove that it is stored."""
@@ -64,20 +64,20 @@ class Heard(Enum):
 
 
 _HEARD = {
-    Meaning.REFUSED: Heard.REFUSED,
-    Meaning.NOT_FOUND: Heard.REFUSED,
-    Meaning.LOCKED: Heard.LOCKED,
-    Meaning.LIMITED: Heard.LIMITED,
-    Meaning.HELD: Heard.LIMITED,
-    Meaning.DENIED: Heard.TURNED_AWAY,
-    Meaning.TOKEN: Heard.SIGN_IN_REFUSED,
-    Meaning.IN_PROGRESS: Heard.IN_PROGRESS,
+    ResponseKind.REFUSED: Heard.REFUSED,
+    ResponseKind.NOT_FOUND: Heard.REFUSED,
+    ResponseKind.LOCKED: Heard.LOCKED,
+    ResponseKind.LIMITED: Heard.LIMITED,
+    ResponseKind.HELD: Heard.LIMITED,
+    ResponseKind.DENIED: Heard.TURNED_AWAY,
+    ResponseKind.TOKEN: Heard.SIGN_IN_REFUSED,
+    ResponseKind.IN_PROGRESS: Heard.IN_PROGRESS,
 }
 
 
-def heard_in(reading: Reading, job_id: str) -> Heard:
+def heard_in(reading: ParsedResponse, job_id: str) -> Heard:
     """Return what an answer says of its POST; ``job_id`` is the one that it names, empty if it names none."""
-    if reading.meaning is Meaning.OK and job_id:
+    if reading.meaning is ResponseKind.OK and job_id:
         return Heard.ACCEPTED
     if reading.answer.status == 422:
         return Heard.KEY_IN_USE
@@ -88,12 +88,12 @@ def heard_in(reading: Reading, job_id: str) -> Heard:
     return Heard.REFUSED if heard is Heard.TURNED_AWAY and coded else heard
 
 
-def _is_coded(reading: Reading) -> bool:
+def _is_coded(reading: ParsedResponse) -> bool:
     """Return whether an answer that came whole has a code of the vendor's own."""
     return reading.whole and any(_CODE.fullmatch(code) for code in reading.answer.codes)
 
 
-def request_id_of(reading: Reading) -> str:
+def request_id_of(reading: ParsedResponse) -> str:
     """Return the request id of an answer that was not cut off, if it is a UUID; an empty text otherwise."""
     given = reading.answer.request_id.lower()
     well_formed = reading.arrived and _UUID.fullmatch(given) and len(set(given)) > _LEAST_DIGITS
@@ -117,7 +117,7 @@ class Repetition:
     since: float = 0.0
     control: str = ""
 
-    def proves(self, reading: Reading, now: float) -> bool:
+    def proves(self, reading: ParsedResponse, now: float) -> bool:
         """Return whether this answer is the first one, repeated."""
         varies = bool(self.control) and self.control != self.request_id
         apart = now - self.since >= APART

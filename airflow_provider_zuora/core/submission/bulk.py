@@ -21,12 +21,12 @@ from airflow_provider_zuora.core.errors import (
     TurnedAway,
     WrongOrder,
 )
-from airflow_provider_zuora.core.flow import Memoir
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.flow import StatefulFlow
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.json_lines import raise_first
 from airflow_provider_zuora.core.redaction import printable
-from airflow_provider_zuora.core.submission.attempt import Try
-from airflow_provider_zuora.core.submission.keys import Submitter, sha256
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, sha256
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import existing_order
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
@@ -43,7 +43,7 @@ SHOWN = 20  # lines of an error; all that happened is in the entries
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class BulkOrder:
     """
     One order of a list, checked.
 
@@ -56,7 +56,7 @@ class Listed:
     index: int
     place: str
     document: Mapping[str, Any] = field(repr=False)
-    by: Submitter = field(repr=False)
+    by: IdempotencyScope = field(repr=False)
     equals: int = 0
 
     @property
@@ -76,7 +76,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BulkResult:
     """
     What became of one order of a list.
 
@@ -84,7 +84,7 @@ class Entry:
     :param error: why there is none.
     """
 
-    order: Listed
+    order: BulkOrder
     job_id: str | None = None
     error: ApiError | None = None
 
@@ -123,7 +123,9 @@ def option_violations(on_existing: object, concurrency: object) -> tuple[str, ..
     return tuple(rule for rule, kept in rules.items() if not kept)
 
 
-def listed(orders: object, by: Submitter, key: Key = None, places: Sequence[str] = ()) -> list[Listed]:
+def listed(
+    orders: object, by: IdempotencyScope, key: Key = None, places: Sequence[str] = ()
+) -> list[BulkOrder]:
     """
     Check a list of orders, and return each with what its key is made of.
 
@@ -134,7 +136,7 @@ def listed(orders: object, by: Submitter, key: Key = None, places: Sequence[str]
     if not isinstance(orders, (list, tuple)):
         raise InvalidInput("Nothing was sent.", ("orders: must be a list of objects",))
     names = places or [f"orders[{index}]" for index in range(len(orders))]
-    found: list[Listed] = []
+    found: list[BulkOrder] = []
     broken: list[str] = []
     for index, (place, given) in enumerate(zip(names, orders, strict=True)):
         try:
@@ -143,8 +145,8 @@ def listed(orders: object, by: Submitter, key: Key = None, places: Sequence[str]
         except InvalidInput as error:
             broken += [f"{place}: {line}" for line in error.violations]
         else:
-            submitter = by if own is None else Submitter(by.namespace, (own,))
-            found.append(Listed(index, place, document, submitter))
+            submitter = by if own is None else IdempotencyScope(by.namespace, (own,))
+            found.append(BulkOrder(index, place, document, submitter))
     counted = list(_counted(found, broken, keys_are_own=callable(key)))
     raise_first("The orders break rules; none was sent:", broken)
     return counted
@@ -166,11 +168,11 @@ def _own_key(order: Mapping[str, Any], key: Key) -> str | None:
     return own
 
 
-def _counted(orders: Sequence[Listed], broken: list[str], *, keys_are_own: bool) -> Iterator[Listed]:
+def _counted(orders: Sequence[BulkOrder], broken: list[str], *, keys_are_own: bool) -> Iterator[BulkOrder]:
     """Yield the orders with the count among equal ones in what their keys are made of."""
     alike = [sha256([order.by.identity, order.document]) for order in orders]
     all_of, seen = Counter(alike), Counter[str]()
-    numbers: dict[str, Listed] = {}
+    numbers: dict[str, BulkOrder] = {}
     for order, equal in zip(orders, alike, strict=True):
         if order.number is not None and (first := numbers.setdefault(order.number, order)) is not order:
             broken.append(f"{order.place}: $.orderNumber: {first.place} has it too")
@@ -181,7 +183,7 @@ def _counted(orders: Sequence[Listed], broken: list[str], *, keys_are_own: bool)
         yield replace(order, by=_told_apart(order.by, count), equals=all_of[equal] - 1)
 
 
-def _told_apart(by: Submitter, count: int) -> Submitter:
+def _told_apart(by: IdempotencyScope, count: int) -> IdempotencyScope:
     if by.position is None:
         return replace(by, identity=(*by.identity, str(count))) if count else by
     return replace(by, position=f"{by.position}/{count}")
@@ -201,11 +203,13 @@ def refuse_repeated(batch: Iterable[Prepared]) -> None:
 class Prepared:
     """An order of a list and its submission, which has not begun."""
 
-    order: Listed
+    order: BulkOrder
     submission: Submission
 
 
-def prepare(client: Client, order: Listed, attempt: Try, notes: Notes, *, return_ids: bool) -> Prepared:
+def prepare(
+    client: ApiClient, order: BulkOrder, attempt: TaskAttempt, notes: Notes, *, return_ids: bool
+) -> Prepared:
     """Return an order of a list, ready to be submitted."""
     request = client.vendor.submission("order", order.document, {"return_ids": return_ids})
     submission = Submission(
@@ -220,7 +224,7 @@ def to_be_sent(batch: Iterable[Prepared]) -> list[SubmissionRecord]:
     return [record for record in records if record.state is SubmissionState.OPEN]
 
 
-def submitted(prepared: Prepared, *, adopt: bool = False) -> Memoir[Entry]:
+def submitted(prepared: Prepared, *, adopt: bool = False) -> StatefulFlow[BulkResult]:
     """
     Submit one order of a list, once, and return what became of it; no error of the vendor's is raised.
 
@@ -233,11 +237,11 @@ def submitted(prepared: Prepared, *, adopt: bool = False) -> Memoir[Entry]:
             job_id = yield from submission.run()
     except ApiError as error:
         log.warning("%s was not submitted: %s", order, error)
-        return Entry(order, error=error)
-    return Entry(order, job_id)
+        return BulkResult(order, error=error)
+    return BulkResult(order, job_id)
 
 
-def _existing(submission: Submission) -> Memoir[str | None]:
+def _existing(submission: Submission) -> StatefulFlow[str | None]:
     client = submission.client
     order_id = yield from existing_order(client, submission.document)
     if order_id is not None:
@@ -260,7 +264,7 @@ class Progress:
         self.failed = 0  # in a row
         self.stop: ApiError | None = None
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: BulkResult) -> None:
         """Count one order."""
         self.states[entry.state] += 1
         error = entry.error
@@ -277,14 +281,14 @@ class Progress:
         return ", ".join(f"{count} {state}" for state, count in sorted(self.states.items())) or "none yet"
 
 
-def not_sent(order: Listed, stop: ApiError) -> Entry:
+def not_sent(order: BulkOrder, stop: ApiError) -> BulkResult:
     """Return the entry of an order whose turn did not come."""
     kinds = {
         SignInRefused: "the sign-in is refused",
         StoreUnavailable: "the task's state store failed, so that it could not be noted",
     }
     kind = kinds.get(type(stop), "too many before it failed")
-    return Entry(order, error=ApiError(f"It was not sent in this try: {kind}.", transient=True))
+    return BulkResult(order, error=ApiError(f"It was not sent in this try: {kind}.", transient=True))
 
 
 def shared_job(job_id: str) -> OutcomeUnknown:
@@ -296,7 +300,7 @@ def shared_job(job_id: str) -> OutcomeUnknown:
     )
 
 
-def report(entries: Sequence[Entry]) -> ApiError | None:
+def report(entries: Sequence[BulkResult]) -> ApiError | None:
     """
     Return one error that tells of all orders without a job, None where each has one.
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_zuora.core.errors import OutcomeUnknown
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.messages import Request
-from airflow_provider_zuora.core.submission.attempt import Try
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
 from airflow_provider_zuora.core.submission.keys import (
-    Submitter,
-    account_of,
+    IdempotencyScope,
+    account_fingerprint,
     changed_paths,
     digest_of,
     path_hashes,
@@ -43,11 +43,11 @@ class Generations:
 
     def __init__(  # noqa: PLR0913 - all that makes an order the same one
         self,
-        client: Client,
+        client: ApiClient,
         document: Mapping[str, Any],
         request: Request,
-        by: Submitter,
-        attempt: Try,
+        by: IdempotencyScope,
+        attempt: TaskAttempt,
         notes: Notes,
         raw_key: str | None = None,
         *,
@@ -67,7 +67,7 @@ class Generations:
         self.ways_on = "alone" if alone else "equals" if equals else "list"
         self.digest = digest_of(client, request, document)
         self.number: str | None = document.get("orderNumber")
-        self.submitter, self.account = by.fingerprint(self.number), account_of(client)
+        self.submitter, self.account = by.fingerprint(self.number), account_fingerprint(client)
         self.is_cleared = attempt.cleared
         self.is_inherited = False  # an earlier try may have ended with the key
         self.is_noted = False  # the record is of the notes

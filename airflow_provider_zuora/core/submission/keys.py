@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_zuora.core.http.client import Client
-from airflow_provider_zuora.core.json_types import Path, spell
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.json_types import Path, format_path
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.times import read_minute
 
@@ -22,7 +22,7 @@ _MOST_PATHS = 250  # a record of this many stays below 32 kB
 
 
 @dataclass(frozen=True, slots=True)
-class Submitter:
+class IdempotencyScope:
     """
     Who submits, as far as an idempotency key must tell.
 
@@ -60,17 +60,17 @@ class Submitter:
         return [*self.identity, *own]
 
 
-def digest_of(client: Client, request: Request, document: Any) -> str:
+def digest_of(client: ApiClient, request: Request, document: Any) -> str:
     """Return the SHA-256 of what is submitted and where to, in hex; the order of keys plays no part."""
     return sha256([request.method, request.path, request.params, _scope(client), document])
 
 
-def account_of(client: Client) -> str:
+def account_fingerprint(client: ApiClient) -> str:
     """Return a fingerprint of the account: URL, client id, entity and orgs."""
     return sha256([client.credentials.base_url, client.credentials.client_id, _scope(client)])
 
 
-def path_hashes(client: Client, document: Any) -> dict[str, str]:
+def path_hashes(client: ApiClient, document: Any) -> dict[str, str]:
     """
     Return a hash for each JSON path of a document, to tell later what has changed without keeping it.
 
@@ -82,7 +82,7 @@ def path_hashes(client: Client, document: Any) -> dict[str, str]:
     while len(deeper := list(_parts(document, depth))) <= _MOST_PATHS and deeper != rows:
         depth, rows = depth + 1, deeper
     return {
-        spell(path): hmac.new(secret, _canonical(value), hashlib.sha256).hexdigest()[:16]
+        format_path(path): hmac.new(secret, _canonical(value), hashlib.sha256).hexdigest()[:16]
         for path, value in rows
     }
 
@@ -93,7 +93,7 @@ def changed_paths(before: Mapping[str, str], after: Mapping[str, str]) -> list[s
 
 
 def sha256(value: Any) -> str:
-    """Return the SHA-256, in hex, of the canonical JSON of a value in plain types (see `core.plain`)."""
+    """Return the SHA-256, in hex, of the canonical JSON of a value in plain types (`core.json_types`)."""
     return hashlib.sha256(_canonical(value)).hexdigest()
 
 
@@ -102,7 +102,7 @@ def _canonical(value: Any) -> bytes:
     return text.encode()
 
 
-def _scope(client: Client) -> dict[str, str]:
+def _scope(client: ApiClient) -> dict[str, str]:
     return {name: client.headers.get(name, "") for name in client.vendor.scope}
 
 

@@ -19,8 +19,8 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
-from airflow_provider_zuora.core.flow import Memoir, Recall, Record
-from airflow_provider_zuora.core.submission.attempt import Try
+from airflow_provider_zuora.core.flow import LoadState, SaveState, StatefulFlow
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
 NAME = "zuora_submission"
@@ -41,7 +41,7 @@ class Notes:
     :param attempt: which try this is.
     """
 
-    def __init__(self, attempt: Try):
+    def __init__(self, attempt: TaskAttempt):
         self.attempt = attempt
         self.is_complete = False
         """True if nothing can have been sent that is not in here."""
@@ -56,7 +56,7 @@ class Notes:
         self._parts = 0
         self._writing = threading.Lock()
 
-    def load(self) -> Memoir[Notes]:
+    def load(self) -> StatefulFlow[Notes]:
         """
         Read what this try, or the last one that noted anything, has noted.
 
@@ -74,9 +74,9 @@ class Notes:
             self.is_complete = self.attempt.is_first
         return self
 
-    def _begin(self, number: int) -> Memoir[None]:
+    def _begin(self, number: int) -> StatefulFlow[None]:
         yield from self._check_latest()
-        yield Record(LATEST, {"try": number})
+        yield SaveState(LATEST, {"try": number})
 
     def _take(self, entries: list[Any], *, is_own: bool) -> None:
         for record in (record for entry in entries for record in _unpacked(entry)):
@@ -108,13 +108,13 @@ class Notes:
         """Return what led to a job."""
         return next((record for record in self._records.values() if record.job_id == job_id), None)
 
-    def claim(self) -> Memoir[None]:
+    def claim(self) -> StatefulFlow[None]:
         """Note that the first try has sent nothing, unless it has, so that the next one knows."""
         name = _entry(self.attempt.number)
-        if self.attempt.is_first and (yield Recall(name)) is None:
-            yield Record(name, _packed([], 1, complete=True))
+        if self.attempt.is_first and (yield LoadState(name)) is None:
+            yield SaveState(name, _packed([], 1, complete=True))
 
-    def reserve(self, records: Iterable[SubmissionRecord]) -> Memoir[None]:
+    def reserve(self, records: Iterable[SubmissionRecord]) -> StatefulFlow[None]:
         """
         Note a batch of submissions as sent before the first of them is; ends the batch before.
 
@@ -128,7 +128,7 @@ class Notes:
             self._ahead[self._hold(own)] = replace(own, unanswered=own.unanswered + 1)
         yield from self._flush()
 
-    def write_ahead(self, record: SubmissionRecord) -> Memoir[None]:
+    def write_ahead(self, record: SubmissionRecord) -> StatefulFlow[None]:
         """
         Note a POST that is about to be sent.
 
@@ -140,13 +140,13 @@ class Notes:
             self._ahead.pop(_identity(record), None)
             yield from self._flush()
 
-    def save(self, record: SubmissionRecord) -> Memoir[None]:
+    def save(self, record: SubmissionRecord) -> StatefulFlow[None]:
         """Note what was heard; of a batch that is under way it is written with the next one."""
         self._put(record)
         if _identity(record) not in self._ahead:
             yield from self._flush(checking=False)
 
-    def job_of(self, record: SubmissionRecord) -> Memoir[SubmissionRecord | None]:
+    def job_of(self, record: SubmissionRecord) -> StatefulFlow[SubmissionRecord | None]:
         """
         Return what is kept of a submission if it has led to a job under this key; None if it has not.
 
@@ -177,7 +177,7 @@ class Notes:
             place = self._places.setdefault(identity, len(self._places))
             self._changed.add(place // _IN_ONE_ENTRY)
 
-    def _flush(self, *, checking: bool = True) -> Memoir[None]:
+    def _flush(self, *, checking: bool = True) -> StatefulFlow[None]:
         """
         Write what has changed.
 
@@ -192,19 +192,19 @@ class Notes:
         if checking:
             yield from self._check_latest()
 
-    def _write(self) -> Memoir[None]:
+    def _write(self) -> StatefulFlow[None]:
         kept = [self._ahead.get(identity, record) for identity, record in list(self._records.items())]
         parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
         if len(parts) != self._parts:  # the first entry tells how many there are
             self._parts = len(parts)
             self._changed.add(0)
         for part in sorted(self._changed, reverse=True):
-            yield Record(
+            yield SaveState(
                 _entry(self.attempt.number, part), _packed(parts[part], len(parts), complete=self.is_complete)
             )
 
-    def _check_latest(self) -> Memoir[None]:
-        latest = yield Recall(LATEST)
+    def _check_latest(self) -> StatefulFlow[None]:
+        latest = yield LoadState(LATEST)
         begun = latest.get("try") if isinstance(latest, Mapping) else None
         if isinstance(begun, int) and begun > self.attempt.number:
             raise ApiError(
@@ -214,14 +214,14 @@ class Notes:
             )
 
 
-def _entries(number: int) -> Memoir[list[Any]]:
+def _entries(number: int) -> StatefulFlow[list[Any]]:
     """Return all that a try has noted, in the order of its parts; empty if it has noted nothing."""
-    first = yield Recall(_entry(number))
+    first = yield LoadState(_entry(number))
     if first is None:
         return []
     entries = [first]
     while len(entries) < _parts_of(first) and entries[-1] is not None:
-        entries += [(yield Recall(_entry(number, len(entries))))]
+        entries += [(yield LoadState(_entry(number, len(entries))))]
     return entries
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.flow import Flow, Pause
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, JobState
-from airflow_provider_zuora.core.messages import Reading
+from airflow_provider_zuora.core.messages import ParsedResponse
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ Zuora makes an order after a time-out all the same, "a couple of minutes later" 
 """
 
 
-def find_order(client: Client, document: Mapping[str, Any], *, once: bool = False) -> Flow[str | None]:
+def find_order(client: ApiClient, document: Mapping[str, Any], *, once: bool = False) -> Flow[str | None]:
     """
     Look an order up by its ``orderNumber`` and return its id ``order:<orderNumber>``, None if there is none.
 
@@ -48,11 +48,11 @@ def find_order(client: Client, document: Mapping[str, Any], *, once: bool = Fals
         again = f"; looking again in {pause:.0f} s" if pause else ""
         log.warning("%s knows no order %s%s", client.vendor.title, number, again)
         if pause:
-            yield Pause(pause)
+            yield Sleep(pause)
     return None
 
 
-def existing_order(client: Client, document: Mapping[str, Any]) -> Flow[str | None]:
+def existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str | None]:
     """
     Look once whether an order was made already, by whomever, and return its id; None if it is not there.
 
@@ -86,7 +86,7 @@ def existing_order(client: Client, document: Mapping[str, Any]) -> Flow[str | No
     return ORDER + number
 
 
-def order_difference(client: Client, document: Mapping[str, Any], number: str) -> Flow[str]:
+def order_difference(client: ApiClient, document: Mapping[str, Any], number: str) -> Flow[str]:
     """
     Return what tells an order at the vendor from ours in words, empty if nothing does or it is not there.
 
@@ -99,7 +99,7 @@ def order_difference(client: Client, document: Mapping[str, Any], number: str) -
     return found or client.vendor.changes(document, page.body)
 
 
-def adopted_difference(client: Client, document: Mapping[str, Any], number: str) -> Flow[str]:
+def adopted_difference(client: ApiClient, document: Mapping[str, Any], number: str) -> Flow[str]:
     """
     Return why an order at the vendor cannot stand for ours, in words; empty if it can, or is not there.
 
@@ -116,7 +116,7 @@ def adopted_difference(client: Client, document: Mapping[str, Any], number: str)
     return other or (yield from _failure(client, number, page))
 
 
-def _page_of(client: Client, number: str) -> Flow[Reading | None]:
+def _page_of(client: ApiClient, number: str) -> Flow[ParsedResponse | None]:
     """Return the page of the order that has a number, None if the vendor says that there is none."""
     try:
         page = yield from client.read(client.vendor.order(number))
@@ -126,7 +126,9 @@ def _page_of(client: Client, number: str) -> Flow[Reading | None]:
     return page
 
 
-def _difference(client: Client, document: Mapping[str, Any], page: Reading, number: str) -> Flow[str]:
+def _difference(
+    client: ApiClient, document: Mapping[str, Any], page: ParsedResponse, number: str
+) -> Flow[str]:
     """
     Return what tells the order on a page from ours, in words; it is ours if account and date agree.
 
@@ -147,13 +149,13 @@ def _difference(client: Client, document: Mapping[str, Any], page: Reading, numb
     return client.vendor.difference(document, page.body, known)
 
 
-def _failure(client: Client, number: str, page: Reading) -> Flow[str]:
+def _failure(client: ApiClient, number: str, page: ParsedResponse) -> Flow[str]:
     """Return in words that an order is there and will not be carried out, empty if it is or will be."""
     job = yield from client.read_job(ORDER + number, page)
     return f"it is {job.status}" if job.state is JobState.FAILED else ""
 
 
-def _taken(client: Client, number: str, found: str) -> str:
+def _taken(client: ApiClient, number: str, found: str) -> str:
     return (
         f"Order number {number} is taken at {client.vendor.title} by an order that is not this one: {found}."
     )

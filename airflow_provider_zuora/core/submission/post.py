@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from airflow_provider_zuora.core.errors import ApiError, Held, LockContention, TurnedAway, Unreadable
-from airflow_provider_zuora.core.flow import Memoir, Pause
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.errors import ApiError, LockContention, RateLimited, TurnedAway, Unreadable
+from airflow_provider_zuora.core.flow import Sleep, StatefulFlow
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.exchange import WRITE
-from airflow_provider_zuora.core.messages import Reading, Request
+from airflow_provider_zuora.core.messages import ParsedResponse, Request
 from airflow_provider_zuora.core.submission.authority import APART, Heard, Repetition, heard_in, request_id_of
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.protocol import Event
@@ -32,19 +32,19 @@ class Post:
     :param digest: of the content that is sent.
     """
 
-    def __init__(self, client: Client, request: Request, notes: Notes, digest: str):
+    def __init__(self, client: ApiClient, request: Request, notes: Notes, digest: str):
         self.client = client
         self.request = request
         self.notes = notes
         self.digest = digest
         self.began = client.clock()
         self.sent = 0
-        self.reading: Reading | None = None
+        self.reading: ParsedResponse | None = None
         self.heard = Heard.NO_ANSWER
         self.is_proven = False
         self._repetition = Repetition()
 
-    def send(self, record: SubmissionRecord) -> Memoir[tuple[SubmissionRecord, Event]]:
+    def send(self, record: SubmissionRecord) -> StatefulFlow[tuple[SubmissionRecord, Event]]:
         """
         Send the order once more and return the record as the answer leaves it, and what was heard.
 
@@ -63,7 +63,7 @@ class Post:
             return record, Event.ENOUGH
         if pause:
             log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, self.error())
-            yield Pause(pause)
+            yield Sleep(pause)
         track_id = self.client.new_track_id()
         record = record.sending(track_id, self.digest)
         yield from self.notes.write_ahead(record)
@@ -75,7 +75,9 @@ class Post:
         reading = yield from self.client.post(_under(record, self.request), track_id)
         return (yield from self._read(record, reading))
 
-    def _read(self, record: SubmissionRecord, reading: Reading) -> Memoir[tuple[SubmissionRecord, Event]]:
+    def _read(
+        self, record: SubmissionRecord, reading: ParsedResponse
+    ) -> StatefulFlow[tuple[SubmissionRecord, Event]]:
         job_id = self.client.vendor.read_job_id(reading.body) if isinstance(reading.body, dict) else ""
         self.reading, self.heard = reading, heard_in(reading, job_id)
         if self.heard is Heard.ACCEPTED:
@@ -88,7 +90,7 @@ class Post:
         name = Event.REFUSED_AFTER_ABSENCE.name if is_after_absence else self.heard.name
         return record, Event[f"{name}_STORED" if self.is_proven else str(name)]
 
-    def _prove(self, record: SubmissionRecord, reading: Reading) -> Memoir[bool]:
+    def _prove(self, record: SubmissionRecord, reading: ParsedResponse) -> StatefulFlow[bool]:
         """Return whether this answer is proven to be the stored one; where it seems so, ask for the proof."""
         limited_at_the_gateway = self.heard is Heard.LIMITED and not any(
             len(code) == _EIGHT_DIGITS for code in reading.answer.codes
@@ -106,7 +108,7 @@ class Post:
             self._repetition = replace(self._repetition, control=control)
         return False
 
-    def _control(self) -> Memoir[str]:
+    def _control(self) -> StatefulFlow[str]:
         """
         Return the request id that another request is answered with, empty if it proves nothing.
 
@@ -139,7 +141,7 @@ class Post:
     def error(self) -> ApiError:
         """Return the error that the last answer amounts to; a passing one if the key can be sent again."""
         if self.reading is None:
-            return Held(
+            return RateLimited(
                 "This try was stopped for longer than its POSTs may take, so it sends nothing; the next try "
                 "sends the same idempotency key.",
                 transient=True,

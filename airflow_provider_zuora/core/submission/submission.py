@@ -14,7 +14,7 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     WrongOrder,
 )
-from airflow_provider_zuora.core.flow import Memoir, Pause
+from airflow_provider_zuora.core.flow import Sleep, StatefulFlow
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.generations import Generations
@@ -58,7 +58,7 @@ class Submission(Generations):
         self.why = ""  # it had to be looked up
         self._kept = self.record
 
-    def run(self) -> Memoir[str]:
+    def run(self) -> StatefulFlow[str]:
         """
         Submit the order, or find what an earlier try has made of it, and return its job's id.
 
@@ -77,7 +77,7 @@ class Submission(Generations):
                 return (yield from self._job_id())
             event = yield from self._do(action)
 
-    def _do(self, action: Action) -> Memoir[Event]:
+    def _do(self, action: Action) -> StatefulFlow[Event]:
         if action is Action.SEND:
             self.record, event = yield from self.post.send(self.record)
             return Event.ACCEPTED_BEFORE if event is Event.ACCEPTED and self.is_inherited else event
@@ -102,7 +102,7 @@ class Submission(Generations):
 
     # -- what it does ---------------------------------------------------------------------------------------
 
-    def _note(self, event: Event) -> Memoir[bool]:
+    def _note(self, event: Event) -> StatefulFlow[bool]:
         """
         Note where the submission stands now, if that has changed.
 
@@ -134,7 +134,7 @@ class Submission(Generations):
             return replace(record, unanswered=0, absence_believed=True)
         return record
 
-    def _read_job(self) -> Memoir[Event]:
+    def _read_job(self) -> StatefulFlow[Event]:
         """Find out what has become of the job of an earlier try."""
         job_id = str(self.record.job_id)
         try:
@@ -154,7 +154,7 @@ class Submission(Generations):
         log.info("An earlier try started job %s, which is %s; nothing is submitted", job_id, job.status)
         return Event.RUNS
 
-    def _known_job(self, job_id: str) -> Memoir[Job | None]:
+    def _known_job(self, job_id: str) -> StatefulFlow[Job | None]:
         """
         Return a job of an earlier try, None if it is not known.
 
@@ -168,9 +168,9 @@ class Submission(Generations):
                 log.warning("%s does not know job %s, or not yet", self.client.vendor.title, job_id)
                 if self.issued or self.client.clock() - heard >= _LAG:
                     return None
-            yield Pause(_LAG_POLL)
+            yield Sleep(_LAG_POLL)
 
-    def _look_up(self) -> Memoir[Event]:
+    def _look_up(self) -> StatefulFlow[Event]:
         """Look for the order by its number."""
         self.why = (
             _WHY[self.standing] if not self.post.is_proven else "its key gets the same answer each time"
@@ -179,7 +179,7 @@ class Submission(Generations):
             return Event.NO_NUMBER
         log.warning("Looking for order %s: %s", self.number, self.why)
         if (rest := self._not_sent_any_more() - self.client.clock()) > 0:
-            yield Pause(min(rest, UNDER_WAY + CLOCKS_APART))
+            yield Sleep(min(rest, UNDER_WAY + CLOCKS_APART))
         try:
             order_id = yield from find_order(self.client, self.document)
         except OutcomeUnknown:
@@ -205,7 +205,7 @@ class Submission(Generations):
         is_old = self.standing is Standing.STUCK and not self.post.is_proven
         return self.record.first_post + KEY_AGE + UNDER_WAY + CLOCKS_APART if is_old else 0.0
 
-    def _look_once(self) -> Memoir[Event]:
+    def _look_once(self) -> StatefulFlow[Event]:
         """Look whether the order is there already; where it is not nothing is known."""
         try:
             order_id = (yield from find_order(self.client, self.document, once=True)) if self.number else None
@@ -224,7 +224,7 @@ class Submission(Generations):
             return Event.OVER
         return Event.AGAIN_ASKED if self.post.sent else Event.AGAIN
 
-    def _next_key(self) -> Memoir[Event]:
+    def _next_key(self) -> StatefulFlow[Event]:
         """Begin the next generation, after one that cannot make an order."""
         before = self.record
         if self.raw_key:
@@ -236,7 +236,7 @@ class Submission(Generations):
         elif before.absence_believed and (yield from self._came_late()):
             return Event.FOUND
         if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
-            yield Pause(rest)
+            yield Sleep(rest)
         log.warning("Key %s cannot make the order, the next one follows: %s", before.key, before.reason)
         self.record = self._kept = self.begun(
             self.generation_after(before, was_sent=bool(self.post.sent)), before
@@ -246,7 +246,7 @@ class Submission(Generations):
         self.post = self._new_post()
         return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
 
-    def _came_late(self) -> Memoir[bool]:
+    def _came_late(self) -> StatefulFlow[bool]:
         """Return whether the order is there that was not there when the key before was left."""
         log.warning("Looking for order %s: it may have been made under an earlier key", self.number)
         order_id = yield from find_order(self.client, self.document)
@@ -254,14 +254,14 @@ class Submission(Generations):
             self.record = self.record.started(order_id, self.client.clock())
         return order_id is not None
 
-    def _job_id(self) -> Memoir[str]:
+    def _job_id(self) -> StatefulFlow[str]:
         """Return the job's id; the one that a raw key led to is read first: it may be another order's."""
         job_id = str(self.record.job_id)
         if self.raw_key and self.post.heard is Heard.ACCEPTED:
             yield from self._check_raw(job_id)
         return job_id
 
-    def _check_raw(self, job_id: str) -> Memoir[None]:
+    def _check_raw(self, job_id: str) -> StatefulFlow[None]:
         """
         Compare what a raw key led to with the order, as far as job and order can be read by now.
 

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from airflow_provider_zuora.core.errors import Answer
+from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.job import NO_STATUS, ORDER, Job, JobState, Outcome
-from airflow_provider_zuora.core.messages import Credentials, Reading, Request, Response
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response
 
 
 class Vendor(ABC):
@@ -83,10 +83,10 @@ class Vendor(ABC):
         """Return the request that reads a job."""
 
     @abstractmethod
-    def read(self, request: Request, response: Response, answer: Answer) -> Reading:
+    def read(self, request: Request, response: Response, answer: ResponseInfo) -> ParsedResponse:
         """Return what a response means; `answer` holds what is known of it without reading its body."""
 
-    def advice(self, reading: Reading) -> str:
+    def advice(self, reading: ParsedResponse) -> str:
         """Return what to do about an answer that is no good, in a sentence; empty for nothing."""
         return ""
 
@@ -95,7 +95,7 @@ class Vendor(ABC):
         """Return the id of the job that was started, an empty text where the body names none."""
 
     @abstractmethod
-    def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
+    def read_job(self, job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Job:
         """Return the job that the body describes, or raise `Unreadable`."""
 
     def file(self, job_id: str) -> Request:

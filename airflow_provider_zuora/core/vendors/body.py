@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_zuora.core.errors import Answer
-from airflow_provider_zuora.core.messages import Meaning, Reading, Response
+from airflow_provider_zuora.core.errors import ResponseInfo
+from airflow_provider_zuora.core.messages import ParsedResponse, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import page_title, redact_words, window
 from airflow_provider_zuora.core.untrusted_json import mended, read_foreign_json
 
@@ -28,20 +28,22 @@ def read_json(response: Response) -> tuple[Any, bool]:
     return body, isinstance(body, (dict, list))
 
 
-def unreadable(response: Response, answer: Answer, statuses: Mapping[int, Meaning]) -> Reading:
+def unreadable(
+    response: Response, answer: ResponseInfo, statuses: Mapping[int, ResponseKind]
+) -> ParsedResponse:
     """
     Read a body that is no JSON: a gateway's or the edge's page, a cut-off or an over-long answer.
 
     :param statuses: what a status below 500 means; one that is not here: turned away.
     """
     seen = response.damage or page_title(response.body) or f"{len(response.body)} bytes that are no JSON"
-    meaning = statuses.get(response.status, Meaning.DENIED)
+    meaning = statuses.get(response.status, ResponseKind.DENIED)
     # A page is the edge's, not the vendor's word about a permission or about what there is.
     edge = response.status in (403, 404) and b"<" in response.body
     if response.status < 300 or response.status >= 500 or edge:
-        meaning = Meaning.GATEWAY
+        meaning = ResponseKind.GATEWAY
     words = replace(answer, messages=(redact_words(seen, _QUOTE_LENGTH),))
-    return Reading(meaning, words, arrived=not response.damage)
+    return ParsedResponse(meaning, words, arrived=not response.damage)
 
 
 def quoted(response: Response) -> str:

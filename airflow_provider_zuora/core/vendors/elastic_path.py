@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, JobFailed
+from airflow_provider_zuora.core.errors import InvalidInput, JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobState, Outcome, as_job_id
-from airflow_provider_zuora.core.messages import Credentials, Meaning, Reading, Request, Response
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import told
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.elastic_path_answers import read_answer
@@ -75,14 +75,14 @@ class ElasticPath(Vendor):
         """Return the GET of the link to a job's file."""
         return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}/file")
 
-    def read(self, request: Request, response: Response, answer: Answer) -> Reading:
+    def read(self, request: Request, response: Response, answer: ResponseInfo) -> ParsedResponse:
         """Return what a response means."""
         return read_answer(response, answer, self.states)
 
-    def advice(self, reading: Reading) -> str:
+    def advice(self, reading: ParsedResponse) -> str:
         """Return what to do about a job that is not known."""
         of_a_job = reading.answer.asked.startswith(f"GET {_JOBS}/")
-        if reading.meaning is not Meaning.NOT_FOUND or not of_a_job:
+        if reading.meaning is not ResponseKind.NOT_FOUND or not of_a_job:
             return ""
         return "A job is forgotten a week after it was created: export again."
 
@@ -90,7 +90,7 @@ class ElasticPath(Vendor):
         """Return the id in ``data``, which is an object, or a list of one."""
         return as_job_id(_only(body.get("data")).get("id"))
 
-    def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
+    def read_job(self, job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Job:
         """Return the job; its state is decided by ``status`` alone."""
         data = _only(body.get("data"))
         word = data.get("status")

@@ -10,29 +10,29 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from airflow_provider_zuora.core.errors import Answer
+from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.job import JobState
-from airflow_provider_zuora.core.messages import Meaning, Reading, Response
+from airflow_provider_zuora.core.messages import ParsedResponse, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import REASONS, told
 from airflow_provider_zuora.core.vendors.body import quoted, read_json, unreadable
 
 # The HTTP status decides, not the one in the body: "Get a Job" calls its 404 "Forbidden".
 _STATUSES = {
-    400: Meaning.REFUSED,
-    401: Meaning.TOKEN,
-    403: Meaning.DENIED,
-    404: Meaning.NOT_FOUND,
-    408: Meaning.GATEWAY,
-    409: Meaning.LOCKED,
-    422: Meaning.REFUSED,
-    429: Meaning.LIMITED,
+    400: ResponseKind.REFUSED,
+    401: ResponseKind.TOKEN,
+    403: ResponseKind.DENIED,
+    404: ResponseKind.NOT_FOUND,
+    408: ResponseKind.GATEWAY,
+    409: ResponseKind.LOCKED,
+    422: ResponseKind.REFUSED,
+    429: ResponseKind.LIMITED,
 }
 _A_FEW = 3.0  # seconds; "Rate limits" asks for a few, and no header says how many
 _TEXT_LENGTH = 64 * 1024  # characters of one text that are read
 _NO_FILE, _JOB_STATUS = "no file", "job status:"
 
 
-def read_answer(response: Response, answer: Answer, states: Mapping[str, JobState]) -> Reading:
+def read_answer(response: Response, answer: ResponseInfo, states: Mapping[str, JobState]) -> ParsedResponse:
     """Return what a response means; ``states`` are the status words of jobs, in lower case."""
     if response.status == 429 and answer.retry_after is None:
         answer = replace(answer, retry_after=_A_FEW)
@@ -46,9 +46,9 @@ def read_answer(response: Response, answer: Answer, states: Mapping[str, JobStat
         request_id=next((_told(error, "request_id") for error in errors if error.get("request_id")), ""),
     )
     meaning = _meaning(response.status, answer, states)
-    if meaning is not Meaning.OK and not errors and response.body:
+    if meaning is not ResponseKind.OK and not errors and response.body:
         answer = replace(answer, messages=(quoted(response),))  # better than nothing
-    return Reading(meaning, answer, body, whole=body is not None, arrived=True)
+    return ParsedResponse(meaning, answer, body, whole=body is not None, arrived=True)
 
 
 def _errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -72,14 +72,14 @@ def _told(error: Mapping[str, Any], name: str) -> str:
     return told(error[name], _TEXT_LENGTH)
 
 
-def _meaning(status: int, answer: Answer, states: Mapping[str, JobState]) -> Meaning:
+def _meaning(status: int, answer: ResponseInfo, states: Mapping[str, JobState]) -> ResponseKind:
     if status < 300:
-        return Meaning.UNCLEAR if answer.messages else Meaning.OK
+        return ResponseKind.UNCLEAR if answer.messages else ResponseKind.OK
     if status >= 500:
-        return Meaning.TEMPORARY if answer.messages else Meaning.GATEWAY
+        return ResponseKind.TEMPORARY if answer.messages else ResponseKind.GATEWAY
     if status == 422 and any(_is_early(message, states) for message in answer.messages):
-        return Meaning.TEMPORARY
-    return _STATUSES.get(status, Meaning.DENIED)
+        return ResponseKind.TEMPORARY
+    return _STATUSES.get(status, ResponseKind.DENIED)
 
 
 def _is_early(message: str, states: Mapping[str, JobState]) -> bool:

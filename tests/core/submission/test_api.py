@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.submission.api import submit_order
-from airflow_provider_zuora.core.submission.keys import Submitter, digest_of
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, digest_of
 from tests.core.carriers import Script, answer
 
 ORDER = {
@@ -19,7 +19,7 @@ ORDER = {
     "subscriptions": [{"orderActions": [{"type": "RenewSubscription"}]}],
 }
 TASK = ("dag", "run", "task")
-BY = Submitter("", TASK, -1)
+BY = IdempotencyScope("", TASK, -1)
 ACCEPTED = answer(200, {"jobId": "j-1", "success": True})
 JOB = answer(200, {"success": True, "status": "Processing"})  # read once: the key may be another order's
 SCOPE = {"Zuora-Entity-Ids": "e1", "Zuora-Org-Ids": "o1"}
@@ -68,9 +68,12 @@ LINKED = {
     "a number": {"order": ORDER | {"orderNumber": "O-1"}},
     "a number that is null": {"order": ORDER | {"orderNumber": None, "description": None}},
     "another order of keys": {"order": dict(reversed(ORDER.items()))},
-    "a mapped task": {"by": Submitter("", TASK, 7)},
-    "a mapped task with a number": {"by": Submitter("", TASK, 7), "order": ORDER | {"orderNumber": "7"}},
-    "a user's key": {"by": Submitter("n", ("my key",))},
+    "a mapped task": {"by": IdempotencyScope("", TASK, 7)},
+    "a mapped task with a number": {
+        "by": IdempotencyScope("", TASK, 7),
+        "order": ORDER | {"orderNumber": "7"},
+    },
+    "a user's key": {"by": IdempotencyScope("n", ("my key",))},
     "no scope": {"scope": {}},
 }
 
@@ -85,7 +88,7 @@ def test_the_key_that_is_sent_is_made_of_the_content_the_order_number_and_who_su
 
 def test_a_raw_key_is_sent_as_it_is():
     assert key(raw_key="My key: 7/9") == "My key: 7/9"
-    assert key(by=Submitter("", ("my key",)), raw_key="x" * 254) == "x" * 254
+    assert key(by=IdempotencyScope("", ("my key",)), raw_key="x" * 254) == "x" * 254
 
 
 PRINTABLE = "must be printable ASCII without white space at its ends"
@@ -98,10 +101,10 @@ PRINTABLE = "must be printable ASCII without white space at its ends"
         (BY, "x" * 255, ("raw_idempotency_key: must have 1 to 254 characters, this has 255",)),
         (BY, "a\nb", (f"raw_idempotency_key: {PRINTABLE}",)),
         (BY, 7, ("raw_idempotency_key: must be a text, not of type int",)),
-        (Submitter("", ("",)), None, ("idempotency_key: must have 1 to 254 characters, this has 0",)),
-        (Submitter("", (7,)), None, ("idempotency_key: must be a text, not of type int",)),
+        (IdempotencyScope("", ("",)), None, ("idempotency_key: must have 1 to 254 characters, this has 0",)),
+        (IdempotencyScope("", (7,)), None, ("idempotency_key: must be a text, not of type int",)),
         (
-            Submitter("", ("ü",)),
+            IdempotencyScope("", ("ü",)),
             "ü",
             (f"idempotency_key: {PRINTABLE}", f"raw_idempotency_key: {PRINTABLE}"),
         ),
@@ -116,7 +119,7 @@ def test_a_key_that_cannot_be_sent_is_refused_before_all_else(by, raw_key, lines
 
 
 def test_the_identity_of_a_task_is_no_header_and_may_hold_anything():
-    assert key(by=Submitter("ü", ("dag ü", "manual__2024-07-01T00:00:00+00:00", "x" * 300), 3))
+    assert key(by=IdempotencyScope("ü", ("dag ü", "manual__2024-07-01T00:00:00+00:00", "x" * 300), 3))
 
 
 def test_an_order_with_ten_violations_is_one_error_with_ten_lines_and_no_request():

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.errors import Held, OutcomeUnknown, Refused, Unreachable
+from airflow_provider_zuora.core.errors import OutcomeUnknown, RateLimited, Refused, Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.core.submission.attempt import Try
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
 from airflow_provider_zuora.core.submission.authority import APART, Heard, Repetition, heard_in, request_id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Script, answer
 from tests.core.tries import NUMBERED, ORDER, POST, Zuora, body, submit
 
-FIRST, RETRY = Try(1, 2), Try(2, 2)
+FIRST, RETRY = TaskAttempt(1, 2), TaskAttempt(2, 2)
 ONE_ID = "c4a1f0de-93b7-4d25-8a6e-0f9b1c2d3e4f"
 OTHER_ID = "0d9b7a52-1c3e-4f68-9a0b-2e4d6c8f7a91"
 
@@ -78,7 +78,7 @@ TABLE = {
         "429 without a body": answer(429),
         "429 as a page": page(429),
         "category 70": reasons(50000070, 200),
-        "not sent": Held("It is quiet.", transient=True),
+        "not sent": RateLimited("It is quiet.", transient=True),
     },
     Heard.TURNED_AWAY: {
         "403": answer(403, {"code": 403, "message": "Forbidden"}),
@@ -357,7 +357,7 @@ def test_an_edge_that_refuses_for_ever_does_not_end_the_key(code, more):
     assert not isinstance(first, Refused | str), first
     assert not isinstance(second, Refused | str), second
     zuora.script = []
-    last = submit(zuora, memory, Try(3, 5, cleared=True), ORDER).run().end
+    last = submit(zuora, memory, TaskAttempt(3, 5, cleared=True), ORDER).run().end
     assert [last] == zuora.made
 
 

@@ -25,9 +25,9 @@ from airflow_provider_zuora.core.errors import (
     WrongOrder,
 )
 from airflow_provider_zuora.core.submission.api import signed_in_notes
-from airflow_provider_zuora.core.submission.attempt import OUTSIDE, Try
+from airflow_provider_zuora.core.submission.attempt import OUTSIDE, TaskAttempt
 from airflow_provider_zuora.core.submission.bulk import (
-    Entry,
+    BulkResult,
     Progress,
     listed,
     not_sent,
@@ -38,14 +38,14 @@ from airflow_provider_zuora.core.submission.bulk import (
     submitted,
     to_be_sent,
 )
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.submission import EQUAL
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
 from tests.core.tries import ANSWERS, Actor, Zuora, body
 
-TASK = Submitter("", ("dag", "run", "task"), -1)
+TASK = IdempotencyScope("", ("dag", "run", "task"), -1)
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
 
 
@@ -72,12 +72,12 @@ class TestKeys:
         assert listed([order("a")], TASK)[0].by == listed([dict(reversed(order("a").items()))], TASK)[0].by
 
     def test_mapped_tasks_do_not_share_keys_of_unnumbered_orders(self):
-        other = Submitter("", TASK.identity, 3)
+        other = IdempotencyScope("", TASK.identity, 3)
 
         assert not keys([order("a")]) & keys([order("a")], other)
 
     def test_a_users_key_stands_for_the_task(self):
-        other = Submitter("", ("another", "run", "task"), 3)
+        other = IdempotencyScope("", ("another", "run", "task"), 3)
 
         assert keys([order("a"), order("a")], key="k") == keys([order("a"), order("a")], other, key="k")
         assert len(keys([order("a"), order("a")], key="k")) == 2
@@ -86,10 +86,10 @@ class TestKeys:
         """A task that is retried after an upgrade must send the keys that it sent before."""
         equal = [order("a"), order("a")]
 
-        own = [each.by for each in listed(equal, Submitter("ns", TASK.identity, -1))]
-        assert own == [Submitter("ns", TASK.identity, f"-1/{count}") for count in (0, 1)]
-        users = [each.by for each in listed(equal, Submitter("ns", TASK.identity, -1), "k")]
-        assert users == [Submitter("ns", ("k",)), Submitter("ns", ("k", "1"))]
+        own = [each.by for each in listed(equal, IdempotencyScope("ns", TASK.identity, -1))]
+        assert own == [IdempotencyScope("ns", TASK.identity, f"-1/{count}") for count in (0, 1)]
+        users = [each.by for each in listed(equal, IdempotencyScope("ns", TASK.identity, -1), "k")]
+        assert users == [IdempotencyScope("ns", ("k",)), IdempotencyScope("ns", ("k", "1"))]
 
     def test_a_function_makes_the_key_of_each_order(self):
         found = listed([order("a"), order("b")], TASK, lambda each: f"key {each['description']}")
@@ -188,7 +188,7 @@ def test_the_options_of_a_list(on_existing, concurrency, words):
 def entries(*errors):
     orders = listed([order(str(index), f"N-{index}") for index in range(len(errors))], TASK)
     return [
-        Entry(each, None if error else f"job-{each.index}", error)
+        BulkResult(each, None if error else f"job-{each.index}", error)
         for each, error in zip(orders, errors, strict=True)
     ]
 
@@ -267,7 +267,7 @@ class TestReport:
     def test_an_entry_without_a_number_as_json(self):
         [entry] = listed([order("a")], TASK)
 
-        assert Entry(entry, "job-0").as_dict()["order_number"] is None
+        assert BulkResult(entry, "job-0").as_dict()["order_number"] is None
 
 
 class TestProgress:
@@ -349,7 +349,7 @@ class TestSubmitting:
 
     def test_the_ways_on_are_those_of_a_list(self):
         tenant = Tenant()
-        [entry] = self.run(tenant, [order("a")], Try(number=2, since=tenant.clock() - 90_000))
+        [entry] = self.run(tenant, [order("a")], TaskAttempt(number=2, since=tenant.clock() - 90_000))
 
         assert entry.state == "unknown"
         assert "take it out of the list" in str(entry.error)
@@ -359,7 +359,7 @@ class TestSubmitting:
         """f4: their count alone tells them apart."""
         tenant = Tenant()
         orders = [order("a"), order("a"), order("b")]
-        first, second, other = self.run(tenant, orders, Try(number=2, since=tenant.clock() - 90_000))
+        first, second, other = self.run(tenant, orders, TaskAttempt(number=2, since=tenant.clock() - 90_000))
 
         for entry in (first, second):
             assert entry.state == "unknown"
@@ -370,7 +370,7 @@ class TestSubmitting:
         tenant = Tenant(job_seconds=0)
         self.run(tenant, [order("a", "N-1"), order("b", "N-2"), order("c")])
         tenant.clock.now += 90_000
-        other = Submitter("", ("dag", "another run", "task"), -1)
+        other = IdempotencyScope("", ("dag", "another run", "task"), -1)
         again = [order("c"), order("changed", "N-2"), order("a", "N-1"), order("d", "N-4")]
         sent = len(tenant.sent)
 
@@ -384,11 +384,11 @@ class TestSubmitting:
 
     def test_an_order_that_was_taken_is_noted(self):
         tenant, memory = Tenant(job_seconds=0), Memory()
-        self.run(tenant, [order("a", "N-1")], by=Submitter("", ("dag", "another run", "task"), -1))
+        self.run(tenant, [order("a", "N-1")], by=IdempotencyScope("", ("dag", "another run", "task"), -1))
         tenant.ledger  # noqa: B018 - what is under way ends
-        self.run(tenant, [order("a", "N-1")], Try(1, 1), memory=memory, adopt=True)
+        self.run(tenant, [order("a", "N-1")], TaskAttempt(1, 1), memory=memory, adopt=True)
         sent = len(tenant.sent)
-        [entry] = self.run(tenant, [order("a", "N-1")], Try(2, 1), memory=memory)
+        [entry] = self.run(tenant, [order("a", "N-1")], TaskAttempt(2, 1), memory=memory)
 
         assert entry.job_id == "order:N-1"
         assert "/v1/async/orders" not in [each.path for each in tenant.sent[sent:]]
@@ -416,14 +416,14 @@ class TestASecondListOfATask:
 
     def submit(self, orders):
         tenant, memory = Tenant(job_seconds=0), Memory()
-        tenant.run(submitting(tenant.client(), listed(orders, TASK), Try(1, 1)), memory)
+        tenant.run(submitting(tenant.client(), listed(orders, TASK), TaskAttempt(1, 1)), memory)
         return tenant, memory
 
     def test_may_hold_no_equal_order_in_the_same_try(self):
         tenant, memory = self.submit([order("a"), order("b"), order("c", "C-1")])
         again = [order("c", "C-1"), order("d"), order("b"), order("a")]
         with pytest.raises(InvalidInput) as caught:
-            refuse_repeated(self.prepared(tenant, memory, again, Try(1, 1)))
+            refuse_repeated(self.prepared(tenant, memory, again, TaskAttempt(1, 1)))
 
         assert caught.value.violations == (f"orders[2]: {EQUAL}", f"orders[3]: {EQUAL}")
 
@@ -431,12 +431,12 @@ class TestASecondListOfATask:
         orders = [order("a"), order("b"), order("a")]
         tenant, memory = self.submit(orders)
 
-        refuse_repeated(self.prepared(tenant, memory, orders, Try(2, 1)))
+        refuse_repeated(self.prepared(tenant, memory, orders, TaskAttempt(2, 1)))
 
     def test_may_hold_one_with_a_key_of_its_own(self):
         tenant, memory = self.submit([order("a")])
 
-        refuse_repeated(self.prepared(tenant, memory, [order("a")], Try(1, 1), key="own"))
+        refuse_repeated(self.prepared(tenant, memory, [order("a")], TaskAttempt(1, 1), key="own"))
 
     def test_a_print_tells_all_of_a_try_apart_that_have_neither_number_nor_key(self):
         found = listed([order("a"), order("a"), order("b"), order("c", "C-1")], TASK)
@@ -464,17 +464,17 @@ class TestAListRemembers:
 
     def test_what_each_order_came_to(self):
         zuora, memory = Zuora(), Memory()
-        first = [entry.job_id for entry in self.tried(zuora, memory, Try(1, 1)).end]
+        first = [entry.job_id for entry in self.tried(zuora, memory, TaskAttempt(1, 1)).end]
         zuora.clock.now += 48 * 3600
-        again = [entry.job_id for entry in self.tried(zuora, memory, Try(2, 1)).end]
+        again = [entry.job_id for entry in self.tried(zuora, memory, TaskAttempt(2, 1)).end]
 
         assert first == again
         assert len(zuora.keys) == len(zuora.made) == 5
 
     def test_a_refusal_of_the_first_try_is_known_in_the_second(self):
         zuora, memory = Zuora("category 20"), Memory()
-        first = self.tried(zuora, memory, Try(1, 1)).end
-        second = self.tried(zuora, memory, Try(2, 1)).end
+        first = self.tried(zuora, memory, TaskAttempt(1, 1)).end
+        second = self.tried(zuora, memory, TaskAttempt(2, 1)).end
 
         assert [entry.state for entry in first] == [entry.state for entry in second]
         assert [entry.state for entry in first].count("refused") == 1
@@ -482,16 +482,16 @@ class TestAListRemembers:
 
     def test_a_refusal_is_asked_for_again_after_a_clear(self):
         zuora, memory = Zuora("category 20"), Memory()
-        self.tried(zuora, memory, Try(1, 1))
-        entries = self.tried(zuora, memory, Try(2, 3, cleared=True)).end
+        self.tried(zuora, memory, TaskAttempt(1, 1))
+        entries = self.tried(zuora, memory, TaskAttempt(2, 3, cleared=True)).end
 
         assert {entry.state for entry in entries} == {"submitted"}
         assert len(zuora.made) == 5
 
     def test_a_lock_is_retried_under_the_next_key(self):
         zuora, memory = Zuora("category 50"), Memory()
-        first = self.tried(zuora, memory, Try(1, 1)).end
-        second = self.tried(zuora, memory, Try(2, 1)).end
+        first = self.tried(zuora, memory, TaskAttempt(1, 1)).end
+        second = self.tried(zuora, memory, TaskAttempt(2, 1)).end
 
         assert [entry.state for entry in first].count("open") == 1
         assert {entry.state for entry in second} == {"submitted"}
@@ -501,37 +501,37 @@ class TestAListRemembers:
         """a01: `on_refusal` would leave it out, and `refused_path` offer it for another submission."""
         zuora, memory = Zuora(), Memory()
         zuora.script = [LOST]
-        killed = self.tried(zuora, memory, Try(1, 1), steps=4)
+        killed = self.tried(zuora, memory, TaskAttempt(1, 1), steps=4)
         assert len(zuora.keys) == 1
         killed.kill()
         zuora.script = []
         zuora.sandbox.add_fault(EDGE)
-        states = [entry.state for entry in self.tried(zuora, memory, Try(2, 1)).end]
+        states = [entry.state for entry in self.tried(zuora, memory, TaskAttempt(2, 1)).end]
 
         assert "refused" not in (states[0], states[1]), "their batch may have been sent"
         assert len(zuora.made) == 1
 
     def test_an_order_that_has_changed_is_what_was_sent_under_its_number(self):
         zuora, memory = Zuora(), Memory()
-        [first] = self.tried(zuora, memory, Try(1, 1), [order("a", "N-1")]).end
-        [second] = self.tried(zuora, memory, Try(2, 1), [order("changed", "N-1")]).end
+        [first] = self.tried(zuora, memory, TaskAttempt(1, 1), [order("a", "N-1")]).end
+        [second] = self.tried(zuora, memory, TaskAttempt(2, 1), [order("changed", "N-1")]).end
 
         assert [first.job_id] == [second.job_id] == zuora.made
         assert len(zuora.keys) == 1
 
     def test_another_order_of_the_list_does_not_stand_for_one_that_has_changed(self):
         zuora, memory = Zuora(), Memory()
-        self.tried(zuora, memory, Try(1, 1))
+        self.tried(zuora, memory, TaskAttempt(1, 1))
         more = [*self.ORDERS[:4], order("changed")]
-        entries = self.tried(zuora, memory, Try(2, 1), more).end
+        entries = self.tried(zuora, memory, TaskAttempt(2, 1), more).end
 
         assert {entry.state for entry in entries} == {"submitted"}
         assert len(zuora.made) == 6
 
     def test_a_list_that_a_later_try_has_overtaken_sends_nothing_more(self):
         zuora, memory = Zuora(), Memory()
-        first = self.tried(zuora, memory, Try(1, 1), steps=4)
-        second = self.tried(zuora, memory, Try(2, 1))
+        first = self.tried(zuora, memory, TaskAttempt(1, 1), steps=4)
+        second = self.tried(zuora, memory, TaskAttempt(2, 1))
         sent = len(zuora.keys)
         end = first.run().end
 
@@ -543,11 +543,11 @@ class TestAListRemembers:
     @pytest.mark.parametrize("steps", range(1, 40))
     def test_wherever_its_worker_is_killed_each_order_is_made_once(self, steps):
         zuora, memory = Zuora("category 50", "no answer, made"), Memory()
-        killed = self.tried(zuora, memory, Try(1, 3), steps=steps)
+        killed = self.tried(zuora, memory, TaskAttempt(1, 3), steps=steps)
         if killed.running:
             killed.kill()
         for number in (2, 3):
-            ended = self.tried(zuora, memory, Try(number, 3)).end
+            ended = self.tried(zuora, memory, TaskAttempt(number, 3)).end
 
         assert {entry.state for entry in ended} == {"submitted"}
         assert len(zuora.made) == len(zuora.ledger["orders"]) == 5
@@ -585,7 +585,7 @@ def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries
         nonlocal number
         number += 1
         orders = listed([order(text) for text in ordered], TASK)
-        flow = submitting(zuora.client(), orders, Try(number, max_tries=9, since=queued))
+        flow = submitting(zuora.client(), orders, TaskAttempt(number, max_tries=9, since=queued))
         actor = Actor(zuora, memory, flow).run(steps)
         if actor.running:
             actor.kill()

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.json_types import spell
+from airflow_provider_zuora.core.json_types import format_path
 from airflow_provider_zuora.core.submission.keys import (
-    Submitter,
+    IdempotencyScope,
     account_of,
     changed_paths,
     digest_of,
@@ -29,7 +29,7 @@ ORDER = {
     "subscriptions": [{"orderActions": [{"type": "RenewSubscription"}]}],
 }
 TASK = ("dag", "run", "task")
-BY = Submitter("", TASK, -1)
+BY = IdempotencyScope("", TASK, -1)
 SCOPE = {"Zuora-Entity-Ids": "e1", "Zuora-Org-Ids": "o1"}
 
 
@@ -62,7 +62,7 @@ def test_the_key_stays_what_it_is_from_release_to_release():
     assert digest(return_ids=True) == of_it
     assert key(return_ids=True) == "af-" + hashed(f'["",["dag","run","task",-1],"{of_it}",0]')
     assert BY.key("d", "Ö", 3) == "af-" + hashed('["",["dag","run","task","Ö"],"d",3]')
-    assert Submitter("n", ("my key",)).key("d", "Ö") == "af-" + hashed('["n",["my key"],"d",0]')
+    assert IdempotencyScope("n", ("my key",)).key("d", "Ö") == "af-" + hashed('["n",["my key"],"d",0]')
 
 
 SAME = {
@@ -78,13 +78,13 @@ OTHER = {
     },
     "an order number": {"order": ORDER | {"orderNumber": "O-1"}},
     "a null": {"order": ORDER | {"description": None}},
-    "another namespace": {"by": Submitter("other", TASK, -1)},
-    "another dag": {"by": Submitter("", ("dag2", "run", "task"), -1)},
-    "another run": {"by": Submitter("", ("dag", "run2", "task"), -1)},
-    "another task": {"by": Submitter("", ("dag", "run", "task2"), -1)},
-    "the same text, cut elsewhere": {"by": Submitter("", ("dagrun", "", "task"), -1)},
-    "another map index": {"by": Submitter("", TASK, 0)},
-    "a user's key": {"by": Submitter("", ("my key",))},
+    "another namespace": {"by": IdempotencyScope("other", TASK, -1)},
+    "another dag": {"by": IdempotencyScope("", ("dag2", "run", "task"), -1)},
+    "another run": {"by": IdempotencyScope("", ("dag", "run2", "task"), -1)},
+    "another task": {"by": IdempotencyScope("", ("dag", "run", "task2"), -1)},
+    "the same text, cut elsewhere": {"by": IdempotencyScope("", ("dagrun", "", "task"), -1)},
+    "another map index": {"by": IdempotencyScope("", TASK, 0)},
+    "a user's key": {"by": IdempotencyScope("", ("my key",))},
     "ids": {"return_ids": True},
     "another entity": {"scope": SCOPE | {"Zuora-Entity-Ids": "e2"}},
     "other orgs": {"scope": SCOPE | {"Zuora-Org-Ids": "o1,o2"}},
@@ -114,28 +114,28 @@ def test_a_generation_has_a_key_of_its_own():
 
 def test_the_map_index_plays_no_part_where_the_order_has_a_number():
     numbered = ORDER | {"orderNumber": "O-1"}
-    assert key(numbered, Submitter("", TASK, 0)) == key(numbered, Submitter("", TASK, 7))
-    assert key(ORDER, Submitter("", TASK, 0)) != key(ORDER, Submitter("", TASK, 7))
-    assert key(ORDER | {"orderNumber": None}, Submitter("", TASK, 0)) != key(
-        ORDER | {"orderNumber": None}, Submitter("", TASK, 7)
+    assert key(numbered, IdempotencyScope("", TASK, 0)) == key(numbered, IdempotencyScope("", TASK, 7))
+    assert key(ORDER, IdempotencyScope("", TASK, 0)) != key(ORDER, IdempotencyScope("", TASK, 7))
+    assert key(ORDER | {"orderNumber": None}, IdempotencyScope("", TASK, 0)) != key(
+        ORDER | {"orderNumber": None}, IdempotencyScope("", TASK, 7)
     )
 
 
 def test_a_number_is_no_map_index():
-    assert BY.key("digest", "7") != Submitter("", TASK, 7).key("digest", None)
+    assert BY.key("digest", "7") != IdempotencyScope("", TASK, 7).key("digest", None)
 
 
 def test_one_key_of_a_user_over_many_orders_means_many_orders():
-    mine = Submitter("", ("my key",))
+    mine = IdempotencyScope("", ("my key",))
     assert len({key(ORDER | {"description": str(number)}, mine) for number in range(10)}) == 10
     assert key(by=mine) == key(by=mine)
 
 
 @given(st.text(), st.text(), st.text())
 def test_what_stands_together_cannot_be_cut_otherwise(namespace, first, second):
-    together = Submitter(namespace, (first, second), 0).key("d", None)
-    assert together != Submitter(namespace + first, (second,), 0).key("d", None)
-    assert together != Submitter(namespace, (first + second,), 0).key("d", None)
+    together = IdempotencyScope(namespace, (first, second), 0).key("d", None)
+    assert together != IdempotencyScope(namespace + first, (second,), 0).key("d", None)
+    assert together != IdempotencyScope(namespace, (first + second,), 0).key("d", None)
 
 
 def test_the_digest_is_of_what_is_sent_and_where_to():
@@ -158,16 +158,16 @@ def test_what_is_no_json_has_no_digest():
 def test_the_fingerprint_of_who_submits_stays_what_it_is_from_release_to_release():
     assert BY.fingerprint(None) == hashed('["",["dag","run","task",-1],null]')
     assert BY.fingerprint("Ö") == hashed('["",["dag","run","task","Ö"],"Ö"]')
-    assert Submitter("n", ("my key",)).fingerprint("Ö") == hashed('["n",["my key"],"Ö"]')
+    assert IdempotencyScope("n", ("my key",)).fingerprint("Ö") == hashed('["n",["my key"],"Ö"]')
 
 
 def test_each_submitter_and_each_order_number_has_a_fingerprint_of_its_own():
     submitters = [
         BY,
-        Submitter("other", TASK, -1),
-        Submitter("", ("dag2", "run", "task"), -1),
-        Submitter("", ("my key",)),
-        Submitter("other", ("my key",)),
+        IdempotencyScope("other", TASK, -1),
+        IdempotencyScope("", ("dag2", "run", "task"), -1),
+        IdempotencyScope("", ("my key",)),
+        IdempotencyScope("other", ("my key",)),
     ]
     prints = {by.fingerprint(number) for by in submitters for number in (None, "O-1", "O-2")}
     assert len(prints) == 15
@@ -280,7 +280,7 @@ def nodes(value, path=()):
 @example([[[0] * 7] * 7] * 7)
 @example({str(row): dict.fromkeys("abc", row) for row in range(100)})
 def test_no_document_has_more_than_250_hashes_and_the_parts_are_all_of_it(document):
-    parts = {spell(path): part for path, part in nodes(document).items()}
+    parts = {format_path(path): part for path, part in nodes(document).items()}
     hashes = path_hashes(client_of(), document)
     assert 1 <= len(hashes) <= 250
     assert hashes == {path: keyed(canonical(parts[path][0])) for path in hashes}
@@ -340,12 +340,12 @@ def test_what_has_changed_in_an_order():
     ],
 )
 def test_the_time_in_which_a_users_own_key_ends(key, moment):
-    assert Submitter("", (key,)).issued_at == moment
+    assert IdempotencyScope("", (key,)).issued_at == moment
 
 
 def test_a_key_of_a_list_ends_in_its_time_with_a_count_behind_it():
-    assert Submitter("", ("2026-03-01T12:30Z", "1")).issued_at == 1_772_368_200.0
+    assert IdempotencyScope("", ("2026-03-01T12:30Z", "1")).issued_at == 1_772_368_200.0
 
 
 def test_the_identity_of_a_task_is_no_key_with_a_time():
-    assert Submitter("", ("2026-03-01T12:30Z", "run", "task"), -1).issued_at is None
+    assert IdempotencyScope("", ("2026-03-01T12:30Z", "run", "task"), -1).issued_at is None

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused, Unreadable
 from airflow_provider_zuora.core.messages import Response
-from airflow_provider_zuora.core.submission.attempt import Try
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import (
     APART,
     existing_order,
@@ -40,7 +40,7 @@ NOT_THERE = answer(404, {"success": False, "reasons": [{"code": 50000040, "messa
 def made(order):
     """Return a Zuora that has made an order."""
     zuora = Zuora()
-    submit(zuora, None, Try(), order).run()
+    submit(zuora, None, TaskAttempt(), order).run()
     assert len(zuora.made) == 1
     return zuora
 
@@ -250,7 +250,7 @@ class TestAnOrderThatIsNotCarriedOut:
 
     def test_is_not_found_for_the_job(self, status):
         zuora = Zuora(order_status=status)
-        submit(zuora, None, Try()).run()
+        submit(zuora, None, TaskAttempt()).run()
         zuora.ledger  # noqa: B018 - what is under way ends
         words = f"O-1 is taken at Zuora .*: it is {status}. Nothing more was sent."
         with pytest.raises(OutcomeUnknown, match=words):
@@ -258,7 +258,7 @@ class TestAnOrderThatIsNotCarriedOut:
 
     def test_is_no_equal_order(self, status):
         zuora = Zuora(order_status=status)
-        submit(zuora, None, Try()).run()
+        submit(zuora, None, TaskAttempt()).run()
         zuora.ledger  # noqa: B018 - what is under way ends
         words = f"O-1 is taken at Zuora .*: it is {status}. Nothing was sent; give this order another number."
         with pytest.raises(Refused, match=words):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.errors import Answer, ApiError, JobFailed, LockContention, Refused
+from airflow_provider_zuora.core.errors import ApiError, JobFailed, LockContention, Refused, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
@@ -29,7 +29,7 @@ OPEN = SubmissionRecord(
     max_tries=2,
     paths={"$.orderDate": "1a2b"},
 )
-ANSWER = Answer("GET /v1/async-jobs/j-1", "af-2", 200, ("40000020",), ("Not effective.",))
+ANSWER = ResponseInfo("GET /v1/async-jobs/j-1", "af-2", 200, ("40000020",), ("Not effective.",))
 FAILED = Job("j-1", JobState.FAILED, "Failed", answer=ANSWER)
 PASSING = replace(FAILED, transient=True)
 LOCKED = replace(PASSING, locked=True)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, NotFound, Refused, TimedOut, WrongOrder
+from airflow_provider_zuora.core.errors import (
+    InvalidInput,
+    NotFound,
+    Refused,
+    ResponseInfo,
+    TimedOut,
+    WrongOrder,
+)
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.api import adopt_job, preview_order, submit_order
-from airflow_provider_zuora.core.submission.attempt import Try
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
 from airflow_provider_zuora.sandbox.books import id_of
@@ -16,8 +23,8 @@ from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
 
-CLEARED, AGAIN = Try(2, 2, cleared=True), Try(3, 4, cleared=True)
-ANOTHER = Submitter("", ("dag", "another run", "task"), -1)
+CLEARED, AGAIN = TaskAttempt(2, 2, cleared=True), TaskAttempt(3, 4, cleared=True)
+ANOTHER = IdempotencyScope("", ("dag", "another run", "task"), -1)
 PREVIEW = ORDER | {"previewOptions": {"previewThruType": "TermEnd", "previewTypes": ["BillingDocs"]}}
 
 
@@ -56,7 +63,7 @@ def test_what_is_expected_holds_no_secret():
 EXPECTED = {"jobType": "AsyncCreateOrder", "orderNumber": "O-1", "accountNumber": "A-1"}
 
 
-ANSWER = Answer("GET /v1/async-jobs/j-1", "af-2", 200)
+ANSWER = ResponseInfo("GET /v1/async-jobs/j-1", "af-2", 200)
 
 
 def job(result, state=JobState.SUCCEEDED):
@@ -165,7 +172,7 @@ def adopt(zuora, memory, job_id, order=NUMBERED, attempt=CLEARED, **options):
 
 def elsewhere(zuora, order=NUMBERED, **options):
     """Submit an order in another task, and return its job."""
-    return submit(zuora, None, Try(), order, by=ANOTHER, **options).run().end
+    return submit(zuora, None, TaskAttempt(), order, by=ANOTHER, **options).run().end
 
 
 class TestWhatIsAdopted:
@@ -237,7 +244,7 @@ class TestWhatIsAdopted:
     def test_replaces_the_question_which_of_several_orders_it_is(self):
         zuora, memory = Zuora(), Memory()
         for text in ("for Berlin", "for Paris"):
-            submit(zuora, memory, Try(1, 1), ORDER | {"description": text}).run()
+            submit(zuora, memory, TaskAttempt(1, 1), ORDER | {"description": text}).run()
         changed = ORDER | {"description": "for Bonn"}
         other = elsewhere(zuora, changed)
 
@@ -246,7 +253,7 @@ class TestWhatIsAdopted:
 
     def test_stands_for_another_content_than_the_one_that_went_out(self):
         zuora, memory = Zuora(), Memory()
-        first = submit(zuora, memory, Try(1, 1), ORDER)
+        first = submit(zuora, memory, TaskAttempt(1, 1), ORDER)
         while not zuora.keys:
             first.act()
         first.kill()
@@ -255,7 +262,7 @@ class TestWhatIsAdopted:
 
         assert adopt(zuora, memory, job_id, changed) == job_id
         assert submit(zuora, memory, AGAIN, changed).run().end == job_id
-        assert submit(zuora, memory, Try(4, 6, cleared=True), ORDER).run().end == job_id
+        assert submit(zuora, memory, TaskAttempt(4, 6, cleared=True), ORDER).run().end == job_id
         assert len(zuora.keys) == 1
 
 
@@ -412,7 +419,7 @@ class TestARawKeyThatLedToAnothersJob:
         zuora = Zuora()
         elsewhere(zuora, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
-        end = submit(zuora, Memory(), Try(1, 1), self.OTHER, raw_key="mine").run().end
+        end = submit(zuora, Memory(), TaskAttempt(1, 1), self.OTHER, raw_key="mine").run().end
 
         assert type(end) is WrongOrder
         assert "did not make this task's order: its order number is 'O-1', this one's is 'O-2'" in str(end)
@@ -422,7 +429,7 @@ class TestARawKeyThatLedToAnothersJob:
         elsewhere(zuora, ORDER, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
         other = ORDER | {"existingAccountNumber": "A00000098"}
-        end = submit(zuora, None, Try(1, 1), other, raw_key="mine").run().end
+        end = submit(zuora, None, TaskAttempt(1, 1), other, raw_key="mine").run().end
 
         assert type(end) is WrongOrder
         assert "its account is 'A00000097'" in str(end)
@@ -431,9 +438,9 @@ class TestARawKeyThatLedToAnothersJob:
         zuora, memory = Zuora(), Memory()
         elsewhere(zuora, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
-        for attempt in (Try(1, 1), Try(2, 1), AGAIN):
+        for attempt in (TaskAttempt(1, 1), TaskAttempt(2, 1), AGAIN):
             assert type(submit(zuora, memory, attempt, self.OTHER, raw_key="mine").run().end) is WrongOrder
-        end = submit(zuora, memory, Try(4, 6, cleared=True), self.OTHER, raw_key="another").run().end
+        end = submit(zuora, memory, TaskAttempt(4, 6, cleared=True), self.OTHER, raw_key="another").run().end
 
         assert end in zuora.made
         assert {order["orderNumber"] for order in zuora.ledger["orders"]} == {"O-1", "O-2"}
@@ -448,7 +455,7 @@ class TestARawKeyThatLedToAnothersJob:
 
     def test_a_job_that_is_not_known_yet_is_returned(self):
         zuora = Zuora(job_lag_seconds=30)
-        end = submit(zuora, None, Try(1, 1), raw_key="mine").run().end
+        end = submit(zuora, None, TaskAttempt(1, 1), raw_key="mine").run().end
 
         assert [end] == zuora.made
 
@@ -464,12 +471,12 @@ def test_a_job_of_an_earlier_try_is_compared_too():
     zuora, memory = Zuora(), Memory()
     other = elsewhere(zuora)
     mine = NUMBERED | {"orderNumber": "O-2"}
-    submit(zuora, memory, Try(1, 1), mine).run()
+    submit(zuora, memory, TaskAttempt(1, 1), mine).run()
     entry = memory[f"{NAME}:1"]
     entry["submissions"][0]["job_id"] = other
     memory.set(f"{NAME}:1", entry)
 
-    assert type(submit(zuora, memory, Try(2, 1), mine).run().end) is WrongOrder
+    assert type(submit(zuora, memory, TaskAttempt(2, 1), mine).run().end) is WrongOrder
 
 
 def test_an_account_by_its_id_is_compared_with_an_id():

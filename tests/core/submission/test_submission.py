@@ -17,12 +17,12 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     WrongOrder,
 )
-from airflow_provider_zuora.core.flow import Recall
+from airflow_provider_zuora.core.flow import LoadState
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.submission.api import note_end, submit_order
-from airflow_provider_zuora.core.submission.attempt import Try
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.notes import NAME, Notes
 from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
 from airflow_provider_zuora.sandbox.books import id_of
@@ -31,8 +31,8 @@ from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, POST, Actor, Zuora, body, stored, submit
 
 HOUR = 3600
-FIRST, RETRY = Try(1, 1), Try(2, 1)
-CLEARED = Try(2, 2, cleared=True)
+FIRST, RETRY = TaskAttempt(1, 1), TaskAttempt(2, 1)
+CLEARED = TaskAttempt(2, 2, cleared=True)
 EDGE = Fault("POST", POST, status=400, body=body(90000020))
 FORBIDDEN = Fault("POST", POST, status=403, body=b'{"code": 403, "message": "Forbidden"}')
 
@@ -82,7 +82,7 @@ class TestAJobThatZuoraNoLongerKnows:
     def test_whose_order_is_gone_too_is_left_to_a_person(self):
         zuora, memory, _ = self.forgotten(NUMBERED, HOUR)
         zuora.sandbox.state.books.orders.clear()
-        for attempt in (CLEARED, Try(3, 4)):
+        for attempt in (CLEARED, TaskAttempt(3, 4)):
             end = submit(zuora, memory, attempt).run().end
             assert isinstance(end, OutcomeUnknown)
             assert "its job is not known any more" in str(end)
@@ -94,9 +94,9 @@ def test_a_job_that_an_old_key_leads_to_may_not_be_known_yet(memory, order, seco
     """It was issued when nobody took note of it, which may have been a moment ago."""
     zuora = Zuora(job_lag_seconds=seconds + 90)
     since = zuora.clock()
-    killed_after_its_post(zuora, memory, Try(1, 1, since=since), order)
+    killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
     zuora.clock.now += seconds
-    end = submit(zuora, memory, Try(2, 1, since=since), order).run().end
+    end = submit(zuora, memory, TaskAttempt(2, 1, since=since), order).run().end
 
     assert [end] == zuora.made
     assert {key for _, key in zuora.keys} == {zuora.keys[0][1]}
@@ -105,11 +105,11 @@ def test_a_job_that_an_old_key_leads_to_may_not_be_known_yet(memory, order, seco
 def test_a_job_that_an_old_key_leads_to_and_nobody_knows_is_looked_up(memory, order):
     zuora = Zuora()
     since = zuora.clock()
-    killed_after_its_post(zuora, memory, Try(1, 1, since=since), order)
+    killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
     zuora.ledger  # noqa: B018 - what is under way ends
     zuora.sandbox.state.jobs.clear()
     began = zuora.clock()
-    end = submit(zuora, memory, Try(2, 1, since=since), order).run().end
+    end = submit(zuora, memory, TaskAttempt(2, 1, since=since), order).run().end
 
     assert end == "order:O-1" if order is NUMBERED else isinstance(end, OutcomeUnknown)
     assert zuora.clock() - began >= 600
@@ -125,7 +125,7 @@ class TestTheEndIsNoted:
         zuora.clock.now += HOUR
 
         assert isinstance(submit(zuora, memory, RETRY, order).run().end, JobFailed)
-        end = submit(zuora, memory, Try(3, 2, cleared=True), order).run().end
+        end = submit(zuora, memory, TaskAttempt(3, 2, cleared=True), order).run().end
         assert end in {job["jobId"] for job in zuora.ledger["jobs"]}
         assert len(zuora.made) == 1
 
@@ -162,7 +162,7 @@ class TestRawKey:
         end = submit(zuora, memory, CLEARED, order, raw_key="mine").run().end
 
         assert "raw_idempotency_key mine is used up" in str(end)
-        assert isinstance(submit(zuora, memory, Try(3, 4), order, raw_key="other").run().end, str)
+        assert isinstance(submit(zuora, memory, TaskAttempt(3, 4), order, raw_key="other").run().end, str)
         keys = [key for _, key in zuora.keys if not key.startswith("control-")]
         assert list(dict.fromkeys(keys)) == ["mine", "other"]
 
@@ -177,7 +177,7 @@ class TestRawKey:
         zuora = Zuora()
         since = zuora.clock()
         zuora.clock.now += 25 * HOUR
-        end = submit(zuora, None, Try(2, 1, since=since), raw_key="mine").run().end
+        end = submit(zuora, None, TaskAttempt(2, 1, since=since), raw_key="mine").run().end
 
         assert "is used up" in str(end)
         assert "it is too old to be sent again" in str(end)
@@ -193,9 +193,9 @@ class TestRawKey:
     def test_of_an_order_without_a_number_is_not_sent_again_when_nobody_remembers(self):
         zuora = Zuora()
         since = zuora.clock()
-        submit(zuora, None, Try(1, 1, since=since), ORDER, raw_key="mine").run()
+        submit(zuora, None, TaskAttempt(1, 1, since=since), ORDER, raw_key="mine").run()
         zuora.clock.now += 30 * HOUR
-        attempt = Try(2, 2, cleared=True, anew=True, since=since)
+        attempt = TaskAttempt(2, 2, cleared=True, anew=True, since=since)
         end = submit(zuora, None, attempt, ORDER, raw_key="mine").run().end
 
         assert isinstance(end, OutcomeUnknown)
@@ -215,7 +215,7 @@ class TestRawKey:
         zuora = Zuora()
         submit(zuora, None, FIRST, ORDER, raw_key="mine").run()
         other = ORDER | {"orderDate": "2024-08-01"}
-        end = submit(zuora, None, Try(), other, raw_key="mine").run().end
+        end = submit(zuora, None, TaskAttempt(), other, raw_key="mine").run().end
 
         assert type(end) is WrongOrder
         assert "The raw_idempotency_key mine led to order O-00000001, of which its orderDate" in str(end)
@@ -225,7 +225,7 @@ class TestRawKey:
         zuora = Zuora()
         submit(zuora, None, FIRST, ORDER, raw_key="mine").run()
         other = ORDER | {"existingAccountNumber": "A00000098"}
-        end = submit(zuora, None, Try(), other, raw_key="mine").run().end
+        end = submit(zuora, None, TaskAttempt(), other, raw_key="mine").run().end
 
         assert type(end) is WrongOrder
 
@@ -317,7 +317,7 @@ def test_a_next_key_whose_job_failed_is_followed_by_another_where_there_is_no_or
     zuora.clock.now += 24 * HOUR
     failed = submit(zuora, memory, CLEARED, order).run().end
     zuora.clock.now += HOUR
-    end = submit(zuora, memory, Try(3, 4, cleared=True), order).run().end
+    end = submit(zuora, memory, TaskAttempt(3, 4, cleared=True), order).run().end
 
     assert failed != end
     assert [end] == zuora.made
@@ -381,26 +381,29 @@ def test_what_is_noted_by_nobody_we_know_is_an_error():
 class TestAUsersKey:
     def test_without_a_time_is_as_old_as_the_run(self):
         zuora = Zuora()
-        since, by = zuora.clock(), Submitter("", ("another key",))
+        since, by = zuora.clock(), IdempotencyScope("", ("another key",))
         zuora.clock.now += 25 * HOUR
-        for attempt in (Try(2, 1, since=since), Try(2, 3, cleared=True, since=since, anew=True)):
+        for attempt in (
+            TaskAttempt(2, 1, since=since),
+            TaskAttempt(2, 3, cleared=True, since=since, anew=True),
+        ):
             assert isinstance(submit(zuora, None, attempt, ORDER, by=by).run().end, OutcomeUnknown)
         assert zuora.keys == []
 
     def test_that_ends_in_a_time_is_younger_than_that(self):
         zuora = Zuora()
-        since, by = zuora.clock(), Submitter("", ("again-2023-11-15T22:30Z",))
+        since, by = zuora.clock(), IdempotencyScope("", ("again-2023-11-15T22:30Z",))
         zuora.clock.now = by.issued_at + 60
-        attempt = Try(2, 3, cleared=True, since=since)
+        attempt = TaskAttempt(2, 3, cleared=True, since=since)
         end = submit(zuora, None, attempt, ORDER, by=by).run().end
 
         assert [end] == zuora.made
 
     def test_that_ends_in_a_time_long_ago_is_not_sent(self):
         zuora = Zuora()
-        since, by = zuora.clock(), Submitter("", ("again-2023-11-15T22:30Z",))
+        since, by = zuora.clock(), IdempotencyScope("", ("again-2023-11-15T22:30Z",))
         zuora.clock.now = by.issued_at + 24 * HOUR
-        end = submit(zuora, None, Try(2, 3, cleared=True, since=since), ORDER, by=by).run().end
+        end = submit(zuora, None, TaskAttempt(2, 3, cleared=True, since=since), ORDER, by=by).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert zuora.keys == []
@@ -408,9 +411,9 @@ class TestAUsersKey:
     def test_that_ends_in_a_time_to_come_is_not_sent(self):
         """Nobody can tell how old it is."""
         zuora = Zuora()
-        by = Submitter("", ("again-2023-11-15T22:30Z",))
+        by = IdempotencyScope("", ("again-2023-11-15T22:30Z",))
         zuora.clock.now = by.issued_at - HOUR
-        end = submit(zuora, None, Try(2, 3, cleared=True, since=0.0), ORDER, by=by).run().end
+        end = submit(zuora, None, TaskAttempt(2, 3, cleared=True, since=0.0), ORDER, by=by).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert zuora.keys == []
@@ -430,7 +433,7 @@ def test_a_clear_goes_one_key_further_than_what_is_noted(order):
     submit(zuora, memory, FIRST, order).run()
     stored_refusal = ["accepted"] * 4  # under the first key: three times, and the control
     zuora.script = [ANSWERS[each] for each in (*stored_refusal, "no answer, not made", "category 20")]
-    end = submit(zuora, memory, Try(3, 5, cleared=True), order).run().end
+    end = submit(zuora, memory, TaskAttempt(3, 5, cleared=True), order).run().end
 
     assert type(end) is Refused
     keys = dict.fromkeys(key for _, key in zuora.keys if not key.startswith("control-"))
@@ -444,18 +447,18 @@ class TestNothingIsNoted:
     def test_within_23_hours_the_first_key_is_sent(self, order):
         zuora = Zuora()
         since = zuora.clock()
-        submit(zuora, Memory(), Try(1, 3, since=since), order).run()
+        submit(zuora, Memory(), TaskAttempt(1, 3, since=since), order).run()
         zuora.clock.now += 22 * HOUR
-        end = submit(zuora, Memory(), Try(2, 3, since=since, remembers=True), order).run().end
+        end = submit(zuora, Memory(), TaskAttempt(2, 3, since=since, remembers=True), order).run().end
 
         assert [end] == zuora.made
 
     def test_later_the_order_is_looked_up_or_a_person_is_asked(self, order):
         zuora = Zuora()
         since = zuora.clock()
-        submit(zuora, Memory(), Try(1, 3, since=since), order).run()
+        submit(zuora, Memory(), TaskAttempt(1, 3, since=since), order).run()
         zuora.clock.now += 30 * HOUR
-        end = submit(zuora, Memory(), Try(2, 3, since=since, remembers=True), order).run().end
+        end = submit(zuora, Memory(), TaskAttempt(2, 3, since=since, remembers=True), order).run().end
 
         assert end == "order:O-1" if order is NUMBERED else isinstance(end, OutcomeUnknown)
         assert len(zuora.made) == 1
@@ -464,7 +467,7 @@ class TestNothingIsNoted:
         zuora = Zuora()
         since = zuora.clock()
         zuora.clock.now += 30 * HOUR
-        end = submit(zuora, None, Try(2, 3, since=since)).run().end
+        end = submit(zuora, None, TaskAttempt(2, 3, since=since)).run().end
 
         assert [end] == zuora.made
         assert zuora.keys[0][1] == BY.key(_submission(zuora).digest, "O-1", 1000)
@@ -473,9 +476,9 @@ class TestNothingIsNoted:
         """The first try noted nothing: of later keys than the noted one nobody knows either."""
         zuora = Zuora("job fails for good", "job fails for good")
         since = zuora.clock()
-        submit(zuora, memory, Try(2, 3, since=since)).run()
+        submit(zuora, memory, TaskAttempt(2, 3, since=since)).run()
         zuora.clock.now += 30 * HOUR
-        end = submit(zuora, memory, Try(3, 5, cleared=True, since=since)).run().end
+        end = submit(zuora, memory, TaskAttempt(3, 5, cleared=True, since=since)).run().end
 
         assert [end] == zuora.made
         digest = _submission(zuora).digest
@@ -484,13 +487,13 @@ class TestNothingIsNoted:
     @pytest.mark.parametrize(
         ("attempt", "keys"),
         [
-            (Try(2, 9), 2),
-            (Try(3, 9), 3),
-            (Try(2, 9, cleared=True), 3),
-            (Try(2, 9, moved=True), 3),
-            (Try(2, 9, cleared=True, moved=True), 3),
-            (Try(1, 9, moved=True), 2),
-            (Try(1, 9), 1),
+            (TaskAttempt(2, 9), 2),
+            (TaskAttempt(3, 9), 3),
+            (TaskAttempt(2, 9, cleared=True), 3),
+            (TaskAttempt(2, 9, moved=True), 3),
+            (TaskAttempt(2, 9, cleared=True, moved=True), 3),
+            (TaskAttempt(1, 9, moved=True), 2),
+            (TaskAttempt(1, 9), 1),
         ],
         ids=str,
     )
@@ -514,9 +517,9 @@ class TestNothingIsNoted:
         since = zuora.clock()
         self.refuse_to_sign_in(zuora)
         with pytest.raises(SignInRefused):
-            zuora.run(submit_order(zuora.client(), order, BY, Try(1, 3, since=since)), memory)
+            zuora.run(submit_order(zuora.client(), order, BY, TaskAttempt(1, 3, since=since)), memory)
         zuora.clock.now += 30 * HOUR
-        end = submit(zuora, memory, Try(2, 3, since=since), order).run().end
+        end = submit(zuora, memory, TaskAttempt(2, 3, since=since), order).run().end
 
         assert [end] == zuora.made
 
@@ -540,14 +543,14 @@ def _submission(zuora, order=NUMBERED, attempt=FIRST, **options):
 def test_what_was_noted_of_one_key_is_there_again_when_that_key_comes_back(order):
     zuora, memory = Zuora(), Memory()
     first = submit(zuora, memory, FIRST, order).run().end
-    other = Submitter("", ("another key",))
+    other = IdempotencyScope("", ("another key",))
     order_2 = order if order is ORDER else order | {"orderNumber": "O-2"}
     second = submit(zuora, memory, CLEARED, order_2, by=other).run().end
     zuora.clock.now += 30 * HOUR
 
     assert first != second
-    assert submit(zuora, memory, Try(3, 4, cleared=True), order).run().end == first
-    assert submit(zuora, memory, Try(4, 6, cleared=True), order_2, by=other).run().end == second
+    assert submit(zuora, memory, TaskAttempt(3, 4, cleared=True), order).run().end == first
+    assert submit(zuora, memory, TaskAttempt(4, 6, cleared=True), order_2, by=other).run().end == second
     assert len(zuora.keys) == 2
 
 
@@ -634,9 +637,9 @@ class TestARefusalAfterALostAnswer:
     def test_the_next_try_remembers_that_it_went_unanswered(self, order, memory):
         zuora = Zuora()
         since = zuora.clock()
-        killed_after_its_post(zuora, memory, Try(1, 1, since=since), order)
+        killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
         zuora.script = [EDGE] * 30
-        end = submit(zuora, memory, Try(2, 1, since=since), order).run().end
+        end = submit(zuora, memory, TaskAttempt(2, 1, since=since), order).run().end
 
         assert end == "order:O-1" if order is NUMBERED else isinstance(end, OutcomeUnknown)
         assert len(zuora.made) == 1
@@ -654,7 +657,7 @@ class TestARefusalAfterALostAnswer:
         zuora = Zuora()
         since = zuora.clock()
         zuora.script = [ANSWERS["no answer, not made"]]
-        killed_after_its_post(zuora, memory, Try(1, 1, since=since), NUMBERED)
+        killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), NUMBERED)
         zuora.script = [EDGE] * 30
         end = submit(zuora, memory, replace(CLEARED, since=since)).run().end
 
@@ -711,11 +714,11 @@ class TestTheOrderIsThereAlready:
         order |= {"existingAccountId": id_of("account", "A00000097")}
         zuora = Zuora()
         since = zuora.clock()
-        submit(zuora, None, Try(1, 1, since=since), NUMBERED).run()
+        submit(zuora, None, TaskAttempt(1, 1, since=since), NUMBERED).run()
         zuora.clock.now += 30 * HOUR
         told = body(50000040, "Cannot find entity by key")
         zuora.sandbox.add_fault(Fault("GET", "/v1/accounts/", status=404, body=told, times=None))
-        end = submit(zuora, None, Try(2, 2, cleared=True, since=since), order).run().end
+        end = submit(zuora, None, TaskAttempt(2, 2, cleared=True, since=since), order).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert "its account cannot be read" in str(end)
@@ -779,7 +782,7 @@ class TestATryThatWasStopped:
     def stopped(self, zuora, memory, order, seconds):
         """Run a try until it has noted its second POST, and stop it there."""
         actor = submit(zuora, memory, FIRST, order)
-        while not (zuora.keys and isinstance(actor.step, Recall)):
+        while not (zuora.keys and isinstance(actor.step, LoadState)):
             actor.act()
         assert len(zuora.keys) == 1
         zuora.clock.now += seconds
@@ -808,9 +811,9 @@ class TestWindows:
         zuora = Zuora()
         since = zuora.clock()
         zuora.clock.now += 23 * HOUR - 60
-        killed_after_its_post(zuora, None, Try(1, 3, since=since), order)
+        killed_after_its_post(zuora, None, TaskAttempt(1, 3, since=since), order)
         zuora.clock.now += seconds
-        end = submit(zuora, None, Try(2, 3, since=since), order).run().end
+        end = submit(zuora, None, TaskAttempt(2, 3, since=since), order).run().end
 
         assert end in [*zuora.made, "order:O-1"] or isinstance(end, OutcomeUnknown)
         assert len(zuora.made) == 1
@@ -819,11 +822,11 @@ class TestWindows:
         """A lock under the first key; 23 hours are over in its rest, and the second had made the order."""
         zuora = Zuora("category 50")
         since = zuora.clock()
-        submit(zuora, None, Try(1, 3, since=since), order).run()
-        second = submit(zuora, None, Try(2, 3, since=since), order).run().end
+        submit(zuora, None, TaskAttempt(1, 3, since=since), order).run()
+        second = submit(zuora, None, TaskAttempt(2, 3, since=since), order).run().end
         known = {key for _, key in zuora.keys if not key.startswith("control-")}
         zuora.clock.now = since + 23 * HOUR - 30
-        end = submit(zuora, None, Try(3, 5, cleared=True, since=since), order).run().end
+        end = submit(zuora, None, TaskAttempt(3, 5, cleared=True, since=since), order).run().end
 
         assert end in (second, "order:O-1") if order is NUMBERED else isinstance(end, OutcomeUnknown)
         assert zuora.made == [second]
@@ -832,10 +835,10 @@ class TestWindows:
     def test_a_walk_that_is_remembered_ends_where_it_did(self, order):
         zuora, memory = Zuora("category 50"), Memory()
         since = zuora.clock()
-        submit(zuora, memory, Try(1, 3, since=since), order).run()
-        second = submit(zuora, memory, Try(2, 3, since=since), order).run().end
+        submit(zuora, memory, TaskAttempt(1, 3, since=since), order).run()
+        second = submit(zuora, memory, TaskAttempt(2, 3, since=since), order).run().end
         zuora.clock.now = since + 23 * HOUR - 30
-        end = submit(zuora, memory, Try(3, 5, cleared=True, since=since), order).run().end
+        end = submit(zuora, memory, TaskAttempt(3, 5, cleared=True, since=since), order).run().end
 
         assert end == second
         assert zuora.made == [second]
@@ -843,9 +846,9 @@ class TestWindows:
     def test_a_key_that_came_of_age_is_not_sent(self, order, memory):
         zuora = Zuora()
         since = zuora.clock()
-        killed_after_its_post(zuora, memory, Try(1, 3, since=since), order)
+        killed_after_its_post(zuora, memory, TaskAttempt(1, 3, since=since), order)
         zuora.clock.now += 24 * HOUR
-        end = submit(zuora, memory, Try(2, 3, since=since), order).run().end
+        end = submit(zuora, memory, TaskAttempt(2, 3, since=since), order).run().end
 
         assert end == "order:O-1" if order is NUMBERED else isinstance(end, OutcomeUnknown)
         assert len(zuora.keys) == 1
@@ -861,7 +864,7 @@ class TestWindows:
 
     def test_the_question_dates_no_key_whose_run_may_be_of_any_age(self):
         zuora = Zuora()
-        words = str(submit(zuora, None, Try(2, 3, since=0.0), ORDER).run().end)
+        words = str(submit(zuora, None, TaskAttempt(2, 3, since=0.0), ORDER).run().end)
 
         assert "not sent by this try" in words
         assert "1970" not in words
@@ -897,7 +900,7 @@ class TestAMappedTaskOfAClearedRun:
         submit(zuora, memory, FIRST, NUMBERED).run()
         zuora.script = [ANSWERS["job fails for good"], EDGE]
         ends = [
-            submit(zuora, memory, Try(number, 9, cleared=True, moved=True), self.MOVED).run().end
+            submit(zuora, memory, TaskAttempt(number, 9, cleared=True, moved=True), self.MOVED).run().end
             for number in (2, 3)
         ]
 

@@ -9,12 +9,12 @@ import tracemalloc
 
 import pytest
 
-from airflow_provider_zuora.core.errors import Answer
-from airflow_provider_zuora.core.http.client import Client
+from airflow_provider_zuora.core.errors import ResponseInfo
+from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.messages import Response
 from airflow_provider_zuora.core.polling.exports import export_orders, file_link
-from airflow_provider_zuora.core.polling.wait import Wait, ended_job
+from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
 from tests.core.carriers import Script, Tenant, answer
@@ -56,10 +56,10 @@ def test_each_word_has_one_meaning():
 )
 def test_how_long_a_token_lasts(grant, seconds):
     script = StoreScript([answer(200, {"access_token": "xa35", "token_type": "Bearer", **grant})])
-    granted = script.run(script.client().sign_in())
+    get_or_sign_in = script.run(script.client().sign_in())
     (request,) = script.sent
 
-    assert granted.expires == NOW + seconds - 60
+    assert get_or_sign_in.expires == NOW + seconds - 60
     assert (request.method, request.path) == ("POST", "/oauth/access_token")
     assert request.header("Content-Type") == "application/x-www-form-urlencoded"
     assert set(request.headers) == {"Accept", "Accept-Encoding", "Content-Type"}
@@ -102,7 +102,7 @@ def test_an_export_from_its_start_to_its_link():
     client = store.client()
     job_id = store.run(export_orders(client, "eq(id,ep-1)"))
     began = store.clock()
-    job = store.run(ended_job(client, job_id, Wait(began, began, math.inf)))
+    job = store.run(ended_job(client, job_id, PollOptions(began, began, math.inf)))
 
     assert (job.status, job.outcome()["id"]) == ("SUCCESS", job_id)
     assert 100 <= store.clock() - began < 200
@@ -132,7 +132,7 @@ def test_what_a_vendor_has_not_is_a_mistake_of_ours(ask):
 
 
 def test_a_client_is_of_its_vendor():
-    assert isinstance(StoreScript([]).client(), Client)
+    assert isinstance(StoreScript([]).client(), ApiClient)
     assert StoreScript([]).client().vendor.title == "Elastic Path"
 
 
@@ -144,7 +144,7 @@ def test_each_vendor_stands_under_its_connection_type():
     assert all(name == vendor.name for name, vendor in VENDORS.items())
 
 
-SAID = Answer("GET /v2/jobs/j")
+SAID = ResponseInfo("GET /v2/jobs/j")
 ROWS = [1] * 2_000_000
 ERRORS = b'{"errors": [' + b"1," * 200_000 + b"1]}"
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.errors import Answer, JobFailed
+from airflow_provider_zuora.core.errors import JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobState, Outcome
-from airflow_provider_zuora.core.messages import Credentials, Meaning, Request, Response
+from airflow_provider_zuora.core.messages import Credentials, Request, Response, ResponseKind
 from airflow_provider_zuora.core.validation import url_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
@@ -24,7 +24,7 @@ ZUORA = Zuora()
 JOB = ZUORA.status("j")
 ORDER = ZUORA.status("order:O-1")
 CREATE = ZUORA.submission("order", {}, {})
-BARE = Answer("GET /v1/async-jobs/j", "af-1", 200)
+BARE = ResponseInfo("GET /v1/async-jobs/j", "af-1", 200)
 
 
 def test_zuora_is_the_vendor_of_its_connection_type():
@@ -129,100 +129,150 @@ MIXED = [
 ]
 # What an answer means where no error shows it: the errors are tested by what the client does with them.
 MEANINGS = [
-    ("a job that was accepted", CREATE, answer(200, {"jobId": "j", "success": True}), Meaning.OK),
-    ("accepted, as before October 2025", CREATE, answer(202, {"jobId": "j", "success": True}), Meaning.OK),
-    ("a preview does not say success", CREATE, answer(202, {"jobId": "j"}), Meaning.OK),
-    ("a job id outweighs reasons", CREATE, answer(200, {"jobId": "j", "reasons": [{"code": 1}]}), Meaning.OK),
-    ("success outweighs reasons", CREATE, answer(200, {"success": True, "reasons": [{}]}), Meaning.OK),
-    ("Success outweighs Errors", CREATE, answer(200, {"Success": True, "Errors": [{}]}), Meaning.OK),
-    ("a refusal beside a job id", CREATE, answer(200, {"success": False, "jobId": "j"}), Meaning.UNCLEAR),
-    ("the first answer, come as a 409", CREATE, answer(409, {"success": True, "jobId": "j"}), Meaning.OK),
+    ("a job that was accepted", CREATE, answer(200, {"jobId": "j", "success": True}), ResponseKind.OK),
+    (
+        "accepted, as before October 2025",
+        CREATE,
+        answer(202, {"jobId": "j", "success": True}),
+        ResponseKind.OK,
+    ),
+    ("a preview does not say success", CREATE, answer(202, {"jobId": "j"}), ResponseKind.OK),
+    (
+        "a job id outweighs reasons",
+        CREATE,
+        answer(200, {"jobId": "j", "reasons": [{"code": 1}]}),
+        ResponseKind.OK,
+    ),
+    ("success outweighs reasons", CREATE, answer(200, {"success": True, "reasons": [{}]}), ResponseKind.OK),
+    ("Success outweighs Errors", CREATE, answer(200, {"Success": True, "Errors": [{}]}), ResponseKind.OK),
+    (
+        "a refusal beside a job id",
+        CREATE,
+        answer(200, {"success": False, "jobId": "j"}),
+        ResponseKind.UNCLEAR,
+    ),
+    (
+        "the first answer, come as a 409",
+        CREATE,
+        answer(409, {"success": True, "jobId": "j"}),
+        ResponseKind.OK,
+    ),
     (
         "not a refusal that names a job",
         CREATE,
         answer(409, {"success": False, "jobId": "j"}),
-        Meaning.IN_PROGRESS,
+        ResponseKind.IN_PROGRESS,
     ),
-    ("a job id beside no", CREATE, answer(400, {"jobId": "j", "message": "no"}), Meaning.DENIED),
-    ("a job id beside a breakdown", CREATE, answer(500, {"jobId": "j", "message": "no"}), Meaning.TEMPORARY),
-    ("Success alone", CREATE, answer(200, {"Success": False}), Meaning.UNCLEAR),
-    ("Errors alone", CREATE, answer(200, {"Errors": [{"Code": "A"}]}), Meaning.UNCLEAR),
-    ("faultcode alone", CREATE, answer(200, {"faultcode": "A"}), Meaning.UNCLEAR),
-    ("a message is no complaint", CREATE, answer(200, {"message": "fine"}), Meaning.OK),
-    ("empty lists are no complaint", CREATE, answer(200, {"reasons": [], "error": None}), Meaning.OK),
+    ("a job id beside no", CREATE, answer(400, {"jobId": "j", "message": "no"}), ResponseKind.DENIED),
+    (
+        "a job id beside a breakdown",
+        CREATE,
+        answer(500, {"jobId": "j", "message": "no"}),
+        ResponseKind.TEMPORARY,
+    ),
+    ("Success alone", CREATE, answer(200, {"Success": False}), ResponseKind.UNCLEAR),
+    ("Errors alone", CREATE, answer(200, {"Errors": [{"Code": "A"}]}), ResponseKind.UNCLEAR),
+    ("faultcode alone", CREATE, answer(200, {"faultcode": "A"}), ResponseKind.UNCLEAR),
+    ("a message is no complaint", CREATE, answer(200, {"message": "fine"}), ResponseKind.OK),
+    ("empty lists are no complaint", CREATE, answer(200, {"reasons": [], "error": None}), ResponseKind.OK),
     (
         "reasons without success are one",
         CREATE,
         answer(200, {"reasons": [{"code": 53200020}]}),
-        Meaning.REFUSED,
+        ResponseKind.REFUSED,
     ),
     (
         "rows that are no objects",
         CREATE,
         answer(200, {"reasons": ["a", None], "Errors": "b"}),
-        Meaning.UNCLEAR,
+        ResponseKind.UNCLEAR,
     ),
-    ("a job decides by status alone", JOB, answer(200, {"success": False, "status": "Failed"}), Meaning.OK),
-    ("without a status it does not", JOB, answer(200, {"success": False}), Meaning.UNCLEAR),
-    ("nor with one that is no text", JOB, answer(200, {"success": False, "status": 200}), Meaning.UNCLEAR),
-    ("nor where it was no read", CREATE, answer(200, {"success": False, "status": "x"}), Meaning.UNCLEAR),
-    ("nor beside a 404", JOB, answer(404, {"status": "Completed"}), Meaning.GATEWAY),
-    ("nor beside another HTTP status", JOB, answer(400, {"status": "Completed"}), Meaning.DENIED),
-    ("nothing", CREATE, answer(204), Meaning.OK),
-    ("a byte order mark", CREATE, Response(200, {}, b'\xef\xbb\xbf{"jobId": "j"}'), Meaning.OK),
-    ("four digits are no category", CREATE, answer(400, {"code": 1050, "message": "a"}), Meaning.DENIED),
+    (
+        "a job decides by status alone",
+        JOB,
+        answer(200, {"success": False, "status": "Failed"}),
+        ResponseKind.OK,
+    ),
+    ("without a status it does not", JOB, answer(200, {"success": False}), ResponseKind.UNCLEAR),
+    (
+        "nor with one that is no text",
+        JOB,
+        answer(200, {"success": False, "status": 200}),
+        ResponseKind.UNCLEAR,
+    ),
+    (
+        "nor where it was no read",
+        CREATE,
+        answer(200, {"success": False, "status": "x"}),
+        ResponseKind.UNCLEAR,
+    ),
+    ("nor beside a 404", JOB, answer(404, {"status": "Completed"}), ResponseKind.GATEWAY),
+    ("nor beside another HTTP status", JOB, answer(400, {"status": "Completed"}), ResponseKind.DENIED),
+    ("nothing", CREATE, answer(204), ResponseKind.OK),
+    ("a byte order mark", CREATE, Response(200, {}, b'\xef\xbb\xbf{"jobId": "j"}'), ResponseKind.OK),
+    ("four digits are no category", CREATE, answer(400, {"code": 1050, "message": "a"}), ResponseKind.DENIED),
     (
         "a category that nobody knows",
         CREATE,
         answer(400, {"code": 53200088, "message": "a"}),
-        Meaning.DENIED,
+        ResponseKind.DENIED,
     ),
-    ("the same at HTTP 200", CREATE, answer(200, reasons(53200088)), Meaning.UNCLEAR),
-    ("a word beside a passing error", CREATE, answer(200, reasons(53200050, "A")), Meaning.UNCLEAR),
-    ("whatever the status", CREATE, answer(409, reasons(53200050, "A")), Meaning.UNCLEAR),
-    ("a word beside a lasting error", CREATE, answer(200, reasons(53200030, "A")), Meaning.UNCLEAR),
-    ("a word beside what is not there", CREATE, answer(200, reasons("A", 50000040)), Meaning.UNCLEAR),
-    ("not found, before errors had a status", JOB, answer(200, reasons(50000040)), Meaning.NOT_FOUND),
-    ("not found, and a rule", JOB, answer(404, reasons(50000040, 53200030)), Meaning.REFUSED),
+    ("the same at HTTP 200", CREATE, answer(200, reasons(53200088)), ResponseKind.UNCLEAR),
+    ("a word beside a passing error", CREATE, answer(200, reasons(53200050, "A")), ResponseKind.UNCLEAR),
+    ("whatever the status", CREATE, answer(409, reasons(53200050, "A")), ResponseKind.UNCLEAR),
+    ("a word beside a lasting error", CREATE, answer(200, reasons(53200030, "A")), ResponseKind.UNCLEAR),
+    ("a word beside what is not there", CREATE, answer(200, reasons("A", 50000040)), ResponseKind.UNCLEAR),
+    ("not found, before errors had a status", JOB, answer(200, reasons(50000040)), ResponseKind.NOT_FOUND),
+    ("not found, and a rule", JOB, answer(404, reasons(50000040, 53200030)), ResponseKind.REFUSED),
     *(
-        (f"a bad value, of a job at {status}", JOB, answer(status, reasons(50000020)), Meaning.NOT_FOUND)
+        (f"a bad value, of a job at {status}", JOB, answer(status, reasons(50000020)), ResponseKind.NOT_FOUND)
         for status in (200, 400, 404)
     ),
-    ("a bad value, and what is not there", JOB, answer(404, reasons(50000020, 50000040)), Meaning.NOT_FOUND),
-    ("a bad value of the sign-in", JOB, answer(404, reasons(90000020)), Meaning.REFUSED),
-    ("a bad value of two digits", JOB, answer(404, reasons("20")), Meaning.REFUSED),
-    ("a bad value of another request", CREATE, answer(404, reasons(50000020)), Meaning.REFUSED),
-    ("a bad value of an order, in other words", ORDER, answer(404, reasons(50000020)), Meaning.REFUSED),
+    (
+        "a bad value, and what is not there",
+        JOB,
+        answer(404, reasons(50000020, 50000040)),
+        ResponseKind.NOT_FOUND,
+    ),
+    ("a bad value of the sign-in", JOB, answer(404, reasons(90000020)), ResponseKind.REFUSED),
+    ("a bad value of two digits", JOB, answer(404, reasons("20")), ResponseKind.REFUSED),
+    ("a bad value of another request", CREATE, answer(404, reasons(50000020)), ResponseKind.REFUSED),
+    ("a bad value of an order, in other words", ORDER, answer(404, reasons(50000020)), ResponseKind.REFUSED),
     *(
-        (f"no such job, not at {status}", JOB, answer(status, reasons(50000040)), Meaning.DENIED)
+        (f"no such job, not at {status}", JOB, answer(status, reasons(50000040)), ResponseKind.DENIED)
         for status in (202, 403, 410)
     ),
-    ("a bad value, of a job at 403", JOB, answer(403, reasons(50000020)), Meaning.REFUSED),
+    ("a bad value, of a job at 403", JOB, answer(403, reasons(50000020)), ResponseKind.REFUSED),
     *(
-        (f"no such order, not at {status}", ORDER, answer(status, reasons(50000040)), Meaning.GATEWAY)
+        (f"no such order, not at {status}", ORDER, answer(status, reasons(50000040)), ResponseKind.GATEWAY)
         for status in (202, 403, 410)
     ),
     *(
-        (f"no such order, at {status}", ORDER, answer(status, reasons(50000040)), Meaning.NOT_FOUND)
+        (f"no such order, at {status}", ORDER, answer(status, reasons(50000040)), ResponseKind.NOT_FOUND)
         for status in (200, 400, 404)
     ),
     *(
-        (f"{first} and {second} at {status}", CREATE, answer(status, reasons(first, second)), Meaning.UNCLEAR)
+        (
+            f"{first} and {second} at {status}",
+            CREATE,
+            answer(status, reasons(first, second)),
+            ResponseKind.UNCLEAR,
+        )
         for status in (200, 400)
         for first, second in MIXED
     ),
-    ("a passing error and a lock", CREATE, answer(400, reasons(53200050, 53200060)), Meaning.TEMPORARY),
-    ("more than is read", CREATE, answer(400, reasons(*[53200020] * 1001)), Meaning.UNCLEAR),
-    ("as many as are read", CREATE, answer(400, reasons(*[53200020] * 1000)), Meaning.REFUSED),
+    ("a passing error and a lock", CREATE, answer(400, reasons(53200050, 53200060)), ResponseKind.TEMPORARY),
+    ("more than is read", CREATE, answer(400, reasons(*[53200020] * 1001)), ResponseKind.UNCLEAR),
+    ("as many as are read", CREATE, answer(400, reasons(*[53200020] * 1000)), ResponseKind.REFUSED),
     (
         "digits of another script",
         CREATE,
         answer(400, reasons("\u0665\u0668\u0665\u0666\u0660\u0660\u0663\u0660")),
-        Meaning.DENIED,
+        ResponseKind.DENIED,
     ),
-    ("not found by the status alone", JOB, answer(404), Meaning.GATEWAY),
-    ("a page 404 is the edge's", JOB, Response(404, {}, b"<h1>Not Found</h1>"), Meaning.GATEWAY),
-    ("408", CREATE, answer(408), Meaning.GATEWAY),
+    ("not found by the status alone", JOB, answer(404), ResponseKind.GATEWAY),
+    ("a page 404 is the edge's", JOB, Response(404, {}, b"<h1>Not Found</h1>"), ResponseKind.GATEWAY),
+    ("408", CREATE, answer(408), ResponseKind.GATEWAY),
 ]
 
 
@@ -236,7 +286,7 @@ def test_what_an_answer_means(request_, response, meaning):
 def test_a_reading_keeps_what_was_known_and_adds_what_the_body_says():
     known = replace(BARE, retry_after=5.0)
     reading = ZUORA.read(CREATE, sample("bad-value/400"), known)
-    assert reading.answer == Answer(
+    assert reading.answer == ResponseInfo(
         BARE.asked,
         "af-1",
         200,
@@ -258,7 +308,7 @@ def test_the_request_id_may_stand_in_a_header(body):
 def test_all_reasons_decide_and_the_first_are_kept():
     body = reasons(*[53200050] * 30, 53200020)
     reading = ZUORA.read(CREATE, answer(400, body), BARE)
-    assert reading.meaning is Meaning.REFUSED
+    assert reading.meaning is ResponseKind.REFUSED
     assert reading.answer.codes == ("53200050",) * 20
     job = read({"status": "Failed", "errors": body["reasons"]})
     assert (job.transient, len(job.answer.codes)) == (False, 20)
@@ -521,7 +571,7 @@ def test_reasons_at_the_root_stand_where_a_failed_job_has_no_errors(errors):
     reasons = [{"code": 58730050, "message": LOCKED}]
     body = {"status": "Failed", "errors": errors, "success": False, "reasons": reasons}
     response = Response(200, {}, json.dumps(body).encode())
-    reading = Zuora().read(Zuora().status("j"), response, Answer("GET /v1/async-jobs/j"))
+    reading = Zuora().read(Zuora().status("j"), response, ResponseInfo("GET /v1/async-jobs/j"))
     job = Zuora().read_job("j", reading.body, reading.answer)
 
     assert (job.answer.codes, job.answer.messages, job.transient) == (("58730050",), (LOCKED,), True)

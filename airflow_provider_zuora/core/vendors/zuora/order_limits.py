@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_types import Path, spell
+from airflow_provider_zuora.core.json_types import Path, format_path
 
 # Zuora's page of the call: up to 300 subscriptions, 300 order actions, 100 order line items; an older one
 # adds that its support raises them.
@@ -67,7 +67,7 @@ class OrderLimits:
             limit = self.raised.get(name, PUBLISHED[name])
             if count <= limit:
                 continue
-            words = f"{spell(path)}: at most {limit} {_WORDS[name]} in one order, this has {count}"
+            words = f"{format_path(path)}: at most {limit} {_WORDS[name]} in one order, this has {count}"
             if name in self.raised:
                 over.append(f"{words} (order_limits of the connection)")
             else:

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_zuora.core.errors import Answer, Unreadable
+from airflow_provider_zuora.core.errors import ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
-from airflow_provider_zuora.core.json_types import Path, spell
+from airflow_provider_zuora.core.json_types import Path, format_path
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words, told
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import hide
@@ -104,7 +104,7 @@ def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     ours = {name: document[name] for name in _CONTENT if document.get(name) is not None}
     ours.setdefault("description", "")
     told = [
-        f"{spell(path)} is {_shown(found)}, this one's is {_shown(own)}"
+        f"{format_path(path)} is {_shown(found)}, this one's is {_shown(own)}"
         for path, own, found in _unlike(hide(ours, _NOBODY), hide(_order(order), _NOBODY), ())
     ]
     more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
@@ -153,7 +153,7 @@ def _same(ours: Any, found: Any) -> bool:
     return bool(ours == found)
 
 
-def read_order(job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
+def read_order(job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Job:
     """
     Return an order that was found by its number as the job that must have made it.
 
@@ -189,7 +189,7 @@ def _not_asked_for(number: str, found: object) -> str:
     return "" if same else f"order {redact_words(told_number, WORD_LENGTH)}"
 
 
-def never_completes(result: Any, answer: Answer) -> Answer | None:
+def never_completes(result: Any, answer: ResponseInfo) -> ResponseInfo | None:
     """Return the answer that says that the order in a job's result will never be completed, or None."""
     order = result if isinstance(result, dict) else {}
     state, words = _STATUSES.get(_word(order.get("status")), _UNKNOWN)

@@ -17,7 +17,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from airflow_provider_zuora.core.json_types import REFUSED, Path, Reading, Violation, raise_any
+from airflow_provider_zuora.core.json_types import REFUSED, JsonReader, Path, Violation, raise_any
 from airflow_provider_zuora.core.times import is_day
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
 
 def check_order(order: object) -> dict[str, Any]:
     """
-    Check the body of ``POST /v1/async/orders`` and return it as `plain` does.
+    Check the body of ``POST /v1/async/orders`` and return it as `to_json_types` does.
 
     :raises InvalidInput: once, with a line for each broken rule, ``$.path: rule``, sorted by path.
     """
@@ -38,7 +38,7 @@ def check_order(order: object) -> dict[str, Any]:
 
 def check_preview(order: object) -> dict[str, Any]:
     """
-    Check the body of ``POST /v1/async/orders/preview`` and return it as `plain` does.
+    Check the body of ``POST /v1/async/orders/preview`` and return it as `to_json_types` does.
 
     The account is an existing one or ``previewAccountInfo``; a preview has no ``newAccount``.
 
@@ -48,7 +48,7 @@ def check_preview(order: object) -> dict[str, Any]:
 
 
 def _check(order: object, definition: str, accounts: tuple[str, ...]) -> dict[str, Any]:
-    reading = Reading()
+    reading = JsonReader()
     document = reading.read(order)
     text = json.dumps(document, ensure_ascii=False, default=repr)  # most orders hold neither of these two
     given = _without_nulls(document) if "null" in text else document

@@ -39,7 +39,7 @@ _SCALARS = frozenset({str, bool, int, float, type(None)})  # most of an order; `
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class Redacted:
     """A secret value of an order; Airflow's rendered-template page asks it to `serialize`."""
 
     value: Any = field(repr=False)
@@ -55,7 +55,7 @@ class Hidden:
 
 def hide(document: Any, mask: Callable[[str], object], secret: bool = False, paying: bool = False) -> Any:
     """
-    Return a copy with every secret value in a `Hidden`, and whatever is no JSON, a date or a Decimal.
+    Return a copy with every secret value in a `Redacted`, and whatever is no JSON, a date or a Decimal.
 
     :param mask: called with each secret that is a text, to hide it in the logs too; Airflow ignores those of
         fewer than five characters (a card's security code), which is why they are hidden here.
@@ -66,12 +66,12 @@ def hide(document: Any, mask: Callable[[str], object], secret: bool = False, pay
         return {name: _hide_member(name, value, mask, secret, paying) for name, value in document.items()}
     if isinstance(document, (list, tuple)):
         return [hide(item, mask, secret, paying) for item in document]
-    if document is None or isinstance(document, Hidden):
+    if document is None or isinstance(document, Redacted):
         return document
     if secret:
         mask(str(document))
-        return Hidden(document)
-    return document if isinstance(document, _SHOWN_TYPES) else Hidden(document)
+        return Redacted(document)
+    return document if isinstance(document, _SHOWN_TYPES) else Redacted(document)
 
 
 def _hide_member(name: Any, value: Any, mask: Callable[[str], object], secret: bool, paying: bool) -> Any:
@@ -95,7 +95,7 @@ def reveal(document: Any) -> Any:
         return {name: reveal(value) for name, value in document.items()}
     if isinstance(document, (list, tuple)):
         return [reveal(item) for item in document]
-    return document.value if isinstance(document, Hidden) else document
+    return document.value if isinstance(document, Redacted) else document
 
 
 def mask_secrets(document: Any, mask: Callable[[str], object]) -> int:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
-from airflow_provider_zuora.core.errors import Answer
-from airflow_provider_zuora.core.messages import Meaning, Reading, Request, Response
+from airflow_provider_zuora.core.errors import ResponseInfo
+from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import told
 from airflow_provider_zuora.core.vendors.body import quoted, read_json, unreadable
 
@@ -25,33 +25,33 @@ _MORE = ("", "and more")  # stands for those that are not read: nobody knows of 
 
 # "Error codes": the last two digits of a code are its category.
 _CATEGORIES = {
-    **dict.fromkeys((20, 21, 22, 23, 27, 30, 90), Meaning.REFUSED),
-    **dict.fromkeys((10, 45), Meaning.DENIED),
-    40: Meaning.NOT_FOUND,
-    **dict.fromkeys((60, 61, 99), Meaning.TEMPORARY),
-    11: Meaning.TOKEN,
-    50: Meaning.LOCKED,
-    70: Meaning.LIMITED,
+    **dict.fromkeys((20, 21, 22, 23, 27, 30, 90), ResponseKind.REFUSED),
+    **dict.fromkeys((10, 45), ResponseKind.DENIED),
+    40: ResponseKind.NOT_FOUND,
+    **dict.fromkeys((60, 61, 99), ResponseKind.TEMPORARY),
+    11: ResponseKind.TOKEN,
+    50: ResponseKind.LOCKED,
+    70: ResponseKind.LIMITED,
 }
 # Several reasons at once: the first of these that is among them decides, but that all must be passing ones to
 # repeat, and that none may be TEMPORARY for a refusal (`_weighed`).
 _WEIGHT = (
-    Meaning.TOKEN,
-    Meaning.DENIED,
-    Meaning.REFUSED,
-    Meaning.NOT_FOUND,
-    Meaning.TEMPORARY,
-    Meaning.LOCKED,
-    Meaning.LIMITED,
+    ResponseKind.TOKEN,
+    ResponseKind.DENIED,
+    ResponseKind.REFUSED,
+    ResponseKind.NOT_FOUND,
+    ResponseKind.TEMPORARY,
+    ResponseKind.LOCKED,
+    ResponseKind.LIMITED,
 )
 # What the HTTP status says where no code does.
 _STATUSES = {
-    401: Meaning.TOKEN,
-    404: Meaning.NOT_FOUND,
-    408: Meaning.GATEWAY,
-    409: Meaning.IN_PROGRESS,
-    429: Meaning.LIMITED,
-    **dict.fromkeys((502, 503, 504), Meaning.GATEWAY),
+    401: ResponseKind.TOKEN,
+    404: ResponseKind.NOT_FOUND,
+    408: ResponseKind.GATEWAY,
+    409: ResponseKind.IN_PROGRESS,
+    429: ResponseKind.LIMITED,
+    **dict.fromkeys((502, 503, 504), ResponseKind.GATEWAY),
 }
 # Where `_reasons` looks for errors; most answers have none of these.
 _TELLING = frozenset(
@@ -69,7 +69,7 @@ _EDGE_LIMIT = "request exceeded limit"
 _TEXT_LENGTH = 64 * 1024  # characters of one text of a vendor's that are read
 
 
-def read_answer(request: Request, response: Response, answer: Answer) -> Reading:
+def read_answer(request: Request, response: Response, answer: ResponseInfo) -> ParsedResponse:
     """Return what a response means, whichever of Zuora's body shapes it has."""
     body, readable = read_json(response)
     if not readable:
@@ -80,7 +80,7 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
     request_id = _text(fields.get("requestId")) or response.header("Zuora-Request-Id")
     process_id = _text(fields.get("processId"))
     if reasons or request_id or process_id:
-        answer = Answer(
+        answer = ResponseInfo(
             answer.asked,
             answer.track_id,
             answer.status,
@@ -91,12 +91,12 @@ def read_answer(request: Request, response: Response, answer: Answer) -> Reading
             answer.retry_after,
         )
     meaning = _meaning(request, response.status, fields, reasons)
-    if meaning is not Meaning.OK and not reasons and response.body:
+    if meaning is not ResponseKind.OK and not reasons and response.body:
         answer = replace(answer, messages=(quoted(response),))  # better than nothing
-    return Reading(meaning, answer, body, whole=body is not None, arrived=True)
+    return ParsedResponse(meaning, answer, body, whole=body is not None, arrived=True)
 
 
-def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]:
+def read_job_errors(errors: object, answer: ResponseInfo) -> tuple[ResponseInfo, bool, bool]:
     """
     Return the answer with a job's ``errors`` as its codes and messages; are they passing, are they a lock.
 
@@ -113,7 +113,7 @@ def read_job_errors(errors: object, answer: Answer) -> tuple[Answer, bool, bool]
     return _with(answer, reasons), passing, passing and _LOCK in categories
 
 
-def read_contradiction(body: Mapping[str, Any], answer: Answer) -> Answer | None:
+def read_contradiction(body: Mapping[str, Any], answer: ResponseInfo) -> ResponseInfo | None:
     """
     Return the answer with what a completed job says against itself; None if it says nothing of the kind.
 
@@ -134,7 +134,7 @@ def _says_no(part: Mapping[str, Any]) -> bool:
     return no or any(part.get(name) for name in ("errors", "reasons", "Errors"))
 
 
-def _with(answer: Answer, reasons: Reasons) -> Answer:
+def _with(answer: ResponseInfo, reasons: Reasons) -> ResponseInfo:
     codes, messages = [code for code, _ in reasons], [message for _, message in reasons]
     return replace(answer, codes=tuple(codes), messages=tuple(messages))
 
@@ -177,49 +177,53 @@ def _category(code: str) -> int:
 
 def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
     request: Request, status: int, body: Mapping[str, Any], reasons: Reasons
-) -> Meaning:
+) -> ResponseKind:
     """Return what the status, the ``success`` flag and the codes mean together."""
     read_a_job = request.path.startswith(JOBS) and isinstance(body.get("status"), str)
     refused = body.get("success") is False or body.get("Success") is False
     if status < 300 and (read_a_job or not (refused or _complains(body, reasons))):
-        return Meaning.OK
+        return ResponseKind.OK
     if status == 409 and body.get("jobId") and not refused:
-        return Meaning.OK  # an older reading of the guide: the first answer comes back as a 409
+        return ResponseKind.OK  # an older reading of the guide: the first answer comes back as a 409
     if status in (401, 429, 502, 503, 504):
         return _STATUSES[status]
     if _tells(_EDGE_LIMIT, reasons):
-        return Meaning.LIMITED
+        return ResponseKind.LIMITED
     if status >= 500:
-        return Meaning.TEMPORARY if reasons else Meaning.GATEWAY
+        return ResponseKind.TEMPORARY if reasons else ResponseKind.GATEWAY
     found = {_CATEGORIES.get(_category(code)) for code, _ in reasons}
     unknown = _tells("idempoten", reasons) or not found - {None}
-    if status == 409 and unknown and Meaning.LOCKED not in found:
-        return Meaning.IN_PROGRESS
+    if status == 409 and unknown and ResponseKind.LOCKED not in found:
+        return ResponseKind.IN_PROGRESS
     absences = _absences(request, status)
     if absences and reasons and all(map(absences, reasons)):
-        return Meaning.NOT_FOUND
-    otherwise = _STATUSES.get(status, Meaning.UNCLEAR if status < 300 else Meaning.DENIED)
+        return ResponseKind.NOT_FOUND
+    otherwise = _STATUSES.get(status, ResponseKind.UNCLEAR if status < 300 else ResponseKind.DENIED)
     meaning = _weighed(found, reasons) or otherwise
-    return _elsewhere(request, status, reasons) if meaning is Meaning.NOT_FOUND else meaning
+    return _elsewhere(request, status, reasons) if meaning is ResponseKind.NOT_FOUND else meaning
 
 
-def _elsewhere(request: Request, status: int, reasons: Reasons) -> Meaning:
+def _elsewhere(request: Request, status: int, reasons: Reasons) -> ResponseKind:
     """
     Return what "not found" means in words, or at an HTTP status, that do not say it of an order, or of a job.
 
     That there is no such order, or job, is believed of Zuora alone: a gateway's 404 is no word about it.
     """
     if request.path.startswith(ORDERS):
-        return Meaning.GATEWAY
+        return ResponseKind.GATEWAY
     if not (request.path.startswith(JOBS) and request.method == "GET"):
-        return Meaning.NOT_FOUND
+        return ResponseKind.NOT_FOUND
     is_coded = any(_category(code) >= 0 for code, _ in reasons)
     return (
-        Meaning.GATEWAY if not is_coded else Meaning.DENIED if status not in _ABSENT_AT else Meaning.NOT_FOUND
+        ResponseKind.GATEWAY
+        if not is_coded
+        else ResponseKind.DENIED
+        if status not in _ABSENT_AT
+        else ResponseKind.NOT_FOUND
     )
 
 
-def _weighed(found: set[Meaning | None], reasons: Reasons) -> Meaning | None:
+def _weighed(found: set[ResponseKind | None], reasons: Reasons) -> ResponseKind | None:
     """Return what several reasons mean together, None if there is none whose category is known."""
     known = [meaning for meaning in _WEIGHT if meaning in found]
     if not known:
@@ -227,8 +231,8 @@ def _weighed(found: set[Meaning | None], reasons: Reasons) -> Meaning | None:
     # Of an answer that refuses, and tells of a passing error too, or of one that nobody knows, nobody knows
     # what was done.
     is_odd = any(code and _category(code) not in _CATEGORIES for code, _ in reasons) or _MORE in reasons
-    is_unclear = None in found if known[0].transient else Meaning.TEMPORARY in found or is_odd
-    return Meaning.UNCLEAR if is_unclear else known[0]
+    is_unclear = None in found if known[0].transient else ResponseKind.TEMPORARY in found or is_odd
+    return ResponseKind.UNCLEAR if is_unclear else known[0]
 
 
 def _absences(request: Request, status: int) -> Callable[[tuple[str, str]], bool] | None:

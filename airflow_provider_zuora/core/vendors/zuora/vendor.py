@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from airflow_provider_zuora.core.errors import Answer, JobFailed
+from airflow_provider_zuora.core.errors import JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import NO_STATUS, Job, JobState, Outcome, as_job_id
-from airflow_provider_zuora.core.messages import Credentials, Reading, Request, Response
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.zuora.order_page import (
@@ -97,7 +97,7 @@ class Zuora(Vendor):
             return order_request(number)
         return Request("GET", JOBS + quote(job_id, safe=""))
 
-    def read(self, request: Request, response: Response, answer: Answer) -> Reading:
+    def read(self, request: Request, response: Response, answer: ResponseInfo) -> ParsedResponse:
         """Return what a response means."""
         return read_answer(request, response, answer)
 
@@ -105,7 +105,7 @@ class Zuora(Vendor):
         """Return ``jobId``, an empty text if it is none that can be asked for."""
         return as_job_id(body.get("jobId"))
 
-    def read_job(self, job_id: str, body: Mapping[str, Any], answer: Answer) -> Job:
+    def read_job(self, job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Job:
         """
         Return the job; ``status`` decides about its state, and a completed job that says no has failed.
 
