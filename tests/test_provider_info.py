@@ -15,7 +15,8 @@ try:
 except ImportError:  # Airflow before 3.2
     from airflow.utils.log.secrets_masker import should_hide_value_for_key
 
-from airflow_provider_zuora import __version__, get_provider_info
+from airflow_provider_zuora import __version__
+from airflow_provider_zuora.get_provider_info import get_provider_info
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.hooks.by_type import HOOKS
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
@@ -70,7 +71,7 @@ def test_the_entry_point_leads_here():
     (found,) = [
         point
         for point in entry_points(group="apache_airflow_provider")
-        if point.value.startswith("airflow_provider_zuora:")
+        if point.value.startswith("airflow_provider_zuora.get_provider_info:")
     ]
 
     assert found.load() is get_provider_info

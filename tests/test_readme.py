@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_zuora import get_provider_info
+from airflow_provider_zuora.get_provider_info import get_provider_info
 from airflow_provider_zuora.core.vendors import VENDORS
 
 ROOT = Path(__file__).parent.parent

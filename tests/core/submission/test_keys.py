@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_zuora.core.json_types import format_path
 from airflow_provider_zuora.core.submission.keys import (
     IdempotencyScope,
-    account_of,
+    account_fingerprint,
     changed_paths,
     digest_of,
     path_hashes,
@@ -177,7 +177,9 @@ def test_each_submitter_and_each_order_number_has_a_fingerprint_of_its_own():
 
 def test_the_fingerprint_of_an_account_stays_what_it_is_from_release_to_release():
     client = client_of(replace(CREDENTIALS, client_id="id"), **SCOPE)
-    assert account_of(client) == hashed(f'["{BASE}","id",{{"Zuora-Entity-Ids":"e1","Zuora-Org-Ids":"o1"}}]')
+    assert account_fingerprint(client) == hashed(
+        f'["{BASE}","id",{{"Zuora-Entity-Ids":"e1","Zuora-Org-Ids":"o1"}}]'
+    )
 
 
 OTHER_ACCOUNTS = {
@@ -190,13 +192,13 @@ OTHER_ACCOUNTS = {
 
 
 def test_each_account_has_a_fingerprint_of_its_own():
-    prints = {account_of(client_of(who, **scope)) for who, scope in OTHER_ACCOUNTS.values()}
-    assert len(prints | {account_of(client_of(**SCOPE))}) == 6
+    prints = {account_fingerprint(client_of(who, **scope)) for who, scope in OTHER_ACCOUNTS.values()}
+    assert len(prints | {account_fingerprint(client_of(**SCOPE))}) == 6
 
 
 def test_a_new_secret_and_a_new_version_make_no_other_account():
     other = replace(CREDENTIALS, client_secret="new")
-    assert account_of(client_of(other, Zuora_Version="341.0")) == account_of(client_of())
+    assert account_fingerprint(client_of(other, Zuora_Version="341.0")) == account_fingerprint(client_of())
 
 
 # What has changed in a document, told without keeping it.
