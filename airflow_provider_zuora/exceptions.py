@@ -1,4 +1,4 @@
-"""The errors that users catch; from a core error to Airflow's."""
+"""The errors that users catch; the one place where a core error becomes Airflow's."""
 
 from __future__ import annotations
 
@@ -7,43 +7,97 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_zuora.core.errors import ApiError, LockContention, OutcomeUnknown, TimedOut
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    LockContention,
+    OutcomeUnknown,
+    ResponseInfo,
+    TimedOut,
+)
 
 
-class PermanentError(AirflowFailException):
-    """The vendor's no, or input that cannot be sent: Airflow's retries cannot help and are not spent."""
+class ZuoraProviderError(AirflowException):
+    """
+    The root of all errors that this provider's hooks, operators, sensors and triggers raise for a request.
+
+    The attributes survive pickling and copying. Those about an answer are None, or empty, if there was none.
+
+    :ivar status_code: HTTP status of the vendor's answer.
+    :ivar codes: the vendor's error codes as text, for example ``("53200020",)``.
+    :ivar messages: the vendor's own words, in the order of the codes, free of secrets.
+    :ivar request_id: the vendor's id of the request, for its support.
+    :ivar track_id: the Zuora-Track-Id that was sent with the request.
+    :ivar transient: True if the same request may succeed later, by the vendor's codes. A sensor raises a
+        `PermanentError` for a failed job in any case, because waiting again cannot help; submitting again can
+        if this is True.
+    """
+
+    status_code: int | None = None  # type: ignore[assignment]  # Airflow means its own API
+    codes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    request_id: str | None = None
+    track_id: str | None = None
+    transient: bool = False
 
 
-class TransientError(AirflowException):
-    """A passing failure: Airflow's retries may help."""
+class PermanentError(ZuoraProviderError, AirflowFailException):
+    """The vendor refused, or the input cannot be sent: Airflow's retries cannot help and are not spent."""
+
+
+class TransientError(ZuoraProviderError):
+    """A transient failure: Airflow's retries may help."""
+
+    transient = True
 
 
 class OrderOutcomeUnknownError(PermanentError):
     """
     An order may exist or not, and only a person can tell; it was not sent again.
 
-    The message names the Idempotency-Key, the Track-Ids, what to look for in Zuora, and the ways on:
-    ``adopt_job_id`` where the order is there, another ``idempotency_key`` where it is not.
+    The message names the Idempotency-Key, the Track-Ids, what to look for in Zuora, and how to proceed:
+    ``adopt_job_id`` if the order is there, another ``idempotency_key`` if it is not.
     """
 
 
 class LockContentionError(TransientError):
-    """An order met a lock in Zuora; the next try submits it again, a minute later at the soonest."""
+    """An order met a lock in Zuora; the next try submits it again, a minute later at the earliest."""
 
 
-def airflow_error(error: ApiError) -> AirflowException:
-    """Return what a core error is to Airflow; it stays at hand as ``__cause__`` when raised from it."""
-    if isinstance(error, (OutcomeUnknown, LockContention)):
-        kind = OrderOutcomeUnknownError if isinstance(error, OutcomeUnknown) else LockContentionError
-        return kind(str(error))
-    passing = error.transient or isinstance(error, TimedOut)
-    return (TransientError if passing else PermanentError)(str(error))
+_SPECIAL: dict[type[ApiError], type[ZuoraProviderError]] = {
+    OutcomeUnknown: OrderOutcomeUnknownError,
+    LockContention: LockContentionError,
+}
+
+
+def convert_error(
+    error: ApiError, kind: type[ZuoraProviderError] | None = None, message: str = ""
+) -> ZuoraProviderError:
+    """
+    Return a core error as Airflow's; raise it from the core error, so that this stays its ``__cause__``.
+
+    :param kind: the class to use; None: by the kind of the core error.
+    :param message: what it says; empty: what the core error says.
+    """
+    if kind is None:
+        is_transient = error.transient or isinstance(error, TimedOut)
+        kind = _SPECIAL.get(type(error)) or (TransientError if is_transient else PermanentError)
+    converted = kind(message or str(error))
+    converted.transient = error.transient or issubclass(kind, TransientError)
+    if error.answer is not None:
+        _copy_answer(error.answer, converted)
+    return converted
 
 
 @contextmanager
-def airflow_errors() -> Iterator[None]:
+def convert_errors() -> Iterator[None]:
     """Raise core errors as Airflow's."""
     try:
         yield
     except ApiError as error:
-        raise airflow_error(error) from error
+        raise convert_error(error) from error
+
+
+def _copy_answer(answer: ResponseInfo, error: ZuoraProviderError) -> None:
+    error.status_code = answer.status
+    error.codes, error.messages = answer.codes, answer.messages
+    error.request_id, error.track_id = answer.request_id or None, answer.track_id or None

@@ -35,7 +35,7 @@ from airflow_provider_zuora.core.submission.api import note_end
 from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
-from airflow_provider_zuora.exceptions import PermanentError, TransientError, airflow_errors
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.hooks.connection import Settings, credentials_of, settings_of
 from airflow_provider_zuora.hooks.connection_fields import ui_field_behaviour, widgets
 from airflow_provider_zuora.session.concurrency import acarried, carried
@@ -137,7 +137,7 @@ class BaseJobHook(BaseHook):
         if self._settings is None:
             conn = self.get_connection(self.conn_id)
             conn.extra_dejson  # noqa: B018 - Airflow masks the secrets of extra as it reads it
-            with airflow_errors():
+            with convert_errors():
                 self._settings = self._read(conn)
         return self._settings
 
@@ -152,19 +152,19 @@ class BaseJobHook(BaseHook):
         :param store: what the flow remembers by; where it fails, a `TransientError` says what was sent.
         """
         settings = self.settings
-        with airflow_errors():
+        with convert_errors():
             return settings.account.run(remembering(flow(settings.client), store))
 
     async def arun(self, flow: Callable[[ApiClient], Flow[T]]) -> T:
         """Carry a flow of this hook's client on the running event loop; core errors come as Airflow's."""
-        with airflow_errors():
+        with convert_errors():
             settings = await self._asettings()
             return await settings.account.arun(flow(settings.client))
 
     def run_many(self, flows: Callable[[ApiClient], Iterable[Flow[T]]]) -> list[T]:
         """Carry many flows of this hook's client, 20 at once, and return their results in their order."""
         settings = self.settings
-        with airflow_errors():
+        with convert_errors():
             return carried(settings.account, flows(settings.client), _AT_ONCE)
 
     def request(
@@ -350,7 +350,7 @@ class BaseJobHook(BaseHook):
         job = self.settings.client.redact_job(job)  # a trigger does not know what is to be hidden
         if job.state is JobState.FAILED:
             self._note_failure(job, context)
-        with airflow_errors():
+        with convert_errors():
             check_result(job, expected)
             return self.vendor.outcome(job, options)
 
@@ -366,7 +366,7 @@ class BaseJobHook(BaseHook):
         """Sign in afresh; return whether that worked and a sentence for the connection form."""
         try:
             settings = self.settings
-            with airflow_errors():
+            with convert_errors():
                 settings.account.sign_in()
         except AirflowException as error:
             return False, str(error)

@@ -22,7 +22,7 @@ from airflow_provider_zuora.transports.fetch import DownloadPolicy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-from airflow_provider_zuora.exceptions import airflow_errors
+from airflow_provider_zuora.exceptions import convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 
 
@@ -73,12 +73,12 @@ class ElasticPathHook(BaseJobHook):
         :raises PermanentError: where the job is unknown or has no file, or the link is not safe to follow.
         :raises TransientError: where the file did not come whole: the next try asks for another link.
         """
-        with airflow_errors():
+        with convert_errors():
             check_size(max_bytes)
             place = _place(target)
         link = self.run(lambda client: file_link(client, job_id))
         settings = self.settings
-        with airflow_errors():
+        with convert_errors():
             fence = DownloadPolicy.beside(
                 settings.credentials.base_url, settings.fields["download_hosts"], mask_secret
             )

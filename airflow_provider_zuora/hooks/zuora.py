@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.submission.keys import sha256
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.submission import EQUAL
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
-from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, airflow_errors
+from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook, _running_context, task_store
 from airflow_provider_zuora.session.concurrency import submit_all
 from airflow_provider_zuora.session.session import claims_of
@@ -210,7 +210,7 @@ class ZuoraHook(BaseJobHook):
         by = submitter_of(
             context, settings.fields["idempotency_namespace"], None if idempotency_key is None else ""
         )
-        with airflow_errors():
+        with convert_errors():
             checked = listed(orders, by, idempotency_key, places)
             attempt = try_of(context)
             prints = [order.print_in(attempt.number) if context else "" for order in checked]

@@ -17,7 +17,7 @@ from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags, checked_seconds
 from airflow_provider_zuora.core.polling.events import DeferredResults, End
 from airflow_provider_zuora.core.polling.wait import PollSchedule
-from airflow_provider_zuora.exceptions import TransientError, airflow_errors
+from airflow_provider_zuora.exceptions import TransientError, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.triggers.jobs import read_event
 
@@ -150,7 +150,7 @@ class BaseJobOperator(BaseLiteralTexts):
     def _job_of(self, end: End) -> Job:
         """Return the job that has ended, or raise why the wait ended without it."""
         try:
-            with airflow_errors():
+            with convert_errors():
                 return end.ended()
         except TransientError as error:
             if isinstance(end.error, TimedOut):

@@ -22,7 +22,7 @@ from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
     mask_secrets,
     reveal,
 )
-from airflow_provider_zuora.exceptions import PermanentError, TransientError, airflow_error, airflow_errors
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.order_input import (
     BaseOrderInput,
@@ -124,7 +124,7 @@ class BaseOrderOperator(BaseSecretHiding, BaseJobOperator):
         """Return the order as it is sent."""
         if self._order is not None:
             return self._order
-        with airflow_errors():
+        with convert_errors():
             order = read_order(reveal(self.order))
         self._mask(order)
         return order
@@ -279,7 +279,7 @@ class ZuoraCreateOrdersOperator(BaseSecretHiding):
 
     def execute(self, context: Context) -> list[str]:
         """Submit the orders, and tell of each."""
-        with airflow_errors():
+        with convert_errors():
             given = reveal(self.orders)
             refused = refused_file(self.refused_path, given)
             orders, places = read_list(given)
@@ -306,7 +306,7 @@ class ZuoraCreateOrdersOperator(BaseSecretHiding):
         unwritten = refused.write(write_lines(documents)) if refused else ""
         others = {entry.state for entry in entries} - {"submitted", "refused"}
         if error and (self.on_refusal == "fail" or others):
-            raised = airflow_error(error)
+            raised = convert_error(error)
             raise type(raised)(f"{raised}\n{unwritten}".rstrip()) from error
         if unwritten:
             head = f"{len(documents)} of {len(entries)} orders are refused, see the XCom {RESULTS}."

@@ -25,7 +25,7 @@ from airflow_provider_zuora.core.polling.events import DeferredResults, End
 from airflow_provider_zuora.core.polling.job_ids import checked_ids, named
 from airflow_provider_zuora.core.polling.verdicts import OPEN, TIMED_OUT, Verdicts
 from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, PollSchedule
-from airflow_provider_zuora.exceptions import PermanentError, TransientError, airflow_errors
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.triggers.jobs import RESULTS, read_event
 from airflow_provider_zuora.triggers.start_and_end import ending_of, refuse, unmappable, upstream_of
@@ -140,7 +140,7 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
     @cached_property
     def _job_ids(self) -> tuple[str, ...]:
         """Return the ids as they are given; what mapped tasks have pushed costs Airflow a call for each."""
-        with airflow_errors():
+        with convert_errors():
             return checked_ids(self.job_id)
 
     def execute(self, context: Context) -> Any:
@@ -233,7 +233,7 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
         """Return what the ends mean where all are good, else raise the gravest, a time-out as `late`."""
         if isinstance(ends, BaseException):
             raise ends
-        with airflow_errors():
+        with convert_errors():
             found = Verdicts.of(self._job_ids, ends, self.hook.vendor, self.options)
         if self._many and not found.complete:
             context["ti"].xcom_push(key=RESULTS, value=found.as_list())

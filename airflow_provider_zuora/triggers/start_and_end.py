@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from airflow_provider_zuora.triggers.xcoms import AIRFLOW_VERSION, ANSWERS_TRIGGERS
+from airflow_provider_zuora.version_compat import AIRFLOW_VERSION, SUPPORTS_TASKS_IN_TRIGGERER
 
 END, START = "end_from_trigger", "start_from_trigger"
 _SEE = "Leave out one of the two; what each saves and loses: docs/waiting.md, Fewer workers."
@@ -83,7 +83,7 @@ def _raise_first(who: str, option: str, found: Iterator[str]) -> None:
 
 def _anyway(sensor: Any) -> Iterator[str]:
     """Yield what neither of the options goes with."""
-    if not ANSWERS_TRIGGERS:
+    if not SUPPORTS_TASKS_IN_TRIGGERER:
         yield f"Airflow {AIRFLOW_VERSION}: it needs 3.3 or later"
     if not sensor.deferrable:
         yield "deferrable=False: a worker would wait"

@@ -10,14 +10,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from airflow import __version__
 from airflow.providers.common.compat.sdk import AirflowException
 
 T = TypeVar("T")
-
-AIRFLOW_VERSION = str(__version__)
-ANSWERS_TRIGGERS = tuple(map(int, AIRFLOW_VERSION.split(".")[:2])) >= (3, 3)
-"""Whether this Airflow starts tasks in the triggerer, and lets triggers read and leave XComs."""
 
 RETURN_VALUE = "return_value"
 _PATIENCE = 60.0  # seconds; the first answer of a new triggerer takes up to five
