@@ -16,8 +16,8 @@ except ImportError:  # Airflow before 3.2
     from airflow.utils.log.secrets_masker import should_hide_value_for_key
 
 from airflow_provider_zuora import __version__
-from airflow_provider_zuora.get_provider_info import get_provider_info
 from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.get_provider_info import get_provider_info
 from airflow_provider_zuora.hooks.by_type import HOOKS
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook

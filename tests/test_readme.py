@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_zuora.get_provider_info import get_provider_info
 from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.get_provider_info import get_provider_info
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
