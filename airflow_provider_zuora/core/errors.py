@@ -85,9 +85,9 @@ class ResponseInfo:
             "Zuora-Track-Id": self.track_id,
         }
         named = ", ".join(f"{name} {value}" for name, value in ids.items() if value)
-        answer = "no answer" if self.status is None else f"HTTP {self.status}"
+        status = "no answer" if self.status is None else f"HTTP {self.status}"
         asked = printable(self.asked[:_ASKED_LENGTH])
-        return f"{asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
+        return f"{asked}: {status}{': ' + said if said else ''}{f' ({named})' if named else ''}"
 
     @property
     def bare(self) -> str:
@@ -107,23 +107,23 @@ class ApiError(Exception):
     The root of all errors of this package.
 
     :param message: what went wrong and what to do next, free of secrets.
-    :param answer: what the vendor answered, or None where nothing was asked.
+    :param info: what the vendor answered, or None where nothing was asked.
     :param transient: True where the same request may well succeed later.
     :param attempts: how many times in a row the request was sent.
     """
 
     def __init__(
-        self, message: str, *, answer: ResponseInfo | None = None, transient: bool = False, attempts: int = 1
+        self, message: str, *, info: ResponseInfo | None = None, transient: bool = False, attempts: int = 1
     ):
-        super().__init__(f"{message} | {answer}" if answer else message)
-        self.answer = answer
+        super().__init__(f"{message} | {info}" if info else message)
+        self.info = info
         self.transient = transient
         self.attempts = attempts
 
     @property
     def retry_after(self) -> float:
         """Return the seconds that the vendor asked us to wait, 0 where it asked for none."""
-        return (self.answer.retry_after or 0.0) if self.answer else 0.0
+        return (self.info.retry_after or 0.0) if self.info else 0.0
 
 
 class InvalidInput(ApiError):

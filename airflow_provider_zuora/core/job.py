@@ -33,7 +33,7 @@ class Job:
     :param status: the vendor's own word, for example ``Completed``, in one printable line and not too long.
     :param result: the vendor's result, as parsed from JSON; None while the job is active or has failed.
     :param transient: True where the vendor calls a failure a passing one.
-    :param answer: the answer that this was read from; for a failed job its codes and messages are the job's.
+    :param info: the answer that this was read from; for a failed job its codes and messages are the job's.
     :param locked: True where it failed because something else held what it was to change.
     """
 
@@ -42,7 +42,7 @@ class Job:
     status: str
     result: Any = None
     transient: bool = False
-    answer: ResponseInfo | None = None
+    info: ResponseInfo | None = None
     locked: bool = False
 
     def __post_init__(self) -> None:
@@ -77,16 +77,18 @@ class Job:
         )
         return (LockContention if self.locked else JobFailed)(
             f"Job {self.job_id} ended as {self.status}; by the vendor's codes this is a {kind}.",
-            answer=self.answer,
+            info=self.info,
             transient=self.transient,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the job in plain JSON types, for a trigger's event."""
-        answer = None if self.answer is None else _members(self.answer)
+        members = _members(self)
+        info = members.pop("info")
+        answer = None if info is None else _members(info)
         if answer is not None:
-            answer |= {"codes": list(answer["codes"]), "messages": list(answer["messages"])}
-        return {**_members(self), "state": self.state.value, "answer": answer}
+            answer |= {"codes": list(info.codes), "messages": list(info.messages)}
+        return {**members, "state": self.state.value, "answer": answer}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Job:
@@ -95,11 +97,13 @@ class Job:
 
         :raises ValueError, TypeError, KeyError: where it did not.
         """
-        answer = values["answer"]
+        members = dict(values)
+        answer = members.pop("answer")
+        info = None
         if answer is not None:
             lists = {"codes": tuple(answer["codes"]), "messages": tuple(answer["messages"])}
-            answer = ResponseInfo(**{**answer, **lists})
-        return cls(**{**values, "state": JobState(values["state"]), "answer": answer})
+            info = ResponseInfo(**{**answer, **lists})
+        return cls(**{**members, "state": JobState(values["state"]), "info": info})
 
 
 def _members(value: Job | ResponseInfo) -> dict[str, Any]:

@@ -97,8 +97,8 @@ class ParsedResponse:
     :param is_large: True if going over the body takes so long that no event loop is to wait for it.
     """
 
-    meaning: ResponseKind
-    answer: ResponseInfo
+    kind: ResponseKind
+    info: ResponseInfo
     body: Any = field(default=None, repr=False)
     whole: bool = False
     arrived: bool = False

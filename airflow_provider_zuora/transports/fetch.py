@@ -233,7 +233,7 @@ class Fetch:
         status = answer.status_code
         word = page_title(self._page(answer), self.secrets)
         said = ResponseInfo(f"GET {self._line.base_url}", status=status, messages=(word,) if word else ())
-        return Refused("No file came.", answer=said, transient=status in _PASSING or status >= 500)
+        return Refused("No file came.", info=said, transient=status in _PASSING or status >= 500)
 
     def _page(self, answer: requests.Response) -> bytes:
         """Return the beginning of a page, in however many parts it comes."""
@@ -246,7 +246,7 @@ class Fetch:
 
     def _unreadable(self, message: str, *, transient: bool = False) -> Unreadable:
         answer = ResponseInfo(f"GET {self._line.base_url}", status=self._status)
-        return Unreadable(message, answer=answer, transient=transient)
+        return Unreadable(message, info=answer, transient=transient)
 
 
 def _pieces(parts: SplitResult) -> tuple[str, ...]:

@@ -285,7 +285,7 @@ def test_every_body_ends_in_an_error_that_says_all(kind, response, meaning, code
     (track_id,) = set(script.headers("Zuora-Track-Id"))
     assert set(script.headers("Idempotency-Key")) == {"k-1" if kind == "create" else ""}
     status = None if error is Unreachable else response.status
-    found = raised.answer
+    found = raised.info
     assert (found.asked, found.track_id, found.status) == (asked, track_id, status)
     assert (found.codes, found.messages) == (codes, messages)
     assert (found.request_id, found.process_id) == ids
@@ -357,7 +357,7 @@ def test_a_sign_in_below_a_path_that_nobody_knows_names_the_path(status):
     script = Script([answer(status)], credentials=credentials)
     with pytest.raises(SignInRefused, match=r"below the path /zuora of the base URL \(host\)") as caught:
         script.run(script.client().sign_in())
-    assert caught.value.answer.status == status
+    assert caught.value.info.status == status
 
 
 PATH = " The base URL (host) has a path, /rest; mostly it must have none."
@@ -449,7 +449,7 @@ def test_a_yes_that_names_no_job_is_an_unknown_outcome(body):
     with pytest.raises(Unreadable, match="It changes nothing, so it may be repeated") as caught:
         script.run(script.client().submit(CREATE))
     assert caught.value.transient
-    assert caught.value.answer.status == 200
+    assert caught.value.info.status == 200
 
 
 def test_a_preview_is_checked_and_sent_without_a_key():
@@ -474,10 +474,10 @@ def test_a_job_is_read_with_the_answer_it_was_read_from():
     script = Script([sample("job-failed-lock/200", Zuora_Request_Id="r-1")])
     job = script.run(script.client().job("j/1"))
     assert (job.job_id, job.state, job.status, job.transient) == ("j/1", JobState.FAILED, "Failed", True)
-    assert (job.answer.codes, job.answer.messages) == (("40000050",), (LOCK,))
-    assert job.answer.asked == "GET /v1/async-jobs/j%2F1"
-    assert job.answer.request_id == "r-1"
-    assert [job.answer.track_id] == script.headers("Zuora-Track-Id")
+    assert (job.info.codes, job.info.messages) == (("40000050",), (LOCK,))
+    assert job.info.asked == "GET /v1/async-jobs/j%2F1"
+    assert job.info.request_id == "r-1"
+    assert [job.info.track_id] == script.headers("Zuora-Track-Id")
 
 
 def test_a_job_may_be_read_once_only():
@@ -718,7 +718,7 @@ def test_a_job_that_nobody_knows_is_not_found(category, status, forced):
     with pytest.raises(NotFound, match=rf"\[500000{category}\] Cannot find response for job") as caught:
         tenant.run(tenant.client().job("nobody"))
     assert not caught.value.transient
-    assert caught.value.answer.status == (forced or status)
+    assert caught.value.info.status == (forced or status)
 
 
 @pytest.mark.parametrize("category", [20, 40])

@@ -86,33 +86,33 @@ def test_reasons_are_pairs_whatever_is_missing(codes, messages, pairs):
 
 
 def test_an_error_says_what_happened_and_what_was_answered():
-    error = Refused("Zuora: refused.", answer=FULL, transient=True, attempts=3)
+    error = Refused("Zuora: refused.", info=FULL, transient=True, attempts=3)
     assert str(error) == f"Zuora: refused. | {FULL}"
-    assert (error.answer, error.transient, error.attempts, error.retry_after) == (FULL, True, 3, 30.0)
+    assert (error.info, error.transient, error.attempts, error.retry_after) == (FULL, True, 3, 30.0)
 
 
 def test_an_error_without_an_answer_is_its_message():
     error = ApiError("The deadline passed.")
     assert str(error) == "The deadline passed."
-    assert (error.answer, error.transient, error.attempts, error.retry_after) == (None, False, 1, 0.0)
+    assert (error.info, error.transient, error.attempts, error.retry_after) == (None, False, 1, 0.0)
 
 
 def test_an_answer_that_asks_for_no_wait_asks_for_none():
-    assert ApiError("no", answer=ResponseInfo("GET /a")).retry_after == 0.0
+    assert ApiError("no", info=ResponseInfo("GET /a")).retry_after == 0.0
 
 
 def test_invalid_input_has_a_line_for_each_rule():
     error = InvalidInput("Nothing was sent.", ("$.a: is required", "$.b: must be text"))
     assert str(error) == "Nothing was sent.\n$.a: is required\n$.b: must be text"
     assert error.violations == ("$.a: is required", "$.b: must be text")
-    assert (error.transient, error.answer) == (False, None)
+    assert (error.transient, error.info) == (False, None)
     assert str(InvalidInput("Nothing was sent.")) == "Nothing was sent."
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        Refused("no", answer=FULL, transient=True, attempts=2),
+        Refused("no", info=FULL, transient=True, attempts=2),
         InvalidInput("Nothing was sent.", ("$: no",)),
     ],
     ids=lambda error: type(error).__name__,

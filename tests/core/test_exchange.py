@@ -44,7 +44,7 @@ BUSY = ResponseInfo("GET /v1/a", messages=("the account is quiet",), retry_after
 ANSWERS = {
     "refused": sample("business-rule/400"),
     "limited": sample("rate/429"),
-    "held": RateLimited("The limit is reached.", answer=BUSY, transient=True),
+    "held": RateLimited("The limit is reached.", info=BUSY, transient=True),
     "in progress": sample("message-only/409"),
     "locked": sample("lock/409"),
     "temporary": sample("temporary/500"),
@@ -163,7 +163,7 @@ def test_the_wait_that_an_answer_asks_for(status, headers, seconds):
     script = Script([Response(status, headers)] * 10, rng=Dice(0))
     with pytest.raises((Refused, Unreadable)) as caught:
         script.run(script.client().call("GET", "/v1/a"))
-    assert caught.value.answer.retry_after == seconds
+    assert caught.value.info.retry_after == seconds
     assert caught.value.retry_after == (seconds or 0.0)
 
 
@@ -317,9 +317,9 @@ def test_an_order_that_is_answered_with_another_ones_answer_is_not_submitted():
         return (yield from hidden._exchange.once(POST))
 
     script = Script([OK, LATE])
-    reading = script.run(both(script.client()))
-    assert reading.meaning is ResponseKind.SILENCE
-    assert reading.answer.messages[0].startswith("what came is the answer to another request, Track-Id af-0")
+    parsed = script.run(both(script.client()))
+    assert parsed.kind is ResponseKind.SILENCE
+    assert parsed.info.messages[0].startswith("what came is the answer to another request, Track-Id af-0")
 
 
 def test_an_old_page_of_what_was_asked_is_a_page():
@@ -341,7 +341,7 @@ def test_a_track_id_that_nobody_here_has_sent_says_nothing(given_back):
 
 def test_a_stored_answer_may_give_the_first_track_id_back():
     script = Script([LATE])
-    assert script.run(script.client()._exchange.once(POST)).meaning is ResponseKind.OK
+    assert script.run(script.client()._exchange.once(POST)).kind is ResponseKind.OK
 
 
 def test_a_track_id_of_another_key_is_in_no_stored_answer():
@@ -357,7 +357,7 @@ def test_a_track_id_of_another_key_is_in_no_stored_answer():
 
     script = Script([OK, LATE, LATE])
     anothers, stored = script.run(both(script.client()))
-    assert (anothers.meaning, stored.meaning) == (ResponseKind.SILENCE, ResponseKind.OK)
+    assert (anothers.kind, stored.kind) == (ResponseKind.SILENCE, ResponseKind.OK)
 
 
 TOO_LARGE = Response(200, {}, b"", damage="the answer is larger than 7 bytes", is_too_large=True)
@@ -376,7 +376,7 @@ def test_a_get_whose_answer_is_too_large_is_one_request_and_an_error_that_names_
 
 def test_of_a_post_whose_answer_is_too_large_the_outcome_is_unknown():
     script = Script([TOO_LARGE])
-    assert script.run(script.client()._exchange.once(POST)).meaning is ResponseKind.GATEWAY
+    assert script.run(script.client()._exchange.once(POST)).kind is ResponseKind.GATEWAY
 
 
 def test_an_error_page_that_is_too_large_passes():
@@ -396,12 +396,12 @@ def test_a_track_id_is_refused_where_the_vendor_knows_none():
 @pytest.mark.parametrize("meaning", ONE_EACH, ids=lambda meaning: meaning.name)
 def test_what_is_posted_once_is_not_repeated_and_its_answer_is_returned_good_or_bad(meaning):
     script = Script([ONE_EACH[meaning]])
-    reading = script.run(script.client().post(POST, "my track"))
-    assert reading.meaning is meaning
+    parsed = script.run(script.client().post(POST, "my track"))
+    assert parsed.kind is meaning
     (request,) = script.sent
     assert (request.params, request.body) == (POST.params, POST.body)
     assert (request.header("Idempotency-Key"), request.header("Zuora-Track-Id")) == ("k-1", "my track")
-    assert reading.answer.track_id == "my track"
+    assert parsed.info.track_id == "my track"
     assert script.asked == [Token()]
     assert script.clock.naps == []
 
@@ -409,16 +409,16 @@ def test_what_is_posted_once_is_not_repeated_and_its_answer_is_returned_good_or_
 def test_what_is_posted_once_and_gets_no_object_may_have_been_taken():
     """A 2xx without a JSON object is a gateway's; it names no job."""
     script = Script([answer(200, [1])])
-    assert script.run(script.client().post(POST, "t")).meaning is ResponseKind.GATEWAY
+    assert script.run(script.client().post(POST, "t")).kind is ResponseKind.GATEWAY
 
 
 def test_a_refused_token_is_replaced_once_where_a_request_is_posted_once():
     script = Script([answer(401), OK])
-    assert script.run(script.client().post(POST, "t")).meaning is ResponseKind.OK
+    assert script.run(script.client().post(POST, "t")).kind is ResponseKind.OK
     assert len(set(script.headers("Authorization"))) == 2
     assert script.headers("Idempotency-Key") == ["k-1", "k-1"]
     script = Script([answer(401), answer(401)])
-    assert script.run(script.client().post(POST, "t")).meaning is ResponseKind.TOKEN
+    assert script.run(script.client().post(POST, "t")).kind is ResponseKind.TOKEN
     assert script.tokens == 2
 
 
@@ -431,9 +431,9 @@ def test_a_track_id_that_cannot_be_sent_is_refused_where_a_request_is_posted_onc
 
 def test_an_exchange_makes_up_the_track_id_of_a_request_that_has_none():
     script = Script([OK])
-    reading = script.run(script.client()._exchange.once(POST))
-    assert [reading.answer.track_id] == script.headers("Zuora-Track-Id")
-    assert re.fullmatch(r"af-[0-9a-f]{32}", reading.answer.track_id)
+    parsed = script.run(script.client()._exchange.once(POST))
+    assert [parsed.info.track_id] == script.headers("Zuora-Track-Id")
+    assert re.fullmatch(r"af-[0-9a-f]{32}", parsed.info.track_id)
 
 
 KINDS_OF_ERRORS = {
@@ -448,12 +448,12 @@ KINDS_OF_ERRORS = {
 
 @pytest.mark.parametrize("meaning", [*ResponseKind][1:], ids=lambda meaning: meaning.name)
 def test_the_error_that_an_answer_amounts_to(meaning):
-    reading = ParsedResponse(meaning, ResponseInfo("POST /v1/a", "t", 400, retry_after=7.0))
-    error = Script([]).client().error(reading, 3)
+    parsed = ParsedResponse(meaning, ResponseInfo("POST /v1/a", "t", 400, retry_after=7.0))
+    error = Script([]).client().error(parsed, 3)
     assert type(error) is KINDS_OF_ERRORS.get(meaning, Refused)
     assert str(error).startswith(f"Zuora: {meaning.words}.")
     assert error.transient is meaning.transient
-    assert (error.answer, error.attempts, error.retry_after) == (reading.answer, 3, 7.0)
+    assert (error.info, error.attempts, error.retry_after) == (parsed.info, 3, 7.0)
 
 
 @pytest.mark.parametrize(
@@ -461,8 +461,8 @@ def test_the_error_that_an_answer_amounts_to(meaning):
     [(None, 1, 1.0), (None, 3, 4.0), (None, 6, 30.0), (None, 99, 30.0), (3.0, 1, 3.0), (3.0, 3, 4.0)],
 )
 def test_the_pause_after_an_answer_is_what_was_asked_for_or_the_backoff(asked_for, attempt, seconds):
-    reading = ParsedResponse(ResponseKind.LIMITED, ResponseInfo("POST /v1/a", retry_after=asked_for))
-    assert Script([], rng=Dice(1)).client().pause(reading, attempt) == seconds
+    parsed = ParsedResponse(ResponseKind.LIMITED, ResponseInfo("POST /v1/a", retry_after=asked_for))
+    assert Script([], rng=Dice(1)).client().pause(parsed, attempt) == seconds
 
 
 # Tokens.
@@ -589,7 +589,7 @@ def test_the_error_names_the_host_and_no_more(location, host):
     script = home(Response(307, {"Location": location}))
     with pytest.raises(Refused) as caught:
         script.run(script.client().call("GET", "/v1/a"))
-    assert caught.value.answer.messages == (f"a redirect to {host} is not followed",)
+    assert caught.value.info.messages == (f"a redirect to {host} is not followed",)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -900,7 +900,7 @@ def test_two_clients_of_one_seed_are_alike_and_chance_is_passed_in():
         (Response(403, {}, b"<title>Forbidden</title>"), False),
         (Response(302, {"Location": "https://elsewhere"}, b"{}"), False),
         (Unreachable("time-out"), False),
-        (RateLimited("The limit is reached.", answer=BUSY, transient=True), False),
+        (RateLimited("The limit is reached.", info=BUSY, transient=True), False),
     ],
     ids=str,
 )

@@ -13,9 +13,9 @@ from airflow_provider_zuora.core.messages import Credentials, ResponseKind
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 
 ANSWER = ResponseInfo("GET /v1/async-jobs/j", "af-1", 200, ("40000050",), ("locked",), "r", "p", 1.5)
-ACTIVE = Job("j", JobState.ACTIVE, "Processing", answer=ANSWER)
+ACTIVE = Job("j", JobState.ACTIVE, "Processing", info=ANSWER)
 SUCCEEDED = Job("j", JobState.SUCCEEDED, "Completed", {"orderNumber": "O-1", "ids": [1, 2.5, None]})
-FAILED = Job("j", JobState.FAILED, "Failed", answer=ANSWER)
+FAILED = Job("j", JobState.FAILED, "Failed", info=ANSWER)
 PASSING = replace(FAILED, transient=True)
 LOCKED = replace(PASSING, locked=True)
 
@@ -51,7 +51,7 @@ def test_a_job_that_failed_says_so_with_the_vendors_words(job, kind, words):
     assert str(caught.value) == f"{words} | {ANSWER}"
     assert "[40000050] locked" in str(caught.value)
     assert caught.value.transient is job.transient
-    assert caught.value.answer == ANSWER
+    assert caught.value.info == ANSWER
 
 
 def test_a_job_that_has_not_ended_has_no_outcome():

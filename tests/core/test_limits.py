@@ -141,7 +141,7 @@ def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
         desk.due()
     assert caught.value.retry_after == 120.5
     assert caught.value.transient
-    assert caught.value.answer.status is None
+    assert caught.value.info.status is None
 
 
 def test_nobody_is_quiet_for_more_than_a_day():

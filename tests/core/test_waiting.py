@@ -351,7 +351,7 @@ def test_a_wait_within_seconds_begins_now():
 
 # Looks that are held back, and the log.
 
-HELD = RateLimited("", answer=ResponseInfo("GET /", messages=("quiet",), retry_after=90.0), transient=True)
+HELD = RateLimited("", info=ResponseInfo("GET /", messages=("quiet",), retry_after=90.0), transient=True)
 
 
 def test_a_look_that_was_held_back_is_no_failed_one(caplog):

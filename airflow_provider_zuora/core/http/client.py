@@ -19,7 +19,7 @@ from airflow_provider_zuora.core.http.exchange import (
     UNKNOWN,
     WRITE,
     Exchange,
-    Meanings,
+    ResponseKinds,
     RetryPolicy,
     Sent,
 )
@@ -117,13 +117,13 @@ class ApiClient:
         """
         policy = RetryPolicy(budget, TRANSIENT, signed=False)
         try:
-            reading = yield from self._exchange(self.vendor.sign_in(self.credentials), policy)
+            parsed = yield from self._exchange(self.vendor.sign_in(self.credentials), policy)
         except SignInRefused as error:
             raise self._misplaced(error) or error from None
-        token = reading.body.get("access_token")
+        token = parsed.body.get("access_token")
         if not isinstance(token, str) or header_violation(token, 8192):
-            raise Unreadable("The answer to the sign-in holds no usable access_token.", answer=reading.answer)
-        lasts = _lifetime(self.vendor.token_seconds(reading.body, self.clock()))
+            raise Unreadable("The answer to the sign-in holds no usable access_token.", info=parsed.info)
+        lasts = _lifetime(self.vendor.token_seconds(parsed.body, self.clock()))
         log.info("Signed in to %s; the token lasts %.0f s", self.credentials.base_url, lasts)
         used = max(lasts - min(_TOKEN_MARGIN, lasts / _SHORT_MARGIN), _SHORTEST_USE)
         return AccessToken(token, self.clock() + used)
@@ -131,12 +131,12 @@ class ApiClient:
     def _misplaced(self, error: SignInRefused) -> SignInRefused | None:
         """Return what a refused sign-in means where the base URL holds a path that nobody knows."""
         path = urlsplit(self.credentials.base_url).path
-        if not path or error.answer is None or error.answer.status not in (404, 405):
+        if not path or error.info is None or error.info.status not in (404, 405):
             return None
         words = f"there is no sign-in below the path {path} of the base URL (host); mostly it has no path"
-        return SignInRefused(f"{self.vendor.title}: {words}.", answer=error.answer, attempts=error.attempts)
+        return SignInRefused(f"{self.vendor.title}: {words}.", info=error.info, attempts=error.attempts)
 
-    def submit(self, request: Request, track_id: str = "", again: Meanings = UNKNOWN) -> Flow[str]:
+    def submit(self, request: Request, track_id: str = "", again: ResponseKinds = UNKNOWN) -> Flow[str]:
         """
         Start a job and return its id; any 2xx that names one will do.
 
@@ -146,16 +146,16 @@ class ApiClient:
         :raises Refused: where the vendor says no.
         :raises Unreachable, Unreadable: where nobody knows whether the vendor accepted it.
         """
-        reading = yield from self._exchange(request, RetryPolicy(WRITE, again), track_id)
-        job_id = self.vendor.read_job_id(reading.body)
+        parsed = yield from self._exchange(request, RetryPolicy(WRITE, again), track_id)
+        job_id = self.vendor.read_job_id(parsed.body)
         if not job_id:
             raise Unreadable(
                 f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
                 "It changes nothing, so it may be repeated.",
-                answer=reading.answer,
+                info=parsed.info,
                 transient=True,
             )
-        log.info("%s started job %s: %s", self.vendor.title, job_id, reading.answer)
+        log.info("%s started job %s: %s", self.vendor.title, job_id, parsed.info)
         return job_id
 
     def job(self, job_id: str, budget: RetryBudget = READ) -> Flow[Job]:
@@ -182,22 +182,22 @@ class ApiClient:
 
     def look(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
         """Read a job as `job` does, with the request that `asking` returned."""
-        reading = yield from self.read(request, budget)
-        job = yield from self.read_job(job_id, reading)
+        parsed = yield from self.read(request, budget)
+        job = yield from self.read_job(job_id, parsed)
         if not self.vendor.knows(job):
             self._warn(job)
         return job
 
-    def read_job(self, job_id: str, reading: ParsedResponse) -> Flow[Job]:
+    def read_job(self, job_id: str, parsed: ParsedResponse) -> Flow[Job]:
         """
         Return the job that an answer describes, without what this client hides.
 
         :raises Unreadable: if it describes none.
         """
-        if reading.is_large:
-            job: Job = yield RunInThread(partial(self._exchange.job, job_id, reading))
+        if parsed.is_large:
+            job: Job = yield RunInThread(partial(self._exchange.job, job_id, parsed))
             return job
-        return self._exchange.job(job_id, reading)
+        return self._exchange.job(job_id, parsed)
 
     def redact_job(self, job: Job) -> Job:
         """Return a job in whose words nothing is left of what this client hides."""
@@ -226,13 +226,13 @@ class ApiClient:
         """Return a Track-Id that nobody has used."""
         return self._exchange.new_track_id()
 
-    def pause(self, reading: ParsedResponse, attempt: int) -> float:
+    def pause(self, parsed: ParsedResponse, attempt: int) -> float:
         """Return the seconds to wait after an answer before its request is sent for another time."""
-        return self._exchange.pause(reading, attempt)
+        return self._exchange.pause(parsed, attempt)
 
-    def error(self, reading: ParsedResponse, attempts: int = 1) -> ApiError:
+    def error(self, parsed: ParsedResponse, attempts: int = 1) -> ApiError:
         """Return the error that an answer amounts to, one of `post`'s."""
-        return self._exchange.error(reading, attempts=attempts)
+        return self._exchange.error(parsed, attempts=attempts)
 
     def call(
         self,
@@ -272,8 +272,8 @@ class ApiClient:
         safe = method in ("GET", "HEAD")
         again = TRANSIENT if safe else UNKNOWN if key else NOT_PROCESSED
         policy = RetryPolicy(READ if safe else WRITE, again, json_object=False, answered=not safe)
-        reading = yield from self._exchange(request, policy, track_id)
-        return reading.body
+        parsed = yield from self._exchange(request, policy, track_id)
+        return parsed.body
 
 
 def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:

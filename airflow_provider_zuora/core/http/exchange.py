@@ -43,13 +43,17 @@ from airflow_provider_zuora.core.vendors.base import Vendor
 
 log = logging.getLogger(__name__)
 
-Meanings: TypeAlias = frozenset[ResponseKind]
+ResponseKinds: TypeAlias = frozenset[ResponseKind]
 Headers: TypeAlias = Mapping[str, str]
 
-TRANSIENT: Meanings = frozenset(meaning for meaning in ResponseKind if meaning.transient)
+TRANSIENT: ResponseKinds = frozenset(kind for kind in ResponseKind if kind.transient)
 # A POST is repeated only where it was not processed, or where nobody knows and the Idempotency-Key covers it.
-NOT_PROCESSED: Meanings = frozenset({ResponseKind.LIMITED, ResponseKind.HELD})
-UNKNOWN: Meanings = NOT_PROCESSED | {ResponseKind.SILENCE, ResponseKind.GATEWAY, ResponseKind.IN_PROGRESS}
+NOT_PROCESSED: ResponseKinds = frozenset({ResponseKind.LIMITED, ResponseKind.HELD})
+UNKNOWN: ResponseKinds = NOT_PROCESSED | {
+    ResponseKind.SILENCE,
+    ResponseKind.GATEWAY,
+    ResponseKind.IN_PROGRESS,
+}
 
 _BACKOFF_BASE, _BACKOFF_CAP = 1.0, 30.0  # seconds; full jitter, as in Zuora's own sample
 _GZIP_ABOVE = 64 * 1024  # bytes
@@ -91,7 +95,7 @@ class RetryPolicy:
     """
 
     budget: RetryBudget
-    again: Meanings
+    again: ResponseKinds
     signed: bool = True
     json_object: bool = True
     answered: bool = False
@@ -169,15 +173,15 @@ class Exchange:
         renewals = 1 if policy.signed else 0  # one new sign-in, never a loop
         while True:
             attempt += 1
-            reading, renewed = yield from self._sent(request, headers, track_id, policy, renewals)
+            parsed, renewed = yield from self._sent(request, headers, track_id, policy, renewals)
             renewals -= renewed
-            if reading.meaning is ResponseKind.OK:
-                return reading
-            error = self.error(reading, signed=policy.signed, attempts=attempt)
-            pause = self.pause(reading, attempt)
+            if parsed.kind is ResponseKind.OK:
+                return parsed
+            error = self.error(parsed, signed=policy.signed, attempts=attempt)
+            pause = self.pause(parsed, attempt)
             late = self.ticks() - started + pause > policy.budget.seconds
-            taken = policy.answered and reading.answer.status in _TAKEN
-            if taken or reading.meaning not in policy.again or attempt >= policy.budget.attempts or late:
+            taken = policy.answered and parsed.info.status in _TAKEN
+            if taken or parsed.kind not in policy.again or attempt >= policy.budget.attempts or late:
                 raise error
             log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, pause, error)
             yield Sleep(pause)
@@ -189,13 +193,13 @@ class Exchange:
         Where the token is refused it is sent once more with a new one.
         """
         request, headers, track_id = self._dressed(request, track_id, signed=True)
-        reading, _ = yield from self._sent(request, headers, track_id, RetryPolicy(WRITE, frozenset()), 1)
-        return reading
+        parsed, _ = yield from self._sent(request, headers, track_id, RetryPolicy(WRITE, frozenset()), 1)
+        return parsed
 
-    def pause(self, reading: ParsedResponse, attempt: int) -> float:
+    def pause(self, parsed: ParsedResponse, attempt: int) -> float:
         """Return the seconds to wait before a request is sent again: what was asked for, or a backoff."""
         backoff = self.rng.uniform(0, min(_BACKOFF_CAP, _BACKOFF_BASE * 2.0 ** (attempt - 1)))
-        return max(reading.answer.retry_after or 0.0, backoff)
+        return max(parsed.info.retry_after or 0.0, backoff)
 
     def new_track_id(self) -> str:
         """Return a Track-Id that nobody has used."""
@@ -206,9 +210,9 @@ class Exchange:
     ) -> Flow[tuple[ParsedResponse, int]]:
         """Send a request, and again after a new sign-in where its token is refused; say how many of these."""
         token = (yield Token(budget=policy.budget)) if policy.signed else ""
-        reading = yield from self._once(request, headers, token, track_id, policy.json_object)
-        if reading.meaning is not ResponseKind.TOKEN or not renewals:
-            return reading, 0
+        parsed = yield from self._once(request, headers, token, track_id, policy.json_object)
+        if parsed.kind is not ResponseKind.TOKEN or not renewals:
+            return parsed, 0
         token = yield Token(refused=token, budget=policy.budget)
         return (yield from self._once(request, headers, token, track_id, policy.json_object)), 1
 
@@ -253,31 +257,29 @@ class Exchange:
             return ParsedResponse(ResponseKind.SILENCE, self.redacted(silence, token))
         except RateLimited as held:
             return ParsedResponse(
-                ResponseKind.HELD, replace(held.answer or ResponseInfo(asked), track_id=track_id)
+                ResponseKind.HELD, replace(held.info or ResponseInfo(asked), track_id=track_id)
             )
-        answer = ResponseInfo(asked, track_id, response.status, retry_after=retry_after(response))
+        info = ResponseInfo(asked, track_id, response.status, retry_after=retry_after(response))
         if 300 <= response.status < 400:
             # As a whole first: a secret may hold a slash, where the host ends.
             location = redact_words(response.header("Location"), MESSAGE_LENGTH, self._beside(token))
             host = redact_words(_host(location), WORD_LENGTH, self._beside(token))
-            refused = replace(answer, messages=(f"a redirect to {host} is not followed",))
+            refused = replace(info, messages=(f"a redirect to {host} is not followed",))
             return ParsedResponse(ResponseKind.DENIED, self.redacted(refused, token))
         is_any_content = not json_object and response.status in _TAKEN and is_content(response)
         read = self._content if is_any_content else self._read
         if response.is_large:
-            reading: ParsedResponse = yield RunInThread(partial(read, request, response, answer, token))
+            parsed: ParsedResponse = yield RunInThread(partial(read, request, response, info, token))
         else:
-            reading = read(request, response, answer, token)
-        is_of_another_page = is_elsewhere and reading.meaning is ResponseKind.NOT_FOUND
-        is_no_object = (
-            json_object and reading.meaning is ResponseKind.OK and not isinstance(reading.body, dict)
-        )
+            parsed = read(request, response, info, token)
+        is_of_another_page = is_elsewhere and parsed.kind is ResponseKind.NOT_FOUND
+        is_no_object = json_object and parsed.kind is ResponseKind.OK and not isinstance(parsed.body, dict)
         if is_of_another_page or is_no_object:
-            return replace(reading, meaning=ResponseKind.GATEWAY)
-        if not json_object and reading.meaning is ResponseKind.GATEWAY and response.status in _TAKEN:
-            any_content = partial(self._any, reading, response, token)
+            return replace(parsed, kind=ResponseKind.GATEWAY)
+        if not json_object and parsed.kind is ResponseKind.GATEWAY and response.status in _TAKEN:
+            any_content = partial(self._any, parsed, response, token)
             return (yield RunInThread(any_content)) if response.is_large else any_content()
-        return reading
+        return parsed
 
     def _refuse_anothers(self, request: Request, response: Response, track_id: str) -> None:
         """
@@ -289,35 +291,35 @@ class Exchange:
         if given_back != track_id and self._recent.is_of_another(given_back, request):
             raise Unreachable(f"what came is the answer to another request, Track-Id {given_back}")
 
-    def _read(self, request: Request, response: Response, answer: ResponseInfo, token: str) -> ParsedResponse:
+    def _read(self, request: Request, response: Response, info: ResponseInfo, token: str) -> ParsedResponse:
         """Return what a response means, without our secrets; it blocks as long as its body is large."""
         with hiding(self._beside(token)):
-            reading = self.vendor.read(request, self._bare(response, token), answer)
+            parsed = self.vendor.read(request, self._bare(response, token), info)
         if response.is_too_large and request.method == "GET" and response.status in _TAKEN:
-            reading = replace(reading, meaning=ResponseKind.TOO_LARGE)  # of a POST the outcome is unknown
-        redacted = self.redacted(reading.answer, token)
-        if redacted is reading.answer and not response.is_large:
-            return reading
-        return replace(reading, answer=redacted, is_large=response.is_large)
+            parsed = replace(parsed, kind=ResponseKind.TOO_LARGE)  # of a POST the outcome is unknown
+        redacted = self.redacted(parsed.info, token)
+        if redacted is parsed.info and not response.is_large:
+            return parsed
+        return replace(parsed, info=redacted, is_large=response.is_large)
 
     def _content(
-        self, request: Request, response: Response, answer: ResponseInfo, token: str
+        self, request: Request, response: Response, info: ResponseInfo, token: str
     ) -> ParsedResponse:
         """Return the reading of a whole 2xx that is no JSON by its Content-Type: good, but if it refuses."""
         if response.body[:_BEGINNING].lstrip().startswith(b"{"):
-            reading = self._read(request, response, answer, token)
-            if reading.meaning is not ResponseKind.OK and any(reading.answer.codes):
-                return reading
+            parsed = self._read(request, response, info, token)
+            if parsed.kind is not ResponseKind.OK and any(parsed.info.codes):
+                return parsed
         body = read_content(self._bare(response, token)) if response.body else None
-        return ParsedResponse(ResponseKind.OK, answer, body, arrived=True)
+        return ParsedResponse(ResponseKind.OK, info, body, arrived=True)
 
-    def _any(self, reading: ParsedResponse, response: Response, token: str) -> ParsedResponse:
+    def _any(self, parsed: ParsedResponse, response: Response, token: str) -> ParsedResponse:
         """Return the reading of a 2xx that is not JSON: it is as good as any, if it came whole."""
         if response.damage:
-            return reading
-        answer = replace(reading.answer, messages=())
+            return parsed
+        info = replace(parsed.info, messages=())
         return replace(
-            reading, meaning=ResponseKind.OK, answer=answer, body=read_content(self._bare(response, token))
+            parsed, kind=ResponseKind.OK, info=info, body=read_content(self._bare(response, token))
         )
 
     def _redirected(self, request: Request, response: Response) -> Flow[Response]:
@@ -332,22 +334,20 @@ class Exchange:
             response = yield request
         return response
 
-    def error(self, reading: ParsedResponse, *, signed: bool = True, attempts: int = 1) -> ApiError:
+    def error(self, parsed: ParsedResponse, *, signed: bool = True, attempts: int = 1) -> ApiError:
         """Return the error that a reading amounts to."""
-        meaning = reading.meaning
-        kind = _ERRORS.get(meaning, Refused)
-        if kind in (Refused, NotFound) and not signed and not meaning.transient:
-            kind = SignInRefused
-        advice = _SIGN_IN_ADVICE if kind is SignInRefused else self.vendor.advice(reading)
-        if not signed and (kind is SignInRefused or meaning is ResponseKind.GATEWAY):
+        kind = parsed.kind
+        error_type = _ERRORS.get(kind, Refused)
+        if error_type in (Refused, NotFound) and not signed and not kind.transient:
+            error_type = SignInRefused
+        advice = _SIGN_IN_ADVICE if error_type is SignInRefused else self.vendor.advice(parsed)
+        if not signed and (error_type is SignInRefused or kind is ResponseKind.GATEWAY):
             advice = f"{advice} {self._path_advice()}".strip()
-        words = meaning.words
+        words = kind.words
         if not signed:
-            words = (
-                f"could not sign in, nothing else was sent ({words})" if meaning.transient else _NO_SIGN_IN
-            )
+            words = f"could not sign in, nothing else was sent ({words})" if kind.transient else _NO_SIGN_IN
         message = f"{self.vendor.title}: {words}.{advice and ' ' + advice}"
-        return kind(message, answer=reading.answer, transient=meaning.transient, attempts=attempts)
+        return error_type(message, info=parsed.info, transient=kind.transient, attempts=attempts)
 
     def _path_advice(self) -> str:
         """Return what to think of where a sign-in fails: a page's address, pasted, may answer anything."""
@@ -366,41 +366,41 @@ class Exchange:
                 body = body.replace(word, b"***")
         return response if body is response.body else replace(response, body=body)
 
-    def redacted(self, answer: ResponseInfo, token: str = "") -> ResponseInfo:
+    def redacted(self, info: ResponseInfo, token: str = "") -> ResponseInfo:
         """Return the answer without our secrets and what an order hides, the very same if it holds none."""
         secrets = self._beside(token)
-        if not (answer.codes or answer.messages):
-            ids = f"{answer.request_id} {answer.process_id}"
+        if not (info.codes or info.messages):
+            ids = f"{info.request_id} {info.process_id}"
             if secrets.redact(ids) == ids:
-                return answer
+                return info
         return replace(
-            answer,
-            codes=tuple(redact_words(code, _CODE_LENGTH, secrets) for code in answer.codes),
-            messages=tuple(redact_words(message, _MESSAGE_LENGTH, secrets) for message in answer.messages),
-            request_id=redact_words(answer.request_id, WORD_LENGTH, secrets),
-            process_id=redact_words(answer.process_id, WORD_LENGTH, secrets),
+            info,
+            codes=tuple(redact_words(code, _CODE_LENGTH, secrets) for code in info.codes),
+            messages=tuple(redact_words(message, _MESSAGE_LENGTH, secrets) for message in info.messages),
+            request_id=redact_words(info.request_id, WORD_LENGTH, secrets),
+            process_id=redact_words(info.process_id, WORD_LENGTH, secrets),
         )
 
-    def job(self, job_id: str, reading: ParsedResponse) -> Job:
+    def job(self, job_id: str, parsed: ParsedResponse) -> Job:
         """
         Return the job that an answer describes, as `redacted_job` does; it blocks as long as it is large.
 
         :raises Unreadable: if it describes none.
         """
         with hiding(self._beside("")):
-            job = self.vendor.read_job(job_id, reading.body, reading.answer)
-        if job.answer is reading.answer and job.result is None:
+            job = self.vendor.read_job(job_id, parsed.body, parsed.info)
+        if job.info is parsed.info and job.result is None:
             return job  # all its words have come in just now
         return self.redacted_job(job)
 
     def redacted_job(self, job: Job) -> Job:
         """Return a job whose words are redacted as those of an answer are; so are those in its result."""
-        secrets, answer, result = self._beside(""), job.answer and self.redacted(job.answer), job.result
+        secrets, info, result = self._beside(""), job.info and self.redacted(job.info), job.result
         result = redact_messages(result, secrets)
         status = secrets.redact(job.status)
-        if status == job.status and answer is job.answer and result is job.result:
+        if status == job.status and info is job.info and result is job.result:
             return job
-        return replace(job, status=status, answer=answer, result=result)
+        return replace(job, status=status, info=info, result=result)
 
 
 def _thing(request: Request) -> tuple[str, str, str]:

@@ -176,8 +176,8 @@ class RateLimiter:
 
 def _held(request: Request, seconds: float) -> RateLimited:
     words = f"nothing was sent, the account is quiet for {seconds:.0f} s more, as the vendor asked"
-    answer = ResponseInfo(str(request), messages=(words,), retry_after=seconds)
-    return RateLimited("The vendor's limit is reached.", answer=answer, transient=True)
+    info = ResponseInfo(str(request), messages=(words,), retry_after=seconds)
+    return RateLimited("The vendor's limit is reached.", info=info, transient=True)
 
 
 def retry_after(

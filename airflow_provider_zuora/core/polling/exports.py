@@ -32,8 +32,8 @@ def file_link(client: ApiClient, job_id: str) -> Flow[str]:
     :raises Refused: where there is no such job, or it has no file.
     :raises Unreadable: where the answer holds no link.
     """
-    reading = yield from client.read(client.asking(job_id, client.vendor.file))
-    link = client.vendor.read_link(reading.body)
+    parsed = yield from client.read(client.asking(job_id, client.vendor.file))
+    link = client.vendor.read_link(parsed.body)
     if not link:
-        raise Unreadable(f"{client.vendor.title} named no file of job {job_id}.", answer=reading.answer)
+        raise Unreadable(f"{client.vendor.title} named no file of job {job_id}.", info=parsed.info)
     return link

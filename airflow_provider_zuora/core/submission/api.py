@@ -106,7 +106,7 @@ def adopt_job(
     try:
         check_adopted(job, expectation(document))
     except Refused as error:
-        raise Refused(f"adopt_job_id: {error} Nothing was submitted.", answer=job.answer) from error
+        raise Refused(f"adopt_job_id: {error} Nothing was submitted.", info=job.info) from error
     yield from _check_account(client, document, job)
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
     try:
@@ -136,7 +136,7 @@ def _check_account(client: ApiClient, document: dict[str, Any], job: Job) -> Sta
         log.warning("adopt_job_id: order %s cannot be read to be compared: %s", number, error)
         return
     if wrong:
-        raise Refused(f"adopt_job_id: of order {number} {wrong}. Nothing was submitted.", answer=job.answer)
+        raise Refused(f"adopt_job_id: of order {number} {wrong}. Nothing was submitted.", info=job.info)
 
 
 def _ended_job(client: ApiClient, job_id: str) -> StatefulFlow[Job]:
@@ -148,7 +148,7 @@ def _ended_job(client: ApiClient, job_id: str) -> StatefulFlow[Job]:
         except NotFound as error:
             raise NotFound(
                 f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted.",
-                answer=error.answer,
+                info=error.info,
             ) from error
         if job.ended or job_id.startswith(ORDER):
             return job

@@ -75,28 +75,28 @@ _HEARD = {
 }
 
 
-def heard_in(reading: ParsedResponse, job_id: str) -> Heard:
+def heard_in(parsed: ParsedResponse, job_id: str) -> Heard:
     """Return what an answer says of its POST; ``job_id`` is the one that it names, empty if it names none."""
-    if reading.meaning is ResponseKind.OK and job_id:
+    if parsed.kind is ResponseKind.OK and job_id:
         return Heard.ACCEPTED
-    if reading.answer.status == 422:
+    if parsed.info.status == 422:
         return Heard.KEY_IN_USE
-    coded = _is_coded(reading)
-    heard = _HEARD.get(reading.meaning, Heard.NO_ANSWER)
+    coded = _is_coded(parsed)
+    heard = _HEARD.get(parsed.kind, Heard.NO_ANSWER)
     if heard in (Heard.REFUSED, Heard.LOCKED) and not coded:
         return Heard.TURNED_AWAY
     return Heard.REFUSED if heard is Heard.TURNED_AWAY and coded else heard
 
 
-def _is_coded(reading: ParsedResponse) -> bool:
+def _is_coded(parsed: ParsedResponse) -> bool:
     """Return whether an answer that came whole has a code of the vendor's own."""
-    return reading.whole and any(_CODE.fullmatch(code) for code in reading.answer.codes)
+    return parsed.whole and any(_CODE.fullmatch(code) for code in parsed.info.codes)
 
 
-def request_id_of(reading: ParsedResponse) -> str:
+def request_id_of(parsed: ParsedResponse) -> str:
     """Return the request id of an answer that was not cut off, if it is a UUID; an empty text otherwise."""
-    given = reading.answer.request_id.lower()
-    well_formed = reading.arrived and _UUID.fullmatch(given) and len(set(given)) > _LEAST_DIGITS
+    given = parsed.info.request_id.lower()
+    well_formed = parsed.arrived and _UUID.fullmatch(given) and len(set(given)) > _LEAST_DIGITS
     return given if well_formed else ""
 
 
@@ -117,8 +117,8 @@ class Repetition:
     since: float = 0.0
     control: str = ""
 
-    def proves(self, reading: ParsedResponse, now: float) -> bool:
+    def proves(self, parsed: ParsedResponse, now: float) -> bool:
         """Return whether this answer is the first one, repeated."""
         varies = bool(self.control) and self.control != self.request_id
         apart = now - self.since >= APART
-        return bool(self.request_id) and varies and apart and request_id_of(reading) == self.request_id
+        return bool(self.request_id) and varies and apart and request_id_of(parsed) == self.request_id

@@ -41,7 +41,7 @@ def find_order(client: ApiClient, document: Mapping[str, Any], *, once: bool = F
             other = yield from _difference(client, document, page, number)
             if found := other or (yield from _failure(client, number, page)):
                 raise OutcomeUnknown(
-                    f"{_taken(client, number, found)} Nothing more was sent.", answer=page.answer
+                    f"{_taken(client, number, found)} Nothing more was sent.", info=page.info
                 )
             log.warning("Found order %s at %s; it stands for the job", number, client.vendor.title)
             return ORDER + number
@@ -70,7 +70,7 @@ def existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str |
         raise OutcomeUnknown(
             f"Whether order {number} is at {client.vendor.title} already is unknown, it cannot be looked up: "
             f"{error}\nNothing was sent.",
-            answer=error.answer,
+            info=error.info,
         ) from error
     if page is None:
         return None
@@ -81,7 +81,7 @@ def existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str |
     )
     if found:
         advice = "Nothing was sent; give this order another number."
-        raise Refused(f"{_taken(client, number, found)} {advice}", answer=page.answer)
+        raise Refused(f"{_taken(client, number, found)} {advice}", info=page.info)
     log.info("Order %s is at %s already; nothing is sent", number, client.vendor.title)
     return ORDER + number
 
@@ -144,7 +144,7 @@ def _difference(
             f"Order {number} is at {client.vendor.title}, but its account cannot be read, so whether it is "
             f"this task's is unknown: {error}\nNothing more was sent. If it is, pass order:{number} as "
             "adopt_job_id, and clear the task.",
-            answer=page.answer,
+            info=page.info,
         ) from error
     return client.vendor.difference(document, page.body, known)
 

@@ -39,7 +39,7 @@ class Post:
         self.digest = digest
         self.began = client.clock()
         self.sent = 0
-        self.reading: ParsedResponse | None = None
+        self.parsed: ParsedResponse | None = None
         self.heard = Heard.NO_ANSWER
         self.is_proven = False
         self._repetition = Repetition()
@@ -72,36 +72,36 @@ class Post:
         if self.client.clock() - self.began > WRITE.seconds + UNDER_WAY:
             return record.answered(), Event.ENOUGH  # a try that was stopped meanwhile may have been overtaken
         self.sent += 1
-        reading = yield from self.client.post(_under(record, self.request), track_id)
-        return (yield from self._read(record, reading))
+        parsed = yield from self.client.post(_under(record, self.request), track_id)
+        return (yield from self._read(record, parsed))
 
     def _read(
-        self, record: SubmissionRecord, reading: ParsedResponse
+        self, record: SubmissionRecord, parsed: ParsedResponse
     ) -> StatefulFlow[tuple[SubmissionRecord, Event]]:
-        job_id = self.client.vendor.read_job_id(reading.body) if isinstance(reading.body, dict) else ""
-        self.reading, self.heard = reading, heard_in(reading, job_id)
+        job_id = self.client.vendor.read_job_id(parsed.body) if isinstance(parsed.body, dict) else ""
+        self.parsed, self.heard = parsed, heard_in(parsed, job_id)
         if self.heard is Heard.ACCEPTED:
-            log.info("%s started job %s: %s", self.client.vendor.title, job_id, reading.answer)
+            log.info("%s started job %s: %s", self.client.vendor.title, job_id, parsed.info)
             return record.started(job_id, self.client.clock()), Event.ACCEPTED
         if self.heard.is_about_its_post:
             record = record.answered()
-        self.is_proven = yield from self._prove(record, reading)
+        self.is_proven = yield from self._prove(record, parsed)
         is_after_absence = record.absence_believed and self.heard in (Heard.REFUSED, Heard.LOCKED)
         name = Event.REFUSED_AFTER_ABSENCE.name if is_after_absence else self.heard.name
         return record, Event[f"{name}_STORED" if self.is_proven else str(name)]
 
-    def _prove(self, record: SubmissionRecord, reading: ParsedResponse) -> StatefulFlow[bool]:
+    def _prove(self, record: SubmissionRecord, parsed: ParsedResponse) -> StatefulFlow[bool]:
         """Return whether this answer is proven to be the stored one; where it seems so, ask for the proof."""
         limited_at_the_gateway = self.heard is Heard.LIMITED and not any(
-            len(code) == _EIGHT_DIGITS for code in reading.answer.codes
+            len(code) == _EIGHT_DIGITS for code in parsed.info.codes
         )
-        request_id = request_id_of(reading)
+        request_id = request_id_of(parsed)
         if self.heard not in _PROVABLE or limited_at_the_gateway or not request_id:
             return False
         if self._repetition.request_id != request_id:
             self._repetition = Repetition(request_id, self.client.clock())
             return False
-        if self._repetition.proves(reading, self.client.clock()):
+        if self._repetition.proves(parsed, self.client.clock()):
             return True
         if not self._repetition.control:
             control = yield from self._control()
@@ -120,9 +120,9 @@ class Post:
         return request_id_of((yield from self.client.post(empty, track_id))) or self._repetition.request_id
 
     def _pause(self) -> float:
-        if self.reading is None:
+        if self.parsed is None:
             return 0.0
-        pause = self.client.pause(self.reading, self.sent)
+        pause = self.client.pause(self.parsed, self.sent)
         known = self._repetition
         if known.control:
             pause = max(pause, known.since + APART - self.client.clock())
@@ -140,13 +140,13 @@ class Post:
 
     def error(self) -> ApiError:
         """Return the error that the last answer amounts to; a passing one if the key can be sent again."""
-        if self.reading is None:
+        if self.parsed is None:
             return RateLimited(
                 "This try was stopped for longer than its POSTs may take, so it sends nothing; the next try "
                 "sends the same idempotency key.",
                 transient=True,
             )
-        error = self.client.error(self.reading, self.sent)
+        error = self.client.error(self.parsed, self.sent)
         if self.heard is Heard.LOCKED:
             return LockContention(str(error), transient=True)
         if self.heard is Heard.TURNED_AWAY and not error.transient:
@@ -155,7 +155,7 @@ class Post:
             return Unreadable(
                 f"{self.client.vendor.title} named no job, so whether there is one is unknown; the next try "
                 "sends the same idempotency key.",
-                answer=self.reading.answer,
+                info=self.parsed.info,
                 transient=True,
                 attempts=self.sent,
             )
@@ -165,7 +165,7 @@ class Post:
 def retold(error: ApiError, words: str = "", kind: type[ApiError] | None = None) -> ApiError:
     """Return an error of the same answer in other words, or of another kind."""
     told = (kind or type(error))(words or str(error), transient=error.transient, attempts=error.attempts)
-    told.answer = error.answer
+    told.info = error.info
     return told
 
 

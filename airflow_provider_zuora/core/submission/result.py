@@ -70,7 +70,7 @@ def _refuse(job: Job, wrong: Iterable[str]) -> None:
         raise WrongOrder(
             f"Job {job.job_id} did not make this task's order: {found}. Look for the order in Zuora before "
             "you submit it again.",
-            answer=job.answer,
+            info=job.info,
         )
 
 

@@ -121,7 +121,7 @@ class Submission(Generations):
     def _settled(self, event: Event) -> SubmissionRecord:
         """Return the record as its standing makes it."""
         record, now = self.record, self.client.clock()
-        said = self.post.reading.answer.bare if self.post.reading else ""
+        said = self.post.parsed.info.bare if self.post.parsed else ""
         if event in Event.NOT_FOUND | Event.NOT_FOUND_STORED:
             record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
@@ -294,7 +294,7 @@ class Submission(Generations):
             return self._asked()
         if self.record.state is SubmissionState.FAILED:
             return self.failure or self.record.error()
-        return self.post.error() if self.post.reading else self.record.error()
+        return self.post.error() if self.post.parsed else self.record.error()
 
     def _stopped(self) -> ApiError:
         """Return the error of an answer after which the next try sends the same key."""
@@ -328,5 +328,5 @@ class Submission(Generations):
         title, now = self.client.vendor.title, self.client.clock()
         return OutcomeUnknown(
             question(self.record, self.document, title, self.why, now, ways_on=self.ways_on),
-            answer=self.post.reading.answer if self.post.reading else None,
+            info=self.post.parsed.info if self.post.parsed else None,
         )

@@ -83,10 +83,10 @@ class Vendor(ABC):
         """Return the request that reads a job."""
 
     @abstractmethod
-    def read(self, request: Request, response: Response, answer: ResponseInfo) -> ParsedResponse:
-        """Return what a response means; `answer` holds what is known of it without reading its body."""
+    def read(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
+        """Return what a response means; `info` holds what is known of it without reading its body."""
 
-    def advice(self, reading: ParsedResponse) -> str:
+    def advice(self, parsed: ParsedResponse) -> str:
         """Return what to do about an answer that is no good, in a sentence; empty for nothing."""
         return ""
 
@@ -95,7 +95,7 @@ class Vendor(ABC):
         """Return the id of the job that was started, an empty text where the body names none."""
 
     @abstractmethod
-    def read_job(self, job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Job:
+    def read_job(self, job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
         """Return the job that the body describes, or raise `Unreadable`."""
 
     def file(self, job_id: str) -> Request:

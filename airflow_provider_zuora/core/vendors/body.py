@@ -29,7 +29,7 @@ def read_json(response: Response) -> tuple[Any, bool]:
 
 
 def unreadable(
-    response: Response, answer: ResponseInfo, statuses: Mapping[int, ResponseKind]
+    response: Response, info: ResponseInfo, statuses: Mapping[int, ResponseKind]
 ) -> ParsedResponse:
     """
     Read a body that is no JSON: a gateway's or the edge's page, a cut-off or an over-long answer.
@@ -37,13 +37,13 @@ def unreadable(
     :param statuses: what a status below 500 means; one that is not here: turned away.
     """
     seen = response.damage or page_title(response.body) or f"{len(response.body)} bytes that are no JSON"
-    meaning = statuses.get(response.status, ResponseKind.DENIED)
+    kind = statuses.get(response.status, ResponseKind.DENIED)
     # A page is the edge's, not the vendor's word about a permission or about what there is.
     edge = response.status in (403, 404) and b"<" in response.body
     if response.status < 300 or response.status >= 500 or edge:
-        meaning = ResponseKind.GATEWAY
-    words = replace(answer, messages=(redact_words(seen, _QUOTE_LENGTH),))
-    return ParsedResponse(meaning, words, arrived=not response.damage)
+        kind = ResponseKind.GATEWAY
+    words = replace(info, messages=(redact_words(seen, _QUOTE_LENGTH),))
+    return ParsedResponse(kind, words, arrived=not response.damage)
 
 
 def quoted(response: Response) -> str:

@@ -75,14 +75,14 @@ class ElasticPath(Vendor):
         """Return the GET of the link to a job's file."""
         return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}/file")
 
-    def read(self, request: Request, response: Response, answer: ResponseInfo) -> ParsedResponse:
+    def read(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
         """Return what a response means."""
-        return read_answer(response, answer, self.states)
+        return read_answer(response, info, self.states)
 
-    def advice(self, reading: ParsedResponse) -> str:
+    def advice(self, parsed: ParsedResponse) -> str:
         """Return what to do about a job that is not known."""
-        of_a_job = reading.answer.asked.startswith(f"GET {_JOBS}/")
-        if reading.meaning is not ResponseKind.NOT_FOUND or not of_a_job:
+        of_a_job = parsed.info.asked.startswith(f"GET {_JOBS}/")
+        if parsed.kind is not ResponseKind.NOT_FOUND or not of_a_job:
             return ""
         return "A job is forgotten a week after it was created: export again."
 
@@ -90,17 +90,17 @@ class ElasticPath(Vendor):
         """Return the id in ``data``, which is an object, or a list of one."""
         return as_job_id(_only(body.get("data")).get("id"))
 
-    def read_job(self, job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Job:
+    def read_job(self, job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
         """Return the job; its state is decided by ``status`` alone."""
         data = _only(body.get("data"))
         word = data.get("status")
         state = self.state(word)
         if error := data.get("error"):
-            answer = replace(answer, messages=(told(error, _SAID),))
+            info = replace(info, messages=(told(error, _SAID),))
         succeeded = state is JobState.SUCCEEDED
         about = {name: data[name] for name in _ABOUT if name in data} | {"id": job_id}
         status = word if isinstance(word, str) else ""
-        return Job(job_id, state, status, about if succeeded else None, answer=answer)
+        return Job(job_id, state, status, about if succeeded else None, info=info)
 
     def read_link(self, body: Mapping[str, Any]) -> str:
         """Return ``href``, in ``data`` as documented, or bare as the sibling services answer."""
@@ -120,13 +120,13 @@ class ElasticPath(Vendor):
         """
         if wrong := self.violations(options):
             raise InvalidInput("The job has ended.", wrong)
-        said = " ".join(job.answer.messages).lower() if job.answer else ""
+        said = " ".join(job.info.messages).lower() if job.info else ""
         if job.state is not JobState.FAILED or _EMPTY not in said:
             return Outcome(job.outcome())
         found = f"Job {job.job_id} ended as {job.status}: the export is empty, no order matched its filter."
         if options.get("empty_export") == "skip":
             return Outcome(None, skipped=found)
-        raise JobFailed(f"{found} empty_export='skip' makes no failure of that.", answer=job.answer)
+        raise JobFailed(f"{found} empty_export='skip' makes no failure of that.", info=job.info)
 
 
 def _only(data: object) -> Mapping[str, Any]:

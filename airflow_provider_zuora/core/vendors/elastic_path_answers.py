@@ -32,23 +32,23 @@ _TEXT_LENGTH = 64 * 1024  # characters of one text that are read
 _NO_FILE, _JOB_STATUS = "no file", "job status:"
 
 
-def read_answer(response: Response, answer: ResponseInfo, states: Mapping[str, JobState]) -> ParsedResponse:
+def read_answer(response: Response, info: ResponseInfo, states: Mapping[str, JobState]) -> ParsedResponse:
     """Return what a response means; ``states`` are the status words of jobs, in lower case."""
-    if response.status == 429 and answer.retry_after is None:
-        answer = replace(answer, retry_after=_A_FEW)
+    if response.status == 429 and info.retry_after is None:
+        info = replace(info, retry_after=_A_FEW)
     body, readable = read_json(response)
     if not readable:
-        return unreadable(response, answer, _STATUSES)
+        return unreadable(response, info, _STATUSES)
     errors = list(islice(_errors(body), REASONS)) if isinstance(body, dict) else []
-    answer = replace(
-        answer,
+    info = replace(
+        info,
         messages=tuple(_words(error) for error in errors),
         request_id=next((_told(error, "request_id") for error in errors if error.get("request_id")), ""),
     )
-    meaning = _meaning(response.status, answer, states)
-    if meaning is not ResponseKind.OK and not errors and response.body:
-        answer = replace(answer, messages=(quoted(response),))  # better than nothing
-    return ParsedResponse(meaning, answer, body, whole=body is not None, arrived=True)
+    kind = _meaning(response.status, info, states)
+    if kind is not ResponseKind.OK and not errors and response.body:
+        info = replace(info, messages=(quoted(response),))  # better than nothing
+    return ParsedResponse(kind, info, body, whole=body is not None, arrived=True)
 
 
 def _errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -72,12 +72,12 @@ def _told(error: Mapping[str, Any], name: str) -> str:
     return told(error[name], _TEXT_LENGTH)
 
 
-def _meaning(status: int, answer: ResponseInfo, states: Mapping[str, JobState]) -> ResponseKind:
+def _meaning(status: int, info: ResponseInfo, states: Mapping[str, JobState]) -> ResponseKind:
     if status < 300:
-        return ResponseKind.UNCLEAR if answer.messages else ResponseKind.OK
+        return ResponseKind.UNCLEAR if info.messages else ResponseKind.OK
     if status >= 500:
-        return ResponseKind.TEMPORARY if answer.messages else ResponseKind.GATEWAY
-    if status == 422 and any(_is_early(message, states) for message in answer.messages):
+        return ResponseKind.TEMPORARY if info.messages else ResponseKind.GATEWAY
+    if status == 422 and any(_is_early(message, states) for message in info.messages):
         return ResponseKind.TEMPORARY
     return _STATUSES.get(status, ResponseKind.DENIED)
 

@@ -30,7 +30,7 @@ OPEN = SubmissionRecord(
     paths={"$.orderDate": "1a2b"},
 )
 ANSWER = ResponseInfo("GET /v1/async-jobs/j-1", "af-2", 200, ("40000020",), ("Not effective.",))
-FAILED = Job("j-1", JobState.FAILED, "Failed", answer=ANSWER)
+FAILED = Job("j-1", JobState.FAILED, "Failed", info=ANSWER)
 PASSING = replace(FAILED, transient=True)
 LOCKED = replace(PASSING, locked=True)
 
@@ -152,7 +152,7 @@ def test_a_failed_job_lasts_or_passes_as_the_vendor_says(job, lasting, locked):
 
 
 def test_a_job_that_fails_without_a_word_has_a_reason_too():
-    assert OPEN.started("j-1", NOW).failed(replace(FAILED, answer=None), NOW).reason == (
+    assert OPEN.started("j-1", NOW).failed(replace(FAILED, info=None), NOW).reason == (
         "Job j-1 ended as Failed"
     )
 

@@ -67,7 +67,7 @@ ANSWER = ResponseInfo("GET /v1/async-jobs/j-1", "af-2", 200)
 
 
 def job(result, state=JobState.SUCCEEDED):
-    return Job("j-1", state, "Completed", result, answer=ANSWER)
+    return Job("j-1", state, "Completed", result, info=ANSWER)
 
 
 RIGHT = {
@@ -115,7 +115,7 @@ def test_a_job_that_made_another_order_is_an_error_that_names_both(result, words
 
     assert "Job j-1 did not make this task's order: " in str(caught.value)
     assert words in str(caught.value)
-    assert caught.value.answer is ANSWER
+    assert caught.value.info is ANSWER
     assert not caught.value.transient
 
 

@@ -632,7 +632,7 @@ class TestARefusalAfterALostAnswer:
         else:
             assert isinstance(end, OutcomeUnknown)
             assert "refused, but an earlier POST under its key may have made it" in str(end)
-            assert end.answer.status == 403
+            assert end.info.status == 403
 
     def test_the_next_try_remembers_that_it_went_unanswered(self, order, memory):
         zuora = Zuora()

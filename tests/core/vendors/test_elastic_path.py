@@ -93,7 +93,7 @@ def test_no_track_id_is_told_of_a_vendor_who_has_none(caplog):
         script.run(script.client().job("j"))
 
     assert "Track-Id" not in str(caught.value) + caplog.text
-    assert caught.value.answer.track_id == ""
+    assert caught.value.info.track_id == ""
 
 
 def test_an_export_from_its_start_to_its_link():

@@ -280,13 +280,13 @@ MEANINGS = [
     ("request_", "response", "meaning"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS]
 )
 def test_what_an_answer_means(request_, response, meaning):
-    assert ZUORA.read(request_, response, BARE).meaning is meaning
+    assert ZUORA.read(request_, response, BARE).kind is meaning
 
 
 def test_a_reading_keeps_what_was_known_and_adds_what_the_body_says():
     known = replace(BARE, retry_after=5.0)
-    reading = ZUORA.read(CREATE, sample("bad-value/400"), known)
-    assert reading.answer == ResponseInfo(
+    parsed = ZUORA.read(CREATE, sample("bad-value/400"), known)
+    assert parsed.info == ResponseInfo(
         BARE.asked,
         "af-1",
         200,
@@ -296,22 +296,22 @@ def test_a_reading_keeps_what_was_known_and_adds_what_the_body_says():
         "738CBB9234B47A47",
         5.0,
     )
-    assert reading.body["processId"] == "738CBB9234B47A47"
+    assert parsed.body["processId"] == "738CBB9234B47A47"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"[]"])
 def test_the_request_id_may_stand_in_a_header(body):
     response = Response(500, {"zuora-request-id": "r-1"}, body)
-    assert ZUORA.read(CREATE, response, BARE).answer.request_id == "r-1"
+    assert ZUORA.read(CREATE, response, BARE).info.request_id == "r-1"
 
 
 def test_all_reasons_decide_and_the_first_are_kept():
     body = reasons(*[53200050] * 30, 53200020)
-    reading = ZUORA.read(CREATE, answer(400, body), BARE)
-    assert reading.meaning is ResponseKind.REFUSED
-    assert reading.answer.codes == ("53200050",) * 20
+    parsed = ZUORA.read(CREATE, answer(400, body), BARE)
+    assert parsed.kind is ResponseKind.REFUSED
+    assert parsed.info.codes == ("53200050",) * 20
     job = read({"status": "Failed", "errors": body["reasons"]})
-    assert (job.transient, len(job.answer.codes)) == (False, 20)
+    assert (job.transient, len(job.info.codes)) == (False, 20)
 
 
 @pytest.mark.parametrize("errors", ["[40000050]: a" * 10_000, ["[40000050]: a"] * 1001], ids=["long", "many"])
@@ -354,7 +354,7 @@ def test_a_crowd_of_reasons_costs_no_more_than_what_is_told_of_it(crowd):
 )
 def test_a_completed_job_that_says_no_too_often_has_failed_for_good(body):
     job = read({"status": "Completed", "success": True, **body})
-    assert (job.state, job.transient, len(job.answer.codes)) == (JobState.FAILED, False, 20)
+    assert (job.state, job.transient, len(job.info.codes)) == (JobState.FAILED, False, 20)
 
 
 def read(body):
@@ -382,7 +382,7 @@ def test_the_status_alone_decides_about_a_job_that_is_not_completed(name, state,
 @pytest.mark.parametrize("success", [True, None, "true"])
 def test_a_completed_job_has_succeeded(name, success):
     body = json.loads(sample(name).body) | {"success": success}
-    assert read(body) == Job("j", JobState.SUCCEEDED, "Completed", body["result"], answer=BARE)
+    assert read(body) == Job("j", JobState.SUCCEEDED, "Completed", body["result"], info=BARE)
 
 
 DENIALS = {
@@ -423,8 +423,8 @@ def test_a_completed_job_that_says_no_has_failed_for_good(case):
     body = {"status": "Completed", "success": True, "result": {"orderNumber": "O-1"}} | fields
     job = read(body)
     assert (job.state, job.status, job.transient, job.locked) == (JobState.FAILED, "Completed", False, False)
-    assert [code for code in job.answer.codes if code] == [code for code in codes if code]
-    assert job.answer.messages == messages
+    assert [code for code in job.info.codes if code] == [code for code in codes if code]
+    assert job.info.messages == messages
     with pytest.raises(JobFailed, match=r"Job j ended as Completed; .* lasting failure"):
         ZUORA.outcome(job, {})
 
@@ -467,15 +467,15 @@ RULE = "The rate plan is not effective."
 )
 def test_the_errors_of_a_job_in_all_their_shapes(errors, codes, messages, transient, locked):
     job = read({"status": "Failed", "errors": errors, "success": True})
-    assert job.answer.codes == codes
-    assert job.answer.messages == messages
+    assert job.info.codes == codes
+    assert job.info.messages == messages
     assert (job.transient, job.locked) == (transient, locked)
 
 
 def test_the_errors_of_a_job_may_be_very_deep_and_very_long():
     deep = json.loads("[" * 900 + "]" * 900)
-    assert read({"status": "Failed", "errors": deep}).answer.messages == (str(deep)[1:-1],)
-    assert read({"status": "Failed", "errors": "x" * 2001}).answer.messages == ("x" * 1997 + "...",)
+    assert read({"status": "Failed", "errors": deep}).info.messages == (str(deep)[1:-1],)
+    assert read({"status": "Failed", "errors": "x" * 2001}).info.messages == ("x" * 1997 + "...",)
 
 
 @pytest.mark.parametrize("status", [None, 200, True, ["Completed"], {"a": 1}, ""], ids=repr)
@@ -490,7 +490,7 @@ def test_a_job_with_an_unknown_status_goes_on_whatever_else_it_says():
 
 
 def completed(result):
-    return Job("j", JobState.SUCCEEDED, "Completed", result, answer=BARE)
+    return Job("j", JobState.SUCCEEDED, "Completed", result, info=BARE)
 
 
 REQUIRED = {"require_order_completed": True}
@@ -534,7 +534,7 @@ def test_a_completed_job_whose_order_is_not_completed_is_a_success_with_a_warnin
 def test_it_is_a_failure_where_the_order_has_to_be_completed(result):
     with pytest.raises(JobFailed, match="not Completed: ") as caught:
         ZUORA.outcome(completed(result), REQUIRED)
-    assert caught.value.answer == BARE
+    assert caught.value.info == BARE
     assert not caught.value.transient
 
 
@@ -562,8 +562,8 @@ BODIES = st.recursive(
 def test_any_object_about_a_job_is_a_job(body):
     job = read(body)
     assert job.status.isprintable()
-    assert len(job.answer.codes) == len(job.answer.messages)
-    assert Job.from_dict(json.loads(json.dumps(job.as_dict()))).answer == job.answer
+    assert len(job.info.codes) == len(job.info.messages)
+    assert Job.from_dict(json.loads(json.dumps(job.as_dict()))).info == job.info
 
 
 @pytest.mark.parametrize("errors", [None, ""])
@@ -571,7 +571,7 @@ def test_reasons_at_the_root_stand_where_a_failed_job_has_no_errors(errors):
     reasons = [{"code": 58730050, "message": LOCKED}]
     body = {"status": "Failed", "errors": errors, "success": False, "reasons": reasons}
     response = Response(200, {}, json.dumps(body).encode())
-    reading = Zuora().read(Zuora().status("j"), response, ResponseInfo("GET /v1/async-jobs/j"))
-    job = Zuora().read_job("j", reading.body, reading.answer)
+    parsed = Zuora().read(Zuora().status("j"), response, ResponseInfo("GET /v1/async-jobs/j"))
+    job = Zuora().read_job("j", parsed.body, parsed.info)
 
-    assert (job.answer.codes, job.answer.messages, job.transient) == (("58730050",), (LOCKED,), True)
+    assert (job.info.codes, job.info.messages, job.transient) == (("58730050",), (LOCKED,), True)

@@ -153,7 +153,7 @@ def _same(ours: Any, found: Any) -> bool:
     return bool(ours == found)
 
 
-def read_order(job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Job:
+def read_order(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
     """
     Return an order that was found by its number as the job that must have made it.
 
@@ -165,7 +165,7 @@ def read_order(job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Jo
     """
     order = _order(body)
     if wrong := _not_asked_for(order_number(job_id), order.get("orderNumber")):
-        raise Unreadable(f"The answer about {job_id} holds {wrong}.", answer=answer, transient=True)
+        raise Unreadable(f"The answer about {job_id} holds {wrong}.", info=info, transient=True)
     state, _ = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
     subscriptions = order.get("subscriptions")
     rows = [row for row in subscriptions if isinstance(row, dict)] if isinstance(subscriptions, list) else []
@@ -177,7 +177,7 @@ def read_order(job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Jo
         "subscriptions": [{name: row[name] for name in names if name in row} for row in rows],
         "success": state is not JobState.FAILED,
     }
-    return Job(job_id, state, redact_words(order.get("status"), WORD_LENGTH), result=result, answer=answer)
+    return Job(job_id, state, redact_words(order.get("status"), WORD_LENGTH), result=result, info=info)
 
 
 def _not_asked_for(number: str, found: object) -> str:
@@ -189,14 +189,14 @@ def _not_asked_for(number: str, found: object) -> str:
     return "" if same else f"order {redact_words(told_number, WORD_LENGTH)}"
 
 
-def never_completes(result: Any, answer: ResponseInfo) -> ResponseInfo | None:
+def never_completes(result: Any, info: ResponseInfo) -> ResponseInfo | None:
     """Return the answer that says that the order in a job's result will never be completed, or None."""
     order = result if isinstance(result, dict) else {}
     state, words = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
     if state is not JobState.FAILED:
         return None
     number, status = (redact_words(order.get(name), WORD_LENGTH) for name in ("orderNumber", "status"))
-    return replace(answer, messages=(f"its order {number} is {status}: {words}",))
+    return replace(info, messages=(f"its order {number} is {status}: {words}",))
 
 
 def is_completed(status: object) -> bool:

@@ -69,34 +69,34 @@ _EDGE_LIMIT = "request exceeded limit"
 _TEXT_LENGTH = 64 * 1024  # characters of one text of a vendor's that are read
 
 
-def read_answer(request: Request, response: Response, answer: ResponseInfo) -> ParsedResponse:
+def read_answer(request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
     """Return what a response means, whichever of Zuora's body shapes it has."""
     body, readable = read_json(response)
     if not readable:
-        answer = replace(answer, request_id=response.header("Zuora-Request-Id"))
-        return unreadable(response, answer, _STATUSES)
+        info = replace(info, request_id=response.header("Zuora-Request-Id"))
+        return unreadable(response, info, _STATUSES)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     reasons = [] if _TELLING.isdisjoint(fields) else _first(_reasons(fields))
     request_id = _text(fields.get("requestId")) or response.header("Zuora-Request-Id")
     process_id = _text(fields.get("processId"))
     if reasons or request_id or process_id:
-        answer = ResponseInfo(
-            answer.asked,
-            answer.track_id,
-            answer.status,
+        info = ResponseInfo(
+            info.asked,
+            info.track_id,
+            info.status,
             tuple([code for code, _ in reasons]),
             tuple([message for _, message in reasons]),
             request_id,
             process_id,
-            answer.retry_after,
+            info.retry_after,
         )
-    meaning = _meaning(request, response.status, fields, reasons)
-    if meaning is not ResponseKind.OK and not reasons and response.body:
-        answer = replace(answer, messages=(quoted(response),))  # better than nothing
-    return ParsedResponse(meaning, answer, body, whole=body is not None, arrived=True)
+    kind = _meaning(request, response.status, fields, reasons)
+    if kind is not ResponseKind.OK and not reasons and response.body:
+        info = replace(info, messages=(quoted(response),))  # better than nothing
+    return ParsedResponse(kind, info, body, whole=body is not None, arrived=True)
 
 
-def read_job_errors(errors: object, answer: ResponseInfo) -> tuple[ResponseInfo, bool, bool]:
+def read_job_errors(errors: object, info: ResponseInfo) -> tuple[ResponseInfo, bool, bool]:
     """
     Return the answer with a job's ``errors`` as its codes and messages; are they passing, are they a lock.
 
@@ -105,15 +105,15 @@ def read_job_errors(errors: object, answer: ResponseInfo) -> tuple[ResponseInfo,
     A failure is a passing one where each of its codes is of the categories 50 or 61, and a lock where it is
     passing and one of them is 50.
     """
-    if not errors and not answer.codes and not answer.messages:
-        return answer, False, False
-    reasons = _first(_job_reasons(errors)) or answer.reasons()
+    if not errors and not info.codes and not info.messages:
+        return info, False, False
+    reasons = _first(_job_reasons(errors)) or info.reasons()
     categories = {_category(code) for code, _ in reasons}
     passing = bool(categories) and categories <= _TRANSIENT_JOB_CATEGORIES
-    return _with(answer, reasons), passing, passing and _LOCK in categories
+    return _with(info, reasons), passing, passing and _LOCK in categories
 
 
-def read_contradiction(body: Mapping[str, Any], answer: ResponseInfo) -> ResponseInfo | None:
+def read_contradiction(body: Mapping[str, Any], info: ResponseInfo) -> ResponseInfo | None:
     """
     Return the answer with what a completed job says against itself; None if it says nothing of the kind.
 
@@ -121,7 +121,7 @@ def read_contradiction(body: Mapping[str, Any], answer: ResponseInfo) -> Respons
     """
     parts = [part for part in (body, body.get("result")) if isinstance(part, dict) and _says_no(part)]
     reasons = _first(chain.from_iterable(map(_denials, parts)))
-    return _with(answer, reasons or [("", "it says success: false")]) if parts else None
+    return _with(info, reasons or [("", "it says success: false")]) if parts else None
 
 
 def _denials(part: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
@@ -134,9 +134,9 @@ def _says_no(part: Mapping[str, Any]) -> bool:
     return no or any(part.get(name) for name in ("errors", "reasons", "Errors"))
 
 
-def _with(answer: ResponseInfo, reasons: Reasons) -> ResponseInfo:
+def _with(info: ResponseInfo, reasons: Reasons) -> ResponseInfo:
     codes, messages = [code for code, _ in reasons], [message for _, message in reasons]
-    return replace(answer, codes=tuple(codes), messages=tuple(messages))
+    return replace(info, codes=tuple(codes), messages=tuple(messages))
 
 
 def _text(value: object) -> str:
@@ -199,8 +199,8 @@ def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
     if absences and reasons and all(map(absences, reasons)):
         return ResponseKind.NOT_FOUND
     otherwise = _STATUSES.get(status, ResponseKind.UNCLEAR if status < 300 else ResponseKind.DENIED)
-    meaning = _weighed(found, reasons) or otherwise
-    return _elsewhere(request, status, reasons) if meaning is ResponseKind.NOT_FOUND else meaning
+    kind = _weighed(found, reasons) or otherwise
+    return _elsewhere(request, status, reasons) if kind is ResponseKind.NOT_FOUND else kind
 
 
 def _elsewhere(request: Request, status: int, reasons: Reasons) -> ResponseKind:
@@ -225,7 +225,7 @@ def _elsewhere(request: Request, status: int, reasons: Reasons) -> ResponseKind:
 
 def _weighed(found: set[ResponseKind | None], reasons: Reasons) -> ResponseKind | None:
     """Return what several reasons mean together, None if there is none whose category is known."""
-    known = [meaning for meaning in _WEIGHT if meaning in found]
+    known = [kind for kind in _WEIGHT if kind in found]
     if not known:
         return None
     # Of an answer that refuses, and tells of a passing error too, or of one that nobody knows, nobody knows

@@ -97,31 +97,31 @@ class Zuora(Vendor):
             return order_request(number)
         return Request("GET", JOBS + quote(job_id, safe=""))
 
-    def read(self, request: Request, response: Response, answer: ResponseInfo) -> ParsedResponse:
+    def read(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
         """Return what a response means."""
-        return read_answer(request, response, answer)
+        return read_answer(request, response, info)
 
     def read_job_id(self, body: Mapping[str, Any]) -> str:
         """Return ``jobId``, an empty text if it is none that can be asked for."""
         return as_job_id(body.get("jobId"))
 
-    def read_job(self, job_id: str, body: Mapping[str, Any], answer: ResponseInfo) -> Job:
+    def read_job(self, job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
         """
         Return the job; ``status`` decides about its state, and a completed job that says no has failed.
 
         Such a failure is no passing one: nobody knows how much of the order was carried out.
         """
         if order_number(job_id):
-            return read_order(job_id, body, answer)
+            return read_order(job_id, body, info)
         word, result = body.get("status"), body.get("result")
         state, status = self.state(word), word if isinstance(word, str) else ""
         if state is not JobState.SUCCEEDED:
-            answer, passing, locked = read_job_errors(body.get("errors"), answer)
-            return Job(job_id, state, status, transient=passing, answer=answer, locked=locked)
-        denial = read_contradiction(body, answer) or never_completes(result, answer)
+            info, passing, locked = read_job_errors(body.get("errors"), info)
+            return Job(job_id, state, status, transient=passing, info=info, locked=locked)
+        denial = read_contradiction(body, info) or never_completes(result, info)
         if denial:
-            return Job(job_id, JobState.FAILED, status, answer=denial)
-        return Job(job_id, state, status, result, answer=answer)
+            return Job(job_id, JobState.FAILED, status, info=denial)
+        return Job(job_id, state, status, result, info=info)
 
     def order(self, number: str) -> Request:
         """Return the GET of an order by its number."""
@@ -158,5 +158,5 @@ class Zuora(Vendor):
             f"not Completed: {order_status_words(status)}. Look at the order in Zuora."
         )
         if options.get("require_order_completed"):
-            raise JobFailed(found, answer=job.answer)
+            raise JobFailed(found, info=job.info)
         return Outcome(result, warning=found)
