@@ -83,8 +83,8 @@ def convert_error(
         kind = _SPECIAL.get(type(error)) or (TransientError if is_transient else PermanentError)
     converted = kind(message or str(error))
     converted.transient = error.transient or issubclass(kind, TransientError)
-    if error.answer is not None:
-        _copy_answer(error.answer, converted)
+    if error.info is not None:
+        _copy_answer(error.info, converted)
     return converted
 
 

@@ -4,7 +4,7 @@
 
     ApiError              the root: what was asked, what was answered, what to do next
     |-- InvalidInput      our user's input breaks a documented rule; nothing was sent
-    |-- Held              a limit of the vendor's is reached, and the account is quiet; nothing was sent
+    |-- RateLimited       a limit of the vendor's is reached, and the account is quiet; nothing was sent
     |-- Unreachable       no answer came: connect, TLS, time-out, reset
     |-- Refused           the vendor answered no
     |   |-- SignInRefused it said no to the client id and secret, or to a fresh token

@@ -414,7 +414,7 @@ def test_an_answer_lets_words_in_whoever_makes_it():
     assert answer.messages == ("\ufffd" * 1997 + "...",) * REASONS
     assert len(answer.request_id) == WORD_LENGTH
     assert answer.process_id == "p\\u2028"
-    assert len(str(Refused("Zuora: refused.", answer=answer))) < 2200
+    assert len(str(Refused("Zuora: refused.", info=answer))) < 2200
 
 
 def is_clean(text: str) -> bool:
@@ -482,15 +482,15 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
         raw,
     ):
         request = Request("GET", "/v1/async-jobs/j")
-        reading = vendor.read(
+        parsed = vendor.read(
             request, Response(status, {"Zuora-Request-Id": str(body)}, content), ResponseInfo("GET /x")
         )
-        words = [str(reading.answer), *reading.answer.codes, *reading.answer.messages]
+        words = [str(parsed.info), *parsed.info.codes, *parsed.info.messages]
         assert all(is_clean(text) and len(text) <= MESSAGE_LENGTH for text in words)
-        assert kept(reading.body)
-        if isinstance(reading.body, dict):
-            job = vendor.read_job("j", reading.body, reading.answer)
-            ends = [End("j", job), End("j", error=ApiError("No.", answer=job.answer))]
+        assert kept(parsed.body)
+        if isinstance(parsed.body, dict):
+            job = vendor.read_job("j", parsed.body, parsed.info)
+            ends = [End("j", job), End("j", error=ApiError("No.", info=job.info))]
             for end in ends:
                 assert kept(end.as_dict())
                 if end.job and not job.ended:
@@ -500,12 +500,12 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
                 assert is_clean(str(said))
                 assert len(str(said)) <= MESSAGE_LENGTH
                 assert kept(verdict.as_dict())
-            assert is_clean(vendor.read_job_id(reading.body))
+            assert is_clean(vendor.read_job_id(parsed.body))
 
 
 @given(ANY, ANY, ANY)
 @settings(derandomize=True)
 def test_an_answer_and_a_job_are_the_same_after_a_second_time(code, message, status):
     answer = ResponseInfo("GET /x", codes=(code,), messages=(message,), request_id=message, process_id=code)
-    job = Job("j", JobState.FAILED, status, answer=answer)
+    job = Job("j", JobState.FAILED, status, info=answer)
     assert Job.from_dict(json.loads(json.dumps(job.as_dict()))) == job
