@@ -137,7 +137,7 @@ def elastic_path_to_zuora() -> None:
             raise AirflowFailException("\n".join([f"{len(refused)} of {len(entries)} orders:", *refused]))
         return numbers
 
-    report(submit.output["results"], wait.output)
+    report(submit.output["submit_results"], wait.output)
 
 
 elastic_path_to_zuora()

@@ -41,7 +41,7 @@ def zuora_order() -> None:
         task_id="create",
         order=ORDER,
         wait_for_completion=True,
-        poke_interval=5,
+        poll_interval=5,
         retries=2,
         retry_delay=timedelta(minutes=1),
     )

@@ -102,7 +102,7 @@ class Airflow:
     @property
     def states(self) -> list[str]:
         """Return what the last try of a list says of each order."""
-        return [entry["state"] for entry in self.xcoms["results"]]
+        return [entry["state"] for entry in self.xcoms["submit_results"]]
 
 
 @dataclass

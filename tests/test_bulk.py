@@ -58,7 +58,7 @@ class Task:
 
     @property
     def states(self):
-        return [entry["state"] for entry in self.xcoms["results"]]
+        return [entry["state"] for entry in self.xcoms["submit_results"]]
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_the_job_ids_are_in_the_order_of_the_input(zuora, task):
     jobs = {each["jobId"]: each["description"] for each in zuora.ledger()["orders"]}
     assert [jobs[job_id] for job_id in job_ids] == [f"order {number}" for number in range(50)]
     assert zuora.ledger()["signIns"] == 1
-    assert task.xcoms["results"][7] == {
+    assert task.xcoms["submit_results"][7] == {
         "index": 7,
         "order_number": None,
         "state": "submitted",
@@ -140,8 +140,8 @@ def test_refused_orders_do_not_stop_the_others_and_fail_the_task_at_its_end(zuor
 
     assert made(zuora) == ["a", "c"]
     assert task.states == ["submitted", "refused", "submitted"]
-    assert task.xcoms["results"][1]["job_id"] is None
-    assert "b cannot be" in task.xcoms["results"][1]["error"]
+    assert task.xcoms["submit_results"][1]["job_id"] is None
+    assert "b cannot be" in task.xcoms["submit_results"][1]["error"]
 
 
 def test_refused_orders_are_left_out_where_told_to(zuora, task, tmp_path, caplog):
@@ -149,7 +149,7 @@ def test_refused_orders_are_left_out_where_told_to(zuora, task, tmp_path, caplog
     refused = tmp_path / "refused.jsonl"
     job_ids = task.run([order("a"), order("b"), order("c")], on_refusal="skip", refused_path=str(refused))
 
-    assert job_ids == [each["job_id"] for each in task.xcoms["results"] if each["job_id"]]
+    assert job_ids == [each["job_id"] for each in task.xcoms["submit_results"] if each["job_id"]]
     assert len(job_ids) == 2
     assert [json.loads(line) for line in refused.read_text().splitlines()] == [order("b")]
     assert "b cannot be" in caplog.text
@@ -255,7 +255,7 @@ def test_the_hook_refuses_a_concurrency_that_submits_nothing(zuora, concurrency)
 
 def test_no_orders(zuora, task):
     assert task.run([]) == task.run("[]") == []
-    assert task.xcoms["results"] == []
+    assert task.xcoms["submit_results"] == []
     assert not zuora.ledger()["recent"]
 
 
@@ -295,7 +295,7 @@ def test_orders_that_are_there_are_taken_and_a_changed_one_is_refused(zuora, tas
         other.run(orders, **options)
 
     assert other.states == ["refused", "submitted", "submitted"]
-    assert other.xcoms["results"][2]["job_id"] == "order:A-1"
+    assert other.xcoms["submit_results"][2]["job_id"] == "order:A-1"
     assert made(zuora) == ["a", "b", "c"]
     with pytest.raises(PermanentError, match="on_existing: must be fail or adopt"):
         ZuoraHook().create_orders([], on_existing="ignore")
@@ -379,7 +379,7 @@ def test_what_zuora_quotes_of_an_order_is_in_no_error_no_log_and_no_xcom(zuora, 
 
     assert task.states == ["submitted", "refused"]
     told = r"Card ***, code ***, account ***: \x1b[2J\ufffd\nno".replace(r"\ufffd", "\ufffd")
-    for text in (str(caught.value), task.xcoms["results"][1]["error"], caplog.text):
+    for text in (str(caught.value), task.xcoms["submit_results"][1]["error"], caplog.text):
         assert told in text
         assert not any(word in text for word in (CARD, "code 737", "0012", "\x1b", "\0"))
 
@@ -389,5 +389,5 @@ def test_an_order_number_is_one_line_in_logs_and_xcoms(zuora, task, caplog):
     with pytest.raises(PermanentError) as caught:
         task.run([order("first", "O\n\x1b")])
 
-    assert task.xcoms["results"][0]["order_number"] == r"O\n\x1b"
+    assert task.xcoms["submit_results"][0]["order_number"] == r"O\n\x1b"
     assert r"orders[0] (O\n\x1b): refused" in str(caught.value)

@@ -122,4 +122,4 @@ def test_an_export_that_failed_is_no_success_and_not_retried(shop, context):
 def test_a_time_out_says_what_a_retry_does(shop, context):
     shop.change(export_seconds=1e6)
     with pytest.raises(TransientError, match="has not ended"):
-        export(wait_for_completion=True, deferrable=False, timeout=0.1, poke_interval=0.2).execute(context)
+        export(wait_for_completion=True, deferrable=False, timeout=0.1, poll_interval=0.2).execute(context)

@@ -320,7 +320,7 @@ class AwayStore(StateStore):
 @pytest.mark.parametrize("done", [False, True], ids=["before it is done", "after it was done"])
 @pytest.mark.parametrize("times", [1, 99], ids=["once", "for good"])
 class TestTheStateStoreFails:
-    """f5: "nothing was sent" was said of orders that had been, and the XCom `results` was never pushed."""
+    """f5: "nothing was sent" was said of orders that had been, and the XCom of results was never pushed."""
 
     ORDERS = tuple(named(str(index)) for index in range(150))  # a hundred are noted at a time
 

@@ -352,8 +352,8 @@ class TestWaiting:
             {"timeout": 1e15},
             {"timeout": True},
             {"timeout": -1},
-            {"poke_interval": 0},
-            {"poke_interval": math.nan},
+            {"poll_interval": 0},
+            {"poll_interval": math.nan},
         ],
     )
     def test_times_that_are_none(self, options):

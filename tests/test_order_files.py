@@ -143,7 +143,7 @@ def test_preparing_makes_the_owners_file_and_leaves_what_is_there(orders):
     new = orders.parent / "new.jsonl"
     orders.chmod(0o644)
     for path in (new, orders):
-        file(str(path)).prepare()
+        file(str(path)).check_writable()
         assert path.stat().st_mode & 0o777 == 0o600
     assert (new.read_text(), orders.read_text()) == ("", "{}\n")
     assert file(str(orders)).write(b"a") == ""
@@ -154,26 +154,26 @@ def test_preparing_makes_the_owners_file_and_leaves_what_is_there(orders):
 def test_a_place_that_is_none_is_refused_beforehand(orders, name):
     os.mkfifo(orders.parent / "pipe")
     with pytest.raises(InvalidInput, match="refused_path: cannot be written to"):
-        file(f"{orders.parent}/{name}", "refused_path").prepare()
+        file(f"{orders.parent}/{name}", "refused_path").check_writable()
 
 
 def test_so_is_one_in_a_store():
     store = MemoryFileSystem()
     store.makedirs("/bucket/folder", exist_ok=True)
-    file("memory://bucket/new.jsonl").prepare()
+    file("memory://bucket/new.jsonl").check_writable()
     assert store.cat("/bucket/new.jsonl") == b""
     assert file("memory://bucket/new.jsonl").write(b"a") == ""
-    file("memory://bucket/new.jsonl").prepare()
+    file("memory://bucket/new.jsonl").check_writable()
     assert file("memory://bucket/new.jsonl").read() == b"a"
     for name in ("memory://bucket/folder", "memory://bucket/folder/", "s4://bucket/x"):
         with pytest.raises(InvalidInput, match="orders: cannot be written to"):
-            file(name).prepare()
+            file(name).check_writable()
 
 
 def test_what_cannot_be_written_at_the_end_is_told(tmp_path):
     place = file(str(tmp_path / "gone" / "refused.jsonl"), "refused_path")
     (tmp_path / "gone").mkdir()
-    place.prepare()
+    place.check_writable()
     (tmp_path / "gone" / "refused.jsonl").unlink()
     (tmp_path / "gone").rmdir()
     assert place.write(b"a").startswith(f"refused_path: {place} could not be written (FileNotFoundError: ")

@@ -94,7 +94,7 @@ class TestDoors:
             output = SimpleNamespace(resolve=lambda *_, pushed=pushed, **__: pushed)
             task = ZuoraCreateOrderOperator(task_id="submit", order=self.ORDER)
             task.order = output.resolve()
-            task.order = task._hidden(task.order)
+            task.order = task._redact_input(task.order)
             task.execute(CONTEXT)
         assert len(zuora.ledger()["orders"]) == 1
 
@@ -160,7 +160,7 @@ class TestNativeRendering:
         known = {"ds": "2024-07-01", "order": {"a": 1.50, "b": None}, "text": r'{"a": "\/"}'}
         for given in (one(self.TEXTS[text]), many(self.TEXTS[text])):
             tasks = [rendered(given, native=native, **known) for native in (False, True)]
-            without, within = (getattr(task, task.hidden_field) for task in tasks)
+            without, within = (getattr(task, task.order_field) for task in tasks)
             assert within == without
         for kind in (list, tuple):
             plain, native = (
@@ -260,8 +260,8 @@ LEAKS = {
 @pytest.mark.parametrize("form", LEAKS)
 def test_what_is_neither_json_nor_a_path_is_shown_nowhere(zuora, make, form, caplog, capsys):
     task = rendered(make("{{ given }}"), given="")
-    field = task.hidden_field
-    setattr(task, field, task._hidden(LEAKS[form](json.dumps(NEW_ACCOUNT))))
+    field = task.order_field
+    setattr(task, field, task._redact_input(LEAKS[form](json.dumps(NEW_ACCOUNT))))
     assert CARD not in shown(task)
     context = CONTEXT | {"ti": Instance(try_number=1, max_tries=0)}
     if form == "a mark":

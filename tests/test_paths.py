@@ -14,8 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
-from airflow_provider_zuora.operators.order_file import OrderFile
-from airflow_provider_zuora.operators.order_input import refused_file
+from airflow_provider_zuora.operators.order_file import OrderFile, check_refused_path
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget
 from airflow_provider_zuora.transports.environment import BUNDLES
@@ -75,7 +74,7 @@ class TestWhatIsNoPathIsRefusedByName:
         (tmp_path / "orders").write_text("{}")
         for path in (given, Path(given)):
             with pytest.raises(InvalidInput, match="\nrefused_path: "):
-                refused_file(path, tmp_path / "orders").prepare()
+                check_refused_path(path, tmp_path / "orders").check_writable()
 
     def test_as_the_target_of_a_download(self, given):
         with pytest.raises(InvalidInput, match="\ntarget: "):
@@ -119,7 +118,7 @@ def test_what_may_not_be_looked_at_is_told_from_what_is_not_there(closed, enviro
     with pytest.raises(InvalidInput, match=f"orders: {closed / 'file'} {words}"):
         OrderFile("orders", closed / "file").read()
     with pytest.raises(InvalidInput, match=r"refused_path: cannot be written to \(PermissionError: "):
-        OrderFile("refused_path", closed / "file").prepare()
+        OrderFile("refused_path", closed / "file").check_writable()
     with pytest.raises(InvalidInput, match=f"target: .*closed.* {words}"):
         LocalTarget(closed / "file")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import mask_secret
 
+from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.polling.exports import export_orders, file_link
 from airflow_provider_zuora.transports.download import (
@@ -96,18 +97,8 @@ def _place(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTarget:
             target = ObjectStoragePath(target)
         if not isinstance(target, ObjectStoragePath):
             return LocalTarget(Path(target))
-        if target.protocol in ("file", "local", ""):
+        if target.protocol in LOCAL_PROTOCOLS:
             return LocalTarget(Path(target.path))
-        return StoredTarget(_file_system(target), target.path)
+        return StoredTarget(file_system_of(target), target.path)
     except (ImportError, TypeError, ValueError) as error:  # no path, or a store that nothing here knows
         raise InvalidInput("Nothing was fetched.", (f"target: {error}",)) from error
-
-
-def _file_system(target: ObjectStoragePath) -> Any:
-    """Return the file system of a path: Airflow's, or fsspec's own for what no provider registers."""
-    try:
-        return target.fs
-    except ValueError:
-        from fsspec.core import url_to_fs
-
-        return url_to_fs(str(target))[0]

@@ -36,7 +36,7 @@ class BaseJobOperator(BaseLiteralTexts):
     :param wait_for_completion: wait for the job in the same task; its result is the return value then, and
         its id is under the XCom key ``job_id``.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poke_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
+    :param poll_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
         10 s to 60 s (from 1 s where the worker waits).
     :param timeout: seconds that the wait may last, or a timedelta; at most ten years. The job goes on at the
         vendor.
@@ -56,7 +56,7 @@ class BaseJobOperator(BaseLiteralTexts):
         *,
         wait_for_completion: bool = False,
         deferrable: bool = True,
-        poke_interval: timedelta | float | None = None,
+        poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 3600.0,
         **kwargs: Any,
     ):
@@ -65,8 +65,8 @@ class BaseJobOperator(BaseLiteralTexts):
         check_flags({"wait_for_completion": wait_for_completion, "deferrable": deferrable})
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poke_interval = (
-            None if poke_interval is None else checked_seconds("poke_interval", poke_interval)
+        self.poll_interval = (
+            None if poll_interval is None else checked_seconds("poll_interval", poll_interval)
         )
         self.timeout = checked_seconds("timeout", timeout)
 
@@ -94,7 +94,7 @@ class BaseJobOperator(BaseLiteralTexts):
         if self.deferrable:
             job = self._looked_or_deferred(job_id, expected)
         else:
-            job = self.hook.wait_for_job(job_id, poke_interval=self.poke_interval, timeout=self._limit)
+            job = self.hook.wait_for_job(job_id, poke_interval=self.poll_interval, timeout=self._limit)
         return self._conclude(job, context, expected)
 
     def execute_complete(
@@ -133,7 +133,7 @@ class BaseJobOperator(BaseLiteralTexts):
             return self._job_of(ends[0])
         if watch.over:
             raise TransientError(f"Job {job_id} has not ended within {self._limit:.0f} s.")
-        trigger, timeout = watch.trigger(PollSchedule(self.poke_interval, first=FIRST_LOOK))
+        trigger, timeout = watch.trigger(PollSchedule(self.poll_interval, first=FIRST_LOOK))
         resume = {"expected": dict(expected)} if expected else None
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=resume, timeout=timeout)
         raise AssertionError("defer raises")

@@ -1,24 +1,26 @@
-"""Files of orders, on this machine or in a store that Airflow's ``ObjectStoragePath`` knows."""
+"""From what a user gives to orders: objects, JSON texts, and files on this machine or in a store."""
 
 from __future__ import annotations
 
 import os
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import unquote
 
+from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_text import MAX_BYTES
+from airflow_provider_zuora.core.json_lines import read_items, read_orders
+from airflow_provider_zuora.core.json_text import MAX_BYTES, BrokenText, looks_like_path, read_json
 from airflow_provider_zuora.transports.paths import NOT_THERE, expanded, real, reason, shown, trouble
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-_LOCAL = ("", "file", "local")
 _LOCAL_URL = re.compile(r"(?:file|local):(?://localhost(?=/)|//)?", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "adl": "abfs", "https": "http"}
@@ -35,49 +37,49 @@ class OrderFile:
     ``/orders.jsonl``, and before 3.1.2 nobody can iterate over what it opens.
 
     :param option: the option's name, for errors.
-    :param given: a path, a URL, or a path object.
+    :param path: a path, a URL, or a path object.
     """
 
     option: str
-    given: str | PathLike[str]
+    path: str | PathLike[str]
 
     def __str__(self) -> str:
         """Return the path as it was given, as far as an error may quote it."""
-        return shown(str(self.given))
+        return shown(str(self.path))
 
     @property
-    def local(self) -> Path | None:
-        """Return the path on this machine, None where it is in a store."""
-        if isinstance(self.given, PathLike) or hasattr(self.given, "protocol"):
-            store: Any = self.given
-            if getattr(store, "protocol", "") not in _LOCAL:
+    def local_path(self) -> Path | None:
+        """Return the path on this machine, None if it is in a store."""
+        if isinstance(self.path, PathLike) or hasattr(self.path, "protocol"):
+            store: Any = self.path
+            if getattr(store, "protocol", "") not in LOCAL_PROTOCOLS:
                 return None
             return Path(expanded(store.path if hasattr(store, "protocol") else os.fsdecode(store)))
-        if here := _LOCAL_URL.match(self.given):
-            return Path(expanded(self.given[here.end() :]))
-        return None if _URL.match(self.given) else Path(expanded(self.given))
+        if here := _LOCAL_URL.match(self.path):
+            return Path(expanded(self.path[here.end() :]))
+        return None if _URL.match(self.path) else Path(expanded(self.path))
 
     def read(self) -> bytes:
         """
-        Return what the file holds, at most a byte more than may be.
+        Return what the file holds, at most one byte more than `MAX_BYTES`.
 
-        :raises InvalidInput: where there is none, or nothing here knows its store.
+        :raises InvalidInput: if there is no such file, or nothing here knows its store.
         """
-        path = self.local
+        path = self.local_path
         if path is not None and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
             why = trouble(path)  # empty for what is there and no file: a pipe would be waited for
-            raise self._wrong(f"there is no file {self}" if why in ("", NOT_THERE) else f"{self} {why}")
+            raise self._violation(f"there is no file {self}" if why in ("", NOT_THERE) else f"{self} {why}")
         try:
-            with self._store.open(self._stored.path, "rb") if path is None else path.open("rb") as file:
+            with self._open(path) as file:
                 content: bytes = file.read(MAX_BYTES + 1)
         except (FileNotFoundError, IsADirectoryError) as error:
-            raise self._wrong(f"there is no file {self}") from error
+            raise self._violation(f"there is no file {self}") from error
         except PermissionError as error:
-            raise self._wrong(f"the file {self} may not be read") from error
+            raise self._violation(f"the file {self} may not be read") from error
         except OSError as error:
-            raise self._wrong(f"the file {self} could not be read ({reason(error)})") from error
+            raise self._violation(f"the file {self} could not be read ({reason(error)})") from error
         except (ImportError, TypeError, ValueError) as error:  # no provider knows its scheme
-            raise self._wrong(shown(str(error))) from error
+            raise self._violation(shown(str(error))) from error
         return content
 
     def is_same_as(self, other: OrderFile) -> bool:
@@ -87,81 +89,137 @@ class OrderFile:
         In a store letters of either case count as one, and each connection as the same store: better to
         refuse a name too many than to write over the orders.
         """
-        one, two = self.local, other.local
+        one, two = self.local_path, other.local_path
         if one is None or two is None:
-            return one is two and self._place == other._place
+            return one is two and self._store_key == other._store_key
         try:
             return one.samefile(two)
         except (OSError, ValueError):  # one is not there, or cannot be
             return real(one) == real(two)
 
-    def prepare(self) -> None:
+    def check_writable(self) -> None:
         """
-        Refuse a place that nothing can be written to; what stands there stays.
+        Check that the file can be written to; its content stays as it is.
 
-        :raises InvalidInput: where it cannot be written to.
+        :raises InvalidInput: if it cannot be written to.
         """
         try:
-            if str(self.given).endswith(("/", os.sep)):
+            if str(self.path).endswith(("/", os.sep)):
                 raise IsADirectoryError(str(self))
-            path = self.local
+            path = self.local_path
             if path is None:
-                store, place = self._store, self._stored.path
-                if store.isdir(place):
+                store, stored_path = self._file_system, self._storage_path.path
+                if store.isdir(stored_path):
                     raise IsADirectoryError(str(self))
-                if not store.exists(place):
-                    store.pipe_file(place, b"")
+                if not store.exists(stored_path):
+                    store.pipe_file(stored_path, b"")
             elif not trouble(path) and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
                 raise IsADirectoryError(str(self))
             else:
-                _open_for_owner(path, os.O_APPEND)
+                _write_for_owner(path, os.O_APPEND)
         except _ERRORS as error:
-            raise self._wrong(f"cannot be written to ({reason(error)})") from error
+            raise self._violation(f"cannot be written to ({reason(error)})") from error
 
     def write(self, content: bytes) -> str:
-        """Write the file anew and return an empty text, or why it could not be written."""
+        """Replace the content of the file; return an empty text, or why that failed."""
         try:
-            path = self.local
+            path = self.local_path
             if path is None:
-                self._store.pipe_file(self._stored.path, content)
+                self._file_system.pipe_file(self._storage_path.path, content)
             else:
-                _open_for_owner(path, os.O_TRUNC, content)
+                _write_for_owner(path, os.O_TRUNC, content)
         except _ERRORS as error:
             return f"{self.option}: {self} could not be written ({reason(error)})"
         return ""
 
+    def _open(self, local_path: Path | None) -> Any:
+        return local_path.open("rb") if local_path else self._file_system.open(self._storage_path.path, "rb")
+
     @property
-    def _stored(self) -> ObjectStoragePath:
+    def _file_system(self) -> Any:
+        return file_system_of(self._storage_path)
+
+    @property
+    def _storage_path(self) -> ObjectStoragePath:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-        stored: ObjectStoragePath = (
-            self.given if hasattr(self.given, "protocol") else ObjectStoragePath(str(self.given))  # type: ignore[assignment]
-        )
+        path: Any = self.path
+        stored: ObjectStoragePath = path if hasattr(path, "protocol") else ObjectStoragePath(str(path))
         return stored
 
     @property
-    def _store(self) -> Any:
-        """Return the file system: Airflow's, or fsspec's own for what no provider registers."""
-        try:
-            return self._stored.fs
-        except ValueError:
-            from fsspec.core import url_to_fs
+    def _store_key(self) -> tuple[str, str]:
+        """Return what tells a file in a store from others: protocol and normalised path."""
+        protocol, path = str(self._storage_path.protocol), unquote(str(self._storage_path.path)).casefold()
+        path = posixpath.normpath(path.partition("://")[2] or path).strip("/")
+        return _ALIASES.get(protocol, protocol), path
 
-            return url_to_fs(str(self._stored))[0]
-
-    @property
-    def _place(self) -> tuple[str, str]:
-        protocol, path = str(self._stored.protocol), unquote(str(self._stored.path)).casefold()
-        bare = posixpath.normpath(path.partition("://")[2] or path).strip("/")
-        return _ALIASES.get(protocol, protocol), bare
-
-    def _wrong(self, rule: str) -> InvalidInput:
-        return InvalidInput("Nothing was sent.", (f"{self.option}: {rule}",))
+    def _violation(self, rule: str) -> InvalidInput:
+        return _violation(f"{self.option}: {rule}")
 
 
-def _open_for_owner(path: Path, how: int, content: bytes = b"") -> None:
-    """Open a file for its owner alone, made where it is missing, and write to it: orders hold secrets."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o600)
+def is_path(value: object) -> TypeGuard[str | PathLike[str]]:
+    """Return whether an input is the path of a file; a path object always is one."""
+    if isinstance(value, str):
+        return looks_like_path(value)
+    return isinstance(value, PathLike) or (hasattr(value, "protocol") and hasattr(value, "read_bytes"))
+
+
+def read_order(value: object) -> Mapping[str, Any]:
+    """
+    Return the one order that an input holds.
+
+    :raises InvalidInput: if it holds none; the input is not quoted.
+    """
+    content = OrderFile("order", value).read() if is_path(value) else value
+    try:
+        order = read_json(content) if isinstance(content, (str, bytes)) else content
+    except BrokenText as error:
+        is_bare_word = isinstance(content, str) and "{" not in content
+        hint = "; nor does it look like a path (a pathlib.Path always is one)" if is_bare_word else ""
+        raise _violation(f"order: {error}{hint}") from None
+    if not isinstance(order, Mapping):
+        raise _violation(f"order: must be an object or its JSON text, not of type {type(order).__name__}")
+    return order
+
+
+def read_order_list(value: Any) -> tuple[Any, list[str]]:
+    """
+    Return the orders that an input holds, and what messages call them if they are lines of a text.
+
+    :raises InvalidInput: if it cannot be read; the input is not quoted. What is no list, the hook refuses.
+    """
+    content = OrderFile("orders", value).read() if is_path(value) else value
+    if isinstance(content, (str, bytes)):
+        return read_orders(content)
+    return (read_items(content) if isinstance(content, (list, tuple)) else content), []
+
+
+def check_refused_path(path: object, orders: object) -> OrderFile | None:
+    """
+    Return the file for refused orders, None if none is wanted.
+
+    :raises InvalidInput: if it is no path, or is the file of the orders, under whatever name.
+    """
+    if path is None or path == "":
+        return None
+    if isinstance(path, str) and path != path.strip():
+        raise _violation("refused_path: must be a path without white space at its ends")
+    if not isinstance(path, str) and not is_path(path):
+        raise _violation(f"refused_path: must be a path, not of type {type(path).__name__}")
+    file = OrderFile("refused_path", path)
+    if is_path(orders) and file.is_same_as(OrderFile("orders", orders)):
+        raise _violation("refused_path: must not be the file of the orders")
+    return file
+
+
+def _violation(rule: str) -> InvalidInput:
+    return InvalidInput("Nothing was sent.", (rule,))
+
+
+def _write_for_owner(path: Path, flag: int, content: bytes = b"") -> None:
+    """Write to a file that only its owner may open, and create it if it is missing: orders hold secrets."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, 0o600)
         file.write(content)

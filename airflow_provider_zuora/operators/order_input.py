@@ -1,32 +1,43 @@
-"""How orders come into a task: rendered by Airflow, hidden from what it shows, read by one set of rules."""
+"""How orders come into a task: Airflow renders them as texts, and shows nothing that is secret in them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts, has_jinja_marks
-from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_lines import read_items, read_orders
 from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json
-from airflow_provider_zuora.exceptions import PermanentError
-from airflow_provider_zuora.operators.order_file import OrderFile
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
+    Redacted,
+    hidden_values,
+    hide,
+    mask_secrets,
+    reveal,
+)
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.base import BaseJobOperator
+from airflow_provider_zuora.operators.order_file import is_path, read_order
 
 if TYPE_CHECKING:
     import jinja2
+    from airflow.providers.common.compat.sdk import Context
 
 
 class BaseOrderInput(BaseLiteralTexts):
     """
-    An operator one field of which carries orders; a subclass says by `_hidden` what Airflow may show of it.
+    An operator one field of which carries orders; a subclass names it.
 
-    The field is a template file where it is a text that looks like a path, ends in one of `template_ext` and
-    is no URL. A text inside of an order is never a file, nor is a text that only ends like one.
+    The field is a template file if it is a text that looks like a path, ends in one of `template_ext` and is
+    no URL. A text inside of an order is never a file, nor is a text that only ends like one.
     """
 
-    hidden_field: ClassVar[str]
+    order_field: ClassVar[str]
 
     def render_template(
         self,
@@ -42,27 +53,27 @@ class BaseOrderInput(BaseLiteralTexts):
         template that is nothing but one object becomes that object.
         """
         env = jinja_env or self.get_template_env()
-        given = getattr(self, self.hidden_field)
-        if content is given and type(given) in (list, tuple):
-            items = [self._item(each, context, env, seen_oids) for each in given]
-            return items if isinstance(given, list) else tuple(items)
-        if content is given and isinstance(given, str):
-            return self._item(given, context, env, seen_oids)
+        orders = getattr(self, self.order_field)
+        if content is orders and type(orders) in (list, tuple):
+            items = [self._render_item(item, context, env, seen_oids) for item in orders]
+            return items if isinstance(orders, list) else tuple(items)
+        if content is orders and isinstance(orders, str):
+            return self._render_item(orders, context, env, seen_oids)
         return super().render_template(content, context, env, seen_oids)
 
-    def _item(
+    def _render_item(
         self, content: Any, context: Any, env: jinja2.Environment, seen_oids: set[int] | None = None
     ) -> Any:
         if not isinstance(content, str):
             return super().render_template(content, context, env, seen_oids)
         if content.endswith(tuple(self.template_ext)):
-            return _rendered(env.get_template(content), context)
-        return _rendered(env.from_string(content), context) if has_jinja_marks(content, env) else content
+            return _render(env.get_template(content), context)
+        return _render(env.from_string(content), context) if has_jinja_marks(content, env) else content
 
     def resolve_template_files(self) -> None:
-        """Let Airflow read a template file, where there is one: a key may be called like the file."""
+        """Let Airflow read a template file, if there is one: a key may be called like the file."""
         fields = self.template_fields
-        self.template_fields = (self.hidden_field,)
+        self.template_fields = (self.order_field,)
         try:
             self._with_extensions(super().resolve_template_files)
         finally:
@@ -71,112 +82,143 @@ class BaseOrderInput(BaseLiteralTexts):
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
     ) -> None:
-        """Hide secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
-        field = self.hidden_field
-        if self._is_broken_file(parent, template_fields, *args, **kwargs):
+        """Redact secrets as soon as they are rendered, on the path of mapped tasks too; later is too late."""
+        field = self.order_field
+        # An error of Python's about the encoding holds the whole file; it must not be the context of ours.
+        if not self._render_fields(parent, list(template_fields), *args, **kwargs):
             raise PermanentError(
                 f"Nothing was sent.\n{field}: a template file is not UTF-8; save it as UTF-8. A gzipped file"
                 " can be given as a pathlib.Path."
             )
-        setattr(self, field, self._hidden(getattr(self, field)))
+        setattr(self, field, self._redact_input(getattr(self, field)))
 
-    def _is_broken_file(self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any) -> bool:
-        """Render, and return whether a template file is no UTF-8; Python's error would hold all of it."""
+    def _render_fields(self, parent: Any, fields: list[str], *args: Any, **kwargs: Any) -> bool:
+        """Render; return False if a template file is not UTF-8."""
         from jinja2 import TemplateNotFound
 
         render = super()._do_render_template_fields
-        fields = list(template_fields)
-        of_orders = [name for name in fields if parent is self and name == self.hidden_field]
-        others = [name for name in fields if name not in of_orders]
+        order_fields = [name for name in fields if parent is self and name == self.order_field]
+        others = [name for name in fields if name not in order_fields]
         try:
-            self._with_extensions(render, parent, of_orders, *args, **kwargs)
+            self._with_extensions(render, parent, order_fields, *args, **kwargs)
             self._with_extensions(render, parent, others, *args, none=True, **kwargs)
         except TemplateNotFound as error:
             raise PermanentError(
-                f"Nothing was sent.\n{self.hidden_field}: there is no template file {error.name}; Airflow"
+                f"Nothing was sent.\n{self.order_field}: there is no template file {error.name}; Airflow"
                 " looks for it beside the DAG file and in template_searchpath. A"
                 " pathlib.Path is read as it is."
             ) from error
         except UnicodeDecodeError:
-            return True
-        return False
-
-    def _hidden(self, given: Any) -> Any:
-        raise NotImplementedError
+            return False
+        return True
 
     def _with_extensions(self, call: Any, *args: Any, none: bool = False, **kwargs: Any) -> None:
-        """Call what renders, while there are template files only where the orders may be one."""
+        """Call what renders, with template files allowed only if the orders may be one."""
         extensions: Sequence[str] = self.template_ext
-        given = getattr(self, self.hidden_field)
-        if none or not (isinstance(given, str) and looks_like_path(given) and "://" not in given):
+        orders = getattr(self, self.order_field)
+        if none or not (isinstance(orders, str) and looks_like_path(orders) and "://" not in orders):
             self.template_ext = ()
         try:
             call(*args, **kwargs)
         finally:
             self.template_ext = extensions
 
+    def _redact_input(self, value: Any) -> Any:
+        """Return what Airflow may show of the field: a path as it is, and of orders what is no secret."""
+        value = reveal(value)
+        if is_path(value):
+            return value
+        orders = _parse(value)
+        self._mask(orders)
+        if isinstance(orders, (list, tuple)):
+            return [_redact_order(order) for order in orders]
+        return value if value is None else _redact_order(orders)
 
-def is_path(given: object) -> TypeGuard[str | PathLike[str]]:
-    """Return whether an input is the path of a file; a path object always is one."""
-    if isinstance(given, str):
-        return looks_like_path(given)
-    return isinstance(given, PathLike) or (hasattr(given, "protocol") and hasattr(given, "read_bytes"))
+    def _mask(self, orders: Any) -> None:
+        """Let Airflow mask the secrets of orders in its logs; our own words hold none."""
+        mask_secrets(orders, mask_secret)
 
 
-def read_order(given: object) -> Mapping[str, Any]:
+class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
     """
-    Return the one order that an input holds.
+    An operator that sends one order: reads it once a try, and keeps its secrets out of what the hook says.
 
-    :raises InvalidInput: where it is none; it is not quoted.
+    :param order: the body of the call, as a dict, as JSON text, as the path of a ``.json`` file that Airflow
+        finds as a template, or as a path object or another path, read as it is when the task runs
+        (docs/orders.md); checked against Zuora's documented rules before it is sent. Values that are secrets
+        (card, security code, bank account) are hidden from the rendered-template page and the logs; do not
+        write them into the DAG file, Airflow shows that as it is.
+    :param zuora_conn_id: the Airflow connection.
     """
-    content = OrderFile("order", given).read() if is_path(given) else given
+
+    hook_class = ZuoraHook
+    order_field = "order"
+    template_fields: Sequence[str] = ("order", "zuora_conn_id")
+    template_ext: Sequence[str] = (".json",)
+    template_fields_renderers = {"order": "json"}  # noqa: RUF012 - Airflow's own form
+
+    def __init__(
+        self,
+        *,
+        order: Mapping[str, Any] | str | PathLike[str],
+        zuora_conn_id: str = ZuoraHook.default_conn_name,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.order: Any = order
+        self.zuora_conn_id = zuora_conn_id
+        self._order: Mapping[str, Any] | None = None  # as this try has read it
+
+    @cached_property
+    def hook(self) -> ZuoraHook:
+        """Return the hook, the same for a whole task; its messages are free of the order's secrets."""
+        hook = ZuoraHook(self.zuora_conn_id)
+        hook.hidden = hidden_values(self._read_order())
+        return hook
+
+    def execute(self, context: Context) -> Any:
+        """Read the order, once: a file may be gone or changed by the time the order has been sent."""
+        self._order = self._read_order()
+        try:
+            return super().execute(context)
+        finally:
+            self._order = None
+
+    def execute_complete(
+        self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
+    ) -> Any:
+        """Conclude from the trigger's event; Zuora has the order by now, also if its file is gone."""
+        try:
+            self._order = self._read_order()
+        except (PermanentError, TransientError) as error:
+            self.log.warning("Of its values only numbers of cards and accounts are hidden now: %s", error)
+            self._order = {}
+        return super().execute_complete(context, event, expected)
+
+    def _read_order(self) -> Mapping[str, Any]:
+        """Return the order as it is sent, secrets included."""
+        if self._order is not None:
+            return self._order
+        with convert_errors():
+            order = read_order(reveal(self.order))
+        self._mask(order)
+        return order
+
+
+def _redact_order(order: Any) -> Any:
+    """Redact the secrets of an order, and all of what is no object: it cannot be searched for them."""
+    return hide(order, str) if isinstance(order, Mapping) else Redacted(order)
+
+
+def _parse(orders: Any) -> Any:
+    """Return orders given as JSON as objects, anything else as it is."""
     try:
-        order = read_json(content) if isinstance(content, (str, bytes)) else content
-    except BrokenText as error:
-        bare_word = isinstance(content, str) and "{" not in content
-        hint = "; nor does it look like a path (a pathlib.Path always is one)" if bare_word else ""
-        raise _wrong(f"order: {error}{hint}") from None
-    if not isinstance(order, Mapping):
-        raise _wrong(f"order: must be an object or its JSON text, not of type {type(order).__name__}")
-    return order
+        return read_json(orders) if isinstance(orders, (str, bytes)) else orders
+    except BrokenText:
+        return orders
 
 
-def read_list(given: Any) -> tuple[Any, list[str]]:
-    """
-    Return the orders that an input holds, and how messages call them where they are lines.
-
-    :raises InvalidInput: where they are none; they are not quoted. What is no list is for the hook to refuse.
-    """
-    if is_path(given):
-        given = OrderFile("orders", given).read()
-    if isinstance(given, (str, bytes)):
-        return read_orders(given)
-    return (read_items(given) if isinstance(given, (list, tuple)) else given), []
-
-
-def refused_file(path: object, orders: object) -> OrderFile | None:
-    """
-    Return the file for refused orders, None where there is none.
-
-    :raises InvalidInput: where it is no path, or the file of the orders under whatever name.
-    """
-    if path is None or path == "":
-        return None
-    if isinstance(path, str) and path != path.strip():
-        raise _wrong("refused_path: must be a path without white space at its ends")
-    if not isinstance(path, str) and not is_path(path):
-        raise _wrong(f"refused_path: must be a path, not of type {type(path).__name__}")
-    refused = OrderFile("refused_path", path)
-    if is_path(orders) and refused.is_same_as(OrderFile("orders", orders)):
-        raise _wrong("refused_path: must not be the file of the orders")
-    return refused
-
-
-def _wrong(rule: str) -> InvalidInput:
-    return InvalidInput("Nothing was sent.", (rule,))
-
-
-def _rendered(template: jinja2.Template, context: Any) -> Any:
+def _render(template: jinja2.Template, context: Any) -> Any:
     """
     Return the one object that a template makes beside white space, else its text.
 

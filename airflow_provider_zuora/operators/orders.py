@@ -1,133 +1,35 @@
-"""Submit orders and previews, and wait for their jobs where told to; what a DAG author sees of it."""
+"""Submit orders and previews, and wait for their jobs if told to: what a DAG author writes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
-from airflow.providers.common.compat.sdk import mask_secret
-
+from airflow_provider_zuora.airflow_context.operator_options import OperatorOptions
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_lines import read_orders, write_lines
-from airflow_provider_zuora.core.json_text import BrokenText, read_json
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags
 from airflow_provider_zuora.core.submission.bulk import option_violations, report
 from airflow_provider_zuora.core.submission.result import expectation
-from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
-    Redacted,
-    hidden_values,
-    hide,
-    mask_secrets,
-    reveal,
-)
-from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error, convert_errors
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, reveal
+from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.operators.order_input import (
-    BaseOrderInput,
-    is_path,
-    read_list,
-    read_order,
-    refused_file,
-)
-from airflow_provider_zuora.triggers.jobs import RESULTS
+from airflow_provider_zuora.operators.order_file import check_refused_path, is_path, read_order_list
+from airflow_provider_zuora.operators.order_input import BaseOrderInput, BaseOrderOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_zuora.core.submission.bulk import BulkResult
     from airflow_provider_zuora.operators.order_file import OrderFile
-from airflow_provider_zuora.operators.base import BaseJobOperator
 
+SUBMIT_RESULTS = "submit_results"
+"""The XCom key under which a bulk submit tells what became of each order."""
 
-class BaseSecretHiding(BaseOrderInput):
-    """What the operators that carry orders have in common: secrets in them stay out of what Airflow shows."""
-
-    def _hidden(self, given: Any) -> Any:
-        """Return what Airflow may show of orders: paths as they are, and of all else what is no secret."""
-        given = reveal(given)
-        if is_path(given):
-            return given
-        parsed = _parsed(given)
-        self._mask(parsed)
-        if isinstance(parsed, (list, tuple)):
-            return [self._hidden_order(each) for each in parsed]
-        return given if given is None else self._hidden_order(parsed)
-
-    def _hidden_order(self, order: Any) -> Any:
-        """Hide the whole of what is no object: it cannot be searched for secrets."""
-        return hide(order, str) if isinstance(order, Mapping) else Redacted(order)
-
-    def _mask(self, orders: Any) -> None:
-        """Let Airflow mask the secrets of orders in its logs; what we say ourselves has none."""
-        mask_secrets(orders, mask_secret)
-
-
-class BaseOrderOperator(BaseSecretHiding, BaseJobOperator):
-    """
-    What the operators that send an order have in common: how it is given, rendered and hidden.
-
-    :param order: the body of the call, as a dict, as JSON text, as the path of a ``.json`` file that Airflow
-        finds as a template, or as a path object or another path, read as it is when the task runs
-        (docs/orders.md); checked against Zuora's documented rules before it is sent. Values that are secrets
-        (card, security code, bank account) are hidden from the rendered-template page and the logs; do not
-        write them into the DAG file, Airflow shows that as it is.
-    :param zuora_conn_id: the Airflow connection.
-    """
-
-    hook_class = ZuoraHook
-    hidden_field = "order"
-    template_fields: Sequence[str] = ("order", "zuora_conn_id")
-    template_ext: Sequence[str] = (".json",)
-    template_fields_renderers = {"order": "json"}  # noqa: RUF012 - Airflow's own form
-
-    def __init__(
-        self,
-        *,
-        order: Mapping[str, Any] | str | PathLike[str],
-        zuora_conn_id: str = ZuoraHook.default_conn_name,
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        self.order: Any = order
-        self.zuora_conn_id = zuora_conn_id
-        self._order: Mapping[str, Any] | None = None  # as this try has read it
-
-    @cached_property
-    def hook(self) -> ZuoraHook:
-        """Return the hook, the same all through a task; what it says is free of the order's secrets."""
-        hook = ZuoraHook(self.zuora_conn_id)
-        hook.hidden = hidden_values(self._revealed())
-        return hook
-
-    def execute(self, context: Context) -> Any:
-        """Read the order, once: a file may be gone or another one when the order has been sent."""
-        self._order = self._revealed()
-        try:
-            return super().execute(context)
-        finally:
-            self._order = None
-
-    def execute_complete(
-        self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
-    ) -> Any:
-        """Take the trigger's event; Zuora has the order by now, also if its file is gone."""
-        try:
-            self._order = self._revealed()
-        except (PermanentError, TransientError) as error:
-            self.log.warning("Of its values only numbers of cards and accounts are hidden now: %s", error)
-            self._order = {}
-        return super().execute_complete(context, event, expected)
-
-    def _revealed(self) -> Mapping[str, Any]:
-        """Return the order as it is sent."""
-        if self._order is not None:
-            return self._order
-        with convert_errors():
-            order = read_order(reveal(self.order))
-        self._mask(order)
-        return order
+Order: TypeAlias = Mapping[str, Any]
 
 
 class ZuoraCreateOrderOperator(BaseOrderOperator):
@@ -137,21 +39,28 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     Zuora has the order when the job has completed: wait for that with ``wait_for_completion=True``, or with
     ``ZuoraJobSensor`` in a task of its own. What is promised, and on which Airflow: docs/exactly-once.md.
 
-    :param order: see `BaseOrderOperator`; give it an ``orderNumber``, by which it can be found again.
+    :param order: the body of the call: a dict, JSON text, or the path of a file, see `BaseOrderOperator`.
+        Give it an ``orderNumber``, by which it can be found again.
     :param zuora_conn_id: the Airflow connection.
     :param return_ids: True: the job's result carries ids instead of numbers.
-    :param idempotency_key: stands for dag, run, task and map index in the key; the content stays part of it.
+    :param idempotency_key: replaces dag, run, task and map index in the key; the content stays part of it.
     :param raw_idempotency_key: sent as the key, as it is: 1 to 254 printable ASCII characters.
     :param adopt_job_id: a job id, or ``order:<orderNumber>``, to take instead of submitting; blank: submit.
     :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
         activation) fails the task that waits; False: the log warns of it.
-    :param wait_for_completion: wait in the same task; for the options of the wait see `BaseJobOperator`.
+    :param wait_for_completion: wait in the same task; the return value is the job's result then, and the
+        job's id is the XCom ``job_id``.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
+        10 s to 60 s (from 1 s if the worker waits).
+    :param timeout: seconds that the wait may last, or a timedelta; at most ten years. The job goes on at
+        Zuora.
     :return: the job id; with ``wait_for_completion`` the job's result, as a dict.
-    :raises PermanentError: (no retries) where the order breaks a rule, one line each, or Zuora says no.
-    :raises ZuoraOutcomeUnknown: (no retries) where only a person can tell whether the order exists.
-    :raises ZuoraLockContention: (retries) where it met a lock; the next try submits it again.
-    :raises TransientError: (retries) where Zuora could not be reached, its answer leaves the outcome open,
-        the job failed for a passing reason, or ``timeout`` passed.
+    :raises PermanentError: (no retries) if the order breaks a rule, one line each, or Zuora refuses it.
+    :raises OrderOutcomeUnknownError: (no retries) if only a person can tell whether the order exists.
+    :raises LockContentionError: (retries) if it met a lock; the next try submits it again.
+    :raises TransientError: (retries) if Zuora could not be reached, its answer leaves the outcome open,
+        the job failed for a transient reason, or ``timeout`` passed.
     """
 
     outcome_options = ("require_order_completed",)
@@ -163,17 +72,31 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         "adopt_job_id",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each option is named, so that a type checker knows it
         self,
         *,
+        order: Order | str | PathLike[str],
+        zuora_conn_id: str = ZuoraHook.default_conn_name,
         return_ids: bool = False,
         idempotency_key: str | None = None,
         raw_idempotency_key: str | None = None,
         adopt_job_id: str | None = None,
         require_order_completed: bool = False,
-        **kwargs: Any,
+        wait_for_completion: bool = False,
+        deferrable: bool = True,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 3600.0,
+        **kwargs: Unpack[OperatorOptions],
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            order=order,
+            zuora_conn_id=zuora_conn_id,
+            wait_for_completion=wait_for_completion,
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
         check_flags({"return_ids": return_ids, "require_order_completed": require_order_completed})
         self.return_ids = return_ids
         self.idempotency_key = idempotency_key
@@ -183,7 +106,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
 
     def expected(self) -> dict[str, str]:
         """Return the numbers of order and account, as far as the order names them."""
-        return expectation(self._revealed())
+        return expectation(self._read_order())
 
     def start_job(self, context: Context) -> str:
         """Submit the order, once."""
@@ -191,7 +114,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         is_own = type(self).execute is ZuoraCreateOrderOperator.execute
         sole = is_own and getattr(context["ti"], "task_id", None) == self.task_id
         job_id = self.hook._create_order(  # noqa: SLF001 - what the operator alone knows
-            self._revealed(),
+            self._read_order(),
             idempotency_key=self.idempotency_key,
             raw_idempotency_key=self.raw_idempotency_key,
             adopt_job_id=self.adopt_job_id,
@@ -203,14 +126,14 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         return job_id
 
 
-class ZuoraCreateOrdersOperator(BaseSecretHiding):
+class ZuoraCreateOrdersOperator(BaseOrderInput):
     """
     Submit many orders to Zuora, each once, and return the ids of their jobs, in the order of the input.
 
     All orders are checked before the first is sent. One that Zuora refuses does not stop the others. Wait for
-    the jobs with ``ZuoraJobSensor(job_id=submit.output)``. The XCom ``results`` says of each order what
-    became of it: index, order number, state (``submitted``, ``refused``, ``unknown`` or ``open``), job id and
-    error. It is there when the task fails too.
+    the jobs with ``ZuoraJobSensor(job_id=submit.output)``. The XCom ``submit_results`` tells what became of
+    each order: index, order number, state (``submitted``, ``refused``, ``unknown`` or ``open``), job id and
+    error. It is there if the task fails, too.
 
     A retry, and a clear, send the same keys, whatever the order of the list: Zuora answers with the jobs that
     are there. What is promised: docs/exactly-once.md.
@@ -220,23 +143,23 @@ class ZuoraCreateOrdersOperator(BaseSecretHiding):
         path object. Secrets in a list are hidden as in `BaseOrderOperator`; those in a file never reach
         Airflow's database.
     :param zuora_conn_id: the Airflow connection.
-    :param idempotency_key: stands for dag, run and task in the keys: a text, or a function that returns one
-        for an order; the content stays part of each key. Another one makes all orders of the list new ones.
+    :param idempotency_key: replaces dag, run and task in the keys: a text, or a function that returns one for
+        an order; the content stays part of each key. Another one makes all orders of the list new ones.
     :param return_ids: True: the jobs' results carry ids instead of numbers.
     :param on_refusal: what refused orders do: ``fail`` the task at its end, or ``skip``: they are left out of
-        the ids that are returned, and the log and ``results`` tell of them.
+        the ids that are returned, and the log and ``submit_results`` tell of them.
     :param on_existing: ``adopt``: look each order with an ``orderNumber`` up before sending it, and take one
-        that is there already, by whichever run; one with another content is refused. ``fail``: do not look.
+        that exists already, by whichever run; one with another content is refused. ``fail``: look up none.
     :param refused_path: where to write the refused orders, as JSON Lines, for another submission; an empty
-        file where none is refused. A local file can be read by its owner only: orders hold secrets. Not the
-        file of the orders, under whatever name.
+        file if none is refused. A local file can be read by its owner only: orders hold secrets. Not the file
+        of the orders, under whatever name.
     :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
-    :raises PermanentError: (no retries) where an order breaks a rule (nothing was sent then), or is refused.
-    :raises ZuoraOutcomeUnknown: (no retries) where only a person can tell whether one of the orders exists.
-    :raises TransientError: (retries) where a retry goes on with some of them.
+    :raises PermanentError: (no retries) if an order breaks a rule (nothing was sent then), or is refused.
+    :raises OrderOutcomeUnknownError: (no retries) if only a person can tell whether one of them exists.
+    :raises TransientError: (retries) if a retry goes on with some of them.
     """
 
-    hidden_field = "orders"
+    order_field = "orders"
     template_fields: Sequence[str] = ("orders", "zuora_conn_id", "idempotency_key", "refused_path")
     template_fields_renderers = {"orders": "json"}  # noqa: RUF012 - Airflow's own form
     ui_color = "#d5ecd4"
@@ -244,15 +167,15 @@ class ZuoraCreateOrdersOperator(BaseSecretHiding):
     def __init__(
         self,
         *,
-        orders: Sequence[Mapping[str, Any]] | str | PathLike[str],
+        orders: Sequence[Order] | str | PathLike[str],
         zuora_conn_id: str = ZuoraHook.default_conn_name,
-        idempotency_key: str | Callable[[Mapping[str, Any]], str] | None = None,
+        idempotency_key: str | Callable[[Order], str] | None = None,
         return_ids: bool = False,
         on_refusal: Literal["fail", "skip"] = "fail",
         on_existing: Literal["fail", "adopt"] = "fail",
         refused_path: str | PathLike[str] | None = None,
         concurrency: int = 20,
-        **kwargs: Any,
+        **kwargs: Unpack[OperatorOptions],
     ):
         super().__init__(**kwargs)
         check_execution_timeout(self.execution_timeout)
@@ -274,19 +197,19 @@ class ZuoraCreateOrdersOperator(BaseSecretHiding):
 
     @cached_property
     def hook(self) -> ZuoraHook:
-        """Return the hook, the same all through a task."""
+        """Return the hook, the same for a whole task."""
         return ZuoraHook(self.zuora_conn_id)
 
     def execute(self, context: Context) -> list[str]:
-        """Submit the orders, and tell of each."""
+        """Submit the orders, and leave what became of each as an XCom."""
         with convert_errors():
             given = reveal(self.orders)
-            refused = refused_file(self.refused_path, given)
-            orders, places = read_list(given)
-            if refused:
-                refused.prepare()
+            refused_file = check_refused_path(self.refused_path, given)
+            orders, places = read_order_list(given)
+            if refused_file:
+                refused_file.check_writable()
         self._mask(orders)
-        entries = self.hook.create_orders(
+        results = self.hook.create_orders(
             orders,
             idempotency_key=self.key_of_order or self.idempotency_key,
             return_ids=self.return_ids,
@@ -295,65 +218,78 @@ class ZuoraCreateOrdersOperator(BaseSecretHiding):
             places=places,
             context=context,
         )
-        context["ti"].xcom_push(key=RESULTS, value=[entry.as_dict() for entry in entries])
-        self._conclude(entries, refused)
-        return [entry.job_id for entry in entries if entry.job_id is not None]
+        context["ti"].xcom_push(key=SUBMIT_RESULTS, value=[result.as_dict() for result in results])
+        self._conclude(results, refused_file)
+        return [result.job_id for result in results if result.job_id is not None]
 
-    def _conclude(self, entries: Sequence[BulkResult], refused: OrderFile | None) -> None:
-        """Write the refused orders down, and raise what the ends of the orders mean to the task."""
-        error = report(entries)
-        documents = [entry.order.document for entry in entries if entry.state == "refused"]
-        unwritten = refused.write(write_lines(documents)) if refused else ""
-        others = {entry.state for entry in entries} - {"submitted", "refused"}
+    def _conclude(self, results: Sequence[BulkResult], refused_file: OrderFile | None) -> None:
+        """Write the refused orders down, and raise what the results mean to the task."""
+        error = report(results)
+        refused = [result.order.document for result in results if result.state == "refused"]
+        write_error = refused_file.write(write_lines(refused)) if refused_file else ""
+        others = {result.state for result in results} - {"submitted", "refused"}
         if error and (self.on_refusal == "fail" or others):
-            raised = convert_error(error)
-            raise type(raised)(f"{raised}\n{unwritten}".rstrip()) from error
-        if unwritten:
-            head = f"{len(documents)} of {len(entries)} orders are refused, see the XCom {RESULTS}."
-            raise TransientError(f"{head}\n{unwritten}\nA retry sends the same keys and writes it again.")
+            raise convert_error(error, message=f"{error}\n{write_error}".rstrip()) from error
+        if write_error:
+            head = f"{len(refused)} of {len(results)} orders are refused, see the XCom {SUBMIT_RESULTS}."
+            raise TransientError(f"{head}\n{write_error}\nA retry sends the same keys and writes it again.")
         if error:
             self.log.error("Refused orders are left out (on_refusal=skip): %s", error)
 
     def on_kill(self) -> None:
-        """Say that what was sent stays sent."""
+        """Log that what was sent stays sent: Zuora cannot cancel an order's job."""
         self.log.warning("What was sent to Zuora before the task was killed goes on there")
 
-    def _hidden(self, given: Any) -> Any:
-        """Make a list of JSON Lines, and of what a mapped task has pushed."""
-        given = reveal(given)
-        if isinstance(given, (str, bytes)) and not is_path(given):
+    def _redact_input(self, value: Any) -> Any:
+        """Redact the orders of JSON Lines, and of what a mapped task has pushed, one by one."""
+        value = reveal(value)
+        if isinstance(value, (str, bytes)) and not is_path(value):
             try:
-                given, _ = read_orders(given)
+                value, _ = read_orders(value)
             except InvalidInput:
-                return Redacted(given)
-        return super()._hidden(
-            list(given) if isinstance(given, Sequence) and not isinstance(given, str) else given
-        )
+                return Redacted(value)
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        return super()._redact_input(list(value) if is_list else value)
 
 
 class ZuoraPreviewOrderOperator(BaseOrderOperator):
     """
     Preview an order at Zuora, wait for it, and return the preview; it changes nothing there.
 
-    :param order: the body of "Preview an order asynchronously", with its ``previewOptions``; see
-        `BaseOrderOperator`.
+    :param order: the body of "Preview an order asynchronously", with its ``previewOptions``, in all forms
+        that ``ZuoraCreateOrderOperator`` takes.
     :param zuora_conn_id: the Airflow connection.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
+        10 s to 60 s (from 1 s if the worker waits).
+    :param timeout: seconds that the wait may last, or a timedelta; at most ten years.
     :return: the job's result (``invoices``, ``creditMemos`` and so on, as asked for), as a dict.
-    :raises PermanentError: (no retries) where the preview breaks a rule, or Zuora says no.
-    :raises TransientError: (retries) where Zuora could not be reached, or ``timeout`` passed.
+    :raises PermanentError: (no retries) if the preview breaks a rule, or Zuora refuses it.
+    :raises TransientError: (retries) if Zuora could not be reached, or ``timeout`` passed.
     """
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs, wait_for_completion=True)
+    def __init__(
+        self,
+        *,
+        order: Order | str | PathLike[str],
+        zuora_conn_id: str = ZuoraHook.default_conn_name,
+        deferrable: bool = True,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 3600.0,
+        **kwargs: Unpack[OperatorOptions],
+    ):
+        if "wait_for_completion" in kwargs:
+            raise ValueError("wait_for_completion: a preview is always waited for; leave this option out")
+        super().__init__(
+            order=order,
+            zuora_conn_id=zuora_conn_id,
+            wait_for_completion=True,
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
 
     def start_job(self, context: Context) -> str:
         """Submit the preview."""
-        return self.hook.preview_order(self._revealed())
-
-
-def _parsed(order: Any) -> Any:
-    """Return orders given as JSON as objects, anything else as it is."""
-    try:
-        return read_json(order) if isinstance(order, (str, bytes)) else order
-    except BrokenText:
-        return order
+        return self.hook.preview_order(self._read_order())

@@ -314,7 +314,7 @@ def report(entries: Sequence[BulkResult]) -> ApiError | None:
     states = Counter(entry.state for entry in entries)
     counts = ", ".join(f"{states[state]} {state}" for state in ("submitted", "refused", "unknown", "open"))
     lines = [f"{entry.order}: {entry.state}: {_indented(entry.error)}" for entry in left[:SHOWN]]
-    more = [f"and {len(left) - SHOWN} more, see the XCom results"] if len(left) > SHOWN else []
+    more = [f"and {len(left) - SHOWN} more, see the XCom submit_results"] if len(left) > SHOWN else []
     head = f"{len(left)} of {len(entries)} orders have no job ({counts})."
     message = "\n".join((head, *lines, *more))
     if any(isinstance(entry.error, SignInRefused) for entry in left):

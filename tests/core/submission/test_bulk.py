@@ -248,7 +248,7 @@ class TestReport:
         text = str(report(entries(*[Refused("no")] * 25)))
 
         assert len(text.splitlines()) == 22
-        assert text.endswith("and 5 more, see the XCom results")
+        assert text.endswith("and 5 more, see the XCom submit_results")
 
     def test_an_entry_as_json(self):
         [first, second] = entries(None, Refused("no"))
