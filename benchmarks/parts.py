@@ -12,7 +12,7 @@ from benchmarks.workers import WAYS, counted
 WAITS, SUBMITS, IMPORTS = "benchmarks.waits", "benchmarks.submits", "benchmarks.imports"
 LIMITS = "benchmarks.limits"
 PARTS = ("waits", "submits", "imports", "polling", "limits", "workers")
-INTERVAL = 1.0  # seconds between two looks at a job
+INTERVAL = 1.0  # seconds between two polls of a job
 CONCURRENCY = 20
 
 
@@ -57,7 +57,7 @@ def waits(plan: Plan) -> dict[int, dict[str, Figures]]:
     """Wait for many jobs in each way; the import of Airflow alone is one of them at the judged size."""
     found = {}
     for size in plan.sizes:
-        print(f"{size} waits of 5 looks:", flush=True)
+        print(f"{size} waits of 5 polls:", flush=True)
         names = ("bare", "ours", "http", "dbt", *(("airflow",) if size == plan.judged else ()))
         ways = {name: (WAITS, name, size, plan.interval) for name in names}
         found[size] = alternating(plan.rounds, ways, rough=("http", "dbt") if size > plan.judged else ())
@@ -97,9 +97,9 @@ def judged_waits(plan: Plan, found: Mapping[int, Mapping[str, Figures]]) -> Iter
     """Yield what must hold of the waits."""
     of = found[plan.judged]
     ours, bare = of["ours"], of["bare"]
-    yield Verdict("CPU per look, ours / bare loop", ours["cpu_ms"] / bare["cpu_ms"], 1.4)
-    yield Verdict("CPU per look, ours / HttpSensorTrigger", ours["cpu_ms"] / of["http"]["cpu_ms"], 0.25)
-    yield Verdict("CPU per look, ours / DbtCloudRunJobTrigger", ours["cpu_ms"] / of["dbt"]["cpu_ms"], 0.25)
+    yield Verdict("CPU per poll, ours / bare loop", ours["cpu_ms"] / bare["cpu_ms"], 1.4)
+    yield Verdict("CPU per poll, ours / HttpSensorTrigger", ours["cpu_ms"] / of["http"]["cpu_ms"], 0.25)
+    yield Verdict("CPU per poll, ours / DbtCloudRunJobTrigger", ours["cpu_ms"] / of["dbt"]["cpu_ms"], 0.25)
     yield Verdict("sign-ins", ours["sign_ins"], 1)
     yield Verdict("connections", ours["connections"], 20)
     room = 1.3 * bare["peak_mb"] + of["airflow"]["idle_mb"] - bare["idle_mb"]
@@ -119,7 +119,7 @@ def judged_limits(found: Mapping[int, Figures]) -> Iterator[Verdict]:
         at = f"limited, {pool} connections"
         yield Verdict(f"{at}: calls of a minute / calls", PER_MINUTE / of["requests"], 1)
         yield Verdict(f"{at}: waits that did not finish", of["unfinished"], 0)
-        yield Verdict(f"{at}: requests started in a quiet", of["asked_in_quiet"], 0)
+        yield Verdict(f"{at}: requests started in a cool-down", of["asked_in_quiet"], 0)
         yield Verdict(f"{at}: sign-ins", of["sign_ins"], 1)
         yield Verdict(f"{at}: orders doubled", of["doubled"], 0)
 

@@ -65,7 +65,7 @@ def test_what_must_hold_is_judged_by_the_ratios_of_one_run():
     }
     verdicts = list(parts.judged_waits(parts.QUICK, {1000: ways}))
     assert [verdict.holds for verdict in verdicts] == [False, True, False, True, True, False]
-    assert str(verdicts[0]) == "MISS CPU per look, ours / bare loop: 1.50, at most 1.40"
+    assert str(verdicts[0]) == "MISS CPU per poll, ours / bare loop: 1.50, at most 1.40"
 
 
 @pytest.mark.parametrize("spoiled", range(5))
@@ -90,11 +90,11 @@ def test_as_many_worker_processes_may_be_taken_as_the_end_to_end_tests_say():
         assert sum(TAKES[dag_id].values()) == most
 
 
-def test_fixed_intervals_are_looked_at_as_arithmetic_says():
+def test_fixed_intervals_are_polled_as_arithmetic_says():
     rng = random.Random(1)
     assert polling.wait(polling.RULES["every 10 s"], 25.0, rng) == (4, 5.0)
-    looks, late = polling.wait(polling.RULES["ours, deferred"], 20.0, rng)
-    assert looks == 3
+    polls, late = polling.wait(polling.RULES["ours, deferred"], 20.0, rng)
+    assert polls == 3
     assert 5.0 <= late <= 7.5
 
 
@@ -112,7 +112,7 @@ def test_pages_and_pictures_are_written(tmp_path):
     report.write(found, tmp_path, lambda: "those versions")
     text = (tmp_path / "benchmarks.md").read_text()
     assert text.startswith("# Title\n\n<!-- measured")
-    assert "| 1,000 | `JobTrigger` | 1.00 | 1.00 | 20 | 1 | 30 | 50 |" in text
+    assert "| 1,000 | `ZuoraJobTrigger` | 1.00 | 1.00 | 20 | 1 | 30 | 50 |" in text
     assert "| `zuora-sdk`, a loop (scaled from 20 orders) | 3.0 |" in text
     assert "| 60 | 0 | 1,234 | 7 | 0 | 1 | 0 | 65 |" in text
     assert "| both | 1 |" in text
