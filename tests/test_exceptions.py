@@ -84,7 +84,7 @@ def test_every_error_of_ours_has_one_root_and_is_called_an_error():
 
 
 def test_an_error_tells_what_was_answered():
-    assert attributes_of(convert_error(errors.Refused("no", answer=ANSWER))) == {
+    assert attributes_of(convert_error(errors.Refused("no", info=ANSWER))) == {
         "status_code": 400,
         "codes": ("53200020", ""),
         "messages": ("No such account.", "Look again."),
@@ -118,14 +118,14 @@ def test_an_error_without_an_answer_has_nothing_to_tell(error, transient):
 
 
 def test_an_answer_without_ids_has_none():
-    error = convert_error(ApiError("no", answer=ResponseInfo("GET /v1/x", status=502), transient=True))
+    error = convert_error(ApiError("no", info=ResponseInfo("GET /v1/x", status=502), transient=True))
     assert (error.status_code, error.request_id, error.track_id) == (502, None, None)
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 @pytest.mark.parametrize("kind", [None, LockContentionError, OrderOutcomeUnknownError])
 def test_an_error_keeps_its_attributes(again, kind):
-    error = convert_error(errors.Refused("no", answer=ANSWER, transient=True), kind)
+    error = convert_error(errors.Refused("no", info=ANSWER, transient=True), kind)
     same = again(error)
     assert type(same) is type(error)
     assert str(same) == str(error)
@@ -134,7 +134,7 @@ def test_an_error_keeps_its_attributes(again, kind):
 
 def test_a_class_and_a_message_may_be_given():
     error = convert_error(
-        errors.JobFailed("no", answer=ANSWER, transient=True), PermanentError, "2 of 3 jobs"
+        errors.JobFailed("no", info=ANSWER, transient=True), PermanentError, "2 of 3 jobs"
     )
     assert type(error) is PermanentError
     assert str(error) == "2 of 3 jobs"
