@@ -54,7 +54,7 @@ def _completed(conn_id: str, job_ids: Sequence[str], interval: float) -> int:
 
     given = {"conn_id": conn_id, "poke_interval": interval, "deadline": time.time() + PATIENCE}
     events = asyncio.run(fired([JobTrigger(job_id=job_id, **given) for job_id in job_ids]))
-    ends = [end for event in events for end in event.get("ends", ())]
+    ends = [end for event in events for end in event.get("results", ())]
     return sum((end["job"] or {}).get("status") == "Completed" for end in ends)
 
 

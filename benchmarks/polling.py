@@ -22,8 +22,8 @@ def _fixed(seconds: float) -> Rule:
 
 
 RULES: dict[str, Rule] = {
-    "ours, deferred": PollSchedule().after,
-    "ours, on a worker": PollSchedule(first=1.0).after,
+    "ours, deferred": PollSchedule().delay_after,
+    "ours, on a worker": PollSchedule(first=1.0).delay_after,
     **{f"every {seconds} s": _fixed(seconds) for seconds in (5, 10, 30, 60)},
 }
 

@@ -35,7 +35,7 @@ async def _ours(target: Target, jobs: Sequence[str], interval: float) -> list[st
 
     connect(target, "zuora", target.url, verify=target.ca_file)
     triggers = [JobTrigger(conn_id=target.client_id, job_id=job, poke_interval=interval) for job in jobs]
-    return [end["job"]["status"] for event in await fired(triggers) for end in event["ends"]]
+    return [end["job"]["status"] for event in await fired(triggers) for end in event["results"]]
 
 
 async def _http(target: Target, jobs: Sequence[str], interval: float) -> list[str]:

@@ -45,7 +45,7 @@ def watch() -> list[list[str]]:
 
 async def one(job_id: str) -> tuple[str, str]:
     (event,) = [event.payload async for event in JobTrigger(job_id=job_id, poke_interval=0.2).run()]
-    (end,) = event["ends"]
+    (end,) = event["results"]
     return end["job_id"], end["job"]["result"]["orderNumber"]
 
 

@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job
+from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID
@@ -71,13 +71,13 @@ class TestWords:
     def test_a_job_that_goes_on(self, store, word, case):
         job = exported(store, export_seconds=60, export_words=("a", case(word), "c", "d"))
 
-        assert (job.ended, job.status, job.result) == (False, case(word), None)
+        assert (job.has_ended, job.status, job.result) == (False, case(word), None)
 
     @pytest.mark.parametrize("word", ["DONE", "successful", "", "failed!"])
     def test_with_an_unknown_word_a_job_goes_on(self, store, word):
         job = exported(store, export_words=("a", "b", word, "d"))
 
-        assert (job.ended, job.status, job.result) == (False, word or "without a status", None)
+        assert (job.has_ended, job.status, job.result) == (False, word or "without a status", None)
         assert "which nobody documents" in ElasticPathHook().vendor.described(job)
 
     def test_a_wait_sees_one_job_after_the_other(self, store):
@@ -90,7 +90,7 @@ class TestWords:
         store.sandbox.advance(60)
         assert [hook.get_job(each).status for each in (first, second)] == ["SUCCESS", "STARTED"]
         store.sandbox.advance(60)
-        assert hook.wait_for_job(second).ended
+        assert hook.wait_for_job(second).has_ended
 
 
 def test_the_triggerer_waits_over_the_same_flows(store):
@@ -98,13 +98,13 @@ def test_the_triggerer_waits_over_the_same_flows(store):
         hook = ElasticPathHook()
         now = time.time()
         return await hook.get_conn().arun(
-            ended_job(hook.settings.client, job_id, PollOptions(now, now, now + 60))
+            wait_until_done(hook.settings.client, job_id, PollOptions(now, now, now + 60))
         )
 
     job_id = exported(store).job_id
     store.sandbox.revoke_tokens()
 
-    assert asyncio.run(waited()).status == "SUCCESS"
+    assert asyncio.run(waited()).job.status == "SUCCESS"
 
 
 class TestEmptyExports:
@@ -187,7 +187,7 @@ def test_a_job_without_a_status_goes_on(store, data):
     store.fault(200, {"data": data}, path=JOB, times=None)
     job = ElasticPathHook().get_job("j")
 
-    assert (job.ended, job.status) == (False, "without a status")
+    assert (job.has_ended, job.status) == (False, "without a status")
 
 
 @pytest.mark.parametrize("row", READS)
@@ -238,7 +238,7 @@ def test_an_export_of_unknown_outcome_is_started_again(store, kind, when):
     hook = ElasticPathHook()
     job_id = hook.export_orders(FILTER)
 
-    assert hook.get_job(job_id).ended
+    assert hook.get_job(job_id).has_ended
     assert len(store.sandbox.ledger()["exports"]) == (2 if when == "after" else 1)
 
 
@@ -281,7 +281,7 @@ def test_every_shape_of_a_yes_will_do(store, status, in_list):
 def test_a_job_is_forgotten_after_a_week(store):
     job = exported(store)
     store.sandbox.advance(7 * 86_400 - 1)
-    assert ElasticPathHook().get_job(job.job_id).ended
+    assert ElasticPathHook().get_job(job.job_id).has_ended
     store.sandbox.advance(1)
     with pytest.raises(PermanentError, match=r"A job is forgotten a week after.*Resource Not Found"):
         ElasticPathHook().get_job(job.job_id)

@@ -176,10 +176,10 @@ def test_an_answer_is_not_waited_for_without_end(zuora, supervisor, monkeypatch,
     assert "Airflow did not store the task's result within" in capsys.readouterr().out
 
 
-def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, supervisor, monkeypatch):
-    monkeypatch.setattr("airflow_provider_zuora.core.polling.events.EVENT_SIZE", 10)
-    job_id = submitted(zuora)
-    event = fired(attached(JobTrigger(job_id=job_id, ends=ENDS)))
+def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, supervisor):
+    trigger = attached(JobTrigger(job_id=submitted(zuora), ends=ENDS))
+    trigger.event_size = 10
+    event = fired(trigger)
 
     assert type(event) is TriggerEvent
     assert supervisor.asked == []

@@ -241,7 +241,7 @@ class TestClear:
 
         [made] = orders(zuora)
         adopted = self.cleared(airflow, PLAIN, adopt_job_id=f"order:{made['orderNumber']}")
-        assert ZuoraHook().get_job(adopted).outcome()["orderNumber"] == made["orderNumber"]
+        assert ZuoraHook().get_job(adopted).result["orderNumber"] == made["orderNumber"]
         assert self.cleared(airflow, PLAIN, adopt_job_id=" ") == adopted
         assert len(orders(zuora)) == 1
         assert self.cleared(airflow, PLAIN, idempotency_key="another") != adopted

@@ -133,9 +133,7 @@ def test_an_error_keeps_its_attributes(again, kind):
 
 
 def test_a_class_and_a_message_may_be_given():
-    error = convert_error(
-        errors.JobFailed("no", info=ANSWER, transient=True), PermanentError, "2 of 3 jobs"
-    )
+    error = convert_error(errors.JobFailed("no", info=ANSWER, transient=True), PermanentError, "2 of 3 jobs")
     assert type(error) is PermanentError
     assert str(error) == "2 of 3 jobs"
     assert error.transient, "submitting again can help"

@@ -17,7 +17,7 @@ from airflow_provider_zuora.core.errors import NotFound, RateLimited, Refused
 from airflow_provider_zuora.core.flow import ONCE, READ, Token
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
-from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job
+from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
@@ -118,7 +118,7 @@ def test_waits_keep_within_40_requests_at_once_and_600_a_minute(waits, connectio
         client, jobs = account.client(), vendor.jobs(account, 2000)[:waits]
         vendor.sandbox.settings = Settings(requests_per_minute=600, concurrent_requests=40)
         wait = PollOptions(started=START, not_before=START, deadline=START + 7200)
-        found = await asyncio.gather(*(account.arun(ended_job(client, job, wait)) for job in jobs))
+        found = await asyncio.gather(*(account.arun(wait_until_done(client, job, wait)) for job in jobs))
         assert [(job.job_id, job.status) for job in found] == [(job, "Completed") for job in jobs]
         return vendor
 

@@ -68,7 +68,7 @@ class TestConnection:
             hook.get_job(job_id)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(password=f"{new}\n", extra=extra))
 
-        assert hook.get_job(job_id).ended
+        assert hook.get_job(job_id).has_ended
         assert hook.get_conn() is hook.get_conn()
 
     def test_a_connection_that_is_gone_is_no_other_secret(self, zuora, monkeypatch):
@@ -150,8 +150,8 @@ class TestCreateOrder:
         hook = ZuoraHook()
         job = hook.get_job(hook.create_order(ORDER, return_ids=True))
 
-        assert "orderId" in job.outcome()
-        assert "orderNumber" not in job.outcome()
+        assert "orderId" in job.result
+        assert "orderNumber" not in job.result
 
     def test_dates_and_decimals_are_written_as_json(self, zuora):
         order = ORDER | {"orderDate": dt.date(2024, 7, 1)}
@@ -287,7 +287,7 @@ class TestPreview:
         hook = ZuoraHook()
         job = hook.wait_for_job(hook.preview_order(numberless(**PREVIEW)))
 
-        assert "invoices" in job.outcome()
+        assert "invoices" in job.result
         assert zuora.ledger()["orders"] == []
 
     def test_a_wrong_preview_is_not_sent(self, zuora):
@@ -312,7 +312,7 @@ class TestWaiting:
         job_id = hook.create_order(ORDER)
         hook.get_conn()._sleep = lambda seconds: (zuora.naps.append(seconds), zuora.sandbox.advance(2e6))
 
-        assert hook.wait_for_job(job_id).ended
+        assert hook.wait_for_job(job_id).has_ended
         assert len(zuora.naps) == 1
         assert 1 <= zuora.naps[0] <= 1.11
 

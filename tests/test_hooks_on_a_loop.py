@@ -102,9 +102,9 @@ def test_every_blocking_call_works_where_a_loop_runs(zuora):
         hook = ZuoraHook()
         one = hook.create_order(ORDER | {"orderNumber": "O-one"}, idempotency_key="k")
         many = hook.create_orders([ORDER | {"orderNumber": f"O-{n}"} for n in range(5)], idempotency_key="k")
-        assert hook.wait_for_job(one).ended
-        assert hook.wait_for_job(hook.preview_order(PREVIEW)).ended
-        assert hook.get_job(one).ended
+        assert hook.wait_for_job(one).has_ended
+        assert hook.wait_for_job(hook.preview_order(PREVIEW)).has_ended
+        assert hook.get_job(one).has_ended
         assert hook.request("GET", "/v1/orders/O-one")["success"]
         return [entry.state for entry in many]
 

@@ -14,8 +14,8 @@ import jinja2
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TaskDeferred
 
-from airflow_provider_zuora.core.job import Outcome
-from airflow_provider_zuora.core.polling.job_ids import packed
+from airflow_provider_zuora.core.job import JobResult
+from airflow_provider_zuora.core.polling.events import pack_ids
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora as Plug
 from airflow_provider_zuora.exceptions import LockContentionError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
@@ -258,7 +258,7 @@ class TestWaiting:
         zuora.sandbox.advance(1000)
         deferral.trigger.not_before = 0
         event = event_of(deferral)
-        event = {"status": "ended", "job_ids": packed([event["ends"][0]["job_id"]]), "letters": "e"}
+        event = {"status": "ended", "job_ids": pack_ids([event["results"][0]["job_id"]]), "states": "f"}
 
         assert waiting().execute_complete(context, event)["orderNumber"] == "O-1"
 
@@ -391,8 +391,8 @@ class EmptyHook(ZuoraHook):
     vendor = Choosy()
 
     def submitted_outcome(self, job, context, expected, *, empty):
-        assert job.ended
-        return Outcome(None, skipped=f"there was nothing ({empty})")
+        assert job.has_ended
+        return JobResult(job.job_id, job, skipped=f"there was nothing ({empty})")
 
 
 def test_a_subclass_says_by_names_how_its_job_is_started_and_the_vendor_what_its_end_means(zuora):

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from airflow_provider_zuora.core.polling.job_ids import packed
+from airflow_provider_zuora.core.polling.events import pack_ids
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
@@ -195,7 +195,7 @@ def test_a_wait_with_silent_fail_outlives_any_outage(zuora):
     zuora.fault(**OUTAGE, times=30)
 
     event = fired(JobTrigger(**trigger.serialize()[1] | {"not_before": 0.0}))
-    assert event["ends"][0]["job"]["status"] == "Completed"
+    assert event["results"][0]["job"]["status"] == "Completed"
 
 
 def test_a_job_that_was_just_issued_may_be_unknown_and_the_wait_goes_on(zuora):
@@ -338,7 +338,7 @@ def test_an_event_that_is_not_ours_is_an_error(zuora, event):
 
 def test_a_result_too_large_for_an_event_is_read_again(zuora):
     job_id = submitted(zuora)
-    event = {"status": "ended", "job_ids": packed([job_id]), "letters": "e"}
+    event = {"status": "ended", "job_ids": pack_ids([job_id]), "states": "f"}
 
     assert sensor(job_id).execute_complete(CONTEXT, event)["orderNumber"] == "O-1"
 

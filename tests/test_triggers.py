@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.job import ResultState
 from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
@@ -152,7 +153,9 @@ def test_a_large_result_is_left_to_the_worker(zuora):
     event = asyncio.run(fired(JobTrigger(job_id=job_id)))
 
     assert len(json.dumps(event)) < 200
-    assert read_event(event) == DeferredResults((job_id,), "c", ("O-1",), event["seen"])
+    assert read_event(event) == DeferredResults(
+        (job_id,), (ResultState.COMPLETED,), ("O-1",), event["seen_at"]
+    )
     result = ZuoraJobSensor(task_id="wait", job_id=job_id).execute_complete({}, event)
     assert len(result["subscriptions"]) == 300
 
@@ -241,7 +244,7 @@ def test_a_secret_that_is_changed_while_a_trigger_waits_ends_no_wait(zuora, monk
         zuora.sandbox.revoke_tokens()
         return (await waiting).payload
 
-    [end] = asyncio.run(rotated())["ends"]
+    [end] = asyncio.run(rotated())["results"]
     assert end["job"]["status"] == "Completed"
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, JobWait
-from airflow_provider_zuora.core.polling.wait import YOUNG, PollSchedule
+from airflow_provider_zuora.core.polling.wait import NEW_JOB_SECONDS, PollSchedule
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from tests.core.carriers import Clock
 
@@ -39,7 +39,7 @@ def test_a_trigger_is_told_of_a_wait_by_the_clock_as_it_was_set(hours):
     trigger, timeout = watch.trigger(PollSchedule(30.0, max_wait=30.0))
 
     assert trigger.started == clock() - 20
-    assert trigger.unknown_until == clock() - 20 + YOUNG
+    assert trigger.unknown_until == clock() - 20 + NEW_JOB_SECONDS
     assert trigger.not_before == clock() + 30
     assert trigger.deadline == clock() + 80
     assert timedelta(seconds=80 + FIRST_LOOK) < timeout < timedelta(seconds=1000)

@@ -11,10 +11,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_zuora.core.polling.events import DeferredResults, End
-from airflow_provider_zuora.core.polling.looks import Looks
-from airflow_provider_zuora.core.polling.reload import reread_ends
-from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, YOUNG, PollSchedule, steady
+from airflow_provider_zuora.core.job import JobResult
+from airflow_provider_zuora.core.polling.events import DeferredResults
+from airflow_provider_zuora.core.polling.job_list import JobPolls
+from airflow_provider_zuora.core.polling.reload import reload_results
+from airflow_provider_zuora.core.polling.wait import (
+    LONGEST,
+    MAX_POLL_ERRORS,
+    NEW_JOB_SECONDS,
+    PollOptions,
+    PollSchedule,
+    make_steady_clock,
+)
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.triggers.jobs import JobTrigger, start_args
@@ -41,7 +49,7 @@ class JobWait:
     job_ids: Sequence[str]
     started: float
     deadline: float
-    looks: Looks
+    polls: JobPolls
     clock: Callable[[], float] = field(default=time.time, kw_only=True)
     now: Callable[[], float] = field(default=time.time, kw_only=True)
 
@@ -68,15 +76,17 @@ class JobWait:
         began = clock() if now is None else now
         deadline = began + min(LONGEST, seconds)
         unique = tuple(dict.fromkeys(job_ids))
-        looks = Looks(unique, deadline, max_errors, began)
-        return cls(hook, unique, began, deadline, looks, clock=clock, now=steady(clock, ticks, began))
+        polls = JobPolls(unique, PollOptions(began, began, deadline, max_errors=max_errors))
+        return cls(
+            hook, unique, began, deadline, polls, clock=clock, now=make_steady_clock(clock, ticks, began)
+        )
 
     @property
     def over(self) -> bool:
         """Say whether the deadline has passed."""
         return self.now() >= self.deadline
 
-    def look(self, *, hasty: bool = False) -> list[End] | None:
+    def look(self, *, hasty: bool = False) -> list[JobResult] | None:
         """
         Look once and return the ends of all jobs, None where the wait goes on.
 
@@ -86,18 +96,18 @@ class JobWait:
         :raises AirflowException: where the connection cannot be used.
         """
         hasty = hasty and not self.over
-        if self.looks.ends is None:
-            turns = self.looks.round(self.hook.settings.client, hasty=hasty)
+        if self.polls.results is None:
+            turns = self.polls.poll_each(self.hook.settings.client, stop_early=hasty)
             first = next(turns)
             self.hook.run(lambda _: first)
             if len(self.job_ids) > 1:
                 self.hook.run_many(lambda _: turns)
-        return self.looks.ends
+        return self.polls.results
 
-    def last_look(self, why: str) -> list[End]:
+    def last_look(self, why: str) -> list[JobResult]:
         """Look at all and return their ends: where one has not ended, it is a time-out, and this is why."""
         ends = self.look()
-        return self.looks.timed_out(why) if ends is None else ends
+        return self.polls.time_out(why) if ends is None else ends
 
     def trigger(
         self, pauses: PollSchedule, ends: Mapping[str, Any] | None = None
@@ -111,12 +121,12 @@ class JobWait:
         now = self.clock()
         ahead = now - self.now()  # by so much the clock was set; the trigger reads it as it is by now
         started, deadline = self.started + ahead, self.deadline + ahead
-        due = min(now + pauses.after(0, random.SystemRandom()), deadline)
+        due = min(now + pauses.delay_after(0, random.SystemRandom()), deadline)
         trigger = self._trigger(
             pauses,
             started=started,
-            unknown_until=started + YOUNG,
-            not_before=max(due, now + FIRST_LOOK, now + self.looks.quiet_left),
+            unknown_until=started + NEW_JOB_SECONDS,
+            not_before=max(due, now + FIRST_LOOK, now + self.polls.quiet_left),
             deadline=deadline,
             ends=ends,
         )
@@ -157,7 +167,7 @@ class JobWait:
             poke_interval=pauses.interval,
             exponential_backoff=pauses.exponential,
             max_wait=pauses.max_wait,
-            max_errors=self.looks.max_errors,
+            max_errors=self.polls.options.max_errors,
             **more,
         )
         self._refuse_too_many(trigger)
@@ -174,8 +184,8 @@ class JobWait:
             )
 
 
-def read_again(hook: BaseJobHook, unread: DeferredResults) -> list[End]:
+def read_again(hook: BaseJobHook, unread: DeferredResults) -> list[JobResult]:
     """Read the jobs whose ends were too large for an event, many at once; errors are in the ends."""
     if len(unread.job_ids) == 1:
-        return [hook.run(lambda client: next(reread_ends(client, unread)))]
-    return hook.run_many(lambda client: reread_ends(client, unread))
+        return [hook.run(lambda client: next(reload_results(client, unread)))]
+    return hook.run_many(lambda client: reload_results(client, unread))

@@ -1,13 +1,23 @@
-"""Jobs, accounts and the plug for a vendor; a vendor's words are read here and nowhere else into ours."""
+"""What a job is, and what the wait for one came to: a vendor's words are read in `core.vendors`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
-from airflow_provider_zuora.core.errors import JobFailed, LockContention, ResponseInfo
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    JobFailed,
+    LockContention,
+    ResponseInfo,
+    ResultLost,
+    TimedOut,
+)
+from airflow_provider_zuora.core.json_lines import raise_first
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.validation import id_violation
 
@@ -32,9 +42,9 @@ class Job:
 
     :param status: the vendor's own word, for example ``Completed``, in one printable line and not too long.
     :param result: the vendor's result, as parsed from JSON; None while the job is active or has failed.
-    :param transient: True where the vendor calls a failure a passing one.
+    :param transient: True if the vendor calls a failure a passing one.
     :param info: the answer that this was read from; for a failed job its codes and messages are the job's.
-    :param locked: True where it failed because something else held what it was to change.
+    :param locked: True if it failed because something else held what it was to change.
     """
 
     job_id: str
@@ -50,24 +60,11 @@ class Job:
         self.status = redact_words(self.status, WORD_LENGTH) or NO_STATUS
 
     @property
-    def ended(self) -> bool:
-        """Say whether the job is over, well or badly."""
+    def has_ended(self) -> bool:
+        """Return whether the job is over, well or badly."""
         return self.state is not JobState.ACTIVE
 
-    def outcome(self) -> Any:
-        """
-        Return the result of a job that succeeded.
-
-        :raises JobFailed: where the vendor says that the job failed; `LockContention` where on a lock.
-        :raises ValueError: where the job has not ended.
-        """
-        if not self.ended:
-            raise ValueError(f"job {self.job_id} has not ended: it is {self.status}")
-        if self.state is JobState.FAILED:
-            raise self.failure()
-        return self.result
-
-    def failure(self) -> JobFailed | LockContention:
+    def build_error(self) -> JobFailed | LockContention:
         """Return the error of a job that failed."""
         kind = (
             "passing failure: submit again (a retry of a task that submits and waits does; else clear the "
@@ -81,52 +78,205 @@ class Job:
             transient=self.transient,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the job in plain JSON types, for a trigger's event."""
-        members = _members(self)
-        info = members.pop("info")
-        answer = None if info is None else _members(info)
-        if answer is not None:
-            answer |= {"codes": list(info.codes), "messages": list(info.messages)}
-        return {**members, "state": self.state.value, "answer": answer}
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Job:
-        """
-        Return the job that `as_dict` described.
-
-        :raises ValueError, TypeError, KeyError: where it did not.
-        """
-        members = dict(values)
-        answer = members.pop("answer")
-        info = None
-        if answer is not None:
-            lists = {"codes": tuple(answer["codes"]), "messages": tuple(answer["messages"])}
-            info = ResponseInfo(**{**answer, **lists})
-        return cls(**{**members, "state": JobState(values["state"]), "info": info})
-
-
-def _members(value: Job | ResponseInfo) -> dict[str, Any]:
-    """Return the fields of a value by name; unlike asdict it copies nothing, a large result least of all."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
-
-def as_job_id(value: object) -> str:
+def clean_job_id(value: object) -> str:
     """Return the id in an answer, an empty text if it is none that can be kept and asked for."""
     job_id = value.strip() if isinstance(value, str) else ""
     return "" if id_violation(job_id) else job_id
 
 
+def check_job_ids(job_id: object) -> tuple[str, ...]:
+    """
+    Return the ids that a task waits for, in their order; one id is a list of one.
+
+    :raises InvalidInput: if it is neither a text nor a list of texts that can be sent; a list that is the
+        text of one is not read.
+    """
+    if isinstance(job_id, str):
+        if job_id.isalnum() and len(job_id) <= WORD_LENGTH:  # as nearly all are
+            return (job_id,)
+        given: Sequence[object] = (job_id,)
+    elif isinstance(job_id, Sequence) and not isinstance(job_id, (bytes, bytearray)):
+        given = list(job_id)
+    else:
+        rule = f"job_id: must be an id or a list of ids, not of type {type(job_id).__name__}"
+        raise InvalidInput("Nothing was sent.", (rule,))
+    names = ["job_id"] if isinstance(job_id, str) else [f"job_id[{index}]" for index in range(len(given))]
+    raise_first(
+        "Nothing was sent.",
+        [
+            f"{name}: {wrong}"
+            for name, each in zip(names, given, strict=True)
+            if (wrong := id_violation(each))
+        ],
+    )
+    return tuple([str(each) for each in given])
+
+
+def name_jobs(job_ids: Sequence[str]) -> str:
+    """Return how a message calls these jobs."""
+    if len(job_ids) == 1:
+        return f"job {job_ids[0]}"
+    return f"{len(job_ids)} jobs" + (f" ({job_ids[0]} and so on)" if job_ids else "")
+
+
+class ResultState(StrEnum):
+    """What became of a job that a task waited for; the words stand in XComs."""
+
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """The vendor does not know the job, or does not show it."""
+    UNREAD = "unread"
+    """It completed, and its result cannot be read any more."""
+    OPEN = "open"
+    """Polls failed for a passing reason; a retry goes on."""
+    TIMED_OUT = "timed_out"
+    """The wait is over, and the job goes on at the vendor."""
+
+    @property
+    def words(self) -> str:
+        """Return the state as people read it."""
+        return self.replace("_", " ")
+
+
+_WORST_FIRST = (
+    ResultState.FAILED,
+    ResultState.UNKNOWN,
+    ResultState.UNREAD,
+    ResultState.OPEN,
+    ResultState.TIMED_OUT,
+)
+_STATE_OF_ERROR = {
+    TimedOut: ResultState.TIMED_OUT,
+    ResultLost: ResultState.UNREAD,
+    JobFailed: ResultState.FAILED,
+}
+_SHOWN = 10  # lines of an error; the XCom `job_results` has all
+
+
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobResult:
     """
-    What the end of a job means to the task that waited for it.
+    What the wait for one job came to.
 
-    :param result: what the task returns.
+    :param job: the job, which has ended; None if the wait ended without it.
+    :param error: why there is no result: the job failed, or the wait ended without it.
     :param warning: what the task should say in its log, empty for nothing.
-    :param skipped: why the task should count as skipped, empty where it should not.
+    :param skipped: why the task should count as skipped, empty if it should not.
     """
 
-    result: Any
+    job_id: str
+    job: Job | None = None
+    error: ApiError | None = None
     warning: str = ""
     skipped: str = ""
+
+    @classmethod
+    def of_job(cls, job: Job) -> JobResult:
+        """
+        Return the result of a job that has ended.
+
+        :raises ValueError: if it has not.
+        """
+        if job.state is JobState.ACTIVE:
+            raise ValueError(f"job {job.job_id} has not ended: it is {job.status}")
+        return cls(job.job_id, job, job.build_error() if job.state is JobState.FAILED else None)
+
+    @property
+    def state(self) -> ResultState:
+        """Return what became of the job, in a word."""
+        if self.error is None:
+            return ResultState.SKIPPED if self.skipped else ResultState.COMPLETED
+        if self.job is not None:
+            return ResultState.FAILED
+        if self.error.transient:
+            return ResultState.OPEN
+        states = (state for kind, state in _STATE_OF_ERROR.items() if isinstance(self.error, kind))
+        return next(states, ResultState.UNKNOWN)
+
+    @property
+    def result(self) -> Any:
+        """
+        Return what the task returns for this job.
+
+        :raises ApiError: `error`, if there is one.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.job is None:
+            raise ValueError("a result has a job or an error")
+        return None if self.skipped else self.job.result
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return one entry of the XCom ``job_results``, in plain JSON types."""
+        result = None if self.error else self.result
+        error = self.error and str(self.error)
+        return {"job_id": self.job_id, "state": str(self.state), "result": result, "error": error}
+
+
+@dataclass(frozen=True, slots=True)
+class JobResults:
+    """What became of all jobs of a list, in its order; a job that is named twice stands there twice."""
+
+    each: tuple[JobResult, ...]
+
+    @classmethod
+    def of(
+        cls, job_ids: Sequence[str], results: Iterable[JobResult], read: Callable[[Job], JobResult]
+    ) -> JobResults:
+        """
+        Return what the waits for jobs came to, in the order of the ids.
+
+        :param read: what a job that has ended means to the task.
+        :raises InvalidInput: if these are the results of other jobs: an upstream task has run again.
+        """
+        found = {each.job_id: read(each.job) if each.job else each for each in results}
+        if set(job_ids) - set(found):
+            raise InvalidInput("job_id names other jobs now than those that were waited for; clear the task.")
+        return cls(tuple([found[job_id] for job_id in job_ids]))
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether all jobs completed."""
+        return all(result.state is ResultState.COMPLETED for result in self.each)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what the task should say in its log."""
+        skipped = [
+            f"Job {each.job_id} counts as skipped: {each.skipped}" for each in self.each if each.skipped
+        ]
+        return [*skipped, *(each.warning for each in self.each if each.warning)]
+
+    @property
+    def skipped(self) -> str:
+        """Return why the task should count as skipped: all of its jobs do; empty if it should not."""
+        reasons = [each.skipped for each in self.each if each.skipped]
+        return reasons[0] if reasons and len(reasons) == len(self.each) else ""
+
+    @property
+    def worst(self) -> JobResult | None:
+        """Return the first of the worst, None if each job came to a good end."""
+        return next(iter(self._without_result()), None)
+
+    def _without_result(self) -> list[JobResult]:
+        bad = (each for each in self.each if each.error is not None)
+        return sorted(bad, key=lambda each: _WORST_FIRST.index(each.state))
+
+    def describe_errors(self) -> str:
+        """Return what there is to say of the jobs that have no result, the worst first."""
+        bad = self._without_result()
+        if len(self.each) == 1:
+            return str(bad[0].error)
+        states = Counter(each.state for each in self.each)
+        order = (ResultState.COMPLETED, ResultState.SKIPPED, *_WORST_FIRST)
+        counts = ", ".join(f"{states[state]} {state.words}" for state in order if states[state])
+        lines = [f"{each.job_id}: {each.state.words}: {_indent(each.error)}" for each in bad[:_SHOWN]]
+        more = [f"and {len(bad) - _SHOWN} more, see the XCom job_results"] if len(bad) > _SHOWN else []
+        return "\n".join((f"{len(bad)} of {len(self.each)} jobs have no result ({counts}).", *lines, *more))
+
+
+def _indent(error: object) -> str:
+    return str(error).replace("\n", "\n    ")

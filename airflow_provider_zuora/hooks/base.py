@@ -22,15 +22,16 @@ from airflow.providers.common.compat.sdk import (
 from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.airflow_context.task import TaskStore, try_of
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput
+from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.flow import Flow, StatefulFlow, Store, remembering
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.job import Job, JobState, Outcome
+from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.json_types import to_json_types
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.options import checked_seconds, text_violations
-from airflow_provider_zuora.core.polling.events import Ends
-from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, ended_job
+from airflow_provider_zuora.core.polling.events import ResultsEvent
+from airflow_provider_zuora.core.polling.job_list import wait_for_each
+from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
 from airflow_provider_zuora.core.submission.api import note_end
 from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -250,17 +251,26 @@ class BaseJobHook(BaseHook):
             )
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
-        pauses = PollSchedule(pause, first=1.0)
-        return self.run(
-            lambda client: ended_job(client, job_id, PollOptions.within(client, min(lasts, LONGEST), pauses))
-        )
+        schedule = PollSchedule(pause, first=1.0)
 
-    async def wait_for_ends(self, job_ids: Sequence[str], wait: PollOptions) -> Ends:
+        def wait(client: ApiClient) -> Flow[JobResult]:
+            return wait_until_done(client, job_id, PollOptions.within(client, min(lasts, LONGEST), schedule))
+
+        result = self.run(wait)
+        if result.job is None:
+            with convert_errors():
+                return result.result  # raises
+        return result.job
+
+    async def wait_for_results(
+        self, job_ids: Sequence[str], options: PollOptions, event_size: int
+    ) -> ResultsEvent:
         """Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are."""
         settings = await self._asettings()
-        ends = Ends(job_ids)
-        await acarried(settings.account, ends.flows(settings.client, wait), min(_AT_ONCE, len(job_ids)))
-        return ends
+        event, client = ResultsEvent(job_ids, event_size), settings.client
+        flows = wait_for_each(client, job_ids, options, lambda result: event.add(result, client.clock()))
+        await acarried(settings.account, flows, min(_AT_ONCE, len(job_ids)))
+        return event
 
     async def _asettings(self) -> Settings:
         """Return what the connection says; hooks that share an account and ask at one time share it too."""
@@ -315,7 +325,7 @@ class BaseJobHook(BaseHook):
 
     def check(self, **options: object) -> None:
         """
-        Look at options of `outcome` before there is a job; nothing is asked.
+        Look at options of `Vendor.read_result` before there is a job; nothing is asked.
 
         :raises PermanentError: where one has a value that cannot be.
         """
@@ -326,20 +336,20 @@ class BaseJobHook(BaseHook):
         if wrong:
             raise PermanentError(str(InvalidInput("Nothing was sent.", tuple(wrong))))
 
-    def outcome(self, job: Job, **options: object) -> Outcome:
+    def outcome(self, job: Job, **options: object) -> JobResult:
         """
         Return what the end of a job means to the task that waited for it.
 
         :raises PermanentError: where the vendor says that the job failed; waiting again cannot help.
         """
-        try:
-            return self.vendor.outcome(job, options)
-        except ApiError as error:
-            raise PermanentError(str(error)) from error
+        result = self.vendor.read_result(job, options)
+        if result.error:
+            raise PermanentError(str(result.error)) from result.error
+        return result
 
     def submitted_outcome(
         self, job: Job, context: Mapping[str, Any], expected: Mapping[str, str], **options: object
-    ) -> Outcome:
+    ) -> JobResult:
         """
         Return what the end of a job means to the task that submitted it too, and can do so again.
 
@@ -352,7 +362,10 @@ class BaseJobHook(BaseHook):
             self._note_failure(job, context)
         with convert_errors():
             check_result(job, expected)
-            return self.vendor.outcome(job, options)
+            result = self.vendor.read_result(job, options)
+            if result.error:
+                raise result.error
+        return result
 
     def _note_failure(self, job: Job, context: Mapping[str, Any]) -> None:
         """Note that a job failed; if that cannot be done, the next try asks the vendor again."""

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
-from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.polling.exports import export_orders, file_link
+from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
+from airflow_provider_zuora.core.flow import Flow
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.exchange import TRANSIENT
 from airflow_provider_zuora.transports.download import (
     MAX_BYTES,
     DownloadTarget,
@@ -56,7 +58,7 @@ class ElasticPathHook(BaseJobHook):
             ``ge(created_at,2024-07-01T00:00:00Z):lt(created_at,2024-07-02T00:00:00Z)``.
         :raises PermanentError, TransientError: with Elastic Path's words and request id.
         """
-        return self.run(lambda client: export_orders(client, filter))
+        return self.run(lambda client: start_export(client, filter))
 
     def download(
         self, job_id: str, target: str | PathLike[str] | ObjectStoragePath, *, max_bytes: int = MAX_BYTES
@@ -77,7 +79,7 @@ class ElasticPathHook(BaseJobHook):
         with convert_errors():
             check_size(max_bytes)
             place = _place(target)
-        link = self.run(lambda client: file_link(client, job_id))
+        link = self.run(lambda client: read_file_link(client, job_id))
         settings = self.settings
         with convert_errors():
             fence = DownloadPolicy.beside(
@@ -86,6 +88,37 @@ class ElasticPathHook(BaseJobHook):
             size = download(link, place, settings.line, fence, max_bytes)
         self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, target, size)
         return size
+
+
+def start_export(client: ApiClient, filter_: object) -> Flow[str]:
+    """
+    Start an export and return the id of its job.
+
+    An export changes no order, and there are no idempotency keys; so a POST whose outcome is unknown is
+    repeated: at worst the job stands in the queue twice, and nobody asks for one of the two.
+
+    :param filter_: which orders, in the vendor's own words.
+    :raises InvalidInput: where it cannot be a filter; nothing was sent then.
+    """
+    if not isinstance(filter_, str) or not filter_.strip() or not filter_.isprintable():
+        rule = "filter: must be a text such as ge(created_at,2024-07-01), without line breaks"
+        raise InvalidInput("Nothing was sent.", (rule,))
+    request = client.vendor.submission("order_export", {"filter": filter_}, {})
+    return (yield from client.submit(request, again=TRANSIENT))
+
+
+def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:
+    """
+    Ask for the link to a job's file, again while it is not ready; whoever holds the link can read the file.
+
+    :raises Refused: where there is no such job, or it has no file.
+    :raises Unreadable: where the answer holds no link.
+    """
+    parsed = yield from client.read(client.asking(job_id, client.vendor.file))
+    link = client.vendor.read_link(parsed.body)
+    if not link:
+        raise Unreadable(f"{client.vendor.title} named no file of job {job_id}.", info=parsed.info)
+    return link
 
 
 def _place(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTarget:

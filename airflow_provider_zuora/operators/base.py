@@ -13,9 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, JobWait, read_again
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
 from airflow_provider_zuora.core.errors import TimedOut
-from airflow_provider_zuora.core.job import Job
+from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags, checked_seconds
-from airflow_provider_zuora.core.polling.events import DeferredResults, End
+from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.core.polling.wait import PollSchedule
 from airflow_provider_zuora.exceptions import TransientError, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
@@ -147,11 +147,11 @@ class BaseJobOperator(BaseLiteralTexts):
             raise AirflowSkipException(outcome.skipped)
         return outcome.result
 
-    def _job_of(self, end: End) -> Job:
+    def _job_of(self, end: JobResult) -> Job:
         """Return the job that has ended, or raise why the wait ended without it."""
         try:
             with convert_errors():
-                return end.ended()
+                return end.job or end.result
         except TransientError as error:
             if isinstance(end.error, TimedOut):
                 raise TransientError(f"{error} A retry of this task {self.next_try}.") from end.error

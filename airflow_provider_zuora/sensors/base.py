@@ -20,10 +20,9 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, JobWait, read_again
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
+from airflow_provider_zuora.core.job import JobResult, JobResults, ResultState, check_job_ids, name_jobs
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags, checked_seconds
-from airflow_provider_zuora.core.polling.events import DeferredResults, End
-from airflow_provider_zuora.core.polling.job_ids import checked_ids, named
-from airflow_provider_zuora.core.polling.verdicts import OPEN, TIMED_OUT, Verdicts
+from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, PollSchedule
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 _DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
-_Ends: TypeAlias = list[End] | AirflowException
+_Ends: TypeAlias = list[JobResult] | AirflowException
 T = TypeVar("T")
 
 
@@ -50,7 +49,7 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
 
     A list of ids is waited for by one trigger, and one that fails stops no other. Where not all come to a
     result, the XCom ``results`` says of each what became of it, in the order of the list: job id, state
-    (``completed``, ``skipped``, ``failed``, ``unknown``, ``open`` or ``timed out``), result and error.
+    (``completed``, ``skipped``, ``failed``, ``unknown``, ``open`` or ``timed_out``), result and error.
 
     :param job_id: the job to wait for, or a list of them; of an empty list the result is empty.
     :param deferrable: wait in the triggerer, without a worker.
@@ -141,7 +140,7 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
     def _job_ids(self) -> tuple[str, ...]:
         """Return the ids as they are given; what mapped tasks have pushed costs Airflow a call for each."""
         with convert_errors():
-            return checked_ids(self.job_id)
+            return check_job_ids(self.job_id)
 
     def execute(self, context: Context) -> Any:
         """Look, and wait where a job has not ended."""
@@ -152,9 +151,9 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
         try:
             ends = _tried(self._first_look) if self.deferrable else super().execute(context)
         except _TIMEOUTS as error:
-            return self._conclude(self._watch.looks.timed_out(str(error)), context, type(error))
+            return self._conclude(self._watch.polls.time_out(str(error)), context, type(error))
         except AirflowSkipException as error:  # Airflow's own, on a time-out in poke mode under soft_fail
-            ends = self._watch.looks.timed_out(str(error))
+            ends = self._watch.polls.time_out(str(error))
         return self._conclude(ends, context)
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -180,13 +179,13 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
         if "timeout" in reason.lower():
             watch = JobWait.within(0, self.hook, self._job_ids)
             return self._conclude(_tried(partial(watch.last_look, reason)), context)
-        broken = f"The trigger that waited for {named(self._job_ids)} broke: {reason}"
+        broken = f"The trigger that waited for {name_jobs(self._job_ids)} broke: {reason}"
         return self._conclude(TransientError(broken), context)
 
     def on_kill(self) -> None:
         """Say that the jobs are not stopped."""
         place = self.hook_class.hook_name
-        self.log.warning("What is at %s goes on there, it has no cancel: %s", place, named(self._job_ids))
+        self.log.warning("What is at %s goes on there, it has no cancel: %s", place, name_jobs(self._job_ids))
 
     def _first_poke(self, context: Context) -> float | None:
         """Return when a wait in reschedule mode began, in seconds since 1970; None: now."""
@@ -197,17 +196,17 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
         first: datetime | None = ask(context) if ask else getattr(ti, "start_date", None)
         return None if first is None else first.timestamp()
 
-    def _look(self) -> list[End] | None:
+    def _look(self) -> list[JobResult] | None:
         return self._watch.look()
 
-    def _first_look(self) -> list[End]:  # noqa: RET503 - defer raises
+    def _first_look(self) -> list[JobResult]:  # noqa: RET503 - defer raises
         """Look once and return the ends of the waits, or defer."""
         watch = self._watch
         watch.trigger(self._pauses(FIRST_LOOK))  # a list that is too long is refused before it is asked for
         if (ends := watch.look(hasty=True)) is not None:
             return ends
         if watch.over:
-            return watch.looks.timed_out(f"{self._limit:.0f} s have passed.")
+            return watch.polls.time_out(f"{self._limit:.0f} s have passed.")
         trigger, timeout = watch.trigger(self._pauses(FIRST_LOOK), self._ends(self._job_ids))
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
 
@@ -227,19 +226,23 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
             self.log.warning(warning)
         if found.skipped:
             raise AirflowSkipException(found.skipped)
-        return found.results if self._many else found.results[0]
+        results = [each.result for each in found.each]
+        return results if self._many else results[0]
 
-    def _judged(self, ends: _Ends, context: Context, late: type[BaseException]) -> Verdicts:
+    def _judged(self, ends: _Ends, context: Context, late: type[BaseException]) -> JobResults:
         """Return what the ends mean where all are good, else raise the gravest, a time-out as `late`."""
         if isinstance(ends, BaseException):
             raise ends
         with convert_errors():
-            found = Verdicts.of(self._job_ids, ends, self.hook.vendor, self.options)
-        if self._many and not found.complete:
-            context["ti"].xcom_push(key=RESULTS, value=found.as_list())
-        if (worst := found.gravest) is not None:
-            kind = {TIMED_OUT: late, OPEN: TransientError}.get(worst.state, PermanentError)
-            raise kind(found.report()) from worst.error
+            read = partial(self.hook.vendor.read_result, options=self.options)
+            found = JobResults.of(self._job_ids, ends, read)
+        if self._many and not found.is_complete:
+            context["ti"].xcom_push(key=RESULTS, value=[each.as_dict() for each in found.each])
+        if (worst := found.worst) is not None:
+            kind = {ResultState.TIMED_OUT: late, ResultState.OPEN: TransientError}.get(
+                worst.state, PermanentError
+            )
+            raise kind(found.describe_errors()) from worst.error
         return found
 
     @property
@@ -279,9 +282,9 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
         moment sooner than `FIRST_LOOK`.
         """
         first = FIRST_LOOK if self.reschedule else 1.0
-        pause = self._pauses(first).after(run_duration(), random.SystemRandom())
+        pause = self._pauses(first).delay_after(run_duration(), random.SystemRandom())
         left = max(0.0, self.timeout - run_duration())  # at the deadline one last look is taken
-        pause = min(max(pause, self._watch.looks.quiet_left), left, LONGEST)
+        pause = min(max(pause, self._watch.polls.quiet_left), left, LONGEST)
         return max(pause, FIRST_LOOK) if self.reschedule else pause
 
 

@@ -6,16 +6,27 @@ import math
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
-from airflow_provider_zuora.core.polling.events import DeferredResults, End, read_ends
-from airflow_provider_zuora.core.polling.job_ids import checked_ids, named, packed, unpacked
-from airflow_provider_zuora.core.polling.verdicts import Verdicts
-from airflow_provider_zuora.core.polling.wait import MAX_POLL_ERRORS, YOUNG, PollOptions, PollSchedule
+from airflow_provider_zuora.core.job import JobResult, JobResults, check_job_ids, name_jobs
+from airflow_provider_zuora.core.polling.events import (
+    EVENT_SIZE,
+    DeferredResults,
+    pack_ids,
+    read_results,
+    unpack_ids,
+)
+from airflow_provider_zuora.core.polling.wait import (
+    MAX_POLL_ERRORS,
+    NEW_JOB_SECONDS,
+    PollOptions,
+    PollSchedule,
+)
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.by_type import HOOKS
 from airflow_provider_zuora.triggers.xcoms import RETURN_VALUE, forget_xcoms, push_result, read_xcom
@@ -51,7 +62,7 @@ class JobTrigger(BaseTrigger):
 
     :param vendor: the connection type of the vendor.
     :param conn_id: the Airflow connection.
-    :param job_id: the job; ``job_ids`` stands for it where there are many, packed by `core.ids.packed`.
+    :param job_id: the job; ``job_ids`` stands for it where there are many, packed by `pack_ids`.
     :param poke_interval: seconds between two looks; None: growing by half, from 10 s to 60 s.
     :param exponential_backoff: Airflow's; ``max_wait``, seconds, too.
     :param started: epoch seconds at which the wait began; None: now.
@@ -67,6 +78,9 @@ class JobTrigger(BaseTrigger):
         ``many``, whether the result is a list; ``push``, whether it becomes an XCom; ``dag_result``, whether
         it is the DAG's result too.
     """
+
+    event_size = EVENT_SIZE
+    """The most characters of JSON in the event; a worker reads larger results again."""
 
     def __init__(  # noqa: PLR0913 - what a triggerer needs to go on
         self,
@@ -112,7 +126,7 @@ class JobTrigger(BaseTrigger):
         """Return a trigger for jobs, each named once; a single id stays readable in Airflow's database."""
         if len(job_ids) == 1:
             return cls(job_id=job_ids[0], **arguments)
-        return cls(job_ids=packed(job_ids), **arguments)
+        return cls(job_ids=pack_ids(job_ids), **arguments)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and all arguments; there is no secret among them."""
@@ -141,11 +155,13 @@ class JobTrigger(BaseTrigger):
                 started=self.started,
                 not_before=self.not_before,
                 deadline=math.inf if self.deadline is None else self.deadline,
-                pauses=PollSchedule(self.poke_interval, self.exponential_backoff, self.max_wait),
+                schedule=PollSchedule(self.poke_interval, self.exponential_backoff, self.max_wait),
                 max_errors=self.max_errors,
                 unknown_until=-math.inf if self.unknown_until is None else self.unknown_until,
             )
-            return (await HOOKS[self.vendor](self.conn_id).wait_for_ends(job_ids, wait)).as_event()
+            return (
+                await HOOKS[self.vendor](self.conn_id).wait_for_results(job_ids, wait, self.event_size)
+            ).as_event()
         except ApiError as error:
             return {"status": "error", "message": str(error), "transient": error.transient}
         except AirflowException as error:  # the connection is missing, for example
@@ -163,7 +179,7 @@ class JobTrigger(BaseTrigger):
             aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
             self.started = aware.timestamp() - starts["lasts"]
         self.deadline = self.started + starts["limit"]
-        self.unknown_until = self.started + YOUNG
+        self.unknown_until = self.started + NEW_JOB_SECONDS
         ti: Any = self.task_instance
         await forget_xcoms(ti, _LEFT)
         if starts["task_id"] is not None:
@@ -183,9 +199,13 @@ class JobTrigger(BaseTrigger):
         given = self._job_ids if self._given is None else self._given
         many = ends["many"] if self._many is None else self._many
         try:
-            found = Verdicts.of(given, fired, HOOKS[self.vendor](self.conn_id).vendor, ends["options"])
-            result = found.results if many else found.results[0]
-            if not found.complete or found.warnings or result is None:
+            vendor = HOOKS[self.vendor](self.conn_id).vendor
+            found = JobResults.of(given, fired, partial(vendor.read_result, options=ends["options"]))
+            if not found.is_complete or found.warnings:
+                return False
+            results = [each.result for each in found.each]
+            result = results if many else results[0]
+            if result is None:
                 return False
             if ends["push"]:
                 await push_result(ti, result, dag_result=ends["dag_result"])
@@ -196,13 +216,15 @@ class JobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Say that nobody waits here any more; Airflow calls this also if another triggerer takes over."""
-        self.log.info("This triggerer waits no longer; at the vendor all goes on: %s", named(self._job_ids))
+        self.log.info(
+            "This triggerer waits no longer; at the vendor all goes on: %s", name_jobs(self._job_ids)
+        )
 
     @property
     def _job_ids(self) -> tuple[str, ...]:
         if self._given is not None:
             return tuple(dict.fromkeys(self._given))
-        return unpacked(self.job_ids) if self.job_ids else (self.job_id,)
+        return unpack_ids(self.job_ids) if self.job_ids else (self.job_id,)
 
 
 def _ids_in(found: Any, task_id: str, key: str) -> tuple[str, ...]:
@@ -210,7 +232,7 @@ def _ids_in(found: Any, task_id: str, key: str) -> tuple[str, ...]:
     if found is None:
         raise InvalidInput(f"job_id: task {task_id} has left no XCom {key}. Nothing was asked.")
     try:
-        return checked_ids(found)
+        return check_job_ids(found)
     except InvalidInput as error:
         said = f"job_id: the XCom {key} of task {task_id} does not name jobs. Nothing was asked."
         raise InvalidInput(said, error.violations) from error
@@ -231,7 +253,7 @@ def start_args(trigger: JobTrigger, seconds: float) -> StartTriggerArgs:
     )
 
 
-def read_event(event: Any) -> list[End] | DeferredResults | AirflowException:
+def read_event(event: Any) -> list[JobResult] | DeferredResults | AirflowException:
     """
     Return what an event of ours says: how the waits ended, what to read again, or an error to raise.
 
@@ -241,7 +263,7 @@ def read_event(event: Any) -> list[End] | DeferredResults | AirflowException:
     try:
         match fields.get("status"):
             case "ended":
-                return read_ends(fields)
+                return read_results(fields)
             case "nothing":
                 return []
             case "error":

@@ -28,7 +28,7 @@ from airflow_provider_zuora.core.flow import ONCE, Sleep
 from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
-from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job
+from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
 from airflow_provider_zuora.core.submission.api import preview_order, submit_order
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
@@ -527,7 +527,7 @@ def test_a_job_whose_status_nobody_knows_goes_on_and_is_warned_of_once(body, cap
     script = Script([answer(200, body)] * 3)
     client = script.client()
 
-    assert [script.run(client.job("j")).ended for _ in range(3)] == [False] * 3
+    assert [script.run(client.job("j")).has_ended for _ in range(3)] == [False] * 3
     assert caplog.text.count("which nobody documents; known are processing, completed, failed") == 1
 
 
@@ -631,7 +631,7 @@ def submitted(tenant, order=ORDER):
 
 def finished(tenant, job_id):
     now = tenant.clock()
-    return tenant.run(ended_job(tenant.client(), job_id, PollOptions(now, now)))
+    return tenant.run(wait_until_done(tenant.client(), job_id, PollOptions(now, now)))
 
 
 def test_an_order_travels():
@@ -639,7 +639,7 @@ def test_an_order_travels():
     job_id = submitted(tenant)
     assert tenant.run(tenant.client().job(job_id)).state is JobState.ACTIVE
     job = finished(tenant, job_id)
-    assert job.outcome()["orderNumber"] == "O-1"
+    assert job.result["orderNumber"] == "O-1"
     assert [order["jobId"] for order in tenant.ledger["orders"]] == [job_id]
     assert tenant.ledger["signIns"] == 1
 
@@ -665,7 +665,7 @@ FAULTS = {
 def test_whatever_happens_on_the_wire_there_is_one_order_under_one_key(fault, statuses):
     tenant = Tenant(fault)
     job_id = submitted(tenant)
-    assert finished(tenant, job_id).outcome()["orderNumber"] == "O-1"
+    assert finished(tenant, job_id).result["orderNumber"] == "O-1"
     creates = [each for each in tenant.ledger["recent"] if each["path"] == "/v1/async/orders"]
     assert [each["status"] for each in creates] == statuses
     assert len({each["idempotencyKey"] for each in creates}) == 1
@@ -747,7 +747,7 @@ FLOWS = {
     "job": lambda client: client.job("j"),
     "call": lambda client: client.call("GET", "/v1/a"),
     "order": lambda client: submit_order(client, ORDER, IdempotencyScope("", ("dag", "run", "task"), 0)),
-    "wait": lambda client: ended_job(
+    "wait": lambda client: wait_until_done(
         client, "j", PollOptions(client.clock(), client.clock(), client.clock() + 3600)
     ),
 }

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import ApiError, Refused, ResponseInfo
-from airflow_provider_zuora.core.job import Job, JobState
+from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.core.polling.events import End
-from airflow_provider_zuora.core.polling.verdicts import Verdict
+from airflow_provider_zuora.core.polling.events import read_job, write_job, write_result
 from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
     REASONS,
@@ -490,16 +489,16 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
         assert kept(parsed.body)
         if isinstance(parsed.body, dict):
             job = vendor.read_job("j", parsed.body, parsed.info)
-            ends = [End("j", job), End("j", error=ApiError("No.", info=job.info))]
-            for end in ends:
-                assert kept(end.as_dict())
-                if end.job and not job.ended:
+            results = [JobResult("j", job), JobResult("j", error=ApiError("No.", info=job.info))]
+            for result in results:
+                assert kept(write_result(result))
+                if result.job and not job.has_ended:
                     continue
-                verdict = Verdict.of(end, vendor, {})
-                said = verdict.error or (verdict.outcome and verdict.outcome.warning)
-                assert is_clean(str(said))
-                assert len(str(said)) <= MESSAGE_LENGTH
-                assert kept(verdict.as_dict())
+                read = vendor.read_result(job, {}) if result.job else result
+                words = str(read.error or read.warning)
+                assert is_clean(words)
+                assert len(words) <= MESSAGE_LENGTH
+                assert kept(read.as_dict())
             assert is_clean(vendor.read_job_id(parsed.body))
 
 
@@ -508,4 +507,4 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
 def test_an_answer_and_a_job_are_the_same_after_a_second_time(code, message, status):
     answer = ResponseInfo("GET /x", codes=(code,), messages=(message,), request_id=message, process_id=code)
     job = Job("j", JobState.FAILED, status, info=answer)
-    assert Job.from_dict(json.loads(json.dumps(job.as_dict()))) == job
+    assert read_job(json.loads(json.dumps(write_job(job)))) == job

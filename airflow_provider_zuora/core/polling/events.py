@@ -1,204 +1,122 @@
-"""What the waits for many jobs came to: one that fails stops no other, and one event tells of all."""
+"""Results on their way through Airflow's database: one event tells of all, and it never grows too large."""
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
-import math
+import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
-from airflow_provider_zuora.core.errors import ApiError, TimedOut
-from airflow_provider_zuora.core.flow import Flow
-from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.job import Job, JobState
-from airflow_provider_zuora.core.polling.job_ids import packed, unpacked
-from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job, steady
+from airflow_provider_zuora.core.errors import ApiError, ResponseInfo, TimedOut
+from airflow_provider_zuora.core.job import Job, JobResult, JobState, ResultState
 
 log = logging.getLogger(__name__)
 
-EVENT_SIZE = 32 * 1024  # characters of JSON; what is larger is read again by the worker
+EVENT_SIZE = 32 * 1024
+"""Characters of JSON in one event; what is larger is read again by the worker."""
 _ENCODER = json.JSONEncoder(allow_nan=False)
-LAST_LOOKS = 120.0  # seconds after the deadline in which the last looks of a list are begun
-COMPLETED, ENDED, LATE, FAILED = "c", "e", "t", "f"  # the letters of ends
-_ROW = 3  # waits in a row that are given up, after which nobody waits any more
+_LETTERS = {
+    ResultState.COMPLETED: "c",
+    ResultState.FAILED: "f",
+    ResultState.TIMED_OUT: "t",
+    ResultState.UNKNOWN: "u",
+    ResultState.OPEN: "o",
+}
+_STATES = {letter: state for state, letter in _LETTERS.items()}
 _NUMBER_LENGTH = 100  # characters; Zuora's limit of an order number
 _PRINTABLE = frozenset(string.printable) - frozenset(string.whitespace)
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """
-    What the wait for one job came to.
-
-    :param job: the job, which has ended; None where the wait ended without it.
-    :param error: why it did: `TimedOut`, or what the last look failed with.
-    """
-
-    job_id: str
-    job: Job | None = None
-    error: ApiError | None = None
-
-    @property
-    def gave_up(self) -> bool:
-        """Say whether looks failed for a passing reason, too often."""
-        return self.error is not None and self.error.transient
-
-    @property
-    def letter(self) -> str:
-        """Return the end in one letter."""
-        if self.job is not None:
-            return COMPLETED if self.job.state is JobState.SUCCEEDED else ENDED
-        return LATE if isinstance(self.error, TimedOut) else FAILED
-
-    @property
-    def order_number(self) -> str:
-        """Return the number of the order that the job made, an empty text if its result names none."""
-        result = self.job.result if self.job else None
-        number = result.get("orderNumber") if isinstance(result, dict) else None
-        usable = isinstance(number, str) and len(number) <= _NUMBER_LENGTH and set(number) <= _PRINTABLE
-        return str(number) if usable else ""
-
-    def ended(self) -> Job:
-        """Return the job, or raise why the wait ended without it."""
-        if self.job is None:
-            raise self.error or ValueError("an end is a job or an error")
-        return self.job
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the end in plain JSON types."""
-        error = self.error and {
-            "message": str(self.error),
-            "transient": self.error.transient,
-            "late": self.letter == LATE,
-        }
-        return {"job_id": self.job_id, "job": self.job and self.job.as_dict(), "error": error}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> End:
-        """
-        Return the end that `as_dict` described.
-
-        :raises ValueError, TypeError, KeyError: where it did not.
-        """
-        job_id, said, error = str(values["job_id"]), values["job"], values["error"]
-        if (said is None) == (error is None):
-            raise ValueError("there must be a job or an error")
-        if error is not None:
-            kind = TimedOut if error["late"] else ApiError
-            return cls(job_id, error=kind(str(error["message"]), transient=error["transient"] is True))
-        job = Job.from_dict(said)
-        if not job.ended or job.job_id != job_id:
-            raise ValueError("the job has not ended, or is another one")
-        return cls(job_id, job)
+# An id of Zuora's is mostly 32 digits of chance, which no compression makes smaller than 16 bytes.
+_DIGITS = re.compile(r"(?:[0-9a-f]{2}){2,64}")
+_MARK = 0xE000  # this and so many bytes stand for a run of digits; of Private Use, which no id holds
+_MARKS = re.compile(f"[{chr(_MARK)}-{chr(_MARK + 64)}]")
 
 
 @dataclass(frozen=True, slots=True)
 class DeferredResults:
     """
-    Ends that were too large for an event; `core.rereads` reads the jobs again.
+    Results that were too large for an event; `core.polling.reload` reads the jobs again.
 
-    :param letters: one a job, as `End.letter`.
-    :param orders: the order numbers of those that completed, one a job; empty if these were too many too.
-    :param seen: when the last end was seen, in seconds since 1970.
+    :param states: what the trigger has seen of each.
+    :param order_numbers: of those that completed, one a job; empty if these were too many too.
+    :param seen_at: when the last result was seen, in seconds since 1970.
     """
 
     job_ids: tuple[str, ...]
-    letters: str
-    orders: tuple[str, ...] = ()
-    seen: float = 0.0
+    states: tuple[ResultState, ...]
+    order_numbers: tuple[str, ...] = ()
+    seen_at: float = 0.0
 
 
-class Ends:
+class ResultsEvent:
     """
-    The ends of many jobs as they come; what it keeps in memory is no more than an event carries.
+    The results of many jobs as they come; what it keeps in memory is no more than an event carries.
 
     :param job_ids: each once.
+    :param size: the most characters of JSON.
     """
 
-    def __init__(self, job_ids: Sequence[str]):
-        self.job_ids = job_ids
-        self._given_up = 0  # in a row
+    def __init__(self, job_ids: Sequence[str], size: int = EVENT_SIZE):
+        self._places = {job_id: index for index, job_id in enumerate(job_ids)}
         self._letters = [""] * len(job_ids)
-        self._orders = [""] * len(job_ids)
-        self._seen = 0.0
+        self._order_numbers = [""] * len(job_ids)
+        self._seen_at = 0.0
         self._whole: dict[int, dict[str, Any]] = {}
-        self._room = EVENT_SIZE
+        self._size = self._room = size
         self._done = 0
-        self._late = math.inf
 
-    def flows(self, client: ApiClient, wait: PollOptions) -> Iterator[Flow[None]]:
-        """
-        Yield a flow for each job, which waits for its end and notes it.
-
-        They are carried so many at once, the next as soon as one has ended: a job whose turn comes late has
-        mostly ended by then and costs one look. After one was given up because its looks failed, the vendor
-        is away: the others are given up at their first failure, and after three of those in a row without a
-        look, until a look succeeds.
-        """
-        now = steady(client.clock, client.ticks, wait.started)  # one for all, however late their turns come
-        self._late = max(wait.deadline, wait.not_before, now()) + LAST_LOOKS
-        for index, job_id in enumerate(self.job_ids):
-            yield self._noted(client, index, job_id, wait, now)
-
-    def _noted(
-        self, client: ApiClient, index: int, job_id: str, wait: PollOptions, now: Callable[[], float]
-    ) -> Flow[None]:
-        own = replace(wait, max_errors=1) if self._given_up else wait
-        try:
-            self._refuse(job_id, now())
-            end = End(job_id, (yield from ended_job(client, job_id, own, now=now)))
-        except ApiError as error:
-            end = End(job_id, error=error)
-        self._seen = client.clock()
-        self._note(index, end)
-
-    def _refuse(self, job_id: str, now: float) -> None:
-        """
-        Raise instead of taking a look in vain: the vendor is away, or time has been up for a while.
-
-        A triggerer that takes up a wait whose time is up looks all the same: it may have been away.
-        """
-        if self._given_up >= _ROW:
-            raise ApiError(
-                f"Job {job_id} was not looked at: the last looks at others had failed.", transient=True
-            )
-        if now >= self._late:
-            raise TimedOut(f"Job {job_id} has not ended in time: its turn to be looked at did not come.")
-
-    def _note(self, index: int, end: End) -> None:
-        self._letters[index], self._orders[index] = end.letter, end.order_number
-        self._given_up = self._given_up + 1 if end.gave_up else 0
+    def add(self, result: JobResult, now: float) -> None:
+        """Take note of a result; ``now`` is in seconds since 1970."""
+        index, count = self._places[result.job_id], len(self._places)
+        self._letters[index] = _LETTERS[result.state]
+        self._order_numbers[index] = read_order_number(result)
+        self._seen_at = now
         if self._room >= 0:
-            self._keep(index, end)
+            self._keep(index, result)
         self._done += 1
-        count = len(self.job_ids)
         if count > 1 and self._done * 10 // count > (self._done - 1) * 10 // count:
             log.info("The waits for %d of %d jobs are over", self._done, count)
 
-    def _keep(self, index: int, end: End) -> None:
-        """Keep an end for the event, all of them or none."""
-        self._whole[index] = end.as_dict()
+    def _keep(self, index: int, result: JobResult) -> None:
+        """Keep a result for the event, all of them or none."""
+        self._whole[index] = write_result(result)
         try:
-            self._room -= _size(self._whole[index], self._room) + 2
+            self._room -= measure_json(self._whole[index], self._room) + 2
         except (ValueError, RecursionError):  # what no database takes: a NaN, a thousand lists in each other
             self._room = -1
         if self._room < 0:
             self._whole.clear()
 
     def as_event(self) -> dict[str, Any]:
-        """Return the event that tells of all ends, which `read_ends` understands."""
+        """Return the event that tells of all results, which `read_results` understands."""
         if self._room >= 0:
-            return {"status": "ended", "ends": [self._whole[index] for index in range(self._done)]}
-        event = {"status": "ended", "job_ids": packed(self.job_ids), "letters": "".join(self._letters)}
-        orders = packed(self._orders) if any(self._orders) else ""
-        room = EVENT_SIZE - len(json.dumps(event)) - len(orders)
-        return event | {"seen": round(self._seen), "orders": orders if room > 0 else ""}
+            return {"status": "ended", "results": [self._whole[index] for index in range(self._done)]}
+        event = {
+            "status": "ended",
+            "job_ids": pack_ids(tuple(self._places)),
+            "states": "".join(self._letters),
+            "seen_at": round(self._seen_at),
+            "order_numbers": "",
+        }
+        numbers = pack_ids(self._order_numbers) if any(self._order_numbers) else ""
+        room = self._size - len(json.dumps(event)) - len(numbers)
+        return event | {"order_numbers": numbers if room > 0 else ""}
 
 
-def _size(value: dict[str, Any], most: int) -> int:
+def read_order_number(result: JobResult) -> str:
+    """Return the number of the order that a job made, an empty text if its result names none that is one."""
+    found = result.job.result if result.job else None
+    number = found.get("orderNumber") if isinstance(found, dict) else None
+    is_usable = isinstance(number, str) and len(number) <= _NUMBER_LENGTH and set(number) <= _PRINTABLE
+    return str(number) if is_usable else ""
+
+
+def measure_json(value: dict[str, Any], most: int) -> int:
     """
     Return the characters of JSON that a value takes, or more than there may be.
 
@@ -216,21 +134,96 @@ def _size(value: dict[str, Any], most: int) -> int:
     return most + 1 if least + len(left) > most else len(_ENCODER.encode(value))
 
 
-def read_ends(event: Mapping[str, Any]) -> list[End] | DeferredResults:
+def write_result(result: JobResult) -> dict[str, Any]:
+    """Return a result in plain JSON types, as an event carries it: its job, or else its error."""
+    job, error = result.job, result.error
+    if job is not None:
+        return {"job_id": result.job_id, "job": write_job(job), "error": None}
+    words = error and {
+        "message": str(error),
+        "transient": error.transient,
+        "is_timeout": isinstance(error, TimedOut),
+    }
+    return {"job_id": result.job_id, "job": None, "error": words}
+
+
+def write_job(job: Job) -> dict[str, Any]:
+    """Return a job in plain JSON types."""
+    info = None if job.info is None else _list_members(job.info)
+    if info is not None:
+        info |= {"codes": list(info["codes"]), "messages": list(info["messages"])}
+    return {**_list_members(job), "state": job.state.value, "info": info}
+
+
+def _list_members(value: Job | ResponseInfo) -> dict[str, Any]:
+    """Return the fields of a value by name; unlike asdict it copies nothing, a large result least of all."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def read_job(values: Mapping[str, Any]) -> Job:
+    """
+    Return the job that `write_job` described.
+
+    :raises ValueError, TypeError, KeyError: if it did not.
+    """
+    info = values["info"]
+    if info is not None:
+        info = ResponseInfo(**{**info, "codes": tuple(info["codes"]), "messages": tuple(info["messages"])})
+    return Job(**{**values, "state": JobState(values["state"]), "info": info})
+
+
+def read_results(event: Mapping[str, Any]) -> list[JobResult] | DeferredResults:
     """
     Return what an event says, in the order of the ids.
 
-    :raises ValueError, TypeError, KeyError: where it was not made by `Ends.as_event`.
+    :raises ValueError, TypeError, KeyError: if it was not made by `ResultsEvent.as_event`.
     """
-    if "letters" not in event:
-        ends = [End.from_dict(each) for each in event["ends"]]
-        if not ends:
+    if "states" not in event:
+        results = [_read_result(each) for each in event["results"]]
+        if not results:
             raise ValueError("it names no job")
-        return ends
-    job_ids, letters = unpacked(event["job_ids"]), str(event["letters"])
-    orders = unpacked(event["orders"]) if event.get("orders") else ()
-    if len(job_ids) != len(letters) or set(letters) - {COMPLETED, ENDED, LATE, FAILED}:
-        raise ValueError("its letters do not fit its ids")
-    if orders and len(orders) != len(job_ids):
-        raise ValueError("its orders do not fit its ids")
-    return DeferredResults(job_ids, letters, orders, float(event.get("seen", 0.0)))
+        return results
+    job_ids = unpack_ids(event["job_ids"])
+    states = tuple([_STATES[letter] for letter in str(event["states"])])
+    numbers = unpack_ids(event["order_numbers"]) if event.get("order_numbers") else ()
+    if len(job_ids) != len(states):
+        raise ValueError("its states do not fit its ids")
+    if numbers and len(numbers) != len(job_ids):
+        raise ValueError("its order numbers do not fit its ids")
+    return DeferredResults(job_ids, states, numbers, float(event.get("seen_at", 0.0)))
+
+
+def _read_result(values: Mapping[str, Any]) -> JobResult:
+    job_id, described, error = str(values["job_id"]), values["job"], values["error"]
+    if (described is None) == (error is None):
+        raise ValueError("there must be a job or an error")
+    if error is not None:
+        kind = TimedOut if error["is_timeout"] else ApiError
+        return JobResult(job_id, error=kind(str(error["message"]), transient=error["transient"] is True))
+    job = read_job(described)
+    if job.job_id != job_id:
+        raise ValueError("the job is another one")
+    return JobResult.of_job(job)
+
+
+def pack_ids(job_ids: Sequence[str]) -> str:
+    """Return ids as one text, in the room of 20 characters for 32 digits of chance; `unpack_ids` reads it."""
+    text = "\n".join(job_ids)
+    runs = _DIGITS.findall(text)
+    marked = _DIGITS.sub(lambda run: chr(_MARK + len(run[0]) // 2), text)
+    body = b"\0".join((marked.encode(), bytes.fromhex("".join(runs))))
+    return base64.b85encode(zlib.compress(body, 9)).decode()
+
+
+def unpack_ids(text: str) -> tuple[str, ...]:
+    """
+    Return the ids that `pack_ids` wrote.
+
+    :raises ValueError: if it did not.
+    """
+    try:
+        marked, _, digits = zlib.decompress(base64.b85decode(text)).partition(b"\0")
+    except zlib.error as error:
+        raise ValueError(f"these are no packed ids: {error}") from error
+    left = BytesIO(digits)
+    return tuple(_MARKS.sub(lambda mark: left.read(ord(mark[0]) - _MARK).hex(), marked.decode()).split("\n"))

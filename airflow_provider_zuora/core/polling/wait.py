@@ -1,4 +1,4 @@
-"""How long to pause between two looks at a job, and the wait itself, as one flow for worker and triggerer."""
+"""When a job is polled again, and when its wait is over: one step and one loop for worker and triggerer."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from dataclasses import dataclass
 from airflow_provider_zuora.core.errors import ApiError, NotFound, RateLimited, TimedOut
 from airflow_provider_zuora.core.flow import ONCE, Flow, RetryBudget, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.job import Job
+from airflow_provider_zuora.core.job import Job, JobResult, JobState
+from airflow_provider_zuora.core.messages import Request
 
 log = logging.getLogger(__name__)
 
-MAX_POLL_ERRORS = 10  # in a row; one look of a worker repeats its read as often (`exchange.READ`)
+Clock = Callable[[], float]
+
+MAX_POLL_ERRORS = 10  # in a row; one poll of a worker repeats its read as often (`flow.READ`)
 
 _GROWTH, _CEILING, _JITTER = 0.5, 60.0, 0.1
-_AIRFLOWS_INTERVAL = 60.0  # seconds, poke_interval where nobody sets it
-_FLOOR = 0.2  # seconds; poke_interval=0 must not make a triggerer do nothing else
-YOUNG = 600.0
+_AIRFLOWS_INTERVAL = 60.0  # seconds, a sensor's poke_interval if nobody sets it
+_FLOOR = 0.2  # seconds; an interval of 0 must not make a triggerer do nothing else
+NEW_JOB_SECONDS = 600.0
 """
-Seconds for which the vendor may not know a job that it has just issued: "not found" is a look that failed
+Seconds for which the vendor may not know a job that it has just issued: "not found" is a poll that failed
 then, and no end. When a job was issued few waits know, so they count from their own beginning.
 """
 LONGEST = 10 * 365 * 86_400.0
 """Seconds; a longer wait or pause is this one, because dates and sleeps beyond it are errors of Python's."""
-_YOUNG_PAUSES = (1.0, 2.0, 4.0)  # seconds, before one look asks again for a job that is not known yet
-_SILENT = 60.0  # seconds without a line in the log, where looks find nothing new: a triggerer has many waits
+_NEW_JOB_PAUSES = (1.0, 2.0, 4.0)  # seconds, before one poll asks again for a job that is not known yet
+_SILENCE = 60.0  # seconds without a line in the log if polls find nothing new: a triggerer has many waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,12 @@ class PollSchedule:
     """
     The pauses of a wait, as a function of how long it has lasted, so that a restart does not begin again.
 
-    :param interval: seconds between two looks, plus up to a tenth of jitter; None: pauses that grow by half
+    :param interval: seconds between two polls, plus up to a tenth of jitter; None: pauses that grow by half
         from ``first`` to 60 s (growing by half each time is ``first`` plus half of the time waited).
     :param exponential: Airflow's ``exponential_backoff``: the pauses double, from half of the interval on,
         and each lasts up to twice as long by chance.
     :param max_wait: Airflow's ``max_wait``: no pause is longer than this.
-    :param first: seconds, the pause to begin with where no interval is set.
+    :param first: seconds, the pause to begin with if no interval is set.
     """
 
     interval: float | None = None
@@ -49,8 +52,8 @@ class PollSchedule:
     max_wait: float | None = None
     first: float = 10.0
 
-    def after(self, waited: float, rng: random.Random) -> float:
-        """Return the next pause in seconds, after having waited for so many."""
+    def delay_after(self, waited: float, rng: random.Random) -> float:
+        """Return the next pause in seconds, after a wait of so many seconds."""
         if self.exponential:
             start = _AIRFLOWS_INTERVAL if self.interval is None else self.interval
             pause = max(1.0, start / 2 + waited / 1.5) * (1 + rng.random())
@@ -63,34 +66,34 @@ class PollSchedule:
 @dataclass(frozen=True, slots=True)
 class PollOptions:
     """
-    When to look at a job; all times are seconds on the client's clock as it is when the wait is taken up.
+    When to poll a job; all times are seconds on the client's clock as it is when the wait is taken up.
 
     :param started: when the wait began; the pauses grow from here.
-    :param not_before: no look is taken earlier, not even at the deadline.
-    :param deadline: the last look is taken then.
-    :param max_errors: so many looks in a row that fail for a passing reason end the wait; None: never.
-    :param unknown_until: until then the vendor may not know the job; None: for `YOUNG` seconds.
+    :param not_before: no poll is sent earlier, not even at the deadline.
+    :param deadline: the last poll is sent then.
+    :param max_errors: so many polls in a row that fail for a passing reason end the wait; None: never.
+    :param unknown_until: until then the vendor may not know the job; None: for `NEW_JOB_SECONDS`.
     """
 
     started: float
     not_before: float
     deadline: float = math.inf
-    pauses: PollSchedule = PollSchedule()
+    schedule: PollSchedule = PollSchedule()
     max_errors: int | None = MAX_POLL_ERRORS
     unknown_until: float | None = None
 
     @classmethod
-    def within(cls, client: ApiClient, seconds: float, pauses: PollSchedule) -> PollOptions:
-        """Return a wait that begins now, and lasts so many seconds at the most."""
+    def within(cls, client: ApiClient, seconds: float, schedule: PollSchedule) -> PollOptions:
+        """Return the options of a wait that begins now, and lasts so many seconds at the most."""
         now = client.clock()
-        return cls(now, now, now + seconds, pauses)
+        return cls(now, now, now + seconds, schedule)
 
-    def may_be_unknown(self, now: float) -> bool:
+    def allows_unknown(self, now: float) -> bool:
         """Return whether the job may have been issued so lately that the vendor does not know it yet."""
-        return now < (self.started + YOUNG if self.unknown_until is None else self.unknown_until)
+        return now < (self.started + NEW_JOB_SECONDS if self.unknown_until is None else self.unknown_until)
 
 
-def steady(clock: Callable[[], float], ticks: Callable[[], float], since: float) -> Callable[[], float]:
+def make_steady_clock(clock: Clock, ticks: Clock, since: float) -> Clock:
     """
     Return a clock that shows what ``clock`` does now, and goes on by ``ticks`` from there, whoever sets it.
 
@@ -103,69 +106,128 @@ def steady(clock: Callable[[], float], ticks: Callable[[], float], since: float)
     return lambda: ticks() + ahead
 
 
-def ended_job(
-    client: ApiClient, job_id: str, wait: PollOptions, *, now: Callable[[], float] | None = None
+def read_new_job(
+    client: ApiClient, job_id: str, budget: RetryBudget, request: Request | None = None
 ) -> Flow[Job]:
-    """
-    Look at a job until it has ended, and return it.
-
-    :param now: the clock of the wait where several share one, see `steady`; None: one of its own.
-    :raises TimedOut: where the deadline passed; one last look was taken then, unless the vendor had asked not
-        to be asked so soon.
-    :raises ApiError: where a look failed for good, or too many in a row did.
-    """
-    now = now or steady(client.clock, client.ticks, wait.started)
-    errors, due, quiet, seen = 0, wait.not_before, -math.inf, "nothing was seen of it"
-    request = client.asking(job_id)
-    told, silent = "", now() + _SILENT
-    while True:
-        if (pause := due - now()) > 0:
-            yield Sleep(pause)
-        last = now() >= wait.deadline
-        if last and now() < quiet:
-            raise _timed_out(client, job_id, seen)
-        try:
-            job = yield from client.look(job_id, request, ONCE)
-        except ApiError as error:
-            young = isinstance(error, NotFound) and wait.may_be_unknown(now())
-            no_fault = young or isinstance(
-                error, RateLimited
-            )  # of a look that was held the vendor knows nothing
-            errors += not no_fault
-            if not (young or error.transient) or (wait.max_errors and errors >= wait.max_errors):
-                raise
-            seen, quiet = f"the last look failed: {error}", now() + error.retry_after
-            level = logging.DEBUG if no_fault else logging.WARNING
-            log.log(level, "Look %d in a row that failed at job %s: %s", errors, job_id, error)
-        else:
-            if job.ended:
-                return job
-            errors, seen = 0, client.vendor.described(job)
-        if last:
-            raise _timed_out(client, job_id, seen)
-        looked = now()
-        due = max(quiet, looked + max(_FLOOR, wait.pauses.after(looked - wait.started, client.rng)))
-        due = min(due, max(wait.deadline, looked))
-        if looked >= silent or (told and seen != told):
-            log.info("Job %s: %s; next look in %.0f s", job_id, seen, due - looked)
-            silent = looked + _SILENT
-        told = seen
-
-
-def issued_job(client: ApiClient, job_id: str, budget: RetryBudget) -> Flow[Job]:
     """
     Read a job that there must be: for some seconds it is asked for again if the vendor does not know it.
 
+    :param request: what reads it, as `ApiClient.asking` makes it.
     :raises NotFound: if it still does not then; otherwise as `ApiClient.job`.
     """
-    for pause in _YOUNG_PAUSES:
+    request = request or client.asking(job_id)
+    for pause in _NEW_JOB_PAUSES:
         try:
-            return (yield from client.job(job_id, budget))
+            return (yield from client.look(job_id, request, budget))
         except NotFound as error:
             log.info("%s does not know job %s yet: %s", client.vendor.title, job_id, error)
             yield Sleep(pause)
-    return (yield from client.job(job_id, budget))
+    return (yield from client.look(job_id, request, budget))
 
 
-def _timed_out(client: ApiClient, job_id: str, seen: str) -> TimedOut:
-    return TimedOut(f"Job {job_id} has not ended in time, {seen}. It goes on at {client.vendor.title}.")
+@dataclass(slots=True)
+class JobPoll:
+    """
+    The polls of one job; all times are seconds on the clock of the wait, see `make_steady_clock`.
+
+    :param max_errors: as in `PollOptions`; a vendor that is away is asked for others no more so often.
+    :param errors: how many polls failed in a row.
+    :param error: what the last poll failed with, None if it did not.
+    :param seen: what the last poll found, in words that follow "the job"; empty before the first.
+    :param quiet_until: until when the vendor asked not to be asked.
+    """
+
+    client: ApiClient
+    job_id: str
+    options: PollOptions
+    now: Clock
+    max_errors: int | None
+    errors: int = 0
+    error: ApiError | None = None
+    seen: str = ""
+    quiet_until: float = -math.inf
+    _request: Request | None = None
+
+    def poll_once(self, budget: RetryBudget = ONCE, *, is_patient: bool = False) -> Flow[JobResult | None]:
+        """
+        Poll the job once; return what the wait came to, None if it goes on.
+
+        :param budget: how often the read is repeated within this poll.
+        :param is_patient: a job that is not known yet is asked for a few times.
+        """
+        try:
+            self._request = self._request or self.client.asking(self.job_id)
+            if is_patient and self.options.allows_unknown(self.now()):
+                job = yield from read_new_job(self.client, self.job_id, budget, self._request)
+            else:
+                job = yield from self.client.look(self.job_id, self._request, budget)
+        except ApiError as error:
+            self.error = error
+            return self._weigh_error(error, budget)
+        self.errors, self.error = 0, None
+        if job.state is not JobState.ACTIVE:
+            return JobResult.of_job(job)
+        self.seen = self.client.vendor.described(job)
+        return None
+
+    def _weigh_error(self, error: ApiError, budget: RetryBudget) -> JobResult | None:
+        """Return the result if a poll's error ends the wait: a permanent one, or one too many in a row."""
+        is_new = isinstance(error, NotFound) and self.options.allows_unknown(self.now())
+        if not (is_new or error.transient):
+            return JobResult(self.job_id, error=error)
+        if not (is_new or isinstance(error, RateLimited)):  # of a poll that was held the vendor knows nothing
+            self.errors += min(error.attempts, budget.attempts)
+            if self.max_errors and self.errors >= self.max_errors:
+                return JobResult(self.job_id, error=error)
+        self.seen = f"the last poll failed: {error}"
+        self.quiet_until = self.now() + error.retry_after
+        return None
+
+    def time_out(self) -> JobResult:
+        """Return the result of a wait whose deadline has passed."""
+        seen = self.seen or "nothing was seen of it"
+        words = f"Job {self.job_id} has not ended in time, {seen}. It goes on at {self.client.vendor.title}."
+        return JobResult(self.job_id, error=TimedOut(words))
+
+
+def wait_until_done(
+    client: ApiClient,
+    job_id: str,
+    options: PollOptions,
+    *,
+    now: Clock | None = None,
+    max_errors: int | None = None,
+) -> Flow[JobResult]:
+    """
+    Poll a job until it has ended, and return what the wait came to; no error of the vendor's is raised.
+
+    At the deadline one last poll is sent, unless the vendor has asked not to be asked so soon.
+
+    :param now: the clock of the wait if several share one, see `make_steady_clock`; None: one of its own.
+    :param max_errors: stands for that of the options.
+    """
+    now = now or make_steady_clock(client.clock, client.ticks, options.started)
+    poll = JobPoll(client, job_id, options, now, max_errors or options.max_errors)
+    due, reported, report_at = options.not_before, "", now() + _SILENCE
+    while True:
+        if (pause := due - now()) > 0:
+            yield Sleep(pause)
+        is_last = now() >= options.deadline
+        if is_last and now() < poll.quiet_until:
+            return poll.time_out()
+        result = yield from poll.poll_once()
+        if result is not None:
+            return result
+        if is_last:
+            return poll.time_out()
+        if poll.error is not None:
+            is_fault = not isinstance(poll.error, (NotFound, RateLimited))
+            level = logging.WARNING if is_fault else logging.DEBUG
+            log.log(level, "Poll %d in a row that failed at job %s: %s", poll.errors, job_id, poll.error)
+        polled = now()
+        due = polled + max(_FLOOR, options.schedule.delay_after(polled - options.started, client.rng))
+        due = min(max(poll.quiet_until, due), max(options.deadline, polled))
+        if polled >= report_at or (reported and poll.seen != reported):
+            log.info("Job %s: %s; next poll in %.0f s", job_id, poll.seen, due - polled)
+            report_at = polled + _SILENCE
+        reported = poll.seen

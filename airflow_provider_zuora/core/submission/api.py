@@ -102,7 +102,7 @@ def adopt_job(
     request = client.vendor.submission("order", document, {"return_ids": False})
     job = yield from _ended_job(client, job_id)
     if job.state is JobState.FAILED:
-        raise Refused(f"adopt_job_id: there is no order to adopt. {job.failure()}")
+        raise Refused(f"adopt_job_id: there is no order to adopt. {job.build_error()}")
     try:
         check_adopted(job, expectation(document))
     except Refused as error:
@@ -150,7 +150,7 @@ def _ended_job(client: ApiClient, job_id: str) -> StatefulFlow[Job]:
                 f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted.",
                 info=error.info,
             ) from error
-        if job.ended or job_id.startswith(ORDER):
+        if job.has_ended or job_id.startswith(ORDER):
             return job
         if client.clock() - began >= _ADOPTION:
             raise TimedOut(

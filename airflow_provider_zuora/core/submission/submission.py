@@ -149,7 +149,7 @@ class Submission(Generations):
         check_result(job, expectation(self.document))
         if job.state is JobState.FAILED:
             self.record = self.record.failed(job, self.client.clock())
-            self.failure = job.failure()
+            self.failure = job.build_error()
             return Event.JOB_FAILED
         log.info("An earlier try started job %s, which is %s; nothing is submitted", job_id, job.status)
         return Event.RUNS

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_provider_zuora.core.errors import ResponseInfo
-from airflow_provider_zuora.core.job import NO_STATUS, ORDER, Job, JobState, Outcome
+from airflow_provider_zuora.core.job import NO_STATUS, ORDER, Job, JobResult, JobState
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response
 
 
@@ -129,9 +129,9 @@ class Vendor(ABC):
         raise NotImplementedError(f"{self.title} has no orders by number")
 
     def violations(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the rules that options of `outcome` break, a line each."""
+        """Return the rules that options of `read_result` break, a line each."""
         return ()
 
     @abstractmethod
-    def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
-        """Return what the end of a job means, or raise `JobFailed`."""
+    def read_result(self, job: Job, options: Mapping[str, Any]) -> JobResult:
+        """Return what a job that has ended means to a task with these options."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import InvalidInput, JobFailed, ResponseInfo
-from airflow_provider_zuora.core.job import Job, JobState, Outcome, as_job_id
+from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import told
 from airflow_provider_zuora.core.vendors.base import Vendor
@@ -88,7 +88,7 @@ class ElasticPath(Vendor):
 
     def read_job_id(self, body: Mapping[str, Any]) -> str:
         """Return the id in ``data``, which is an object, or a list of one."""
-        return as_job_id(_only(body.get("data")).get("id"))
+        return clean_job_id(_only(body.get("data")).get("id"))
 
     def read_job(self, job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
         """Return the job; its state is decided by ``status`` alone."""
@@ -112,21 +112,22 @@ class ElasticPath(Vendor):
         wanted = options.get("empty_export", "fail")
         return () if wanted in _EMPTY_EXPORTS else (f"empty_export: must be fail or skip, not {wanted!r}",)
 
-    def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
+    def read_result(self, job: Job, options: Mapping[str, Any]) -> JobResult:
         """
         Return what is known of the export; an empty one is a failed job to Elastic Path.
 
         :param options: ``empty_export``: ``fail``, or ``skip``: an empty export is no failure.
         """
         if wrong := self.violations(options):
-            raise InvalidInput("The job has ended.", wrong)
+            return JobResult(job.job_id, job, InvalidInput("The job has ended.", wrong))
         said = " ".join(job.info.messages).lower() if job.info else ""
         if job.state is not JobState.FAILED or _EMPTY not in said:
-            return Outcome(job.outcome())
+            return JobResult.of_job(job)
         found = f"Job {job.job_id} ended as {job.status}: the export is empty, no order matched its filter."
         if options.get("empty_export") == "skip":
-            return Outcome(None, skipped=found)
-        raise JobFailed(f"{found} empty_export='skip' makes no failure of that.", info=job.info)
+            return JobResult(job.job_id, job, skipped=found)
+        error = JobFailed(f"{found} empty_export='skip' makes no failure of that.", info=job.info)
+        return JobResult(job.job_id, job, error)
 
 
 def _only(data: object) -> Mapping[str, Any]:

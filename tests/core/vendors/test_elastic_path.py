@@ -13,10 +13,10 @@ from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.messages import Response
-from airflow_provider_zuora.core.polling.exports import export_orders, file_link
-from airflow_provider_zuora.core.polling.wait import PollOptions, ended_job
+from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
+from airflow_provider_zuora.hooks.elastic_path import read_file_link, start_export
 from tests.core.carriers import Script, Tenant, answer
 
 NOW = 1_700_000_000.0
@@ -65,9 +65,9 @@ def test_how_long_a_token_lasts(grant, seconds):
     assert set(request.headers) == {"Accept", "Accept-Encoding", "Content-Type"}
 
 
-def test_what_is_sent_to_export_orders():
+def test_what_is_sent_to_start_export():
     script = StoreScript([answer(202, {"data": {"id": "j"}})])
-    script.run(export_orders(script.client(), "eq(payment,paid)"))
+    script.run(start_export(script.client(), "eq(payment,paid)"))
     (request,) = script.sent
 
     assert json.loads(request.body) == {
@@ -100,13 +100,15 @@ def test_an_export_from_its_start_to_its_link():
     store = Store(export_seconds=100)
     store.sandbox.set_exportable([{"id": "ep-1"}])
     client = store.client()
-    job_id = store.run(export_orders(client, "eq(id,ep-1)"))
+    job_id = store.run(start_export(client, "eq(id,ep-1)"))
     began = store.clock()
-    job = store.run(ended_job(client, job_id, PollOptions(began, began, math.inf)))
+    job = store.run(wait_until_done(client, job_id, PollOptions(began, began, math.inf))).job
 
-    assert (job.status, job.outcome()["id"]) == ("SUCCESS", job_id)
+    assert (job.status, job.result["id"]) == ("SUCCESS", job_id)
     assert 100 <= store.clock() - began < 200
-    assert store.run(file_link(client, job_id)).startswith(f"http://sandbox.invalid/exports/{job_id}.csv?")
+    assert store.run(read_file_link(client, job_id)).startswith(
+        f"http://sandbox.invalid/exports/{job_id}.csv?"
+    )
     assert [row["rows"] for row in store.ledger["exports"]] == [1]
 
 

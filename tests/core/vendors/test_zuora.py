@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import JobFailed, ResponseInfo
-from airflow_provider_zuora.core.job import Job, JobState, Outcome
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, Request, Response, ResponseKind
+from airflow_provider_zuora.core.polling.events import read_job, write_job
 from airflow_provider_zuora.core.validation import url_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
@@ -333,7 +334,7 @@ CROWDS = {
     "a result": lambda: read({"status": "Completed", "result": {"success": False, "reasons": ROWS}}),
     "a result's message": lambda: read({"status": "Completed", "success": ROWS, "message": ROWS}),
     "success": lambda: read({"status": "Completed", "success": ROWS, "errors": 1}),
-    "an order's status": lambda: ZUORA.outcome(Job("j", JobState.SUCCEEDED, "x", {"status": ROWS}), {}),
+    "an order's status": lambda: ZUORA.read_result(Job("j", JobState.SUCCEEDED, "x", {"status": ROWS}), {}),
 }
 
 
@@ -426,7 +427,7 @@ def test_a_completed_job_that_says_no_has_failed_for_good(case):
     assert [code for code in job.info.codes if code] == [code for code in codes if code]
     assert job.info.messages == messages
     with pytest.raises(JobFailed, match=r"Job j ended as Completed; .* lasting failure"):
-        ZUORA.outcome(job, {})
+        _ = ZUORA.read_result(job, {}).result
 
 
 LOCKED = "Operation failed due to a lock competition, please retry later."
@@ -493,6 +494,10 @@ def completed(result):
     return Job("j", JobState.SUCCEEDED, "Completed", result, info=BARE)
 
 
+def members(result):
+    return result.result, result.warning, result.skipped
+
+
 REQUIRED = {"require_order_completed": True}
 DONE = {"orderNumber": "O-1", "status": "Completed"}
 SPELT = {"orderNumber": "O-1", "status": "completed"}
@@ -503,12 +508,12 @@ PREVIEW = {"jobType": "AsyncPreviewOrder", "invoices": []}
 @pytest.mark.parametrize("options", [{}, REQUIRED, {"require_order_completed": False}], ids=str)
 @pytest.mark.parametrize("order", [DONE, SPELT], ids=str)
 def test_a_completed_order_is_a_success(order, options):
-    assert ZUORA.outcome(completed(order), options) == Outcome(order)
+    assert members(ZUORA.read_result(completed(order), options)) == (order, "", "")
 
 
 @pytest.mark.parametrize("result", [PREVIEW, {}, None, "text", [DONE]], ids=repr)
 def test_a_result_that_holds_no_order_is_a_success(result):
-    assert ZUORA.outcome(completed(result), {}) == Outcome(result)
+    assert members(ZUORA.read_result(completed(result), {})) == (result, "", "")
 
 
 @pytest.mark.parametrize(
@@ -523,7 +528,7 @@ def test_a_result_that_holds_no_order_is_a_success(result):
 )
 def test_a_completed_job_whose_order_is_not_completed_is_a_success_with_a_warning(status, words):
     result = {"orderNumber": "O-1", "status": status}
-    outcome = ZUORA.outcome(completed(result), {})
+    outcome = ZUORA.read_result(completed(result), {})
     assert outcome.result == result
     said = f"Job j is Completed, but its order O-1 is {status or 'without a status'}, not Completed: {words}"
     assert outcome.warning.startswith(said)
@@ -533,16 +538,16 @@ def test_a_completed_job_whose_order_is_not_completed_is_a_success_with_a_warnin
 @pytest.mark.parametrize("result", [PENDING, {"status": "complete"}, PREVIEW, {}, None, []], ids=repr)
 def test_it_is_a_failure_where_the_order_has_to_be_completed(result):
     with pytest.raises(JobFailed, match="not Completed: ") as caught:
-        ZUORA.outcome(completed(result), REQUIRED)
+        _ = ZUORA.read_result(completed(result), REQUIRED).result
     assert caught.value.info == BARE
     assert not caught.value.transient
 
 
 @pytest.mark.parametrize("options", [{}, REQUIRED])
-def test_a_failed_job_has_no_outcome_but_its_error(options):
+def test_a_failed_job_has_no_result_but_its_error(options):
     job = replace(completed(None), state=JobState.FAILED, status="Failed", transient=True)
     with pytest.raises(JobFailed, match="this is a passing failure") as caught:
-        ZUORA.outcome(job, options)
+        _ = ZUORA.read_result(job, options).result
     assert caught.value.transient
 
 
@@ -563,7 +568,7 @@ def test_any_object_about_a_job_is_a_job(body):
     job = read(body)
     assert job.status.isprintable()
     assert len(job.info.codes) == len(job.info.messages)
-    assert Job.from_dict(json.loads(json.dumps(job.as_dict()))).info == job.info
+    assert read_job(json.loads(json.dumps(write_job(job)))).info == job.info
 
 
 @pytest.mark.parametrize("errors", [None, ""])

@@ -19,7 +19,7 @@ def test_an_order_reads_as_a_job_that_has_completed():
     job = zuora.run(zuora.client().job("order:O-1"))
 
     assert (job.state, job.status) == (JobState.SUCCEEDED, "Completed")
-    assert job.outcome() == {
+    assert job.result == {
         "orderNumber": "O-1",
         "accountNumber": "A00000097",
         "status": "Completed",
@@ -63,9 +63,9 @@ def test_a_pending_order_is_a_success_with_a_warning_unless_it_has_to_be_complet
     page = {"success": True, "order": {"orderNumber": "O-1", "status": "Pending"}}
     job = Plug().read_job("order:O-1", page, ResponseInfo("GET /v1/orders/O-1"))
 
-    assert "its order O-1 is Pending, not Completed: it may wait" in Plug().outcome(job, {}).warning
+    assert "its order O-1 is Pending, not Completed: it may wait" in Plug().read_result(job, {}).warning
     with pytest.raises(JobFailed, match="Pending, not Completed"):
-        Plug().outcome(job, {"require_order_completed": True})
+        _ = Plug().read_result(job, {"require_order_completed": True}).result
 
 
 @pytest.mark.parametrize(("asked", "number"), [("O-1", " o-1 "), ("O-1", "O-1"), ("17", 17)])
@@ -105,7 +105,7 @@ def test_odd_subscriptions_of_an_order_are_left_out(subscriptions):
     order = {"orderNumber": "Ü 1", "status": "Completed", "subscriptions": subscriptions}
     script = Script([answer(200, {"success": True, "order": order})])
 
-    assert script.run(script.client().job("order:Ü 1")).outcome()["subscriptions"] == []
+    assert script.run(script.client().job("order:Ü 1")).result["subscriptions"] == []
 
 
 @pytest.mark.parametrize("basic", [None, 1, []])

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import JobFailed, ResponseInfo
-from airflow_provider_zuora.core.job import NO_STATUS, Job, JobState, Outcome, as_job_id
+from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.vendors.base import Vendor
@@ -103,7 +103,7 @@ class Zuora(Vendor):
 
     def read_job_id(self, body: Mapping[str, Any]) -> str:
         """Return ``jobId``, an empty text if it is none that can be asked for."""
-        return as_job_id(body.get("jobId"))
+        return clean_job_id(body.get("jobId"))
 
     def read_job(self, job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
         """
@@ -141,22 +141,23 @@ class Zuora(Vendor):
         """Return what differs in the content of the order, as far as its page repeats it."""
         return changes(document, order)
 
-    def outcome(self, job: Job, options: Mapping[str, Any]) -> Outcome:
+    def read_result(self, job: Job, options: Mapping[str, Any]) -> JobResult:
         """
         Return the result; a completed job may hold an order that did not take effect.
 
         :param options: ``require_order_completed`` makes a failure of that, otherwise it is a warning.
         """
-        result = job.outcome()
-        order = result if isinstance(result, dict) else {}
+        result = JobResult.of_job(job)
+        order = job.result if isinstance(job.result, dict) else {}
         status = order.get("status")
-        if is_completed(status) or (status is None and not options.get("require_order_completed")):
-            return Outcome(result)
+        is_required = options.get("require_order_completed")
+        if result.error or is_completed(status) or (status is None and not is_required):
+            return result
         number, word = (redact_words(order.get(name), WORD_LENGTH) for name in ("orderNumber", "status"))
         found = (
             f"Job {job.job_id} is {job.status}, but its order {number} is {word or NO_STATUS}, "
             f"not Completed: {order_status_words(status)}. Look at the order in Zuora."
         )
-        if options.get("require_order_completed"):
-            raise JobFailed(found, info=job.info)
-        return Outcome(result, warning=found)
+        if is_required:
+            return JobResult(job.job_id, job, JobFailed(found, info=job.info))
+        return JobResult(job.job_id, job, warning=found)

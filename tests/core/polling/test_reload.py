@@ -7,14 +7,13 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
-from airflow_provider_zuora.core.job import ORDER, JobState
+from airflow_provider_zuora.core.job import ORDER, JobState, ResultState
 from airflow_provider_zuora.core.polling.events import DeferredResults
-from airflow_provider_zuora.core.polling.reload import reread_ends
-from airflow_provider_zuora.core.polling.verdicts import Verdicts
+from airflow_provider_zuora.core.polling.reload import reload_results
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.core.carriers import Tenant
-from tests.core.test_ends import jobs, looks, reread, words
+from tests.core.polling.test_events import jobs, polls, reload, words
 
 JOBS, ORDERS = "/v1/async-jobs/", "/v1/orders/"
 SEEN = 1_700_000_000.0
@@ -22,21 +21,29 @@ GONE = {"method": "GET", "status": 404, "body": b'{"success": false, "reasons": 
 AWAY = {"method": "GET", "status": 503}
 
 
-def end_of(tenant, letter="c", order="O-0", seconds=0):
-    """Read one job again whose end was seen as a letter tells."""
+COMPLETED, FAILED, TIMED_OUT, OPEN = (
+    ResultState.COMPLETED,
+    ResultState.FAILED,
+    ResultState.TIMED_OUT,
+    ResultState.OPEN,
+)
+
+
+def end_of(tenant, state=COMPLETED, order="O-0", seconds=0):
+    """Read one job again whose result was seen."""
     (job_id,) = jobs(tenant, "")
     tenant.clock.now += seconds
-    (end,) = reread(tenant, DeferredResults((job_id,), letter, (order,), SEEN))
+    (end,) = reload(tenant, DeferredResults((job_id,), (state,), (order,), SEEN))
     return end
 
 
 def state_of(end):
-    return Verdicts.of([end.job_id], [end], Zuora(), {}).each[0].state
+    return end.state
 
 
-@pytest.mark.parametrize("letter", ["c", "e", "t", "f"])
-def test_a_job_that_can_be_read_is_as_it_is(letter):
-    assert end_of(Tenant(job_seconds=0), letter).job.result["orderNumber"] == "O-0"
+@pytest.mark.parametrize("state", [COMPLETED, FAILED, TIMED_OUT, OPEN])
+def test_a_job_that_can_be_read_is_as_it_is(state):
+    assert end_of(Tenant(job_seconds=0), state).job.result["orderNumber"] == "O-0"
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -98,29 +105,29 @@ def test_without_a_number_the_error_says_that_it_completed(order):
 
 
 def test_a_failure_that_was_seen_stays_one():
-    end = end_of(Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0), "e")
+    end = end_of(Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0), FAILED)
 
     assert isinstance(end.error, JobFailed)
     assert state_of(end) == "failed"
     assert "was seen to have failed at 2023-11-14T22:13:20Z; why cannot be read" in str(end.error)
 
 
-@pytest.mark.parametrize(("letter", "kind"), [("t", NotFound), ("f", NotFound)])
-def test_an_unknown_job_whose_end_was_not_seen_stays_unknown(letter, kind):
-    end = end_of(Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0), letter)
+@pytest.mark.parametrize(("seen", "kind"), [(TIMED_OUT, NotFound), (OPEN, NotFound)])
+def test_an_unknown_job_whose_end_was_not_seen_stays_unknown(seen, kind):
+    end = end_of(Tenant(Fault(path=JOBS, times=None, **GONE), job_seconds=0), seen)
 
     assert type(end.error) is kind
     assert state_of(end) == "unknown"
 
 
 @pytest.mark.parametrize(
-    ("letter", "order", "kind"),
-    [("t", "", TimedOut), ("f", "", ApiError), ("e", "", ApiError), ("c", "", ResultLost)],
+    ("seen", "order", "kind"),
+    [(TIMED_OUT, "", TimedOut), (OPEN, "", ApiError), (FAILED, "", ApiError), (COMPLETED, "", ResultLost)],
 )
-def test_a_job_that_is_read_again_and_goes_on_stays_without_a_result(letter, order, kind):
-    end = end_of(Tenant(job_seconds=1000), letter, order)
+def test_a_job_that_is_read_again_and_goes_on_stays_without_a_result(seen, order, kind):
+    end = end_of(Tenant(job_seconds=1000), seen, order)
 
-    assert (type(end.error), end.gave_up) == (kind, kind is not TimedOut)
+    assert (type(end.error), end.state is OPEN) == (kind, kind is not TimedOut)
     assert "it is Processing" in str(end.error)
 
 
@@ -138,27 +145,27 @@ def test_an_order_that_is_still_carried_out_is_no_result():
     end = end_of(tenant)
 
     assert isinstance(end.error, ResultLost)
-    assert (end.gave_up, "its order O-0 is Executing" in str(end.error)) == (True, True)
+    assert (end.state is OPEN, "its order O-0 is Executing" in str(end.error)) == (True, True)
 
 
 def test_a_vendor_that_is_away_is_not_asked_for_each_of_a_long_list():
     tenant = Tenant(Fault(path="/v1/", times=None, **AWAY))
     count = 500
     ids = tuple(f"{number:032x}" for number in range(count))
-    letters = "ctf" + "c" * (count - 3)
-    ends = reread(tenant, DeferredResults(ids, letters, (), SEEN))
+    states = (COMPLETED, TIMED_OUT, OPEN) + (COMPLETED,) * (count - 3)
+    ends = reload(tenant, DeferredResults(ids, states, (), SEEN))
 
     assert [type(end.error) for end in (ends[0], ends[-1])] == [ResultLost] * 2
     assert "it was not read again, the last reads had failed" in str(ends[-1].error)
-    assert all(end.gave_up for end in ends)
-    assert looks(tenant) == 10 + 2
+    assert {end.state for end in ends} == {OPEN}
+    assert polls(tenant) == 10 + 2
 
 
 def test_a_clock_that_is_set_leaves_the_jobs_of_a_list_the_time_they_have():
     tenant = Tenant(job_seconds=0)
     job_ids = tuple(jobs(tenant, *[""] * 3))
     ends = []
-    for flow in reread_ends(tenant.client(), DeferredResults(job_ids, "ccc", (), SEEN)):
+    for flow in reload_results(tenant.client(), DeferredResults(job_ids, (COMPLETED,) * 3, (), SEEN)):
         ends.append(tenant.run(flow))
         tenant.clock.ahead = 3600.0
 

@@ -1,4 +1,4 @@
-"""Which ids are taken, and how many travel in little room."""
+"""Which ids are accepted, and how many travel in little room."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.polling.job_ids import checked_ids, named, packed, unpacked
+from airflow_provider_zuora.core.job import check_job_ids, name_jobs
+from airflow_provider_zuora.core.polling.events import pack_ids, unpack_ids
 from airflow_provider_zuora.core.validation import id_violation
 
 CHANCE = random.Random(1)
@@ -26,14 +27,14 @@ KINDS = {
 def test_2000_ids_leave_room_among_40_kb_of_arguments(kind):
     job_ids = tuple(KINDS[kind](number) for number in range(2000))
 
-    assert len(packed(job_ids)) <= 40 * 1024 - 500
-    assert unpacked(packed(job_ids)) == job_ids
+    assert len(pack_ids(job_ids)) <= 40 * 1024 - 500
+    assert unpack_ids(pack_ids(job_ids)) == job_ids
 
 
 def test_packed_ids_are_written_in_json_as_they_are():
     job_ids = [KINDS["32 digits"](0) for _ in range(500)]
 
-    assert set(packed(job_ids)).isdisjoint('"\\')
+    assert set(pack_ids(job_ids)).isdisjoint('"\\')
 
 
 ID = st.text(min_size=1, max_size=80).filter(lambda text: not id_violation(text))
@@ -42,13 +43,13 @@ DIGITS = st.text("0123456789abcdef", min_size=1, max_size=300)
 
 @given(st.lists(ID | DIGITS | st.builds("{}-{}".format, DIGITS, ID), min_size=1, max_size=9))
 def test_ids_come_back_as_they_were(job_ids):
-    assert unpacked(packed(job_ids)) == tuple(job_ids)
+    assert unpack_ids(pack_ids(job_ids)) == tuple(job_ids)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", '"', "8ad081dd9096ef9501909b40bb4e74a4"])
 def test_a_text_that_holds_no_ids_is_an_error(text):
     with pytest.raises(ValueError, match=r".+"):
-        unpacked(text)
+        unpack_ids(text)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_text_that_holds_no_ids_is_an_error(text):
     ],
 )
 def test_what_is_taken(given, ids):
-    assert checked_ids(given) == ids
+    assert check_job_ids(given) == ids
 
 
 @pytest.mark.parametrize(
@@ -84,8 +85,8 @@ def test_what_is_taken(given, ids):
 )
 def test_what_is_refused(given, rule):
     with pytest.raises(InvalidInput, match=rule):
-        checked_ids(given)
+        check_job_ids(given)
 
 
 def test_how_jobs_are_called():
-    assert [named(ids) for ids in (["a"], ["a", "b"], [])] == ["job a", "2 jobs (a and so on)", "0 jobs"]
+    assert [name_jobs(ids) for ids in (["a"], ["a", "b"], [])] == ["job a", "2 jobs (a and so on)", "0 jobs"]

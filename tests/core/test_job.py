@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput, JobFailed, LockContention, ResponseInfo
-from airflow_provider_zuora.core.job import NO_STATUS, Job, JobState, as_job_id
+from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import Credentials, ResponseKind
+from airflow_provider_zuora.core.polling.events import read_job, write_job
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 
 ANSWER = ResponseInfo("GET /v1/async-jobs/j", "af-1", 200, ("40000050",), ("locked",), "r", "p", 1.5)
@@ -22,7 +23,7 @@ LOCKED = replace(PASSING, locked=True)
 
 @pytest.mark.parametrize(("job", "ended"), [(ACTIVE, False), (SUCCEEDED, True), (FAILED, True)])
 def test_a_job_has_ended_well_or_badly_or_not_at_all(job, ended):
-    assert job.ended is ended
+    assert job.has_ended is ended
 
 
 MAY_PASS = (
@@ -32,7 +33,7 @@ MAY_PASS = (
 
 
 def test_a_job_that_succeeded_gives_its_result():
-    assert SUCCEEDED.outcome() == {"orderNumber": "O-1", "ids": [1, 2.5, None]}
+    assert JobResult.of_job(SUCCEEDED).result == {"orderNumber": "O-1", "ids": [1, 2.5, None]}
 
 
 @pytest.mark.parametrize(
@@ -45,35 +46,35 @@ def test_a_job_that_succeeded_gives_its_result():
 )
 def test_a_job_that_failed_says_so_with_the_vendors_words(job, kind, words):
     with pytest.raises(kind) as caught:
-        job.outcome()
-    assert type(caught.value) is type(job.failure()) is kind
-    assert str(caught.value) == str(job.failure())
+        _ = JobResult.of_job(job).result
+    assert type(caught.value) is type(job.build_error()) is kind
+    assert str(caught.value) == str(job.build_error())
     assert str(caught.value) == f"{words} | {ANSWER}"
     assert "[40000050] locked" in str(caught.value)
     assert caught.value.transient is job.transient
     assert caught.value.info == ANSWER
 
 
-def test_a_job_that_has_not_ended_has_no_outcome():
+def test_a_job_that_has_not_ended_has_no_result():
     with pytest.raises(ValueError, match=r"^job j has not ended: it is Processing$"):
-        ACTIVE.outcome()
+        JobResult.of_job(ACTIVE)
 
 
 @pytest.mark.parametrize("job", [ACTIVE, SUCCEEDED, FAILED, PASSING, LOCKED])
 def test_a_job_travels_as_plain_json(job):
-    values = job.as_dict()
+    values = write_job(job)
     assert json.loads(json.dumps(values)) == values
-    assert Job.from_dict(json.loads(json.dumps(values))) == job
+    assert read_job(json.loads(json.dumps(values))) == job
 
 
 def test_the_fields_of_a_travelling_job():
-    assert FAILED.as_dict() == {
+    assert write_job(FAILED) == {
         "job_id": "j",
         "state": "failed",
         "status": "Failed",
         "result": None,
         "transient": False,
-        "answer": {
+        "info": {
             "asked": "GET /v1/async-jobs/j",
             "track_id": "af-1",
             "status": 200,
@@ -88,14 +89,14 @@ def test_the_fields_of_a_travelling_job():
 
 
 def test_a_job_that_an_older_release_described_met_no_lock_that_it_knew_of():
-    values = PASSING.as_dict()
+    values = write_job(PASSING)
     del values["locked"]
-    assert Job.from_dict(values) == PASSING
+    assert read_job(values) == PASSING
 
 
 def test_a_result_travels_however_deep_it_is():
     deep = json.loads("[" * 700 + "]" * 700)
-    assert replace(SUCCEEDED, result=deep).as_dict()["result"] == deep
+    assert write_job(replace(SUCCEEDED, result=deep))["result"] == deep
 
 
 @pytest.mark.parametrize(
@@ -103,23 +104,23 @@ def test_a_result_travels_however_deep_it_is():
     [
         {"state": "paused"},
         {"state": None},
-        {"answer": {"asked": "GET /"}},
-        {"answer": {**FAILED.as_dict()["answer"], "codes": None}},
-        {"answer": {**FAILED.as_dict()["answer"], "new": 1}},
-        {"answer": "text"},
+        {"info": {"asked": "GET /"}},
+        {"info": {**write_job(FAILED)["info"], "codes": None}},
+        {"info": {**write_job(FAILED)["info"], "new": 1}},
+        {"info": "text"},
         {"new": 1},
     ],
     ids=str,
 )
 def test_what_does_not_describe_a_job_is_refused(change):
     with pytest.raises((ValueError, TypeError, KeyError)):
-        Job.from_dict(FAILED.as_dict() | change)
+        read_job(write_job(FAILED) | change)
 
 
-@pytest.mark.parametrize("name", ["job_id", "state", "status", "answer"])
+@pytest.mark.parametrize("name", ["job_id", "state", "status", "info"])
 def test_a_description_that_lacks_a_field_is_refused(name):
     with pytest.raises((ValueError, TypeError, KeyError)):
-        Job.from_dict({key: value for key, value in FAILED.as_dict().items() if key != name})
+        read_job({key: value for key, value in write_job(FAILED).items() if key != name})
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_status_word_is_one_printable_line(word, status):
     ids=ascii,
 )
 def test_a_job_id_is_one_that_can_be_kept_and_asked_for(value, job_id):
-    assert as_job_id(value) == job_id
+    assert clean_job_id(value) == job_id
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""When a wait looks, how long it pauses, and how it ends."""
+"""When a wait polls, how long it pauses, and how it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_zuora.core.errors import (
     Unreadable,
 )
 from airflow_provider_zuora.core.job import JobState
-from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, ended_job
+from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Clock, Dice, Script, Tenant, answer, sample
 
@@ -33,8 +33,13 @@ BROKEN = answer(503)
 EVERY_TEN = PollSchedule(10.0)
 
 
-class Looks(Script):
-    """Notes when each look was taken, in seconds since the start."""
+def job_of(result):
+    """Return the job of a result, or raise why there is none."""
+    return result.job or result.result
+
+
+class Polls(Script):
+    """Notes when each poll was taken, in seconds since the start."""
 
     def __init__(self, answers, chance=0.0, lasts=0.0):
         super().__init__(answers, rng=Dice(chance), lasts=lasts)
@@ -46,121 +51,121 @@ class Looks(Script):
 
     def wait(self, *, started=0.0, not_before=0.0, deadline=math.inf, **others):
         wait = PollOptions(START + started, START + not_before, START + deadline, **others)
-        return self.run(ended_job(self.client(), "j-1", wait))
+        return job_of(self.run(wait_until_done(self.client(), "j-1", wait)))
 
 
-# When it looks.
+# When it polls.
 
 
-def test_a_wait_looks_at_once_and_returns_the_job():
-    looks = Looks([COMPLETED])
-    job = looks.wait()
-    assert (job.job_id, job.state, looks.times) == ("j-1", JobState.SUCCEEDED, [0.0])
+def test_a_wait_polls_at_once_and_returns_the_job():
+    polls = Polls([COMPLETED])
+    job = polls.wait()
+    assert (job.job_id, job.state, polls.times) == ("j-1", JobState.SUCCEEDED, [0.0])
 
 
 def test_a_failed_job_is_returned_too():
-    looks = Looks([sample("job-failed-rule/200")])
-    assert looks.wait().state is JobState.FAILED
+    polls = Polls([sample("job-failed-rule/200")])
+    assert polls.wait().state is JobState.FAILED
 
 
-def test_no_look_is_taken_earlier_than_told():
-    looks = Looks([PROCESSING, COMPLETED])
-    looks.wait(not_before=7.5, pauses=EVERY_TEN)
-    assert looks.times == [7.5, 17.5]
+def test_no_poll_is_sent_earlier_than_told():
+    polls = Polls([PROCESSING, COMPLETED])
+    polls.wait(not_before=7.5, schedule=EVERY_TEN)
+    assert polls.times == [7.5, 17.5]
 
 
 def test_a_time_that_has_passed_is_no_pause():
-    looks = Looks([COMPLETED])
-    looks.wait(not_before=-5)
-    assert looks.clock.naps == []
+    polls = Polls([COMPLETED])
+    polls.wait(not_before=-5)
+    assert polls.clock.naps == []
 
 
-def test_no_look_is_taken_earlier_even_at_the_deadline():
-    looks = Looks([PROCESSING])
+def test_no_poll_is_sent_earlier_even_at_the_deadline():
+    polls = Polls([PROCESSING])
     with pytest.raises(TimedOut):
-        looks.wait(not_before=50, deadline=20)
-    assert looks.times == [50.0]
+        polls.wait(not_before=50, deadline=20)
+    assert polls.times == [50.0]
 
 
-def test_one_last_look_is_taken_at_the_deadline():
-    looks = Looks([PROCESSING, PROCESSING, PROCESSING, COMPLETED])
-    assert looks.wait(deadline=25, pauses=EVERY_TEN).state is JobState.SUCCEEDED
-    assert looks.times == [0.0, 10.0, 20.0, 25.0]
+def test_one_last_poll_is_sent_at_the_deadline():
+    polls = Polls([PROCESSING, PROCESSING, PROCESSING, COMPLETED])
+    assert polls.wait(deadline=25, schedule=EVERY_TEN).state is JobState.SUCCEEDED
+    assert polls.times == [0.0, 10.0, 20.0, 25.0]
 
 
 def test_a_job_that_has_not_ended_at_the_deadline_is_an_error_that_says_so():
-    looks = Looks(FOREVER(PROCESSING))
+    polls = Polls(FOREVER(PROCESSING))
     with pytest.raises(TimedOut) as caught:
-        looks.wait(deadline=25, pauses=EVERY_TEN)
+        polls.wait(deadline=25, schedule=EVERY_TEN)
     assert str(caught.value) == "Job j-1 has not ended in time, it is Processing. It goes on at Zuora."
-    assert looks.times == [0.0, 10.0, 20.0, 25.0]
+    assert polls.times == [0.0, 10.0, 20.0, 25.0]
 
 
 def test_a_deadline_that_has_passed_leaves_one_look():
-    looks = Looks([COMPLETED])
-    assert looks.wait(deadline=-1).state is JobState.SUCCEEDED
-    looks = Looks([PROCESSING])
+    polls = Polls([COMPLETED])
+    assert polls.wait(deadline=-1).state is JobState.SUCCEEDED
+    polls = Polls([PROCESSING])
     with pytest.raises(TimedOut):
-        looks.wait(deadline=-1)
+        polls.wait(deadline=-1)
 
 
-def test_a_last_look_that_fails_says_why():
-    looks = Looks([PROCESSING, sample("temporary/500")])
+def test_a_last_poll_that_fails_says_why():
+    polls = Polls([PROCESSING, sample("temporary/500")])
     with pytest.raises(TimedOut) as caught:
-        looks.wait(deadline=5, pauses=EVERY_TEN)
-    assert "has not ended in time, the last look failed: Zuora: a passing error" in str(caught.value)
+        polls.wait(deadline=5, schedule=EVERY_TEN)
+    assert "has not ended in time, the last poll failed: Zuora: a passing error" in str(caught.value)
     assert "[53200061] Temporary error" in str(caught.value)
 
 
-def test_a_look_that_takes_longer_than_the_deadline_is_the_one_before_the_last():
-    looks = Looks(FOREVER(PROCESSING), lasts=30)
+def test_a_poll_that_takes_longer_than_the_deadline_is_the_one_before_the_last():
+    polls = Polls(FOREVER(PROCESSING), lasts=30)
     with pytest.raises(TimedOut):
-        looks.wait(deadline=20, pauses=EVERY_TEN)
-    assert looks.times == [30.0 * number - 30 for number in (1, 2)]
+        polls.wait(deadline=20, schedule=EVERY_TEN)
+    assert polls.times == [30.0 * number - 30 for number in (1, 2)]
 
 
-def test_every_look_asks_once():
-    looks = Looks([BROKEN, COMPLETED])
-    looks.wait(pauses=EVERY_TEN)
-    assert looks.times == [0.0, 10.0]
+def test_every_poll_asks_once():
+    polls = Polls([BROKEN, COMPLETED])
+    polls.wait(schedule=EVERY_TEN)
+    assert polls.times == [0.0, 10.0]
 
 
-# What failing looks mean.
+# What failing polls mean.
 
 
 def errors(number):
     return [(BROKEN, Unreachable("reset"), sample("lock/409"))[each % 3] for each in range(number)]
 
 
-def test_nine_failing_looks_in_a_row_do_not_end_a_wait():
-    looks = Looks([*errors(9), COMPLETED])
-    assert looks.wait(pauses=EVERY_TEN).state is JobState.SUCCEEDED
+def test_nine_failing_polls_in_a_row_do_not_end_a_wait():
+    polls = Polls([*errors(9), COMPLETED])
+    assert polls.wait(schedule=EVERY_TEN).state is JobState.SUCCEEDED
 
 
-def test_ten_failing_looks_in_a_row_end_it_with_the_last_reason():
-    looks = Looks([*errors(9), sample("rate/429"), COMPLETED])
+def test_ten_failing_polls_in_a_row_end_it_with_the_last_reason():
+    polls = Polls([*errors(9), sample("rate/429"), COMPLETED])
     with pytest.raises(Refused, match="API Rate limit exceeded for the minute") as caught:
-        looks.wait(pauses=EVERY_TEN)
+        polls.wait(schedule=EVERY_TEN)
     assert caught.value.transient
-    assert len(looks.times) == 10
+    assert len(polls.times) == 10
 
 
-def test_a_look_that_succeeds_begins_the_count_anew():
-    looks = Looks([*errors(9), PROCESSING, *errors(9), COMPLETED])
-    assert looks.wait(pauses=EVERY_TEN).state is JobState.SUCCEEDED
+def test_a_poll_that_succeeds_begins_the_count_anew():
+    polls = Polls([*errors(9), PROCESSING, *errors(9), COMPLETED])
+    assert polls.wait(schedule=EVERY_TEN).state is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_the_number_of_errors_is_told(most):
-    looks = Looks(FOREVER(BROKEN))
+    polls = Polls(FOREVER(BROKEN))
     with pytest.raises(Unreadable):
-        looks.wait(max_errors=most, pauses=EVERY_TEN)
-    assert len(looks.times) == most
+        polls.wait(max_errors=most, schedule=EVERY_TEN)
+    assert len(polls.times) == most
 
 
 def test_no_number_means_no_end():
-    looks = Looks([*errors(500), COMPLETED])
-    assert looks.wait(max_errors=None, pauses=EVERY_TEN).state is JobState.SUCCEEDED
+    polls = Polls([*errors(500), COMPLETED])
+    assert polls.wait(max_errors=None, schedule=EVERY_TEN).state is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("most", [10, None])
@@ -171,10 +176,10 @@ def test_no_number_means_no_end():
     ],
     ids=["forbidden"],
 )
-def test_a_look_that_fails_for_good_ends_the_wait_at_once(response, error, words, most):
-    looks = Looks([PROCESSING, response])
+def test_a_poll_that_fails_for_good_ends_the_wait_at_once(response, error, words, most):
+    polls = Polls([PROCESSING, response])
     with pytest.raises(error, match=words) as caught:
-        looks.wait(max_errors=most, pauses=EVERY_TEN)
+        polls.wait(max_errors=most, schedule=EVERY_TEN)
     assert not caught.value.transient
 
 
@@ -183,31 +188,31 @@ NOT_YET = sample("not-found/404")
 
 @pytest.mark.parametrize("most", [1, 10, None])
 def test_a_job_that_was_just_issued_may_be_unknown_for_ten_minutes(most):
-    looks = Looks([*[NOT_YET] * 60, COMPLETED])
-    assert looks.wait(max_errors=most, pauses=EVERY_TEN).state is JobState.SUCCEEDED
-    assert looks.times[-1] == 600.0
+    polls = Polls([*[NOT_YET] * 60, COMPLETED])
+    assert polls.wait(max_errors=most, schedule=EVERY_TEN).state is JobState.SUCCEEDED
+    assert polls.times[-1] == 600.0
 
 
 @pytest.mark.parametrize("most", [1, 10, None])
 def test_a_job_that_is_unknown_for_longer_is_not_found(most):
-    looks = Looks(FOREVER(NOT_YET))
+    polls = Polls(FOREVER(NOT_YET))
     with pytest.raises(NotFound, match="Cannot find response for job") as caught:
-        looks.wait(max_errors=most, pauses=EVERY_TEN)
+        polls.wait(max_errors=most, schedule=EVERY_TEN)
     assert not caught.value.transient
-    assert looks.times[-1] == 600.0
+    assert polls.times[-1] == 600.0
 
 
 def test_who_takes_over_an_old_wait_is_told_at_once_that_a_job_is_unknown():
-    looks = Looks([NOT_YET])
+    polls = Polls([NOT_YET])
     with pytest.raises(NotFound):
-        looks.wait(started=-600.0)
+        polls.wait(started=-600.0)
 
 
 def test_an_unknown_job_is_a_time_out_where_the_deadline_comes_first():
-    looks = Looks(FOREVER(NOT_YET))
-    with pytest.raises(TimedOut, match=r"the last look failed: .*Cannot find response for job"):
-        looks.wait(deadline=30.0, pauses=EVERY_TEN)
-    assert looks.times == [0.0, 10.0, 20.0, 30.0]
+    polls = Polls(FOREVER(NOT_YET))
+    with pytest.raises(TimedOut, match=r"the last poll failed: .*Cannot find response for job"):
+        polls.wait(deadline=30.0, schedule=EVERY_TEN)
+    assert polls.times == [0.0, 10.0, 20.0, 30.0]
 
 
 @pytest.mark.parametrize(
@@ -224,10 +229,10 @@ def test_an_unknown_job_is_a_time_out_where_the_deadline_comes_first():
     ],
 )
 def test_a_status_word_that_nobody_knows_is_waited_for_and_told_at_the_deadline(body, words):
-    looks = Looks([answer(200, body), COMPLETED])
-    assert looks.wait(max_errors=1, pauses=EVERY_TEN).state is JobState.SUCCEEDED
+    polls = Polls([answer(200, body), COMPLETED])
+    assert polls.wait(max_errors=1, schedule=EVERY_TEN).state is JobState.SUCCEEDED
     with pytest.raises(TimedOut, match=words):
-        Looks(FOREVER(answer(200, body))).wait(max_errors=1, deadline=30.0, pauses=EVERY_TEN)
+        Polls(FOREVER(answer(200, body))).wait(max_errors=1, deadline=30.0, schedule=EVERY_TEN)
 
 
 @pytest.mark.parametrize(
@@ -235,15 +240,15 @@ def test_a_status_word_that_nobody_knows_is_waited_for_and_told_at_the_deadline(
     [PollSchedule(math.inf), PollSchedule(1e300), PollSchedule(1e12, exponential=True, max_wait=1e300)],
 )
 def test_no_pause_is_too_long_for_python(pauses):
-    assert pauses.after(1e15, Dice(1.0)) == LONGEST
-    looks = Looks([PROCESSING, COMPLETED])
-    looks.wait(pauses=pauses)
+    assert pauses.delay_after(1e15, Dice(1.0)) == LONGEST
+    polls = Polls([PROCESSING, COMPLETED])
+    polls.wait(schedule=pauses)
 
 
 def test_a_refused_token_is_replaced_within_a_look():
-    looks = Looks([PROCESSING, sample("message-only/401"), COMPLETED])
-    looks.wait(pauses=EVERY_TEN)
-    assert looks.times == [0.0, 10.0, 10.0]
+    polls = Polls([PROCESSING, sample("message-only/401"), COMPLETED])
+    polls.wait(schedule=EVERY_TEN)
+    assert polls.times == [0.0, 10.0, 10.0]
 
 
 @pytest.mark.parametrize(
@@ -257,18 +262,18 @@ def test_a_refused_token_is_replaced_within_a_look():
     ],
     ids=["429", "reset", "503", "shorter", "of a good answer"],
 )
-def test_the_wait_that_a_failing_look_asks_for_is_respected(response, second):
-    looks = Looks([response, COMPLETED])
-    looks.wait(deadline=100, pauses=EVERY_TEN)
-    assert looks.times == [0.0, second]
+def test_the_wait_that_a_failing_poll_asks_for_is_respected(response, second):
+    polls = Polls([response, COMPLETED])
+    polls.wait(deadline=100, schedule=EVERY_TEN)
+    assert polls.times == [0.0, second]
 
 
 def test_a_wait_that_reaches_beyond_the_deadline_leaves_no_time_for_a_last_look():
-    looks = Looks([answer(429, Retry_After="1000"), COMPLETED])
-    with pytest.raises(TimedOut, match=r"the last look failed: .* HTTP 429"):
-        looks.wait(deadline=100, pauses=EVERY_TEN)
-    assert looks.times == [0.0]
-    assert looks.clock.now - START == 100.0
+    polls = Polls([answer(429, Retry_After="1000"), COMPLETED])
+    with pytest.raises(TimedOut, match=r"the last poll failed: .* HTTP 429"):
+        polls.wait(deadline=100, schedule=EVERY_TEN)
+    assert polls.times == [0.0]
+    assert polls.clock.now - START == 100.0
 
 
 # Clocks that are set while a wait is under way.
@@ -277,111 +282,111 @@ SET = pytest.mark.parametrize("hours", [1, -1, 24, -24])
 
 
 def when_set(hours, before, after):
-    """Return looks whose clock is set after the first answer has come."""
+    """Return polls whose clock is set after the first answer has come."""
 
     def answers():
         yield before
-        looks.clock.ahead = hours * 3600.0
+        polls.clock.ahead = hours * 3600.0
         yield from after
 
-    looks = Looks(answers())
-    return looks
+    polls = Polls(answers())
+    return polls
 
 
 @SET
-def test_a_clock_that_is_set_puts_off_no_look_and_hastens_none(hours):
-    looks = when_set(hours, PROCESSING, [PROCESSING, COMPLETED])
-    looks.wait(pauses=EVERY_TEN, deadline=7200)
-    assert looks.times == [0.0, 10.0, 20.0]
+def test_a_clock_that_is_set_puts_off_no_poll_and_hastens_none(hours):
+    polls = when_set(hours, PROCESSING, [PROCESSING, COMPLETED])
+    polls.wait(schedule=EVERY_TEN, deadline=7200)
+    assert polls.times == [0.0, 10.0, 20.0]
 
 
 @SET
 def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(hours):
-    looks = when_set(hours, answer(429, Retry_After="45"), [PROCESSING, COMPLETED])
-    looks.wait(pauses=EVERY_TEN, deadline=7200)
-    assert looks.times == [0.0, 45.0, 55.0]
+    polls = when_set(hours, answer(429, Retry_After="45"), [PROCESSING, COMPLETED])
+    polls.wait(schedule=EVERY_TEN, deadline=7200)
+    assert polls.times == [0.0, 45.0, 55.0]
 
 
 @SET
 def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(hours):
-    looks = when_set(hours, PROCESSING, FOREVER(PROCESSING))
+    polls = when_set(hours, PROCESSING, FOREVER(PROCESSING))
     with pytest.raises(TimedOut):
-        looks.wait(pauses=EVERY_TEN, deadline=25)
-    assert looks.times == [0.0, 10.0, 20.0, 25.0]
+        polls.wait(schedule=EVERY_TEN, deadline=25)
+    assert polls.times == [0.0, 10.0, 20.0, 25.0]
 
 
 @SET
 def test_a_clock_that_is_set_leaves_pauses_that_grow_growing(hours):
-    looks = when_set(hours, PROCESSING, [PROCESSING] * 3 + [COMPLETED])
-    looks.wait(pauses=PollSchedule(first=1.0))
-    assert looks.clock.naps == pytest.approx([1, 1.5, 2.25, 3.375])
+    polls = when_set(hours, PROCESSING, [PROCESSING] * 3 + [COMPLETED])
+    polls.wait(schedule=PollSchedule(first=1.0))
+    assert polls.clock.naps == pytest.approx([1, 1.5, 2.25, 3.375])
 
 
 @SET
 def test_a_clock_that_is_set_leaves_a_new_job_ten_minutes_to_be_known(hours):
-    looks = when_set(hours, NOT_YET, FOREVER(NOT_YET))
+    polls = when_set(hours, NOT_YET, FOREVER(NOT_YET))
     with pytest.raises(NotFound):
-        looks.wait(pauses=EVERY_TEN)
-    assert looks.times[-1] == 600.0
+        polls.wait(schedule=EVERY_TEN)
+    assert polls.times[-1] == 600.0
 
 
 @SET
 def test_a_clock_that_is_set_leaves_the_log_one_line_a_minute(hours, caplog):
     caplog.set_level(logging.INFO)
-    when_set(hours, PROCESSING, [*[PROCESSING] * 12, COMPLETED]).wait(pauses=EVERY_TEN)
+    when_set(hours, PROCESSING, [*[PROCESSING] * 12, COMPLETED]).wait(schedule=EVERY_TEN)
     assert len([message for message in caplog.messages if message.startswith("Job j-1: ")]) == 2
 
 
 def test_who_takes_over_with_a_clock_that_is_behind_counts_from_the_beginning():
-    """Else nobody would look for an hour, or all the time: a wait of minus an hour has pauses of nothing."""
-    looks = Looks(FOREVER(PROCESSING))
-    looks.clock.ahead = -3600.0
+    """Else nobody would poll for an hour, or all the time: a wait of minus an hour has pauses of nothing."""
+    polls = Polls(FOREVER(PROCESSING))
+    polls.clock.ahead = -3600.0
     with pytest.raises(TimedOut):
-        looks.wait(not_before=10, deadline=40)
-    assert looks.times == [10.0, 25.0, 40.0]
+        polls.wait(not_before=10, deadline=40)
+    assert polls.times == [10.0, 25.0, 40.0]
 
 
 def test_a_wait_within_seconds_begins_now():
     script = Script([PROCESSING] * 4, rng=Dice(0))
     wait = PollOptions.within(script.client(), 25.0, EVERY_TEN)
     with pytest.raises(TimedOut):
-        script.run(ended_job(script.client(), "j-1", wait))
+        job_of(script.run(wait_until_done(script.client(), "j-1", wait)))
     assert script.clock.naps == [10.0, 10.0, 5.0]
 
 
-# Looks that are held back, and the log.
+# Polls that are held back, and the log.
 
 HELD = RateLimited("", info=ResponseInfo("GET /", messages=("quiet",), retry_after=90.0), transient=True)
 
 
-def test_a_look_that_was_held_back_is_no_failed_one(caplog):
-    looks = Looks([PROCESSING, *[HELD] * 50, COMPLETED])
-    looks.wait(max_errors=1, pauses=EVERY_TEN)
-    assert looks.times == [0.0, *(10.0 + 90 * each for each in range(51))]
+def test_a_poll_that_was_held_back_is_no_failed_one(caplog):
+    polls = Polls([PROCESSING, *[HELD] * 50, COMPLETED])
+    polls.wait(max_errors=1, schedule=EVERY_TEN)
+    assert polls.times == [0.0, *(10.0 + 90 * each for each in range(51))]
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
 def test_a_wait_that_is_held_back_at_its_deadline_says_so():
-    looks = Looks([HELD, COMPLETED])
-    with pytest.raises(TimedOut, match=r"the last look failed: Zuora: a limit is reached, not sent.* quiet"):
-        looks.wait(deadline=80, pauses=EVERY_TEN)
-    assert looks.clock.now - START == 80.0
+    polls = Polls([HELD, COMPLETED])
+    with pytest.raises(TimedOut, match=r"the last poll failed: Zuora: a limit is reached, not sent.* quiet"):
+        polls.wait(deadline=80, schedule=EVERY_TEN)
+    assert polls.clock.now - START == 80.0
 
 
-def test_a_look_is_logged_where_it_is_news_and_once_a_minute(caplog):
+def test_a_poll_is_logged_where_it_is_news_and_once_a_minute(caplog):
     caplog.set_level(logging.INFO)
-    Looks([PROCESSING] * 14 + [BROKEN, PROCESSING, COMPLETED]).wait(pauses=EVERY_TEN)
+    Polls([PROCESSING] * 14 + [BROKEN, PROCESSING, COMPLETED]).wait(schedule=EVERY_TEN)
     lines = [message for message in caplog.messages if message.startswith("Job j-1: ")]
-    same = "Job j-1: it is Processing; next look in 10 s"  # at 60 s, at 120 s, and after the failure
+    same = "Job j-1: it is Processing; next poll in 10 s"  # at 60 s, at 120 s, and after the failure
     assert lines == [same, same, lines[2], same]
-    assert lines[2].startswith("Job j-1: the last look failed: ")
+    assert lines[2].startswith("Job j-1: the last poll failed: ")
 
 
-def test_a_look_that_fails_is_logged(caplog):
+def test_a_poll_that_fails_is_logged(caplog):
     caplog.set_level(logging.INFO)
-    Looks([PROCESSING, BROKEN, COMPLETED]).wait(pauses=EVERY_TEN)
+    Polls([PROCESSING, BROKEN, COMPLETED]).wait(schedule=EVERY_TEN)
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warning.startswith("Look 1 in a row that failed at job j-1: Zuora: no readable answer")
+    assert warning.startswith("Poll 1 in a row that failed at job j-1: Zuora: no readable answer")
 
 
 # How long it pauses.
@@ -390,7 +395,7 @@ def test_a_look_that_fails_is_logged(caplog):
 @pytest.mark.parametrize(("chance", "longest"), [(0.0, 1.0), (0.5, 1.05), (1.0, 1.1)])
 @pytest.mark.parametrize("waited", [0, 100, 1e6])
 def test_an_interval_is_an_interval_plus_up_to_a_tenth(chance, longest, waited):
-    assert PollSchedule(30.0).after(waited, Dice(chance)) == pytest.approx(30 * longest)
+    assert PollSchedule(30.0).delay_after(waited, Dice(chance)) == pytest.approx(30 * longest)
 
 
 @pytest.mark.parametrize(
@@ -401,13 +406,13 @@ def test_an_interval_is_an_interval_plus_up_to_a_tenth(chance, longest, waited):
     ],
 )
 def test_without_an_interval_pauses_grow_by_half_up_to_a_minute(first, series):
-    looks = Looks([*[PROCESSING] * len(series), COMPLETED])
-    looks.wait(pauses=PollSchedule(first=first))
-    assert looks.clock.naps == pytest.approx(series)
+    polls = Polls([*[PROCESSING] * len(series), COMPLETED])
+    polls.wait(schedule=PollSchedule(first=first))
+    assert polls.clock.naps == pytest.approx(series)
 
 
 def test_a_minute_has_its_jitter_too():
-    assert PollSchedule().after(1e6, Dice(1)) == pytest.approx(66)
+    assert PollSchedule().delay_after(1e6, Dice(1)) == pytest.approx(66)
 
 
 @pytest.mark.parametrize("interval", [2, 10, 60, 300])
@@ -416,8 +421,8 @@ def test_exponential_pauses_are_those_of_airflow(interval):
     pauses, waited = PollSchedule(float(interval), exponential=True), 0.0
     for poke in range(1, 12):
         min_backoff = max(int(interval * 2 ** (poke - 2)), 1)
-        assert pauses.after(waited, Dice(0)) == pytest.approx(min_backoff)
-        assert pauses.after(waited, Dice(1)) == pytest.approx(2 * min_backoff)
+        assert pauses.delay_after(waited, Dice(0)) == pytest.approx(min_backoff)
+        assert pauses.delay_after(waited, Dice(1)) == pytest.approx(2 * min_backoff)
         waited += 1.5 * min_backoff  # what Airflow's n-th pause lasts on the average
 
 
@@ -432,7 +437,7 @@ def test_exponential_pauses_are_those_of_airflow(interval):
     ids=str,
 )
 def test_an_exponential_pause_is_a_second_at_the_least(pauses, first):
-    assert pauses.after(0, Dice(0)) == first
+    assert pauses.delay_after(0, Dice(0)) == first
 
 
 @pytest.mark.parametrize(
@@ -445,11 +450,11 @@ def test_an_exponential_pause_is_a_second_at_the_least(pauses, first):
     ids=["growing", "interval", "exponential"],
 )
 def test_no_pause_is_longer_than_max_wait(pauses):
-    assert pauses.after(1e6, Dice(1)) == 20.0
+    assert pauses.delay_after(1e6, Dice(1)) == 20.0
 
 
 def test_a_pause_that_is_shorter_than_max_wait_is_left_alone():
-    assert PollSchedule(10.0, max_wait=20.0).after(0, Dice(0)) == 10.0
+    assert PollSchedule(10.0, max_wait=20.0).delay_after(0, Dice(0)) == 10.0
 
 
 @pytest.mark.parametrize(
@@ -458,18 +463,18 @@ def test_a_pause_that_is_shorter_than_max_wait_is_left_alone():
     ids=["growing", "interval", "exponential"],
 )
 def test_a_restart_in_the_middle_does_not_begin_again(pauses):
-    whole = Looks(FOREVER(PROCESSING))
+    whole = Polls(FOREVER(PROCESSING))
     with pytest.raises(TimedOut):
-        whole.wait(deadline=3600, pauses=pauses)
-    killed, died = Looks([PROCESSING] * 5), 0.0
+        whole.wait(deadline=3600, schedule=pauses)
+    killed, died = Polls([PROCESSING] * 5), 0.0
     with pytest.raises(AssertionError, match="no answer is left"):
-        killed.wait(deadline=3600, pauses=pauses)
+        killed.wait(deadline=3600, schedule=pauses)
     died = killed.times[4] + 1
-    again = Looks(FOREVER(PROCESSING))
+    again = Polls(FOREVER(PROCESSING))
     again.clock.now += died
     with pytest.raises(TimedOut):
-        again.wait(deadline=3600, pauses=pauses)
-    nap = pauses.after(died, Dice(0))
+        again.wait(deadline=3600, schedule=pauses)
+    nap = pauses.delay_after(died, Dice(0))
     assert again.clock.naps[0] == pytest.approx(nap)
     assert nap >= whole.clock.naps[4] * 0.99
     assert again.times[-1] == whole.times[-1] == 3600.0
@@ -484,7 +489,7 @@ FINITE = st.floats(0, 1e7)
     st.randoms(use_true_random=False),
 )
 def test_a_pause_is_never_negative_nor_endless(pauses, waited, rng):
-    assert 0 <= pauses.after(waited, rng) <= 4e7
+    assert 0 <= pauses.delay_after(waited, rng) <= 4e7
 
 
 @given(
@@ -493,17 +498,17 @@ def test_a_pause_is_never_negative_nor_endless(pauses, waited, rng):
     st.floats(-100, 10_000),
     st.sampled_from([1, 10, None]),
 )
-def test_a_wait_ends_after_its_deadline_and_looks_then(answers, not_before, deadline, max_errors):
-    """Whatever the vendor answers: a time-out comes at the deadline, after a look then or a Retry-After."""
-    looks = Looks([*answers, *[PROCESSING] * 500])
+def test_a_wait_ends_after_its_deadline_and_polls_then(answers, not_before, deadline, max_errors):
+    """Whatever the vendor answers: a time-out comes at the deadline, after a poll then or a Retry-After."""
+    polls = Polls([*answers, *[PROCESSING] * 500])
     with pytest.raises(ApiError) as caught:
-        looks.wait(not_before=not_before, deadline=deadline, max_errors=max_errors)
-    assert all(each >= not_before - 1e-6 for each in looks.times)
+        polls.wait(not_before=not_before, deadline=deadline, max_errors=max_errors)
+    assert all(each >= not_before - 1e-6 for each in polls.times)
     if isinstance(caught.value, TimedOut):
         end = max(0.0, not_before, deadline)
-        assert looks.clock.now - START == pytest.approx(end, abs=1e-3)
-        quiet = end - looks.times[-1] < 500 and "HTTP 429" in str(caught.value)
-        assert quiet or looks.times[-1] == pytest.approx(end, abs=1e-3)
+        assert polls.clock.now - START == pytest.approx(end, abs=1e-3)
+        quiet = end - polls.times[-1] < 500 and "HTTP 429" in str(caught.value)
+        assert quiet or polls.times[-1] == pytest.approx(end, abs=1e-3)
 
 
 # Through the sandbox.
@@ -521,6 +526,6 @@ def test_a_job_is_waited_for_until_it_has_ended():
     job_id = tenant.run(client.submit(client.vendor.submission("order", order, {})))
     tenant.sandbox.add_fault(Fault("GET", times=3))
     began = tenant.clock.now
-    job = tenant.run(ended_job(client, job_id, PollOptions(began, began + 10)))
-    assert job.outcome()["orderNumber"] == "O-1"
+    job = job_of(tenant.run(wait_until_done(client, job_id, PollOptions(began, began + 10))))
+    assert job.result["orderNumber"] == "O-1"
     assert 100 <= tenant.clock.now - began <= 160
