@@ -17,7 +17,6 @@ from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, Zu
 from airflow_provider_zuora.sandbox.rules import Sandbox
 from airflow_provider_zuora.sandbox.server import serve
 from airflow_provider_zuora.sandbox.settings import Settings
-from airflow_provider_zuora.session import session as accounts
 from tests.conftest import StateStore, Zuora
 from tests.core.carriers import Clock
 
@@ -133,7 +132,6 @@ def served(clock: Clock, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> It
     with serve(Sandbox(Settings(**{"job_seconds": 0} | settings), lambda: clock.now)) as server:
         zuora = Zuora(server.sandbox, server.url)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection())
-        account = zuora.account(clock=clock, sleep=clock.sleep, asleep=nap)
-        monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+        session = zuora.use_session(clock=clock, sleep=clock.sleep, asleep=nap)
         yield zuora
-        account.close()
+        session.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from types import SimpleNamespace
 
@@ -13,7 +12,7 @@ from airflow_provider_zuora.hooks.connection import settings_of
 from airflow_provider_zuora.hooks.connection_fields import FIELDS
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.session.session import Masks
+from tests.conftest import Source
 
 wtforms = pytest.importorskip("wtforms", reason="Airflow 3 has none without FAB")
 datastructures = pytest.importorskip("werkzeug.datastructures")
@@ -36,7 +35,7 @@ def posted(hook, filled):
 def read(hook, extra):
     own = {"conn_id": "c", "conn_type": hook.conn_type, "host": "https://h", "port": None, "schema": None}
     own |= {"login": "id", "password": "secret", "extra": json.dumps(extra)}
-    found = settings_of(VENDORS[hook.conn_type], SimpleNamespace(**own), Masks(print, asyncio.sleep))
+    found = settings_of(VENDORS[hook.conn_type], SimpleNamespace(**own), Source())
     return (found.credentials, found.line, found.client.headers, found.fields)
 
 

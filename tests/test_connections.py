@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 from types import SimpleNamespace
@@ -15,20 +14,22 @@ from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.hooks.connection import settings_of
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields
 from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR
-from airflow_provider_zuora.session.session import Masks
-from airflow_provider_zuora.transports.asynchronous import TransportConfig
+from airflow_provider_zuora.transports.config import TransportConfig
+from tests.conftest import Source
 
 ZUORA = VENDORS["zuora"]
 
 
-def settings(extra=None, masked=print, vendor=ZUORA, **fields):
+def settings(extra=None, masked=None, vendor=ZUORA, **fields):
     own = {"conn_id": "c", "conn_type": "zuora", "host": "https://h", "port": None, "schema": None}
     own |= {
         "login": "id",
         "password": "secret",
         "extra": extra if isinstance(extra, str) else json.dumps(extra or {}),
     }
-    return settings_of(vendor, SimpleNamespace(**own | fields), Masks(masked, asyncio.sleep))
+    return settings_of(
+        vendor, SimpleNamespace(**own | fields), Source(masked=[] if masked is None else masked)
+    )
 
 
 @pytest.mark.parametrize("conn_type", ["zuora", "generic", "http", "", None])
@@ -192,7 +193,7 @@ def test_the_headers_of_extra():
     ],
 )
 def test_how_to_reach_the_vendor(extra, expected):
-    assert settings(extra).account._line == expected
+    assert settings(extra).account.config.transport == expected
 
 
 def test_hooks_share_an_account_unless_told_otherwise():
@@ -201,10 +202,10 @@ def test_hooks_share_an_account_unless_told_otherwise():
 
 
 def test_the_token_is_shared_by_the_host_unless_told_otherwise(runtime_dir):
-    shared = settings().account._token_file
+    shared = settings().account.config.token_file
 
     assert shared.directory.path == runtime_dir
-    assert settings({"shared_sign_in": False}).account._token_file is None
+    assert settings({"shared_sign_in": False}).account.config.token_file is None
     assert not runtime_dir.exists(), "nothing is touched before a token is needed"
 
 
@@ -212,7 +213,9 @@ def test_two_entities_share_neither_an_account_nor_a_token():
     entities = [{}, {"entity_id": "e1"}, {"entity_id": "e2"}]
     accounts = [settings(extra).account for extra in entities]
 
-    assert len({id(each) for each in accounts}) == len({each._token_file.name for each in accounts}) == 3
+    assert (
+        len({id(each) for each in accounts}) == len({each.config.token_file.name for each in accounts}) == 3
+    )
     assert settings({"entity_id": " e1 "}).account is accounts[1]
 
 
@@ -271,7 +274,7 @@ def test_what_was_pasted_around_a_value_is_left_out(around):
     around_all = {
         name: f"{around}{value}{around}" for name, value in (("login", "id"), ("password", "p" * 9))
     }
-    found = settings(host=f"{around}https://h{around}", masked=masked.append, **around_all)
+    found = settings(host=f"{around}https://h{around}", masked=masked, **around_all)
 
     assert found.credentials == Credentials("https://h", "id", "p" * 9)
     assert masked == ["p" * 9], "what is sent is hidden, too"
@@ -279,7 +282,7 @@ def test_what_was_pasted_around_a_value_is_left_out(around):
 
 def test_a_secret_that_is_as_it_should_be_is_hidden_by_airflow_alone():
     masked = []
-    settings(masked=masked.append)
+    settings(masked=masked)
 
     assert masked == []
 
@@ -346,6 +349,6 @@ def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatc
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])  # a read-only root
     found = settings()
 
-    assert (found.account._token_file, found.shared) == (None, True)
+    assert (found.account.config.token_file, found.shared) == (None, True)
     assert settings().account is found.account
     assert "each process signs in for itself. AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR is not set" in caplog.text

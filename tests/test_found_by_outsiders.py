@@ -17,14 +17,16 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
-from airflow_provider_zuora.session import session as accounts
+from airflow_provider_zuora.session.registry import REGISTRY
+from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.transports.asynchronous import TransportConfig
-from tests.conftest import StateStore
+from airflow_provider_zuora.transports.config import TransportConfig
+from tests.conftest import Source, StateStore, make_timing
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, Worker, served
 
@@ -217,14 +219,15 @@ def test_another_spelling_of_the_host_is_the_same_account(zuora, clock, monkeypa
         clock.sleep(seconds)
 
     def connect(host):
-        credentials, line = Credentials(host, CLIENT_ID, CLIENT_SECRET), TransportConfig(host)
-        masks = accounts.Masks(lambda _: None, nap)
-        file = TokenFile.of(credentials)
-        waits = {"clock": clock, "sleep": clock.sleep, "asleep": nap}
-        account = accounts.ApiSession("zuora", credentials, line, masks, token_file=file, **waits)
-        monkeypatch.setitem(accounts._ACCOUNTS, ("zuora", credentials, line, file), account)
+        credentials = Credentials(host, CLIENT_ID, CLIENT_SECRET)
+        config = SessionConfig(
+            VENDORS["zuora"], credentials, TransportConfig(host), TokenFile.of(credentials)
+        )
+        timing = make_timing(clock=clock, sleep=clock.sleep, asleep=nap)
+        session = REGISTRY.make_session(config, Source(), timing=timing)
+        REGISTRY.add(session)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(host=host))
-        return account
+        return session
 
     opened = [connect(f"http://localhost:{port}")]
     airflow = Airflow(clock, 3.3)

@@ -20,7 +20,6 @@ from airflow_provider_zuora.core.errors import InvalidInput, Refused
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
-from airflow_provider_zuora.session import session as accounts
 from airflow_provider_zuora.session.session import ApiSession
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
@@ -323,7 +322,7 @@ class TestWaiting:
             hook.wait_for_job(hook.create_order(ORDER), timeout=0)
 
     @pytest.mark.parametrize("hours", [1, -1])
-    def test_a_clock_that_is_set_leaves_a_timeout_as_long_as_it_is(self, zuora, monkeypatch, hours):
+    def test_a_clock_that_is_set_leaves_a_timeout_as_long_as_it_is(self, zuora, hours):
         zuora.sandbox.settings = Settings(job_seconds=1e9)
         clock = Clock()
 
@@ -331,13 +330,12 @@ class TestWaiting:
             clock.ahead = hours * 3600.0
             clock.sleep(seconds)
 
-        account = zuora.account(clock=clock, ticks=clock.ticks, sleep=sleep)
-        monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+        session = zuora.use_session(clock=clock, ticks=clock.ticks, sleep=sleep)
         hook = ZuoraHook()
         with pytest.raises(TransientError, match="has not ended in time, it is Processing"):
             hook.wait_for_job(hook.create_order(ORDER), timeout=30, poke_interval=10)
         assert sum(clock.naps) == pytest.approx(30)
-        account.close()
+        session.close()
 
 
 class TestRequest:

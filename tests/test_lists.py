@@ -49,7 +49,7 @@ def patient(zuora):
 
 def submitted(zuora, *told):
     """Start a job for each text that tells how it is to end, and return the ids."""
-    account = zuora.account()
+    account = zuora.make_session()
     client, ids = account.client(), []
     for number, text in enumerate(told):
         document = ORDER | {"orderNumber": f"O-{number}", "customFields": {FIELD: text}}

@@ -25,7 +25,6 @@ from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrder
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
-from airflow_provider_zuora.session import session as accounts
 from airflow_provider_zuora.triggers.jobs import JobTrigger
 from tests.conftest import ORDER, WAITING
 from tests.core.carriers import Clock
@@ -38,11 +37,11 @@ OUTAGE = {"method": "GET", "path": JOBS, "status": 503}
 
 
 def submitted(zuora, **fields):
-    return zuora.account().run(zuora_client(zuora).submit(request_for(zuora, **fields)))
+    return zuora.make_session().run(zuora_client(zuora).submit(request_for(zuora, **fields)))
 
 
 def zuora_client(zuora):
-    return zuora.account().client()
+    return zuora.make_session().client()
 
 
 def request_for(zuora, **fields):
@@ -351,17 +350,16 @@ def test_poke_mode_pauses_from_one_second_on():
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(zuora, monkeypatch, hours):
+def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(zuora, hours):
     job_id, clock = submitted(zuora), Clock()
-    account = zuora.account(clock=clock, ticks=clock.ticks, sleep=clock.sleep)
-    monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+    session = zuora.use_session(clock=clock, ticks=clock.ticks, sleep=clock.sleep)
     zuora.fault(**OUTAGE | {"status": 429, "headers": {"Retry-After": "400"}}, times=1)
     task = sensor(job_id, deferrable=False)
 
     assert not task.poke(CONTEXT).is_done
     clock.ahead = hours * 3600.0
     assert task._get_next_poke_interval(0.0, lambda: 0.0, 1) == pytest.approx(400)
-    account.close()
+    session.close()
 
 
 def test_reschedule_mode_pauses_from_ten_seconds_on():

@@ -17,7 +17,6 @@ from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
-from airflow_provider_zuora.session import session as accounts
 from airflow_provider_zuora.triggers.jobs import JobTrigger, read_event
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
@@ -26,7 +25,7 @@ JOBS = "/v1/async-jobs/"
 
 
 def submitted(zuora, number="O-1"):
-    account = zuora.account()
+    account = zuora.make_session()
     client = account.client()
     request = client.vendor.submission("order", ORDER | {"orderNumber": number}, {})
     try:
@@ -105,19 +104,18 @@ def test_a_broken_connection_does_not_end_a_wait(zuora, kind):
 def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
     zuora.sandbox.settings = Settings(job_seconds=100)
     job_id = submitted(zuora)
-    account = accounts._ACCOUNTS[zuora.key]
 
     async def nap(seconds):
         zuora.sandbox.revoke_tokens()
         zuora.sandbox.advance(60)
 
-    account._asleep = nap
-
+    session = zuora.use_session(asleep=nap)
+    assert session is ZuoraHook().get_conn()
     assert ends(fired(JobTrigger(job_id=job_id, poke_interval=1))) == ["Completed"]
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(zuora, monkeypatch, hours):
+def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(zuora, hours):
     zuora.sandbox.settings = Settings(job_seconds=1e9)
     job_id, clock = submitted(zuora), Clock()
 
@@ -125,8 +123,8 @@ def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(zuora, monke
         clock.ahead = hours * 3600.0
         clock.sleep(seconds)
 
-    account = zuora.account(clock=clock, ticks=clock.ticks, asleep=nap)
-    monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+    session = zuora.use_session(clock=clock, ticks=clock.ticks, asleep=nap)
+    assert session is ZuoraHook().get_conn()
     trigger = JobTrigger(job_id=job_id, started=clock() - 30, deadline=clock() + 30, poke_interval=10)
 
     assert ends(fired(trigger)) == ["TimedOut"]
@@ -144,7 +142,7 @@ def test_a_permanent_error_ends_a_wait_at_once_with_the_reason(zuora):
 
 def test_a_large_result_is_left_to_the_worker(zuora):
     """The result names 300 subscriptions, more than an event should carry."""
-    account = zuora.account()
+    account = zuora.make_session()
     client = account.client()
     order = ORDER | {"subscriptions": ORDER["subscriptions"] * 300}
     request = client.vendor.submission("order", order, {})
@@ -163,8 +161,8 @@ def test_a_large_result_is_left_to_the_worker(zuora):
 def test_a_trigger_that_is_cancelled_closes_its_connections(zuora):
     zuora.sandbox.settings = Settings(job_seconds=1e9)
     job_id = submitted(zuora)
-    account = zuora.account(asleep=asyncio.sleep)
-    accounts._ACCOUNTS[zuora.key] = account
+    session = zuora.use_session(asleep=asyncio.sleep)
+    assert session is ZuoraHook().get_conn()
 
     async def cancelled():
         task = asyncio.ensure_future(fired(JobTrigger(job_id=job_id, poke_interval=3600)))

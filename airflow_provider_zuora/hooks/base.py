@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.connection import get_async_extra_dejson
 from airflow.providers.common.compat.sdk import (
     AirflowException,
-    AirflowNotFoundException,
     BaseHook,
     Connection,
     get_current_context,
-    mask_secret,
 )
-from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.airflow_context.task import TaskStore, try_of
 from airflow_provider_zuora.core.errors import InvalidInput
@@ -27,7 +23,6 @@ from airflow_provider_zuora.core.flow import Flow, StatefulFlow, Store, remember
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.json_types import to_json_types
-from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.options import checked_seconds, text_violations
 from airflow_provider_zuora.core.polling.events import ResultsEvent
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
@@ -37,16 +32,16 @@ from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
-from airflow_provider_zuora.hooks.connection import Settings, credentials_of, settings_of
+from airflow_provider_zuora.hooks.connection import Settings, settings_of
 from airflow_provider_zuora.hooks.connection_fields import ui_field_behaviour, widgets
+from airflow_provider_zuora.hooks.connection_source import AirflowConnection
 from airflow_provider_zuora.session.concurrency import acarried, carried
-from airflow_provider_zuora.session.session import READINGS, ApiSession, Masks, Renewal, claims_of
-from airflow_provider_zuora.session.single_flight import SingleFlightCache
-from airflow_provider_zuora.version_compat import NEVER_EXPIRE, amask_secret
+from airflow_provider_zuora.session.registry import REGISTRY, SingleFlightCache
+from airflow_provider_zuora.session.session import ApiSession, claims_of
+from airflow_provider_zuora.version_compat import NEVER_EXPIRE
 
 T = TypeVar("T")
 
-_MASKS = Masks(mask_secret, amask_secret)
 _AT_ONCE = 20  # flows of one task or trigger; the connection's max_connections bounds all of a process
 
 
@@ -275,7 +270,7 @@ class BaseJobHook(BaseHook):
     async def _asettings(self) -> Settings:
         """Return what the connection says; hooks that share an account and ask at one time share it too."""
         if self._settings is None:
-            settings = await READINGS.get((self.conn_type, self.conn_id), self._aread)
+            settings = await REGISTRY.lookups.get((self.conn_type, self.conn_id), self._aread)
             if not settings.shared:  # this hook signs in for itself, once for all coroutines that use it
                 self._own = self._own or SingleFlightCache(math.inf)
                 settings = await self._own.get(self.conn_id, self._aread)
@@ -283,45 +278,22 @@ class BaseJobHook(BaseHook):
         return self._settings
 
     async def _aread(self) -> Settings:
-        conn = await self._aconnection()
+        conn = await self._source.aread()
         await get_async_extra_dejson(conn)  # for its masks, as in `settings`
         return await asyncio.to_thread(self._read, conn)  # it looks at files
 
-    async def _aconnection(self) -> Connection:
-        try:
-            return await get_async_connection(self.conn_id)
-        except AirflowNotFoundException:
-            # Inside of dag.test() Airflow 3.3 finds connections of its database by the blocking call only.
-            return await sync_to_async(self.get_connection)(self.conn_id)
+    @property
+    def _source(self) -> AirflowConnection:
+        return AirflowConnection(self.vendor, self.conn_id)
 
     def _read(self, conn: Connection) -> Settings:
         """Return what the connection says, and warn of what it says in vain."""
-        again = copy(self)  # the account may outlive this hook, and must not keep what it has read
-        again._settings, again._own, again.hidden = None, None, ()  # noqa: SLF001
-        settings = settings_of(self.vendor, conn, _MASKS, Renewal(again._reread, again._areread))  # noqa: SLF001
+        settings = settings_of(self.vendor, conn, self._source)
         for word in settings.ignored:
             self.log.warning("Connection %s: %s", self.conn_id, word)
-        return replace(settings, client=settings.client.hiding(self.hidden)) if self.hidden else settings
-
-    def _reread(self) -> Credentials | None:
-        """Return the credentials that the connection holds by now, None where it cannot be used any more."""
-        try:
-            return self._credentials(self.get_connection(self.conn_id))
-        except AirflowNotFoundException:
-            return None
-
-    async def _areread(self) -> Credentials | None:
-        try:
-            return await asyncio.to_thread(self._credentials, await self._aconnection())
-        except AirflowNotFoundException:
-            return None
-
-    def _credentials(self, conn: Connection) -> Credentials | None:
-        try:
-            return credentials_of(self.vendor, conn, _MASKS)
-        except InvalidInput as error:
-            self.log.warning("Connection %s cannot be used any more: %s", self.conn_id, error)
-            return None
+        # A client of its own: it warns of each unknown word once, and each task has a log of its own.
+        client = settings.account.client(settings.client.headers)
+        return replace(settings, client=client.hiding(self.hidden))
 
     def check(self, **options: object) -> None:
         """

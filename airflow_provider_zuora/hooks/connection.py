@@ -15,9 +15,11 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields, without_blanks
+from airflow_provider_zuora.session.registry import REGISTRY, SessionRegistry
 from airflow_provider_zuora.session.secure_directory import InsecurePath
-from airflow_provider_zuora.session.session import ApiSession, Masks, Renewal, account_of
+from airflow_provider_zuora.session.session import ApiSession, SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
+from airflow_provider_zuora.session.token_provider import ConnectionSource
 from airflow_provider_zuora.transports.config import TransportConfig
 
 log = logging.getLogger(__name__)
@@ -63,17 +65,29 @@ class Settings:
 
 
 def settings_of(
-    vendor: Vendor, conn: ConnectionFields, masks: Masks, renewal: Renewal | None = None
+    vendor: Vendor, conn: ConnectionFields, source: ConnectionSource, registry: SessionRegistry = REGISTRY
 ) -> Settings:
     """
-    Return what a connection says.
+    Return what a connection says; one that has not changed is not parsed again.
 
-    :param renewal: reads the connection again, for its account.
-    :raises InvalidInput: where it cannot be used; each line names a field and its rule.
+    :param source: reads the connection again, for its session.
+    :raises InvalidInput: if it cannot be used; each line names a field and its rule.
     """
+    content = (
+        *(vendor.name, conn.conn_type, conn.host, conn.port, conn.schema),
+        *(conn.login, conn.password, conn.extra),
+    )
+    settings = registry.get_settings(content, lambda: _make_settings(vendor, conn, source, registry))
+    settings.account.tokens.source = source
+    return settings
+
+
+def _make_settings(
+    vendor: Vendor, conn: ConnectionFields, source: ConnectionSource, registry: SessionRegistry
+) -> Settings:
     extra = _extra(conn.extra)
     fields = _read(vendor, extra)
-    credentials = credentials_of(vendor, conn, masks)
+    credentials = credentials_of(vendor, conn, source)
     line = TransportConfig(
         credentials.base_url,
         timeout=fields["timeout"],
@@ -83,10 +97,9 @@ def settings_of(
     )
     if fields["shared_sign_in"]:
         file = _token_file(credentials, fields.get("entity_id", ""))
-        account = account_of(vendor.name, credentials, line, masks, file)
+        account = registry.get_session(SessionConfig(vendor, credentials, line, file), source)
     else:
-        account = ApiSession(vendor.name, credentials, line, masks)
-    account.renewal = renewal
+        account = registry.make_session(SessionConfig(vendor, credentials, line), source)
     return Settings(
         credentials,
         account,
@@ -114,13 +127,13 @@ def _ignored(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -
         yield "the environment in extra is not used, because there is a base URL (host)"
 
 
-def credentials_of(vendor: Vendor, conn: ConnectionFields, masks: Masks) -> Credentials:
+def credentials_of(vendor: Vendor, conn: ConnectionFields, source: ConnectionSource) -> Credentials:
     """Return where a connection signs in and as whom; errors as `settings_of`."""
     if conn.conn_type != vendor.name and conn.conn_type not in _TAKEN_AS_OWN:
         raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
     login, password = without_blanks(conn.login), without_blanks(conn.password)
     if password and password != conn.password:
-        masks.mask(password)  # Airflow hides what the connection holds, which this is not
+        source.mask(password)  # Airflow hides what the connection holds, which this is not
     return Credentials(_base_url(vendor, conn, _extra(conn.extra)), login, password)
 
 

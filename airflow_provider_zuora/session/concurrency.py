@@ -62,14 +62,7 @@ async def acarried(account: ApiSession, flows: Iterable[Flow[T]], concurrency: i
 
 def carried(account: ApiSession, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
     """Carry flows as `acarried` does, on an event loop and a thread of their own, wherever this is called."""
-
-    async def carry() -> list[T]:
-        try:
-            return await acarried(account, flows, concurrency)
-        finally:
-            await account.aclose()
-
-    return run_on_own_loop(carry)
+    return run_on_own_loop(lambda: acarried(account, flows, concurrency))
 
 
 def _ready(

@@ -1,72 +1,305 @@
-"""Requests for workers, with requests."""
+"""Send requests from threads, with requests: so many at once, and each in bounded time.
+
+No redirect is followed, no cookie kept, no ``~/.netrc`` read and nothing repeated: flows decide about these.
+A socket's own timeout bounds the silence between two bytes; a byte now and then would hold a worker for good,
+so the whole answer is bounded too. requests is imported on first use, because DAG files import this package.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPMessage, HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
+from airflow_provider_zuora import __version__
 from airflow_provider_zuora.core.errors import Unreachable
+from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.transports.adapters import Pace, session
-from airflow_provider_zuora.transports.body import MAX_BODY, TOO_LARGE, unpacked
+from airflow_provider_zuora.transports.body import MAX_BODY, TOO_LARGE, unpack
 from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.timing import Timing
 
 if TYPE_CHECKING:
+    import socket
+
     import requests
+    from requests.adapters import HTTPAdapter
 
+log = logging.getLogger(__name__)
 
-_CHUNK = 64 * 1024
+Connect = Callable[[str, int, Any], "socket.socket"]
+
+HEADERS = {"User-Agent": f"airflow-provider-zuora/{__version__}", "Accept-Encoding": "gzip"}
+
+_CHUNK = 64 * 1024  # bytes
+_MAX_HEAD = 256 * 1024  # bytes; what comes before a body, interim answers included
+_SHORTEST_TIMEOUT = 0.001  # seconds; 0 would make a socket that does not wait at all
 
 
 class BlockingTransport:
-    """Sends requests with one requests session; safe to use from several threads."""
+    """
+    Send requests with one requests session; safe to use from several threads.
 
-    def __init__(self, line: TransportConfig):
-        self.line = line
-        self._session = self._open()
+    :param config: how to reach the vendor.
+    :param limiter: of the client id, the same for all of its transports.
+    :param open_session: opens the requests session when the first request is sent.
+    """
 
-    def _open(self) -> requests.Session:
-        most = self.line.max_connections
-        pace = Pace(self.line.longest, most=2 * MAX_BODY)
-        return session(self.line, pace, pool_connections=2, pool_maxsize=most, pool_block=True)
+    def __init__(
+        self,
+        config: TransportConfig,
+        limiter: RateLimiter,
+        timing: Timing,
+        open_session: Callable[[TransportConfig], requests.Session] | None = None,
+    ):
+        self._config = config
+        self._limiter = limiter
+        self._timing = timing
+        self._open_session = open_session or _open_pooled_session
+        self._timeouts = (config.connect_timeout, config.timeout)
+        self._slots = threading.BoundedSemaphore(config.max_connections)
+        self._opening = threading.Lock()
+        self._session: requests.Session | None = None
 
     def send(self, request: Request) -> Response:
         """
-        Send one request and return its answer, whole or not.
+        Send one request as soon as it may be sent, and return its answer, whole or not.
 
-        :raises Unreachable: where no answer came.
+        The slot is taken before the limiter is asked: a request that queued for a connection behind the
+        limiter would start as soon as one is free, amid a cool-down too.
+
+        :raises RateLimited: if that is too long to wait for.
+        :raises Unreachable: if no answer came.
         """
+        timing, response = self._timing, None
+        with self._slots:
+            try:
+                for seconds in self._limiter.admission(request, timing.monotonic):
+                    timing.sleep(seconds)
+                response = self._exchange(request)
+                return response
+            finally:
+                self._limiter.done(response, timing.monotonic())
+
+    def close(self) -> None:
+        """Close the connections; the next request opens them again."""
+        with self._opening:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _exchange(self, request: Request) -> Response:
+        query = ("&" if "?" in request.path else "?") + urlencode(request.params) if request.params else ""
         try:
-            with self._session.request(
+            with (self._session or self._open()).request(
                 request.method,
-                self.line.url(request),
+                f"{self._config.base_url}{request.path}{query}",
                 headers=dict(request.headers),
                 data=request.body or None,
-                timeout=(self.line.connect_timeout, self.line.timeout),
+                timeout=self._timeouts,
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                body, damage = _read(self.line, answer)
-                headers = dict(answer.headers)
-                return Response(answer.status_code, headers, body, damage, damage == TOO_LARGE)
+                body, damage = self._read(answer)
+                headers = {name.lower(): value for name, value in answer.headers.items()}
         except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
-            failure = self.line.words(error)
+            failure = self._config.describe_error(error)
+        else:
+            return Response(answer.status_code, headers, body, damage, damage == TOO_LARGE)
         raise Unreachable(failure)  # with no cause, which may name a proxy's password
 
+    def _open(self) -> requests.Session:
+        with self._opening:
+            if self._session is None:
+                self._session = self._open_session(self._config)
+            return self._session
+
+    def _read(self, answer: requests.Response) -> tuple[bytes, str]:
+        """Return the body and why it is not whole; an answer that was cut off has a status and headers."""
+        from urllib3.exceptions import HTTPError
+
+        content = bytearray()
+        try:
+            while chunk := answer.raw.read(_CHUNK, decode_content=False):
+                content += chunk
+                if len(content) > MAX_BODY:
+                    return b"", TOO_LARGE
+        except (HTTPError, OSError) as error:
+            return bytes(content), f"the answer was cut off: {self._config.describe_error(error)}"
+        encoding = answer.headers.get("Content-Encoding")
+        return unpack(bytes(content), encoding) if encoding else (bytes(content), "")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseLimits:
+    """
+    How long one answer may take, and how much may come.
+
+    :param seconds: from the end of the request on, whatever comes meanwhile.
+    :param bytes_per_second: an answer that comes at this rate may take longer; None: it may not.
+    :param max_bytes: of head and body; None: any number.
+    """
+
+    seconds: float
+    bytes_per_second: float | None = None
+    max_bytes: int | None = None
+
+
+class _LimitedReader(io.RawIOBase):
+    """Reads a socket for as long, and as much, as the limits allow."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, limits: ResponseLimits):
+        self._raw, self._sock, self._limits = raw, sock, limits
+        self._began, self._received = time.monotonic(), 0
+        self._timeout = sock.gettimeout()
+        self._max_bytes: int | None = _MAX_HEAD
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        limits = self._limits
+        earned = self._received / limits.bytes_per_second if limits.bytes_per_second else 0.0
+        left = self._began + limits.seconds + earned - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"it took longer than {limits.seconds:.0f} s in all")
+        if self._timeout is None or left < self._timeout:
+            self._sock.settimeout(max(left, _SHORTEST_TIMEOUT))
+        size = self._sock.recv_into(buffer)
+        self._received += size
+        if self._max_bytes is not None and self._received > self._max_bytes:
+            raise OSError(f"more than {self._max_bytes} bytes came")
+        return size
+
+    def begin_body(self) -> None:
+        self._max_bytes = self._limits.max_bytes
+
     def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
+        self._raw.close()
+        super().close()
 
 
-def _read(line: TransportConfig, answer: requests.Response) -> tuple[bytes, str]:
-    """Return the body and why it is not whole; a failure here still has a status and headers."""
-    from urllib3.exceptions import HTTPError
+def open_requests_session(
+    config: TransportConfig, limits: ResponseLimits, connect: Connect | None = None, **options: Any
+) -> requests.Session:
+    """
+    Return a session that sends nothing that was not given to it, and whose answers keep within limits.
 
-    content = bytearray()
-    try:
-        while chunk := answer.raw.read(_CHUNK, decode_content=False):
-            content += chunk
-            if len(content) > MAX_BODY:
-                return b"", TOO_LARGE
-    except (HTTPError, OSError) as error:
-        return bytes(content), f"the answer was cut off: {line.words(error)}"
-    return unpacked(bytes(content), answer.headers.get("Content-Encoding", ""))
+    :param connect: opens the sockets of connections without a proxy; None: as usual.
+    :param options: of requests' adapter.
+    :raises InvalidInput: if the certificates to trust cannot be read.
+    """
+    import requests
+    from requests.structures import CaseInsensitiveDict
+
+    if config.is_encrypted:
+        config.ssl_context()  # requests would raise it at each request, as if no answer had come
+    session = requests.Session()
+    session.trust_env = False  # netrc would replace our Authorization; TransportConfig reads the environment
+    session.headers = CaseInsensitiveDict(HEADERS)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = _make_adapter(limits, connect, **options)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.verify = config.ca_bundle or False
+    if config.proxy:
+        session.proxies = {"https": config.proxy, "http": config.proxy}
+    return session
+
+
+def _open_pooled_session(config: TransportConfig) -> requests.Session:
+    limits = ResponseLimits(config.total_timeout, max_bytes=2 * MAX_BODY)
+    return open_requests_session(
+        config, limits, pool_connections=2, pool_maxsize=config.max_connections, pool_block=True
+    )
+
+
+def _make_adapter(limits: ResponseLimits, connect: Connect | None, **options: Any) -> HTTPAdapter:
+    from requests.adapters import HTTPAdapter
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    response = _make_response_class(limits)
+
+    class Plain(HTTPConnection):
+        response_class = response
+
+    class Tls(HTTPSConnection):
+        response_class = response
+
+        @property
+        def is_connected(self) -> bool:
+            """Return whether it may be used again; urllib3 asks the socket alone, TLS may have read more."""
+            return super().is_connected and not _count_unread(self.sock)
+
+    def make_pools(extra: Mapping[str, object]) -> dict[str, type[HTTPConnectionPool]]:
+        kinds = (("http", HTTPConnectionPool, Plain), ("https", HTTPSConnectionPool, Tls))
+        return {
+            scheme: type("Pool", (pool,), {"ConnectionCls": type("Connection", (kind,), dict(extra))})
+            for scheme, pool, kind in kinds
+        }
+
+    proxied = direct = make_pools({})
+    if connect is not None:
+        direct = make_pools({"_new_conn": lambda it: connect(it.host, it.port, it.timeout)})
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = direct
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+            manager = super().proxy_manager_for(*args, **kwargs)
+            manager.pool_classes_by_scheme = proxied
+            return manager
+
+    return Adapter(**options)
+
+
+def _make_response_class(limits: ResponseLimits) -> type[HTTPResponse]:
+    """Return what reads the answers of a connection."""
+
+    class LimitedResponse(HTTPResponse):
+        def __init__(self, sock: socket.socket, *args: Any, **options: Any):
+            super().__init__(sock, *args, **options)
+            self._reader = _LimitedReader(self.fp.detach(), sock, limits)
+            self.fp = io.BufferedReader(self._reader)
+
+        def begin(self) -> None:
+            super().begin()
+            _drop_defects(self.headers)
+            while 100 < self.status < 200 and self.status != 101:
+                self.headers = None  # type: ignore[assignment]  # http.client skips a 100, and no other 1xx
+                super().begin()
+                _drop_defects(self.headers)
+            self._reader.begin_body()
+
+    return LimitedResponse
+
+
+def _drop_defects(headers: HTTPMessage) -> None:
+    """
+    Forget what could not be read of an answer's head.
+
+    urllib3 writes all of it into the log: a server's words, of any length, with whatever they quote.
+    """
+    if headers.defects:
+        if headers.get_payload():
+            log.warning("The head of an answer holds a line that is no header: what follows it is not read")
+        headers.defects = []
+        headers.set_payload("")
+
+
+def _count_unread(sock: Any) -> int:
+    """Return how many bytes TLS has taken from a socket and nobody has read; a proxy's TLS holds ours."""
+    if hasattr(sock, "sslobj"):
+        inner: int = sock.incoming.pending + sock.sslobj.pending()
+        return inner + _count_unread(sock.socket)
+    return sock.pending() if hasattr(sock, "pending") else 0

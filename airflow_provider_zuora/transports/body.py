@@ -12,12 +12,12 @@ _PIECE = 64 * 1024  # bytes that are looked at again where a member ends amid th
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def is_packed(encoding: str) -> bool:
+def is_encoded(encoding: str) -> bool:
     """Return whether a Content-Encoding asks for work."""
     return encoding.strip().lower() not in ("", "identity")
 
 
-def unpacked(content: bytes, encoding: str) -> tuple[bytes, str]:
+def unpack(content: bytes, encoding: str) -> tuple[bytes, str]:
     """
     Return a body, and why it is not whole, empty where it is.
 
@@ -26,14 +26,14 @@ def unpacked(content: bytes, encoding: str) -> tuple[bytes, str]:
     :param content: as it came.
     :param encoding: what Content-Encoding says, several headers joined by commas.
     """
-    if not content or not encoding or not is_packed(encoding):
+    if not content or not encoding or not is_encoded(encoding):
         return content, ""
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
         return b"", f"the answer came in an encoding that was not asked for: {encoding[:40]!a}"
-    return _gunzipped(content)
+    return _gunzip(content)
 
 
-def _gunzipped(content: bytes) -> tuple[bytes, str]:
+def _gunzip(content: bytes) -> tuple[bytes, str]:
     """Return what one or more members of gzip hold (RFC 1952, 2.2), and why that is not whole."""
     body, rest, members = bytearray(), memoryview(content), 0
     while rest:

@@ -7,10 +7,9 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.validation import canonical_url, is_this_machine
 from airflow_provider_zuora.transports.environment import bundle_of, proxy_of, proxy_url, proxy_violations
 from airflow_provider_zuora.transports.paths import expanded, trouble
@@ -95,18 +94,13 @@ class TransportConfig:
 
         return certifi.where(), "the file of certifi"
 
-    def url(self, request: Request) -> str:
-        """Return the address of a request."""
-        query = ("&" if "?" in request.path else "?") + urlencode(request.params) if request.params else ""
-        return f"{self.base_url}{request.path}{query}"
-
     @property
     def connect_timeout(self) -> float:
         """Return the seconds that a connection may take to open."""
         return min(_CONNECT, self.timeout)
 
     @property
-    def longest(self) -> float:
+    def total_timeout(self) -> float:
         """Return the seconds that an answer may take in all."""
         return _IN_ALL * self.timeout
 
@@ -115,7 +109,7 @@ class TransportConfig:
         """Return whether certificates play a part on the way."""
         return self.base_url.startswith("https:") or self.proxy.startswith("https:")
 
-    def words(self, error: BaseException) -> str:
+    def describe_error(self, error: BaseException) -> str:
         """Return where no answer came from and why; of a proxy's user and password nothing is left."""
         said = _without_users(_reason(str(error)), self.proxy)[:_WORDS]
         return f"{urlsplit(self.base_url).netloc}: {type(error).__name__}{': ' + said if said else ''}"

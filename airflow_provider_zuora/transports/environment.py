@@ -17,6 +17,10 @@ from airflow_provider_zuora.transports.paths import expanded
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that may name certificates to trust; the first that is set counts."""
 
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+VARIABLES = (*BUNDLES, *_PROXIES, *(name.upper() for name in _PROXIES))
+"""All variables that are read here."""
+
 _PORTS = {"https": 443, "http": 80}
 
 

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from airflow_provider_zuora.core.errors import Refused, ResponseInfo, Unreachable, Unreadable, UnsafeLink
 from airflow_provider_zuora.core.redaction import NO_SECRETS, WORD_LENGTH, Secrets, page_title, redact_words
 from airflow_provider_zuora.core.validation import is_public
-from airflow_provider_zuora.transports.adapters import Pace, session
+from airflow_provider_zuora.transports.blocking import ResponseLimits, open_requests_session
 from airflow_provider_zuora.transports.config import TransportConfig
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ class Fetch:
             raise UnsafeLink(
                 f"The link to the file leads to {host} through a proxy, nobody can tell its address; {_RIGHT}"
             )
-        opened = session(line, Pace(line.longest, rate=_SLOWEST), self._fence.connect)
+        limits = ResponseLimits(line.total_timeout, bytes_per_second=_SLOWEST)
+        opened = open_requests_session(line, limits, self._fence.connect)
         self._held.append(opened)
         try:
             return opened.get(
@@ -225,7 +226,7 @@ class Fetch:
 
     def _words(self, error: BaseException) -> str:
         """Return the host and what went wrong there; apart, so that the host stays where the rest is cut."""
-        host, _, said = self._line.words(error).partition(": ")
+        host, _, said = self._line.describe_error(error).partition(": ")
         return f"{redact_words(host, WORD_LENGTH)}: {redact_words(said, WORD_LENGTH, self.secrets)}"
 
     def _refused(self, answer: requests.Response) -> Refused:

@@ -25,7 +25,7 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.validation import is_public
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
-from airflow_provider_zuora.transports.asynchronous import TransportConfig
+from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget, download
 from airflow_provider_zuora.transports.fetch import DownloadPolicy, resolve
 from tests.airflow_versions import attach
@@ -685,12 +685,14 @@ class TestHook:
 MEASURED = """
 import re, sys
 from pathlib import Path
-from airflow_provider_zuora.transports.download import LocalPlace, download
-from airflow_provider_zuora.transports.fetch import Fence
-from airflow_provider_zuora.transports.asynchronous import Line
+from airflow_provider_zuora.transports.download import LocalTarget, download
+from airflow_provider_zuora.transports.fetch import DownloadPolicy
+from airflow_provider_zuora.transports.config import TransportConfig
+
+POLICY = DownloadPolicy(True, True)
 
 def fetched(path):
-    return download(sys.argv[1] + path, LocalPlace(Path(sys.argv[2])), Line("https://h"), Fence(True, True))
+    return download(sys.argv[1] + path, LocalTarget(Path(sys.argv[2])), TransportConfig("https://h"), POLICY)
 
 def peak():  # of this process; getrusage would tell that of its parent, where that is higher
     return 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from airflow_provider_zuora.transports.body import MAX_BODY, unpacked
+from airflow_provider_zuora.transports.body import MAX_BODY, unpack
 
 JSON = b'{"a": 1}'
 LONG = "x\r\n" * 900
@@ -34,7 +34,7 @@ NOISE = random.Random(1).randbytes(200_000)
     ],
 )
 def test_gzip_or_none_is_read(content, encoding, body):
-    assert unpacked(content, encoding) == (body, "")
+    assert unpack(content, encoding) == (body, "")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_gzip_or_none_is_read(content, encoding, body):
     ids=range(12),
 )
 def test_anything_else_is_damage(content, encoding, damage):
-    assert unpacked(content, encoding)[1] == damage
+    assert unpack(content, encoding)[1] == damage
 
 
 @pytest.mark.parametrize("size", [0, 30_000])
@@ -69,5 +69,5 @@ def test_many_members_take_no_more_time_than_their_length(size):
     content = member * (MAX_BODY // len(member))
     began = time.perf_counter()
 
-    unpacked(content, "gzip")
+    unpack(content, "gzip")
     assert time.perf_counter() - began < 5

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.transports.asynchronous import AsyncTransport, TransportConfig
-from airflow_provider_zuora.transports.blocking import BlockingTransport
+from airflow_provider_zuora.transports.config import TransportConfig
+from tests.transports.unlimited import open_async, open_blocking
 
 Late = Callable[[socket.socket, bytes], object]
 
@@ -129,8 +129,8 @@ def relaying(port: int, context: ssl.SSLContext) -> Iterator[str]:
         yield f"https://127.0.0.1:{own}"
 
 
-def blocking(line: TransportConfig, rest: float) -> list[Response]:
-    transport = BlockingTransport(line)
+def blocking(config: TransportConfig, rest: float) -> list[Response]:
+    transport = open_blocking(config)
     first = transport.send(Request("GET", "/first"))
     time.sleep(rest)
     second = transport.send(Request("GET", "/second"))
@@ -138,9 +138,9 @@ def blocking(line: TransportConfig, rest: float) -> list[Response]:
     return [first, second]
 
 
-def awaiting(line: TransportConfig, rest: float) -> list[Response]:
+def awaiting(config: TransportConfig, rest: float) -> list[Response]:
     async def both():
-        transport = await AsyncTransport.opened(line)
+        transport = await open_async(config)
         first = await transport.send(Request("GET", "/first"))
         await asyncio.sleep(rest)
         second = await transport.send(Request("GET", "/second"))
@@ -151,11 +151,11 @@ def awaiting(line: TransportConfig, rest: float) -> list[Response]:
     return asyncio.run(both())
 
 
-def awaiting_on_a_busy_loop(line: TransportConfig, rest: float) -> list[Response]:
+def awaiting_on_a_busy_loop(config: TransportConfig, rest: float) -> list[Response]:
     """Do nothing on the loop meanwhile: what comes is in the socket, and nobody has read it."""
 
     async def both():
-        transport = await AsyncTransport.opened(line)
+        transport = await open_async(config)
         first = await transport.send(Request("GET", "/first"))
         time.sleep(rest)  # noqa: ASYNC251 - it is busy
         second = await transport.send(Request("GET", "/second"))
@@ -182,8 +182,10 @@ def test_what_comes_by_an_idle_connection_is_not_the_next_answer(send, late, sch
 def test_nor_is_it_by_a_proxy_with_tls(send, late, certificate):
     context = certificate[1]
     with serving(late, context) as url, relaying(urlsplit(url).port or 0, context) as proxy:
-        line = TransportConfig("https://zuora.invalid", verify=False, timeout=5, proxies=(("https", proxy),))
-        answers = send(line, 4 * PAUSE)
+        config = TransportConfig(
+            "https://zuora.invalid", verify=False, timeout=5, proxies=(("https", proxy),)
+        )
+        answers = send(config, 4 * PAUSE)
 
     assert [(each.status, each.body) for each in answers] == [(200, b"/first"), (200, b"/second")]
 
@@ -198,8 +200,10 @@ def test_a_connection_by_a_proxy_with_tls_is_used_again(send, certificate):
         peer.sendall(answer(path))
 
     with serving(only_this, context) as url, relaying(urlsplit(url).port or 0, context) as proxy:
-        line = TransportConfig("https://zuora.invalid", verify=False, timeout=5, proxies=(("https", proxy),))
-        answers = send(line, PAUSE)
+        config = TransportConfig(
+            "https://zuora.invalid", verify=False, timeout=5, proxies=(("https", proxy),)
+        )
+        answers = send(config, PAUSE)
 
     assert [each.body for each in answers] == [b"/first", b"/second"]
     assert used == [b"/first"]

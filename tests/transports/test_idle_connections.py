@@ -11,11 +11,11 @@ from airflow_provider_zuora.core.flow import ONCE
 
 
 def test_a_poll_17_seconds_after_the_last_one_uses_its_connection(zuora):
-    account = zuora.account()
+    session = zuora.make_session()
 
     async def poll():
         with pytest.raises(NotFound):
-            await account.arun(account.client().job("none", ONCE))
+            await session.arun(session.client().job("none", ONCE))
         return zuora.connections()
 
     async def poll_twice():

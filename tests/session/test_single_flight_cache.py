@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from airflow_provider_zuora.session.single_flight import SingleFlightCache
+from airflow_provider_zuora.session.registry import SingleFlightCache
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""What a vendor's limits do to all who use an account: in virtual time, and over real HTTP on both sides."""
+"""What a vendor's limits do to all who use a client id: in virtual time, and over real HTTP on both sides."""
 
 from __future__ import annotations
 
@@ -10,26 +10,33 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from airflow_provider_zuora.core.errors import NotFound, RateLimited, Refused
 from airflow_provider_zuora.core.flow import ONCE, READ, Token
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
-from airflow_provider_zuora.core.messages import Credentials, Request, Response
+from airflow_provider_zuora.core.messages import Credentials, Request
 from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
+from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
-from airflow_provider_zuora.session import pools
-from airflow_provider_zuora.session import session as accounts
-from airflow_provider_zuora.session.session import ApiSession, Masks
-from airflow_provider_zuora.transports.asynchronous import AsyncTransport, TransportConfig
-from airflow_provider_zuora.transports.gates import Gate, Rules
-from tests.conftest import ORDER
+from airflow_provider_zuora.sandbox.server import serve
+from airflow_provider_zuora.session.registry import REGISTRY, SessionRegistry
+from airflow_provider_zuora.session.session import SessionConfig
+from airflow_provider_zuora.transports.asynchronous import AsyncTransport
+from airflow_provider_zuora.transports.blocking import BlockingTransport
+from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.timing import Timing
+from tests.conftest import ORDER, Source, Zuora, make_timing
 from tests.virtual_time import START, run_in_virtual_time
 
 URL = "http://127.0.0.1:1"
+ZUORA = VENDORS["zuora"]
 QUIET = {"status": 429, "headers": {"Retry-After": "30"}}
 
 
@@ -37,7 +44,7 @@ class Vendor:
     """
     A sandbox at the other end of a line in memory, on the running loop's time.
 
-    It stands where an `AsyncTransport` stands, and notes when requests started and when a Retry-After came.
+    It stands where an aiohttp session stands, and notes when requests started and when a Retry-After came.
     """
 
     def __init__(self, *, latency=(0.05, 0.4), **settings):
@@ -48,7 +55,18 @@ class Vendor:
         self.starts, self.quiets, self.opened, self.closed = [], [], 0, 0
         self.under_way = self.most = 0
 
-    async def send(self, request):
+    @asynccontextmanager
+    async def request(self, method, url, *, headers, data, **_):
+        response = await self.answer(
+            Request(method, url.raw_path, tuple(url.query.items()), headers, data or b"")
+        )
+        stream = asyncio.StreamReader()
+        stream.feed_data(response.body)
+        stream.feed_eof()
+        content = SimpleNamespace(readany=lambda: stream.read(1 << 20))
+        yield SimpleNamespace(status=response.status, headers=response.headers, content=content)
+
+    async def answer(self, request):
         self.starts.append(self.loop.time())
         self.under_way += 1
         self.most = max(self.most, self.under_way)
@@ -63,32 +81,28 @@ class Vendor:
             self.quiets.append((self.loop.time(), self.loop.time() + float(seconds)))
         return response
 
+    async def open(self, config, deadlines):
+        self.opened += 1
+        return self
+
     async def close(self):
         self.closed += 1
 
-    def account(self, monkeypatch, **line):
-        async def opened(_):
-            self.opened += 1
-            return self
-
-        async def mask(token):
-            pass
-
-        monkeypatch.setattr(AsyncTransport, "opened", opened)
-        credentials = Credentials(URL, CLIENT_ID, CLIENT_SECRET)
-        masks = Masks(print, mask)
-        return ApiSession(
-            "zuora",
-            credentials,
-            TransportConfig(URL, **line),
-            masks,
-            clock=self.loop.time,
+    def session(self, **transport):
+        config = SessionConfig(
+            ZUORA, Credentials(URL, CLIENT_ID, CLIENT_SECRET), TransportConfig(URL, **transport)
+        )
+        return SessionRegistry().make_session(
+            config,
+            Source(),
+            timing=make_timing(clock=self.loop.time),
             rng=random.Random(3),
+            open_async_transport=partial(AsyncTransport, open_session=self.open),
         )
 
-    def jobs(self, account, count):
+    def jobs(self, session, count):
         """Have so many jobs, as another process may have submitted them."""
-        client, token = account.client(), "4" * 32
+        client, token = session.client(), "4" * 32
         self.sandbox.state.issue(token, math.inf)
         for number in range(count):
             request = client.vendor.submission("order", ORDER | {"orderNumber": f"O-{number}"}, {})
@@ -102,23 +116,17 @@ class Vendor:
         return max(sum(1 for at in self.starts if begin <= at < begin + 60) for begin in self.starts)
 
 
-@pytest.fixture(autouse=True)
-def _limits_of_its_own(monkeypatch):
-    """Let no test hear of the limits of another one: all accounts here are of one client at one address."""
-    monkeypatch.setattr(accounts, "_LIMITS", weakref.WeakValueDictionary())
-
-
 @pytest.mark.parametrize(("waits", "connections", "refused"), [(2000, 20, 20), (500, 60, 80)])
-def test_waits_keep_within_40_requests_at_once_and_600_a_minute(waits, connections, refused, monkeypatch):
+def test_waits_keep_within_40_requests_at_once_and_600_a_minute(waits, connections, refused):
     """The minute in which they begin is spent already, by 2,000 submissions."""
 
     async def waited():
         vendor = Vendor(job_seconds=120)
-        account = vendor.account(monkeypatch, max_connections=connections)
-        client, jobs = account.client(), vendor.jobs(account, 2000)[:waits]
+        session = vendor.session(max_connections=connections)
+        client, jobs = session.client(), vendor.jobs(session, 2000)[:waits]
         vendor.sandbox.settings = Settings(requests_per_minute=600, concurrent_requests=40)
         wait = PollOptions(started=START, not_before=START, deadline=START + 7200)
-        found = await asyncio.gather(*(account.arun(wait_until_done(client, job, wait)) for job in jobs))
+        found = await asyncio.gather(*(session.arun(wait_until_done(client, job, wait)) for job in jobs))
         assert [(job.job_id, job.status) for job in found] == [(job, "Completed") for job in jobs]
         return vendor
 
@@ -146,13 +154,13 @@ def look(job_id="none"):
     return flow()
 
 
-def test_a_request_that_queued_for_its_turn_does_not_start_in_the_quiet_that_began_meanwhile(monkeypatch):
+def test_a_request_that_queued_for_its_turn_does_not_start_in_the_quiet_that_began_meanwhile():
     async def asked():
         vendor = Vendor(latency=(0.5, 0.5))
-        account = vendor.account(monkeypatch, max_connections=1)
-        await account.arun(look())
+        session = vendor.session(max_connections=1)
+        await session.arun(look())
         vendor.sandbox.add_fault(Fault(method="GET", **QUIET))
-        await asyncio.gather(*(account.arun(look()) for _ in range(3)))
+        await asyncio.gather(*(session.arun(look()) for _ in range(3)))
         return vendor
 
     vendor = run_in_virtual_time(asked())
@@ -162,18 +170,16 @@ def test_a_request_that_queued_for_its_turn_does_not_start_in_the_quiet_that_beg
     assert vendor.most == 1
 
 
-def test_who_is_cancelled_while_it_waits_makes_room(monkeypatch):
+def test_who_is_cancelled_while_it_waits_makes_room():
     async def asked():
         vendor = Vendor()
-        account = vendor.account(monkeypatch, max_connections=1)
+        session = vendor.session(max_connections=1)
         vendor.sandbox.add_fault(Fault(method="GET", **QUIET))
-        await account.arun(look())
-        waiting = asyncio.ensure_future(account.arun(look()))
+        await session.arun(look())
+        waiting = asyncio.ensure_future(session.arun(look()))
         await asyncio.sleep(5)
         waiting.cancel()
-        await account.arun(look())
-        limits = account._rules.limits
-        assert (limits._under_way, limits._waiting) == (0, 0)
+        await session.arun(look())
         return vendor
 
     vendor = run_in_virtual_time(asked())
@@ -184,69 +190,66 @@ def test_who_is_cancelled_while_it_waits_makes_room(monkeypatch):
 # The connections' end.
 
 
-def test_connections_are_kept_for_a_while_after_their_last_user(monkeypatch):
+def test_one_session_serves_a_loop_until_it_ends():
     async def used():
         vendor = Vendor()
-        account = vendor.account(monkeypatch)
-        await account.arun(look())
-        await asyncio.sleep(pools.GRACE - 1)
-        await account.arun(look())
-        await asyncio.sleep(pools.GRACE - 1)
+        session = vendor.session()
+        for pause in (29, 600, 0):
+            await session.arun(look())
+            await asyncio.sleep(pause)
         assert (vendor.opened, vendor.closed) == (1, 0)
-        await asyncio.sleep(2)
-        assert (vendor.opened, vendor.closed) == (1, 1)
-        await account.arun(look())
-        assert (vendor.opened, vendor.closed) == (2, 1)
-        return vendor
+        return vendor, session
 
-    vendor = run_in_virtual_time(used())
-    assert (vendor.opened, vendor.closed) == (2, 2), "the end of a loop closes them too"
+    vendor, _session = run_in_virtual_time(used())
+    assert (vendor.opened, vendor.closed) == (1, 1), "the end of a loop closes it"
 
 
-def test_an_account_lives_while_its_connections_are_kept(monkeypatch):
+def test_a_session_that_nobody_uses_any_more_closes_its_connections():
     async def used():
         vendor = Vendor()
-        account = vendor.account(monkeypatch)
-        await account.arun(look())
-        account = weakref.ref(account)
-        gc.collect()
-        assert account() is not None
-        await asyncio.sleep(pools.GRACE + 1)
-        gc.collect()
-        assert account() is None
-        assert vendor.closed == 1
+        session = vendor.session()
+        gc.disable()  # no circle may keep it
+        try:
+            waiting = asyncio.ensure_future(session.arun(look()))
+            gone = weakref.ref(session)
+            del session
+            await waiting
+            del waiting
+            await asyncio.sleep(1)
+            assert gone() is None
+            assert vendor.closed == 1
+        finally:
+            gc.enable()
 
     run_in_virtual_time(used())
 
 
-def test_connections_that_nobody_uses_can_be_closed_at_once(monkeypatch):
+def test_connections_that_nobody_uses_can_be_closed_at_once():
     async def used():
         vendor = Vendor()
-        account = vendor.account(monkeypatch)
-        await account.aclose()
-        flow = asyncio.ensure_future(account.arun(look()))
-        await asyncio.sleep(0)
-        await account.aclose()
+        session = vendor.session()
+        await session.aclose()
+        flow = asyncio.ensure_future(session.arun(look()))
+        while not vendor.under_way:  # noqa: ASYNC110 - it is the vendor that is watched
+            await asyncio.sleep(0)
+        await session.aclose()
         await flow
         assert (vendor.opened, vendor.closed) == (1, 0), "they were used"
-        await account.aclose()
-        await account.aclose()
+        await session.aclose()
+        await session.aclose()
         assert (vendor.opened, vendor.closed) == (1, 1)
-        await asyncio.sleep(100)
-        assert (vendor.opened, vendor.closed) == (1, 1)
+        await session.arun(look())
+        assert (vendor.opened, vendor.closed) == (2, 1)
 
     run_in_virtual_time(used())
 
 
-def test_who_comes_as_the_connections_are_about_to_be_closed_finds_them_open(monkeypatch):
+def test_flows_that_begin_together_open_one_session():
     async def used():
         vendor = Vendor()
-        account = vendor.account(monkeypatch)
-        await account.arun(look())
-        (pool,) = account._pools.values()
-        pool._begin_to_close()
-        await account.arun(look())
-        assert (vendor.opened, vendor.closed) == (1, 0)
+        session = vendor.session()
+        await asyncio.gather(*(session.arun(look()) for _ in range(50)))
+        assert vendor.opened == 1
 
     run_in_virtual_time(used())
 
@@ -261,8 +264,8 @@ class Time:
         self.now = START
         self.naps = []
 
-    def account(self, zuora, **options):
-        return zuora.account(clock=lambda: self.now, sleep=self.sleep, asleep=self.asleep, **options)
+    def session(self, zuora, **options):
+        return zuora.make_session(clock=lambda: self.now, sleep=self.sleep, asleep=self.asleep, **options)
 
     def sleep(self, seconds):
         self.naps.append(seconds)
@@ -272,12 +275,12 @@ class Time:
         self.sleep(seconds)
 
 
-def awaited(account, flow):
-    return asyncio.run(account.arun(flow))
+def awaited(session, flow):
+    return asyncio.run(session.arun(flow))
 
 
-def run(account, flow):
-    return account.run(flow)
+def run(session, flow):
+    return session.run(flow)
 
 
 SIDES = [(run, awaited), (awaited, run), (run, run), (awaited, awaited)]
@@ -288,50 +291,51 @@ SIDES = [(run, awaited), (awaited, run), (run, run), (awaited, awaited)]
 def test_a_429_quiets_both_sides(zuora, path, first, second):
     zuora.fault(path=path, **QUIET)
     clock = Time()
-    account = clock.account(zuora)
+    session = clock.session(zuora)
     if path == "/oauth/token":
         with pytest.raises(Refused):
-            first(account, client_job(account, ONCE))
+            first(session, client_job(session, ONCE))
     else:
-        first(account, look())
+        first(session, look())
     assert clock.naps == []
-    second(account, look())
-    account.close()
+    second(session, look())
+    session.close()
 
     (nap,) = clock.naps
     assert 30 <= nap <= 31
 
 
-def client_job(account, budget=READ):
-    return account.client().job("none", budget)
+def client_job(session, budget=READ):
+    return session.client().job("none", budget)
 
 
 @pytest.mark.parametrize(("first", "second"), SIDES)
 def test_a_long_quiet_is_told_to_who_would_have_to_wait_for_it(zuora, first, second):
     zuora.fault(path="/v1/async-jobs/", status=429, headers={"Retry-After": "120"})
     clock = Time()
-    account = clock.account(zuora)
-    first(account, look())
+    session = clock.session(zuora)
+    first(session, look())
     asked = zuora.ledger()["requests"]
     with pytest.raises(RateLimited, match=r"quiet for 12\d s more") as caught:
-        second(account, client_job(account, ONCE))
+        second(session, client_job(session, ONCE))
     assert 120 <= caught.value.retry_after <= 121
     assert zuora.ledger()["requests"] == asked
     assert clock.naps == []
 
     with pytest.raises(NotFound):
-        second(account, client_job(account))
+        second(session, client_job(session))
     assert 120 <= clock.naps[0] <= 121, "a flow of a worker waits by itself"
-    account.close()
+    session.close()
 
 
 def test_an_order_waits_for_the_end_of_a_long_quiet_and_is_sent_once(zuora):
     zuora.fault(path="/v1/async-jobs/", status=429, headers={"Retry-After": "120"})
     clock = Time()
-    account = accounts._ACCOUNTS[zuora.key] = clock.account(zuora)
-    account.run(look())
+    session = clock.session(zuora, token_file=zuora.token_file)
+    REGISTRY.add(session)
+    session.run(look())
     ZuoraHook().create_order(ORDER, idempotency_key="k")
-    account.close()
+    session.close()
 
     (nap,) = clock.naps
     assert 120 <= nap <= 121
@@ -341,42 +345,46 @@ def test_an_order_waits_for_the_end_of_a_long_quiet_and_is_sent_once(zuora):
 def test_an_order_that_cannot_wait_for_the_end_of_a_quiet_is_left_to_the_next_try(zuora):
     zuora.fault(path="/v1/async-jobs/", status=429, headers={"Retry-After": "3600"})
     clock = Time()
-    account = accounts._ACCOUNTS[zuora.key] = clock.account(zuora)
-    account.run(look())
+    session = clock.session(zuora, token_file=zuora.token_file)
+    REGISTRY.add(session)
+    session.run(look())
     with pytest.raises(TransientError, match=r"a limit is reached, not sent.* quiet for 360\d s more"):
         ZuoraHook().create_order(ORDER, idempotency_key="k")
-    account.close()
+    session.close()
 
     assert (clock.naps, zuora.posts()) == ([], [])
 
 
-@pytest.mark.parametrize("zuora", [Settings(requests_per_minute=100)], indirect=True)
 @pytest.mark.parametrize("carry", [run, awaited])
-def test_a_window_that_is_nearly_spent_is_spread_over_its_rest(zuora, carry):
+def test_a_window_that_is_nearly_spent_is_spread_over_its_rest(carry):
     clock = Time()
-    account = clock.account(zuora)
+    with serve(
+        Sandbox(Settings(requests_per_minute=100), lambda: clock.now)
+    ) as server:  # at 40 s of its minute
+        zuora = Zuora(server.sandbox, server.url)
+        session = clock.session(zuora)
 
-    def many():
-        for _ in range(99):
-            yield from look()
+        def many():
+            for _ in range(99):
+                yield from look()
 
-    zuora.sandbox._clock = lambda: clock.now  # at 40 s of its minute
-    carry(account, many())
-    account.close()
+        carry(session, many())
+        session.close()
 
     assert START + 14 < clock.now <= START + 20
     assert 5 < len(clock.naps) < 10
     assert {row["status"] for row in zuora.ledger()["recent"]} == {200, 404}
 
 
-def test_threads_get_as_many_connections_as_the_line_has():
+def test_threads_get_as_many_connections_as_the_connection_allows():
     class Desk:
-        """Stands where a `BlockingTransport` stands, until two are before it."""
+        """Stands where a requests session stands, until two are before it."""
 
         at_once, most, both = 0, 0, threading.Event()
         lock = threading.Lock()
 
-        def send(self, request):
+        @contextmanager
+        def request(self, *_, **__):
             with self.lock:
                 self.at_once += 1
                 self.most = max(self.most, self.at_once)
@@ -384,14 +392,16 @@ def test_threads_get_as_many_connections_as_the_line_has():
                     self.both.set()
             assert self.both.wait(30)
             time.sleep(0.001)
+            yield SimpleNamespace(status_code=200, headers={}, raw=SimpleNamespace(read=lambda *_, **__: b""))
             with self.lock:
                 self.at_once -= 1
-            return Response(200)
 
     desk = Desk()
-    gate = Gate(desk, Rules(2, RateLimiter(random.Random(0)), time.time, time.sleep, asyncio.sleep))
+    limiter = RateLimiter(random.Random(0))
+    config = TransportConfig(URL, max_connections=2)
+    transport = BlockingTransport(config, limiter, Timing(), open_session=lambda _: desk)
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(gate.send, [Request("GET", "/")] * 64))
+        answers = list(pool.map(transport.send, [Request("GET", "/")] * 64))
 
     assert len(answers) == 64
     assert desk.most == 2

@@ -26,8 +26,8 @@ from airflow_provider_zuora.session.secure_directory import (
 
 HELD = """
 from pathlib import Path
-from airflow_provider_zuora.session.secure_directory import PrivateDirectory
-lock = PrivateDirectory(Path({path!r})).lock("lock")
+from airflow_provider_zuora.session.secure_directory import SecureDirectory
+lock = SecureDirectory(Path({path!r})).lock("lock")
 print(lock.attempt(), flush=True)
 input()
 """

@@ -1,4 +1,4 @@
-"""One sign-in for all processes of a host, against a served sandbox; an account stands for a process."""
+"""One sign-in for all processes of a host, against a served sandbox; an session stands for a process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ import pytest
 from airflow_provider_zuora.core.errors import SignInRefused
 from airflow_provider_zuora.core.flow import Token
 from airflow_provider_zuora.core.http.client import AccessToken
+from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
-from airflow_provider_zuora.session.session import account_of
+from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.session.token_provider import PATIENCE
+from airflow_provider_zuora.transports.config import TransportConfig
 from demo.processes import wait_for
 
 SIGN_IN = "/oauth/token"
@@ -35,12 +37,12 @@ def asked(refused=None):
     return flow()
 
 
-def carried(account, flow):
-    return account.run(flow)
+def carried(session, flow):
+    return session.run(flow)
 
 
-def acarried(account, flow):
-    return asyncio.run(account.arun(flow))
+def acarried(session, flow):
+    return asyncio.run(session.arun(flow))
 
 
 @pytest.fixture(params=[carried, acarried], ids=["run", "arun"])
@@ -49,12 +51,12 @@ def carry(request):
 
 
 @pytest.fixture
-def account(zuora):
-    """Return the maker of accounts that share a token, each as if it were another process's."""
+def session(zuora):
+    """Return the maker of sessions that share a token, each as if it were another process's."""
     made = []
 
     def of(**options):
-        made.append(zuora.account(token_file=zuora.token_file, **options))
+        made.append(zuora.make_session(token_file=zuora.token_file, **options))
         return made[-1]
 
     yield of
@@ -77,8 +79,8 @@ def lock_path(zuora):
     return token_path(zuora).with_suffix(".lock")
 
 
-def test_the_first_process_signs_in_for_all(zuora, account, carry, said):
-    tokens = {carry(account(), asked()), *(carry(account(), asked()) for _ in range(3))}
+def test_the_first_process_signs_in_for_all(zuora, session, carry, said):
+    tokens = {carry(session(), asked()), *(carry(session(), asked()) for _ in range(3))}
 
     assert len(tokens) == zuora.ledger()["signIns"] == 1
     assert zuora.masked == [*tokens] * 4
@@ -86,8 +88,8 @@ def test_the_first_process_signs_in_for_all(zuora, account, carry, said):
     assert said() == []
 
 
-def test_a_refused_token_is_not_taken_again_and_is_replaced_once(zuora, account, carry):
-    one, other = account(), account()
+def test_a_refused_token_is_not_taken_again_and_is_replaced_once(zuora, session, carry):
+    one, other = session(), session()
     old = carry(one, asked())
     assert carry(other, asked()) == old
     zuora.sandbox.revoke_tokens()
@@ -95,39 +97,39 @@ def test_a_refused_token_is_not_taken_again_and_is_replaced_once(zuora, account,
     new = carry(one, asked(refused=old))
     assert new != old
     assert carry(other, asked(refused=old)) == new
-    assert carry(account(), asked()) == new
+    assert carry(session(), asked()) == new
     assert zuora.ledger()["signIns"] == 2
 
 
-def test_an_old_token_is_replaced_without_a_word(zuora, account, carry, said):
+def test_an_old_token_is_replaced_without_a_word(zuora, session, carry, said):
     now = [zuora.sandbox.now]
-    first = carry(account(clock=lambda: now[0]), asked())
+    first = carry(session(clock=lambda: now[0]), asked())
     now[0] += 3600 - 59
 
-    second = carry(account(clock=lambda: now[0]), asked())
-    assert carry(account(clock=lambda: now[0]), asked()) == second != first
+    second = carry(session(clock=lambda: now[0]), asked())
+    assert carry(session(clock=lambda: now[0]), asked()) == second != first
     assert said() == []
 
 
-def test_a_sign_in_that_fails_lets_the_next_process_try(zuora, account, carry):
+def test_a_sign_in_that_fails_lets_the_next_process_try(zuora, session, carry):
     zuora.fault(path=SIGN_IN, status=401)
     with pytest.raises(SignInRefused):
-        carry(account(), asked())
+        carry(session(), asked())
 
-    assert carry(account(), asked()) in zuora.ledger()["tokens"]
+    assert carry(session(), asked()) in zuora.ledger()["tokens"]
     assert zuora.naps == []
 
 
-def test_signing_in_afresh_reads_no_file_and_leaves_its_token(zuora, account, carry):
-    first = carry(account(), asked())
-    account().sign_in()
+def test_signing_in_afresh_reads_no_file_and_leaves_its_token(zuora, session, carry):
+    first = carry(session(), asked())
+    session().sign_in()
 
     assert zuora.ledger()["signIns"] == 2
-    assert carry(account(), asked()) == zuora.ledger()["tokens"][-1] != first
+    assert carry(session(), asked()) == zuora.ledger()["tokens"][-1] != first
 
 
-def test_a_process_that_does_not_share_makes_no_file(zuora, account, runtime_dir, carry):
-    alone = zuora.account()
+def test_a_process_that_does_not_share_makes_no_file(zuora, session, runtime_dir, carry):
+    alone = zuora.make_session()
     carry(alone, asked())
     alone.close()
 
@@ -137,12 +139,13 @@ def test_a_process_that_does_not_share_makes_no_file(zuora, account, runtime_dir
     assert not runtime_dir.exists()
 
 
-def test_two_entities_share_no_token_and_no_account(zuora, account):
+def test_two_entities_share_no_token_and_no_session(zuora, registry):
     files = [TokenFile.of(zuora.credentials, entity) for entity in ("", "e1", "e2")]
-    line = account()._line
-    accounts = [account_of("zuora", zuora.credentials, line, account()._masks, file) for file in files]
-    tokens = {each.run(asked()) for each in accounts}
-    for each in accounts:
+    transport = TransportConfig(zuora.url)
+    configs = [SessionConfig(VENDORS["zuora"], zuora.credentials, transport, file) for file in files]
+    sessions = [registry.get_session(config, zuora.source) for config in configs]
+    tokens = {each.run(asked()) for each in sessions}
+    for each in sessions:
         each.close()
 
     assert len(tokens) == 3
@@ -178,23 +181,23 @@ def from_the_future(zuora):
 @pytest.mark.parametrize(
     "spoil", [damaged, emptied, opened, linked, sealed_by_another, from_the_future], ids=lambda f: f.__name__
 )
-def test_a_file_of_no_use_is_reported_once_and_replaced(zuora, account, carry, said, spoil):
-    first = carry(account(), asked())
+def test_a_file_of_no_use_is_reported_once_and_replaced(zuora, session, carry, said, spoil):
+    first = carry(session(), asked())
     spoil(zuora)
 
-    second = carry(account(), asked())
+    second = carry(session(), asked())
     assert second != first
     [line] = said()
     assert line.startswith(f"The shared token is of no use, signing in without it. {token_path(zuora)}: ")
-    assert carry(account(), asked()) == second
+    assert carry(session(), asked()) == second
     assert len(said()) == 1
     assert zuora.ledger()["signIns"] == 2
 
 
-def test_no_directory_no_sharing_and_one_line_about_it(zuora, account, carry, said, runtime_dir):
+def test_no_directory_no_sharing_and_one_line_about_it(zuora, session, carry, said, runtime_dir):
     runtime_dir.mkdir()
     runtime_dir.chmod(0o755)
-    tokens = [carry(account(), asked()) for _ in range(2)]
+    tokens = [carry(session(), asked()) for _ in range(2)]
 
     assert len(set(tokens)) == 2
     reason = f"{runtime_dir}: others may use it, its mode is 0755"
@@ -202,21 +205,21 @@ def test_no_directory_no_sharing_and_one_line_about_it(zuora, account, carry, sa
     assert [*runtime_dir.iterdir()] == []
 
 
-def test_without_a_lock_the_token_is_shared_still(zuora, account, carry, said, runtime_dir):
+def test_without_a_lock_the_token_is_shared_still(zuora, session, carry, said, runtime_dir):
     runtime_dir.mkdir(mode=0o700)
     lock_path(zuora).symlink_to(runtime_dir / "nowhere")
-    tokens = {carry(account(), asked()) for _ in range(2)}
+    tokens = {carry(session(), asked()) for _ in range(2)}
 
     assert len(tokens) == zuora.ledger()["signIns"] == 1
     [line] = said()
     assert str(lock_path(zuora)) in line, "the second found the token and needs no lock"
 
 
-def test_no_secret_is_in_any_log_line(zuora, account, carry, caplog):
+def test_no_secret_is_in_any_log_line(zuora, session, carry, caplog):
     caplog.set_level(logging.DEBUG)
-    token = carry(account(), asked())
+    token = carry(session(), asked())
     damaged(zuora)
-    tokens = [token, carry(account(), asked()), carry(account(), asked())]
+    tokens = [token, carry(session(), asked()), carry(session(), asked())]
 
     assert "with this host's token" in caplog.text
     for secret in (CLIENT_SECRET, *tokens):
@@ -233,8 +236,8 @@ class TestWaiting:
         yield lock
         lock.release()
 
-    def napping(self, account, zuora, then):
-        """Return an account that does something in its third pause."""
+    def napping(self, session, zuora, then):
+        """Return an session that does something in its third pause."""
 
         def nap(seconds):
             zuora.naps.append(seconds)
@@ -244,11 +247,11 @@ class TestWaiting:
         async def anap(seconds):
             nap(seconds)
 
-        return account(sleep=nap, asleep=anap)
+        return session(sleep=nap, asleep=anap)
 
-    def test_a_token_that_is_left_meanwhile_is_taken(self, zuora, account, carry, held, said):
+    def test_a_token_that_is_left_meanwhile_is_taken(self, zuora, session, carry, held, said):
         grant = AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000)
-        waiting = self.napping(account, zuora, lambda: zuora.token_file.write(grant))
+        waiting = self.napping(session, zuora, lambda: zuora.token_file.write(grant))
 
         assert carry(waiting, asked()) == grant.token
         assert zuora.masked == [grant.token]
@@ -256,31 +259,31 @@ class TestWaiting:
         assert len(zuora.naps) == 3
         assert said() == []
 
-    def test_who_finds_a_good_token_waits_for_no_lock(self, zuora, account, carry, held, caplog):
+    def test_who_finds_a_good_token_waits_for_no_lock(self, zuora, session, carry, held, caplog):
         caplog.set_level(logging.INFO)
         zuora.token_file.write(AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000))
 
-        assert carry(account(), asked()) == "6447d349d8854f0d"
+        assert carry(session(), asked()) == "6447d349d8854f0d"
         assert zuora.naps == []
         assert "Waiting" not in caplog.text
 
-    def test_the_wait_is_told_of_once(self, zuora, account, carry, held, caplog):
+    def test_the_wait_is_told_of_once(self, zuora, session, carry, held, caplog):
         caplog.set_level(logging.INFO)
-        carry(self.napping(account, zuora, held.release), asked())
+        carry(self.napping(session, zuora, held.release), asked())
 
         assert len(zuora.naps) == 3
         waiting = [each for each in caplog.records if each.getMessage().startswith("Waiting for another")]
         assert [each.levelname for each in waiting] == ["INFO"]
 
-    def test_a_lock_that_is_freed_without_a_token_is_taken(self, zuora, account, carry, held, said):
-        waiting = self.napping(account, zuora, held.release)
+    def test_a_lock_that_is_freed_without_a_token_is_taken(self, zuora, session, carry, held, said):
+        waiting = self.napping(session, zuora, held.release)
 
         assert carry(waiting, asked()) in zuora.ledger()["tokens"]
         assert len(zuora.naps) == 3
         assert said() == []
 
-    def test_one_who_never_ends_is_not_waited_for_for_ever(self, zuora, account, carry, held, said):
-        token = carry(account(), asked())
+    def test_one_who_never_ends_is_not_waited_for_for_ever(self, zuora, session, carry, held, said):
+        token = carry(session(), asked())
 
         assert token in zuora.ledger()["tokens"]
         assert PATIENCE <= sum(zuora.naps) < PATIENCE + 1
@@ -289,16 +292,16 @@ class TestWaiting:
         assert said() == [
             f"Another process has been signing in for {sum(zuora.naps):.0f} s; signing in beside it"
         ]
-        assert carry(account(), asked()) == token
+        assert carry(session(), asked()) == token
 
-    def test_the_lock_is_free_afterwards(self, zuora, account, carry):
-        carry(account(), asked())
+    def test_the_lock_is_free_afterwards(self, zuora, session, carry):
+        carry(session(), asked())
         lock = zuora.token_file.lock()
 
         assert lock.attempt()
         lock.release()
 
-    def test_the_event_loop_goes_on_meanwhile(self, zuora, account, held):
+    def test_the_event_loop_goes_on_meanwhile(self, zuora, session, held):
         ticks, seen = [0], []
 
         async def tick():
@@ -316,18 +319,18 @@ class TestWaiting:
 
         async def main():
             ticking = asyncio.ensure_future(tick())
-            await account(asleep=nap).arun(asked())
+            await session(asleep=nap).arun(asked())
             ticking.cancel()
 
         asyncio.run(main())
         assert len(seen) == 5
 
     @pytest.mark.parametrize("steps", [1, 3, 10, 100])
-    def test_a_coroutine_that_is_cancelled_leaves_no_lock(self, zuora, account, steps):
+    def test_a_coroutine_that_is_cancelled_leaves_no_lock(self, zuora, session, steps):
         zuora.fault(path=SIGN_IN, kind="hang")
 
         async def main():
-            waiting = asyncio.ensure_future(account().arun(asked()))
+            waiting = asyncio.ensure_future(session().arun(asked()))
             for _ in range(steps):
                 await asyncio.sleep(0)
             waiting.cancel()
@@ -341,11 +344,14 @@ class TestWaiting:
 
 SCRIPT = """
 import asyncio, sys, time
-from airflow_provider_zuora.session.session import Account, Masks
-from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.flow import Token
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.session.registry import REGISTRY
+from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.transports.asynchronous import Line
+from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.timing import Timing
 
 how, *who = sys.argv[1:]
 credentials = Credentials(*who)
@@ -358,17 +364,20 @@ async def anap(seconds):
     print("waiting", flush=True)
     await asyncio.sleep(seconds)
 
-async def amask(token):
-    pass
+class Source:
+    def mask(self, token):
+        pass
+    async def amask(self, token):
+        pass
 
 def asked():
     return (yield Token())
 
-masks = Masks(len, amask)
 file = TokenFile.of(credentials)
-account = Account("zuora", credentials, Line(who[0]), masks, token_file=file, sleep=nap, asleep=anap)
-print(account.run(asked()) if how == "run" else asyncio.run(account.arun(asked())), flush=True)
-account.close()
+config = SessionConfig(VENDORS["zuora"], credentials, TransportConfig(who[0]), file)
+session = REGISTRY.make_session(config, Source(), timing=Timing(sleep=nap, asleep=anap))
+print(session.run(asked()) if how == "run" else asyncio.run(session.arun(asked())), flush=True)
+session.close()
 """
 
 

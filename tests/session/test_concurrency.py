@@ -1,4 +1,4 @@
-"""Many flows over one account: so many at once, in their order, each begun when its turn comes."""
+"""Many flows over one session: so many at once, in their order, each begun when its turn comes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Flows:
 
 
 def patient(zuora):
-    return zuora.account(asleep=lambda _: asyncio.sleep(0))
+    return zuora.make_session(asleep=lambda _: asyncio.sleep(0))
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 20, 200])
@@ -59,11 +59,11 @@ def test_a_flow_is_begun_when_its_turn_comes(zuora):
 
 def test_an_error_ends_what_is_under_way_while_the_loop_goes_on(zuora):
     flows = Flows(4, broken=0)
-    account = zuora.account(asleep=lambda _: asyncio.sleep(3600))
+    session = zuora.make_session(asleep=lambda _: asyncio.sleep(3600))
 
     async def broken():
         with pytest.raises(ZeroDivisionError):
-            await acarried(account, reversed([*flows]), 4)
+            await acarried(session, reversed([*flows]), 4)
         await asyncio.sleep(0)
         assert flows.now == 0
 
@@ -72,10 +72,10 @@ def test_an_error_ends_what_is_under_way_while_the_loop_goes_on(zuora):
 
 def test_who_is_cancelled_leaves_nothing_behind(zuora):
     flows = Flows(100)
-    account = zuora.account(asleep=asyncio.sleep)
+    session = zuora.make_session(asleep=asyncio.sleep)
 
     async def cancelled():
-        carrying = asyncio.ensure_future(acarried(account, flows, 3))
+        carrying = asyncio.ensure_future(acarried(session, flows, 3))
         while flows.now < 3:  # noqa: ASYNC110 - it is the flows that are watched
             await asyncio.sleep(0)
         carrying.cancel()
