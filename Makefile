@@ -12,7 +12,7 @@ VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
 ON_2_11 := $(addprefix tests/test_,$(addsuffix .py,bulk connection_widgets connections elastic_path_tasks examples \
-	exactly_once hooks lists operators order_input pipeline sensors tasks triggers))
+	exactly_once hooks lists operators order_input pipeline sensors triggers))
 
 # The benchmarks too: they need the providers that we are compared with.
 VENV_BENCH := .venv-bench

@@ -474,7 +474,7 @@ def test_a_time_that_is_none_ends_a_wait_before_anything_is_asked(zuora, name, v
             lambda hook: hook.create_orders([ORDER], return_ids=None),
             "return_ids: must be True or False, not None",
         ),
-        (lambda hook: hook.create_orders([ORDER], places=["a", "b"]), "places: must be as many as orders"),
+        (lambda hook: hook.create_orders([ORDER], labels=["a", "b"]), "labels: must be as many as orders"),
         (lambda hook: hook.request(None, "/x"), "method: must be one of GET"),
         (lambda hook: hook.request("GET", "/x", params=["a"]), "params: must be a mapping"),
         (lambda hook: hook.request("GET", "/x", track_id=5), "track_id: must be a text, not of type int"),

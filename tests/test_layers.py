@@ -26,7 +26,8 @@ def loaded_after(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["core", "core.http.client", "core.submission.api", "core.vendors", "sandbox", "sandbox.rules"]
+    "module",
+    ["core", "core.http.client", "core.submission.submission", "core.vendors", "sandbox", "sandbox.rules"],
 )
 def test_core_and_sandbox_load_neither_airflow_nor_a_transport(module):
     loaded = loaded_after(f"import {PACKAGE}.{module}")

@@ -1,24 +1,33 @@
-"""What the context of a running task tells: who submits, in which try, and what the next try can read.
+"""What the context of a running task tells: who submits, in which try, and what this try has submitted.
 
-It knows the names of Airflow's context and imports nothing of Airflow.
+It knows the names of Airflow's context and imports nothing of Airflow. What a try has submitted is kept for
+the process, because every hook of a try must know it; after a fork it is read again.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 import uuid
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_types import to_json_types
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope, sha256
+from airflow_provider_zuora.core.job import ORDER
+from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.submission.failures import EQUAL, shared_job_error
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.notes import SharedNotes
 from airflow_provider_zuora.core.times import read_moment
+from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _ANY_AGE = 0.0  # seconds since 1970
@@ -32,30 +41,32 @@ class TaskStore:
     """
     Airflow's state store of a task instance (3.3), as the memory of a flow.
 
-    :param accessor: ``context["task_state_store"]``.
-    :param retention: how long an entry is kept.
+    :param get: returns what an earlier try has kept under a name, None if there is nothing.
+    :param set: keeps a JSON object under a name; whatever Airflow raises then means that it is not kept.
     """
 
-    accessor: Any
-    retention: timedelta | None
-
-    def get(self, name: str) -> Any:
-        """Return what an earlier try has kept under a name, None where there is nothing."""
-        return self.accessor.get(name)
-
-    def set(self, name: str, value: Mapping[str, Any]) -> None:
-        """Keep a JSON object for later tries; whatever Airflow raises then means that it is not kept."""
-        self.accessor.set(name, dict(value), retention=self.retention)
+    get: Callable[[str], Any]
+    set: Callable[[str, Mapping[str, Any]], object]
 
 
-def submitter_of(
+def task_store(context: Mapping[str, Any], retention: timedelta | None) -> TaskStore | None:
+    """
+    Return what later tries of a task can read (Airflow 3.3 and later), None if there is nothing.
+
+    :param retention: how long an entry is kept.
+    """
+    accessor = context.get("task_state_store")
+    return None if accessor is None else TaskStore(accessor.get, partial(accessor.set, retention=retention))
+
+
+def scope_of(
     context: Mapping[str, Any], namespace: str, key: str | None, environ: Mapping[str, str] = os.environ
 ) -> IdempotencyScope:
     """
     Return who submits: a user's own key, else the task, else somebody new.
 
     :param namespace: the connection's ``idempotency_namespace``.
-    :param environ: tells which task it is where there is no context, as in ``@task.external_python``.
+    :param environ: tells which task it is if there is no context, as in ``@task.external_python``.
     """
     if key is not None:
         return IdempotencyScope(namespace, (key,))
@@ -76,60 +87,36 @@ def submitter_of(
     return IdempotencyScope(namespace, (uuid.uuid4().hex,))
 
 
-def fingerprint_of(by: IdempotencyScope, number: int, order: object) -> str:
-    """
-    Return what tells a call that submits an order from the others of a try, empty if it may be repeated.
-
-    :param number: of the try. An order with an ``orderNumber`` is the same one however often it comes.
-    """
-    if not isinstance(order, Mapping) or order.get("orderNumber"):
-        return ""
-    try:
-        return sha256([by.namespace, list(by.identity), str(by.position), number, to_json_types(order)])
-    except InvalidInput:  # it will be refused
-        return ""
-
-
-def try_of(
-    context: Mapping[str, Any], *, remembers: bool = False, environ: Mapping[str, str] = os.environ
-) -> TaskAttempt:
-    """
-    Return which try of a task this is; clearing a task raises its max_tries above its retries.
-
-    :param remembers: True where the task has a state store.
-    """
+def attempt_of(context: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> TaskAttempt:
+    """Return which try of a task this is; clearing a task raises its max_tries above its retries."""
     if not context:
-        return _try_in(environ) if _identity_in(environ) else TaskAttempt()
+        return _attempt_in(environ) if _identity_in(environ) else TaskAttempt()
     ti, run = context["ti"], context.get("dag_run")
     task = context.get("task") or getattr(ti, "task", None)
     max_tries = getattr(ti, "max_tries", None) or 0
     retries = getattr(task, "retries", None)
-    run_cleared = bool(getattr(run, "clear_number", None))
-    number = getattr(ti, "try_number", None) or 1
-    cleared = retries is not None and max_tries > retries
+    is_run_cleared = bool(getattr(run, "clear_number", None))
     return TaskAttempt(
-        number=number,
+        number=getattr(ti, "try_number", None) or 1,
         max_tries=max_tries,
-        cleared=cleared,
-        anew=cleared and number == max_tries - (retries or 0) + 1,
-        remembers=remembers,
-        since=_first_queued(run, run_cleared),
-        moved=run_cleared and getattr(ti, "map_index", -1) not in (-1, None),
+        is_cleared=retries is not None and max_tries > retries,
+        since=_first_queued(run, is_run_cleared),
+        has_moved=is_run_cleared and getattr(ti, "map_index", -1) not in (-1, None),
     )
 
 
 def _identity_in(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return dag, run and task as Airflow tells them to the processes that a task starts; empty for none."""
+    """Return dag, run and task as Airflow tells them to the processes that a task starts, or nothing."""
     names = ("AIRFLOW_CTX_DAG_ID", "AIRFLOW_CTX_DAG_RUN_ID", "AIRFLOW_CTX_TASK_ID")
     identity = tuple(environ.get(name, "") for name in names)
     return identity if all(identity) else ()
 
 
-def _try_in(environ: Mapping[str, str]) -> TaskAttempt:
+def _attempt_in(environ: Mapping[str, str]) -> TaskAttempt:
     """
     Return which try it is, as far as a process knows that a task has started.
 
-    A run was queued at its logical date or later; where that is not told it may be of any age.
+    A run was queued at its logical date or later; if that is not told it may be of any age.
     """
     number = environ.get("AIRFLOW_CTX_TRY_NUMBER", "")
     due = environ.get("AIRFLOW_CTX_LOGICAL_DATE") or environ.get("AIRFLOW_CTX_EXECUTION_DATE") or ""
@@ -140,9 +127,171 @@ def _try_in(environ: Mapping[str, str]) -> TaskAttempt:
     )
 
 
-def _first_queued(run: Any, cleared: bool) -> float | None:
-    """Return when a run was first queued, or a time before that; None where nothing tells."""
-    names = (*_DUE, *_QUEUED) if cleared else (*_QUEUED, *_DUE)
+def _first_queued(run: Any, is_cleared: bool) -> float | None:
+    """Return when a run was first queued, or a time before that; None if nothing tells."""
+    names = (*_DUE, *_QUEUED) if is_cleared else (*_QUEUED, *_DUE)
     moments = (getattr(run, name, None) for name in names)
     found = next((moment for moment in moments if moment is not None), None)
     return None if found is None else float(found.timestamp())
+
+
+class Claims:
+    """
+    What one try of a task has submitted; safe to use from several threads.
+
+    :ivar shared: what the calls of the try note together.
+    """
+
+    def __init__(self) -> None:
+        self.shared = SharedNotes()
+        self._orders: set[object] = set()
+        self._jobs: dict[object, object] = {}
+
+    @contextmanager
+    def claim(self, orders: Collection[T]) -> Iterator[Collection[T]]:
+        """
+        Claim orders for one call, and yield those that this try has submitted already.
+
+        If there are any, none is claimed. What raises an error has submitted nothing.
+        """
+        with _claiming:
+            taken = {order for order in orders if order in self._orders}
+            self._orders.update(() if taken else orders)
+        try:
+            yield taken
+        except BaseException:
+            self.discard(() if taken else orders)
+            raise
+
+    def discard(self, orders: Iterable[object]) -> None:
+        """Forget orders that came to nothing: the same try may submit them again."""
+        with _claiming:
+            self._orders.difference_update(orders)
+
+    def is_of_another(self, job: object, content: object) -> bool:
+        """Return whether a job stands for an order of another content; the first one that asks has it."""
+        with _claiming:
+            return self._jobs.setdefault(job, content) != content
+
+
+_claiming = threading.RLock()
+_tries: deque[tuple[object, Claims]] = deque(maxlen=16)
+"""What the last tries of tasks have submitted; a process mostly runs one."""
+
+
+def claims_of(try_of_task: object) -> Claims:
+    """
+    Return what one try of a task has submitted in this process.
+
+    :param try_of_task: Airflow's task instance, the same object all through a try.
+    """
+    with _claiming:
+        found = next((claims for known, claims in _tries if known is try_of_task), None)
+        if found is None:
+            found = Claims()
+            _tries.append((try_of_task, found))
+        return found
+
+
+def _begin_fork() -> None:
+    """Begin again in a forked process: locks belong to the parent, and notes may be half read."""
+    global _claiming  # noqa: PLW0603 - see the law of this module
+    _claiming = threading.RLock()
+    for _, claims in list(_tries):
+        claims.shared = SharedNotes()
+
+
+os.register_at_fork(after_in_child=_begin_fork)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCall:
+    """
+    One call that submits: by whom, in which try, and what this try has submitted.
+
+    :param is_task: False outside of a task, where every call is a new submission.
+    :param account: base URL and client id.
+    """
+
+    scope: IdempotencyScope
+    attempt: TaskAttempt
+    store: TaskStore | None
+    claims: Claims
+    is_task: bool
+    account: tuple[str, str]
+
+    @property
+    def shared(self) -> SharedNotes | None:
+        """Return what the calls of this try note together, None if there is no state store."""
+        return None if self.store is None else self.claims.shared
+
+    @contextmanager
+    def claim_order(self, order: CheckedOrder, raw_key: str | None) -> Iterator[None]:
+        """
+        Claim an order for this call.
+
+        :raises InvalidInput: if this try has submitted an equal one, from which nothing tells it.
+        """
+        is_told_apart = order.number or self.scope.position is None or raw_key is not None
+        with self.claim(() if is_told_apart else ((self.scope, order.content),)) as taken:
+            if taken:
+                raise InvalidInput("Nothing was sent.", (EQUAL,))
+            yield
+
+    @contextmanager
+    def claim(self, orders: Iterable[object]) -> Iterator[Collection[object]]:
+        """
+        Claim orders that nothing tells from equal ones, and yield those that this try has submitted already.
+
+        Whichever hook it was; another account has its own.
+        """
+        claims = {(self.account, self.attempt.number, order): order for order in orders if self.is_task}
+        with self.claims.claim(claims) as taken:
+            yield {claims[each] for each in taken}
+
+    def discard(self, orders: Iterable[object]) -> None:
+        """Forget orders that came to nothing: the same try may submit them again."""
+        self.claims.discard((self.account, self.attempt.number, order) for order in orders)
+
+    def check_job(self, job_id: str, order: CheckedOrder) -> None:
+        """
+        Check that this try has been given a job for this order alone.
+
+        :raises OutcomeUnknown: if it stands for another one too.
+        """
+        if self.is_task and self.is_of_another(job_id, order.content, is_numbered=bool(order.number)):
+            raise shared_job_error(job_id)
+
+    def is_of_another(self, job_id: str, content: object, *, is_numbered: bool) -> bool:
+        """
+        Return whether this try has been given a job for another order, whichever hook it was.
+
+        Two accounts may be of one tenant, where one key is one order; a number is one order in a tenant only.
+        """
+        job = (self.account, job_id) if job_id.startswith(ORDER) else job_id
+        return self.claims.is_of_another(job, content if is_numbered else (content, self.account))
+
+
+def begin_call(
+    context: Mapping[str, Any],
+    credentials: Credentials,
+    namespace: str,
+    key: str | None,
+    retention: timedelta | None,
+    caller: object = None,
+) -> TaskCall:
+    """
+    Return what a call that submits must know of its task.
+
+    :param namespace: the connection's ``idempotency_namespace``; ``key``: a user's own one.
+    :param retention: how long the task's state store keeps an entry.
+    :param caller: stands for the try outside of a task.
+    """
+    return TaskCall(
+        scope_of(context, namespace, key),
+        attempt_of(context),
+        task_store(context, retention),
+        claims_of(context.get("ti") or caller),
+        bool(context),
+        (credentials.base_url, credentials.client_id),
+    )

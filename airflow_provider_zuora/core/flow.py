@@ -81,10 +81,10 @@ class SaveState:
 class Store(Protocol):
     """What outlives a try of a task: names and JSON objects. It may forget, and it cannot compare and set."""
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str, /) -> Any:
         """Return what is kept under a name, None where nothing is."""
 
-    def set(self, name: str, value: Mapping[str, Any]) -> None:
+    def set(self, name: str, value: Mapping[str, Any], /) -> object:
         """Keep an object; an error says that it is not kept."""
 
 

@@ -16,6 +16,8 @@ from airflow_provider_zuora.core.errors import InvalidInput
 Path: TypeAlias = tuple[str | int, ...]
 Violation: TypeAlias = tuple[Path, str]
 
+CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+"""Writes the one JSON text that equal documents in plain types have, whatever the order of their keys."""
 MAX_DEPTH = 64
 _SCALARS = frozenset({str, bool, int, float, type(None)})  # most of an order; `Mapping` is slow to ask
 REFUSED = object()  # stands where a value was refused, so that one broken value makes one line

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
     get_current_context,
 )
 
-from airflow_provider_zuora.airflow_context.task import TaskStore, try_of
+from airflow_provider_zuora.airflow_context.task import attempt_of, claims_of, task_store
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.flow import Flow, StatefulFlow, Store, remembering
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -27,7 +27,7 @@ from airflow_provider_zuora.core.options import checked_seconds, text_violations
 from airflow_provider_zuora.core.polling.events import ResultsEvent
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
 from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
-from airflow_provider_zuora.core.submission.api import note_end
+from airflow_provider_zuora.core.submission.adoption import record_failure
 from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
@@ -37,18 +37,12 @@ from airflow_provider_zuora.hooks.connection_fields import ui_field_behaviour, w
 from airflow_provider_zuora.hooks.connection_source import AirflowConnection
 from airflow_provider_zuora.session.concurrency import acarried, carried
 from airflow_provider_zuora.session.registry import REGISTRY, SingleFlightCache
-from airflow_provider_zuora.session.session import ApiSession, claims_of
+from airflow_provider_zuora.session.session import ApiSession
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE
 
 T = TypeVar("T")
 
 _AT_ONCE = 20  # flows of one task or trigger; the connection's max_connections bounds all of a process
-
-
-def task_store(context: Mapping[str, Any]) -> TaskStore | None:
-    """Return what later tries of a task can read (Airflow 3.3 and later), None where there is none."""
-    accessor = context.get("task_state_store")
-    return None if accessor is None else TaskStore(accessor, NEVER_EXPIRE)
 
 
 def _call(
@@ -342,8 +336,11 @@ class BaseJobHook(BaseHook):
     def _note_failure(self, job: Job, context: Mapping[str, Any]) -> None:
         """Note that a job failed; if that cannot be done, the next try asks the vendor again."""
         try:
-            notes = claims_of(context.get("ti")).notes
-            self.run(lambda client: note_end(client, try_of(context), job, notes), task_store(context))
+            shared = claims_of(context.get("ti")).shared
+            self.run(
+                lambda client: record_failure(client, attempt_of(context), job, shared),
+                task_store(context, NEVER_EXPIRE),
+            )
         except TransientError as error:
             self.log.warning("That job %s failed could not be noted: %s", job.job_id, error)
 

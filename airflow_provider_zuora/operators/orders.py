@@ -12,7 +12,7 @@ from airflow_provider_zuora.airflow_context.operator_options import OperatorOpti
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_lines import read_orders, write_lines
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags
-from airflow_provider_zuora.core.submission.bulk import option_violations, report
+from airflow_provider_zuora.core.submission.bulk import option_violations, summarize_errors
 from airflow_provider_zuora.core.submission.result import expectation
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, reveal
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
@@ -112,7 +112,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         """Submit the order, once."""
         # Airflow calls execute() once in a try; a subclass of the user's may call it for several orders.
         is_own = type(self).execute is ZuoraCreateOrderOperator.execute
-        sole = is_own and getattr(context["ti"], "task_id", None) == self.task_id
+        is_sole = is_own and getattr(context["ti"], "task_id", None) == self.task_id
         job_id = self.hook._create_order(  # noqa: SLF001 - what the operator alone knows
             self._read_order(),
             idempotency_key=self.idempotency_key,
@@ -120,7 +120,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
             adopt_job_id=self.adopt_job_id,
             return_ids=self.return_ids,
             context=context,
-            sole=sole,
+            is_sole=is_sole,
         )
         self.log.info("Zuora has the order as job %s; it is carried out when the job completes", job_id)
         return job_id
@@ -205,7 +205,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
         with convert_errors():
             given = reveal(self.orders)
             refused_file = check_refused_path(self.refused_path, given)
-            orders, places = read_order_list(given)
+            orders, labels = read_order_list(given)
             if refused_file:
                 refused_file.check_writable()
         self._mask(orders)
@@ -215,7 +215,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
             return_ids=self.return_ids,
             on_existing=self.on_existing,
             concurrency=self.concurrency,
-            places=places,
+            labels=labels,
             context=context,
         )
         context["ti"].xcom_push(key=SUBMIT_RESULTS, value=[result.as_dict() for result in results])
@@ -224,7 +224,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
 
     def _conclude(self, results: Sequence[BulkResult], refused_file: OrderFile | None) -> None:
         """Write the refused orders down, and raise what the results mean to the task."""
-        error = report(results)
+        error = summarize_errors(results)
         refused = [result.order.document for result in results if result.state == "refused"]
         write_error = refused_file.write(write_lines(refused)) if refused_file else ""
         others = {result.state for result in results} - {"submitted", "refused"}

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import threading
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -17,7 +14,6 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.exchange import Sent
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.session.token_provider import ConnectionSource, TokenProvider
@@ -129,65 +125,3 @@ class ApiSession:
         runner = AsyncRunner(transport.send, partial(self.tokens.aget, transport.send), self._timing.asleep)
         self._loops[loop] = transport, runner
         return transport, runner
-
-
-class Claims:
-    """
-    What one try of a task has submitted; safe to use from several threads.
-
-    :ivar reading: held while the try's notes are read.
-    :ivar notes: what the calls of the try note together, None before they are read.
-    """
-
-    def __init__(self) -> None:
-        self.reading = threading.Lock()
-        self.notes: Notes | None = None
-        self._orders: set[object] = set()
-        self._jobs: dict[object, object] = {}
-
-    def add(self, orders: Collection[T]) -> list[T]:
-        """Return which of these orders are here already; if it is none, they all are from now on."""
-        with _LOOKING_UP:
-            taken = [order for order in orders if order in self._orders]
-            self._orders.update(() if taken else orders)
-            return taken
-
-    def discard(self, orders: Iterable[object]) -> None:
-        """Forget orders that came to nothing: the same try may submit them again."""
-        with _LOOKING_UP:
-            self._orders.difference_update(orders)
-
-    def is_of_another(self, job: object, content: object) -> bool:
-        """Return whether a job stands for an order of another content; the first one that asks has it."""
-        with _LOOKING_UP:
-            return self._jobs.setdefault(job, content) != content
-
-
-_TRIES: deque[tuple[object, Claims]] = deque(maxlen=16)
-"""What the last tries of tasks have submitted; a process mostly runs one."""
-_LOOKING_UP = threading.RLock()
-
-
-def claims_of(try_of_task: object) -> Claims:
-    """
-    Return what one try of a task has submitted in this process.
-
-    :param try_of_task: Airflow's task instance, the same object all through a try.
-    """
-    with _LOOKING_UP:
-        found = next((claims for known, claims in _TRIES if known is try_of_task), None)
-        if found is None:
-            found = Claims()
-            _TRIES.append((try_of_task, found))
-        return found
-
-
-def _renew_claims() -> None:
-    """Begin anew in a forked process: locks belong to the parent."""
-    global _LOOKING_UP  # noqa: PLW0603 - the parent's threads are not here to release it
-    _LOOKING_UP = threading.RLock()
-    for _, claims in list(_TRIES):
-        claims.reading, claims.notes = threading.Lock(), None
-
-
-os.register_at_fork(after_in_child=_renew_claims)

@@ -29,8 +29,9 @@ from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
 from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
-from airflow_provider_zuora.core.submission.api import preview_order, submit_order
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope
+from airflow_provider_zuora.core.submission.submission import submit_order
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
 from tests.core.carriers import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
@@ -454,17 +455,11 @@ def test_a_yes_that_names_no_job_is_an_unknown_outcome(body):
 
 def test_a_preview_is_checked_and_sent_without_a_key():
     script = Script([answer(202, {"jobId": "j-1"})])
-    assert script.run(preview_order(script.client(), PREVIEW)) == "j-1"
+    assert script.run(script.client().submit(check_preview(PREVIEW).request)) == "j-1"
     (request,) = script.sent
     assert str(request) == "POST /v1/async/orders/preview"
     assert request.header("Idempotency-Key") == ""
     assert json.loads(request.body) == PREVIEW
-
-
-def test_a_preview_that_breaks_rules_is_not_sent():
-    script = Script([])
-    with pytest.raises(InvalidInput, match="previewOptions: is required"):
-        script.run(preview_order(script.client(), ORDER))
 
 
 # Reading a job.
@@ -626,7 +621,9 @@ def test_the_longest_key_is_sent():
 
 def submitted(tenant, order=ORDER):
     client = tenant.client()
-    return tenant.run(submit_order(client, order, IdempotencyScope("", ("dag", "run", "task"), -1)))
+    return tenant.run(
+        submit_order(client, check_order(order), IdempotencyScope("", ("dag", "run", "task"), -1))
+    )
 
 
 def finished(tenant, job_id):
@@ -746,7 +743,9 @@ FLOWS = {
     "submit": lambda client: client.submit(CREATE),
     "job": lambda client: client.job("j"),
     "call": lambda client: client.call("GET", "/v1/a"),
-    "order": lambda client: submit_order(client, ORDER, IdempotencyScope("", ("dag", "run", "task"), 0)),
+    "order": lambda client: submit_order(
+        client, check_order(ORDER), IdempotencyScope("", ("dag", "run", "task"), 0)
+    ),
     "wait": lambda client: wait_until_done(
         client, "j", PollOptions(client.clock(), client.clock(), client.clock() + 3600)
     ),

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
-from airflow_provider_zuora.core.submission.api import adopt_job
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope
+from airflow_provider_zuora.core.submission.adoption import adopt_job
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Actor, Zuora, submit
 
@@ -31,7 +31,7 @@ class Task:
         self.zuora, self.order, self.mode = zuora, order, memory
         self.memory = None if memory == "none" else Memory()
         self.queued, self.number, self.max_tries = zuora.clock(), 0, RETRIES
-        self.by = IdempotencyScope("", ("dag", "run", "task"), -1)
+        self.scope = IdempotencyScope("", ("dag", "run", "task"), -1)
 
     def clear(self):
         self.max_tries = self.number + RETRIES
@@ -40,13 +40,11 @@ class Task:
 
     def next_try(self):
         self.number += 1
-        cleared = self.max_tries > RETRIES
-        anew = cleared and self.number == self.max_tries - RETRIES + 1
-        remembers = self.memory is not None
-        return TaskAttempt(self.number, self.max_tries, cleared, self.queued, anew=anew, remembers=remembers)
+        is_cleared = self.max_tries > RETRIES
+        return TaskAttempt(self.number, self.max_tries, is_cleared, self.queued)
 
     def start(self):
-        return submit(self.zuora, self.memory, self.next_try(), self.order, by=self.by)
+        return submit(self.zuora, self.memory, self.next_try(), self.order, scope=self.scope)
 
 
 TRIES = st.lists(
@@ -75,9 +73,9 @@ def on_the_way_on(task, error):
     assert "another idempotency_key" in str(error)
     task.clear()
     if zuora.made:
-        flow = adopt_job(zuora.client(), zuora.made[0], task.order, task.by, task.next_try())
+        flow = adopt_job(zuora.client(), zuora.made[0], check_order(task.order), task.scope, task.next_try())
         return Actor(zuora, task.memory, flow).run().end
-    task.by = IdempotencyScope("", (re.search(r"again-\S+Z", str(error))[0],))
+    task.scope = IdempotencyScope("", (re.search(r"again-\S+Z", str(error))[0],))
     return task.start().run().end
 
 
@@ -102,11 +100,11 @@ def test_never_two_orders_and_always_an_end(tries, numbered, memory, job_seconds
     zuora = Zuora(job_seconds=job_seconds)
     task = Task(zuora, NUMBERED if numbered else ORDER, memory)
     first_sent: dict[str, float] = {}
-    for answers, killed, cleared, passes in tries:
+    for answers, killed, is_cleared, passes in tries:
         zuora.script = [ANSWERS[each] for each in answers]
         zuora.sandbox.state.faults.clear()
         zuora.clock.now += passes
-        if cleared:
+        if is_cleared:
             task.clear()
         actor = task.start().run(killed)
         if actor.running:

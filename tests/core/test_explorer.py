@@ -20,8 +20,7 @@ import os
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.tries import (
     ANSWERS,
@@ -37,8 +36,8 @@ from tests.core.tries import (
 HOUR = 3600.0
 FIRST = TaskAttempt(number=1, max_tries=3)
 RETRY = TaskAttempt(number=2, max_tries=3)
-CLEARED = TaskAttempt(number=2, max_tries=5, cleared=True)
-LAST = TaskAttempt(number=3, max_tries=5, cleared=True)
+CLEARED = TaskAttempt(number=2, max_tries=5, is_cleared=True)
+LAST = TaskAttempt(number=3, max_tries=5, is_cleared=True)
 ALL = os.environ.get("EXPLORER") == "all"  # make explore
 MOST = math.inf if ALL else 60
 # The ways in which a POST can be answered, told apart by what the answer may decide.
@@ -88,7 +87,7 @@ def explore(script, order, *, memory, second=RETRY, submits=one, jump=0.0, kills
     def begin(zuora, store, attempt):
         since = None if attempt is FIRST else zuora.began
         return submits(
-            zuora, store, TaskAttempt(attempt.number, attempt.max_tries, attempt.cleared, since), order
+            zuora, store, TaskAttempt(attempt.number, attempt.max_tries, attempt.is_cleared, since), order
         )
 
     def start():

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, before, submit, submit_list
 
@@ -80,8 +80,8 @@ class Walk:
         self.zuora.script = [
             self.dice.choice(STEPS) if self.dice.random() < 0.6 else None for _ in range(answers)
         ]
-        cleared = self.max_tries > self.retries
-        attempt = TaskAttempt(self.number, self.max_tries, cleared, self.began)
+        is_cleared = self.max_tries > self.retries
+        attempt = TaskAttempt(self.number, self.max_tries, is_cleared, self.began)
         actor = self.submits(self.zuora, self.memory, attempt, self.order)
         actor.run(self.dice.randint(0, 12) if self.dice.random() < 0.35 else None)
         if actor.running:

@@ -13,11 +13,16 @@ from typing import Any
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.flow import LoadState, SaveState, Sleep, StatefulFlow, Token
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.core.submission.api import signed_in_notes, submit_order
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
-from airflow_provider_zuora.core.submission.bulk import listed, prepare, report, submitted, to_be_sent
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope
-from airflow_provider_zuora.core.submission.post import KEY_AGE
+from airflow_provider_zuora.core.submission.bulk import (
+    prepare_order,
+    records_to_send,
+    submit_one,
+    summarize_errors,
+)
+from airflow_provider_zuora.core.submission.keys import KEY_AGE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.order_list import prepare_orders
+from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Tenant
 
@@ -244,24 +249,25 @@ def submit(
     zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, order: Any = NUMBERED, **options: Any
 ) -> Actor:
     """Return a try that is about to submit an order; its chance is its own."""
-    by = options.pop("by", BY)
+    scope = options.pop("scope", BY)
+    checked = check_order(order, return_ids=options.pop("return_ids", False))
     zuora.rng = random.Random(repr((attempt, options)))
-    return Actor(zuora, memory, submit_order(zuora.client(), order, by, attempt, **options))
+    return Actor(zuora, memory, submit_order(zuora.client(), checked, scope, attempt, **options))
 
 
 def submit_list(zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, orders: list[Any]) -> Actor:
-    """Return a try that is about to submit a list, one order after the other, as `bulk.submit_all` does."""
+    """Return a try that is about to submit a list, an order after the other, as `submit_all` does."""
 
     def flow() -> StatefulFlow[str]:
         client = zuora.client()
-        notes = yield from signed_in_notes(attempt)
-        ready = [prepare(client, order, attempt, notes, return_ids=False) for order in listed(orders, BY)]
-        yield from notes.reserve(to_be_sent(ready))
+        notes = yield from read_notes(attempt)
+        ready = [prepare_order(client, order, attempt, notes) for order in prepare_orders(orders, BY)]
+        yield from notes.reserve(records_to_send(ready))
         entries: list[Any] = []
         for each in ready:
-            entries += [(yield from submitted(each))]
+            entries += [(yield from submit_one(each))]
         yield from notes.reserve(())
-        if error := report(entries):
+        if error := summarize_errors(entries):
             raise error
         return str(entries[0].job_id)
 

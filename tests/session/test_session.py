@@ -19,12 +19,10 @@ import pytest
 from airflow_provider_zuora.core.errors import SignInRefused, Unreadable
 from airflow_provider_zuora.core.flow import READ, RetryBudget, Token
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
-from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.session.registry import REGISTRY
-from airflow_provider_zuora.session.session import SessionConfig, claims_of
+from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.transports.blocking import (
     BlockingTransport,
     ResponseLimits,
@@ -367,16 +365,6 @@ def test_a_fork_on_a_running_loop_leaves_the_parents_connections_alone(zuora):
 
     asyncio.run(forked())
     assert zuora.ledger()["signIns"] == 3
-
-
-def test_a_forked_child_waits_for_no_lock_of_the_parents_notes_and_reads_its_own():
-    claims = claims_of(object())
-    claims.notes = Notes(TaskAttempt())
-    with claims.reading, claims.notes._writing:
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if claims.notes is None and claims.reading.acquire(timeout=10) else 1)
-    assert os.waitpid(child, 0)[1] == 0
 
 
 # The end of a loop.

@@ -1,24 +1,55 @@
-"""What makes a submission the same one again, its content and its submitter; keys are made here only."""
+"""What makes a submission the same one again, its content and who submits it; keys are made here only."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.json_types import Path, format_path
-from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.json_types import CANONICAL
+from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.times import read_minute
+from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
-"""How a time is written at the end of a user's own key."""
-
+KEY_AGE = 23 * 3600.0  # seconds; Zuora forgets a key at 24 hours
+# How a time is written at the end of a user's own key.
 _ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")
 _MOST_PATHS = 250  # a record of this many stays below 32 kB
+_WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is remembered
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAttempt:
+    """
+    Which try of a task submits; the defaults are those of a submission outside of Airflow.
+
+    :param number: Airflow's try number.
+    :param max_tries: Airflow's; clearing a task raises it.
+    :param is_cleared: True if the task was cleared since it first ran.
+    :param since: when its run was first queued, or a time before that, in seconds since 1970; None: now.
+    :param has_moved: True if another of the mapped tasks may have had this order before the run was cleared.
+    """
+
+    number: int = 1
+    max_tries: int = 0
+    is_cleared: bool = False
+    since: float | None = None
+    has_moved: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Return whether certainly no other try can have sent the order before."""
+        return self.number <= 1 and not self.is_cleared and not self.has_moved
+
+
+OUTSIDE = TaskAttempt()
+"""A submission outside of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +59,8 @@ class IdempotencyScope:
 
     :param namespace: tells two Airflows apart that submit to one tenant.
     :param identity: dag, run and task; or a user's own key alone.
-    :param position: the map index, and the count among equal orders of a list; it plays no part where the
-        order has its own ``orderNumber``. None: with a user's own key neither plays a part.
+    :param position: the map index, and the count among equal orders of a list; it plays no part if the order
+        has its own ``orderNumber``. None: with a user's own key neither plays a part.
     """
 
     namespace: str
@@ -38,11 +69,11 @@ class IdempotencyScope:
 
     def key(self, digest: str, order_number: str | None, generation: int = 0) -> str:
         """Return the Idempotency-Key: ``af-`` and the SHA-256 of all that makes a submission the same one."""
-        return "af-" + sha256([self.namespace, self._whole(order_number), digest, generation])
+        return "af-" + sha256([self.namespace, self._members(order_number), digest, generation])
 
     def fingerprint(self, order_number: str | None) -> str:
-        """Return the SHA-256 of who submits, and of the order's number, also where the key is a user's."""
-        return sha256([self.namespace, self._whole(order_number), order_number])
+        """Return the SHA-256 of who submits, and of the order's number, also if the key is a user's."""
+        return sha256([self.namespace, self._members(order_number), order_number])
 
     @property
     def issued_at(self) -> float | None:
@@ -55,22 +86,117 @@ class IdempotencyScope:
             return None
         return read_minute(found[0])
 
-    def _whole(self, order_number: str | None) -> list[str | int]:
+    def _members(self, order_number: str | None) -> list[str | int]:
         own = () if self.position is None else (order_number or self.position,)
         return [*self.identity, *own]
 
 
-def digest_of(client: ApiClient, request: Request, document: Any) -> str:
+class Generations:
+    """
+    The keys of one order in one try, one after the other, and the record that each begins with.
+
+    :param raw_key: sent as it is instead of a key of ours; then there are no generations.
+    :param is_remembered: True if nothing can have been sent that is not in the notes of the tries.
+    :param keeps_paths: True if records hold the hashes of the order's values.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        order: CheckedOrder,
+        scope: IdempotencyScope,
+        attempt: TaskAttempt,
+        *,
+        raw_key: str | None,
+        is_remembered: bool,
+        keeps_paths: bool,
+    ):
+        self.client = client
+        self.document = order.document
+        self.params = order.request.params
+        self.scope = scope
+        self.attempt = attempt
+        self.raw_key = raw_key
+        self.is_remembered = is_remembered
+        self.keeps_paths = keeps_paths
+        self.number = order.number
+        self.digest = digest_of(client, order)
+        self.submitter = scope.fingerprint(self.number)
+        self.account = account_fingerprint(client)
+
+    def begin_record(self, generation: int, before: SubmissionRecord | None = None) -> SubmissionRecord:
+        """Return the record of a generation; all generations are of the content of the first."""
+        digest = before.digest if before else self.digest
+        is_absent = before is not None and before.state is SubmissionState.ABSENT
+        may_be_sent = self._may_have_been_sent(generation)
+        return SubmissionRecord(
+            submitter=self.submitter,
+            order_number=self.number,
+            account=self.account,
+            key=self.raw_key or self.scope.key(digest, self.number, generation),
+            generation=generation,
+            digest=digest,
+            contents=(self.digest,),
+            params=self.params,
+            paths=hash_paths(self.client, self.document) if self.keeps_paths else None,
+            first_post=self._earliest_post(before) if may_be_sent else self.client.clock(),
+            try_number=self.attempt.number,
+            max_tries=self.attempt.max_tries,
+            unanswered=int(may_be_sent),
+            absence_believed=is_absent and self.number is not None,
+        )
+
+    def is_of_an_earlier_try(self, generation: int) -> bool:
+        """Return whether an earlier try would have ended with this key: each goes one key further."""
+        further = max(self.attempt.has_moved, self.attempt.is_cleared)
+        may_be_sent = self._may_have_been_sent(generation)
+        return may_be_sent and generation % _WINDOW < self.attempt.number - 1 + further
+
+    def generation_after(self, before: SubmissionRecord, *, is_known: bool) -> int:
+        """
+        Return the next generation.
+
+        :param is_known: True if the key before is noted, or was sent by this try.
+
+        If a run is too old for its first keys and nobody remembers them, they are not sent. Those of its
+        second 23 hours begin at 1000, and so on, so that the tries of a window agree on them.
+        """
+        if is_known or self.is_remembered:
+            return before.generation + 1
+        return max(before.generation, int((self.client.clock() - self._since) // KEY_AGE) * _WINDOW)
+
+    def _earliest_post(self, before: SubmissionRecord | None) -> float:
+        """Return a time before which a key that nobody remembers was not sent, or came to nothing."""
+        absent = before.decided_at if before and before.state is SubmissionState.ABSENT else -math.inf
+        return max(self._since, absent)
+
+    def _may_have_been_sent(self, generation: int) -> bool:
+        """Return whether an earlier try may have sent this key although nothing is noted of it."""
+        if self.is_remembered:  # but perhaps by another of the mapped tasks
+            return self.attempt.has_moved and self.number is not None and generation == 0
+        return not self.attempt.is_first
+
+    @property
+    def _since(self) -> float:
+        """Return a time before which no try can have sent a key."""
+        known = (self.attempt.since, self.scope.issued_at)
+        moments = [moment for moment in known if moment is not None]
+        return max(moments, default=self.client.clock())
+
+
+def digest_of(client: ApiClient, order: CheckedOrder) -> str:
     """Return the SHA-256 of what is submitted and where to, in hex; the order of keys plays no part."""
-    return sha256([request.method, request.path, request.params, _scope(client), document])
+    request = order.request
+    place = CANONICAL.encode([request.method, request.path, request.params, _scope_headers(client)])
+    return hashlib.sha256(b"%b,%b]" % (place[:-1].encode(), order.canonical)).hexdigest()
 
 
 def account_fingerprint(client: ApiClient) -> str:
     """Return a fingerprint of the account: URL, client id, entity and orgs."""
-    return sha256([client.credentials.base_url, client.credentials.client_id, _scope(client)])
+    return sha256([client.credentials.base_url, client.credentials.client_id, _scope_headers(client)])
 
 
-def path_hashes(client: ApiClient, document: Any) -> dict[str, str]:
+def hash_paths(client: ApiClient, document: Any) -> dict[str, str]:
     """
     Return a hash for each JSON path of a document, to tell later what has changed without keeping it.
 
@@ -78,11 +204,11 @@ def path_hashes(client: ApiClient, document: Any) -> dict[str, str]:
     A document of more than 250 values is hashed by parts, as deep as there are at most so many.
     """
     secret = client.credentials.client_secret.encode()
-    depth, rows = 1, list(_parts(document, 0))
-    while len(deeper := list(_parts(document, depth))) <= _MOST_PATHS and deeper != rows:
-        depth, rows = depth + 1, deeper
+    rows: list[tuple[str, Any]] = [("$", document)]
+    while len(deeper := [part for row in rows for part in _split(*row)]) <= _MOST_PATHS and deeper != rows:
+        rows = deeper
     return {
-        format_path(path): hmac.new(secret, _canonical(value), hashlib.sha256).hexdigest()[:16]
+        path: hmac.digest(secret, CANONICAL.encode(value).encode(), "sha256").hex()[:16]
         for path, value in rows
     }
 
@@ -94,25 +220,21 @@ def changed_paths(before: Mapping[str, str], after: Mapping[str, str]) -> list[s
 
 def sha256(value: Any) -> str:
     """Return the SHA-256, in hex, of the canonical JSON of a value in plain types (`core.json_types`)."""
-    return hashlib.sha256(_canonical(value)).hexdigest()
+    return hashlib.sha256(CANONICAL.encode(value).encode()).hexdigest()
 
 
-def _canonical(value: Any) -> bytes:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
-
-
-def _scope(client: ApiClient) -> dict[str, str]:
+def _scope_headers(client: ApiClient) -> dict[str, str]:
     return {name: client.headers.get(name, "") for name in client.vendor.scope}
 
 
-def _parts(value: Any, depth: int, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield the parts of a document that stand at this depth, and the values above it."""
-    if depth and isinstance(value, dict) and value:
+def _split(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the members of a part of a document, or the part; paths are written as `format_path` does."""
+    if isinstance(value, dict) and value:
         for name, member in value.items():
-            yield from _parts(member, depth - 1, (*path, name))
-    elif depth and isinstance(value, list) and value:
+            is_plain = name.isascii() and name.isidentifier()
+            yield (f"{path}.{name}" if is_plain else f"{path}[{json.dumps(name)}]"), member
+    elif isinstance(value, list) and value:
         for index, member in enumerate(value):
-            yield from _parts(member, depth - 1, (*path, index))
+            yield f"{path}[{index}]", member
     else:
         yield path, value

@@ -15,12 +15,12 @@ import json
 import threading
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.flow import LoadState, SaveState, StatefulFlow
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
 NAME = "zuora_submission"
@@ -34,27 +34,46 @@ _LEFT_OUT = ("track_ids", "paths")
 _LARGEST = 4 * 1024 * 1024  # bytes of an entry, unpacked
 
 
+@dataclass(slots=True)
+class SharedNotes:
+    """
+    What the calls of one try note together.
+
+    :ivar reading: held while the notes are read.
+    :ivar notes: None before they are read.
+    """
+
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    notes: Notes | None = None
+
+
+@dataclass(slots=True)
 class Notes:
     """
     What one try knows of the submissions of its task.
 
     :param attempt: which try this is.
+    :ivar is_complete: True if nothing can have been sent that is not in here.
+    :ivar is_empty: True if nothing is noted of any order.
+    :ivar is_kept: False if there is no store: what is not kept is not packed either.
     """
 
-    def __init__(self, attempt: TaskAttempt):
-        self.attempt = attempt
-        self.is_complete = False
-        """True if nothing can have been sent that is not in here."""
-        self.is_kept = True
-        """False if there is no store: what is not kept is not packed either."""
-        self._records: dict[str, SubmissionRecord] = {}
-        self._ahead: dict[str, SubmissionRecord] = {}  # what is kept of those whose batch is under way
-        self._places: dict[str, int] = {}
-        self._contents: dict[tuple[str, str, str], str] = {}  # to identities
-        self._submitters: dict[tuple[str, str], dict[str, None]] = {}
-        self._changed: set[int] = set()  # the entries that differ from what is kept
-        self._parts = 0
-        self._writing = threading.Lock()
+    attempt: TaskAttempt
+    is_complete: bool = False
+    is_empty: bool = True
+    is_kept: bool = True
+    _records: dict[str, SubmissionRecord] = field(default_factory=dict)
+    _ahead: dict[str, SubmissionRecord] = field(default_factory=dict)
+    """What is kept of those whose batch is under way."""
+    _parts_of: dict[str, int] = field(default_factory=dict)
+    """The entry that each record is in."""
+    _contents: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """Submitter, account and digest -> identity."""
+    _submitters: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+    _changed: set[int] = field(default_factory=set)
+    """The entries that differ from what is kept."""
+    _parts: int = 0
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> StatefulFlow[Notes]:
         """
@@ -65,21 +84,21 @@ class Notes:
         """
         number = self.attempt.number
         if number > 1:
-            yield from self._begin(number)
+            yield from self._begin_try(number)
         for earlier in range(number, max(0, number - _TRIES_BACK), -1):
-            if entries := (yield from _entries(earlier)):
-                self._take(entries, is_own=earlier == number)
+            if entries := (yield from _load_entries(earlier)):
+                self._take_entries(entries, is_own=earlier == number)
                 break
         else:
             self.is_complete = self.attempt.is_first
         return self
 
-    def _begin(self, number: int) -> StatefulFlow[None]:
+    def _begin_try(self, number: int) -> StatefulFlow[None]:
         yield from self._check_latest()
         yield SaveState(LATEST, {"try": number})
 
-    def _take(self, entries: list[Any], *, is_own: bool) -> None:
-        for record in (record for entry in entries for record in _unpacked(entry)):
+    def _take_entries(self, entries: list[Any], *, is_own: bool) -> None:
+        for record in (record for entry in entries for record in _unpack(entry)):
             self._hold(record)
         if is_own:
             self._changed.clear()
@@ -91,28 +110,24 @@ class Notes:
         identity = self._contents.get((submitter, account, digest))
         return None if identity is None else self._records[identity]
 
-    def of(self, submitter: str, account: str) -> list[SubmissionRecord]:
+    def find_all(self, submitter: str, account: str) -> list[SubmissionRecord]:
         """Return what is noted of one submitter's orders in one account."""
         return [self._records[identity] for identity in self._submitters.get((submitter, account), ())]
-
-    def __bool__(self) -> bool:
-        """Return whether anything is noted."""
-        return bool(self._records)
 
     def is_of_another_account(self, submitter: str, account: str) -> bool:
         """Return whether this submitter's order is noted, but for other accounts alone."""
         accounts = {known for other, known in self._submitters if other == submitter}
         return bool(accounts) and account not in accounts
 
-    def of_job(self, job_id: str) -> SubmissionRecord | None:
+    def find_job(self, job_id: str) -> SubmissionRecord | None:
         """Return what led to a job."""
         return next((record for record in self._records.values() if record.job_id == job_id), None)
 
-    def claim(self) -> StatefulFlow[None]:
+    def note_nothing_sent(self) -> StatefulFlow[None]:
         """Note that the first try has sent nothing, unless it has, so that the next one knows."""
         name = _entry(self.attempt.number)
         if self.attempt.is_first and (yield LoadState(name)) is None:
-            yield SaveState(name, _packed([], 1, complete=True))
+            yield SaveState(name, _pack([], 1, complete=True))
 
     def reserve(self, records: Iterable[SubmissionRecord]) -> StatefulFlow[None]:
         """
@@ -124,11 +139,11 @@ class Notes:
             self._touch(identity)
         self._ahead = {}
         for record in records:
-            own = self._owned(record)
+            own = self._own(record)
             self._ahead[self._hold(own)] = replace(own, unanswered=own.unanswered + 1)
         yield from self._flush()
 
-    def write_ahead(self, record: SubmissionRecord) -> StatefulFlow[None]:
+    def note_post(self, record: SubmissionRecord) -> StatefulFlow[None]:
         """
         Note a POST that is about to be sent.
 
@@ -146,26 +161,27 @@ class Notes:
         if _identity(record) not in self._ahead:
             yield from self._flush(checking=False)
 
-    def job_of(self, record: SubmissionRecord) -> StatefulFlow[SubmissionRecord | None]:
+    def read_job(self, record: SubmissionRecord) -> StatefulFlow[SubmissionRecord | None]:
         """
         Return what is kept of a submission if it has led to a job under this key; None if it has not.
 
         Two calls in one try, of two threads say, write to one entry: who would say less reads it first.
         """
-        entries = yield from _entries(self.attempt.number)
-        kept = (each for entry in entries for each in _unpacked(entry))
+        entries = yield from _load_entries(self.attempt.number)
+        kept = (each for entry in entries for each in _unpack(entry))
         started = (each for each in kept if each.state is SubmissionState.STARTED and each.key == record.key)
         return next((each for each in started if _identity(each) == _identity(record)), None)
 
-    def _owned(self, record: SubmissionRecord) -> SubmissionRecord:
+    def _own(self, record: SubmissionRecord) -> SubmissionRecord:
         return replace(record, try_number=self.attempt.number, max_tries=self.attempt.max_tries)
 
     def _put(self, record: SubmissionRecord) -> None:
-        self._hold(self._owned(record))
+        self._hold(self._own(record))
 
     def _hold(self, record: SubmissionRecord) -> str:
         identity = _identity(record)
         self._records[identity] = record
+        self.is_empty = False
         self._submitters.setdefault((record.submitter, record.account), {})[identity] = None
         for digest in (record.digest, *record.contents):
             self._contents[(record.submitter, record.account, digest)] = identity
@@ -174,8 +190,7 @@ class Notes:
 
     def _touch(self, identity: str) -> None:
         with self._writing:
-            place = self._places.setdefault(identity, len(self._places))
-            self._changed.add(place // _IN_ONE_ENTRY)
+            self._changed.add(self._parts_of.setdefault(identity, len(self._parts_of) // _IN_ONE_ENTRY))
 
     def _flush(self, *, checking: bool = True) -> StatefulFlow[None]:
         """
@@ -200,7 +215,7 @@ class Notes:
             self._changed.add(0)
         for part in sorted(self._changed, reverse=True):
             yield SaveState(
-                _entry(self.attempt.number, part), _packed(parts[part], len(parts), complete=self.is_complete)
+                _entry(self.attempt.number, part), _pack(parts[part], len(parts), complete=self.is_complete)
             )
 
     def _check_latest(self) -> StatefulFlow[None]:
@@ -214,13 +229,13 @@ class Notes:
             )
 
 
-def _entries(number: int) -> StatefulFlow[list[Any]]:
+def _load_entries(number: int) -> StatefulFlow[list[Any]]:
     """Return all that a try has noted, in the order of its parts; empty if it has noted nothing."""
     first = yield LoadState(_entry(number))
     if first is None:
         return []
     entries = [first]
-    while len(entries) < _parts_of(first) and entries[-1] is not None:
+    while len(entries) < _count_parts(first) and entries[-1] is not None:
         entries += [(yield LoadState(_entry(number, len(entries))))]
     return entries
 
@@ -233,7 +248,7 @@ def _identity(record: SubmissionRecord) -> str:
     return " ".join((record.submitter, record.account, record.order_number or "", record.digest))
 
 
-def _packed(records: list[SubmissionRecord], parts: int, *, complete: bool) -> dict[str, Any]:
+def _pack(records: list[SubmissionRecord], parts: int, *, complete: bool) -> dict[str, Any]:
     """Return an entry; a long one holds no Track-Ids and no hashes of values."""
     rows = [record.as_dict() for record in records]
     if len(json.dumps(rows)) <= _IN_PLAIN:
@@ -243,12 +258,12 @@ def _packed(records: list[SubmissionRecord], parts: int, *, complete: bool) -> d
     return {"complete": complete, "parts": parts, "packed": base64.b85encode(packed).decode()}
 
 
-def _parts_of(entry: Any) -> int:
+def _count_parts(entry: Any) -> int:
     parts = entry.get("parts", 1) if isinstance(entry, Mapping) else 1
     return parts if isinstance(parts, int) else 1
 
 
-def _unpacked(entry: Any) -> list[SubmissionRecord]:
+def _unpack(entry: Any) -> list[SubmissionRecord]:
     try:
         rows = entry.get("submissions")
         if rows is None:

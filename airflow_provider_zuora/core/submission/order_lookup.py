@@ -36,12 +36,12 @@ def find_order(client: ApiClient, document: Mapping[str, Any], *, once: bool = F
     """
     number = str(document["orderNumber"])
     for pause in (0.0,) if once else (APART, 0.0):
-        page = yield from _page_of(client, number)
+        page = yield from _read_page(client, number)
         if page is not None:
-            other = yield from _difference(client, document, page, number)
-            if found := other or (yield from _failure(client, number, page)):
+            other = yield from _describe_difference(client, document, page, number)
+            if found := other or (yield from _describe_failure(client, number, page)):
                 raise OutcomeUnknown(
-                    f"{_taken(client, number, found)} Nothing more was sent.", info=page.info
+                    f"{_describe_taken(client, number, found)} Nothing more was sent.", info=page.info
                 )
             log.warning("Found order %s at %s; it stands for the job", number, client.vendor.title)
             return ORDER + number
@@ -52,7 +52,7 @@ def find_order(client: ApiClient, document: Mapping[str, Any], *, once: bool = F
     return None
 
 
-def existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str | None]:
+def find_existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str | None]:
     """
     Look once whether an order was made already, by whomever, and return its id; None if it is not there.
 
@@ -63,7 +63,7 @@ def existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str |
     """
     number = str(document["orderNumber"])
     try:
-        page = yield from _page_of(client, number)
+        page = yield from _read_page(client, number)
     except ApiError as error:
         if error.transient:
             raise
@@ -75,13 +75,13 @@ def existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str |
     if page is None:
         return None
     found = (
-        (yield from _difference(client, document, page, number))
-        or (yield from _failure(client, number, page))
+        (yield from _describe_difference(client, document, page, number))
+        or (yield from _describe_failure(client, number, page))
         or client.vendor.changes(document, page.body)
     )
     if found:
         advice = "Nothing was sent; give this order another number."
-        raise Refused(f"{_taken(client, number, found)} {advice}", info=page.info)
+        raise Refused(f"{_describe_taken(client, number, found)} {advice}", info=page.info)
     log.info("Order %s is at %s already; nothing is sent", number, client.vendor.title)
     return ORDER + number
 
@@ -92,10 +92,10 @@ def order_difference(client: ApiClient, document: Mapping[str, Any], number: str
 
     :raises ApiError: if it cannot be read.
     """
-    page = yield from _page_of(client, number)
+    page = yield from _read_page(client, number)
     if page is None:
         return ""
-    found = yield from _difference(client, document, page, number)
+    found = yield from _describe_difference(client, document, page, number)
     return found or client.vendor.changes(document, page.body)
 
 
@@ -108,15 +108,15 @@ def adopted_difference(client: ApiClient, document: Mapping[str, Any], number: s
 
     :raises ApiError: if it cannot be read.
     """
-    page = yield from _page_of(client, number)
+    page = yield from _read_page(client, number)
     if page is None:
         return ""
     dated = {**document, "orderDate": None}
-    other = yield from _difference(client, dated, page, number)
-    return other or (yield from _failure(client, number, page))
+    other = yield from _describe_difference(client, dated, page, number)
+    return other or (yield from _describe_failure(client, number, page))
 
 
-def _page_of(client: ApiClient, number: str) -> Flow[ParsedResponse | None]:
+def _read_page(client: ApiClient, number: str) -> Flow[ParsedResponse | None]:
     """Return the page of the order that has a number, None if the vendor says that there is none."""
     try:
         page = yield from client.read(client.vendor.order(number))
@@ -126,7 +126,7 @@ def _page_of(client: ApiClient, number: str) -> Flow[ParsedResponse | None]:
     return page
 
 
-def _difference(
+def _describe_difference(
     client: ApiClient, document: Mapping[str, Any], page: ParsedResponse, number: str
 ) -> Flow[str]:
     """
@@ -149,13 +149,13 @@ def _difference(
     return client.vendor.difference(document, page.body, known)
 
 
-def _failure(client: ApiClient, number: str, page: ParsedResponse) -> Flow[str]:
+def _describe_failure(client: ApiClient, number: str, page: ParsedResponse) -> Flow[str]:
     """Return in words that an order is there and will not be carried out, empty if it is or will be."""
     job = yield from client.read_job(ORDER + number, page)
     return f"it is {job.status}" if job.state is JobState.FAILED else ""
 
 
-def _taken(client: ApiClient, number: str, found: str) -> str:
+def _describe_taken(client: ApiClient, number: str, found: str) -> str:
     return (
         f"Order number {number} is taken at {client.vendor.title} by an order that is not this one: {found}."
     )

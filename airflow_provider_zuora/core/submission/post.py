@@ -3,46 +3,50 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from airflow_provider_zuora.core.errors import ApiError, LockContention, RateLimited, TurnedAway, Unreadable
+from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.flow import Sleep, StatefulFlow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.exchange import WRITE
-from airflow_provider_zuora.core.messages import ParsedResponse, Request
+from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
 from airflow_provider_zuora.core.submission.authority import APART, Heard, Repetition, heard_in, request_id_of
+from airflow_provider_zuora.core.submission.failures import classify_error, stopped_error
+from airflow_provider_zuora.core.submission.keys import KEY_AGE
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.protocol import Event
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 
 log = logging.getLogger(__name__)
 
-KEY_AGE = 23 * 3600.0  # seconds; Zuora forgets a key at 24 hours
 UNDER_WAY = 120.0  # seconds by which a try that began in time may still send a key that has come of age
 CLOCKS_APART = 600.0  # seconds by which the clocks of two machines may differ
-_PROVABLE = (Heard.REFUSED, Heard.LOCKED, Heard.LIMITED, Heard.NO_ANSWER)
+PROVABLE = (Heard.REFUSED, Heard.LOCKED, Heard.LIMITED, Heard.NO_ANSWER)
 _EIGHT_DIGITS = 8
 
 
+@dataclass(slots=True)
 class Post:
     """
     The POSTs of one try under one key.
 
     :param request: the POST of the order, without a key.
     :param digest: of the content that is sent.
+    :ivar sent: how many POSTs there were.
+    :ivar parsed: the last answer; ``heard``: what it says of its POST.
+    :ivar is_proven: True if that answer is proven to be the one that is stored under the key.
     """
 
-    def __init__(self, client: ApiClient, request: Request, notes: Notes, digest: str):
-        self.client = client
-        self.request = request
-        self.notes = notes
-        self.digest = digest
-        self.began = client.clock()
-        self.sent = 0
-        self.parsed: ParsedResponse | None = None
-        self.heard = Heard.NO_ANSWER
-        self.is_proven = False
-        self._repetition = Repetition()
+    client: ApiClient
+    request: Request
+    notes: Notes
+    digest: str
+    sent: int = 0
+    parsed: ParsedResponse | None = None
+    heard: Heard = Heard.NO_ANSWER
+    is_proven: bool = False
+    _began: float = 0.0
+    _repetition: Repetition = field(default_factory=Repetition)
 
     def send(self, record: SubmissionRecord) -> StatefulFlow[tuple[SubmissionRecord, Event]]:
         """
@@ -53,50 +57,55 @@ class Post:
 
         :raises ApiError: if a later try of this task has begun.
         """
+        client = self.client
         if not self.sent:
-            self.began = self.client.clock()  # an order of a list waits for its turn
-        pause = self._pause()
+            self._began = client.clock()  # an order of a list waits for its turn
+        pause = self._delay()
         if self._is_old(record, pause):
             return record, Event.OLD
-        late = self.client.clock() - self.began + pause > WRITE.seconds
-        if self.sent >= WRITE.attempts or late:
+        is_late = client.clock() - self._began + pause > WRITE.seconds
+        if self.sent >= WRITE.attempts or is_late:
             return record, Event.ENOUGH
         if pause:
             log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, self.error())
             yield Sleep(pause)
-        track_id = self.client.new_track_id()
-        record = record.sending(track_id, self.digest)
-        yield from self.notes.write_ahead(record)
+        track_id = client.new_track_id()
+        record = record.count_post(track_id, self.digest)
+        yield from self.notes.note_post(record)
         if self._is_old(record, 0.0):  # it took hours to pause, or to note it
-            return record.answered(), Event.OLD
-        if self.client.clock() - self.began > WRITE.seconds + UNDER_WAY:
-            return record.answered(), Event.ENOUGH  # a try that was stopped meanwhile may have been overtaken
+            return record.discount_post(), Event.OLD
+        if client.clock() - self._began > WRITE.seconds + UNDER_WAY:
+            return record.discount_post(), Event.ENOUGH  # a stopped try may have been overtaken meanwhile
         self.sent += 1
-        parsed = yield from self.client.post(_under(record, self.request), track_id)
-        return (yield from self._read(record, parsed))
+        headers = {**self.request.headers, "Idempotency-Key": record.key}
+        request = replace(self.request, params=record.params, headers=headers)  # a key belongs to its query
+        self.parsed = yield from client.post(request, track_id)
+        return (yield from self._decide(record, self.parsed))
 
-    def _read(
+    def _decide(
         self, record: SubmissionRecord, parsed: ParsedResponse
     ) -> StatefulFlow[tuple[SubmissionRecord, Event]]:
+        """Return the record as an answer leaves it, and what was heard."""
         job_id = self.client.vendor.read_job_id(parsed.body) if isinstance(parsed.body, dict) else ""
-        self.parsed, self.heard = parsed, heard_in(parsed, job_id)
-        if self.heard is Heard.ACCEPTED:
+        if job_id and parsed.kind is ResponseKind.OK:
+            self.heard = Heard.ACCEPTED
             log.info("%s started job %s: %s", self.client.vendor.title, job_id, parsed.info)
-            return record.started(job_id, self.client.clock()), Event.ACCEPTED
+            return record.with_job(job_id, self.client.clock()), Event.ACCEPTED
+        self.heard = heard_in(parsed, job_id)
         if self.heard.is_about_its_post:
-            record = record.answered()
-        self.is_proven = yield from self._prove(record, parsed)
+            record = record.discount_post()
+        self.is_proven = yield from self._prove(parsed)
         is_after_absence = record.absence_believed and self.heard in (Heard.REFUSED, Heard.LOCKED)
         name = Event.REFUSED_AFTER_ABSENCE.name if is_after_absence else self.heard.name
         return record, Event[f"{name}_STORED" if self.is_proven else str(name)]
 
-    def _prove(self, record: SubmissionRecord, parsed: ParsedResponse) -> StatefulFlow[bool]:
-        """Return whether this answer is proven to be the stored one; where it seems so, ask for the proof."""
-        limited_at_the_gateway = self.heard is Heard.LIMITED and not any(
+    def _prove(self, parsed: ParsedResponse) -> StatefulFlow[bool]:
+        """Return whether this answer is proven to be the stored one; if it seems so, ask for the proof."""
+        is_limited_by_gateway = self.heard is Heard.LIMITED and not any(
             len(code) == _EIGHT_DIGITS for code in parsed.info.codes
         )
         request_id = request_id_of(parsed)
-        if self.heard not in _PROVABLE or limited_at_the_gateway or not request_id:
+        if self.heard not in PROVABLE or is_limited_by_gateway or not request_id:
             return False
         if self._repetition.request_id != request_id:
             self._repetition = Repetition(request_id, self.client.clock())
@@ -104,11 +113,11 @@ class Post:
         if self._repetition.proves(parsed, self.client.clock()):
             return True
         if not self._repetition.control:
-            control = yield from self._control()
+            control = yield from self._send_control()
             self._repetition = replace(self._repetition, control=control)
         return False
 
-    def _control(self) -> StatefulFlow[str]:
+    def _send_control(self) -> StatefulFlow[str]:
         """
         Return the request id that another request is answered with, empty if it proves nothing.
 
@@ -119,56 +128,27 @@ class Post:
         log.info("Sending an empty order, to see whether each answer has a request id of its own")
         return request_id_of((yield from self.client.post(empty, track_id))) or self._repetition.request_id
 
-    def _pause(self) -> float:
+    def _delay(self) -> float:
+        """Return the seconds to wait before the next POST, 0 before the first one."""
         if self.parsed is None:
             return 0.0
-        pause = self.client.pause(self.parsed, self.sent)
+        delay = self.client.pause(self.parsed, self.sent)
         known = self._repetition
-        if known.control:
-            pause = max(pause, known.since + APART - self.client.clock())
-        return pause
+        return max(delay, known.since + APART - self.client.clock()) if known.control else delay
 
-    def _is_old(self, record: SubmissionRecord, pause: float) -> bool:
+    def _is_old(self, record: SubmissionRecord, delay: float) -> bool:
         """
         Return whether the vendor may have forgotten the key, or whether nobody can tell how old it is.
 
         A try that began in time goes on: what it began with one key it must not end with another.
         """
-        age = self.client.clock() + pause - record.first_post
-        began_in_time = self.began - record.first_post <= KEY_AGE
-        return not -CLOCKS_APART <= age <= KEY_AGE + (UNDER_WAY if began_in_time else 0.0)
+        age = self.client.clock() + delay - record.first_post
+        has_begun_in_time = self._began - record.first_post <= KEY_AGE
+        return not -CLOCKS_APART <= age <= KEY_AGE + (UNDER_WAY if has_begun_in_time else 0.0)
 
     def error(self) -> ApiError:
-        """Return the error that the last answer amounts to; a passing one if the key can be sent again."""
+        """Return the error that the last answer amounts to; a transient one if the key can be sent again."""
         if self.parsed is None:
-            return RateLimited(
-                "This try was stopped for longer than its POSTs may take, so it sends nothing; the next try "
-                "sends the same idempotency key.",
-                transient=True,
-            )
+            return stopped_error()
         error = self.client.error(self.parsed, self.sent)
-        if self.heard is Heard.LOCKED:
-            return LockContention(str(error), transient=True)
-        if self.heard is Heard.TURNED_AWAY and not error.transient:
-            return retold(error, kind=TurnedAway)
-        if self.heard is Heard.NO_ANSWER and not error.transient:
-            return Unreadable(
-                f"{self.client.vendor.title} named no job, so whether there is one is unknown; the next try "
-                "sends the same idempotency key.",
-                info=self.parsed.info,
-                transient=True,
-                attempts=self.sent,
-            )
-        return error
-
-
-def retold(error: ApiError, words: str = "", kind: type[ApiError] | None = None) -> ApiError:
-    """Return an error of the same answer in other words, or of another kind."""
-    told = (kind or type(error))(words or str(error), transient=error.transient, attempts=error.attempts)
-    told.info = error.info
-    return told
-
-
-def _under(record: SubmissionRecord, request: Request) -> Request:
-    """Return the POST under a key; the query is the one that the key belongs to."""
-    return replace(request, params=record.params).with_headers({"Idempotency-Key": record.key})
+        return classify_error(error, self.heard, self.client.vendor.title)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
@@ -11,16 +11,7 @@ from airflow_provider_zuora.core.errors import ApiError, JobFailed, LockContenti
 from airflow_provider_zuora.core.job import Job
 
 _MOST_TRACK_IDS = 8
-_MAY_BE_NONE = ("job_id", "order_number")
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("submitter", "account", "key", "digest", "reason"), (str,)),
-    **dict.fromkeys(("generation", "try_number", "max_tries", "unanswered"), (int,)),
-    **dict.fromkeys(("contents", "params", "track_ids"), (list,)),
-    **dict.fromkeys(("first_post", "decided_at"), (int, float)),
-    **dict.fromkeys(("lasting", "locked", "absence_believed"), (bool,)),
-    **dict.fromkeys(_MAY_BE_NONE, (str, type(None))),
-    "paths": (dict,),
-}
+_NONE = type(None)
 
 
 class SubmissionState(Enum):
@@ -36,7 +27,7 @@ class SubmissionState(Enum):
 @dataclass(frozen=True, slots=True)
 class SubmissionRecord:
     """
-    One submission, under one key; all times are seconds since 1970.
+    One submission, under one key; all times are seconds since 1970. The names are those of stored JSON.
 
     :param submitter: fingerprint of who submits which order; ``account``: of URL, client id, entity and orgs.
     :param digest: of the content that the key was made for.
@@ -48,11 +39,11 @@ class SubmissionRecord:
     :param max_tries: Airflow's, when this was last written; clearing the task raises it.
     :param unanswered: how many POSTs under this key may have made an order that nobody has heard of. A POST
         is counted before it is sent.
-    :param lasting: True if a refusal or a failure is not a passing one; ``locked``: if it met a lock.
+    :param lasting: True if a refusal or a failure is permanent; ``locked``: if it met a lock.
     :param absence_believed: True if the key before was left because no order was found: one may come late.
     :param decided_at: when the job, the refusal, the failure or the absence was seen.
     :param reason: what was seen, without the vendor's words: these may quote the order.
-    :param paths: hashes of the values of the first of these contents, see `keys.path_hashes`.
+    :param paths: hashes of the values of the first of these contents, see `keys.hash_paths`.
     :param track_ids: of the last POSTs.
     """
 
@@ -78,41 +69,36 @@ class SubmissionRecord:
     paths: Mapping[str, str] | None = None
     track_ids: tuple[str, ...] = ()
 
-    @property
-    def is_passing(self) -> bool:
-        """Return whether a retry may go on to the next key; after a lasting end only a clear does."""
-        return not self.lasting
-
-    def sending(self, track_id: str, digest: str) -> SubmissionRecord:
+    def count_post(self, track_id: str, digest: str) -> SubmissionRecord:
         """Return the record as it is written before a POST of this content: one more may make an order."""
         return replace(
-            self.covering(digest),
+            self,
+            contents=self._contents_with(digest),
             state=SubmissionState.OPEN,
             unanswered=self.unanswered + 1,
             track_ids=(*self.track_ids, track_id)[-_MOST_TRACK_IDS:],
         )
 
-    def answered(self) -> SubmissionRecord:
+    def discount_post(self) -> SubmissionRecord:
         """Return the record after an answer that tells that its own POST has made no order."""
         return replace(self, unanswered=max(0, self.unanswered - 1))
 
-    def covering(self, digest: str) -> SubmissionRecord:
+    def with_content(self, digest: str) -> SubmissionRecord:
         """Return the record as one that this content may have gone out under, too."""
-        contents = self.contents if digest in self.contents else (*self.contents, digest)
-        return replace(self, contents=contents)
+        return replace(self, contents=self._contents_with(digest))
 
-    def started(self, job_id: str, now: float) -> SubmissionRecord:
+    def with_job(self, job_id: str, now: float) -> SubmissionRecord:
         """Return the record with the job that it led to."""
         return replace(self, state=SubmissionState.STARTED, job_id=job_id, unanswered=0, decided_at=now)
 
-    def refused(self, reason: str, now: float, *, locked: bool) -> SubmissionRecord:
+    def with_refusal(self, reason: str, now: float, *, locked: bool) -> SubmissionRecord:
         """Return the record after a refusal that speaks for the key."""
         state = SubmissionState.REFUSED
         return replace(
             self, state=state, lasting=not locked, locked=locked, unanswered=0, decided_at=now, reason=reason
         )
 
-    def failed(self, job: Job, now: float) -> SubmissionRecord:
+    def with_failure(self, job: Job, now: float) -> SubmissionRecord:
         """Return the record as its failed job leaves it."""
         reason = f"Job {job.job_id} ended as {job.status}" + (f": {job.info.bare}" if job.info else "")
         decided_at = self.decided_at if self.state is SubmissionState.FAILED else now
@@ -125,27 +111,27 @@ class SubmissionRecord:
             reason=reason,
         )
 
-    def absent(self, reason: str, now: float) -> SubmissionRecord:
+    def with_absence(self, reason: str, now: float) -> SubmissionRecord:
         """Return the record of a key that is left because there is no order."""
         return replace(self, state=SubmissionState.ABSENT, unanswered=0, decided_at=now, reason=reason)
 
-    def error(self) -> ApiError:
+    def to_error(self) -> ApiError:
         """Return the error that the end of this submission amounts to."""
         if self.locked:
             return LockContention(self.reason, transient=True)
-        kind = {SubmissionState.FAILED: JobFailed, SubmissionState.REFUSED: Refused}.get(self.state, ApiError)
+        kind = _ERRORS.get(self.state, ApiError)
         return kind(self.reason, transient=not self.lasting)
 
+    def _contents_with(self, digest: str) -> tuple[str, ...]:
+        return self.contents if digest in self.contents else (*self.contents, digest)
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the record in plain JSON types; what is as it begins is left out."""
-        members = {each.name: getattr(self, each.name) for each in fields(self)}
-        told = {name: value for name, value in members.items() if value != _DEFAULTS.get(name, _NO_DEFAULT)}
-        lists = {"contents": list(self.contents), "params": [list(pair) for pair in self.params]}
-        if self.track_ids:
-            lists["track_ids"] = list(self.track_ids)
-        if self.paths is not None:
-            told["paths"] = dict(self.paths)
-        return {**told, **lists, **({"state": self.state.value} if "state" in told else {})}
+        """Return the record in plain JSON types; what has its default is left out."""
+        return {
+            name: _WRITERS[name](value) if name in _WRITERS else value
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(self, name)) != default
+        }
 
     @classmethod
     def from_dict(cls, values: Any) -> SubmissionRecord:
@@ -154,27 +140,48 @@ class SubmissionRecord:
 
         :raises KeyError, TypeError, ValueError: if it is none.
         """
-        known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
-        _check(known)
-        own: dict[str, Any] = {
-            "state": SubmissionState(known.get("state", SubmissionState.OPEN.value)),
-            "contents": tuple(known["contents"]),
-            "params": tuple((str(name), str(value)) for name, value in known["params"]),
-            "track_ids": tuple(known.get("track_ids", ())),
-        }
-        return cls(**{**known, **own})
+        known = {name: values[name] for name in _DEFAULTS if name in values}
+        _check_types(known)
+        return cls(
+            **{name: _READERS[name](value) if name in _READERS else value for name, value in known.items()}
+        )
 
 
-_NO_DEFAULT = object()
+_ERRORS: Mapping[SubmissionState, type[ApiError]] = {
+    SubmissionState.FAILED: JobFailed,
+    SubmissionState.REFUSED: Refused,
+}
 _DEFAULTS = {each.name: each.default for each in fields(SubmissionRecord)}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("submitter", "account", "key", "digest", "reason"), (str,)),
+    **dict.fromkeys(("generation", "try_number", "max_tries", "unanswered"), (int,)),
+    **dict.fromkeys(("contents", "params", "track_ids"), (list,)),
+    **dict.fromkeys(("first_post", "decided_at"), (int, float)),
+    **dict.fromkeys(("lasting", "locked", "absence_believed"), (bool,)),
+    **dict.fromkeys(("job_id", "order_number"), (str, _NONE)),
+    "paths": (dict,),
+}
+_WRITERS: Mapping[str, Callable[[Any], Any]] = {
+    "contents": list,
+    "params": lambda pairs: [list(pair) for pair in pairs],
+    "state": lambda state: state.value,
+    "paths": dict,
+    "track_ids": list,
+}
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "contents": tuple,
+    "params": lambda pairs: tuple((str(name), str(value)) for name, value in pairs),
+    "state": SubmissionState,
+    "track_ids": tuple,
+}
 
 
-def _check(noted: Mapping[str, Any]) -> None:
-    for name, kinds in _KINDS.items():
-        if name in noted and not isinstance(noted[name], kinds):
-            raise TypeError(f"{name} is of type {type(noted[name]).__name__}")
+def _check_types(values: Mapping[str, Any]) -> None:
+    for name, kinds in _TYPES.items():
+        if name in values and not isinstance(values[name], kinds):
+            raise TypeError(f"{name} is of type {type(values[name]).__name__}")
     for name in ("contents", "track_ids"):
-        if not all(isinstance(each, str) for each in noted.get(name, ())):
+        if not all(isinstance(each, str) for each in values.get(name, ())):
             raise TypeError(f"{name} holds what is no text")
-    if noted.get("state") == SubmissionState.STARTED.value and not noted.get("job_id"):
+    if values.get("state") == SubmissionState.STARTED.value and not values.get("job_id"):
         raise ValueError("a job without an id")

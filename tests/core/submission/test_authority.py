@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_zuora.core.errors import OutcomeUnknown, RateLimited, Refused, Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
 from airflow_provider_zuora.core.submission.authority import APART, Heard, Repetition, heard_in, request_id_of
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Script, answer
 from tests.core.tries import NUMBERED, ORDER, POST, Zuora, body, submit
@@ -357,7 +357,7 @@ def test_an_edge_that_refuses_for_ever_does_not_end_the_key(code, more):
     assert not isinstance(first, Refused | str), first
     assert not isinstance(second, Refused | str), second
     zuora.script = []
-    last = submit(zuora, memory, TaskAttempt(3, 5, cleared=True), ORDER).run().end
+    last = submit(zuora, memory, TaskAttempt(3, 5, is_cleared=True), ORDER).run().end
     assert [last] == zuora.made
 
 

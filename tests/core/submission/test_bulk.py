@@ -24,22 +24,21 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     WrongOrder,
 )
-from airflow_provider_zuora.core.submission.api import signed_in_notes
-from airflow_provider_zuora.core.submission.attempt import OUTSIDE, TaskAttempt
 from airflow_provider_zuora.core.submission.bulk import (
     BulkResult,
     Progress,
-    listed,
-    not_sent,
+    leave_unsent,
     option_violations,
-    prepare,
+    prepare_order,
+    records_to_send,
     refuse_repeated,
-    report,
-    submitted,
-    to_be_sent,
+    submit_one,
+    summarize_errors,
 )
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope
-from airflow_provider_zuora.core.submission.submission import EQUAL
+from airflow_provider_zuora.core.submission.failures import EQUAL
+from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.order_list import prepare_orders
+from airflow_provider_zuora.core.submission.submission import read_notes
 from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
@@ -55,7 +54,7 @@ def order(text, number=None):
 
 def keys(orders, by=TASK, key=None):
     """Return what tells the orders apart, as the pair of description and submitter."""
-    return {(each.document["description"], each.by) for each in listed(orders, by, key)}
+    return {(each.document["description"], each.scope) for each in prepare_orders(orders, by, key)}
 
 
 class TestKeys:
@@ -69,7 +68,10 @@ class TestKeys:
         assert keys([order("a"), order("a")]) < keys([order("x"), order("a"), order("a"), order("a")])
 
     def test_the_order_of_the_names_in_an_object_plays_no_part(self):
-        assert listed([order("a")], TASK)[0].by == listed([dict(reversed(order("a").items()))], TASK)[0].by
+        assert (
+            prepare_orders([order("a")], TASK)[0].scope
+            == prepare_orders([dict(reversed(order("a").items()))], TASK)[0].scope
+        )
 
     def test_mapped_tasks_do_not_share_keys_of_unnumbered_orders(self):
         other = IdempotencyScope("", TASK.identity, 3)
@@ -86,15 +88,15 @@ class TestKeys:
         """A task that is retried after an upgrade must send the keys that it sent before."""
         equal = [order("a"), order("a")]
 
-        own = [each.by for each in listed(equal, IdempotencyScope("ns", TASK.identity, -1))]
+        own = [each.scope for each in prepare_orders(equal, IdempotencyScope("ns", TASK.identity, -1))]
         assert own == [IdempotencyScope("ns", TASK.identity, f"-1/{count}") for count in (0, 1)]
-        users = [each.by for each in listed(equal, IdempotencyScope("ns", TASK.identity, -1), "k")]
+        users = [each.scope for each in prepare_orders(equal, IdempotencyScope("ns", TASK.identity, -1), "k")]
         assert users == [IdempotencyScope("ns", ("k",)), IdempotencyScope("ns", ("k", "1"))]
 
     def test_a_function_makes_the_key_of_each_order(self):
-        found = listed([order("a"), order("b")], TASK, lambda each: f"key {each['description']}")
+        found = prepare_orders([order("a"), order("b")], TASK, lambda each: f"key {each['description']}")
 
-        assert [each.by.identity for each in found] == [("key a",), ("key b",)]
+        assert [each.scope.identity for each in found] == [("key a",), ("key b",)]
 
 
 class TestChecks:
@@ -122,7 +124,7 @@ class TestChecks:
 
     def broken(self, orders, key=None, places=()):
         with pytest.raises(InvalidInput) as caught:
-            listed(orders, TASK, key, places)
+            prepare_orders(orders, TASK, key, places)
         return caught.value.violations
 
     def test_all_orders_are_checked(self):
@@ -186,7 +188,7 @@ def test_the_options_of_a_list(on_existing, concurrency, words):
 
 
 def entries(*errors):
-    orders = listed([order(str(index), f"N-{index}") for index in range(len(errors))], TASK)
+    orders = prepare_orders([order(str(index), f"N-{index}") for index in range(len(errors))], TASK)
     return [
         BulkResult(each, None if error else f"job-{each.index}", error)
         for each, error in zip(orders, errors, strict=True)
@@ -195,8 +197,8 @@ def entries(*errors):
 
 class TestReport:
     def test_nothing_to_report(self):
-        assert report(entries(None, None)) is None
-        assert report([]) is None
+        assert summarize_errors(entries(None, None)) is None
+        assert summarize_errors([]) is None
 
     @pytest.mark.parametrize(
         ("errors", "kind", "transient"),
@@ -213,7 +215,7 @@ class TestReport:
         ],
     )
     def test_the_kind(self, errors, kind, transient):
-        error = report(entries(*errors))
+        error = summarize_errors(entries(*errors))
 
         assert type(error) is kind
         assert error.transient is transient
@@ -236,7 +238,7 @@ class TestReport:
         assert entry.state == state
 
     def test_the_words(self):
-        text = str(report(entries(None, Refused("no:\nwhy"), OutcomeUnknown("?"))))
+        text = str(summarize_errors(entries(None, Refused("no:\nwhy"), OutcomeUnknown("?"))))
 
         assert text == (
             "2 of 3 orders have no job (1 submitted, 1 refused, 1 unknown, 0 open).\n"
@@ -245,7 +247,7 @@ class TestReport:
         )
 
     def test_a_long_report_is_cut(self):
-        text = str(report(entries(*[Refused("no")] * 25)))
+        text = str(summarize_errors(entries(*[Refused("no")] * 25)))
 
         assert len(text.splitlines()) == 22
         assert text.endswith("and 5 more, see the XCom submit_results")
@@ -265,7 +267,7 @@ class TestReport:
         }
 
     def test_an_entry_without_a_number_as_json(self):
-        [entry] = listed([order("a")], TASK)
+        [entry] = prepare_orders([order("a")], TASK)
 
         assert BulkResult(entry, "job-0").as_dict()["order_number"] is None
 
@@ -299,28 +301,29 @@ class TestProgress:
     def test_those_that_are_left_are_for_a_retry(self):
         [entry] = entries(None)
 
-        assert not_sent(entry.order, Unreachable("x")).state == "open"
-        assert "too many before it failed" in str(not_sent(entry.order, Unreachable("x")).error)
-        assert "sign-in" in str(not_sent(entry.order, SignInRefused("x")).error)
-        assert "state store failed" in str(not_sent(entry.order, StoreUnavailable("x")).error)
+        assert leave_unsent(entry.order, Unreachable("x")).state == "open"
+        assert "too many before it failed" in str(leave_unsent(entry.order, Unreachable("x")).error)
+        assert "sign-in" in str(leave_unsent(entry.order, SignInRefused("x")).error)
+        assert "state store failed" in str(leave_unsent(entry.order, StoreUnavailable("x")).error)
 
 
-def submitting(client, orders, attempt, *, adopt=False, size=2, return_ids=False):
+def submitting(client, orders, attempt, *, adopt=False, size=2):
     """Submit a list as a task does, one order after the other; a batch is noted before its first is sent."""
-    notes = yield from signed_in_notes(attempt)
-    ready = [prepare(client, each, attempt, notes, return_ids=return_ids) for each in orders]
+    notes = yield from read_notes(attempt)
+    ready = [prepare_order(client, each, attempt, notes) for each in orders]
     entries = []
     for at in range(0, len(ready), size):
-        yield from notes.reserve(to_be_sent(ready[at : at + size]))
+        yield from notes.reserve(records_to_send(ready[at : at + size]))
         for each in ready[at : at + size]:
-            entries += [(yield from submitted(each, adopt=adopt))]
+            entries += [(yield from submit_one(each, adopt=adopt))]
     yield from notes.reserve(())
     return entries
 
 
 class TestSubmitting:
-    def run(self, tenant, orders, attempt=OUTSIDE, by=TASK, memory=None, **options):
-        flow = submitting(tenant.client(), listed(orders, by), attempt, **options)
+    def run(self, tenant, orders, attempt=OUTSIDE, by=TASK, memory=None, return_ids=False, **options):
+        prepared = prepare_orders(orders, by, return_ids=return_ids)
+        flow = submitting(tenant.client(), prepared, attempt, **options)
         return tenant.run(flow, memory)
 
     def test_each_order_has_its_job(self):
@@ -406,17 +409,15 @@ class TestASecondListOfATask:
 
     def prepared(self, tenant, memory, orders, attempt, key=None):
         def flow():
-            notes = yield from signed_in_notes(attempt)
+            notes = yield from read_notes(attempt)
             client = tenant.client()
-            return [
-                prepare(client, each, attempt, notes, return_ids=False) for each in listed(orders, TASK, key)
-            ]
+            return [prepare_order(client, each, attempt, notes) for each in prepare_orders(orders, TASK, key)]
 
         return tenant.run(flow(), memory)
 
     def submit(self, orders):
         tenant, memory = Tenant(job_seconds=0), Memory()
-        tenant.run(submitting(tenant.client(), listed(orders, TASK), TaskAttempt(1, 1)), memory)
+        tenant.run(submitting(tenant.client(), prepare_orders(orders, TASK), TaskAttempt(1, 1)), memory)
         return tenant, memory
 
     def test_may_hold_no_equal_order_in_the_same_try(self):
@@ -439,13 +440,12 @@ class TestASecondListOfATask:
         refuse_repeated(self.prepared(tenant, memory, [order("a")], TaskAttempt(1, 1), key="own"))
 
     def test_a_print_tells_all_of_a_try_apart_that_have_neither_number_nor_key(self):
-        found = listed([order("a"), order("a"), order("b"), order("c", "C-1")], TASK)
-        prints = [each.print_in(1) for each in found]
+        found = prepare_orders([order("a"), order("a"), order("b"), order("c", "C-1")], TASK)
+        claims = [each.claim for each in found]
 
-        assert len(set(prints[:3])) == 3
-        assert prints[3] == ""
-        assert listed([order("a")], TASK, "own")[0].print_in(1) == ""
-        assert found[0].print_in(2) != prints[0]
+        assert len(set(claims[:3])) == 3
+        assert claims[3] is None
+        assert prepare_orders([order("a")], TASK, "own")[0].claim is None
 
 
 LOCK = Fault("POST", "/v1/async/orders", when="instead", status=409, body=body(53200050))
@@ -459,7 +459,7 @@ class TestAListRemembers:
     ORDERS = tuple(order(text) for text in "abcde")
 
     def tried(self, zuora, memory, attempt, orders=ORDERS, steps=None):
-        flow = submitting(zuora.client(), listed(orders, TASK), attempt)
+        flow = submitting(zuora.client(), prepare_orders(orders, TASK), attempt)
         return Actor(zuora, memory, flow).run(steps)
 
     def test_what_each_order_came_to(self):
@@ -483,7 +483,7 @@ class TestAListRemembers:
     def test_a_refusal_is_asked_for_again_after_a_clear(self):
         zuora, memory = Zuora("category 20"), Memory()
         self.tried(zuora, memory, TaskAttempt(1, 1))
-        entries = self.tried(zuora, memory, TaskAttempt(2, 3, cleared=True)).end
+        entries = self.tried(zuora, memory, TaskAttempt(2, 3, is_cleared=True)).end
 
         assert {entry.state for entry in entries} == {"submitted"}
         assert len(zuora.made) == 5
@@ -584,7 +584,7 @@ def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries
     def one_try(ordered, steps=None):
         nonlocal number
         number += 1
-        orders = listed([order(text) for text in ordered], TASK)
+        orders = prepare_orders([order(text) for text in ordered], TASK)
         flow = submitting(zuora.client(), orders, TaskAttempt(number, max_tries=9, since=queued))
         actor = Actor(zuora, memory, flow).run(steps)
         if actor.running:

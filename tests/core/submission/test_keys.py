@@ -13,14 +13,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.json_types import format_path
+from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.submission.keys import (
     IdempotencyScope,
     account_fingerprint,
     changed_paths,
     digest_of,
-    path_hashes,
+    hash_paths,
     sha256,
 )
+from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 from tests.core.carriers import BASE, CREDENTIALS, Script
 
 ORDER = {
@@ -37,9 +39,19 @@ def client_of(credentials=CREDENTIALS, **scope):
     return Script([], credentials=credentials).client(**scope)
 
 
-def digest(order=ORDER, scope=SCOPE, return_ids=False, kind="order"):
-    client = client_of(**scope)
-    return digest_of(client, client.vendor.submission(kind, order, {"return_ids": return_ids}), order)
+PATHS = {"order": "/v1/async/orders", "preview": "/v1/async/orders/preview"}
+
+
+def checked_of(order, return_ids=False, kind="order", **headers):
+    """Return a document as an order, whatever rules it breaks."""
+    text = json.dumps(order, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    params = (("returnIds", "true"),) if return_ids else ()
+    request = Request("POST", PATHS[kind], params, headers, text)
+    return CheckedOrder(order, request, text, "", (), order.get("orderNumber"), is_special=False)
+
+
+def digest(order=ORDER, scope=SCOPE, **options):
+    return digest_of(client_of(**scope), checked_of(order, **options))
 
 
 def key(order=ORDER, by=BY, generation=0, **where):
@@ -140,11 +152,10 @@ def test_what_stands_together_cannot_be_cut_otherwise(namespace, first, second):
 
 def test_the_digest_is_of_what_is_sent_and_where_to():
     client = client_of(**SCOPE)
-    request = client.vendor.submission("order", ORDER, {})
     assert re.fullmatch(r"[0-9a-f]{64}", digest())
     assert digest() != digest(kind="preview")
     assert digest() != digest(scope={})
-    assert digest() == digest_of(client, request.with_headers({"X": "y"}), dict(reversed(ORDER.items())))
+    assert digest() == digest_of(client, checked_of(dict(reversed(ORDER.items())), X="y"))
 
 
 def test_what_is_no_json_has_no_digest():
@@ -217,7 +228,7 @@ def test_each_value_of_a_document_has_a_hash_under_its_path():
         "nothing": None,
         "odd name": {"a": {}, "b": [], "c": [True, {"d": ""}]},
     }
-    assert path_hashes(client_of(), document) == {
+    assert hash_paths(client_of(), document) == {
         "$.text": keyed('"Ö"'),
         "$.number": keyed("1.5"),
         "$.nothing": keyed("null"),
@@ -231,8 +242,8 @@ def test_each_value_of_a_document_has_a_hash_under_its_path():
 def test_the_hashes_are_keyed_by_the_secret():
     """A security code of three digits could be found by trying a thousand."""
     document = {"creditCard": {"securityCode": "737"}}
-    ours = path_hashes(client_of(), document)
-    theirs = path_hashes(client_of(replace(CREDENTIALS, client_secret="another")), document)
+    ours = hash_paths(client_of(), document)
+    theirs = hash_paths(client_of(replace(CREDENTIALS, client_secret="another")), document)
     assert ours.keys() == theirs.keys() == {"$.creditCard.securityCode"}
     assert ours != theirs
     assert hashed('"737"')[:16] not in ours.values()
@@ -242,23 +253,23 @@ def test_the_hashes_are_keyed_by_the_secret():
     ("document", "text"), [({}, "{}"), ([], "[]"), (None, "null"), ("a", '"a"'), (7, "7")], ids=repr
 )
 def test_a_document_without_parts_has_one_hash(document, text):
-    assert path_hashes(client_of(), document) == {"$": keyed(text)}
+    assert hash_paths(client_of(), document) == {"$": keyed(text)}
 
 
 def test_a_document_of_more_than_250_values_is_hashed_by_parts():
     row = {"a": 1, "b": 2}
-    assert len(path_hashes(client_of(), {"rows": [row] * 125})) == 250
-    by_row = path_hashes(client_of(), {"rows": [row] * 126})
+    assert len(hash_paths(client_of(), {"rows": [row] * 125})) == 250
+    by_row = hash_paths(client_of(), {"rows": [row] * 126})
     assert len(by_row) == 126
     assert by_row["$.rows[125]"] == keyed('{"a":1,"b":2}')
-    assert len(path_hashes(client_of(), {"rows": [row] * 250})) == 250
-    assert list(path_hashes(client_of(), {"rows": [row] * 251})) == ["$.rows"]
-    assert list(path_hashes(client_of(), {str(number): 0 for number in range(251)})) == ["$"]
+    assert len(hash_paths(client_of(), {"rows": [row] * 250})) == 250
+    assert list(hash_paths(client_of(), {"rows": [row] * 251})) == ["$.rows"]
+    assert list(hash_paths(client_of(), {str(number): 0 for number in range(251)})) == ["$"]
 
 
 def test_a_document_of_the_most_levels_has_a_path_of_as_many_steps():
     deep = json.loads("[" * 64 + "]" * 64)
-    assert path_hashes(client_of(), deep) == {"$" + "[0]" * 63: keyed("[]")}
+    assert hash_paths(client_of(), deep) == {"$" + "[0]" * 63: keyed("[]")}
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3)
@@ -283,7 +294,7 @@ def nodes(value, path=()):
 @example({str(row): dict.fromkeys("abc", row) for row in range(100)})
 def test_no_document_has_more_than_250_hashes_and_the_parts_are_all_of_it(document):
     parts = {format_path(path): part for path, part in nodes(document).items()}
-    hashes = path_hashes(client_of(), document)
+    hashes = hash_paths(client_of(), document)
     assert 1 <= len(hashes) <= 250
     assert hashes == {path: keyed(canonical(parts[path][0])) for path in hashes}
     assert sum(parts[path][1] for path in hashes) == parts["$"][1]
@@ -296,10 +307,10 @@ def canonical(value):
 @given(DOCUMENTS, DOCUMENTS)
 def test_documents_that_differ_have_paths_that_differ_and_equal_ones_none(before, after):
     client = client_of()
-    first, second = path_hashes(client, before), path_hashes(client, after)
+    first, second = hash_paths(client, before), hash_paths(client, after)
     same = json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
     assert (changed_paths(first, second) == []) is same
-    assert changed_paths(first, path_hashes(client, json.loads(json.dumps(before)))) == []
+    assert changed_paths(first, hash_paths(client, json.loads(json.dumps(before)))) == []
 
 
 def test_the_paths_that_have_changed_are_those_that_one_side_has_too():
@@ -315,7 +326,7 @@ def test_what_has_changed_in_an_order():
         "description": "new",
         "subscriptions": [{"orderActions": [{"type": "OwnerTransfer"}]}],
     }
-    assert changed_paths(path_hashes(client, ORDER), path_hashes(client, after)) == [
+    assert changed_paths(hash_paths(client, ORDER), hash_paths(client, after)) == [
         "$.description",
         "$.orderDate",
         "$.subscriptions[0].orderActions[0].type",

@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused, Unreadable
 from airflow_provider_zuora.core.messages import Response
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import (
     APART,
-    existing_order,
+    find_existing_order,
     find_order,
     order_difference,
 )
@@ -206,18 +206,18 @@ class TestExisting:
     def test_an_equal_order_is_taken(self):
         zuora = made(NUMBERED)
 
-        assert zuora.run(existing_order(zuora.client(), NUMBERED)) == "order:O-1"
+        assert zuora.run(find_existing_order(zuora.client(), NUMBERED)) == "order:O-1"
 
     def test_not_there_is_said_once(self):
         script = Script([NOT_THERE])
 
-        assert script.run(existing_order(script.client(), NUMBERED)) is None
+        assert script.run(find_existing_order(script.client(), NUMBERED)) is None
         assert not script.clock.naps
 
     def test_in_passing_is_for_the_next_try(self):
         script = Script([answer(503)] * 10)
         with pytest.raises(ApiError) as caught:
-            script.run(existing_order(script.client(), NUMBERED))
+            script.run(find_existing_order(script.client(), NUMBERED))
         assert caught.value.transient
         assert type(caught.value) is Unreadable
 
@@ -228,7 +228,7 @@ class TestExisting:
         with pytest.raises(
             OutcomeUnknown, match="Whether order O-1 is at Zuora already is unknown"
         ) as caught:
-            script.run(existing_order(script.client(), NUMBERED))
+            script.run(find_existing_order(script.client(), NUMBERED))
         assert str(caught.value).endswith("Nothing was sent.") or "Nothing was sent. | " in str(caught.value)
 
     @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ class TestExisting:
     def test_one_with_another_content_is_another_order(self, change, words):
         zuora = made(NUMBERED | {"description": "Team plan"})
         with pytest.raises(Refused, match=f"Order number O-1 is taken at Zuora .*{words}"):
-            zuora.run(existing_order(zuora.client(), NUMBERED | {"description": "Team plan"} | change))
+            zuora.run(find_existing_order(zuora.client(), NUMBERED | {"description": "Team plan"} | change))
 
 
 @pytest.mark.parametrize("status", ["Draft", "Cancelled", "Failed"])
@@ -262,7 +262,7 @@ class TestAnOrderThatIsNotCarriedOut:
         zuora.ledger  # noqa: B018 - what is under way ends
         words = f"O-1 is taken at Zuora .*: it is {status}. Nothing was sent; give this order another number."
         with pytest.raises(Refused, match=words):
-            zuora.run(existing_order(zuora.client(), NUMBERED))
+            zuora.run(find_existing_order(zuora.client(), NUMBERED))
 
 
 class TestTheDifference:

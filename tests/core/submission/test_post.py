@@ -6,9 +6,8 @@ import pytest
 
 from airflow_provider_zuora.core.errors import RateLimited
 from airflow_provider_zuora.core.flow import SaveState
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import KEY_AGE, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import NAME
-from airflow_provider_zuora.core.submission.post import KEY_AGE
 from tests.core.carriers import Memory
 from tests.core.tries import NUMBERED, ORDER, Zuora, before, body, submit
 

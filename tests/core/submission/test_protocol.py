@@ -6,13 +6,15 @@ import ast
 import inspect
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
-from airflow_provider_zuora.core.submission import protocol, submission
+from airflow_provider_zuora.core.submission import protocol
 from airflow_provider_zuora.core.submission.authority import Heard
-from airflow_provider_zuora.core.submission.post import _PROVABLE, Post
+from airflow_provider_zuora.core.submission.post import PROVABLE, Post
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
+from airflow_provider_zuora.core.submission.submission import ACTIONS, STANDINGS, Submission
 
 RULE = re.compile(r"^=+ +=+ +=+$")
 
@@ -68,18 +70,16 @@ def test_no_row_of_the_docstring_says_the_same_pair_twice():
 # Completeness: whatever an action can yield has a row.
 
 METHODS = {
-    Action.READ_JOB: "_read_job",
-    Action.LOOK_ONCE: "_look_once",
-    Action.LOOK_UP: "_look_up",
-    Action.NEXT_KEY: "_next_key",
-    Action.CONSIDER: "_consider",
+    **ACTIONS,
+    Action.NEXT_KEY: Submission._next_key,
+    Action.CONSIDER: Submission._consider,
 }
 ENDS = {Action.RETURN, Action.FAIL, Action.STOP, Action.ASK}
 
 
 def named_in(function):
     """Return the events that the source of a function names."""
-    tree = ast.parse("if True:\n" + inspect.getsource(function))
+    tree = ast.parse(dedent(inspect.getsource(function)))
     return {
         Event[node.attr]
         for node in ast.walk(tree)
@@ -91,13 +91,13 @@ def yields(action):
     """Return the events that an action can come to, as its own source has them."""
     if action is Action.SEND:
         heard = {Event[each.name] for each in Heard}
-        stored = {Event[f"{each.name}_STORED"] for each in _PROVABLE}
+        stored = {Event[f"{each.name}_STORED"] for each in PROVABLE}
         after_absence = {Event.REFUSED_AFTER_ABSENCE, Event.REFUSED_AFTER_ABSENCE_STORED}
         return heard | stored | after_absence | named_in(Post.send) | {Event.ACCEPTED_BEFORE}
-    return named_in(getattr(submission.Submission, METHODS[action]))
+    return named_in(METHODS[action])
 
 
-BEGINNINGS = {Standing.CLEAR, Standing.UNDECIDED, *submission._STANDINGS.values()}
+BEGINNINGS = {Standing.CLEAR, Standing.UNDECIDED, *STANDINGS.values()}
 
 
 def reached():

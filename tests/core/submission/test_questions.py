@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.submission.questions import question
+from airflow_provider_zuora.core.submission.failures import write_question
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 
 NOW = 1_700_000_000.0
@@ -23,8 +23,10 @@ RECORD = SubmissionRecord(
 )
 
 
-def asked(document, record=RECORD, ways_on="alone"):
-    return question(record, {"orderDate": "2024-07-01"} | document, "Zuora", "why not", NOW, ways_on=ways_on)
+def asked(document, record=RECORD, place="alone"):
+    return write_question(
+        record, {"orderDate": "2024-07-01"} | document, "Zuora", "why not", NOW, place=place
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_it_names_the_account_as_the_order_does(document, account):
 
 
 def test_all_of_it():
-    sent = RECORD.sending("t-1", "d1").sending("t-2", "d1")
+    sent = RECORD.count_post("t-1", "d1").count_post("t-2", "d1")
 
     assert asked({"orderNumber": "O-1", "existingAccountNumber": "A-1"}, sent) == (
         "Whether this order exists is unknown: why not. It was not sent again, that could make it twice.\n"
@@ -62,7 +64,7 @@ def test_without_a_number_or_a_post_it_says_so():
 
 
 @pytest.mark.parametrize(
-    ("ways_on", "second", "third"),
+    ("place", "second", "third"),
     [
         (
             "list",
@@ -76,8 +78,8 @@ def test_without_a_number_or_a_post_it_says_so():
         ),
     ],
 )
-def test_the_ways_on_from_a_list_are_its_own(ways_on, second, third):
-    words = asked({"existingAccountNumber": "A-1"}, ways_on=ways_on)
+def test_how_to_proceed_with_an_order_of_a_list_is_its_own(place, second, third):
+    words = asked({"existingAccountNumber": "A-1"}, place=place)
 
     assert f"\n{second}\n{third}" in words
     assert "adopt_job_id" not in words

@@ -13,17 +13,18 @@ from airflow_provider_zuora.core.errors import (
     WrongOrder,
 )
 from airflow_provider_zuora.core.job import Job, JobState
-from airflow_provider_zuora.core.submission.api import adopt_job, preview_order, submit_order
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope
+from airflow_provider_zuora.core.submission.adoption import adopt_job
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
+from airflow_provider_zuora.core.submission.submission import submit_order
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
 
-CLEARED, AGAIN = TaskAttempt(2, 2, cleared=True), TaskAttempt(3, 4, cleared=True)
+CLEARED, AGAIN = TaskAttempt(2, 2, is_cleared=True), TaskAttempt(3, 4, is_cleared=True)
 ANOTHER = IdempotencyScope("", ("dag", "another run", "task"), -1)
 PREVIEW = ORDER | {"previewOptions": {"previewThruType": "TermEnd", "previewTypes": ["BillingDocs"]}}
 
@@ -166,13 +167,13 @@ def test_a_long_number_is_cut():
 
 
 def adopt(zuora, memory, job_id, order=NUMBERED, attempt=CLEARED, **options):
-    flow = adopt_job(zuora.client(), job_id, order, BY, attempt, **options)
+    flow = adopt_job(zuora.client(), job_id, check_order(order), BY, attempt, **options)
     return Actor(zuora, memory, flow).run().end
 
 
 def elsewhere(zuora, order=NUMBERED, **options):
     """Submit an order in another task, and return its job."""
-    return submit(zuora, None, TaskAttempt(), order, by=ANOTHER, **options).run().end
+    return submit(zuora, None, TaskAttempt(), order, scope=ANOTHER, **options).run().end
 
 
 class TestWhatIsAdopted:
@@ -262,7 +263,7 @@ class TestWhatIsAdopted:
 
         assert adopt(zuora, memory, job_id, changed) == job_id
         assert submit(zuora, memory, AGAIN, changed).run().end == job_id
-        assert submit(zuora, memory, TaskAttempt(4, 6, cleared=True), ORDER).run().end == job_id
+        assert submit(zuora, memory, TaskAttempt(4, 6, is_cleared=True), ORDER).run().end == job_id
         assert len(zuora.keys) == 1
 
 
@@ -340,7 +341,7 @@ class TestWhatIsNotAdopted:
 
     def test_a_preview(self, order):
         zuora = Zuora(job_seconds=20)
-        preview = zuora.run(preview_order(zuora.client(), PREVIEW))
+        preview = zuora.run(zuora.client().submit(check_preview(PREVIEW).request))
         self.refused(zuora, preview, "its type is 'AsyncPreviewOrder'", order)
 
     def test_a_job_that_failed(self):
@@ -440,14 +441,16 @@ class TestARawKeyThatLedToAnothersJob:
         zuora.ledger  # noqa: B018 - what is under way ends
         for attempt in (TaskAttempt(1, 1), TaskAttempt(2, 1), AGAIN):
             assert type(submit(zuora, memory, attempt, self.OTHER, raw_key="mine").run().end) is WrongOrder
-        end = submit(zuora, memory, TaskAttempt(4, 6, cleared=True), self.OTHER, raw_key="another").run().end
+        end = (
+            submit(zuora, memory, TaskAttempt(4, 6, is_cleared=True), self.OTHER, raw_key="another").run().end
+        )
 
         assert end in zuora.made
         assert {order["orderNumber"] for order in zuora.ledger["orders"]} == {"O-1", "O-2"}
 
     def test_the_job_is_read_once_before_its_id_is_returned(self):
         zuora = Zuora(job_seconds=100)
-        end = zuora.run(submit_order(zuora.client(), NUMBERED, BY, raw_key="mine"))
+        end = zuora.run(submit_order(zuora.client(), check_order(NUMBERED), BY, raw_key="mine"))
 
         assert zuora.ledger["requests"]["GET /v1/async-jobs/{jobId}"] == 1
         assert zuora.clock.naps == []
@@ -461,7 +464,7 @@ class TestARawKeyThatLedToAnothersJob:
 
     def test_a_key_of_ours_needs_no_look(self):
         zuora = Zuora()
-        zuora.run(submit_order(zuora.client(), NUMBERED, BY))
+        zuora.run(submit_order(zuora.client(), check_order(NUMBERED), BY))
 
         assert "GET /v1/async-jobs/{jobId}" not in zuora.ledger["requests"]
 

@@ -20,11 +20,12 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.flow import LoadState
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.messages import Request
-from airflow_provider_zuora.core.submission.api import note_end, submit_order
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope
+from airflow_provider_zuora.core.submission.adoption import record_failure
+from airflow_provider_zuora.core.submission.failures import EQUAL
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import NAME, Notes
-from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
+from airflow_provider_zuora.core.submission.submission import Submission, submit_order
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
@@ -32,7 +33,7 @@ from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, POST, Actor, Zuora, b
 
 HOUR = 3600
 FIRST, RETRY = TaskAttempt(1, 1), TaskAttempt(2, 1)
-CLEARED = TaskAttempt(2, 2, cleared=True)
+CLEARED = TaskAttempt(2, 2, is_cleared=True)
 EDGE = Fault("POST", POST, status=400, body=body(90000020))
 FORBIDDEN = Fault("POST", POST, status=403, body=b'{"code": 403, "message": "Forbidden"}')
 
@@ -120,12 +121,12 @@ class TestTheEndIsNoted:
         zuora, memory = Zuora("job fails for good"), Memory()
         job_id = submit(zuora, memory, FIRST, order).run().end
         job = zuora.run(zuora.client().job(job_id))
-        zuora.run(note_end(zuora.client(), FIRST, job), memory)
+        zuora.run(record_failure(zuora.client(), FIRST, job), memory)
         del zuora.sandbox.state.jobs[job_id]
         zuora.clock.now += HOUR
 
         assert isinstance(submit(zuora, memory, RETRY, order).run().end, JobFailed)
-        end = submit(zuora, memory, TaskAttempt(3, 2, cleared=True), order).run().end
+        end = submit(zuora, memory, TaskAttempt(3, 2, is_cleared=True), order).run().end
         assert end in {job["jobId"] for job in zuora.ledger["jobs"]}
         assert len(zuora.made) == 1
 
@@ -147,10 +148,10 @@ class TestTheEndIsNoted:
         job_id = submit(zuora, memory, FIRST).run().end
         before = dict(memory)
         job = zuora.run(zuora.client().job(job_id))
-        zuora.run(note_end(zuora.client(), FIRST, job), memory)
-        zuora.run(note_end(zuora.client(), FIRST, job), None)
+        zuora.run(record_failure(zuora.client(), FIRST, job), memory)
+        zuora.run(record_failure(zuora.client(), FIRST, job), None)
         failed = replace(job, job_id="another task's", state=JobState.FAILED)
-        zuora.run(note_end(zuora.client(), FIRST, failed), memory)
+        zuora.run(record_failure(zuora.client(), FIRST, failed), memory)
 
         assert memory == before
 
@@ -195,7 +196,7 @@ class TestRawKey:
         since = zuora.clock()
         submit(zuora, None, TaskAttempt(1, 1, since=since), ORDER, raw_key="mine").run()
         zuora.clock.now += 30 * HOUR
-        attempt = TaskAttempt(2, 2, cleared=True, anew=True, since=since)
+        attempt = TaskAttempt(2, 2, is_cleared=True, since=since)
         end = submit(zuora, None, attempt, ORDER, raw_key="mine").run().end
 
         assert isinstance(end, OutcomeUnknown)
@@ -317,7 +318,7 @@ def test_a_next_key_whose_job_failed_is_followed_by_another_where_there_is_no_or
     zuora.clock.now += 24 * HOUR
     failed = submit(zuora, memory, CLEARED, order).run().end
     zuora.clock.now += HOUR
-    end = submit(zuora, memory, TaskAttempt(3, 4, cleared=True), order).run().end
+    end = submit(zuora, memory, TaskAttempt(3, 4, is_cleared=True), order).run().end
 
     assert failed != end
     assert [end] == zuora.made
@@ -385,17 +386,17 @@ class TestAUsersKey:
         zuora.clock.now += 25 * HOUR
         for attempt in (
             TaskAttempt(2, 1, since=since),
-            TaskAttempt(2, 3, cleared=True, since=since, anew=True),
+            TaskAttempt(2, 3, is_cleared=True, since=since),
         ):
-            assert isinstance(submit(zuora, None, attempt, ORDER, by=by).run().end, OutcomeUnknown)
+            assert isinstance(submit(zuora, None, attempt, ORDER, scope=by).run().end, OutcomeUnknown)
         assert zuora.keys == []
 
     def test_that_ends_in_a_time_is_younger_than_that(self):
         zuora = Zuora()
         since, by = zuora.clock(), IdempotencyScope("", ("again-2023-11-15T22:30Z",))
         zuora.clock.now = by.issued_at + 60
-        attempt = TaskAttempt(2, 3, cleared=True, since=since)
-        end = submit(zuora, None, attempt, ORDER, by=by).run().end
+        attempt = TaskAttempt(2, 3, is_cleared=True, since=since)
+        end = submit(zuora, None, attempt, ORDER, scope=by).run().end
 
         assert [end] == zuora.made
 
@@ -403,7 +404,7 @@ class TestAUsersKey:
         zuora = Zuora()
         since, by = zuora.clock(), IdempotencyScope("", ("again-2023-11-15T22:30Z",))
         zuora.clock.now = by.issued_at + 24 * HOUR
-        end = submit(zuora, None, TaskAttempt(2, 3, cleared=True, since=since), ORDER, by=by).run().end
+        end = submit(zuora, None, TaskAttempt(2, 3, is_cleared=True, since=since), ORDER, scope=by).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert zuora.keys == []
@@ -413,7 +414,7 @@ class TestAUsersKey:
         zuora = Zuora()
         by = IdempotencyScope("", ("again-2023-11-15T22:30Z",))
         zuora.clock.now = by.issued_at - HOUR
-        end = submit(zuora, None, TaskAttempt(2, 3, cleared=True, since=0.0), ORDER, by=by).run().end
+        end = submit(zuora, None, TaskAttempt(2, 3, is_cleared=True, since=0.0), ORDER, scope=by).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert zuora.keys == []
@@ -433,11 +434,11 @@ def test_a_clear_goes_one_key_further_than_what_is_noted(order):
     submit(zuora, memory, FIRST, order).run()
     stored_refusal = ["accepted"] * 4  # under the first key: three times, and the control
     zuora.script = [ANSWERS[each] for each in (*stored_refusal, "no answer, not made", "category 20")]
-    end = submit(zuora, memory, TaskAttempt(3, 5, cleared=True), order).run().end
+    end = submit(zuora, memory, TaskAttempt(3, 5, is_cleared=True), order).run().end
 
     assert type(end) is Refused
     keys = dict.fromkeys(key for _, key in zuora.keys if not key.startswith("control-"))
-    digest, number = _submission(zuora, order).digest, order.get("orderNumber")
+    digest, number = _submission(zuora, order).keys.digest, order.get("orderNumber")
     assert list(keys) == [BY.key(digest, number, each) for each in (0, 1)]
 
 
@@ -449,7 +450,7 @@ class TestNothingIsNoted:
         since = zuora.clock()
         submit(zuora, Memory(), TaskAttempt(1, 3, since=since), order).run()
         zuora.clock.now += 22 * HOUR
-        end = submit(zuora, Memory(), TaskAttempt(2, 3, since=since, remembers=True), order).run().end
+        end = submit(zuora, Memory(), TaskAttempt(2, 3, since=since), order).run().end
 
         assert [end] == zuora.made
 
@@ -458,7 +459,7 @@ class TestNothingIsNoted:
         since = zuora.clock()
         submit(zuora, Memory(), TaskAttempt(1, 3, since=since), order).run()
         zuora.clock.now += 30 * HOUR
-        end = submit(zuora, Memory(), TaskAttempt(2, 3, since=since, remembers=True), order).run().end
+        end = submit(zuora, Memory(), TaskAttempt(2, 3, since=since), order).run().end
 
         assert end == "order:O-1" if order is NUMBERED else isinstance(end, OutcomeUnknown)
         assert len(zuora.made) == 1
@@ -470,7 +471,7 @@ class TestNothingIsNoted:
         end = submit(zuora, None, TaskAttempt(2, 3, since=since)).run().end
 
         assert [end] == zuora.made
-        assert zuora.keys[0][1] == BY.key(_submission(zuora).digest, "O-1", 1000)
+        assert zuora.keys[0][1] == BY.key(_submission(zuora).keys.digest, "O-1", 1000)
 
     def test_a_key_after_one_that_is_noted_is_of_that_window_too(self, memory):
         """The first try noted nothing: of later keys than the noted one nobody knows either."""
@@ -478,10 +479,10 @@ class TestNothingIsNoted:
         since = zuora.clock()
         submit(zuora, memory, TaskAttempt(2, 3, since=since)).run()
         zuora.clock.now += 30 * HOUR
-        end = submit(zuora, memory, TaskAttempt(3, 5, cleared=True, since=since)).run().end
+        end = submit(zuora, memory, TaskAttempt(3, 5, is_cleared=True, since=since)).run().end
 
         assert [end] == zuora.made
-        digest = _submission(zuora).digest
+        digest = _submission(zuora).keys.digest
         assert [key for _, key in zuora.keys] == [BY.key(digest, "O-1", each) for each in (0, 1, 1000)]
 
     @pytest.mark.parametrize(
@@ -489,10 +490,10 @@ class TestNothingIsNoted:
         [
             (TaskAttempt(2, 9), 2),
             (TaskAttempt(3, 9), 3),
-            (TaskAttempt(2, 9, cleared=True), 3),
-            (TaskAttempt(2, 9, moved=True), 3),
-            (TaskAttempt(2, 9, cleared=True, moved=True), 3),
-            (TaskAttempt(1, 9, moved=True), 2),
+            (TaskAttempt(2, 9, is_cleared=True), 3),
+            (TaskAttempt(2, 9, has_moved=True), 3),
+            (TaskAttempt(2, 9, is_cleared=True, has_moved=True), 3),
+            (TaskAttempt(1, 9, has_moved=True), 2),
             (TaskAttempt(1, 9), 1),
         ],
         ids=str,
@@ -504,7 +505,7 @@ class TestNothingIsNoted:
 
         assert type(end) is Refused
         sent = dict.fromkeys(key for _, key in zuora.keys if not key.startswith("control-"))
-        digest = _submission(zuora).digest
+        digest = _submission(zuora).keys.digest
         assert list(sent) == [BY.key(digest, "O-1", each) for each in range(keys)]
 
     def refuse_to_sign_in(self, zuora):
@@ -517,7 +518,9 @@ class TestNothingIsNoted:
         since = zuora.clock()
         self.refuse_to_sign_in(zuora)
         with pytest.raises(SignInRefused):
-            zuora.run(submit_order(zuora.client(), order, BY, TaskAttempt(1, 3, since=since)), memory)
+            zuora.run(
+                submit_order(zuora.client(), check_order(order), BY, TaskAttempt(1, 3, since=since)), memory
+            )
         zuora.clock.now += 30 * HOUR
         end = submit(zuora, memory, TaskAttempt(2, 3, since=since), order).run().end
 
@@ -528,16 +531,17 @@ class TestNothingIsNoted:
         first = submit(zuora, memory, FIRST, ORDER).run().end
         self.refuse_to_sign_in(zuora)
         with pytest.raises(SignInRefused):
-            zuora.run(submit_order(zuora.client(), ORDER | {"description": "another"}, BY, FIRST), memory)
+            zuora.run(
+                submit_order(zuora.client(), check_order(ORDER | {"description": "another"}), BY, FIRST),
+                memory,
+            )
         zuora.clock.now += 30 * HOUR
 
         assert submit(zuora, memory, CLEARED, ORDER).run().end == first
 
 
 def _submission(zuora, order=NUMBERED, attempt=FIRST, **options):
-    client = zuora.client()
-    request = client.vendor.submission("order", order, {"return_ids": False})
-    return Submission(client, order, request, BY, attempt, Notes(attempt), **options)
+    return Submission(zuora.client(), check_order(order), BY, attempt, Notes(attempt), **options)
 
 
 def test_what_was_noted_of_one_key_is_there_again_when_that_key_comes_back(order):
@@ -545,12 +549,12 @@ def test_what_was_noted_of_one_key_is_there_again_when_that_key_comes_back(order
     first = submit(zuora, memory, FIRST, order).run().end
     other = IdempotencyScope("", ("another key",))
     order_2 = order if order is ORDER else order | {"orderNumber": "O-2"}
-    second = submit(zuora, memory, CLEARED, order_2, by=other).run().end
+    second = submit(zuora, memory, CLEARED, order_2, scope=other).run().end
     zuora.clock.now += 30 * HOUR
 
     assert first != second
-    assert submit(zuora, memory, TaskAttempt(3, 4, cleared=True), order).run().end == first
-    assert submit(zuora, memory, TaskAttempt(4, 6, cleared=True), order_2, by=other).run().end == second
+    assert submit(zuora, memory, TaskAttempt(3, 4, is_cleared=True), order).run().end == first
+    assert submit(zuora, memory, TaskAttempt(4, 6, is_cleared=True), order_2, scope=other).run().end == second
     assert len(zuora.keys) == 2
 
 
@@ -718,7 +722,7 @@ class TestTheOrderIsThereAlready:
         zuora.clock.now += 30 * HOUR
         told = body(50000040, "Cannot find entity by key")
         zuora.sandbox.add_fault(Fault("GET", "/v1/accounts/", status=404, body=told, times=None))
-        end = submit(zuora, None, TaskAttempt(2, 2, cleared=True, since=since), order).run().end
+        end = submit(zuora, None, TaskAttempt(2, 2, is_cleared=True, since=since), order).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert "its account cannot be read" in str(end)
@@ -826,7 +830,7 @@ class TestWindows:
         second = submit(zuora, None, TaskAttempt(2, 3, since=since), order).run().end
         known = {key for _, key in zuora.keys if not key.startswith("control-")}
         zuora.clock.now = since + 23 * HOUR - 30
-        end = submit(zuora, None, TaskAttempt(3, 5, cleared=True, since=since), order).run().end
+        end = submit(zuora, None, TaskAttempt(3, 5, is_cleared=True, since=since), order).run().end
 
         assert end in (second, "order:O-1") if order is NUMBERED else isinstance(end, OutcomeUnknown)
         assert zuora.made == [second]
@@ -838,7 +842,7 @@ class TestWindows:
         submit(zuora, memory, TaskAttempt(1, 3, since=since), order).run()
         second = submit(zuora, memory, TaskAttempt(2, 3, since=since), order).run().end
         zuora.clock.now = since + 23 * HOUR - 30
-        end = submit(zuora, memory, TaskAttempt(3, 5, cleared=True, since=since), order).run().end
+        end = submit(zuora, memory, TaskAttempt(3, 5, is_cleared=True, since=since), order).run().end
 
         assert end == second
         assert zuora.made == [second]
@@ -879,9 +883,9 @@ class TestAMappedTaskOfAClearedRun:
     def test_takes_the_key_of_its_order_for_one_that_was_sent(self):
         zuora, memory = Zuora(), Memory()
         submit(zuora, memory, FIRST, NUMBERED).run()
-        killed_after_its_post(zuora, Memory(), FIRST, self.MOVED, by=self.OTHER)
+        killed_after_its_post(zuora, Memory(), FIRST, self.MOVED, scope=self.OTHER)
         zuora.script = [EDGE] * 30
-        end = submit(zuora, memory, replace(CLEARED, moved=True), self.MOVED).run().end
+        end = submit(zuora, memory, replace(CLEARED, has_moved=True), self.MOVED).run().end
 
         assert end == "order:O-2", "not refused: the other task's POST has made it"
         assert len(zuora.made) == 2
@@ -891,7 +895,7 @@ class TestAMappedTaskOfAClearedRun:
         zuora, memory = Zuora(), Memory()
         submit(zuora, memory, FIRST, NUMBERED).run()
         zuora.script = [EDGE]
-        end = submit(zuora, memory, replace(CLEARED, moved=True), ORDER).run().end
+        end = submit(zuora, memory, replace(CLEARED, has_moved=True), ORDER).run().end
 
         assert type(end) is Refused
 
@@ -900,7 +904,9 @@ class TestAMappedTaskOfAClearedRun:
         submit(zuora, memory, FIRST, NUMBERED).run()
         zuora.script = [ANSWERS["job fails for good"], EDGE]
         ends = [
-            submit(zuora, memory, TaskAttempt(number, 9, cleared=True, moved=True), self.MOVED).run().end
+            submit(zuora, memory, TaskAttempt(number, 9, is_cleared=True, has_moved=True), self.MOVED)
+            .run()
+            .end
             for number in (2, 3)
         ]
 
@@ -939,8 +945,8 @@ class TestSeveralOrdersOfOneTask:
     def test_of_which_one_was_sent_are_never_taken_for_it(self):
         """f9: a loop that was killed after its first; the retry begins with another one."""
         zuora, memory = Zuora(), Memory()
-        submit(zuora, memory, FIRST, self.ORDERS[0], sole=False).run()
-        end = submit(zuora, memory, RETRY, self.ORDERS[1], sole=False).run().end
+        submit(zuora, memory, FIRST, self.ORDERS[0], is_sole=False).run()
+        end = submit(zuora, memory, RETRY, self.ORDERS[1], is_sole=False).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert "this is none of them" in str(end)
@@ -950,10 +956,10 @@ class TestSeveralOrdersOfOneTask:
     def test_of_which_one_has_changed_fail_loudly_also_after_one_that_has_not(self, sole):
         zuora, memory = Zuora(), Memory()
         first, second, third = self.ORDERS
-        submit(zuora, memory, FIRST, first, sole=sole).run()
-        killed_after_its_post(zuora, memory, FIRST, second, sole=sole)
-        submit(zuora, memory, RETRY, first, sole=sole).run()
-        end = submit(zuora, memory, RETRY, third, sole=sole).run().end
+        submit(zuora, memory, FIRST, first, is_sole=sole).run()
+        killed_after_its_post(zuora, memory, FIRST, second, is_sole=sole)
+        submit(zuora, memory, RETRY, first, is_sole=sole).run()
+        end = submit(zuora, memory, RETRY, third, is_sole=sole).run().end
 
         assert isinstance(end, OutcomeUnknown)
         assert "have sent 1 orders without an orderNumber, and this is none of them" in str(end)
@@ -961,8 +967,8 @@ class TestSeveralOrdersOfOneTask:
 
     def test_of_which_one_was_sent_are_made_after_it(self):
         zuora, memory = Zuora(), Memory()
-        first = submit(zuora, memory, FIRST, self.ORDERS[0], sole=False).run().end
-        ends = [submit(zuora, memory, RETRY, each, sole=False).run().end for each in self.ORDERS]
+        first = submit(zuora, memory, FIRST, self.ORDERS[0], is_sole=False).run().end
+        ends = [submit(zuora, memory, RETRY, each, is_sole=False).run().end for each in self.ORDERS]
 
         assert ends[0] == first
         assert sorted(ends) == sorted(zuora.made)
@@ -970,12 +976,12 @@ class TestSeveralOrdersOfOneTask:
 
     def test_that_are_equal_are_refused_in_one_try(self):
         zuora, memory = Zuora(), Memory()
-        first = submit(zuora, memory, FIRST, ORDER, sole=False).run().end
-        end = submit(zuora, memory, FIRST, ORDER, sole=False).run().end
+        first = submit(zuora, memory, FIRST, ORDER, is_sole=False).run().end
+        end = submit(zuora, memory, FIRST, ORDER, is_sole=False).run().end
 
         assert isinstance(end, InvalidInput)
         assert end.violations == (EQUAL,)
-        assert submit(zuora, memory, RETRY, ORDER, sole=False).run().end == first
+        assert submit(zuora, memory, RETRY, ORDER, is_sole=False).run().end == first
         assert len(zuora.keys) == 1
 
     def test_with_numbers_never_stand_for_each_other(self):
@@ -1007,7 +1013,7 @@ class TestAnOrderThatHasChanged:
         end = submit(zuora, memory, RETRY, self.CHANGED).run().end
 
         assert [end] == zuora.made
-        assert "may lack these changes: $.description" in caplog.text
+        assert "may not contain these changes: $.description" in caplog.text
 
     def test_is_another_order_after_a_clear_that_ended_the_first(self):
         zuora, memory = Zuora(), Memory()
@@ -1028,7 +1034,7 @@ class TestAnOrderThatHasChanged:
 def test_an_order_of_a_list_whose_turn_comes_late_is_sent_all_the_same(order):
     """A list of many orders is prepared at once, and takes longer than one POST may."""
     zuora = Zuora()
-    submission = _submission(zuora, order, alone=False)
+    submission = _submission(zuora, order, place="list")
     zuora.clock.now += 2 * HOUR
     end = Actor(zuora, None, submission.run()).run().end
 
@@ -1053,8 +1059,8 @@ class TestTwoCallsInOneTry:
 
     def test_the_job_is_found_among_the_other_submissions_of_the_try(self):
         zuora, memory = Zuora("accepted", "accepted", "403"), Memory()
-        submit(zuora, memory, FIRST, ORDER, sole=False).run()
-        first, second = (submit(zuora, memory, FIRST, NUMBERED, sole=False) for _ in range(2))
+        submit(zuora, memory, FIRST, ORDER, is_sole=False).run()
+        first, second = (submit(zuora, memory, FIRST, NUMBERED, is_sole=False) for _ in range(2))
         while not isinstance(second.step, Request):
             second.act()
         first.run()

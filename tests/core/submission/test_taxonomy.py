@@ -13,11 +13,11 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import Unreachable
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, submit
 
-TRIES = (TaskAttempt(1, 2), TaskAttempt(2, 2), TaskAttempt(3, 4, cleared=True))
+TRIES = (TaskAttempt(1, 2), TaskAttempt(2, 2), TaskAttempt(3, 4, is_cleared=True))
 
 # POSTs/keys in this try, what it returned or raised, how many orders there are then.
 ONCE = "0/0 JOB 1"

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import JobFailed, NotFound, ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import JobState
-from airflow_provider_zuora.core.submission.attempt import TaskAttempt
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora as Plug
 from tests.core.carriers import Script, answer

@@ -10,56 +10,148 @@ A field whose value is null counts as absent ("skipped or its value is left as n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from airflow_provider_zuora.core.json_types import REFUSED, JsonReader, Path, Violation, raise_any
-from airflow_provider_zuora.core.times import is_day
+import pendulum
+
+from airflow_provider_zuora.core.json_types import (
+    CANONICAL,
+    MAX_DEPTH,
+    REFUSED,
+    JsonReader,
+    Violation,
+    raise_any,
+)
+from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.vendors.zuora.order_limits import PUBLISHED
+from airflow_provider_zuora.core.vendors.zuora.order_rule_words import ASTRAL, WORDS, find_astral
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import SECRET_NAMES, hidden_values
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-_ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
 _DIGITS = re.compile(r"\d{1,18}", re.ASCII)
+_NEEDS_READER = re.compile(r"[\ud800-\udfff]|\d{19}")  # a half pair, or a number that may not fit 64 bits
+
+_FEWEST_ITEMS = min(PUBLISHED.values())
+_ORDERS, _PREVIEWS = "/v1/async/orders", "/v1/async/orders/preview"
 
 
-def check_order(order: object) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class CheckedOrder:
     """
-    Check the body of ``POST /v1/async/orders`` and return it as `to_json_types` does.
+    An order, or a preview, that breaks no rule.
 
+    :param document: in plain JSON types, secrets included.
+    :param request: the POST that submits it, without a key.
+    :param canonical: its JSON text with sorted keys and no blanks: the same for equal orders.
+    :param content: the SHA-256 of that, in hex.
+    :param secrets: the secret values in it, as texts.
+    :param number: the order's own number, None if it has none.
+    :param is_special: True if it holds secrets, or may hold more items than Zuora publishes limits for.
+    """
+
+    document: dict[str, Any] = field(repr=False)
+    request: Request
+    canonical: bytes = field(repr=False)
+    content: str
+    secrets: tuple[str, ...] = field(repr=False)
+    number: str | None
+    is_special: bool
+
+
+def check_order(order: object, *, return_ids: bool = False) -> CheckedOrder:
+    """
+    Check the body of ``POST /v1/async/orders``; its document is what `to_json_types` makes of it.
+
+    :param return_ids: True: the job's result carries ids instead of numbers.
     :raises InvalidInput: once, with a line for each broken rule, ``$.path: rule``, sorted by path.
     """
-    return _check(order, "order", ("existingAccountNumber", "existingAccountId", "newAccount"))
+    accounts = ("existingAccountNumber", "existingAccountId", "newAccount")
+    return _check(order, "order", accounts, _ORDERS, (("returnIds", "true"),) if return_ids else ())
 
 
-def check_preview(order: object) -> dict[str, Any]:
+def check_preview(order: object) -> CheckedOrder:
     """
-    Check the body of ``POST /v1/async/orders/preview`` and return it as `to_json_types` does.
+    Check the body of ``POST /v1/async/orders/preview``; its document is what `to_json_types` makes of it.
 
     The account is an existing one or ``previewAccountInfo``; a preview has no ``newAccount``.
 
     :raises InvalidInput: as `check_order`.
     """
-    return _check(order, "preview", ("existingAccountNumber", "existingAccountId", "previewAccountInfo"))
+    accounts = ("existingAccountNumber", "existingAccountId", "previewAccountInfo")
+    return _check(order, "preview", accounts, _PREVIEWS, ())
 
 
-def _check(order: object, definition: str, accounts: tuple[str, ...]) -> dict[str, Any]:
-    reading = JsonReader()
-    document = reading.read(order)
-    text = json.dumps(document, ensure_ascii=False, default=repr)  # most orders hold neither of these two
+def _check(
+    order: object,
+    definition: str,
+    accounts: tuple[str, ...],
+    path: str,
+    params: tuple[tuple[str, str], ...],
+) -> CheckedOrder:
+    document, text, broken = _read_plain(order) or _read_foreign(order)
     given = _without_nulls(document) if "null" in text else document
-    broken = [*reading.refused, *_schema_violations(given, definition)]
-    broken += _outside_bmp(document) if _ASTRAL.search(text) else ()
+    broken += _schema_violations(given, definition)
+    broken += find_astral(document) if ASTRAL.search(text) else ()
     if isinstance(given, dict):
         broken += _account_violations(given, accounts)
         broken += [violation for rule in _RULES for violation in rule(given)]
-    raise_any(f"{definition} body", broken)
-    checked: dict[str, Any] = document
-    return checked
+    if broken:
+        raise_any(f"{definition} body", broken)
+    canonical = CANONICAL.encode(document).encode()
+    lowered = text.lower()
+    secrets = hidden_values(document) if any(name in lowered for name in SECRET_NAMES) else ()
+    return CheckedOrder(
+        document,
+        Request("POST", path, params, {"Content-Type": "application/json"}, text.encode()),
+        canonical,
+        hashlib.sha256(canonical).hexdigest(),
+        secrets,
+        document.get("orderNumber"),
+        bool(secrets) or text.count("{") > _FEWEST_ITEMS,
+    )
+
+
+def _read_plain(order: object) -> tuple[Any, str, list[Violation]] | None:
+    """
+    Return a document that is in plain JSON types already, a copy of it, with its text.
+
+    Most orders are: JSON's own reader and writer, which are written in C, give them back as they are.
+
+    :return: None if `JsonReader` must say what it is.
+    """
+    try:
+        text = json.dumps(order, ensure_ascii=False, allow_nan=False)
+        document = json.loads(text)
+        is_plain = document == order and not _NEEDS_READER.search(text) and _is_shallow(document, text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return (document, text, []) if is_plain else None
+
+
+def _is_shallow(document: Any, text: str) -> bool:
+    """Return whether no value is more than `MAX_DEPTH` levels deep."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return True
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        lists = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for members in lists for each in members if isinstance(each, (dict, list))]
+    return not any(level)
+
+
+def _read_foreign(order: object) -> tuple[Any, str, list[Violation]]:
+    reader = JsonReader()
+    document = reader.read(order)
+    return document, json.dumps(document, ensure_ascii=False, default=repr), reader.refused
 
 
 def _without_nulls(document: Any) -> Any:
@@ -129,7 +221,16 @@ def _inlined(node: Any) -> Any:
 
 
 def _is_date(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and is_day(value)
+    return isinstance(value, str) and _is_day(value)
+
+
+@lru_cache(4096)  # the orders of a list mostly have the same few
+def _is_day(text: str) -> bool:
+    """Return whether a text is a real day, written ``2026-03-01``."""
+    try:  # what is read is laxer than what is written
+        return pendulum.from_format(text, "YYYY-MM-DD").date().isoformat() == text
+    except ValueError:
+        return False
 
 
 def _schema_violations(document: object, definition: str) -> Iterator[Violation]:
@@ -139,60 +240,7 @@ def _schema_violations(document: object, definition: str) -> Iterator[Violation]
             missing = [name for name in error.validator_value if name not in error.instance]
             yield from (((*path, name), "is required") for name in missing)
         elif error.instance is not REFUSED:
-            yield path, _WORDS[error.validator](error)
-
-
-# JSON Schema's name of a type, the Python type of a plain value, and our words for both.
-_TYPES: tuple[tuple[str, type, str], ...] = (
-    ("object", dict, "an object"),
-    ("array", list, "a list"),
-    ("string", str, "text"),
-    ("number", float, "a number"),
-    ("integer", int, "a whole number"),
-    ("boolean", bool, "true or false"),
-    ("null", type(None), "null"),
-)
-_EXPECTED = {name: word for name, _, word in _TYPES}
-_FOUND = {kind: word for _, kind, word in _TYPES} | {float: "a decimal number"}
-
-
-def _expected(kinds: str | list[str]) -> str:
-    return " or ".join(_EXPECTED[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
-
-
-def _size(error: Any, bound: str, unit: str) -> str:
-    limit = error.validator_value
-    return f"{bound} {limit} {unit}{'' if limit == 1 else 's'}, this has {len(error.instance)}"
-
-
-# What a broken keyword of the schema means, in words; each is given jsonschema's ValidationError.
-_WORDS: dict[str, Callable[[Any], str]] = {
-    "type": lambda error: (
-        f"must be {_expected(error.validator_value)}, this is {_FOUND[type(error.instance)]}"
-    ),
-    "enum": lambda error: f"must be one of {', '.join(error.validator_value)}",
-    "minLength": lambda error: _size(error, "at least", "character"),
-    "maxLength": lambda error: _size(error, "at most", "character"),
-    "minimum": lambda error: f"must be at least {error.validator_value}",
-    "maximum": lambda error: f"must be at most {error.validator_value}",
-    "format": lambda _: "must be a calendar date, written YYYY-MM-DD",
-    "pattern": lambda error: error.schema["description"],
-    "not": lambda error: error.schema["description"],
-}
-
-
-def _outside_bmp(value: object, path: Path = ()) -> Iterator[Violation]:
-    """Look through all text: "Considerations in Orders" says that only Unicode's first plane is supported."""
-    words = "characters beyond Unicode's first 65536, emoji for example, which Zuora does not support"
-    if isinstance(value, str) and (count := len(_ASTRAL.findall(value))):
-        yield path, f"no {words}, this has {count}"
-    members = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    for step, member in members:
-        if isinstance(step, str) and _ASTRAL.search(step):
-            yield (*path, step), f"a field name must have no {words}"
-        yield from _outside_bmp(member, (*path, step))
+            yield path, WORDS[error.validator](error)
 
 
 def _account_violations(order: dict[str, Any], names: tuple[str, ...]) -> Iterator[Violation]:

@@ -34,6 +34,8 @@ _SECRETS = frozenset(
     }
 )
 _PAYMENT = frozenset({"creditcard", "paymentmethod"})
+SECRET_NAMES = (*sorted(_SECRETS), *sorted(_PAYMENT))
+"""In lower case; a JSON text in which none of them stands holds no secret."""
 _SHOWN_TYPES = (str, bool, int, float, date, Decimal)  # what else there is may show anything
 _SCALARS = frozenset({str, bool, int, float, type(None)})  # most of an order; `Mapping` is slow to ask
 

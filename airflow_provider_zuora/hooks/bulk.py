@@ -1,0 +1,126 @@
+"""Submit the orders of a list over one session: a hundred are noted at a time, before the first is sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from airflow_provider_zuora.airflow_context.task import TaskCall
+from airflow_provider_zuora.core.errors import StoreUnavailable
+from airflow_provider_zuora.core.flow import Flow, Store, remembering
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.submission.bulk import (
+    BulkResult,
+    PreparedOrder,
+    Progress,
+    leave_unsent,
+    prepare_order,
+    records_to_send,
+    refuse_repeated,
+    submit_one,
+)
+from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.order_list import BulkOrder
+from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.submission.submission import read_notes
+from airflow_provider_zuora.session.concurrency import acarried
+from airflow_provider_zuora.session.event_loop import run_on_own_loop
+from airflow_provider_zuora.session.session import ApiSession
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100  # orders that are noted at a time
+_PATIENCE = 10  # transient failures in a row, at the least, before the rest is left to a retry
+
+
+def submit_all(
+    session: ApiSession,
+    client: ApiClient,
+    orders: Sequence[BulkOrder],
+    call: TaskCall,
+    *,
+    concurrency: int,
+    adopt: bool = False,
+) -> list[BulkResult]:
+    """
+    Submit orders, so many at once, and return what became of each, in their order.
+
+    :param call: what the task's next try can read. A hundred orders are noted at a time, before the first of
+        them is sent.
+    :param adopt: take orders that are there already, found by their number.
+    """
+    if not orders:
+        return []
+    notes = session.run(remembering(read_notes(call.attempt, call.shared), call.store))
+    notes.is_kept = call.store is not None
+    progress = Progress(len(orders), max(concurrency, _PATIENCE))
+    prepared = _prepare(client, orders, notes)
+    batches = _Batches(session, notes, call.store, progress, concurrency, adopt)
+    return run_on_own_loop(lambda: batches.submit(prepared))
+
+
+def _prepare(client: ApiClient, orders: Sequence[BulkOrder], notes: Notes) -> Iterator[PreparedOrder]:
+    """
+    Return the submissions, each made when its turn comes: while others are under way that takes no time.
+
+    :raises InvalidInput: if this try has submitted one of them, which takes notes.
+    """
+    prepared = (prepare_order(client, order, notes.attempt, notes) for order in orders)
+    if notes.is_empty:
+        return prepared
+    every = list(prepared)
+    refuse_repeated(every)
+    return iter(every)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Submits the orders of a list in batches; for its parameters see `submit_all`."""
+
+    session: ApiSession
+    notes: Notes
+    store: Store | None
+    progress: Progress
+    concurrency: int
+    adopt: bool
+
+    async def submit(self, prepared: Iterator[PreparedOrder]) -> list[BulkResult]:
+        """Submit all orders and return what became of each, in their order."""
+        results: list[BulkResult] = []
+        try:
+            if self.store is None:
+                return await self._submit_batch(prepared, self.progress.total)
+            while batch := list(islice(prepared, _BATCH)):
+                await self._reserve(records_to_send(batch), is_first=not results)
+                results += await self._submit_batch(batch, len(batch))
+            await self._reserve((), is_first=False)
+        finally:
+            await self.session.aclose()
+        return results
+
+    async def _submit_batch(self, batch: Iterable[PreparedOrder], size: int) -> list[BulkResult]:
+        flows = map(self._submit_one, batch)
+        return await acarried(self.session, flows, min(self.concurrency, size))
+
+    async def _reserve(self, records: Iterable[SubmissionRecord], *, is_first: bool) -> None:
+        """Note a batch before it is sent; what was sent before it is told of in any case."""
+        try:
+            await self.session.arun(remembering(self.notes.reserve(records), self.store))
+        except StoreUnavailable as error:
+            if is_first:
+                raise
+            log.warning("What became of the orders could not be noted, a retry finds it: %r", error.__cause__)
+            self.progress.stop = self.progress.stop or error
+
+    def _submit_one(self, prepared: PreparedOrder) -> Flow[BulkResult]:
+        if self.progress.stop is None:
+            try:
+                result = yield from remembering(submit_one(prepared, adopt=self.adopt), self.store)
+            except StoreUnavailable as error:  # its words are about this order, the others go on
+                result = BulkResult(prepared.order, error=error)
+        else:
+            result = leave_unsent(prepared.order, self.progress.stop)
+        self.progress.add(result)
+        return result
