@@ -114,7 +114,7 @@ def test_two_connections_to_one_tenant_have_no_two_orders_under_one_key(zuora, c
     host = zuora.url.replace("127.0.0.1", "localhost")
     monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", zuora.connection(host=host))
     ZuoraHook().create_order(PLAIN, context=context)
-    with pytest.raises(OrderOutcomeUnknownError, match="stands for two orders of this task"):
+    with pytest.raises(OrderOutcomeUnknownError, match="was returned for two orders of this task"):
         ZuoraHook("elsewhere").create_order(PLAIN, context=context)
 
 
@@ -167,7 +167,7 @@ def test_an_order_of_a_list_whose_job_is_another_ones_is_unknown(zuora, clock, v
     )
 
     assert [entry.state for entry in entries] == ["unknown"] * 3
-    assert all("stands for two orders of this task" in str(entry.error) for entry in entries)
+    assert all("was returned for two orders of this task" in str(entry.error) for entry in entries)
 
 
 def test_what_failed_may_be_submitted_again(zuora, clock):
@@ -202,7 +202,7 @@ def test_orders_that_come_in_another_order_in_a_retry_are_two_or_a_loud_failure(
     if version == 2.11:
         assert len(set(submit("B", "A"))) == 2
     else:  # by what the first try noted, B is A, changed
-        with pytest.raises(PermanentError, match=r"an equal one|stands for two orders of this task"):
+        with pytest.raises(PermanentError, match=r"an equal one|was returned for two orders of this task"):
             list(submit("B", "A"))
 
 

@@ -116,7 +116,7 @@ def _attempt_in(environ: Mapping[str, str]) -> TaskAttempt:
     """
     Return which try it is, as far as a process knows that a task has started.
 
-    A run was queued at its logical date or later; if that is not told it may be of any age.
+    A run was queued at its logical date or later; if that is unknown it may be of any age.
     """
     number = environ.get("AIRFLOW_CTX_TRY_NUMBER", "")
     due = environ.get("AIRFLOW_CTX_LOGICAL_DATE") or environ.get("AIRFLOW_CTX_EXECUTION_DATE") or ""
@@ -169,7 +169,7 @@ class Claims:
             self._orders.difference_update(orders)
 
     def is_of_another(self, job: object, content: object) -> bool:
-        """Return whether a job stands for an order of another content; the first one that asks has it."""
+        """Return whether a job was returned for an order of another content; the first one that asks has it."""
         with _claiming:
             return self._jobs.setdefault(job, content) != content
 
@@ -257,7 +257,7 @@ class TaskCall:
         """
         Check that this try has been given a job for this order alone.
 
-        :raises OutcomeUnknown: if it stands for another one too.
+        :raises OutcomeUnknown: if it was returned for another one too.
         """
         if self.is_task and self.is_of_another(job_id, order.content, is_numbered=bool(order.number)):
             raise shared_job_error(job_id)
@@ -285,7 +285,7 @@ def begin_call(
 
     :param namespace: the connection's ``idempotency_namespace``; ``key``: a user's own one.
     :param retention: how long the task's state store keeps an entry.
-    :param caller: stands for the try outside of a task.
+    :param caller: replaces the try outside of a task.
     """
     return TaskCall(
         scope_of(context, namespace, key),

@@ -1,4 +1,4 @@
-"""Turn a document into plain JSON types, or say where it cannot be; the input is never changed."""
+"""Turn a document into plain JSON types, or name what cannot be one; the input is never changed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def to_json_types(document: object) -> Any:
 
     The normal form: a mapping is a dict with text keys, a list or tuple a list, a date or datetime
     (pendulum's too) its ISO 8601 text, an enum of texts or whole numbers its value, and a Decimal a number:
-    whole where it is whole, else the float whose shortest spelling has the same value. Refused: NaN and
+    whole if it is whole, else the float whose shortest spelling has the same value. Refused: NaN and
     infinities, a Decimal that a float cannot hold, whole numbers beyond 64 bits, broken text (half a
     surrogate pair), any other type, and a document that contains itself or is more than 64 levels deep.
 

@@ -105,7 +105,7 @@ class _Batches:
         return await acarried(self.session, flows, min(self.concurrency, size))
 
     async def _reserve(self, records: Iterable[SubmissionRecord], *, is_first: bool) -> None:
-        """Note a batch before it is sent; what was sent before it is told of in any case."""
+        """Note a batch before it is sent; the results of what was sent before are returned in any case."""
         try:
             await self.session.arun(remembering(self.notes.reserve(records), self.store))
         except StoreUnavailable as error:

@@ -76,7 +76,7 @@ class ZuoraHook(BaseJobHook):
         :param order: the body of Zuora's "Create an order asynchronously"; checked before it is sent.
         :param idempotency_key: replaces dag, run, task and map index in the key.
         :param raw_idempotency_key: sent as the key, as it is.
-        :param adopt_job_id: a job, or ``order:<orderNumber>``, that stands for the order: nothing is sent.
+        :param adopt_job_id: a job, or ``order:<orderNumber>``, that replaces the order: nothing is sent.
         :param return_ids: True: the job's result carries ids instead of numbers.
         :param context: the task's context; None: that of the running task.
         :raises PermanentError: if a rule is broken (one line each, nothing was sent), or Zuora says no.
@@ -157,7 +157,7 @@ class ZuoraHook(BaseJobHook):
         :param idempotency_key: replaces dag, run and task in the keys: a text, or what a function returns
             for an order.
         :param on_existing: ``adopt``: each order with an ``orderNumber`` is looked up before it is sent. One
-            that is there already, by whichever run, stands for the job (``order:<orderNumber>``), and nothing
+            that is there already, by whichever run, replaces the job (``order:<orderNumber>``), and nothing
             is sent; one with another account, date or content is refused. ``fail``: nothing is looked up.
         :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
         :param labels: what messages call the orders; ``orders[0]`` and so on if it is empty.
@@ -266,7 +266,7 @@ class ZuoraHook(BaseJobHook):
         """
         given = orders if isinstance(orders, (list, tuple)) else ()
         if left := mask_secrets(given, mask_secret):
-            self.log.warning("Airflow is not told of %d more secrets to mask: it would take too long", left)
+            self.log.warning("Airflow is not given %d more secrets to mask: it would take too long", left)
         over: list[str] = []
         for label, order in zip(
             labels or [f"orders[{index}]" for index in range(len(given))], given, strict=True

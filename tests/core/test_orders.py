@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import IntEnum, StrEnum
 from itertools import pairwise
 from typing import Any
 
@@ -845,3 +846,105 @@ def test_what_is_no_day_or_is_written_otherwise_is_none(text):
     with pytest.raises(InvalidInput) as caught:
         check_order(put(SAMPLE, (("orderDate",), text)))
     assert caught.value.violations == (f"$.orderDate: {DAY}",)
+
+
+# Most orders are in plain JSON types already; these are read by JSON's own reader and writer.
+
+
+class Word(StrEnum):
+    A = "a"
+
+
+class Number(IntEnum):
+    ONE = 1
+
+
+def nested(levels, inner=None):
+    """Return a document of so many levels, of lists and objects in turn."""
+    for level in range(levels):
+        inner = [inner] if level % 2 else {"a": inner}
+    return inner
+
+
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**65), 2**65)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.text(st.characters(min_codepoint=0xD7FE, max_codepoint=0xE001), max_size=2)
+    | st.sampled_from([Word.A, Number.ONE, Decimal("1.5"), Decimal("1E+30"), date(2024, 7, 1), b"a", (1, 2)])
+)
+KEYS = st.text(max_size=3) | st.sampled_from([Word.A, 1, True, None, "\ud800"])
+FOREIGN = st.recursive(
+    VALUES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+def assert_read_alike(document):
+    """Check that what is read at once is what `to_json_types` makes of it, to the last type."""
+    read = orders._read_plain(document)
+    if read is not None:
+        plain, text, refused = read
+        assert repr(plain) == repr(to_json_types(document))
+        assert text == json.dumps(plain, ensure_ascii=False)
+        assert refused == []
+    return read is not None
+
+
+@given(FOREIGN)
+def test_what_is_read_at_once_is_what_the_reader_makes_of_it(document):
+    assert_read_alike(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "is_plain"),
+    [
+        (SAMPLE, True),
+        ({"a": Word.A, "b": Number.ONE, Word.A: None}, True),
+        (nested(64), True),
+        (nested(65), False),
+        ({f"{n}": nested(63) for n in range(3)}, True),
+        ({f"{n}": nested(64) for n in range(3)}, False),
+        (["]" * 70, nested(64)], False),
+        ({"a": 2**63 - 1}, False),  # it has as many digits as one that does not fit: the reader tells
+        ({"a": 2**63}, False),
+        ({"a": float("nan")}, False),
+        ({"a": float("inf")}, False),
+        ({"a": "\ud800"}, False),
+        ({"\udfff": 1}, False),
+        ({"a": (1, 2)}, False),
+        ({1: 2}, False),
+        ({True: 2}, False),
+        ({"a": Decimal("1.5")}, False),
+        ({"a": date(2024, 7, 1)}, False),
+        ({"a": {1, 2}}, False),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_which_documents_are_read_at_once(document, is_plain):
+    assert assert_read_alike(document) is is_plain
+
+
+def test_a_document_that_holds_itself_or_is_far_too_deep_is_for_the_reader():
+    document = {}
+    document["a"] = document
+
+    assert orders._read_plain(document) is None
+    assert orders._read_plain(nested(5000)) is None
+
+
+def test_secrets_are_searched_for_only_where_their_names_stand():
+    account = NEW_ACCOUNT["newAccount"] | {"creditCard": {"cardNumber": "4111111111111111"}}
+
+    assert check_order(put(NEW_ACCOUNT, (("newAccount",), account))).secrets == ("4111111111111111",)
+    assert check_order(SAMPLE).secrets == ()
+
+
+def test_an_order_is_special_if_it_holds_secrets_or_many_items():
+    many = {**LINE_ITEMS, "orderLineItems": LINE_ITEMS["orderLineItems"] * 101}
+
+    assert not check_order(SAMPLE).is_special
+    assert check_order(many).is_special

@@ -1,4 +1,4 @@
-"""Many orders in one task: each goes once, none stops another, and of each it is told what became of it."""
+"""Many orders in one task: each is sent once, none stops another, and each has a result of its own."""
 
 from __future__ import annotations
 

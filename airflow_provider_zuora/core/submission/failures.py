@@ -1,4 +1,4 @@
-"""What is told if a submission goes no further: errors, and the question to a person; words, no decisions."""
+"""The words of a submission that goes no further: errors, and the question to a person; no decisions."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def used_up_error(record: SubmissionRecord, title: str, heard: Heard) -> Refused
 def shared_job_error(job_id: str) -> OutcomeUnknown:
     """Return the error of a job that a try has been given for two orders."""
     return OutcomeUnknown(
-        f"Job {job_id} stands for two orders of this task that differ, so one of them was not submitted. "
+        f"Job {job_id} was returned for two orders of this task that differ, so one of them was not submitted. "
         "Look in Zuora for which of them the job has made; give each an orderNumber, or an own "
         "idempotency_key."
     )

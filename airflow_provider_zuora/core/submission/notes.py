@@ -24,7 +24,7 @@ from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
 NAME = "zuora_submission"
-"""The entry of try 2 is ``zuora_submission:2``; where it is long it goes on in ``zuora_submission:2:1``."""
+"""The entry of try 2 is ``zuora_submission:2``; a long one goes on in ``zuora_submission:2:1``."""
 
 LATEST = f"{NAME}:latest"
 _IN_ONE_ENTRY = 200  # submissions; below 64 kB packed, and Airflow warns of more

@@ -18,7 +18,7 @@ APART = 600.0
 """
 Seconds between two look-ups that must both find nothing.
 
-Zuora makes an order after a time-out all the same, "a couple of minutes later" by what its users tell
+Zuora makes an order after a timeout all the same, "a couple of minutes later" by what its users report
 (facts: Knowledge Center, "Error: 504 Gateway Timeout"; "Create an order": "the call is still running").
 """
 
@@ -27,7 +27,7 @@ def find_order(client: ApiClient, document: Mapping[str, Any], *, once: bool = F
     """
     Look an order up by its ``orderNumber`` and return its id ``order:<orderNumber>``, None if there is none.
 
-    None means that the vendor has said so twice, ten minutes apart; with ``once`` it means nothing. Should a
+    None means that the vendor has answered so twice, ten minutes apart; with ``once`` it means nothing. Should a
     job that nobody knows of be under way for longer, then only the vendor's own refusal of a taken number
     prevents a second order.
 
@@ -43,7 +43,7 @@ def find_order(client: ApiClient, document: Mapping[str, Any], *, once: bool = F
                 raise OutcomeUnknown(
                     f"{_describe_taken(client, number, found)} Nothing more was sent.", info=page.info
                 )
-            log.warning("Found order %s at %s; it stands for the job", number, client.vendor.title)
+            log.warning("Found order %s at %s; it replaces the job", number, client.vendor.title)
             return ORDER + number
         again = f"; looking again in {pause:.0f} s" if pause else ""
         log.warning("%s knows no order %s%s", client.vendor.title, number, again)

@@ -60,7 +60,7 @@ class OrderLimits:
         """
         Return what an order holds more of than Zuora's pages allow, in words, for the log.
 
-        :raises InvalidInput: where it holds more than the connection's ``order_limits``; nothing was sent.
+        :raises InvalidInput: if it holds more than the connection's ``order_limits``; nothing was sent.
         """
         over, warnings = [], []
         for path, name, count in _counts(order):
