@@ -1,4 +1,4 @@
-"""Every switch by Airflow's version that common-compat does not make."""
+"""Every switch by Airflow's version that common-compat does not make, and the names of our XComs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ from airflow import __version__
 from airflow.providers.common.compat.sdk import mask_secret
 from asgiref.sync import sync_to_async
 
-__all__ = ["AIRFLOW_VERSION", "NEVER_EXPIRE", "SUPPORTS_TASKS_IN_TRIGGERER", "amask_secret"]
+__all__ = [
+    "AIRFLOW_VERSION",
+    "JOB_ID",
+    "JOB_RESULTS",
+    "NEVER_EXPIRE",
+    "RETURN_VALUE",
+    "SUBMIT_RESULTS",
+    "SUPPORTS_TASKS_IN_TRIGGERER",
+    "amask_secret",
+]
+
+RETURN_VALUE = "return_value"  # Airflow's
+JOB_ID = "job_id"
+"""The id of a task's job, if the return value is its result."""
+JOB_RESULTS = "job_results"
+"""What became of each job of a list that a task waited for."""
+SUBMIT_RESULTS = "submit_results"
+"""What became of each order of a list that a task submitted."""
 
 AIRFLOW_VERSION = str(__version__)
 

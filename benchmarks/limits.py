@@ -50,10 +50,10 @@ def _submitted(conn_id: str, size: int, connections: int) -> list[str]:
 
 def _completed(conn_id: str, job_ids: Sequence[str], interval: float) -> int:
     """Wait for all jobs at the same time; return how many completed."""
-    from airflow_provider_zuora.triggers.jobs import JobTrigger
+    from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
     given = {"conn_id": conn_id, "poke_interval": interval, "deadline": time.time() + PATIENCE}
-    events = asyncio.run(fired([JobTrigger(job_id=job_id, **given) for job_id in job_ids]))
+    events = asyncio.run(fired([ZuoraJobTrigger(job_id=job_id, **given) for job_id in job_ids]))
     ends = [end for event in events for end in event.get("results", ())]
     return sum((end["job"] or {}).get("status") == "Completed" for end in ends)
 

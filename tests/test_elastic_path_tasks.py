@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferr
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.sensors.elastic_path import ElasticPathJobSensor
-from airflow_provider_zuora.triggers.jobs import JobTrigger
+from airflow_provider_zuora.triggers.jobs import ElasticPathJobTrigger
 from tests.test_elastic_path import FILTER, ROWS
 
 EMPTY = "ge(created_at,2030-01-01)"
@@ -51,10 +51,12 @@ def resumed(task, context):
     with pytest.raises(TaskDeferred) as deferral:
         task.execute(context)
     trigger = deferral.value.trigger
-    assert isinstance(trigger, JobTrigger)
+    assert isinstance(trigger, ElasticPathJobTrigger)
     path, arguments = trigger.serialize()
-    assert path == "airflow_provider_zuora.triggers.jobs.JobTrigger"
-    again = JobTrigger(**json.loads(json.dumps(arguments)) | {"not_before": 0.0, "poke_interval": 0.3})
+    assert path == "airflow_provider_zuora.triggers.jobs.ElasticPathJobTrigger"
+    again = ElasticPathJobTrigger(
+        **json.loads(json.dumps(arguments)) | {"not_before": 0.0, "poll_interval": 0.3}
+    )
     event = asyncio.run(anext(again.run()))
     return task.execute_complete(context, json.loads(json.dumps(event.payload)))
 

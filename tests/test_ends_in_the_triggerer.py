@@ -22,16 +22,15 @@ from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.sandbox.settings import Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
-from airflow_provider_zuora.triggers import xcoms as comms
-from airflow_provider_zuora.triggers.jobs import JobTrigger, read_event
+from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
 from tests.test_triggers import submitted
 
 KNOWN = TypeAdapter(ToTriggerSupervisor)
 ENDS = {
     "options": {"require_order_completed": False},
-    "many": False,
+    "is_list": False,
     "push": True,
-    "dag_result": False,
+    "is_dag_result": False,
 }
 REFUSAL = "[40000020]: Rate plan is not effective"
 
@@ -99,7 +98,7 @@ RESULT = ("wait", "return_value", -1)
 
 
 def test_a_success_ends_the_task_and_leaves_its_result_as_it_is(zuora, supervisor):
-    event = fired(attached(JobTrigger(job_id=submitted(zuora), ends=ENDS)))
+    event = fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS)))
 
     assert isinstance(event, TaskSuccessEvent)
     assert event.xcoms is None, "Airflow would store them as text"
@@ -109,13 +108,13 @@ def test_a_success_ends_the_task_and_leaves_its_result_as_it_is(zuora, superviso
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_result_of_a_dag_is_marked_as_such(zuora, supervisor, whole):
-    fired(attached(JobTrigger(job_id=submitted(zuora), ends=ENDS | {"dag_result": whole})))
+    fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS | {"is_dag_result": whole})))
 
     assert supervisor.last.dag_result is whole
 
 
 def test_a_task_that_keeps_no_result_ends_without_one(zuora, supervisor):
-    event = fired(attached(JobTrigger(job_id=submitted(zuora), ends=ENDS | {"push": False})))
+    event = fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS | {"push": False})))
 
     assert isinstance(event, TaskSuccessEvent)
     assert supervisor.asked == []
@@ -137,7 +136,7 @@ def test_a_task_that_keeps_no_result_ends_without_one(zuora, supervisor):
 def test_what_else_there_is_to_say_a_worker_says(zuora, supervisor, capsys, settings, ends, words):
     zuora.sandbox.settings = settings
     job_id = submitted(zuora)
-    event = fired(attached(JobTrigger(job_id=job_id, ends=ends)))
+    event = fired(attached(ZuoraJobTrigger(job_id=job_id, end_options=ends)))
 
     assert type(event) is TriggerEvent
     assert supervisor.asked == []
@@ -153,7 +152,7 @@ def test_what_else_there_is_to_say_a_worker_says(zuora, supervisor, capsys, sett
 def test_a_result_that_cannot_be_stored_is_a_workers_to_return(zuora, supervisor, capsys):
     supervisor.fails = (SetXCom,)
     job_id = submitted(zuora)
-    event = fired(attached(JobTrigger(job_id=job_id, ends=ENDS)))
+    event = fired(attached(ZuoraJobTrigger(job_id=job_id, end_options=ENDS)))
 
     assert type(event) is TriggerEvent
     assert "A worker ends the task: Airflow could not store the task's result" in capsys.readouterr().out
@@ -161,10 +160,10 @@ def test_a_result_that_cannot_be_stored_is_a_workers_to_return(zuora, supervisor
     assert result["orderNumber"] == "O-1"
 
 
-def test_an_answer_is_not_waited_for_without_end(zuora, supervisor, monkeypatch, capsys):
-    monkeypatch.setattr(comms, "_PATIENCE", 0.05)
+def test_an_answer_is_not_waited_for_without_end(zuora, supervisor, capsys):
     supervisor.silent.clear()
-    trigger = attached(JobTrigger(job_id=submitted(zuora), ends=ENDS))
+    trigger = attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS))
+    trigger.airflow_timeout = 0.05
 
     async def first():
         try:
@@ -177,7 +176,7 @@ def test_an_answer_is_not_waited_for_without_end(zuora, supervisor, monkeypatch,
 
 
 def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, supervisor):
-    trigger = attached(JobTrigger(job_id=submitted(zuora), ends=ENDS))
+    trigger = attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS))
     trigger.event_size = 10
     event = fired(trigger)
 
@@ -187,14 +186,14 @@ def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, superviso
 
 
 def test_where_there_is_no_task_as_in_dag_test_a_worker_goes_on(zuora, supervisor, capsys):
-    assert type(fired(JobTrigger(job_id=submitted(zuora), ends=ENDS))) is TriggerEvent
+    assert type(fired(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS))) is TriggerEvent
     assert "A worker ends the task" not in capsys.readouterr().out
 
 
 def test_a_trigger_that_starts_a_task_reads_what_to_wait_for(zuora, supervisor):
     supervisor.xcoms["submit", "job_id", -1] = submitted(zuora)
     supervisor.xcoms["submit", "return_value", -1] = "another"
-    event = fired(attached(JobTrigger(starts=starts(key="job_id"))))
+    event = fired(attached(ZuoraJobTrigger(start_options=starts(key="job_id"))))
 
     [end] = read_event(event.payload)
     assert end.job.result["orderNumber"] == "O-1"
@@ -204,13 +203,13 @@ def test_a_trigger_that_starts_a_task_reads_what_to_wait_for(zuora, supervisor):
 def test_one_id_that_an_xcom_holds_has_its_result_as_it_is(zuora, supervisor):
     """Only the XCom tells whether it is a list; the sensor has told that it may be one."""
     supervisor.xcoms["submit", "return_value", -1] = submitted(zuora)
-    fired(attached(JobTrigger(starts=starts(), ends=ENDS | {"many": True})))
+    fired(attached(ZuoraJobTrigger(start_options=starts(), end_options=ENDS | {"is_list": True})))
 
     assert supervisor.xcoms[RESULT]["orderNumber"] == "O-1"
 
 
 def test_a_trigger_that_starts_a_task_looks_at_once(zuora, supervisor):
-    fired(attached(JobTrigger(job_id=submitted(zuora), starts=starts(task_id=None))))
+    fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), start_options=starts(task_id=None))))
 
     assert zuora.naps == []
 
@@ -218,7 +217,7 @@ def test_a_trigger_that_starts_a_task_looks_at_once(zuora, supervisor):
 @pytest.mark.parametrize("found", [None, 7, {"id": "j"}, "", True, ["j", None], [["j"]]], ids=repr)
 def test_an_xcom_that_holds_no_job_id_is_a_lasting_error(supervisor, found):
     supervisor.xcoms["submit", "return_value", -1] = found
-    event = fired(attached(JobTrigger(starts=starts())))
+    event = fired(attached(ZuoraJobTrigger(start_options=starts())))
 
     assert event.payload["transient"] is False
     words = "left no XCom return_value" if found is None else "XCom return_value of task submit does not name"
@@ -229,7 +228,7 @@ def test_an_xcom_that_holds_no_job_id_is_a_lasting_error(supervisor, found):
 
 def test_an_xcom_that_cannot_be_read_is_a_passing_error(supervisor):
     supervisor.fails = (GetXCom,)
-    event = fired(attached(JobTrigger(starts=starts())))
+    event = fired(attached(ZuoraJobTrigger(start_options=starts())))
 
     assert event.payload["transient"] is True
     assert "Airflow could not read the XCom return_value of task submit" in event.payload["message"]
@@ -241,7 +240,7 @@ def test_a_list_that_an_xcom_holds_becomes_a_list_of_results_in_its_order(zuora,
     """An id that is named twice is looked at once and has two results."""
     one, other = submitted(zuora, "O-1"), submitted(zuora, "O-2")
     supervisor.xcoms["submit", "return_value", -1] = [other, one, other]
-    event = fired(attached(JobTrigger(starts=starts(), ends=ENDS)))
+    event = fired(attached(ZuoraJobTrigger(start_options=starts(), end_options=ENDS)))
 
     assert isinstance(event, TaskSuccessEvent)
     assert [each["orderNumber"] for each in supervisor.xcoms[RESULT]] == ["O-2", "O-1", "O-2"]
@@ -250,7 +249,7 @@ def test_a_list_that_an_xcom_holds_becomes_a_list_of_results_in_its_order(zuora,
 
 @pytest.mark.parametrize("many", [False, True])
 def test_one_id_in_a_list_has_its_result_in_a_list(zuora, supervisor, many):
-    fired(attached(JobTrigger(job_id=submitted(zuora), ends=ENDS | {"many": many})))
+    fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS | {"is_list": many})))
 
     assert isinstance(supervisor.xcoms[RESULT], list) == many
 
@@ -258,7 +257,7 @@ def test_one_id_in_a_list_has_its_result_in_a_list(zuora, supervisor, many):
 @pytest.mark.parametrize("ends", [ENDS, None])
 def test_a_list_of_none_has_an_empty_result(zuora, supervisor, ends):
     supervisor.xcoms["submit", "return_value", -1] = []
-    event = fired(attached(JobTrigger(starts=starts(), ends=ends)))
+    event = fired(attached(ZuoraJobTrigger(start_options=starts(), end_options=ends)))
 
     if ends:
         assert isinstance(event, TaskSuccessEvent)
@@ -272,7 +271,11 @@ def test_a_list_of_none_has_an_empty_result(zuora, supervisor, ends):
 def test_one_of_a_list_that_fails_leaves_the_end_to_a_worker(zuora, supervisor):
     one = submitted(zuora, "O-1")
     supervisor.xcoms["submit", "return_value", -1] = [one, "no-such-job"]
-    event = fired(attached(JobTrigger(starts=starts(limit=1000.0), started=time.time() - 600, ends=ENDS)))
+    event = fired(
+        attached(
+            ZuoraJobTrigger(start_options=starts(limit=1000.0), started=time.time() - 600, end_options=ENDS)
+        )
+    )
 
     assert type(event) is TriggerEvent
     assert supervisor.asked == ["GetXCom"]
@@ -280,7 +283,7 @@ def test_one_of_a_list_that_fails_leaves_the_end_to_a_worker(zuora, supervisor):
     context = {"ti": SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value}))}
     with pytest.raises(PermanentError, match="1 of 2 jobs have no result"):
         ZuoraJobSensor(task_id="wait", job_id=[one, "no-such-job"]).execute_complete(context, event.payload)
-    assert [each["state"] for each in pushed["results"]] == ["completed", "unknown"]
+    assert [each["state"] for each in pushed["job_results"]] == ["completed", "unknown"]
 
 
 def test_a_later_try_takes_away_what_an_earlier_one_left(zuora, supervisor):
@@ -289,7 +292,7 @@ def test_a_later_try_takes_away_what_an_earlier_one_left(zuora, supervisor):
     supervisor.xcoms[RESULT] = {"orderNumber": "of yesterday"}
     job_id = submitted(zuora)
     for try_number, left in ((1, {"orderNumber": "of yesterday"}), (2, None)):
-        trigger = JobTrigger(job_id=job_id, starts=starts(task_id=None), ends=ENDS)
+        trigger = ZuoraJobTrigger(job_id=job_id, start_options=starts(task_id=None), end_options=ENDS)
         fired(attached(trigger, try_number=try_number))
         assert supervisor.xcoms.get(RESULT) == left
 
@@ -310,7 +313,7 @@ def test_a_triggerer_that_takes_over_does_not_begin_again(zuora, supervisor, zon
     zuora.sandbox.settings = Settings(job_seconds=1e9)
     began = time.time() - 90
     ends_at = datetime.fromtimestamp(began + 260, UTC).replace(tzinfo=zone)
-    trigger = JobTrigger(job_id=submitted(zuora), poke_interval=1e6, starts=starts(task_id=None))
+    trigger = ZuoraJobTrigger(job_id=submitted(zuora), poll_interval=1e6, start_options=starts(task_id=None))
     first = attached(trigger, timeout_after=ends_at)
 
     async def waited():
@@ -340,8 +343,8 @@ def test_a_worker_that_defers_tells_the_trigger_how_to_end(zuora, supervisor, ma
         task.execute({})
     kwargs = caught.value.trigger.serialize()[1]
     zuora.sandbox.advance(2e6)
-    event = fired(attached(JobTrigger(**kwargs | {"not_before": 0.0})))
+    event = fired(attached(ZuoraJobTrigger(**kwargs | {"not_before": 0.0})))
 
-    assert kwargs["ends"]["options"] == {"require_order_completed": True}
+    assert kwargs["end_options"]["options"] == {"require_order_completed": True}
     assert isinstance(event, TaskSuccessEvent)
     assert isinstance(supervisor.xcoms[RESULT], list) == many

@@ -17,7 +17,7 @@ from airflow.serialization.decoders import smart_decode_trigger_kwargs
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
-from airflow_provider_zuora.triggers.jobs import JobTrigger
+from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
 PREAMBLE = """
 from airflow.sdk import DAG, Asset, AssetAlias, Param, XComArg, task, task_group
@@ -173,7 +173,7 @@ def handed_over(task: BaseOperator, dag: DAG) -> dict:
     """Return the arguments of a task's first trigger, as they come from a DAG file to a triggerer."""
     serialized = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     args = serialized.get_task(task.task_id).start_trigger_args
-    assert args.trigger_cls == "airflow_provider_zuora.triggers.jobs.JobTrigger"
+    assert args.trigger_cls == "airflow_provider_zuora.triggers.jobs.ZuoraJobTrigger"
     assert args.next_method == "execute_complete"
     row = Trigger(classpath=args.trigger_cls, kwargs=args.trigger_kwargs)
     kwargs = Trigger._decrypt_kwargs(row.encrypted_kwargs)
@@ -198,18 +198,18 @@ def test_the_arguments_of_a_task_that_starts_in_the_triggerer_survive_the_way_th
         silent_fail=True,
     )
     kwargs = handed_over(task, dag)
-    trigger = JobTrigger(**kwargs)
+    trigger = ZuoraJobTrigger(**kwargs)
 
     assert trigger.serialize()[1] == kwargs | {"started": trigger.started}
-    assert (trigger.job_id, trigger.conn_id, trigger.poke_interval) == ("j", "c", 30)
+    assert (trigger.job_id, trigger.conn_id, trigger.poll_interval) == ("j", "c", 30)
     assert (trigger.not_before, trigger.deadline, trigger.max_errors) == (0.0, None, None)
-    assert trigger.ends == {
+    assert trigger.end_options == {
         "options": {"require_order_completed": True},
-        "many": False,
+        "is_list": False,
         "push": False,
-        "dag_result": False,
+        "is_dag_result": False,
     }
-    assert trigger.starts == {"limit": 100.0, "lasts": 520.5, "task_id": None, "key": None}
+    assert trigger.start_options == {"limit": 100.0, "lasts": 520.5, "task_id": None, "key": None}
     assert task.start_trigger_args.timeout == timedelta(seconds=520.5)
 
 
@@ -222,7 +222,7 @@ def test_an_output_is_handed_over_as_its_task_and_key():
         ]
     dag.resolve_template_files()
 
-    found = [handed_over(task, dag)["starts"] for task in waits]
+    found = [handed_over(task, dag)["start_options"] for task in waits]
     assert [(each["task_id"], each["key"]) for each in found] == [
         ("submit", "return_value"),
         ("submit", "job_id"),
@@ -236,22 +236,22 @@ def test_the_trigger_is_told_whose_result_it_leaves():
         dag.add_result(task.output)
     dag.resolve_template_files()
 
-    assert handed_over(task, dag)["ends"]["dag_result"] is True
+    assert handed_over(task, dag)["end_options"]["is_dag_result"] is True
 
 
 def test_a_list_of_ids_is_handed_over_packed():
     task, dag = started(job_id=["a", "b"], end_from_trigger=True)
-    trigger = JobTrigger(**handed_over(task, dag))
+    trigger = ZuoraJobTrigger(**handed_over(task, dag))
 
-    assert trigger._job_ids == ("a", "b")
-    assert trigger.ends["many"]
+    assert trigger.list_job_ids() == ("a", "b")
+    assert trigger.end_options["is_list"]
 
 
 def test_an_id_that_is_named_twice_leaves_the_end_to_a_worker():
     """The trigger knows each id once, and the result would lack one."""
     task, dag = started(job_id=["a", "b", "a"], end_from_trigger=True)
 
-    assert handed_over(task, dag)["ends"] is None
+    assert handed_over(task, dag)["end_options"] is None
 
 
 def test_a_wait_for_nothing_needs_no_trigger():
@@ -269,13 +269,13 @@ def test_a_dag_stays_the_same_from_parse_to_parse():
     (task, one), (_, other) = (started(timeout=1234.5678) for _ in range(2))
 
     assert DagSerialization.to_dict(one) == DagSerialization.to_dict(other)
-    assert handed_over(task, one)["starts"]["limit"] == 1234.5678
+    assert handed_over(task, one)["start_options"]["limit"] == 1234.5678
 
 
 def test_an_execution_timeout_is_when_airflow_ends_the_deferral():
     task, dag = started(execution_timeout=timedelta(seconds=50), timeout=100)
 
-    starts = handed_over(task, dag)["starts"]
+    starts = handed_over(task, dag)["start_options"]
     assert (starts["limit"], starts["lasts"]) == (50.0, 50.0)
 
 
@@ -287,7 +287,7 @@ def test_a_dag_that_nobody_has_completed_starts_on_a_worker():
 
 def test_the_trigger_renders_no_template():
     """Airflow 3.3 has it render what the sensor calls a template; an XCom asked for in one gets no answer."""
-    trigger = JobTrigger(job_id="{{ hang }}")
+    trigger = ZuoraJobTrigger(job_id="{{ hang }}")
     trigger.template_fields = ("job_id",)
     trigger.render_template_fields(context={})
 

@@ -23,7 +23,7 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.sandbox.jobs import FIELD
 from airflow_provider_zuora.sandbox.settings import Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
-from airflow_provider_zuora.triggers.jobs import JobTrigger, read_event
+from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
 from tests.conftest import ORDER, WAITING
 
 pytestmark = pytest.mark.usefixtures("reschedule_dates")
@@ -81,14 +81,14 @@ class Task:
 
     @property
     def states(self):
-        return [each["state"] for each in self.xcoms["results"]]
+        return [each["state"] for each in self.xcoms["job_results"]]
 
 
 def fired(arguments, **others):
     """Let a triggerer run a trigger from its arguments, and return the event."""
 
     async def events():
-        trigger = JobTrigger(**json.loads(json.dumps(arguments)) | {"not_before": 0.0} | others)
+        trigger = ZuoraJobTrigger(**json.loads(json.dumps(arguments)) | {"not_before": 0.0} | others)
         return [event.payload async for event in trigger.run()]
 
     (event,) = asyncio.run(events())
@@ -136,10 +136,10 @@ def test_one_failure_stops_no_other_wait(zuora, way, option):
     assert f"{failed}: failed: Job {failed} ended as Failed" in str(caught.value)
     assert "[40000020] No" in str(caught.value)
     assert task.states == ["completed", "unknown", "failed"]
-    assert [each["job_id"] for each in task.xcoms["results"]] == [made, "hidden", failed]
-    assert task.xcoms["results"][0]["result"]["orderNumber"] == "O-0"
-    assert task.xcoms["results"][0]["error"] is None
-    assert "[50000010] No permission" in task.xcoms["results"][1]["error"]
+    assert [each["job_id"] for each in task.xcoms["job_results"]] == [made, "hidden", failed]
+    assert task.xcoms["job_results"][0]["result"]["orderNumber"] == "O-0"
+    assert task.xcoms["job_results"][0]["error"] is None
+    assert "[50000010] No permission" in task.xcoms["job_results"][1]["error"]
 
 
 @pytest.mark.parametrize("way", list(WAYS))
@@ -154,7 +154,7 @@ def test_at_a_time_out_what_has_ended_is_kept(zuora, way, soft_fail):
         waited(zuora, task, way, deadline=time.time() - 1)
     assert "1 of 2 jobs have no result (1 completed, 1 timed out)" in str(caught.value)
     assert task.states == ["timed_out", "completed"]
-    assert task.xcoms["results"][1]["result"]["orderNumber"] == "O-1"
+    assert task.xcoms["job_results"][1]["result"]["orderNumber"] == "O-1"
 
 
 @pytest.mark.parametrize("way", list(WAYS))
@@ -252,7 +252,7 @@ def test_2000_ids_travel_in_40_kb_of_arguments(zuora):
     arguments = Task(job_ids).deferral().trigger.serialize()[1]
 
     assert len(json.dumps(arguments)) <= 40 * 1024
-    assert JobTrigger(**arguments)._job_ids == tuple(job_ids)
+    assert ZuoraJobTrigger(**arguments).list_job_ids() == tuple(job_ids)
 
 
 def test_a_list_that_is_too_long_is_refused_with_the_split(zuora):
@@ -342,7 +342,7 @@ def test_a_triggerer_that_takes_over_looks_again_at_all(zuora):
     arguments = task.deferral().trigger.serialize()[1] | {"not_before": 0.0}
 
     async def dying():
-        running = asyncio.ensure_future(anext(JobTrigger(**arguments).run()))
+        running = asyncio.ensure_future(anext(ZuoraJobTrigger(**arguments).run()))
         while looks(zuora) < 5:  # noqa: ASYNC110 - the sandbox is on a thread of its own
             await asyncio.sleep(0.01)
         running.cancel()
@@ -368,5 +368,5 @@ def test_a_trigger_of_many_that_breaks_or_is_killed_names_them(zuora, capsys):
     with pytest.raises(TransientError, match=r"waited for 2 jobs \(a and so on\) broke: Boom"):
         task.sensor.resume_execution("__fail__", {"error": "Boom"}, task.context)
     task.sensor.on_kill()
-    asyncio.run(JobTrigger.of(["a", "b"]).on_kill())
+    asyncio.run(ZuoraJobTrigger(job_ids=pack_ids(["a", "b"])).on_kill())
     assert capsys.readouterr().out.count("2 jobs (a and so on)") == 2

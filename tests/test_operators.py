@@ -304,7 +304,7 @@ class TestWaiting:
 
     def test_a_timeout_that_has_passed_by_the_first_look_is_retried(self, zuora, context):
         zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=1000)
-        with pytest.raises(TransientError, match="has not ended within 0 s"):
+        with pytest.raises(TransientError, match="has not ended in time: 0 s have passed"):
             waiting(timeout=1e-9).execute(context)
 
     @pytest.mark.parametrize("deferrable", [True, False])
@@ -398,7 +398,7 @@ class EmptyHook(ZuoraHook):
 def test_a_subclass_says_by_names_how_its_job_is_started_and_the_vendor_what_its_end_means(zuora):
     class Start(BaseJobOperator):
         hook_class = EmptyHook
-        job_method, job_options, outcome_options = "create_order", ("order",), ("empty",)
+        job_method, job_options, result_options = "create_order", ("order",), ("empty",)
         zuora_conn_id, order, empty = "zuora_default", ORDER, "as usual"
 
     context = {"ti": Instance(try_number=1, max_tries=0), "task": SimpleNamespace(retries=0)}

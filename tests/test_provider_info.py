@@ -18,9 +18,9 @@ except ImportError:  # Airflow before 3.2
 from airflow_provider_zuora import __version__
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.get_provider_info import get_provider_info
-from airflow_provider_zuora.hooks.by_type import HOOKS
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.triggers.jobs import TRIGGERS
 
 FIELDS = {
     "zuora": [
@@ -52,7 +52,7 @@ FIELDS = {
 def described(request):
     """Return what is told of one connection type."""
     types = {each["connection-type"]: each for each in get_provider_info()["connection-types"]}
-    assert set(types) == set(FIELDS) == set(VENDORS) == set(HOOKS)
+    assert set(types) == set(FIELDS) == set(VENDORS) == set(TRIGGERS)
     return types[request.param]
 
 
@@ -107,7 +107,7 @@ def test_the_connection_type_is_the_hooks(described):
     hook = getattr(importlib.import_module(module), name)
     kind = described["connection-type"]
 
-    assert hook is HOOKS[kind]
+    assert hook is TRIGGERS[kind].hook_class
     assert (hook.conn_type, hook.hook_name) == (kind, described["hook-name"])
     assert (hook.conn_name_attr, hook.default_conn_name) == (f"{kind}_conn_id", f"{kind}_default")
 

@@ -25,7 +25,7 @@ from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrder
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
-from airflow_provider_zuora.triggers.jobs import JobTrigger
+from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 from tests.conftest import ORDER, WAITING
 from tests.core.carriers import Clock
 
@@ -73,7 +73,7 @@ def resumed(task, trigger=None, **arguments):
     """Defer, let the trigger run as a triggerer would, and resume with its event."""
     deferred = deferral(task)
     _, kwargs = deferred.trigger.serialize()
-    event = fired(JobTrigger(**kwargs | {"not_before": 0.0} | arguments))
+    event = fired(ZuoraJobTrigger(**kwargs | {"not_before": 0.0} | arguments))
     return task.resume_execution(deferred.method_name, {"event": event}, CONTEXT)
 
 
@@ -96,7 +96,7 @@ def ended(zuora, way, end, **options):
     if end == "ten poll errors":
         zuora.fault(**OUTAGE, times=10)
     late = {"deadline": time.time() - 1} if end == "time-out" else {}
-    event = fired(JobTrigger(**kwargs | {"not_before": 0.0} | late))
+    event = fired(ZuoraJobTrigger(**kwargs | {"not_before": 0.0} | late))
     return task.resume_execution(deferred.method_name, {"event": event}, CONTEXT)
 
 
@@ -135,7 +135,7 @@ def test_a_deferred_wait_returns_the_result(zuora):
     task = sensor(submitted(zuora), poke_interval=0)
     deferred = deferral(task)
     zuora.sandbox.advance(2e6)
-    event = fired(JobTrigger(**deferred.trigger.serialize()[1] | {"not_before": 0.0}))
+    event = fired(ZuoraJobTrigger(**deferred.trigger.serialize()[1] | {"not_before": 0.0}))
 
     assert task.execute_complete(CONTEXT, event)["orderNumber"] == "O-1"
 
@@ -193,7 +193,7 @@ def test_a_wait_with_silent_fail_outlives_any_outage(zuora):
     zuora.sandbox.advance(2e6)
     zuora.fault(**OUTAGE, times=30)
 
-    event = fired(JobTrigger(**trigger.serialize()[1] | {"not_before": 0.0}))
+    event = fired(ZuoraJobTrigger(**trigger.serialize()[1] | {"not_before": 0.0}))
     assert event["results"][0]["job"]["status"] == "Completed"
 
 
@@ -221,7 +221,7 @@ def test_in_reschedule_mode_ten_minutes_count_from_the_first_poke(zuora, ago, kn
         else SimpleNamespace(start_date=first)
     )
     task = sensor("no-such-job", deferrable=False, mode="reschedule")
-    task._began = task._first_poke({"ti": ti})
+    task.began = task.find_first_poke({"ti": ti})
     if known:
         assert not task.poke({}).is_done
     else:
@@ -231,8 +231,10 @@ def test_in_reschedule_mode_ten_minutes_count_from_the_first_poke(zuora, ago, kn
 def test_the_first_poke_of_reschedule_mode_begins_the_wait_now():
     task = sensor("j", deferrable=False, mode="reschedule")
 
-    assert task._first_poke({"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}) is None
-    assert sensor("j")._first_poke({}) is None
+    assert (
+        task.find_first_poke({"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}) is None
+    )
+    assert sensor("j").find_first_poke({}) is None
 
 
 def test_a_missing_connection_is_an_error_of_the_wait(zuora):
@@ -264,7 +266,7 @@ class TestDeferral:
         _, kwargs = deferred.trigger.serialize()
 
         assert before + 10 <= kwargs["not_before"] <= time.time() + 11
-        assert kwargs["poke_interval"] == 1
+        assert kwargs["poll_interval"] == 1
 
     def test_a_longer_interval_counts_from_the_first_look(self):
         before = time.time()
@@ -275,13 +277,13 @@ class TestDeferral:
     def test_an_interval_that_is_not_set_is_left_to_the_trigger(self):
         _, kwargs = deferral(sensor(self.job_id)).trigger.serialize()
 
-        assert kwargs["poke_interval"] is None
+        assert kwargs["poll_interval"] is None
 
     def test_airflows_options_travel(self):
         task = sensor(self.job_id, poke_interval=30, exponential_backoff=True, max_wait=120)
         _, kwargs = deferral(task).trigger.serialize()
 
-        assert tuple(kwargs[name] for name in ("poke_interval", "exponential_backoff", "max_wait")) == (
+        assert tuple(kwargs[name] for name in ("poll_interval", "exponential_backoff", "max_wait")) == (
             30,
             True,
             120,

@@ -17,7 +17,7 @@ from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
-from airflow_provider_zuora.triggers.jobs import JobTrigger, read_event
+from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
 
@@ -48,29 +48,27 @@ def ends(event):
 
 
 def test_arguments_survive_the_database():
-    trigger = JobTrigger(
-        vendor="zuora", conn_id="c", job_id="j", poke_interval=5, deadline=7.5, max_errors=None
-    )
+    trigger = ZuoraJobTrigger(conn_id="c", job_id="j", poll_interval=5, deadline=7.5, max_errors=None)
     path, kwargs = trigger.serialize()
 
-    assert path == "airflow_provider_zuora.triggers.jobs.JobTrigger"
-    again = JobTrigger(**json.loads(json.dumps(kwargs)))
+    assert path == "airflow_provider_zuora.triggers.jobs.ZuoraJobTrigger"
+    again = ZuoraJobTrigger(**json.loads(json.dumps(kwargs)))
     assert again.serialize() == (path, kwargs)
 
 
 def test_arguments_of_another_release_do_not_kill_it(capsys):
-    trigger = JobTrigger(job_id="j", from_the_future=1)
+    trigger = ZuoraJobTrigger(job_id="j", from_the_future=1)
 
     assert "from_the_future" not in trigger.serialize()[1]
     assert "Ignored the arguments of another release: from_the_future" in capsys.readouterr().out
 
 
 def test_a_trigger_without_arguments_can_be_made():
-    assert JobTrigger().serialize()[1]["conn_id"] == "zuora_default"
+    assert ZuoraJobTrigger().serialize()[1]["conn_id"] == "zuora_default"
 
 
 def test_a_missing_connection_is_the_reason_of_the_event(zuora):
-    event = asyncio.run(fired(JobTrigger(conn_id="nowhere", job_id="j")))
+    event = asyncio.run(fired(ZuoraJobTrigger(conn_id="nowhere", job_id="j")))
 
     assert (event["status"], event["transient"]) == ("error", True)
     assert "nowhere" in event["message"]
@@ -78,7 +76,7 @@ def test_a_missing_connection_is_the_reason_of_the_event(zuora):
 
 def test_a_connection_of_another_vendor_is_refused(zuora, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(conn_type="elastic_path"))
-    event = asyncio.run(fired(JobTrigger(job_id="j")))
+    event = asyncio.run(fired(ZuoraJobTrigger(job_id="j")))
 
     assert (event["status"], event["transient"]) == ("error", False)
     assert "conn_type: must be zuora" in event["message"]
@@ -89,7 +87,7 @@ def test_ten_errors_in_a_row_end_a_wait(zuora, errors, status):
     job_id = submitted(zuora)
     zuora.fault(method="GET", path=JOBS, status=503, times=errors)
 
-    assert ends(fired(JobTrigger(job_id=job_id, poke_interval=1))) == [status]
+    assert ends(fired(ZuoraJobTrigger(job_id=job_id, poll_interval=1))) == [status]
     assert len(zuora.naps) == 9
 
 
@@ -98,7 +96,7 @@ def test_a_broken_connection_does_not_end_a_wait(zuora, kind):
     job_id = submitted(zuora)
     zuora.fault(method="GET", path=JOBS, kind=kind, when="after", times=3)
 
-    assert ends(fired(JobTrigger(job_id=job_id, poke_interval=0))) == ["Completed"]
+    assert ends(fired(ZuoraJobTrigger(job_id=job_id, poll_interval=0))) == ["Completed"]
 
 
 def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
@@ -111,7 +109,7 @@ def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
 
     session = zuora.use_session(asleep=nap)
     assert session is ZuoraHook().get_conn()
-    assert ends(fired(JobTrigger(job_id=job_id, poke_interval=1))) == ["Completed"]
+    assert ends(fired(ZuoraJobTrigger(job_id=job_id, poll_interval=1))) == ["Completed"]
 
 
 @pytest.mark.parametrize("hours", [1, -1])
@@ -125,14 +123,14 @@ def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(zuora, hours
 
     session = zuora.use_session(clock=clock, ticks=clock.ticks, asleep=nap)
     assert session is ZuoraHook().get_conn()
-    trigger = JobTrigger(job_id=job_id, started=clock() - 30, deadline=clock() + 30, poke_interval=10)
+    trigger = ZuoraJobTrigger(job_id=job_id, started=clock() - 30, deadline=clock() + 30, poll_interval=10)
 
     assert ends(fired(trigger)) == ["TimedOut"]
     assert sum(clock.naps) == pytest.approx(30)
 
 
 def test_a_permanent_error_ends_a_wait_at_once_with_the_reason(zuora):
-    trigger = JobTrigger(job_id="no-such-job", started=time.time() - 600)
+    trigger = ZuoraJobTrigger(job_id="no-such-job", started=time.time() - 600)
     (end,) = read_event(asyncio.run(fired(trigger)))
 
     assert (type(end.error), end.error.transient) == (ApiError, False)
@@ -148,7 +146,7 @@ def test_a_large_result_is_left_to_the_worker(zuora):
     request = client.vendor.submission("order", order, {})
     job_id = account.run(client.submit(request.with_headers({"Idempotency-Key": "k"})))
     account.close()
-    event = asyncio.run(fired(JobTrigger(job_id=job_id)))
+    event = asyncio.run(fired(ZuoraJobTrigger(job_id=job_id)))
 
     assert len(json.dumps(event)) < 200
     assert read_event(event) == DeferredResults(
@@ -165,7 +163,7 @@ def test_a_trigger_that_is_cancelled_closes_its_connections(zuora):
     assert session is ZuoraHook().get_conn()
 
     async def cancelled():
-        task = asyncio.ensure_future(fired(JobTrigger(job_id=job_id, poke_interval=3600)))
+        task = asyncio.ensure_future(fired(ZuoraJobTrigger(job_id=job_id, poll_interval=3600)))
         while not looks(zuora):  # noqa: ASYNC110 - the sandbox is on a thread of its own
             await asyncio.sleep(0.01)
         task.cancel()
@@ -178,7 +176,7 @@ def test_a_trigger_that_is_cancelled_closes_its_connections(zuora):
 
 
 def test_a_killed_trigger_says_that_the_job_goes_on(capsys):
-    asyncio.run(JobTrigger(job_id="j").on_kill())
+    asyncio.run(ZuoraJobTrigger(job_id="j").on_kill())
 
     assert "job j" in capsys.readouterr().out
 
@@ -221,7 +219,7 @@ def test_triggers_that_start_together_read_their_connection_once(zuora, monkeypa
     job_id = submitted(zuora)
 
     async def together():
-        return await asyncio.gather(*(fired(JobTrigger(job_id=job_id)) for _ in range(20)))
+        return await asyncio.gather(*(fired(ZuoraJobTrigger(job_id=job_id)) for _ in range(20)))
 
     assert {event["status"] for event in asyncio.run(together())} == {"ended"}
     assert capsys.readouterr().out.count("extra holds 'timeot'") == readings
@@ -233,7 +231,7 @@ def test_a_secret_that_is_changed_while_a_trigger_waits_ends_no_wait(zuora, monk
     job_id = ZuoraHook().create_order(ORDER)
 
     async def rotated():
-        waiting = asyncio.create_task(anext(JobTrigger(job_id=job_id, poke_interval=0.1).run()))
+        waiting = asyncio.create_task(anext(ZuoraJobTrigger(job_id=job_id, poll_interval=0.1).run()))
         await asyncio.sleep(0.2)
         new = "another-secret-of-ours"
         zuora.sandbox.settings = replace(zuora.sandbox.settings, client_secret=new)
@@ -248,7 +246,7 @@ def test_a_secret_that_is_changed_while_a_trigger_waits_ends_no_wait(zuora, monk
 
 def test_a_trigger_that_only_moves_to_another_triggerer_warns_of_nothing(capsys):
     """Airflow calls its on_kill then too ("cancelled by user action"), and the wait goes on elsewhere."""
-    asyncio.run(JobTrigger(job_id="j").on_kill())
+    asyncio.run(ZuoraJobTrigger(job_id="j").on_kill())
     said = capsys.readouterr().out
 
     assert "This triggerer waits no longer; at the vendor all goes on: job j" in said
@@ -258,6 +256,6 @@ def test_a_trigger_that_only_moves_to_another_triggerer_warns_of_nothing(capsys)
 
 @pytest.mark.parametrize("deadline", [1e13, 1e300])
 def test_a_deadline_beyond_all_dates_is_no_error(zuora, deadline):
-    trigger = JobTrigger(job_id=submitted(zuora), deadline=deadline, poke_interval=1e300)
+    trigger = ZuoraJobTrigger(job_id=submitted(zuora), deadline=deadline, poll_interval=1e300)
 
     assert ends(fired(trigger)) == ["Completed"]

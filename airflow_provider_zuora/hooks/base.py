@@ -24,7 +24,6 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.json_types import to_json_types
 from airflow_provider_zuora.core.options import checked_seconds, text_violations
-from airflow_provider_zuora.core.polling.events import ResultsEvent
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
 from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
 from airflow_provider_zuora.core.submission.adoption import record_failure
@@ -251,15 +250,18 @@ class BaseJobHook(BaseHook):
                 return result.result  # raises
         return result.job
 
-    async def wait_for_results(
-        self, job_ids: Sequence[str], options: PollOptions, event_size: int
-    ) -> ResultsEvent:
-        """Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are."""
+    async def wait_for_jobs(
+        self, job_ids: Sequence[str], options: PollOptions, note: Callable[[JobResult, float], None]
+    ) -> None:
+        """
+        Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are.
+
+        :param note: is told of each result, and when it came, in seconds since 1970.
+        """
         settings = await self._asettings()
-        event, client = ResultsEvent(job_ids, event_size), settings.client
-        flows = wait_for_each(client, job_ids, options, lambda result: event.add(result, client.clock()))
+        client = settings.client
+        flows = wait_for_each(client, job_ids, options, lambda result: note(result, client.clock()))
         await acarried(settings.account, flows, min(_AT_ONCE, len(job_ids)))
-        return event
 
     async def _asettings(self) -> Settings:
         """Return what the connection says; hooks that share an account and ask at one time share it too."""

@@ -38,7 +38,7 @@ class ElasticPathExportOrdersOperator(BaseJobOperator):
     hook_class = ElasticPathHook
     job_method = "export_orders"
     job_options = ("filter",)
-    outcome_options = ("empty_export",)
+    result_options = ("empty_export",)
     template_fields: Sequence[str] = ("filter", "elastic_path_conn_id")
 
     def __init__(

@@ -19,6 +19,7 @@ from airflow_provider_zuora.exceptions import TransientError, convert_error, con
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.order_file import check_refused_path, is_path, read_order_list
 from airflow_provider_zuora.operators.order_input import BaseOrderInput, BaseOrderOperator
+from airflow_provider_zuora.version_compat import SUBMIT_RESULTS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_zuora.core.submission.bulk import BulkResult
     from airflow_provider_zuora.operators.order_file import OrderFile
 
-SUBMIT_RESULTS = "submit_results"
-"""The XCom key under which a bulk submit tells what became of each order."""
 
 Order: TypeAlias = Mapping[str, Any]
 
@@ -63,7 +62,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         the job failed for a transient reason, or ``timeout`` passed.
     """
 
-    outcome_options = ("require_order_completed",)
+    result_options = ("require_order_completed",)
     next_try = "waits for the same job"
     template_fields: Sequence[str] = (
         *BaseOrderOperator.template_fields,

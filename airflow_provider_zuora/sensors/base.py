@@ -1,13 +1,12 @@
-"""Wait for jobs, deferred or poking; every way to the end of a wait goes through one outcome function."""
+"""Wait for jobs, deferred or poking; every way to the end of a wait ends in `BaseJobSensor._conclude`."""
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -18,16 +17,19 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_zuora.airflow_context.deferral import FIRST_LOOK, JobWait, read_again
-from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
+from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
+from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.job import JobResult, JobResults, ResultState, check_job_ids, name_jobs
-from airflow_provider_zuora.core.options import check_execution_timeout, check_flags, checked_seconds
-from airflow_provider_zuora.core.polling.events import DeferredResults
+from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, PollSchedule
-from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
-from airflow_provider_zuora.hooks.base import BaseJobHook
-from airflow_provider_zuora.triggers.jobs import RESULTS, read_event
-from airflow_provider_zuora.triggers.start_and_end import ending_of, refuse, unmappable, upstream_of
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
+from airflow_provider_zuora.triggers.start_and_end import (
+    find_upstream,
+    make_end_options,
+    refuse_mapping,
+    validate_options,
+)
+from airflow_provider_zuora.version_compat import JOB_RESULTS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -35,38 +37,36 @@ if TYPE_CHECKING:
 
 _DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
-_Ends: TypeAlias = list[JobResult] | AirflowException
+_Found: TypeAlias = list[JobResult] | AirflowException
 T = TypeVar("T")
 
 
-class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
+class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
     """
-    What the sensors of all vendors have in common; a subclass names its hook and its options.
+    What the sensors of all vendors have in common; a subclass names its hook and the options of its result.
 
-    ``soft_fail`` skips on a time-out only: a refused or failed order must never look skipped. ``never_fail``
+    ``soft_fail`` skips on a timeout only: a refused or failed order must never look skipped. ``never_fail``
     skips on every failure. A failed job is not retried, because waiting again cannot help. ``mode`` counts
-    where ``deferrable`` is False. The remaining options are those of Airflow's sensors.
+    if ``deferrable`` is False. The remaining options are those of Airflow's sensors.
 
-    A list of ids is waited for by one trigger, and one that fails stops no other. Where not all come to a
-    result, the XCom ``results`` says of each what became of it, in the order of the list: job id, state
-    (``completed``, ``skipped``, ``failed``, ``unknown``, ``open`` or ``timed_out``), result and error.
+    A list of ids is waited for by one trigger, and one that fails stops no other. If not all come to a
+    result, the XCom ``job_results`` says of each what became of it, in the order of the list: job id, state
+    (``completed``, ``skipped``, ``failed``, ``unknown``, ``unread``, ``open`` or ``timed_out``), result and
+    error.
 
     :param job_id: the job to wait for, or a list of them; of an empty list the result is empty.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poke_interval: seconds between two looks, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s in poke mode). The first look after a deferral comes after 10 s at the soonest.
+    :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
+        10 s to 60 s (from 1 s in poke mode). After a deferral the first poll comes after 10 s at least.
     :param end_from_trigger: True: the trigger ends a task whose jobs completed, without a worker (Airflow 3.3
         and later); what is lost and refused then: docs/waiting.md, Fewer workers.
     :param start_from_trigger: True: the task begins in the triggerer, without a worker (as above); ``job_id``
         is written out, or the output of a task that is not mapped.
     :return: the job's result, as XCom ``return_value``; of a list of ids a list of results, in its order.
-    :raises PermanentError: (no retries) where the job failed or is unknown; for a list: where one is.
-    :raises TransientError: (retries) where ten looks in a row failed for a passing reason.
+    :raises PermanentError: (no retries) if the job failed or is unknown; for a list: if one is.
+    :raises TransientError: (retries) if ten polls in a row failed for a passing reason.
     :raises AirflowSensorTimeout: (no retries) after ``timeout`` seconds; a job goes on at the vendor.
     """
-
-    hook_class: ClassVar[type[BaseJobHook]]
-    outcome_options: ClassVar[Sequence[str]] = ()
 
     def __init__(
         self,
@@ -79,106 +79,100 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
         **kwargs: Any,
     ):
         flags = {"deferrable": deferrable, "end_from_trigger": end_from_trigger}
-        flags["start_from_trigger"] = start_from_trigger
-        _check_options(poke_interval, flags, kwargs)
-        super().__init__(poke_interval=60.0 if poke_interval is None else poke_interval, **kwargs)
-        check_execution_timeout(self.execution_timeout)
+        _check_options(poke_interval, {**flags, "start_from_trigger": start_from_trigger}, kwargs)
+        interval = 60.0 if poke_interval is None else poke_interval
+        super().__init__(deferrable=deferrable, poke_interval=interval, **kwargs)
         self.job_id: Any = job_id
-        self.deferrable = deferrable
-        self.own_interval = poke_interval is not None
+        self.has_own_interval = poke_interval is not None
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
-        self._began: float | None = None
-        refuse(self)
+        self.began: float | None = None
+        validate_options(self)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Refuse what cannot be mapped."""
-        return unmappable(cls, super().partial(**kwargs))
+        return refuse_mapping(cls, super().partial(**kwargs))
 
     def resolve_template_files(self) -> None:
-        """Use the options, and look at them again: Airflow calls this when the DAG is complete."""
+        """Use the options, and validate them again: Airflow calls this when the DAG is complete."""
         super().resolve_template_files()
-        refuse(self)
-        upstream = upstream_of(self.job_id)
+        validate_options(self)
+        upstream = find_upstream(self.job_id)
         if self.start_from_trigger and (job_ids := ("",) if upstream else self._job_ids):
-            hook = self.hook_class(self.conn_id)
-            watch = JobWait.within(self._limit, hook, job_ids, self._max_errors, now=0.0)
-            pauses, cut = self._pauses(FIRST_LOOK), self._execution_limit
-            self.start_trigger_args = watch.start_args(pauses, cut, upstream, self._ends(job_ids))
-
-    @property
-    def conn_id(self) -> str:
-        """Return the Airflow connection, whatever the option is called."""
-        return str(getattr(self, self.hook_class.conn_name_attr))
+            wait = JobWait.start(
+                self.time_limit, self.hook_class(self.conn_id), job_ids, self._max_errors, 0.0
+            )
+            schedule, end_options = self._make_schedule(FIRST_POLL), self._make_end_options(job_ids)
+            self.start_trigger_args = wait.make_start_args(
+                schedule, self.execution_limit, upstream, end_options
+            )
 
     @cached_property
-    def hook(self) -> BaseJobHook:
-        """Return the hook, the same for all looks of a task."""
-        return self.hook_class(self.conn_id)
-
-    @cached_property
-    def _watch(self) -> JobWait:
+    def _wait(self) -> JobWait:
         """Return this task's wait; its time begins here, or with the first poke of reschedule mode."""
-        return JobWait.within(self._limit, self.hook, self._job_ids, self._max_errors, self._began)
+        return JobWait.start(self.time_limit, self.hook, self._job_ids, self._max_errors, self.began)
 
     @property
     def _max_errors(self) -> int | None:
         return None if self.silent_fail else MAX_POLL_ERRORS
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """Return the options of the outcome."""
-        return {name: getattr(self, name) for name in self.outcome_options}
-
-    def _ends(self, job_ids: Sequence[str]) -> dict[str, Any] | None:
-        """Return how the trigger may end the task, None where it may not: it knows each id once."""
-        repeated = len(set(job_ids)) < len(job_ids)
-        return None if repeated else ending_of(self, many=self._many)
-
     @cached_property
     def _job_ids(self) -> tuple[str, ...]:
         """Return the ids as they are given; what mapped tasks have pushed costs Airflow a call for each."""
-        with convert_errors():
+        try:
             return check_job_ids(self.job_id)
+        except ApiError as error:
+            raise convert_error(error) from error
+
+    def _make_end_options(self, job_ids: Sequence[str]) -> dict[str, Any] | None:
+        """Return how the trigger may end the task, None if it may not: it knows each id once."""
+        if not self.end_from_trigger or len(set(job_ids)) < len(job_ids):
+            return None
+        return make_end_options(self, is_list=self._is_list)
 
     def execute(self, context: Context) -> Any:
-        """Look, and wait where a job has not ended."""
+        """Poll, and wait if a job has not ended."""
         self.hook.check(**self.options)
-        for kept in ("_watch", "_job_ids"):
+        for kept in ("_wait", "_job_ids"):
             self.__dict__.pop(kept, None)
-        self._began = self._first_poke(context)
+        self.began = self.find_first_poke(context)
+        late: type[BaseException] | None = None
         try:
-            ends = _tried(self._first_look) if self.deferrable else super().execute(context)
+            found = _catch_errors(self._poll_or_defer) if self.deferrable else super().execute(context)
         except _TIMEOUTS as error:
-            return self._conclude(self._watch.polls.time_out(str(error)), context, type(error))
-        except AirflowSkipException as error:  # Airflow's own, on a time-out in poke mode under soft_fail
-            ends = self._watch.polls.time_out(str(error))
-        return self._conclude(ends, context)
+            found, late = self._wait.polls.time_out(str(error)), type(error)
+        except AirflowSkipException as error:  # Airflow's own, on a timeout in poke mode under soft_fail
+            found = self._wait.polls.time_out(str(error))
+        return self._conclude(found, context, late)
+
+    def _poll_or_defer(self) -> list[JobResult]:
+        end_options = self._make_end_options(self._job_ids) if self.end_from_trigger else None
+        return self.poll_or_defer(self._wait, self._make_schedule(FIRST_POLL), end_options)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once; the ends of all waits, good or bad, are the value of the poke."""
-        ends = _tried(self._look)
-        return PokeReturnValue(ends is not None, xcom_value=ends)
+        """Poll once; the results of all waits, good or bad, are the value of the poke."""
+        found = _catch_errors(self._poll)
+        return PokeReturnValue(found is not None, xcom_value=found)
+
+    def _poll(self) -> list[JobResult] | None:
+        return self._wait.poll()  # an id that is none is an error of the wait too
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take the trigger's event."""
-        fired = read_event(event)
-        if isinstance(fired, DeferredResults):
-            return self._conclude(_tried(partial(read_again, self.hook, fired)), context)
-        return self._conclude(fired, context)
+        return self._conclude(_catch_errors(partial(self.read_results, event)), context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take the end of a deferral; Airflow's own sensor would skip a refused order under soft_fail."""
         if next_method != _DEFERRAL_FAILED:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-        said = next_kwargs or {}
-        if trace := said.get("traceback"):
+        failure = next_kwargs or {}
+        if trace := failure.get("traceback"):
             self.log.error("Trigger failed:\n%s", "\n".join(trace))
-        reason = str(said.get("error", "for an unknown reason"))
-        if "timeout" in reason.lower():
-            watch = JobWait.within(0, self.hook, self._job_ids)
-            return self._conclude(_tried(partial(watch.last_look, reason)), context)
+        reason = str(failure.get("error", "for an unknown reason"))
+        if "timeout" in reason.lower():  # all that Airflow says of it
+            wait = JobWait.start(0, self.hook, self._job_ids)
+            return self._conclude(_catch_errors(partial(wait.poll_last, reason)), context)
         broken = f"The trigger that waited for {name_jobs(self._job_ids)} broke: {reason}"
         return self._conclude(TransientError(broken), context)
 
@@ -187,7 +181,7 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
         place = self.hook_class.hook_name
         self.log.warning("What is at %s goes on there, it has no cancel: %s", place, name_jobs(self._job_ids))
 
-    def _first_poke(self, context: Context) -> float | None:
+    def find_first_poke(self, context: Context) -> float | None:
         """Return when a wait in reschedule mode began, in seconds since 1970; None: now."""
         if not self.reschedule:
             return None
@@ -196,76 +190,57 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
         first: datetime | None = ask(context) if ask else getattr(ti, "start_date", None)
         return None if first is None else first.timestamp()
 
-    def _look(self) -> list[JobResult] | None:
-        return self._watch.look()
-
-    def _first_look(self) -> list[JobResult]:  # noqa: RET503 - defer raises
-        """Look once and return the ends of the waits, or defer."""
-        watch = self._watch
-        watch.trigger(self._pauses(FIRST_LOOK))  # a list that is too long is refused before it is asked for
-        if (ends := watch.look(hasty=True)) is not None:
-            return ends
-        if watch.over:
-            return watch.polls.time_out(f"{self._limit:.0f} s have passed.")
-        trigger, timeout = watch.trigger(self._pauses(FIRST_LOOK), self._ends(self._job_ids))
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
-
-    def _conclude(self, ends: _Ends, context: Context, late: type[BaseException] | None = None) -> Any:
+    def _conclude(self, found: _Found, context: Context, late: type[BaseException] | None = None) -> Any:
         """Return the result of the wait, or raise what its end means under soft_fail and never_fail."""
         try:
-            found = self._judged(ends, context, late or self._late)
+            results = self._judge(found, context, late or self._late)
         except _TIMEOUTS as error:
             if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipped on a time-out: {error}") from error
+                raise AirflowSkipException(f"Skipped on a timeout: {error}") from error
             raise
         except AirflowException as error:
             if self.never_fail:
                 raise AirflowSkipException(f"Skipped because of never_fail: {error}") from error
             raise
-        for warning in found.warnings:
+        for warning in results.warnings:
             self.log.warning(warning)
-        if found.skipped:
-            raise AirflowSkipException(found.skipped)
-        results = [each.result for each in found.each]
-        return results if self._many else results[0]
+        if results.skipped:
+            raise AirflowSkipException(results.skipped)
+        values = [each.result for each in results.each]
+        return values if self._is_list else values[0]
 
-    def _judged(self, ends: _Ends, context: Context, late: type[BaseException]) -> JobResults:
-        """Return what the ends mean where all are good, else raise the gravest, a time-out as `late`."""
-        if isinstance(ends, BaseException):
-            raise ends
-        with convert_errors():
-            read = partial(self.hook.vendor.read_result, options=self.options)
-            found = JobResults.of(self._job_ids, ends, read)
-        if self._many and not found.is_complete:
-            context["ti"].xcom_push(key=RESULTS, value=[each.as_dict() for each in found.each])
-        if (worst := found.worst) is not None:
-            kind = {ResultState.TIMED_OUT: late, ResultState.OPEN: TransientError}.get(
-                worst.state, PermanentError
-            )
-            raise kind(found.describe_errors()) from worst.error
-        return found
+    def _judge(self, found: _Found, context: Context, late: type[BaseException]) -> JobResults:
+        """Return the results if all are good, else raise the worst, a timeout as `late`."""
+        if isinstance(found, BaseException):
+            raise found
+        read = partial(self.hook.vendor.read_result, options=self.options)
+        try:
+            results = JobResults.of(self._job_ids, found, read)
+        except ApiError as error:
+            raise convert_error(error) from error
+        if self._is_list and not results.is_complete:
+            context["ti"].xcom_push(key=JOB_RESULTS, value=[each.as_dict() for each in results.each])
+        worst = results.worst
+        if worst is None or worst.error is None:
+            return results
+        words = results.describe_errors()
+        if worst.state is ResultState.TIMED_OUT:
+            raise late(words) from worst.error
+        kind = TransientError if worst.state is ResultState.OPEN else PermanentError
+        raise convert_error(worst.error, kind, words) from worst.error
 
     @property
-    def _many(self) -> bool:
+    def _is_list(self) -> bool:
         return not isinstance(self.job_id, str)
 
     @property
-    def _limit(self) -> float:
-        """Return the seconds that the wait may last; Airflow 3 ignores execution_timeout while deferred."""
-        return min(self.timeout, self._execution_limit)
-
-    @property
-    def _execution_limit(self) -> float:
-        return self.execution_timeout.total_seconds() if self.execution_timeout else math.inf
-
-    @property
     def _late(self) -> type[BaseException]:
-        """Return the time-out that Airflow would raise: that of the task is retried, the sensor's is not."""
-        return AirflowTaskTimeout if self._execution_limit < self.timeout else AirflowSensorTimeout
+        """Return the timeout that Airflow would raise: that of the task is retried, the sensor's is not."""
+        return AirflowTaskTimeout if self.execution_limit < self.timeout else AirflowSensorTimeout
 
-    def _pauses(self, first: float) -> PollSchedule:
+    def _make_schedule(self, first: float) -> PollSchedule:
         return PollSchedule(
-            self.poke_interval if self.own_interval else None,
+            self.poke_interval if self.has_own_interval else None,
             self.exponential_backoff,
             self.max_wait.total_seconds() if self.max_wait else None,
             first,
@@ -279,13 +254,13 @@ class BaseJobSensor(BaseLiteralTexts, BaseSensorOperator):
 
         Airflow's own has no jitter and no growth, and its exponential one, of a small `poke_interval`, ends
         in an error when the wait has lasted some time. Its scheduler fails tasks that are rescheduled for a
-        moment sooner than `FIRST_LOOK`.
+        moment sooner than `FIRST_POLL`.
         """
-        first = FIRST_LOOK if self.reschedule else 1.0
-        pause = self._pauses(first).delay_after(run_duration(), random.SystemRandom())
-        left = max(0.0, self.timeout - run_duration())  # at the deadline one last look is taken
-        pause = min(max(pause, self._watch.polls.quiet_left), left, LONGEST)
-        return max(pause, FIRST_LOOK) if self.reschedule else pause
+        first = FIRST_POLL if self.reschedule else 1.0
+        pause = self._make_schedule(first).delay_after(run_duration(), random.SystemRandom())
+        left = max(0.0, self.timeout - run_duration())  # at the deadline one last poll is sent
+        pause = min(max(pause, self._wait.polls.quiet_left), left, LONGEST)
+        return max(pause, FIRST_POLL) if self.reschedule else pause
 
 
 def _check_options(
@@ -300,7 +275,7 @@ def _check_options(
     check_flags({**flags, **{name: others[name] for name in own if name in others}})
 
 
-def _tried(call: Callable[[], T]) -> T | AirflowException:
+def _catch_errors(call: Callable[[], T]) -> T | AirflowException:
     """Return what a call returns, or the error that it raises."""
     try:
         return call()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Literal, Unpack
 
+from airflow_provider_zuora.airflow_context.operator_options import SensorOptions
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.sensors.base import BaseJobSensor
 
@@ -13,16 +15,22 @@ class ElasticPathJobSensor(BaseJobSensor):
     """
     Wait until an export of Elastic Path's has ended, and return what is known of it.
 
-    All that is said of `BaseJobSensor` holds. Exports run one at a time there: a wait may be one for others.
+    All that is said of `BaseJobSensor` holds. Exports run
+    one at a time there: a wait may be one for others.
 
     :param job_id: what ``ElasticPathExportOrdersOperator`` returned.
     :param elastic_path_conn_id: the Airflow connection.
     :param empty_export: what an export is that no order matched, to Elastic Path a failed job: ``fail``, or
         ``skip`` the task.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
+        10 s to 60 s (from 1 s in poke mode).
+    :param end_from_trigger: True: the trigger ends a task whose jobs completed, without a worker.
+    :param start_from_trigger: True: the task begins in the triggerer, without a worker.
     """
 
     hook_class = ElasticPathHook
-    outcome_options = ("empty_export",)
+    result_options = ("empty_export",)
     template_fields: Sequence[str] = ("job_id", "elastic_path_conn_id")
 
     def __init__(
@@ -31,8 +39,19 @@ class ElasticPathJobSensor(BaseJobSensor):
         job_id: str | Sequence[str],
         elastic_path_conn_id: str = ElasticPathHook.default_conn_name,
         empty_export: Literal["fail", "skip"] = "fail",
-        **kwargs: Any,
+        deferrable: bool = True,
+        poke_interval: timedelta | float | None = None,
+        end_from_trigger: bool = False,
+        start_from_trigger: bool = False,
+        **kwargs: Unpack[SensorOptions],
     ):
-        super().__init__(job_id=job_id, **kwargs)
+        super().__init__(
+            job_id=job_id,
+            deferrable=deferrable,
+            poke_interval=poke_interval,
+            end_from_trigger=end_from_trigger,
+            start_from_trigger=start_from_trigger,
+            **kwargs,
+        )
         self.elastic_path_conn_id = elastic_path_conn_id
         self.empty_export = empty_export

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Unpack
 
+from airflow_provider_zuora.airflow_context.operator_options import SensorOptions
 from airflow_provider_zuora.core.options import check_flags
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sensors.base import BaseJobSensor
@@ -20,10 +22,15 @@ class ZuoraJobSensor(BaseJobSensor):
     :param zuora_conn_id: the Airflow connection.
     :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
         activation) fails the task; False: the log warns of it.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
+        10 s to 60 s (from 1 s in poke mode).
+    :param end_from_trigger: True: the trigger ends a task whose jobs completed, without a worker.
+    :param start_from_trigger: True: the task begins in the triggerer, without a worker.
     """
 
     hook_class = ZuoraHook
-    outcome_options = ("require_order_completed",)
+    result_options = ("require_order_completed",)
     template_fields: Sequence[str] = ("job_id", "zuora_conn_id")
 
     def __init__(
@@ -32,9 +39,20 @@ class ZuoraJobSensor(BaseJobSensor):
         job_id: str | Sequence[str],
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         require_order_completed: bool = False,
-        **kwargs: Any,
+        deferrable: bool = True,
+        poke_interval: timedelta | float | None = None,
+        end_from_trigger: bool = False,
+        start_from_trigger: bool = False,
+        **kwargs: Unpack[SensorOptions],
     ):
-        super().__init__(job_id=job_id, **kwargs)
-        self.zuora_conn_id = zuora_conn_id
+        super().__init__(
+            job_id=job_id,
+            deferrable=deferrable,
+            poke_interval=poke_interval,
+            end_from_trigger=end_from_trigger,
+            start_from_trigger=start_from_trigger,
+            **kwargs,
+        )
         check_flags({"require_order_completed": require_order_completed})
+        self.zuora_conn_id = zuora_conn_id
         self.require_order_completed = require_order_completed

@@ -18,6 +18,8 @@ from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrdersOperator,
     ZuoraPreviewOrderOperator,
 )
+from airflow_provider_zuora.sensors.elastic_path import ElasticPathJobSensor
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from tests.conftest import ORDER
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,7 @@ OPERATORS = [
     ZuoraCreateOrdersOperator,
     ZuoraPreviewOrderOperator,
 ]
+SENSORS = [ElasticPathJobSensor, ZuoraJobSensor]
 WAIT = {"wait_for_completion", "deferrable", "poll_interval", "timeout"}
 
 
@@ -36,7 +39,7 @@ def own_parameters(kind):
     return {each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-@pytest.mark.parametrize("kind", OPERATORS)
+@pytest.mark.parametrize("kind", OPERATORS + SENSORS)
 def test_a_public_class_lists_every_parameter_that_its_bases_take(kind):
     bases = [base for base in kind.__mro__ if base.__module__.startswith("airflow_provider_zuora")]
     taken = set().union(*(own_parameters(base) for base in bases if "__init__" in vars(base)))
@@ -44,11 +47,11 @@ def test_a_public_class_lists_every_parameter_that_its_bases_take(kind):
     assert own_parameters(kind) == taken - left_out
 
 
-@pytest.mark.parametrize("kind", OPERATORS)
+@pytest.mark.parametrize("kind", OPERATORS + SENSORS)
 def test_each_parameter_has_a_type_and_a_line_in_the_docstring(kind):
     hints = get_type_hints(vars(kind)["__init__"])
     assert own_parameters(kind) <= set(hints)
-    assert hints["kwargs"] == Unpack[OperatorOptions]
+    assert hints["kwargs"] == Unpack[SensorOptions if kind in SENSORS else OperatorOptions]
     assert {name for name in own_parameters(kind) if f":param {name}:" not in kind.__doc__} == set()
 
 

@@ -19,7 +19,7 @@ from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget
 from airflow_provider_zuora.transports.environment import BUNDLES
 from airflow_provider_zuora.transports.paths import expanded, real, trouble
-from airflow_provider_zuora.triggers.jobs import JobTrigger
+from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 200
 NO_PATHS = {
@@ -94,7 +94,7 @@ def test_a_trigger_tells_of_a_pasted_bundle_by_an_event(environ, attached):
     environ.setenv("REQUESTS_CA_BUNDLE", KEY)
 
     async def fired():
-        return [event.payload async for event in JobTrigger(job_id="j").run()]
+        return [event.payload async for event in ZuoraJobTrigger(job_id="j").run()]
 
     [event] = asyncio.run(fired())
     assert (event["status"], event["transient"]) == ("error", False)
