@@ -151,7 +151,7 @@ class Zuora:
 
     @property
     def token_file(self) -> TokenFile:
-        return TokenFile.of(self.credentials)
+        return TokenFile.for_credentials(self.credentials)
 
     def connection(self, **fields: Any) -> str:
         """Return a connection to the sandbox as Airflow takes it from the environment."""
@@ -270,7 +270,10 @@ def store(monkeypatch: pytest.MonkeyPatch, runtime_dir: Path) -> Iterator[Store]
             naps.append(seconds)
 
         config = SessionConfig(
-            VENDORS["elastic_path"], credentials, TransportConfig(server.url), TokenFile.of(credentials)
+            VENDORS["elastic_path"],
+            credentials,
+            TransportConfig(server.url),
+            TokenFile.for_credentials(credentials),
         )
         timing = make_timing(sleep=naps.append, asleep=nap)
         session = REGISTRY.make_session(config, Source(), timing=timing)

@@ -221,7 +221,7 @@ def test_another_spelling_of_the_host_is_the_same_account(zuora, clock, monkeypa
     def connect(host):
         credentials = Credentials(host, CLIENT_ID, CLIENT_SECRET)
         config = SessionConfig(
-            VENDORS["zuora"], credentials, TransportConfig(host), TokenFile.of(credentials)
+            VENDORS["zuora"], credentials, TransportConfig(host), TokenFile.for_credentials(credentials)
         )
         timing = make_timing(clock=clock, sleep=clock.sleep, asleep=nap)
         session = REGISTRY.make_session(config, Source(), timing=timing)

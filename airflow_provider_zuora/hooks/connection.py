@@ -144,7 +144,7 @@ def _invalid(violation: str) -> InvalidInput:
 def _token_file(credentials: Credentials, entity: str) -> TokenFile | None:
     """Return where the token is shared, None where this machine has no place for it."""
     try:
-        return TokenFile.of(credentials, entity)
+        return TokenFile.for_credentials(credentials, entity)
     except InsecurePath as problem:
         log.warning("The token cannot be shared, each process signs in for itself. %s", problem)
         return None

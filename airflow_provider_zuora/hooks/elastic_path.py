@@ -78,14 +78,14 @@ class ElasticPathHook(BaseJobHook):
         """
         with convert_errors():
             check_size(max_bytes)
-            place = _place(target)
+            destination = _make_target(target)
         link = self.run(lambda client: read_file_link(client, job_id))
         settings = self.settings
         with convert_errors():
-            fence = DownloadPolicy.beside(
+            policy = DownloadPolicy.for_vendor(
                 settings.credentials.base_url, settings.fields["download_hosts"], mask_secret
             )
-            size = download(link, place, settings.line, fence, max_bytes)
+            size = download(link, destination, settings.line, policy, max_bytes)
         self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, target, size)
         return size
 
@@ -121,7 +121,7 @@ def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:
     return link
 
 
-def _place(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTarget:
+def _make_target(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTarget:
     """Return where a download goes to; a store of local files is this machine."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 

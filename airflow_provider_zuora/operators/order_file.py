@@ -16,7 +16,14 @@ from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOL
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_lines import read_items, read_orders
 from airflow_provider_zuora.core.json_text import MAX_BYTES, BrokenText, looks_like_path, read_json
-from airflow_provider_zuora.transports.paths import NOT_THERE, expanded, real, reason, shown, trouble
+from airflow_provider_zuora.transports.paths import (
+    IS_MISSING,
+    describe_os_error,
+    expand_home,
+    path_problem,
+    quote_path,
+    resolve_path,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -45,7 +52,7 @@ class OrderFile:
 
     def __str__(self) -> str:
         """Return the path as it was given, as far as an error may quote it."""
-        return shown(str(self.path))
+        return quote_path(str(self.path))
 
     @property
     def local_path(self) -> Path | None:
@@ -54,10 +61,10 @@ class OrderFile:
             store: Any = self.path
             if getattr(store, "protocol", "") not in LOCAL_PROTOCOLS:
                 return None
-            return Path(expanded(store.path if hasattr(store, "protocol") else os.fsdecode(store)))
+            return Path(expand_home(store.path if hasattr(store, "protocol") else os.fsdecode(store)))
         if here := _LOCAL_URL.match(self.path):
-            return Path(expanded(self.path[here.end() :]))
-        return None if _URL.match(self.path) else Path(expanded(self.path))
+            return Path(expand_home(self.path[here.end() :]))
+        return None if _URL.match(self.path) else Path(expand_home(self.path))
 
     def read(self) -> bytes:
         """
@@ -67,8 +74,8 @@ class OrderFile:
         """
         path = self.local_path
         if path is not None and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
-            why = trouble(path)  # empty for what is there and no file: a pipe would be waited for
-            raise self._violation(f"there is no file {self}" if why in ("", NOT_THERE) else f"{self} {why}")
+            why = path_problem(path)  # empty for what is there and no file: a pipe would be waited for
+            raise self._violation(f"there is no file {self}" if why in ("", IS_MISSING) else f"{self} {why}")
         try:
             with self._open(path) as file:
                 content: bytes = file.read(MAX_BYTES + 1)
@@ -77,9 +84,11 @@ class OrderFile:
         except PermissionError as error:
             raise self._violation(f"the file {self} may not be read") from error
         except OSError as error:
-            raise self._violation(f"the file {self} could not be read ({reason(error)})") from error
+            raise self._violation(
+                f"the file {self} could not be read ({describe_os_error(error)})"
+            ) from error
         except (ImportError, TypeError, ValueError) as error:  # no provider knows its scheme
-            raise self._violation(shown(str(error))) from error
+            raise self._violation(quote_path(str(error))) from error
         return content
 
     def is_same_as(self, other: OrderFile) -> bool:
@@ -95,7 +104,7 @@ class OrderFile:
         try:
             return one.samefile(two)
         except (OSError, ValueError):  # one is not there, or cannot be
-            return real(one) == real(two)
+            return resolve_path(one) == resolve_path(two)
 
     def check_writable(self) -> None:
         """
@@ -113,12 +122,12 @@ class OrderFile:
                     raise IsADirectoryError(str(self))
                 if not store.exists(stored_path):
                     store.pipe_file(stored_path, b"")
-            elif not trouble(path) and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
+            elif not path_problem(path) and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
                 raise IsADirectoryError(str(self))
             else:
                 _write_for_owner(path, os.O_APPEND)
         except _ERRORS as error:
-            raise self._violation(f"cannot be written to ({reason(error)})") from error
+            raise self._violation(f"cannot be written to ({describe_os_error(error)})") from error
 
     def write(self, content: bytes) -> str:
         """Replace the content of the file; return an empty text, or why that failed."""
@@ -129,7 +138,7 @@ class OrderFile:
             else:
                 _write_for_owner(path, os.O_TRUNC, content)
         except _ERRORS as error:
-            return f"{self.option}: {self} could not be written ({reason(error)})"
+            return f"{self.option}: {self} could not be written ({describe_os_error(error)})"
         return ""
 
     def _open(self, local_path: Path | None) -> Any:

@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, while the caller waits where a signal reaches it; no Airflow here.
+"""Run a coroutine on a thread with a loop of its own, while the caller waits where a signal reaches it.
 
 Airflow's ``execution_timeout`` is a signal whose handler raises in the main thread. Raised amid a callback of
 an event loop it ends that callback and is forgotten, so no loop of ours runs there. And the caller may have a
@@ -16,28 +16,28 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-LEAVE = 5.0  # seconds; what is cancelled mostly ends in some milliseconds
+END_TIMEOUT = 5.0  # seconds; what is cancelled mostly ends in some milliseconds
 
 
-def run_on_own_loop(main: Callable[[], Coroutine[Any, Any, T]], leave: float = LEAVE) -> T:
+def run_on_own_loop(main: Callable[[], Coroutine[Any, Any, T]], timeout: float = END_TIMEOUT) -> T:
     """
     Run a coroutine on a thread with an event loop of its own, and return its result, or raise its error.
 
     It sees the caller's context variables. What is raised in the caller meanwhile (a timeout, an interrupt)
     cancels the coroutine and is raised when that has ended.
 
-    :param leave: seconds after which it is raised at the latest; the thread ends by itself then.
+    :param timeout: seconds that the coroutine has for its end then; later the thread ends by itself.
     :raises RuntimeError: if the machine gives no thread.
     """
-    return _OwnLoop(main, leave).result()
+    return _OwnLoop(main, timeout).run()
 
 
 class _OwnLoop(Generic[T]):
     """One coroutine, its loop and its thread."""
 
-    def __init__(self, main: Callable[[], Coroutine[Any, Any, T]], leave: float):
+    def __init__(self, main: Callable[[], Coroutine[Any, Any, T]], timeout: float):
         self._main = main
-        self._leave_after = leave
+        self._timeout = timeout
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Future[T] = self._loop.create_future()
         self._cancelled = False
@@ -45,17 +45,17 @@ class _OwnLoop(Generic[T]):
         # it in a state that is not true.
         self._running = threading.Lock()
         run = contextvars.copy_context().run
-        self._thread = threading.Thread(target=run, args=(self._run,), name="zuora-loop", daemon=True)
+        self._thread = threading.Thread(target=run, args=(self._run_thread,), name="zuora-loop", daemon=True)
 
-    def result(self) -> T:
-        """Run the coroutine, and wait for its end."""
+    def run(self) -> T:
+        """Start the thread, and wait for its end."""
         self._running.acquire()
         try:
             self._start()
             with self._running:
                 pass
         finally:
-            self._leave()
+            self._end_thread()
         return self._task.result()
 
     def _start(self) -> None:
@@ -66,22 +66,22 @@ class _OwnLoop(Generic[T]):
             self._running.release()
             raise
 
-    def _leave(self) -> None:
-        """Cancel what is still under way, and see the thread off."""
+    def _end_thread(self) -> None:
+        """Cancel what is still under way, and wait for the thread."""
         with suppress(RuntimeError):  # the loop is closed: nothing is under way
             self._loop.call_soon_threadsafe(self._cancel)
-        if self._running.acquire(timeout=self._leave_after):
+        if self._running.acquire(timeout=self._timeout):
             with suppress(RuntimeError):  # it was never started
                 self._thread.join()
 
-    def _run(self) -> None:
+    def _run_thread(self) -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._carry())
+                runner.run(self._run_main())
         finally:
             self._running.release()
 
-    async def _carry(self) -> None:
+    async def _run_main(self) -> None:
         self._task = asyncio.ensure_future(self._main())
         if self._cancelled:
             self._task.cancel()

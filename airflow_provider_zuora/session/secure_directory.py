@@ -1,7 +1,7 @@
-"""A directory and files that nobody but this user reaches, which is proved each time they are used.
+"""Keep files in a directory that nobody but this user reaches, which is proved each time they are used.
 
 A name in a temporary directory can be taken beforehand by anybody, so everything is opened without following
-links, and looked at through what was opened: what a path names may change between two looks.
+links, and checked through what was opened: what a path names may change between check and use.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from pathlib import Path
 from weakref import WeakSet
 
 RUNTIME_DIR = "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR"
-"""The variable that names the directory, where it is not to be found by itself."""
+"""The variable that names the directory, if it is not to be found by itself."""
 
 _NAME = "airflow-provider-zuora"
-_SAFE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that somebody laid there does not block
-_OTHERS = 0o077
-_LARGEST = 64 * 1024  # bytes
+_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that somebody laid there does not block
+_OTHERS_MODE = 0o077
+_MAX_BYTES = 64 * 1024  # bytes
 
 
 class InsecurePath(Exception):
-    """A file or a directory is not as a private one has to be; the message names path and reason."""
+    """A file or a directory is not private; the message names path and reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecureDirectory:
     """
-    A directory of this user's own with mode 0700, made where it is missing.
+    A directory of this user's own with mode 0700, made if it is missing.
 
-    All that is done in it raises `InsecurePath` where it, or the file, belongs to somebody else, is open to
-    others, is a link, or cannot be used for a reason of the system's.
+    All that is done in it raises `InsecurePath` if it, or the file, belongs to somebody else, is open to
+    others, is a link, or cannot be used for a reason of the system's. Files are checked too, because the
+    directory may have been open to others before.
 
     :param path: what it is in has to exist.
     """
@@ -45,31 +46,31 @@ class SecureDirectory:
     path: Path
 
     def read(self, name: str) -> bytes | None:
-        """Return what a file holds, None where there is none."""
-        with self._opened() as place, _reasons(self.path / name):
+        """Return what a file holds, None if there is none."""
+        with self._open() as folder, _convert_os_errors(self.path / name):
             try:
-                file = os.open(name, os.O_RDONLY | _SAFE, dir_fd=place)
+                file = os.open(name, os.O_RDONLY | _FLAGS, dir_fd=folder)
             except FileNotFoundError:
                 return None
             with os.fdopen(file, "rb") as opened:
-                _check(os.fstat(file), self.path / name)
-                content = opened.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise InsecurePath(f"{self.path / name}: it is larger than {_LARGEST} bytes")
+                _check_private(os.fstat(file), self.path / name)
+                content = opened.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise InsecurePath(f"{self.path / name}: it is larger than {_MAX_BYTES} bytes")
         return content
 
     def replace(self, name: str, content: bytes) -> None:
-        """Put a file in the place of whatever has this name; who reads sees the old one or the new one."""
+        """Replace whatever has this name by a file; who reads sees the old one or the new one."""
         spare = f"{name}.{secrets.token_hex(8)}"
-        with self._opened() as place, _reasons(self.path / name):
-            file = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE, 0o600, dir_fd=place)
+        with self._open() as folder, _convert_os_errors(self.path / name):
+            file = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600, dir_fd=folder)
             try:
                 with os.fdopen(file, "wb") as opened:
                     opened.write(content)
-                os.replace(spare, name, src_dir_fd=place, dst_dir_fd=place)
+                os.replace(spare, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
                 with suppress(FileNotFoundError):  # a signal that comes behind the move
-                    os.unlink(spare, dir_fd=place)
+                    os.unlink(spare, dir_fd=folder)
                 raise
 
     def lock(self, name: str) -> FileLock:
@@ -77,22 +78,22 @@ class SecureDirectory:
         return FileLock(self, name)
 
     @contextmanager
-    def _opened(self, flags: int = os.O_RDONLY | os.O_DIRECTORY | _SAFE) -> Iterator[int]:
-        with _reasons(self.path):
+    def _open(self, flags: int = os.O_RDONLY | os.O_DIRECTORY | _FLAGS) -> Iterator[int]:
+        with _convert_os_errors(self.path):
             with suppress(FileExistsError):
                 self.path.mkdir(mode=0o700)
-            place = os.open(self.path, flags)
+            folder = os.open(self.path, flags)
         try:
-            _check(os.fstat(place), self.path, stat.S_IFDIR)
-            yield place
+            _check_private(os.fstat(folder), self.path, stat.S_IFDIR)
+            yield folder
         finally:
-            os.close(place)
+            os.close(folder)
 
     def _open_lock(self, name: str) -> int:
-        with self._opened() as place, _reasons(self.path / name):
-            file = os.open(name, os.O_RDWR | os.O_CREAT | _SAFE, 0o600, dir_fd=place)
+        with self._open() as folder, _convert_os_errors(self.path / name):
+            file = os.open(name, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600, dir_fd=folder)
             try:
-                _check(os.fstat(file), self.path / name)
+                _check_private(os.fstat(file), self.path / name)
             except InsecurePath:
                 os.close(file)
                 raise
@@ -103,7 +104,7 @@ class FileLock:
     """
     A lock among the processes of this host; the system frees it when its holder dies.
 
-    It may be released while another thread still attempts it, as happens where a coroutine is cancelled.
+    It may be released while another thread still attempts it, as happens if a coroutine is cancelled.
     A child that is forked does not have it: it would keep it after the death of the process that took it.
     """
 
@@ -112,16 +113,16 @@ class FileLock:
         self._name = name
         self._guard = threading.Lock()
         self._file: int | None = None
-        self._over = False
+        self._is_released = False
 
-    def attempt(self) -> bool:
+    def try_acquire(self) -> bool:
         """
-        Take the lock and return True, or return False where another holds it or this one was released.
+        Take the lock and return True, or return False if another holds it or this one was released.
 
-        :raises Unusable: where there can be no lock.
+        :raises InsecurePath: if there can be no lock.
         """
-        with self._guard, _FORKING:
-            if not self._over and self._file is None:
+        with self._guard, _fork_lock:
+            if not self._is_released and self._file is None:
                 file = self._directory._open_lock(self._name)  # noqa: SLF001 - they are one thing
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,13 +134,13 @@ class FileLock:
                         ) from error
                 else:
                     self._file = file
-                    _HELD.add(self)
+                    _held_locks.add(self)
             return self._file is not None
 
     def release(self) -> None:
         """Let others take the lock; it cannot be taken again through this object."""
-        with self._guard, _FORKING:
-            self._over = True
+        with self._guard, _fork_lock:
+            self._is_released = True
             if self._file is not None:
                 # Closing is not enough: a child that was forked by other code than Python's has it open too.
                 fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -149,69 +150,69 @@ class FileLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        _HELD.discard(self)
+        _held_locks.discard(self)
 
-    def renew(self) -> None:
+    def renew_after_fork(self) -> None:
         """Let go of the parent's lock in a forked child; the parent has it still."""
         self._guard = threading.Lock()
-        self._over = True
+        self._is_released = True
         self._close()
 
 
-_HELD: WeakSet[FileLock] = WeakSet()
-_FORKING = threading.RLock()
+_held_locks: WeakSet[FileLock] = WeakSet()
+_fork_lock = threading.RLock()
 """Held while a lock is taken or released: a fork waits, so that its child knows of all that are open."""
 
 
-def _renew() -> None:
+def _renew_after_fork() -> None:
     """Let go of the locks of the parent in a forked child."""
-    global _FORKING  # noqa: PLW0603 - the parent's threads are not here to release it
-    _FORKING = threading.RLock()
-    for lock in list(_HELD):
-        lock.renew()
+    global _fork_lock  # noqa: PLW0603 - the parent's threads are not here to release it
+    _fork_lock = threading.RLock()
+    for lock in list(_held_locks):
+        lock.renew_after_fork()
 
 
 os.register_at_fork(
-    before=lambda: _FORKING.acquire(),  # noqa: PLW0108 - in a child's child it is another one
-    after_in_parent=lambda: _FORKING.release(),  # noqa: PLW0108
-    after_in_child=_renew,
+    before=lambda: _fork_lock.acquire(),  # noqa: PLW0108 - in a child's child it is another one
+    after_in_parent=lambda: _fork_lock.release(),  # noqa: PLW0108
+    after_in_child=_renew_after_fork,
 )
 
 
-def runtime_directory(environ: Mapping[str, str] = os.environ) -> SecureDirectory:
+def find_runtime_directory(environ: Mapping[str, str] = os.environ) -> SecureDirectory:
     """
     Return where the processes of this user on this host find each other; nothing is made yet.
 
-    :raises Unusable: where nobody has named a place and the system has none for temporary files.
+    :raises InsecurePath: if nobody has named a directory and the system has none for temporary files.
     """
     if given := environ.get(RUNTIME_DIR):
         return SecureDirectory(Path(os.path.expanduser(given)))  # noqa: PTH111 - that of Path may raise
     if session := environ.get("XDG_RUNTIME_DIR"):
         with suppress(InsecurePath, OSError):
-            _check(os.lstat(session), Path(session), stat.S_IFDIR)
+            _check_private(os.lstat(session), Path(session), stat.S_IFDIR)
             return SecureDirectory(Path(session) / _NAME)
     try:
-        place = tempfile.gettempdir()
+        folder = tempfile.gettempdir()
     except OSError as error:
         raise InsecurePath(f"{RUNTIME_DIR} is not set, and: {error.strerror}") from error
-    return SecureDirectory(Path(place) / f"{_NAME}-{os.geteuid()}")
+    return SecureDirectory(Path(folder) / f"{_NAME}-{os.geteuid()}")
 
 
-def _check(found: os.stat_result, path: Path, kind: int = stat.S_IFREG) -> None:
-    """Refuse what is not private; a file without a name is one that was replaced after it was opened."""
+def _check_private(found: os.stat_result, path: Path, kind: int = stat.S_IFREG) -> None:
+    """Refuse what is not private; a file that was replaced after it was opened has no name, and is."""
     if stat.S_IFMT(found.st_mode) != kind:
         raise InsecurePath(f"{path}: it is no {'directory' if kind == stat.S_IFDIR else 'regular file'}")
     if found.st_uid != os.geteuid():
         raise InsecurePath(f"{path}: it belongs to user {found.st_uid}, this is user {os.geteuid()}")
-    if found.st_mode & _OTHERS:
+    if found.st_mode & _OTHERS_MODE:
         raise InsecurePath(f"{path}: others may use it, its mode is {stat.S_IMODE(found.st_mode):04o}")
     if kind == stat.S_IFREG and found.st_nlink > 1:
         raise InsecurePath(f"{path}: it has another name too")
 
 
 @contextmanager
-def _reasons(path: Path) -> Iterator[None]:
-    """Give the system's reason in our words."""
+def _convert_os_errors(path: Path) -> Iterator[None]:
+    """Raise the system's errors as ours."""
     try:
         yield
     except OSError as error:

@@ -245,7 +245,7 @@ class _SharedToken:
     def take_lock(self) -> bool:
         """Take the lock; if there can be none, go on as if it were taken."""
         try:
-            return self.lock.attempt()
+            return self.lock.try_acquire()
         except InsecurePath as problem:
             self.warn(problem)
             return True

@@ -47,9 +47,7 @@ class AsyncTransport:
         timing: Timing,
         open_session: OpenSession | None = None,
     ):
-        self._config = config
-        self._limiter = limiter
-        self._timing = timing
+        self._config, self._limiter, self._timing = config, limiter, timing
         self._open_session = open_session or _open_aiohttp_session
         self._deadlines = Deadlines(silence=config.timeout, total=config.total_timeout)
         self._slots = asyncio.Semaphore(config.max_connections)

@@ -1,8 +1,8 @@
 """Send requests from threads, with requests: so many at once, and each in bounded time.
 
 No redirect is followed, no cookie kept, no ``~/.netrc`` read and nothing repeated: flows decide about these.
-A socket's own timeout bounds the silence between two bytes; a byte now and then would hold a worker for good,
-so the whole answer is bounded too. requests is imported on first use, because DAG files import this package.
+A byte now and then would hold a worker for good, so all of an answer has a timeout, beside that of a silence.
+requests is imported on first use, because DAG files import this package.
 """
 
 from __future__ import annotations
@@ -59,9 +59,7 @@ class BlockingTransport:
         timing: Timing,
         open_session: Callable[[TransportConfig], requests.Session] | None = None,
     ):
-        self._config = config
-        self._limiter = limiter
-        self._timing = timing
+        self._config, self._limiter, self._timing = config, limiter, timing
         self._open_session = open_session or _open_pooled_session
         self._timeouts = (config.connect_timeout, config.timeout)
         self._slots = threading.BoundedSemaphore(config.max_connections)
@@ -109,10 +107,9 @@ class BlockingTransport:
             ) as answer:
                 body, damage = self._read(answer)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status_code, headers, body, damage, damage == TOO_LARGE)
         except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
             failure = self._config.describe_error(error)
-        else:
-            return Response(answer.status_code, headers, body, damage, damage == TOO_LARGE)
         raise Unreachable(failure)  # with no cause, which may name a proxy's password
 
     def _open(self) -> requests.Session:
@@ -159,7 +156,7 @@ class _LimitedReader(io.RawIOBase):
         self._raw, self._sock, self._limits = raw, sock, limits
         self._began, self._received = time.monotonic(), 0
         self._timeout = sock.gettimeout()
-        self._max_bytes: int | None = _MAX_HEAD
+        self.max_bytes: int | None = _MAX_HEAD
 
     def readable(self) -> bool:
         return True
@@ -174,12 +171,9 @@ class _LimitedReader(io.RawIOBase):
             self._sock.settimeout(max(left, _SHORTEST_TIMEOUT))
         size = self._sock.recv_into(buffer)
         self._received += size
-        if self._max_bytes is not None and self._received > self._max_bytes:
-            raise OSError(f"more than {self._max_bytes} bytes came")
+        if self.max_bytes is not None and self._received > self.max_bytes:
+            raise OSError(f"more than {self.max_bytes} bytes came")
         return size
-
-    def begin_body(self) -> None:
-        self._max_bytes = self._limits.max_bytes
 
     def close(self) -> None:
         self._raw.close()
@@ -216,9 +210,8 @@ def open_requests_session(
 
 def _open_pooled_session(config: TransportConfig) -> requests.Session:
     limits = ResponseLimits(config.total_timeout, max_bytes=2 * MAX_BODY)
-    return open_requests_session(
-        config, limits, pool_connections=2, pool_maxsize=config.max_connections, pool_block=True
-    )
+    size = config.max_connections
+    return open_requests_session(config, limits, pool_connections=2, pool_maxsize=size, pool_block=True)
 
 
 def _make_adapter(limits: ResponseLimits, connect: Connect | None, **options: Any) -> HTTPAdapter:
@@ -246,7 +239,8 @@ def _make_adapter(limits: ResponseLimits, connect: Connect | None, **options: An
             for scheme, pool, kind in kinds
         }
 
-    proxied = direct = make_pools({})
+    proxied = make_pools({})
+    direct = proxied
     if connect is not None:
         direct = make_pools({"_new_conn": lambda it: connect(it.host, it.port, it.timeout)})
 
@@ -279,7 +273,7 @@ def _make_response_class(limits: ResponseLimits) -> type[HTTPResponse]:
                 self.headers = None  # type: ignore[assignment]  # http.client skips a 100, and no other 1xx
                 super().begin()
                 _drop_defects(self.headers)
-            self._reader.begin_body()
+            self._reader.max_bytes = limits.max_bytes
 
     return LimitedResponse
 

@@ -1,4 +1,4 @@
-"""Undoes the one encoding that is asked for, gzip once, in bounded memory; any other is damage. No I/O."""
+"""Undo the one encoding that is asked for, gzip once, in bounded memory; any other is damage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_BODY = 32 * 1024 * 1024  # bytes, decoded
 TOO_LARGE = f"the answer is larger than {MAX_BODY} bytes"
 """The damage of a body that is larger."""
 MAX_MEMBERS = 1000  # of one gzip; each costs the time of some thousand bytes
-_PIECE = 64 * 1024  # bytes that are looked at again where a member ends amid them
+_PIECE = 64 * 1024  # bytes that are read again if a member ends amid them
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -19,7 +19,7 @@ def is_encoded(encoding: str) -> bool:
 
 def unpack(content: bytes, encoding: str) -> tuple[bytes, str]:
     """
-    Return a body, and why it is not whole, empty where it is.
+    Return a body, and why it is not whole, empty if it is.
 
     A kilobyte can hold a megabyte, and a second layer a gigabyte: nothing is decoded beyond `MAX_BODY`.
 
@@ -49,12 +49,12 @@ def _gunzip(content: bytes) -> tuple[bytes, str]:
                     return b"", TOO_LARGE
                 rest = rest[len(piece) - len(packer.unused_data) :]
         except zlib.error:
-            said = (
+            damage = (
                 "the answer goes on after its gzip"
                 if members > 1
                 else "the answer is not the gzip that it says"
             )
-            return b"", said
+            return b"", damage
         if not packer.eof:
             return bytes(body), "the answer was cut off: its gzip does not end"
     return bytes(body), ""

@@ -1,4 +1,4 @@
-"""A file that a vendor links to, brought to its place whole or not at all; what is no CSV stays away."""
+"""Download a CSV that a vendor links to: it appears in its place whole, or not at all."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, Secrets, page_title, redact_words
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.fetch import CHUNK, DownloadPolicy, Fetch
-from airflow_provider_zuora.transports.paths import NOT_THERE, reason, shown, trouble
+from airflow_provider_zuora.transports.paths import IS_MISSING, describe_os_error, path_problem, quote_path
 
 MAX_BYTES = 10 * 1024**3
 _GZIP = b"\x1f\x8b"
-_LAYERS = 2  # a store may keep a gzipped file, and send that gzipped
-_NO_CSV = (
+_MAX_LAYERS = 2  # a store may keep a gzipped file, and send that gzipped
+_NOT_CSV = (
     *(_GZIP, b"\x1f\x9d", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07"),
     *(b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"x\x01", b"x\x9c", b"x\xda"),  # zstd, lz4, zlib
     *(b"%PDF-", b"\xd0\xcf\x11\xe0", b"\x89PNG"),  # the second one is of Excel
     *(b"\xff\xfe", b"\xfe\xff"),  # UTF-16
 )
 # What no editor shows: white space, byte order marks, no-break spaces, zero-width spaces, joiners, marks.
-_UNSEEN = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0)*+")
-_LOOKED_AT = 1024  # bytes
+_INVISIBLE = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0)*+")
+_START_LENGTH = 1024  # bytes
 
 
 class DownloadTarget(Protocol):
-    """Where a file goes to; nothing is seen there until all of it is."""
+    """Where a file goes to; nothing is seen there until all of it is there."""
 
     @property
     def folder(self) -> Path:
         """Return the local directory in which the file is put together."""
 
     def put(self, file: Path) -> None:
-        """Let a whole file be in its place."""
+        """Move or copy a whole file to its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,19 @@ class LocalTarget:
         try:
             folder = self.folder
         except OSError as error:
+            path = quote_path(str(self.path))
+            return f"there is no working directory that {path} could be below ({describe_os_error(error)})"
+        if (why := path_problem(folder)) or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
+            there = why in ("", IS_MISSING)
             return (
-                f"there is no working directory that {shown(str(self.path))} could be below ({reason(error)})"
+                f"there is no directory {quote_path(str(folder))}"
+                if there
+                else f"{quote_path(str(folder))} {why}"
             )
-        if (why := trouble(folder)) or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
-            there = why in ("", NOT_THERE)
-            return f"there is no directory {shown(str(folder))}" if there else f"{shown(str(folder))} {why}"
-        if (why := trouble(self.path)) not in ("", NOT_THERE):
-            return f"{shown(str(self.path))} {why}"
+        if (why := path_problem(self.path)) not in ("", IS_MISSING):
+            return f"{quote_path(str(self.path))} {why}"
         is_other = not why and not os.path.isfile(self.path)  # noqa: PTH113 - that of Path may raise
-        return f"{shown(str(self.path))} is there, and no file" if is_other else ""
+        return f"{quote_path(str(self.path))} is there, and no file" if is_other else ""
 
     @property
     def folder(self) -> Path:
@@ -94,7 +97,8 @@ class StoredTarget:
         try:
             tempfile.gettempdir()
         except OSError as error:
-            rule = f"target: a store needs a directory for temporary files here, see TMPDIR ({reason(error)})"
+            rule = "target: a store needs a directory for temporary files here, see TMPDIR"
+            rule += f" ({describe_os_error(error)})"
             raise InvalidInput("Nothing was fetched.", (rule,)) from error
 
     @property
@@ -108,13 +112,17 @@ class StoredTarget:
 
 
 def check_size(max_bytes: object) -> None:
-    """Refuse a size that is none."""
+    """Refuse a ``max_bytes`` that is no size."""
     if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
         raise InvalidInput("Nothing was fetched.", ("max_bytes: must be a whole number of bytes, 1 or more",))
 
 
 def download(
-    link: str, place: DownloadTarget, line: TransportConfig, fence: DownloadPolicy, max_bytes: int = MAX_BYTES
+    link: str,
+    target: DownloadTarget,
+    config: TransportConfig,
+    policy: DownloadPolicy,
+    max_bytes: int = MAX_BYTES,
 ) -> int:
     """
     Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked.
@@ -125,58 +133,60 @@ def download(
     :raises Refused, Unreachable, Unreadable: where the file does not come, or is none; nothing was put.
     """
     check_size(max_bytes)
-    with _work_folder(place) as folder:
+    with _make_work_folder(target) as folder:
         file = Path(folder) / "file"
-        with closing(Fetch(link, line, fence)) as fetch, file.open("xb") as out:
-            _copy(fetch.chunks(max_bytes), out, max_bytes)
-        for _ in range(_LAYERS):
-            if _start(file).startswith(_GZIP):
-                file = _unpacked(file, max_bytes)
-        size = _checked(file, fetch.secrets)
-        place.put(file)
+        with closing(Fetch(link, config, policy)) as fetch, file.open("xb") as out:
+            _copy_chunks(fetch.read(max_bytes), out, max_bytes)
+        for _ in range(_MAX_LAYERS):
+            if _read_start(file).startswith(_GZIP):
+                file = _unpack(file, max_bytes)
+        size = _check_csv(file, fetch.secrets)
+        target.put(file)
         return size
 
 
-def _work_folder(place: DownloadTarget) -> tempfile.TemporaryDirectory[str]:
-    """Return a directory in which a file is put together."""
+def _make_work_folder(target: DownloadTarget) -> tempfile.TemporaryDirectory[str]:
+    """Make a directory in which a file is put together."""
     try:
-        return tempfile.TemporaryDirectory(prefix=".download-", dir=place.folder)
+        return tempfile.TemporaryDirectory(prefix=".download-", dir=target.folder)
     except OSError as error:
-        rule = f"target: nothing can be written to {shown(str(place.folder))} ({reason(error)})"
+        rule = (
+            f"target: nothing can be written to {quote_path(str(target.folder))} ({describe_os_error(error)})"
+        )
         raise InvalidInput("Nothing was fetched.", (rule,)) from error
 
 
-def _copy(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
+def _copy_chunks(read: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
     """Write chunks to a file, no more than is allowed."""
     size = 0
-    for chunk in chunks:
+    for chunk in read:
         size += len(chunk)
         if size > max_bytes:
             raise Unreadable(f"The file is longer than max_bytes={max_bytes}.")
         out.write(chunk)
 
 
-def _start(file: Path) -> bytes:
+def _read_start(file: Path) -> bytes:
     """Return the beginning of a file as the disk has it: how it came in chunks says nothing."""
     with file.open("rb") as whole:
         return whole.read(len(_GZIP))
 
 
-def _seen(file: Path) -> bytes:
-    """Return the beginning of what is seen of a file, however much there is before it that is not."""
+def _read_visible_start(file: Path) -> bytes:
+    """Return the beginning of what is visible of a file, however much there is before it that is not."""
     start = b""
     with file.open("rb") as whole:
-        while len(start) < _LOOKED_AT and (chunk := whole.read(CHUNK)):
-            start = _UNSEEN.sub(b"", (start + chunk).lstrip(), count=1)
+        while len(start) < _START_LENGTH and (chunk := whole.read(CHUNK)):
+            start = _INVISIBLE.sub(b"", (start + chunk).lstrip(), count=1)
     return start
 
 
-def _unpacked(file: Path, max_bytes: int) -> Path:
+def _unpack(file: Path, max_bytes: int) -> Path:
     """Return the file that a gzipped one holds; the gzipped one goes, a disk may hold no more than two."""
     unpacked = file.with_name(f"{file.name}.unpacked")
     try:
         with gzip.open(file) as source, unpacked.open("xb") as out:
-            _copy(iter(lambda: source.read(CHUNK), b""), out, max_bytes)
+            _copy_chunks(iter(lambda: source.read(CHUNK), b""), out, max_bytes)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         words = redact_words(error, WORD_LENGTH)
         raise Unreadable(f"The file is gzip, and damaged: {words}.", transient=True) from error
@@ -184,14 +194,14 @@ def _unpacked(file: Path, max_bytes: int) -> Path:
     return unpacked
 
 
-def _checked(file: Path, secrets: Secrets) -> int:
-    """Return the size of a file that may be a CSV; a page of the store in its stead is none."""
-    start = _seen(file)
+def _check_csv(file: Path, secrets: Secrets) -> int:
+    """Return the size of a file that may be a CSV; refuse a page of the store that came instead."""
+    start = _read_visible_start(file)
     if not start:
         raise Unreadable("The file is empty: it lacks even the names of its columns.")
     if start.startswith((b"<", b"{", b"[")):
         word = page_title(start, secrets)
         raise Unreadable(f"What came is no CSV but a page{word and ': ' + word}.", transient=True)
-    if start.startswith(_NO_CSV) or b"\0" in start[:4]:
+    if start.startswith(_NOT_CSV) or b"\0" in start[:4]:
         raise Unreadable("What came is no CSV but a file of another kind (by its first bytes).")
     return file.stat().st_size

@@ -1,7 +1,4 @@
-"""What the environment says of proxies and certificates: the only place where it is read.
-
-It is taken as strictly as what a connection says, and the same for both transports: no library reads it.
-"""
+"""Read what the environment says of proxies and certificates, for both transports: no library reads it."""
 
 from __future__ import annotations
 
@@ -12,20 +9,20 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow_provider_zuora.core.validation import canonical_url, is_this_machine
-from airflow_provider_zuora.transports.paths import expanded
+from airflow_provider_zuora.transports.paths import expand_home
 
-BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that may name certificates to trust; the first that is set counts."""
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-VARIABLES = (*BUNDLES, *_PROXIES, *(name.upper() for name in _PROXIES))
+VARIABLES = (*CA_BUNDLES, *_PROXIES, *(name.upper() for name in _PROXIES))
 """All variables that are read here."""
 
 _PORTS = {"https": 443, "http": 80}
 
 
-def proxy_url(value: str) -> str:
-    """Return a proxy's URL, of http where it names no scheme; empty where not both libraries can use it."""
+def normalize_proxy(value: str) -> str:
+    """Return a proxy's URL, of http if it names no scheme; empty if not both libraries can use it."""
     url = value.strip()
     url = url if "://" in url else f"http://{url.removeprefix('//')}"
     try:
@@ -38,14 +35,14 @@ def proxy_url(value: str) -> str:
     if parts.scheme not in _PORTS or not parts.hostname or port == 0 or any(rest) or not plain:
         return ""
     user, at, place = parts.netloc.rpartition("@")
-    if at and not _is_user(user):
+    if at and not _is_valid_user(user):
         return ""
     if user and ":" not in user:
         user += ":"  # requests leaves a user without a password out, aiohttp does not
     return f"{parts.scheme}://{user}{at}{place}"
 
 
-def _is_user(user: str) -> bool:
+def _is_valid_user(user: str) -> bool:
     """Return whether both libraries send a user and a password alike: a name, and all of it in Latin-1."""
     try:
         unquote(user).encode("latin-1")
@@ -54,31 +51,31 @@ def _is_user(user: str) -> bool:
     return bool(user.partition(":")[0])
 
 
-def proxy_of(base_url: str, environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
+def read_proxy(base_url: str, environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
     """
-    Return what a URL is to be asked through, and the variable that says so; two empty texts for nothing.
+    Return the proxy for a URL, and the variable that names it; two empty texts for none.
 
     ``https_proxy`` or ``http_proxy`` counts, by the URL's scheme, else ``all_proxy``; in lower case before
     upper case, as for curl and Python. ``no_proxy`` names the hosts that are asked without one.
     """
     parts = urlsplit(canonical_url(base_url))
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
-        variable, value = _variable(name, environ)
+        variable, value = _read_variable(name, environ)
         if value.strip():
-            _, excepted = _variable("no_proxy", environ)
+            _, excepted = _read_variable("no_proxy", environ)
             return ("", "") if _is_excepted(parts, excepted) else (value, variable)
     return "", ""
 
 
-def bundle_of(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
-    """Return the path of the certificates to trust, and the variable that names it; empty where none does."""
-    for name in BUNDLES:
+def read_ca_bundle(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """Return the path of the certificates to trust, and the variable that names it; empty if none does."""
+    for name in CA_BUNDLES:
         if path := environ.get(name, "").strip():
-            return expanded(path), name
+            return expand_home(path), name
     return "", ""
 
 
-def _variable(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
+def _read_variable(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the name and the value of a variable; an empty one in lower case hides the other."""
     spelt = name if name in environ else name.upper()
     return spelt, environ.get(spelt, "")
@@ -88,12 +85,12 @@ def _is_excepted(parts: SplitResult, excepted: str) -> bool:
     host = (parts.hostname or "").rstrip(".")
     port = parts.port or _PORTS.get(parts.scheme)
     entries = excepted.replace(",", " ").lower().split()
-    return is_this_machine(host) or any(_matches(host, port, entry) for entry in entries)
+    return is_this_machine(host) or any(_entry_matches(host, port, entry) for entry in entries)
 
 
-def _matches(host: str, port: int | None, entry: str) -> bool:
+def _entry_matches(host: str, port: int | None, entry: str) -> bool:
     """
-    Return whether an entry of ``no_proxy`` means a host.
+    Return whether an entry of ``no_proxy`` stands for a host.
 
     It is a name, which stands for all below it too, with or without ``.`` or ``*.`` before it; a pattern;
     an address, below which there is nothing; a network such as ``10.0.0.0/8``; each but the last perhaps
@@ -103,22 +100,22 @@ def _matches(host: str, port: int | None, entry: str) -> bool:
     entry = place.partition("/")[0] if is_url else entry
     if "/" in entry:
         return _is_in_network(host, entry)
-    name, only = _without_port(entry)
+    name, only = _split_port(entry)
     if only not in (None, port):
         return False
-    name = _ascii(name.removeprefix("*.").strip("."))
-    if not name or _same_address(host, name):
+    name = _to_ascii(name.removeprefix("*.").strip("."))
+    if not name or _is_same_address(host, name):
         return bool(name)
     is_below = host.endswith(f".{name}") and not _is_address(host)
     return host == name or is_below or ("*" in name and fnmatchcase(host, name))
 
 
-def _ascii(name: str) -> str:
-    """Return a name as a URL's host is spelt, in ASCII (IDNA); as it is where it is no name."""
+def _to_ascii(name: str) -> str:
+    """Return a name as a URL's host is spelt, in ASCII (IDNA); as it is if it is no name."""
     return name if name.isascii() else urlsplit(canonical_url(f"https://{name}")).hostname or name
 
 
-def _without_port(entry: str) -> tuple[str, int | None]:
+def _split_port(entry: str) -> tuple[str, int | None]:
     """Return the host and the port of an entry; an IPv6 address with a port stands in brackets."""
     if entry.startswith("["):
         name, _, port = entry[1:].partition("]")
@@ -138,10 +135,10 @@ def _is_in_network(host: str, network: str) -> bool:
 
 
 def _is_address(host: str) -> bool:
-    return _same_address(host, host)
+    return _is_same_address(host, host)
 
 
-def _same_address(host: str, name: str) -> bool:
+def _is_same_address(host: str, name: str) -> bool:
     try:
         return ip_address(host) == ip_address(name)
     except ValueError:
@@ -150,6 +147,6 @@ def _same_address(host: str, name: str) -> bool:
 
 def proxy_violations(proxies: Iterable[tuple[str, str]]) -> list[str]:
     """Return the rule that the proxies of a connection break, each a scheme and a URL; mostly none."""
-    if all(scheme in _PORTS and proxy_url(url) for scheme, url in proxies):
+    if all(scheme in _PORTS and normalize_proxy(url) for scheme, url in proxies):
         return []
     return ["proxies: must be URLs such as http://proxy:3128 for http and https; SOCKS is not known"]

@@ -131,7 +131,7 @@ def test_a_coroutine_that_does_not_end_holds_nobody_up():
         ended.set()
 
     with raising(AirflowTaskTimeout()), pytest.raises(AirflowTaskTimeout):
-        run_on_own_loop(stubborn, leave=0.0)
+        run_on_own_loop(stubborn, timeout=0.0)
     assert not ended.is_set()
     release.set()
     assert ended.wait(60)

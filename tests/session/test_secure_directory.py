@@ -21,14 +21,14 @@ from airflow_provider_zuora.session.secure_directory import (
     RUNTIME_DIR,
     InsecurePath,
     SecureDirectory,
-    runtime_directory,
+    find_runtime_directory,
 )
 
 HELD = """
 from pathlib import Path
 from airflow_provider_zuora.session.secure_directory import SecureDirectory
 lock = SecureDirectory(Path({path!r})).lock("lock")
-print(lock.attempt(), flush=True)
+print(lock.try_acquire(), flush=True)
 input()
 """
 
@@ -92,7 +92,7 @@ class TestADirectoryThatIsNotPrivate:
             {
                 "read": lambda: place.read("file"),
                 "replace": lambda: place.replace("file", b"x"),
-                "lock": place.lock("lock").attempt,
+                "lock": place.lock("lock").try_acquire,
             }[use]()
         assert str(place.path) in str(caught.value)
         return str(caught.value).removeprefix(f"{place.path}: ")
@@ -133,7 +133,7 @@ class TestAFileThatIsNotPrivate:
         with pytest.raises(InsecurePath) as caught:
             place.read(name)
         with pytest.raises(InsecurePath) as locking:
-            place.lock(name).attempt()
+            place.lock(name).try_acquire()
         return str(caught.value).removeprefix(f"{place.path / name}: ") + " | " + str(locking.value)
 
     @pytest.fixture(autouse=True)
@@ -226,32 +226,32 @@ class TestLock:
     def test_one_holds_it_and_then_another(self, place):
         one, other = place.lock("lock"), place.lock("lock")
 
-        assert [one.attempt(), one.attempt(), other.attempt()] == [True, True, False]
+        assert [one.try_acquire(), one.try_acquire(), other.try_acquire()] == [True, True, False]
         one.release()
-        assert [one.attempt(), other.attempt()] == [False, True]
+        assert [one.try_acquire(), other.try_acquire()] == [False, True]
         other.release()
         assert mode(place.path / "lock") == 0o600
 
     def test_locks_of_other_names_are_other_locks(self, place):
         locks = [place.lock("a"), place.lock("b")]
 
-        assert [each.attempt() for each in locks] == [True, True]
+        assert [each.try_acquire() for each in locks] == [True, True]
         for each in locks:
             each.release()
             each.release()
 
     def test_a_killed_process_holds_nothing(self, place, held):
         lock = place.lock("lock")
-        assert not lock.attempt()
+        assert not lock.try_acquire()
         held.kill()
         held.wait()
 
-        assert lock.attempt()
+        assert lock.try_acquire()
         lock.release()
 
     def test_a_forked_child_does_not_hold_on_to_it(self, place):
         one, other = place.lock("lock"), place.lock("lock")
-        assert one.attempt()
+        assert one.try_acquire()
         done, tell = os.pipe()
         child = os.fork()
         if child == 0:
@@ -260,7 +260,7 @@ class TestLock:
             os._exit(0)
         os.close(done)
         one.release()
-        taken = other.attempt()
+        taken = other.try_acquire()
         os.close(tell)
         os.waitpid(child, 0)
         other.release()
@@ -270,27 +270,27 @@ class TestLock:
     def test_a_forked_child_has_nothing_and_takes_nothing_from_its_parent(self, place):
         """The child lives on; the parent still has its lock, and frees it by its death."""
         one, other = place.lock("lock"), place.lock("lock")
-        assert one.attempt()
+        assert one.try_acquire()
         done, tell = os.pipe()
         child = os.fork()
         if child == 0:
-            os.write(tell, bytes([one._file is None, one.attempt(), other.attempt()]))
+            os.write(tell, bytes([one._file is None, one.try_acquire(), other.try_acquire()]))
             os._exit(0)
         said = os.read(done, 3)
         os.waitpid(child, 0)
         assert tuple(map(bool, said)) == (True, False, False)
-        assert not other.attempt(), "the parent's lock is where it was"
+        assert not other.try_acquire(), "the parent's lock is where it was"
         one.release()
-        assert other.attempt()
+        assert other.try_acquire()
         other.release()
 
     def test_a_holder_that_is_killed_frees_it_though_its_child_lives_on(self, place):
         held, tell = os.pipe()
         parent = os.fork()
         if parent == 0:
-            place.lock("lock").attempt()
+            place.lock("lock").try_acquire()
             lock = place.lock("another")
-            lock.attempt()
+            lock.try_acquire()
             if os.fork() == 0:
                 os.write(tell, str(os.getpid()).encode())
             time.sleep(60)
@@ -300,7 +300,7 @@ class TestLock:
         os.waitpid(parent, 0)
         free = place.lock("another")
         try:
-            assert free.attempt()
+            assert free.try_acquire()
         finally:
             free.release()
             os.kill(child, signal.SIGKILL)
@@ -312,7 +312,7 @@ class TestLock:
         def take():
             while not over.is_set():
                 lock = place.lock("lock")
-                lock.attempt()
+                lock.try_acquire()
                 lock.release()
 
         thread = threading.Thread(target=take)
@@ -338,11 +338,11 @@ class TestLock:
     def test_one_that_is_released_before_its_attempt_is_never_held(self, place):
         late, other = place.lock("lock"), place.lock("lock")
         late.release()
-        thread = threading.Thread(target=late.attempt)
+        thread = threading.Thread(target=late.try_acquire)
         thread.start()
         thread.join()
 
-        assert other.attempt()
+        assert other.try_acquire()
         other.release()
 
     def test_a_system_without_such_locks(self, place, monkeypatch):
@@ -352,19 +352,19 @@ class TestLock:
         monkeypatch.setattr(private_files.fcntl, "flock", without)
 
         with pytest.raises(InsecurePath, match="lock: Function not implemented"):
-            place.lock("lock").attempt()
+            place.lock("lock").try_acquire()
 
     def test_no_file_is_left_open(self, place, tmp_path):
         lock, other = place.lock("lock"), place.lock("lock")
         before = names(Path("/proc/self/fd"))
         place.replace("file", b"x")
         place.read("file")
-        lock.attempt()
-        other.attempt()
+        lock.try_acquire()
+        other.try_acquire()
         lock.release()
         (place.path / "lock").chmod(0o644)
         with pytest.raises(InsecurePath):
-            other.attempt()
+            other.try_acquire()
 
         assert names(Path("/proc/self/fd")) == before
 
@@ -375,14 +375,13 @@ class TestTheRuntimeDirectory:
     def test_is_where_the_variable_says(self, tmp_path):
         environ = {RUNTIME_DIR: str(tmp_path / "own"), "XDG_RUNTIME_DIR": str(tmp_path)}
 
-        assert runtime_directory(environ).path == tmp_path / "own"
+        assert find_runtime_directory(environ).path == tmp_path / "own"
 
     def test_is_in_that_of_the_session(self, tmp_path):
         tmp_path.chmod(0o700)
 
-        assert (
-            runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)}).path == tmp_path / "airflow-provider-zuora"
-        )
+        found = find_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)})
+        assert found.path == tmp_path / "airflow-provider-zuora"
 
     @pytest.mark.parametrize("unfit", ["missing", "open", "link"])
     def test_is_not_in_one_that_is_unfit(self, tmp_path, unfit):
@@ -391,11 +390,11 @@ class TestTheRuntimeDirectory:
         (tmp_path / "private").mkdir(mode=0o700)
         (tmp_path / "link").symlink_to(tmp_path / "private")
 
-        assert runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path / unfit)}).path == self.TEMPORARY
+        assert find_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path / unfit)}).path == self.TEMPORARY
 
     def test_is_else_with_the_temporary_files(self):
-        assert runtime_directory({RUNTIME_DIR: "", "XDG_RUNTIME_DIR": ""}).path == self.TEMPORARY
+        assert find_runtime_directory({RUNTIME_DIR: "", "XDG_RUNTIME_DIR": ""}).path == self.TEMPORARY
 
     def test_is_never_the_real_one_in_a_test(self, runtime_dir):
-        assert runtime_directory().path == runtime_dir
+        assert find_runtime_directory().path == runtime_dir
         assert re.search("pytest", str(runtime_dir))

@@ -26,7 +26,7 @@ def place(tmp_path):
 
 @pytest.fixture
 def file(place):
-    return TokenFile.of(CREDENTIALS, directory=place)
+    return TokenFile.for_credentials(CREDENTIALS, directory=place)
 
 
 def path(file):
@@ -37,7 +37,7 @@ def test_what_one_process_leaves_another_reads(file, place):
     assert file.read(NOW) is None
     file.write(AccessToken(TOKEN, NOW + 3540))
 
-    assert TokenFile.of(CREDENTIALS, directory=place).read(NOW) == AccessToken(TOKEN, NOW + 3540)
+    assert TokenFile.for_credentials(CREDENTIALS, directory=place).read(NOW) == AccessToken(TOKEN, NOW + 3540)
 
 
 @pytest.mark.parametrize(("later", "good"), [(0, True), (3539.9, True), (3540, False), (9000, False)])
@@ -63,17 +63,17 @@ def test_other_credentials_have_other_files(place, monkeypatch):
         replace(CREDENTIALS, base_url="https://rest.eu.zuora.com"),
         replace(CREDENTIALS, client_id="other"),
     ]
-    names = {TokenFile.of(each, entity).name for each in others for entity in ("", "e1", "e2")}
+    names = {TokenFile.for_credentials(each, entity).name for each in others for entity in ("", "e1", "e2")}
     me = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
-    names.add(TokenFile.of(CREDENTIALS).name)
+    names.add(TokenFile.for_credentials(CREDENTIALS).name)
 
     assert len(names) == 10
 
 
 def test_a_changed_secret_has_the_same_file_and_cannot_read_it(file, place):
     file.write(AccessToken(TOKEN, NOW + 3540))
-    changed = TokenFile.of(replace(CREDENTIALS, client_secret="another"), directory=place)
+    changed = TokenFile.for_credentials(replace(CREDENTIALS, client_secret="another"), directory=place)
 
     assert changed.name == file.name
     with pytest.raises(InsecurePath, match="damaged, or was made with another client secret"):
@@ -84,7 +84,7 @@ def test_a_changed_secret_has_the_same_file_and_cannot_read_it(file, place):
 
 def test_a_file_under_another_name_is_not_read(file, place):
     file.write(AccessToken(TOKEN, NOW + 3540))
-    other = TokenFile.of(CREDENTIALS, "e1", place)
+    other = TokenFile.for_credentials(CREDENTIALS, "e1", place)
     path(file).rename(path(other))
 
     with pytest.raises(InsecurePath, match="damaged"):
@@ -117,7 +117,7 @@ def test_a_damaged_file_is_not_believed(file, damaged):
     "content", ["[]", "{}", "7", "{", '{"token": "t", "expires": "soon"}', '{"token": "t"}']
 )
 def test_what_another_version_wrote_is_not_believed(file, content):
-    file.directory.replace(path(file).name, file._fernet().encrypt(content.encode()))
+    file.directory.replace(path(file).name, file.make_fernet().encrypt(content.encode()))
 
     with pytest.raises(InsecurePath, match="another version of this package made it") as caught:
         file.read(NOW)

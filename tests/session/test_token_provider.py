@@ -140,7 +140,7 @@ def test_a_process_that_does_not_share_makes_no_file(zuora, session, runtime_dir
 
 
 def test_two_entities_share_no_token_and_no_session(zuora, registry):
-    files = [TokenFile.of(zuora.credentials, entity) for entity in ("", "e1", "e2")]
+    files = [TokenFile.for_credentials(zuora.credentials, entity) for entity in ("", "e1", "e2")]
     transport = TransportConfig(zuora.url)
     configs = [SessionConfig(VENDORS["zuora"], zuora.credentials, transport, file) for file in files]
     sessions = [registry.get_session(config, zuora.source) for config in configs]
@@ -170,7 +170,7 @@ def linked(zuora):
 
 
 def sealed_by_another(zuora):
-    other = TokenFile.of(replace(zuora.credentials, client_secret="another"))
+    other = TokenFile.for_credentials(replace(zuora.credentials, client_secret="another"))
     other.write(AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000))
 
 
@@ -232,7 +232,7 @@ class TestWaiting:
     @pytest.fixture
     def held(self, zuora):
         lock = zuora.token_file.lock()
-        assert lock.attempt()
+        assert lock.try_acquire()
         yield lock
         lock.release()
 
@@ -298,7 +298,7 @@ class TestWaiting:
         carry(session(), asked())
         lock = zuora.token_file.lock()
 
-        assert lock.attempt()
+        assert lock.try_acquire()
         lock.release()
 
     def test_the_event_loop_goes_on_meanwhile(self, zuora, session, held):
@@ -338,7 +338,7 @@ class TestWaiting:
 
         asyncio.run(main())
         lock = zuora.token_file.lock()
-        assert lock.attempt()
+        assert lock.try_acquire()
         lock.release()
 
 
@@ -373,7 +373,7 @@ class Source:
 def asked():
     return (yield Token())
 
-file = TokenFile.of(credentials)
+file = TokenFile.for_credentials(credentials)
 config = SessionConfig(VENDORS["zuora"], credentials, TransportConfig(who[0]), file)
 session = REGISTRY.make_session(config, Source(), timing=Timing(sleep=nap, asleep=anap))
 print(session.run(asked()) if how == "run" else asyncio.run(session.arun(asked())), flush=True)

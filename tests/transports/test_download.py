@@ -32,7 +32,7 @@ from tests.airflow_versions import attach
 from tests.file_servers import answer, files
 
 CSV = b'id,created_at,note\r\nep-1,2024-07-01T10:00:00Z,"a, b"\r\n'
-OPEN = DownloadPolicy(plain=True, private=True)
+OPEN = DownloadPolicy(allows_http=True, allows_private=True)
 LINE = TransportConfig("https://useast.api.elasticpath.com", timeout=5)
 
 
@@ -350,8 +350,8 @@ class TestWhatIsSent:
         server.answers["/b.csv"] = answer(CSV)
         hidden = []
         caplog.set_level("DEBUG", "urllib3")
-        fence = DownloadPolicy(plain=True, private=True, hide=hidden.append)
-        download(server.url("/a.csv?Signature=a"), place[0], LINE, fence)
+        policy = DownloadPolicy(allows_http=True, allows_private=True, hide=hidden.append)
+        download(server.url("/a.csv?Signature=a"), place[0], LINE, policy)
         logged = [record.getMessage() for record in caplog.records if "GET" in record.getMessage()]
 
         assert hidden == ["Signature=a", "Signature=b%2F~~"]
@@ -375,18 +375,18 @@ class TestFence:
     @pytest.mark.parametrize("scheme", ["https", "http"])
     def test_a_link_to_no_public_address_is_refused(self, place, host, scheme):
         with pytest.raises(UnsafeLink, match="no public address; nothing was fetched"):
-            download(f"{scheme}://{host}/a.csv?secret", place[0], LINE, DownloadPolicy(plain=True))
+            download(f"{scheme}://{host}/a.csv?secret", place[0], LINE, DownloadPolicy(allows_http=True))
         assert place[1]() is None
 
     def test_nothing_is_connected_to_before_it_is_judged(self, server, place):
         with pytest.raises(UnsafeLink):
-            download(server.url("/a.csv"), place[0], LINE, DownloadPolicy(plain=True))
+            download(server.url("/a.csv"), place[0], LINE, DownloadPolicy(allows_http=True))
         assert (server.connections, server.asked) == (0, [])
 
     @pytest.mark.parametrize("host", ["localhost:1", *PRIVATE])
     def test_a_redirect_to_no_public_address_is_refused(self, server, place, host):
         """The first host is trusted by its name; where it sends us is not."""
-        first = DownloadPolicy(plain=True, hosts=frozenset({"files.test"}), resolve=to_loopback)
+        first = DownloadPolicy(allows_http=True, hosts=frozenset({"files.test"}), resolve=to_loopback)
         server.answers["/a.csv"] = answer(b"", 302, Location=f"http://{host}/b.csv")
         with pytest.raises(UnsafeLink, match="no public address"):
             download(server.url("/a.csv", "files.test"), place[0], LINE, first)
@@ -415,7 +415,7 @@ class TestFence:
     )
     def test_what_is_no_link_is_not_followed(self, place, link, words):
         with pytest.raises(UnsafeLink, match=words) as caught:
-            download(link, place[0], LINE, DownloadPolicy(private=True))
+            download(link, place[0], LINE, DownloadPolicy(allows_private=True))
         assert "hidden" not in str(caught.value)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 500
@@ -435,7 +435,7 @@ class TestFence:
                     server.url("/a.csv"),
                     place[0],
                     TransportConfig("https://h", verify=str(pem)),
-                    DownloadPolicy(private=True),
+                    DownloadPolicy(allows_private=True),
                 )
 
     @pytest.mark.parametrize(("times", "comes"), [(3, True), (4, False)])
@@ -459,38 +459,42 @@ class TestFence:
             return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
 
         server.answers["/a.csv"] = answer(CSV)
-        fence = DownloadPolicy(plain=True, hosts=frozenset({"files.invalid"}), resolve=rebound)
+        policy = DownloadPolicy(allows_http=True, hosts=frozenset({"files.invalid"}), resolve=rebound)
 
-        assert download(server.url("/a.csv", "files.invalid"), place[0], LINE, fence) == len(CSV)
+        assert download(server.url("/a.csv", "files.invalid"), place[0], LINE, policy) == len(CSV)
         assert asked == ["files.invalid"]
         assert f"Host: files.invalid:{server.server_address[1]}" in server.asked[0]
 
     def test_one_address_that_is_not_public_is_enough(self, place):
-        fence = DownloadPolicy(resolve=lambda host, port: ["93.184.216.34", "10.0.0.1"])
+        policy = DownloadPolicy(resolve=lambda host, port: ["93.184.216.34", "10.0.0.1"])
         with pytest.raises(UnsafeLink, match=r"is at 10\.0\.0\.1, no public address"):
-            download("https://files.test/a", place[0], LINE, fence)
+            download("https://files.test/a", place[0], LINE, policy)
 
     def test_the_next_address_is_tried(self, server, place):
         server.answers["/a.csv"] = answer(CSV)
-        fence = DownloadPolicy(plain=True, private=True, resolve=lambda host, port: ["::1", "127.0.0.1"])
+        policy = DownloadPolicy(
+            allows_http=True, allows_private=True, resolve=lambda host, port: ["::1", "127.0.0.1"]
+        )
 
-        assert download(server.url("/a.csv", "files.test"), place[0], LINE, fence) == len(CSV)
+        assert download(server.url("/a.csv", "files.test"), place[0], LINE, policy) == len(CSV)
 
     @pytest.mark.parametrize("addresses", [[], ["127.0.0.2"]])
     def test_no_address_that_answers(self, place, addresses):
-        fence = DownloadPolicy(plain=True, private=True, resolve=lambda host, port: addresses)
+        policy = DownloadPolicy(allows_http=True, allows_private=True, resolve=lambda host, port: addresses)
         with pytest.raises(Unreachable, match=r"files\.test"):
-            download("http://files.test:1/a", place[0], LINE, fence)
+            download("http://files.test:1/a", place[0], LINE, policy)
 
     def test_the_certificate_is_for_the_name_and_not_for_the_address(self, place, certificate):
         pem, tls = certificate
         line = TransportConfig("https://h", verify=str(pem))
         with files(tls) as server:
             server.answers["/a.csv"] = answer(CSV)
-            assert download(server.url("/a.csv"), place[0], line, DownloadPolicy(private=True)) == len(CSV)
+            assert download(server.url("/a.csv"), place[0], line, DownloadPolicy(allows_private=True)) == len(
+                CSV
+            )
             with pytest.raises(Unreachable, match=r"(?i)certificate"):
-                download(server.url("/a.csv"), place[0], LINE, DownloadPolicy(private=True))
-            other = DownloadPolicy(private=True, resolve=to_loopback)
+                download(server.url("/a.csv"), place[0], LINE, DownloadPolicy(allows_private=True))
+            other = DownloadPolicy(allows_private=True, resolve=to_loopback)
             with pytest.raises(Unreachable, match=r"(?i)files\.test"):
                 download(server.url("/a.csv", "files.test"), place[0], line, other)
 
@@ -510,11 +514,11 @@ class TestFence:
                 raise hosts
             return hosts
 
-        fence = DownloadPolicy.beside(base, frozenset({"cdn"}), str, found)
+        policy = DownloadPolicy.for_vendor(base, frozenset({"cdn"}), str, found)
 
-        assert (fence.plain, fence.private) == expected
-        assert fence.trusts("CDN")
-        assert fence.trusts("elsewhere") is expected[1]
+        assert (policy.allows_http, policy.allows_private) == expected
+        assert policy.is_trusted("CDN")
+        assert policy.is_trusted("elsewhere") is expected[1]
 
     def test_through_a_proxy_a_host_must_be_named(self, server, place):
         """A proxy is asked for the whole address; here the file server is one."""
@@ -523,10 +527,10 @@ class TestFence:
         with pytest.raises(
             UnsafeLink, match=r"through a proxy, nobody can tell its address; .*download_hosts"
         ):
-            download("http://files.invalid/a.csv", place[0], line, DownloadPolicy(plain=True))
+            download("http://files.invalid/a.csv", place[0], line, DownloadPolicy(allows_http=True))
         assert server.asked == []
 
-        named = DownloadPolicy(plain=True, hosts=frozenset({"files.invalid"}))
+        named = DownloadPolicy(allows_http=True, hosts=frozenset({"files.invalid"}))
         assert download("http://files.invalid/a.csv", place[0], line, named) == len(CSV)
 
     def test_names_are_resolved(self):

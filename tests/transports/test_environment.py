@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.validation import url_violations
 from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.environment import bundle_of, proxy_of, proxy_url
+from airflow_provider_zuora.transports.environment import normalize_proxy, read_ca_bundle, read_proxy
 
 PROXY = "http://proxy:3128"
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -40,7 +40,7 @@ def environ(monkeypatch):
     ],
 )
 def test_a_proxy_that_both_transports_can_use(given, url):
-    assert proxy_url(given) == url
+    assert normalize_proxy(given) == url
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_http_will_not_do_where_only_a_resolver_can_tell_that_it_is_this_machine
     ],
 )
 def test_the_variable_that_counts(variables, url, expected):
-    assert proxy_of(url, variables) == expected
+    assert read_proxy(url, variables) == expected
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_host_that_is_asked_without_a_proxy(entries, url, environ):
     for name, value in variables.items():
         environ.setenv(name, value)
 
-    assert proxy_of(url, variables) == ("", "")
+    assert read_proxy(url, variables) == ("", "")
     assert TransportConfig(url).proxy == ""
 
 
@@ -222,7 +222,7 @@ def test_a_host_that_is_asked_without_a_proxy(entries, url, environ):
     ],
 )
 def test_a_host_that_is_asked_through_the_proxy(entries, url):
-    assert proxy_of(url, {"HTTPS_PROXY": PROXY, "NO_PROXY": entries}) == (PROXY, "HTTPS_PROXY")
+    assert read_proxy(url, {"HTTPS_PROXY": PROXY, "NO_PROXY": entries}) == (PROXY, "HTTPS_PROXY")
 
 
 def test_loopback_is_asked_without_the_proxy_of_a_connection_too():
@@ -235,7 +235,7 @@ def test_a_bundle_by_any_variable(name, environ, tmp_path):
     environ.setenv("HOME", str(tmp_path.parent))
     environ.setenv(name, f"~/{tmp_path.name}")
 
-    assert bundle_of() == (str(tmp_path), name)
+    assert read_ca_bundle() == (str(tmp_path), name)
     assert TransportConfig("https://h").ca_bundle == str(tmp_path)
     assert TransportConfig("https://h", verify=f"~/{tmp_path.name}").ca_bundle == str(tmp_path)
     assert TransportConfig("https://h", verify=False).ca_bundle == ""
@@ -248,8 +248,8 @@ def test_a_bundle_by_any_variable(name, environ, tmp_path):
 def test_the_first_variable_that_is_set_counts():
     said = {"SSL_CERT_DIR": "/d", "SSL_CERT_FILE": "/c", "CURL_CA_BUNDLE": "/b", "REQUESTS_CA_BUNDLE": " "}
 
-    assert bundle_of(said) == ("/b", "CURL_CA_BUNDLE")
-    assert bundle_of({}) == ("", "")
+    assert read_ca_bundle(said) == ("/b", "CURL_CA_BUNDLE")
+    assert read_ca_bundle({}) == ("", "")
 
 
 def test_what_the_environment_says_later_changes_nothing(environ):

@@ -17,8 +17,8 @@ from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.operators.order_file import OrderFile, check_refused_path
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget
-from airflow_provider_zuora.transports.environment import BUNDLES
-from airflow_provider_zuora.transports.paths import expanded, real, trouble
+from airflow_provider_zuora.transports.environment import CA_BUNDLES
+from airflow_provider_zuora.transports.paths import expand_home, path_problem, resolve_path
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 200
@@ -51,7 +51,7 @@ def closed(tmp_path):
 
 @pytest.fixture
 def environ(monkeypatch):
-    for name in BUNDLES:
+    for name in CA_BUNDLES:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -81,7 +81,7 @@ class TestWhatIsNoPathIsRefusedByName:
             LocalTarget(Path(given))
 
 
-@pytest.mark.parametrize("name", BUNDLES)
+@pytest.mark.parametrize("name", CA_BUNDLES)
 @pytest.mark.parametrize("given", [KEY, "/x" * 3000, "~no-such-user/ca.pem"])
 def test_a_bundle_of_the_environment_that_is_no_path_is_refused_by_its_variable(environ, name, given):
     environ.setenv(name, given)
@@ -130,7 +130,7 @@ def test_without_a_home_a_tilde_is_a_name_like_others(monkeypatch, tmp_path):
     if user == 0:  # whom every machine knows
         os.setresuid(54321, 0, 0)
     try:
-        assert (expanded("~/a") == "~/a") == (user == 0)
+        assert (expand_home("~/a") == "~/a") == (user == 0)
         with pytest.raises(InvalidInput, match="orders: there is no file ~/nothing"):
             OrderFile("orders", "~/nothing").read()
         assert not OrderFile("refused_path", "~/nothing").is_same_as(OrderFile("orders", tmp_path))
@@ -146,7 +146,7 @@ def test_without_a_working_directory_paths_below_it_are_refused(monkeypatch, tmp
     with pytest.raises(InvalidInput, match="target: there is no working directory"):
         LocalTarget(Path("a"))
     assert not OrderFile("refused_path", "a").is_same_as(OrderFile("orders", "b"))
-    assert real(Path("a")) == "a"
+    assert resolve_path(Path("a")) == "a"
 
 
 def test_without_a_directory_of_temporary_files_nothing_is_asked_for_a_store(monkeypatch):
@@ -163,5 +163,5 @@ def test_a_download_to_a_path_that_cannot_be_is_refused_before_anything_is_asked
 
 
 def test_what_is_there_is_no_trouble(tmp_path):
-    assert trouble(tmp_path) == ""
-    assert trouble(tmp_path / "a") == "is not a path that exists"
+    assert path_problem(tmp_path) == ""
+    assert path_problem(tmp_path / "a") == "is not a path that exists"
