@@ -31,9 +31,8 @@ from airflow_provider_zuora.core.submission.result import check_result
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
-from airflow_provider_zuora.hooks.connection import Settings, settings_of
+from airflow_provider_zuora.hooks.connection import AirflowConnection, Settings, settings_of
 from airflow_provider_zuora.hooks.connection_fields import ui_field_behaviour, widgets
-from airflow_provider_zuora.hooks.connection_source import AirflowConnection
 from airflow_provider_zuora.session.concurrency import acarried, carried
 from airflow_provider_zuora.session.registry import REGISTRY, SingleFlightCache
 from airflow_provider_zuora.session.session import ApiSession

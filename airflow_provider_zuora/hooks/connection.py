@@ -1,7 +1,8 @@
-"""What a connection says, read and checked in one place; knows a connection's fields, but no Airflow."""
+"""Read an Airflow connection, once and again, check what it says, and make a session of it."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,15 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol
+
+from airflow.providers.common.compat.connection import get_async_connection
+from airflow.providers.common.compat.sdk import (
+    AirflowNotFoundException,
+    BaseHook,
+    Connection,
+    mask_secret,
+)
+from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -21,6 +31,7 @@ from airflow_provider_zuora.session.session import ApiSession, SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.session.token_provider import ConnectionSource
 from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.version_compat import amask_secret
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +51,51 @@ class ConnectionFields(Protocol):
     login: str | None
     password: str | None
     extra: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowConnection:
+    """A `ConnectionSource`: one connection, by its id."""
+
+    vendor: Vendor
+    conn_id: str
+
+    def mask(self, secret: str) -> None:
+        """Hide a secret in Airflow's logs."""
+        mask_secret(secret)
+
+    async def amask(self, secret: str) -> None:
+        """Do what `mask` does, on an event loop."""
+        await amask_secret(secret)
+
+    async def aread(self) -> Connection:
+        """Read the connection on an event loop."""
+        try:
+            return await get_async_connection(self.conn_id)
+        except AirflowNotFoundException:
+            # Inside of dag.test() Airflow 3.3 finds connections of its database by the blocking call only.
+            return await sync_to_async(BaseHook.get_connection)(self.conn_id)
+
+    def read_credentials(self) -> Credentials | None:
+        """Return the credentials that the connection holds by now, None if it cannot be used any more."""
+        try:
+            return self._get_credentials(BaseHook.get_connection(self.conn_id))
+        except AirflowNotFoundException:
+            return None
+
+    async def aread_credentials(self) -> Credentials | None:
+        """Do what `read_credentials` does, on an event loop."""
+        try:
+            return await asyncio.to_thread(self._get_credentials, await self.aread())
+        except AirflowNotFoundException:
+            return None
+
+    def _get_credentials(self, conn: Connection) -> Credentials | None:
+        try:
+            return credentials_of(self.vendor, conn, self)
+        except InvalidInput as error:
+            log.warning("Connection %s cannot be used any more: %s", self.conn_id, error)
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,11 @@ class FileLock:
         self._file: int | None = None
         self._is_released = False
 
+    @property
+    def is_held(self) -> bool:
+        """Return whether this object has the lock."""
+        return self._file is not None
+
     def try_acquire(self) -> bool:
         """
         Take the lock and return True, or return False if another holds it or this one was released.
@@ -135,7 +140,7 @@ class FileLock:
                 else:
                     self._file = file
                     _held_locks.add(self)
-            return self._file is not None
+            return self.is_held
 
     def release(self) -> None:
         """Let others take the lock; it cannot be taken again through this object."""

@@ -274,7 +274,7 @@ class TestLock:
         done, tell = os.pipe()
         child = os.fork()
         if child == 0:
-            os.write(tell, bytes([one._file is None, one.try_acquire(), other.try_acquire()]))
+            os.write(tell, bytes([not one.is_held, one.try_acquire(), other.try_acquire()]))
             os._exit(0)
         said = os.read(done, 3)
         os.waitpid(child, 0)
