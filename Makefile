@@ -12,7 +12,8 @@ VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
 ON_2_11 := $(addprefix tests/test_,$(addsuffix .py,bulk connection_widgets connections elastic_path_tasks examples \
-	exactly_once hooks lists operators order_input pipeline sensors triggers))
+	hooks lists operators order_input pipeline sensors triggers)) \
+	tests/airflow_context/test_task.py tests/scenarios/test_exactly_once.py
 
 # The benchmarks too: they need the providers that we are compared with.
 VENV_BENCH := .venv-bench
@@ -24,9 +25,9 @@ CRASH_RUNS ?= 25
 # The tests that start real Airflows: without coverage, which would slow all that Airflow does.
 ON_AIRFLOW := tests/crash tests/demo tests/e2e
 # Goes the same ways hundreds of times: the others reach every line too, and under coverage it takes four times as long.
-EXPLORER := tests/core/test_explorer.py
+EXPLORER := tests/scenarios/test_explorer.py
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
-PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/core/test_random_walk.py
+PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/scenarios/test_random_walk.py
 # Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
 SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_sdk.py \
 	$(addprefix tests/test_,$(addsuffix .py,downloads examples fewer_workers gates idle_connections layers readme sharing wheel))

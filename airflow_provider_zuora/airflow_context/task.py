@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.job import ORDER
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.core.submission.failures import EQUAL, shared_job_error
+from airflow_provider_zuora.core.submission.failures import EQUAL, build_shared_job_error
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import SharedNotes
 from airflow_provider_zuora.core.times import read_moment
@@ -49,7 +49,7 @@ class TaskStore:
     set: Callable[[str, Mapping[str, Any]], object]
 
 
-def task_store(context: Mapping[str, Any], retention: timedelta | None) -> TaskStore | None:
+def open_store(context: Mapping[str, Any], retention: timedelta | None) -> TaskStore | None:
     """
     Return what later tries of a task can read (Airflow 3.3 and later), None if there is nothing.
 
@@ -59,7 +59,7 @@ def task_store(context: Mapping[str, Any], retention: timedelta | None) -> TaskS
     return None if accessor is None else TaskStore(accessor.get, partial(accessor.set, retention=retention))
 
 
-def scope_of(
+def build_scope(
     context: Mapping[str, Any], namespace: str, key: str | None, environ: Mapping[str, str] = os.environ
 ) -> IdempotencyScope:
     """
@@ -87,7 +87,7 @@ def scope_of(
     return IdempotencyScope(namespace, (uuid.uuid4().hex,))
 
 
-def attempt_of(context: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> TaskAttempt:
+def read_attempt(context: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> TaskAttempt:
     """Return which try of a task this is; clearing a task raises its max_tries above its retries."""
     if not context:
         return _attempt_in(environ) if _identity_in(environ) else TaskAttempt()
@@ -169,7 +169,7 @@ class Claims:
             self._orders.difference_update(orders)
 
     def is_of_another(self, job: object, content: object) -> bool:
-        """Return whether a job was returned for an order of another content; the first one that asks has it."""
+        """Return whether a job belongs to an order of another content: that of the first call that asks."""
         with _claiming:
             return self._jobs.setdefault(job, content) != content
 
@@ -179,7 +179,7 @@ _tries: deque[tuple[object, Claims]] = deque(maxlen=16)
 """What the last tries of tasks have submitted; a process mostly runs one."""
 
 
-def claims_of(try_of_task: object) -> Claims:
+def get_claims(try_of_task: object) -> Claims:
     """
     Return what one try of a task has submitted in this process.
 
@@ -260,7 +260,7 @@ class TaskCall:
         :raises OutcomeUnknown: if it was returned for another one too.
         """
         if self.is_task and self.is_of_another(job_id, order.content, is_numbered=bool(order.number)):
-            raise shared_job_error(job_id)
+            raise build_shared_job_error(job_id)
 
     def is_of_another(self, job_id: str, content: object, *, is_numbered: bool) -> bool:
         """
@@ -288,10 +288,10 @@ def begin_call(
     :param caller: replaces the try outside of a task.
     """
     return TaskCall(
-        scope_of(context, namespace, key),
-        attempt_of(context),
-        task_store(context, retention),
-        claims_of(context.get("ti") or caller),
+        build_scope(context, namespace, key),
+        read_attempt(context),
+        open_store(context, retention),
+        get_claims(context.get("ti") or caller),
         bool(context),
         (credentials.base_url, credentials.client_id),
     )

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from io import BytesIO
 from typing import Any, NoReturn
 
-from airflow_provider_zuora.core.json_types import ROUNDED, number_of
+from airflow_provider_zuora.core.json_types import ROUNDED, read_decimal
 
 MAX_BYTES = 256 * 1024**2  # of a file, unpacked; a few kilobytes of gzip can unpack to gigabytes
 
@@ -174,7 +174,7 @@ def _fraction(text: str) -> float:
         try:
             exact = Decimal(text)
             is_double = len(exact.as_tuple().digits) <= _OF_A_DOUBLE and abs(number) >= sys.float_info.min
-            broken = "" if is_double else number_of(exact)[1]
+            broken = "" if is_double else read_decimal(exact)[1]
         except InvalidOperation:  # an exponent beyond those of Decimal
             broken = ROUNDED
         if broken:

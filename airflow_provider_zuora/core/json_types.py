@@ -106,7 +106,7 @@ def _scalar(value: object) -> tuple[Any, str]:
     if isinstance(value, str):
         result, broken = str.__str__(value), _HALF_PAIR if _SURROGATE.search(value) else ""
     elif isinstance(value, Decimal):
-        result, broken = number_of(value)
+        result, broken = read_decimal(value)
     elif isinstance(value, float):
         result, broken = float(value), "" if math.isfinite(value) else _INFINITE
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -119,7 +119,7 @@ def _scalar(value: object) -> tuple[Any, str]:
     return result, broken
 
 
-def number_of(value: Decimal) -> tuple[int | float, str]:
+def read_decimal(value: Decimal) -> tuple[int | float, str]:
     """Return the number of JSON with the value of a Decimal, and the rule that it breaks or an empty text."""
     if not value.is_finite():
         return 0, _INFINITE

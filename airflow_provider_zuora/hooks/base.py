@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
     get_current_context,
 )
 
-from airflow_provider_zuora.airflow_context.task import attempt_of, claims_of, task_store
+from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.flow import Flow, StatefulFlow, Store, remembering
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -337,10 +337,10 @@ class BaseJobHook(BaseHook):
     def _note_failure(self, job: Job, context: Mapping[str, Any]) -> None:
         """Note that a job failed; if that cannot be done, the next try asks the vendor again."""
         try:
-            shared = claims_of(context.get("ti")).shared
+            shared = get_claims(context.get("ti")).shared
             self.run(
-                lambda client: record_failure(client, attempt_of(context), job, shared),
-                task_store(context, NEVER_EXPIRE),
+                lambda client: record_failure(client, read_attempt(context), job, shared),
+                open_store(context, NEVER_EXPIRE),
             )
         except TransientError as error:
             self.log.warning("That job %s failed could not be noted: %s", job.job_id, error)

@@ -17,8 +17,8 @@ from airflow_provider_zuora.core.submission.bulk import (
     Progress,
     leave_unsent,
     prepare_order,
-    records_to_send,
     refuse_repeated,
+    select_records,
     submit_one,
 )
 from airflow_provider_zuora.core.submission.notes import Notes
@@ -93,7 +93,7 @@ class _Batches:
             if self.store is None:
                 return await self._submit_batch(prepared, self.progress.total)
             while batch := list(islice(prepared, _BATCH)):
-                await self._reserve(records_to_send(batch), is_first=not results)
+                await self._reserve(select_records(batch), is_first=not results)
                 results += await self._submit_batch(batch, len(batch))
             await self._reserve((), is_first=False)
         finally:

@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.json_lines import raise_first
 from airflow_provider_zuora.core.options import flag_violations, text_violations
 from airflow_provider_zuora.core.submission.adoption import adopt_job
 from airflow_provider_zuora.core.submission.bulk import BulkResult, option_violations
-from airflow_provider_zuora.core.submission.failures import EQUAL, shared_job_error
+from airflow_provider_zuora.core.submission.failures import EQUAL, build_shared_job_error
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.order_list import BulkOrder, Key, prepare_orders
 from airflow_provider_zuora.core.submission.submission import submit_order
@@ -201,7 +201,7 @@ class ZuoraHook(BaseJobHook):
         own = content if order.number else (content, order.scope.identity, order.scope.position)
         if job_id is None or not call.is_of_another(job_id, own, is_numbered=bool(order.number)):
             return result
-        return replace(result, job_id=None, error=shared_job_error(job_id))
+        return replace(result, job_id=None, error=build_shared_job_error(job_id))
 
     def _check_options(
         self,

@@ -15,7 +15,7 @@ from airflow_provider_zuora.core.flow import LoadState, SaveState, Sleep, Statef
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.core.submission.bulk import (
     prepare_order,
-    records_to_send,
+    select_records,
     submit_one,
     summarize_errors,
 )
@@ -262,7 +262,7 @@ def submit_list(zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, order
         client = zuora.client()
         notes = yield from read_notes(attempt)
         ready = [prepare_order(client, order, attempt, notes) for order in prepare_orders(orders, BY)]
-        yield from notes.reserve(records_to_send(ready))
+        yield from notes.reserve(select_records(ready))
         entries: list[Any] = []
         for each in ready:
             entries += [(yield from submit_one(each))]

@@ -10,7 +10,7 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
-from airflow_provider_zuora.core.submission.order_lookup import adopted_difference
+from airflow_provider_zuora.core.submission.order_lookup import describe_adopted_difference
 from airflow_provider_zuora.core.submission.result import check_adopted, expectation
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
@@ -68,7 +68,7 @@ def _check_account(client: ApiClient, order: CheckedOrder, job: Job) -> Stateful
     """
     number = str(job.result.get("orderNumber") or "") if isinstance(job.result, dict) else ""
     try:
-        wrong = (yield from adopted_difference(client, order.document, number)) if number else ""
+        wrong = (yield from describe_adopted_difference(client, order.document, number)) if number else ""
     except ApiError as error:
         if error.transient:
             raise

@@ -75,7 +75,7 @@ _HEARD = {
 }
 
 
-def heard_in(parsed: ParsedResponse, job_id: str) -> Heard:
+def classify_answer(parsed: ParsedResponse, job_id: str) -> Heard:
     """Return what an answer says of its POST; ``job_id`` is the one that it names, empty if it names none."""
     if parsed.kind is ResponseKind.OK and job_id:
         return Heard.ACCEPTED
@@ -93,7 +93,7 @@ def _is_coded(parsed: ParsedResponse) -> bool:
     return parsed.whole and any(_CODE.fullmatch(code) for code in parsed.info.codes)
 
 
-def request_id_of(parsed: ParsedResponse) -> str:
+def read_request_id(parsed: ParsedResponse) -> str:
     """Return the request id of an answer that was not cut off, if it is a UUID; an empty text otherwise."""
     given = parsed.info.request_id.lower()
     well_formed = parsed.arrived and _UUID.fullmatch(given) and len(set(given)) > _LEAST_DIGITS
@@ -121,4 +121,4 @@ class Repetition:
         """Return whether this answer is the first one, repeated."""
         varies = bool(self.control) and self.control != self.request_id
         apart = now - self.since >= APART
-        return bool(self.request_id) and varies and apart and request_id_of(parsed) == self.request_id
+        return bool(self.request_id) and varies and apart and read_request_id(parsed) == self.request_id

@@ -109,7 +109,7 @@ def refuse_repeated(batch: Iterable[PreparedOrder]) -> None:
     raise_first("Nothing was sent.", broken)
 
 
-def records_to_send(batch: Iterable[PreparedOrder]) -> list[SubmissionRecord]:
+def select_records(batch: Iterable[PreparedOrder]) -> list[SubmissionRecord]:
     """Return what is to be noted before the first order of a batch is sent."""
     records = (each.submission.record for each in batch)
     return [record for record in records if record.state is SubmissionState.OPEN]

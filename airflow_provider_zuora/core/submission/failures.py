@@ -73,7 +73,7 @@ def _proceed_alone(now: float) -> str:
     )
 
 
-def used_up_error(record: SubmissionRecord, title: str, heard: Heard) -> Refused:
+def build_used_up_error(record: SubmissionRecord, title: str, heard: Heard) -> Refused:
     """Return the error of a raw key that cannot make the order."""
     used = f"is used up: {title} repeats its answer for 24 hours"
     why = "was used for another request" if heard is Heard.KEY_IN_USE else used
@@ -81,16 +81,16 @@ def used_up_error(record: SubmissionRecord, title: str, heard: Heard) -> Refused
     return Refused(f"The raw_idempotency_key {record.key} {why}. Pass another one.{known}")
 
 
-def shared_job_error(job_id: str) -> OutcomeUnknown:
+def build_shared_job_error(job_id: str) -> OutcomeUnknown:
     """Return the error of a job that a try has been given for two orders."""
     return OutcomeUnknown(
-        f"Job {job_id} was returned for two orders of this task that differ, so one of them was not submitted. "
-        "Look in Zuora for which of them the job has made; give each an orderNumber, or an own "
+        f"Job {job_id} was returned for two orders of this task that differ, so one of them was not "
+        "submitted. Look in Zuora for which of them the job has made; give each an orderNumber, or an own "
         "idempotency_key."
     )
 
 
-def stopped_error() -> RateLimited:
+def build_stopped_error() -> RateLimited:
     """Return the error of a try that was stopped for too long to send anything."""
     return RateLimited(
         "This try was stopped for longer than its POSTs may take, so it sends nothing; the next try "
@@ -116,7 +116,7 @@ def classify_error(error: ApiError, heard: Heard, title: str) -> ApiError:
     return error
 
 
-def undecided_error(error: ApiError, key: str) -> ApiError:
+def build_undecided_error(error: ApiError, key: str) -> ApiError:
     """Return the error of an answer after which the next try sends the same key."""
     return reword_error(
         error,

@@ -120,9 +120,9 @@ class Generations:
         self.is_remembered = is_remembered
         self.keeps_paths = keeps_paths
         self.number = order.number
-        self.digest = digest_of(client, order)
+        self.digest = compute_digest(client, order)
         self.submitter = scope.fingerprint(self.number)
-        self.account = account_fingerprint(client)
+        self.account = compute_account(client)
 
     def begin_record(self, generation: int, before: SubmissionRecord | None = None) -> SubmissionRecord:
         """Return the record of a generation; all generations are of the content of the first."""
@@ -184,14 +184,14 @@ class Generations:
         return max(moments, default=self.client.clock())
 
 
-def digest_of(client: ApiClient, order: CheckedOrder) -> str:
+def compute_digest(client: ApiClient, order: CheckedOrder) -> str:
     """Return the SHA-256 of what is submitted and where to, in hex; the order of keys plays no part."""
     request = order.request
     place = CANONICAL.encode([request.method, request.path, request.params, _scope_headers(client)])
     return hashlib.sha256(b"%b,%b]" % (place[:-1].encode(), order.canonical)).hexdigest()
 
 
-def account_fingerprint(client: ApiClient) -> str:
+def compute_account(client: ApiClient) -> str:
     """Return a fingerprint of the account: URL, client id, entity and orgs."""
     return sha256([client.credentials.base_url, client.credentials.client_id, _scope_headers(client)])
 
@@ -213,7 +213,7 @@ def hash_paths(client: ApiClient, document: Any) -> dict[str, str]:
     }
 
 
-def changed_paths(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+def find_changed_paths(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Return the paths whose hashes differ, those that only one side has included, sorted."""
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 

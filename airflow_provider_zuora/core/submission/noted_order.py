@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from airflow_provider_zuora.core.errors import OutcomeUnknown
-from airflow_provider_zuora.core.submission.keys import Generations, changed_paths, hash_paths
+from airflow_provider_zuora.core.submission.keys import Generations, find_changed_paths, hash_paths
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
@@ -49,7 +49,7 @@ def _find_changed(notes: Notes, keys: Generations, *, is_sole: bool) -> Submissi
         )
     if not others:
         return None
-    changed = changed_paths(others[-1].paths or {}, hash_paths(keys.client, keys.document))
+    changed = find_changed_paths(others[-1].paths or {}, hash_paths(keys.client, keys.document))
     log.warning(
         "The order has changed since an earlier try sent it under key %s. The earlier submission counts; it "
         "may not contain these changes: %s",

@@ -80,7 +80,7 @@ def prepare_orders(
     for index, (label, order) in enumerate(zip(labels, orders, strict=True)):
         try:
             checked = check_order(order, return_ids=return_ids)
-            own = _key_of(order, key)
+            own = _find_own_key(order, key)
         except InvalidInput as error:
             broken += [f"{label}: {line}" for line in error.violations]
         else:
@@ -91,7 +91,7 @@ def prepare_orders(
     return counted
 
 
-def _key_of(order: Mapping[str, Any], key: Key) -> str | None:
+def _find_own_key(order: Mapping[str, Any], key: Key) -> str | None:
     """Return the user's own key of an order."""
     if key is None:
         return None

@@ -27,9 +27,9 @@ def find_order(client: ApiClient, document: Mapping[str, Any], *, once: bool = F
     """
     Look an order up by its ``orderNumber`` and return its id ``order:<orderNumber>``, None if there is none.
 
-    None means that the vendor has answered so twice, ten minutes apart; with ``once`` it means nothing. Should a
-    job that nobody knows of be under way for longer, then only the vendor's own refusal of a taken number
-    prevents a second order.
+    None means that the vendor has answered so twice, ten minutes apart; with ``once`` it means nothing. If a
+    job that nobody knows of is under way for longer, only the vendor's own refusal of a taken number prevents
+    a second order.
 
     :raises OutcomeUnknown: if the number is that of another order, or if nobody can tell whose it is.
     :raises ApiError: if the vendor could not be asked.
@@ -86,7 +86,7 @@ def find_existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[
     return ORDER + number
 
 
-def order_difference(client: ApiClient, document: Mapping[str, Any], number: str) -> Flow[str]:
+def describe_order_difference(client: ApiClient, document: Mapping[str, Any], number: str) -> Flow[str]:
     """
     Return what tells an order at the vendor from ours in words, empty if nothing does or it is not there.
 
@@ -99,7 +99,7 @@ def order_difference(client: ApiClient, document: Mapping[str, Any], number: str
     return found or client.vendor.changes(document, page.body)
 
 
-def adopted_difference(client: ApiClient, document: Mapping[str, Any], number: str) -> Flow[str]:
+def describe_adopted_difference(client: ApiClient, document: Mapping[str, Any], number: str) -> Flow[str]:
     """
     Return why an order at the vendor cannot stand for ours, in words; empty if it can, or is not there.
 

@@ -10,8 +10,14 @@ from airflow_provider_zuora.core.flow import Sleep, StatefulFlow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.exchange import WRITE
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
-from airflow_provider_zuora.core.submission.authority import APART, Heard, Repetition, heard_in, request_id_of
-from airflow_provider_zuora.core.submission.failures import classify_error, stopped_error
+from airflow_provider_zuora.core.submission.authority import (
+    APART,
+    Heard,
+    Repetition,
+    classify_answer,
+    read_request_id,
+)
+from airflow_provider_zuora.core.submission.failures import build_stopped_error, classify_error
 from airflow_provider_zuora.core.submission.keys import KEY_AGE
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.protocol import Event
@@ -91,7 +97,7 @@ class Post:
             self.heard = Heard.ACCEPTED
             log.info("%s started job %s: %s", self.client.vendor.title, job_id, parsed.info)
             return record.with_job(job_id, self.client.clock()), Event.ACCEPTED
-        self.heard = heard_in(parsed, job_id)
+        self.heard = classify_answer(parsed, job_id)
         if self.heard.is_about_its_post:
             record = record.discount_post()
         self.is_proven = yield from self._prove(parsed)
@@ -104,7 +110,7 @@ class Post:
         is_limited_by_gateway = self.heard is Heard.LIMITED and not any(
             len(code) == _EIGHT_DIGITS for code in parsed.info.codes
         )
-        request_id = request_id_of(parsed)
+        request_id = read_request_id(parsed)
         if self.heard not in PROVABLE or is_limited_by_gateway or not request_id:
             return False
         if self._repetition.request_id != request_id:
@@ -126,7 +132,7 @@ class Post:
         track_id = self.client.new_track_id()
         empty = replace(self.request, body=b"{}").with_headers({"Idempotency-Key": f"control-{track_id}"})
         log.info("Sending an empty order, to see whether each answer has a request id of its own")
-        return request_id_of((yield from self.client.post(empty, track_id))) or self._repetition.request_id
+        return read_request_id((yield from self.client.post(empty, track_id))) or self._repetition.request_id
 
     def _delay(self) -> float:
         """Return the seconds to wait before the next POST, 0 before the first one."""
@@ -149,6 +155,6 @@ class Post:
     def error(self) -> ApiError:
         """Return the error that the last answer amounts to; a transient one if the key can be sent again."""
         if self.parsed is None:
-            return stopped_error()
+            return build_stopped_error()
         error = self.client.error(self.parsed, self.sent)
         return classify_error(error, self.heard, self.client.vendor.title)

@@ -10,7 +10,7 @@ from airflow_provider_zuora.core.flow import Sleep, StatefulFlow
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.keys import KEY_AGE
-from airflow_provider_zuora.core.submission.order_lookup import find_order, order_difference
+from airflow_provider_zuora.core.submission.order_lookup import describe_order_difference, find_order
 from airflow_provider_zuora.core.submission.post import CLOCKS_APART, UNDER_WAY
 from airflow_provider_zuora.core.submission.protocol import Event, Standing
 from airflow_provider_zuora.core.submission.result import check_result, expectation
@@ -88,7 +88,7 @@ def look_up(submission: Submission) -> StatefulFlow[Event]:
         if error.transient:
             raise
         submission.why += f", and it cannot be looked up: {error}"
-        raise submission.unknown_error() from error
+        raise submission.build_question() from error
     if is_found:
         return Event.FOUND
     if standing is not Standing.CONTRADICTED:
@@ -128,7 +128,7 @@ def check_raw_key(submission: Submission, job_id: str) -> StatefulFlow[None]:
         job = yield from client.job(job_id)
         check_result(job, expectation(document))
         number = job.result.get("orderNumber") if isinstance(job.result, dict) else None
-        other = (yield from order_difference(client, document, number)) if number else ""
+        other = (yield from describe_order_difference(client, document, number)) if number else ""
     except WrongOrder:
         raise
     except ApiError as error:

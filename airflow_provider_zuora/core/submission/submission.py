@@ -12,8 +12,8 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.failures import (
     EQUAL,
-    undecided_error,
-    used_up_error,
+    build_undecided_error,
+    build_used_up_error,
     write_question,
 )
 from airflow_provider_zuora.core.submission.keys import (
@@ -240,7 +240,7 @@ class Submission:
         """Begin the next generation, after one that cannot make an order."""
         before = self.record
         if self.raw_key:
-            raise used_up_error(self.record, self.client.vendor.title, self.post.heard)
+            raise build_used_up_error(self.record, self.client.vendor.title, self.post.heard)
         if before.state is SubmissionState.ABSENT:
             if self.left_absent and not self.is_inherited:
                 raise before.to_error()  # one new key in a try is enough
@@ -266,7 +266,7 @@ class Submission:
         """Return the error that ends this try."""
         if action is Action.STOP:
             is_open = self.standing is Standing.UNDECIDED and self.post.heard is not Heard.NO_ANSWER
-            return undecided_error(self.post.error(), self.record.key) if is_open else self.post.error()
+            return build_undecided_error(self.post.error(), self.record.key) if is_open else self.post.error()
         if action is Action.ASK:
             return self._ask_error()
         if self.record.state is SubmissionState.FAILED:
@@ -278,10 +278,10 @@ class Submission:
         # The key may have been used for this very order, in another POST.
         may_be_ours = self.record.unanswered or len(self.record.contents) > 1 or self.is_noted
         if self.raw_key and self.post.heard is Heard.KEY_IN_USE and not may_be_ours:
-            return used_up_error(self.record, self.client.vendor.title, self.post.heard)
-        return self.unknown_error()
+            return build_used_up_error(self.record, self.client.vendor.title, self.post.heard)
+        return self.build_question()
 
-    def unknown_error(self) -> OutcomeUnknown:
+    def build_question(self) -> OutcomeUnknown:
         """Return the question to a person."""
         title, now = self.client.vendor.title, self.client.clock()
         return OutcomeUnknown(

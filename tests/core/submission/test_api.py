@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope, digest_of
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, compute_digest
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.carriers import Script, answer
@@ -84,7 +84,7 @@ def test_the_key_that_is_sent_is_made_of_the_content_the_order_number_and_who_su
     order, by = options.get("order", ORDER), options.get("by", BY)
     client = Script([]).client(**options.get("scope", SCOPE))
     checked = check_order(order, return_ids=options.get("return_ids", False))
-    assert key(**options) == by.key(digest_of(client, checked), order.get("orderNumber"))
+    assert key(**options) == by.key(compute_digest(client, checked), order.get("orderNumber"))
 
 
 def test_a_raw_key_is_sent_as_it_is():

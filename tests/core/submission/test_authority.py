@@ -10,7 +10,13 @@ import pytest
 
 from airflow_provider_zuora.core.errors import OutcomeUnknown, RateLimited, Refused, Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.core.submission.authority import APART, Heard, Repetition, heard_in, request_id_of
+from airflow_provider_zuora.core.submission.authority import (
+    APART,
+    Heard,
+    Repetition,
+    classify_answer,
+    read_request_id,
+)
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Script, answer
@@ -31,7 +37,7 @@ def read(given):
 
 
 def heard(given):
-    return heard_in(*read(given))
+    return classify_answer(*read(given))
 
 
 def reasons(code, status=400, **more):
@@ -163,8 +169,8 @@ def test_a_post_is_heard_of_unless_it_or_another_may_have_made_the_order():
 
 @pytest.mark.parametrize("given", [ONE_ID, ONE_ID.upper()])
 def test_a_uuid_is_a_request_id(given):
-    assert request_id_of(read(answer(400, Zuora_Request_Id=given))[0]) == ONE_ID
-    assert request_id_of(read(answer(400, {"requestId": given}))[0]) == ONE_ID
+    assert read_request_id(read(answer(400, Zuora_Request_Id=given))[0]) == ONE_ID
+    assert read_request_id(read(answer(400, {"requestId": given}))[0]) == ONE_ID
 
 
 NO_ID = {
@@ -188,27 +194,27 @@ NO_ID = {
 
 @pytest.mark.parametrize("given", NO_ID.values(), ids=NO_ID)
 def test_what_is_no_uuid_is_no_request_id(given):
-    assert request_id_of(read(answer(400, {"requestId": given}))[0]) == ""
+    assert read_request_id(read(answer(400, {"requestId": given}))[0]) == ""
 
 
 def test_an_answer_that_was_cut_off_has_no_request_id():
     whole = replace(ACCEPTED, headers={"Zuora-Request-Id": ONE_ID})
 
-    assert request_id_of(read(whole)[0]) == ONE_ID
-    assert request_id_of(read(cut(whole))[0]) == ""
+    assert read_request_id(read(whole)[0]) == ONE_ID
+    assert read_request_id(read(cut(whole))[0]) == ""
 
 
 def test_a_whole_page_has_its_request_id():
     given = Response(200, {"Zuora-Request-Id": ONE_ID}, b"<p>OK</p>")
 
-    assert request_id_of(read(given)[0]) == ONE_ID
+    assert read_request_id(read(given)[0]) == ONE_ID
 
 
 def test_almost_every_random_uuid_is_a_request_id():
     dice = random.Random(1)
     ids = [str(uuid.UUID(int=dice.getrandbits(128), version=4)) for _ in range(500)]
 
-    assert all(request_id_of(read(answer(400, {"requestId": each}))[0]) == each for each in ids)
+    assert all(read_request_id(read(answer(400, {"requestId": each}))[0]) == each for each in ids)
 
 
 # The proof.

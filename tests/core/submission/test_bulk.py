@@ -30,8 +30,8 @@ from airflow_provider_zuora.core.submission.bulk import (
     leave_unsent,
     option_violations,
     prepare_order,
-    records_to_send,
     refuse_repeated,
+    select_records,
     submit_one,
     summarize_errors,
 )
@@ -313,7 +313,7 @@ def submitting(client, orders, attempt, *, adopt=False, size=2):
     ready = [prepare_order(client, each, attempt, notes) for each in orders]
     entries = []
     for at in range(0, len(ready), size):
-        yield from notes.reserve(records_to_send(ready[at : at + size]))
+        yield from notes.reserve(select_records(ready[at : at + size]))
         for each in ready[at : at + size]:
             entries += [(yield from submit_one(each, adopt=adopt))]
     yield from notes.reserve(())

@@ -16,9 +16,9 @@ from airflow_provider_zuora.core.json_types import format_path
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.submission.keys import (
     IdempotencyScope,
-    account_fingerprint,
-    changed_paths,
-    digest_of,
+    compute_account,
+    compute_digest,
+    find_changed_paths,
     hash_paths,
     sha256,
 )
@@ -51,7 +51,7 @@ def checked_of(order, return_ids=False, kind="order", **headers):
 
 
 def digest(order=ORDER, scope=SCOPE, **options):
-    return digest_of(client_of(**scope), checked_of(order, **options))
+    return compute_digest(client_of(**scope), checked_of(order, **options))
 
 
 def key(order=ORDER, by=BY, generation=0, **where):
@@ -155,7 +155,7 @@ def test_the_digest_is_of_what_is_sent_and_where_to():
     assert re.fullmatch(r"[0-9a-f]{64}", digest())
     assert digest() != digest(kind="preview")
     assert digest() != digest(scope={})
-    assert digest() == digest_of(client, checked_of(dict(reversed(ORDER.items())), X="y"))
+    assert digest() == compute_digest(client, checked_of(dict(reversed(ORDER.items())), X="y"))
 
 
 def test_what_is_no_json_has_no_digest():
@@ -188,7 +188,7 @@ def test_each_submitter_and_each_order_number_has_a_fingerprint_of_its_own():
 
 def test_the_fingerprint_of_an_account_stays_what_it_is_from_release_to_release():
     client = client_of(replace(CREDENTIALS, client_id="id"), **SCOPE)
-    assert account_fingerprint(client) == hashed(
+    assert compute_account(client) == hashed(
         f'["{BASE}","id",{{"Zuora-Entity-Ids":"e1","Zuora-Org-Ids":"o1"}}]'
     )
 
@@ -203,13 +203,13 @@ OTHER_ACCOUNTS = {
 
 
 def test_each_account_has_a_fingerprint_of_its_own():
-    prints = {account_fingerprint(client_of(who, **scope)) for who, scope in OTHER_ACCOUNTS.values()}
-    assert len(prints | {account_fingerprint(client_of(**SCOPE))}) == 6
+    prints = {compute_account(client_of(who, **scope)) for who, scope in OTHER_ACCOUNTS.values()}
+    assert len(prints | {compute_account(client_of(**SCOPE))}) == 6
 
 
 def test_a_new_secret_and_a_new_version_make_no_other_account():
     other = replace(CREDENTIALS, client_secret="new")
-    assert account_fingerprint(client_of(other, Zuora_Version="341.0")) == account_fingerprint(client_of())
+    assert compute_account(client_of(other, Zuora_Version="341.0")) == compute_account(client_of())
 
 
 # What has changed in a document, told without keeping it.
@@ -309,15 +309,15 @@ def test_documents_that_differ_have_paths_that_differ_and_equal_ones_none(before
     client = client_of()
     first, second = hash_paths(client, before), hash_paths(client, after)
     same = json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
-    assert (changed_paths(first, second) == []) is same
-    assert changed_paths(first, hash_paths(client, json.loads(json.dumps(before)))) == []
+    assert (find_changed_paths(first, second) == []) is same
+    assert find_changed_paths(first, hash_paths(client, json.loads(json.dumps(before)))) == []
 
 
 def test_the_paths_that_have_changed_are_those_that_one_side_has_too():
     before = {"$.a": "1", "$.b": "2", "$.c": "3"}
     after = {"$.d": "4", "$.b": "2", "$.c": "9"}
-    assert changed_paths(before, after) == ["$.a", "$.c", "$.d"]
-    assert changed_paths({}, {}) == []
+    assert find_changed_paths(before, after) == ["$.a", "$.c", "$.d"]
+    assert find_changed_paths({}, {}) == []
 
 
 def test_what_has_changed_in_an_order():
@@ -326,7 +326,7 @@ def test_what_has_changed_in_an_order():
         "description": "new",
         "subscriptions": [{"orderActions": [{"type": "OwnerTransfer"}]}],
     }
-    assert changed_paths(hash_paths(client, ORDER), hash_paths(client, after)) == [
+    assert find_changed_paths(hash_paths(client, ORDER), hash_paths(client, after)) == [
         "$.description",
         "$.orderDate",
         "$.subscriptions[0].orderActions[0].type",

@@ -11,9 +11,9 @@ from airflow_provider_zuora.core.messages import Response
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import (
     APART,
+    describe_order_difference,
     find_existing_order,
     find_order,
-    order_difference,
 )
 from airflow_provider_zuora.sandbox.books import id_of
 from airflow_provider_zuora.sandbox.rules import Fault
@@ -280,11 +280,11 @@ class TestTheDifference:
         zuora = made(NUMBERED | {"description": "Team plan"})
         document = NUMBERED | {"description": "Team plan"} | change
 
-        found = zuora.run(order_difference(zuora.client(), document, "O-1"))
+        found = zuora.run(describe_order_difference(zuora.client(), document, "O-1"))
         assert words in found
         assert bool(found) is bool(words)
 
     def test_of_one_that_is_not_there_is_none(self):
         script = Script([NOT_THERE])
 
-        assert script.run(order_difference(script.client(), NUMBERED, "O-1")) == ""
+        assert script.run(describe_order_difference(script.client(), NUMBERED, "O-1")) == ""

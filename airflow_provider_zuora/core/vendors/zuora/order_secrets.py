@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 MOST_MASKED = 200
-"""Secrets that Airflow is given to mask, at most: each one costs it more than the one before (2,000: minutes)."""
+"""Secrets that Airflow is given to mask at most: each costs it more than the one before (2,000: minutes)."""
 
 # Fields of creditCard and paymentMethod (Zuora's "Create an order", newAccount) that Airflow does not know
 # for secrets, in lower case; an accountNumber is one inside of a payment method only.

@@ -68,17 +68,6 @@ LOCK = {
 LOST = {"when": "after", "kind": "reset"}
 
 
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def zuora(clock, monkeypatch):
-    with served(clock, monkeypatch) as zuora:
-        yield zuora
-
-
 def made(zuora):
     return [job for job in zuora.ledger()["jobs"] if job["status"] != "Failed"]
 

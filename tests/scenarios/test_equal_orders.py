@@ -14,25 +14,13 @@ from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
 from airflow_provider_zuora.sandbox.server import serve
-from tests.core.carriers import Clock
 from tests.core.tries import NUMBERED
 from tests.core.tries import ORDER as PLAIN
-from tests.one_airflow import Airflow, served
+from tests.one_airflow import Airflow
 
 EQUAL = "this task has submitted an equal one"
 
 VERSIONS = pytest.mark.parametrize("version", [2.11, 3.3])
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def zuora(clock, monkeypatch):
-    with served(clock, monkeypatch) as zuora:
-        yield zuora
 
 
 def context_of(clock, version):

@@ -49,11 +49,6 @@ def named(text):
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def zuora(clock, monkeypatch):
     """A Zuora that stops no second order by its number: that must not be what our promise rests on."""
     with served(clock, monkeypatch, duplicate_order_numbers="accept") as zuora:

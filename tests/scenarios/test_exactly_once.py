@@ -17,25 +17,12 @@ from airflow_provider_zuora.sandbox.rules import Sandbox
 from airflow_provider_zuora.sandbox.server import serve
 from airflow_provider_zuora.sandbox.settings import Fault, Settings
 from tests.conftest import ORDER, Zuora
-from tests.core.carriers import Clock
-from tests.one_airflow import Airflow, served
+from tests.one_airflow import Airflow
 
 HOUR = 3600
-PAGE = (Path(__file__).parent.parent / "docs" / "exactly-once.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "exactly-once.md").read_text()
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
 POST = {"method": "POST", "path": "/v1/async/orders"}
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def zuora(clock, monkeypatch):
-    """A sandbox that is really served, and an account, that live by a clock of the test's."""
-    with served(clock, monkeypatch) as zuora:
-        yield zuora
 
 
 COLUMNS = {
