@@ -1,10 +1,11 @@
-"""Requests, responses and the two carriers of a flow; this module does no I/O itself.
+"""The steps of a conversation and the two runners that answer them; this module does no I/O itself.
 
-A flow is a generator that describes one conversation with a vendor: it yields what it needs next and is
-sent the answer. `run` carries it with blocking calls, `arun` with awaits; they differ by that only.
+A flow is a generator that describes one conversation with a vendor: it yields what it needs next and is sent
+the answer. `run` performs it with blocking calls, `arun` with awaits; they differ by that only.
 
-Nobody changes these values. Those that are made for each poll (`ResponseInfo`, `ParsedResponse` and `Job`
-too) are not frozen all the same: to make frozen ones would take an eighth of a flow's time.
+Steps, and the values that are made for each poll (`Request`, `Response`, `ResponseInfo`, `ParsedResponse` and
+`Job`), are never changed. Those of a poll are not frozen all the same: frozen ones would take an eighth of a
+flow's time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from airflow_provider_zuora.core.messages import Request, Response
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Ask the carrier to wait this many seconds."""
+    """Ask the runner to wait this many seconds."""
 
     seconds: float
 
@@ -30,63 +31,63 @@ class RetryBudget:
     """
     How long a request is repeated before its error leaves the flow.
 
-    :param attempts: how many times it is sent at the most, a new sign-in after a 401 not counted.
-    :param seconds: no pause is begun that would end later than this after the first attempt.
+    :param attempts: how many times it is sent at most, not counting a new sign-in after a 401.
+    :param seconds: no pause begins that would end later than this after the first attempt.
     """
 
     attempts: int
     seconds: float
 
 
-ONCE = RetryBudget(1, 0)
-READ = RetryBudget(10, 180)
-
-
 @dataclass(frozen=True, slots=True)
 class Token:
     """
-    Ask the account for a bearer token.
+    Ask the session for a bearer token.
 
-    :param refused: the token that the vendor has just refused; the account replaces its own only if that
-        is still this one, so that many flows refused at once cause one sign-in.
-    :param budget: how long a sign-in may be repeated for this flow.
+    :param refused: the token that the vendor has just refused; the session replaces its own only if that is
+        still this one, so that many flows refused at once cause one sign-in.
+    :param budget: how long a sign-in may be repeated for this flow; None: as long as a read.
     """
 
     refused: str | None = field(default=None, repr=False)
-    budget: RetryBudget = field(default=READ, compare=False)
+    budget: RetryBudget | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RunInThread:
-    """Ask for what a call returns that may block, with a file say; it does not block an event loop."""
+    """Ask for the result of a call that may block, on a file for example; it does not block an event loop."""
 
     call: Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadState:
-    """Ask what is recorded under a name; the answer is None where nothing is."""
+    """Ask for the value that is stored under a name; the answer is None if there is none."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class SaveState:
-    """Ask to keep a JSON object under a name; the flow goes on once it is kept, and not otherwise."""
+    """Ask to store a JSON object under a name; the flow goes on once it is stored, and not otherwise."""
 
     name: str
     value: Mapping[str, Any] = field(repr=False)
 
 
 class Store(Protocol):
-    """What outlives a try of a task: names and JSON objects. It may forget, and it cannot compare and set."""
+    """Names and JSON objects that outlive a try of a task. It may forget, and it cannot compare and set."""
 
     def get(self, name: str, /) -> Any:
-        """Return what is kept under a name, None where nothing is."""
+        """Return the value stored under a name, None if there is none."""
 
     def set(self, name: str, value: Mapping[str, Any], /) -> object:
-        """Keep an object; an error says that it is not kept."""
+        """Store an object; an error says that it is not stored."""
 
+
+T = TypeVar("T")
+Step: TypeAlias = Request | Sleep | Token | RunInThread | LoadState | SaveState
+Flow: TypeAlias = Generator[Step, Any, T]
 
 _SENT = (
     "The order was sent, but what came of it could not be noted. A retry of the task finds it: it asks for "
@@ -97,157 +98,81 @@ _NOT_SENT = (
     "noted. A retry of the task goes on."
 )
 
-T = TypeVar("T")
-Step: TypeAlias = Request | Sleep | Token | RunInThread
-Flow: TypeAlias = Generator[Step, Any, T]
-StatefulFlow: TypeAlias = Generator[Step | LoadState | SaveState, Any, T]
-"""A flow that remembers; `remembering` makes a `Flow` of it."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Runner:
     """
-    What `run` needs to carry a flow: three blocking calls.
+    Answers the steps of one flow with blocking calls; make one for each flow.
 
-    :param send: sends a request, raises `Unreachable` where no answer comes.
+    :param send: sends a request, raises `Unreachable` if no answer comes.
     :param token: answers a `Token`; may sign in.
-    :param sleep: waits for so many seconds.
+    :param sleep: waits for a number of seconds.
+    :param store: answers `LoadState` and `SaveState`; None: nothing is loaded, and what is saved is lost.
     """
 
     send: Callable[[Request], Response]
     token: Callable[[Token], str]
     sleep: Callable[[float], object]
+    store: Store | None = None
+    _has_posted: bool = field(default=False, init=False)
 
-    def __call__(self, step: Step) -> object:
-        """Answer one step of a flow."""
+    def perform(self, step: Step) -> object:
+        """Answer one step of the flow."""
         if isinstance(step, Request):
+            self._has_posted |= step.method == "POST"
             return self.send(step)
         if isinstance(step, Token):
             return self.token(step)
+        if isinstance(step, (LoadState, SaveState)):
+            return _use_store(self.store, step, self._has_posted)
         if isinstance(step, RunInThread):
             return step.call()
         self.sleep(step.seconds)
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AsyncRunner:
-    """What `arun` needs to carry a flow: the calls of `Runner`, as coroutines."""
+    """Answers the steps of one flow as `Runner` does, with coroutines; the store's calls block."""
 
     send: Callable[[Request], Awaitable[Response]]
     token: Callable[[Token], Awaitable[str]]
     sleep: Callable[[float], Awaitable[object]]
+    store: Store | None = None
+    _has_posted: bool = field(default=False, init=False)
 
-    def __call__(self, step: Step) -> Awaitable[object]:
-        """Answer one step of a flow."""
+    async def perform(self, step: Step) -> object:
+        """Answer one step of the flow."""
         if isinstance(step, Request):
-            return self.send(step)
+            self._has_posted |= step.method == "POST"
+            return await self.send(step)
         if isinstance(step, Token):
-            return self.token(step)
+            return await self.token(step)
+        if isinstance(step, (LoadState, SaveState)):
+            return _use_store(self.store, step, self._has_posted)
         if isinstance(step, RunInThread):
-            return asyncio.to_thread(step.call)
-        return self._slept(step.seconds)
-
-    async def _slept(self, seconds: float) -> None:
-        await self.sleep(seconds)
-
-
-def run(flow: Flow[T], carry: Callable[[Step], object]) -> T:
-    """
-    Carry a flow with blocking calls and return its result.
-
-    :param carry: answers one step; an `ApiError` that it raises is thrown into the flow, once it is handled
-        here: its words, a server's first line say, may hold our token, so it must be the context of no other.
-    """
-    try:
-        step = next(flow)
-        while True:
-            answer, failure = None, None
-            try:
-                answer = carry(step)
-            except ApiError as error:
-                failure = error
-            step = flow.throw(failure) if failure else flow.send(answer)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    finally:
-        failure = None  # its traceback holds this frame
-        flow.close()
-
-
-async def arun(flow: Flow[T], carry: Callable[[Step], Awaitable[object]]) -> T:
-    """Carry a flow on an event loop and return its result; otherwise as `run`."""
-    try:
-        step = next(flow)
-        while True:
-            answer, failure = None, None
-            try:
-                answer = await carry(step)
-            except ApiError as error:
-                failure = error
-            step = flow.throw(failure) if failure else flow.send(answer)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    finally:
-        failure = None  # its traceback holds this frame
-        flow.close()
-
-
-class _Memory:
-    """
-    A flow's store, whose errors, whatever they are, become ours.
-
-    :param posted: whether the flow has sent a POST.
-    """
-
-    def __init__(self, store: Store):
-        self.store = store
-        self.posted = False
-
-    def answer(self, step: LoadState | SaveState) -> Any:
-        """
-        Answer a step.
-
-        :raises StoreUnavailable: if the store raises an error.
-        """
-        with self:
-            if isinstance(step, LoadState):
-                return self.store.get(step.name)
-            self.store.set(step.name, step.value)
+            return await asyncio.to_thread(step.call)
+        await self.sleep(step.seconds)
         return None
 
-    def __enter__(self) -> None:
-        """Begin to ask the store."""
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise ours in place of the store's error; what ends a task (a timeout, say) goes on as it is."""
-        if isinstance(error, Exception):
-            words = _SENT if self.posted else _NOT_SENT
-            said = f"{words} The task's state store failed: {type(error).__name__}: {error!s:.500}"
-            raise StoreUnavailable(said, transient=True) from error
-
-
-def remembering(flow: StatefulFlow[T], store: Store | None) -> Flow[T]:
+def run(flow: Flow[T], runner: Runner) -> T:
     """
-    Answer what a flow recalls and records, and pass on all else that it asks for.
+    Perform a flow with blocking calls and return its result.
 
-    :param store: None: nothing is recalled, and what is recorded is lost.
-    :raises StoreUnavailable: if the store raises an error; the flow does not hear of it, it ends.
+    An `ApiError` of a step is thrown into the flow, once it is handled here: its words, a server's first line
+    for example, may hold our token, so it must be the context of no other error.
+
+    :raises StoreUnavailable: if the store raises an error; the flow does not see it, it ends.
     """
-    memory = None if store is None else _Memory(store)
     try:
         step = next(flow)
         while True:
-            if isinstance(step, (LoadState, SaveState)):
-                step = flow.send(memory and memory.answer(step))
-                continue
-            if memory and isinstance(step, Request) and step.method == "POST":
-                memory.posted = True
             answer, failure = None, None
             try:
-                answer = yield step
+                answer = runner.perform(step)
+            except StoreUnavailable:
+                raise
             except ApiError as error:
                 failure = error
             step = flow.throw(failure) if failure else flow.send(answer)
@@ -257,3 +182,57 @@ def remembering(flow: StatefulFlow[T], store: Store | None) -> Flow[T]:
     finally:
         failure = None  # its traceback holds this frame
         flow.close()
+
+
+async def arun(flow: Flow[T], runner: AsyncRunner) -> T:
+    """Perform a flow on an event loop and return its result; otherwise as `run`."""
+    try:
+        step = next(flow)
+        while True:
+            answer, failure = None, None
+            try:
+                answer = await runner.perform(step)
+            except StoreUnavailable:
+                raise
+            except ApiError as error:
+                failure = error
+            step = flow.throw(failure) if failure else flow.send(answer)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        failure = None  # its traceback holds this frame
+        flow.close()
+
+
+def _use_store(store: Store | None, step: LoadState | SaveState, has_posted: bool) -> Any:
+    """
+    Load or save a value.
+
+    :param has_posted: whether the flow has sent a POST: an error says whether the order was sent.
+    :raises StoreUnavailable: if the store raises an error, whatever it is.
+    """
+    if store is None:
+        return None
+    with _StoreErrors(has_posted):
+        if isinstance(step, LoadState):
+            return store.get(step.name)
+        store.set(step.name, step.value)
+    return None
+
+
+class _StoreErrors:
+    """Raises `StoreUnavailable` in place of a store's error; what ends a task stays as it is."""
+
+    def __init__(self, has_posted: bool):
+        self.has_posted = has_posted
+
+    def __enter__(self) -> None:
+        """Begin to use the store."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Raise ours in place of the store's error."""
+        if isinstance(error, Exception):
+            words = _SENT if self.has_posted else _NOT_SENT
+            message = f"{words} The task's state store failed: {type(error).__name__}: {error!s:.500}"
+            raise StoreUnavailable(message, transient=True) from error

@@ -135,7 +135,8 @@ class Request:
         return f"{self.method} {self.path}"
 
 
-_LARGE = 256 * 1024  # bytes
+LARGE_BODY = 256 * 1024
+"""Bytes of a body that is so long that no event loop is to wait until it is read."""
 
 
 @dataclass(slots=True)
@@ -143,10 +144,10 @@ class Response:
     """
     One HTTP answer.
 
-    :param headers: by name, whatever its case; it is lower here.
+    :param headers: by name in lower case; several of one name are joined by commas.
     :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
-    :param damage: why the body is not whole (cut off, too large), empty where it is.
-    :param is_too_large: True where it is longer than what is read, as it will be the next time.
+    :param damage: why the body is not whole (cut off, too large), empty if it is.
+    :param is_too_large: True if it is longer than what is read, as it will be the next time.
     """
 
     status: int
@@ -155,15 +156,7 @@ class Response:
     damage: str = ""
     is_too_large: bool = False
 
-    def __post_init__(self) -> None:
-        """Write the names of the headers in lower case."""
-        self.headers = {name.lower(): value for name, value in self.headers.items()}
-
     def header(self, name: str) -> str:
         """Return a header whatever the case of its name, an empty text where it is missing."""
-        return self.headers.get(name.lower(), "")
-
-    @property
-    def is_large(self) -> bool:
-        """Return whether reading the body takes so long that no event loop is to wait for it."""
-        return len(self.body) > _LARGE
+        wanted = name.lower()
+        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")

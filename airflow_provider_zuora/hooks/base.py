@@ -19,7 +19,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.flow import Flow, StatefulFlow, Store, remembering
+from airflow_provider_zuora.core.flow import Flow, Store
+from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.json_types import to_json_types
@@ -56,8 +57,14 @@ def _call(
 
     def flow(client: ApiClient) -> Flow[Any]:
         body = None if json is None else to_json_types(json)
-        return client.call(
-            str(method).upper(), path, json_body=body, params=params, headers=headers, track_id=track_id or ""
+        return call_endpoint(
+            client,
+            str(method).upper(),
+            path,
+            json_body=body,
+            params=params,
+            headers=headers,
+            track_id=track_id or "",
         )
 
     return flow
@@ -133,7 +140,7 @@ class BaseJobHook(BaseHook):
         """Return the account behind the connection; it signs in when the first flow asks for a token."""
         return self.settings.account
 
-    def run(self, flow: Callable[[ApiClient], StatefulFlow[T]], store: Store | None = None) -> T:
+    def run(self, flow: Callable[[ApiClient], Flow[T]], store: Store | None = None) -> T:
         """
         Carry a flow of this hook's client with blocking calls; core errors come as Airflow's.
 
@@ -141,7 +148,7 @@ class BaseJobHook(BaseHook):
         """
         settings = self.settings
         with convert_errors():
-            return settings.account.run(remembering(flow(settings.client), store))
+            return settings.account.run(flow(settings.client), store)
 
     async def arun(self, flow: Callable[[ApiClient], Flow[T]]) -> T:
         """Carry a flow of this hook's client on the running event loop; core errors come as Airflow's."""
@@ -207,11 +214,11 @@ class BaseJobHook(BaseHook):
 
         :raises PermanentError, TransientError: where it could not be read; a failed job is returned.
         """
-        return self.run(lambda client: client.job(job_id))
+        return self.run(lambda client: client.get_job(job_id))
 
     async def aget_job(self, job_id: str) -> Job:
         """Do what `get_job` does, for a coroutine."""
-        return await self.arun(lambda client: client.job(job_id))
+        return await self.arun(lambda client: client.get_job(job_id))
 
     def wait_for_job(
         self,
@@ -288,7 +295,7 @@ class BaseJobHook(BaseHook):
             self.log.warning("Connection %s: %s", self.conn_id, word)
         # A client of its own: it warns of each unknown word once, and each task has a log of its own.
         client = settings.account.client(settings.client.headers)
-        return replace(settings, client=client.hiding(self.hidden))
+        return replace(settings, client=client.hide(self.hidden))
 
     def check(self, **options: object) -> None:
         """

@@ -9,7 +9,7 @@ from itertools import islice
 
 from airflow_provider_zuora.airflow_context.task import TaskCall
 from airflow_provider_zuora.core.errors import StoreUnavailable
-from airflow_provider_zuora.core.flow import Flow, Store, remembering
+from airflow_provider_zuora.core.flow import Store
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission.bulk import (
     BulkResult,
@@ -25,7 +25,7 @@ from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_list import BulkOrder
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.submission import read_notes
-from airflow_provider_zuora.session.concurrency import acarried
+from airflow_provider_zuora.session.concurrency import call_concurrently
 from airflow_provider_zuora.session.event_loop import run_on_own_loop
 from airflow_provider_zuora.session.session import ApiSession
 
@@ -53,7 +53,7 @@ def submit_all(
     """
     if not orders:
         return []
-    notes = session.run(remembering(read_notes(call.attempt, call.shared), call.store))
+    notes = session.run(read_notes(call.attempt, call.shared), call.store)
     notes.is_kept = call.store is not None
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
     prepared = _prepare(client, orders, notes)
@@ -101,23 +101,22 @@ class _Batches:
         return results
 
     async def _submit_batch(self, batch: Iterable[PreparedOrder], size: int) -> list[BulkResult]:
-        flows = map(self._submit_one, batch)
-        return await acarried(self.session, flows, min(self.concurrency, size))
+        return await call_concurrently(self._submit_one, batch, min(self.concurrency, size))
 
     async def _reserve(self, records: Iterable[SubmissionRecord], *, is_first: bool) -> None:
         """Note a batch before it is sent; the results of what was sent before are returned in any case."""
         try:
-            await self.session.arun(remembering(self.notes.reserve(records), self.store))
+            await self.session.arun(self.notes.reserve(records), self.store)
         except StoreUnavailable as error:
             if is_first:
                 raise
             log.warning("What became of the orders could not be noted, a retry finds it: %r", error.__cause__)
             self.progress.stop = self.progress.stop or error
 
-    def _submit_one(self, prepared: PreparedOrder) -> Flow[BulkResult]:
+    async def _submit_one(self, prepared: PreparedOrder) -> BulkResult:
         if self.progress.stop is None:
             try:
-                result = yield from remembering(submit_one(prepared, adopt=self.adopt), self.store)
+                result = await self.session.arun(submit_one(prepared, adopt=self.adopt), self.store)
             except StoreUnavailable as error:  # its words are about this order, the others go on
                 result = BulkResult(prepared.order, error=error)
         else:

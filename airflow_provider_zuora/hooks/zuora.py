@@ -11,7 +11,6 @@ from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
-from airflow_provider_zuora.core.flow import remembering
 from airflow_provider_zuora.core.json_lines import raise_first
 from airflow_provider_zuora.core.options import flag_violations, text_violations
 from airflow_provider_zuora.core.submission.adoption import adopt_job
@@ -124,12 +123,12 @@ class ZuoraHook(BaseJobHook):
         try:
             if adopted:
                 flow = adopt_job(settings.client, adopted, checked, call.scope, call.attempt, **options)
-                return settings.account.run(remembering(flow, call.store))
+                return settings.account.run(flow, call.store)
             with call.claim_order(checked, raw_idempotency_key):
                 flow = submit_order(
                     settings.client, checked, call.scope, call.attempt, is_sole=is_sole, **options
                 )
-                job_id = settings.account.run(remembering(flow, call.store))
+                job_id = settings.account.run(flow, call.store)
             call.check_job(job_id, checked)
         except ApiError as error:
             raise convert_error(error) from error

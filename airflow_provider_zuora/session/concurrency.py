@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.session.event_loop import run_on_own_loop
 from airflow_provider_zuora.session.session import ApiSession
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -19,12 +20,23 @@ async def acarried(account: ApiSession, flows: Iterable[Flow[T]], concurrency: i
 
     A flow is taken from the iterable when its turn comes. An error that one raises ends all.
     """
+    return await call_concurrently(account.arun, flows, concurrency)
+
+
+async def call_concurrently(
+    call: Callable[[S], Awaitable[T]], arguments: Iterable[S], concurrency: int
+) -> list[T]:
+    """
+    Await a call with each argument, a number of them at once, and return the results in their order.
+
+    An argument is taken from the iterable when its turn comes. An error that a call raises ends all.
+    """
     results: dict[int, T] = {}
-    turn = enumerate(flows)
+    turn = enumerate(arguments)
 
     async def work() -> None:
-        for index, flow in turn:
-            results[index] = await account.arun(flow)
+        for index, argument in turn:
+            results[index] = await call(argument)
 
     if concurrency == 1:
         await work()

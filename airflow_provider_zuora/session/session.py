@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from airflow_provider_zuora.core.flow import AsyncRunner, Flow, Runner, arun, run
+from airflow_provider_zuora.core.flow import AsyncRunner, Flow, Runner, Store, arun, run
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.http.exchange import Sent
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
+from airflow_provider_zuora.core.http.recent_requests import new_recent_requests
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.session.token_file import TokenFile
@@ -68,7 +68,12 @@ class ApiSession:
         self.config = config
         self._timing = timing = timing or Timing()
         self._make_client = partial(
-            ApiClient, config.vendor, clock=timing.wall_clock, ticks=timing.monotonic, rng=rng, sent=Sent()
+            ApiClient,
+            config.vendor,
+            clock=timing.wall_clock,
+            ticks=timing.monotonic,
+            rng=rng,
+            recent=new_recent_requests(),
         )
         self.tokens = TokenProvider(self._make_client, config.credentials, config.token_file, source, timing)
         # Partials, no methods of this object: nothing that is kept here may lead back here. What is in no
@@ -87,19 +92,23 @@ class ApiSession:
         """Return the flows of this session, with headers that every request but the sign-in carries."""
         return self._make_client(self.tokens.credentials, headers or {})
 
-    def run(self, flow: Flow[T]) -> T:
-        """Carry a flow with blocking calls."""
-        return run(flow, self._runner)
+    def run(self, flow: Flow[T], store: Store | None = None) -> T:
+        """
+        Perform a flow with blocking calls.
+
+        :param store: loads and saves what the flow remembers; None: nothing is remembered.
+        """
+        return run(flow, self._runner if store is None else replace(self._runner, store=store))
 
     def close(self) -> None:
         """Close the connections of `run`; the next flow opens them again."""
         self._transport.close()
 
-    async def arun(self, flow: Flow[T]) -> T:
-        """Carry a flow on the running event loop; its connections are shared by all flows under way there."""
+    async def arun(self, flow: Flow[T], store: Store | None = None) -> T:
+        """Perform a flow on the running event loop; connections are shared by all flows under way there."""
         loop = asyncio.get_running_loop()
         _, runner = self._loops.get(loop) or self._open_on(loop)
-        return await arun(flow, runner)
+        return await arun(flow, runner if store is None else replace(runner, store=store))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop, unless requests are under way; its end does so too."""

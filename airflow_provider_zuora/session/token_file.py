@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_zuora.core.http.client import AccessToken
+from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.session.secure_directory import (
     FileLock,

@@ -15,7 +15,6 @@ from typing import Protocol, TypeAlias
 
 from airflow_provider_zuora.core.errors import ApiError, SignInRefused
 from airflow_provider_zuora.core.flow import (
-    ONCE,
     AsyncRunner,
     Flow,
     RetryBudget,
@@ -26,7 +25,9 @@ from airflow_provider_zuora.core.flow import (
     arun,
     run,
 )
-from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.retry import ONCE, READ
+from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
 from airflow_provider_zuora.session.secure_directory import FileLock, InsecurePath
 from airflow_provider_zuora.session.token_file import TokenFile
@@ -186,10 +187,10 @@ def get_or_sign_in(client: ApiClient, step: Token, file: TokenFile | None) -> Fl
     :param file: None: nothing is shared.
     """
     if file is None:
-        return (yield from client.sign_in(step.budget))
+        return (yield from client.sign_in(step.budget or READ))
     shared = _SharedToken(client, file, step.refused, file.lock())
     try:
-        return (yield from shared.get_or_sign_in(step.budget))
+        return (yield from shared.get_or_sign_in(step.budget or READ))
     finally:
         shared.lock.release()
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
-from airflow_provider_zuora.core.redaction import WORD_LENGTH, Secrets, page_title, redact_words
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, redact_words
+from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.fetch import CHUNK, DownloadPolicy, Fetch
 from airflow_provider_zuora.transports.paths import IS_MISSING, describe_os_error, path_problem, quote_path
@@ -200,7 +201,7 @@ def _check_csv(file: Path, secrets: Secrets) -> int:
     if not start:
         raise Unreadable("The file is empty: it lacks even the names of its columns.")
     if start.startswith((b"<", b"{", b"[")):
-        word = page_title(start, secrets)
+        word = read_page_title(start, secrets)
         raise Unreadable(f"What came is no CSV but a page{word and ': ' + word}.", transient=True)
     if start.startswith(_NOT_CSV) or b"\0" in start[:4]:
         raise Unreadable("What came is no CSV but a file of another kind (by its first bytes).")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from airflow_provider_zuora.core.errors import Refused, ResponseInfo, Unreachable, Unreadable, UnsafeLink
-from airflow_provider_zuora.core.redaction import NO_SECRETS, WORD_LENGTH, Secrets, page_title, redact_words
+from airflow_provider_zuora.core.redaction import NO_SECRETS, WORD_LENGTH, read_page_title, redact_words
+from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.validation import is_public
 from airflow_provider_zuora.transports.blocking import ResponseLimits, open_requests_session
 from airflow_provider_zuora.transports.config import TransportConfig
@@ -245,7 +246,7 @@ class Fetch:
     def _make_refused(self, answer: requests.Response) -> Refused:
         """Return the error of a bad status, with the word of the page that says why."""
         status = answer.status_code
-        word = page_title(self._read_page(answer), self.secrets)
+        word = read_page_title(self._read_page(answer), self.secrets)
         said = ResponseInfo(f"GET {self._config.base_url}", status=status, messages=(word,) if word else ())
         return Refused("No file came.", info=said, transient=status in _TRANSIENT or status >= 500)
 

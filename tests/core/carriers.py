@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, Unreachable
-from airflow_provider_zuora.core.flow import Runner, StatefulFlow, Token, remembering, run
-from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
+from airflow_provider_zuora.core.flow import Flow, Runner, Token, run
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
+from airflow_provider_zuora.core.redaction import HIDDEN
+from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
@@ -28,14 +32,29 @@ _SAMPLES = Path(__file__).parents[1] / "samples"
 def sample(name: str, **headers: str) -> Response:
     """Return a recorded answer by case and status, for example ``lock/409``."""
     (path,) = _SAMPLES.glob(f"{name}.*")
-    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    named = {key.replace("_", "-").lower(): value for key, value in headers.items()}
     return Response(int(path.stem), named, path.read_bytes())
 
 
 def answer(status: int, body: Any = None, **headers: str) -> Response:
     """Return an answer with a JSON body, none for None."""
-    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    named = {key.replace("_", "-").lower(): value for key, value in headers.items()}
     return Response(status, named, b"" if body is None else json.dumps(body).encode())
+
+
+def arrived(response: Response) -> Response:
+    """Return an answer as a transport does, with the names of its headers in lower case."""
+    return replace(response, headers={name.lower(): value for name, value in response.headers.items()})
+
+
+@contextmanager
+def redacting(secrets: Secrets) -> Iterator[None]:
+    """Hide secrets in all words that come in meanwhile, as the client does."""
+    mark = HIDDEN.set(secrets)
+    try:
+        yield
+    finally:
+        HIDDEN.reset(mark)
 
 
 class Dice(random.Random):
@@ -97,8 +116,8 @@ class _Line:
             self.vendor, self.credentials, named, clock=self.clock, rng=self.rng, ticks=self.clock.ticks
         )
 
-    def run(self, flow: StatefulFlow[Any], memory: Memory | None = None) -> Any:
-        return run(remembering(flow, memory), Runner(self._counted, self._token, self.clock.sleep))
+    def run(self, flow: Flow[Any], memory: Memory | None = None) -> Any:
+        return run(flow, Runner(self._counted, self._token, self.clock.sleep, memory))
 
     def _counted(self, request: Request) -> Response:
         self.sent.append(request)
@@ -146,7 +165,7 @@ class Script(_Line):
         assert given is not None, f"no answer is left to {request}"
         if isinstance(given, ApiError):
             raise given
-        return given
+        return arrived(given)
 
     def _token(self, step: Token) -> str:
         self.asked.append(step)
@@ -169,7 +188,7 @@ class Tenant(_Line):
         return self.sandbox.ledger()
 
     def _send(self, request: Request) -> Response:
-        response = self.sandbox.handle(request)
+        response = arrived(self.sandbox.handle(request))
         if response.status == 0:
             raise Unreachable(response.damage)
         if response.damage:

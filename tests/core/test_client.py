@@ -24,8 +24,11 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     Unreadable,
 )
-from airflow_provider_zuora.core.flow import ONCE, Sleep
-from airflow_provider_zuora.core.http.client import AccessToken, ApiClient
+from airflow_provider_zuora.core.flow import Sleep
+from airflow_provider_zuora.core.http.call import call_endpoint
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.retry import ONCE, READ_POLICY
+from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
 from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
@@ -57,7 +60,7 @@ PREVIEW = {
 # The three kinds of conversation, and how often each sends a request that is repeated.
 KINDS = {
     "create": (lambda client: client.submit(CREATE), "POST /v1/async/orders", 6),
-    "job": (lambda client: client.job("j-1"), "GET /v1/async-jobs/j-1", 10),
+    "job": (lambda client: client.get_job("j-1"), "GET /v1/async-jobs/j-1", 10),
     "sign-in": (lambda client: client.sign_in(), "POST /oauth/token", 10),
 }
 
@@ -437,8 +440,9 @@ def test_headers_that_cannot_be_sent_are_refused_when_the_client_is_made(headers
 def test_any_good_status_that_names_a_job_will_do(status, body, caplog):
     caplog.set_level(logging.INFO)
     script = Script([answer(status, body | {"requestId": "r-1"})])
-    assert script.run(script.client().submit(CREATE, track_id="my track")) == "j-1"
-    line = f"POST /v1/async/orders: HTTP {status} (requestId r-1, Zuora-Track-Id my track)"
+    assert script.run(script.client().submit(CREATE)) == "j-1"
+    (track_id,) = script.headers("Zuora-Track-Id")
+    line = f"POST /v1/async/orders: HTTP {status} (requestId r-1, Zuora-Track-Id {track_id})"
     assert f"Zuora started job j-1: {line}" in caplog.messages
 
 
@@ -467,7 +471,7 @@ def test_a_preview_is_checked_and_sent_without_a_key():
 
 def test_a_job_is_read_with_the_answer_it_was_read_from():
     script = Script([sample("job-failed-lock/200", Zuora_Request_Id="r-1")])
-    job = script.run(script.client().job("j/1"))
+    job = script.run(script.client().get_job("j/1"))
     assert (job.job_id, job.state, job.status, job.transient) == ("j/1", JobState.FAILED, "Failed", True)
     assert (job.info.codes, job.info.messages) == (("40000050",), (LOCK,))
     assert job.info.asked == "GET /v1/async-jobs/j%2F1"
@@ -478,7 +482,7 @@ def test_a_job_is_read_with_the_answer_it_was_read_from():
 def test_a_job_may_be_read_once_only():
     script = Script(FOREVER(answer(503)))
     with pytest.raises(Unreadable):
-        script.run(script.client().job("j", ONCE))
+        script.run(script.client().get_job("j", ONCE))
     assert len(script.sent) == 1
 
 
@@ -486,7 +490,7 @@ def test_a_job_may_be_read_once_only():
 def test_a_read_that_failed_is_not_a_failed_job(name):
     script = Script([*[sample("system-error/500")] * 9, sample(name)])
     with pytest.raises(Refused):
-        script.run(script.client().job("j"))
+        script.run(script.client().get_job("j"))
 
 
 @pytest.mark.parametrize(
@@ -507,13 +511,13 @@ def test_a_read_that_failed_is_not_a_failed_job(name):
 def test_what_is_no_job_id_is_not_asked_about(job_id, rule):
     script = Script([])
     with pytest.raises(InvalidInput) as caught:
-        script.run(script.client().job(job_id))
+        script.run(script.client().get_job(job_id))
     assert caught.value.violations == (f"job_id: {rule}",)
 
 
 def test_with_an_unknown_status_a_job_goes_on():
     script = Script([answer(200, {"status": "Cancelled", "success": True})])
-    job = script.run(script.client().job("j"))
+    job = script.run(script.client().get_job("j"))
     assert (job.state, job.status) == (JobState.ACTIVE, "Cancelled")
 
 
@@ -522,7 +526,7 @@ def test_a_job_whose_status_nobody_knows_goes_on_and_is_warned_of_once(body, cap
     script = Script([answer(200, body)] * 3)
     client = script.client()
 
-    assert [script.run(client.job("j")).has_ended for _ in range(3)] == [False] * 3
+    assert [script.run(client.get_job("j")).has_ended for _ in range(3)] == [False] * 3
     assert caplog.text.count("which nobody documents; known are processing, completed, failed") == 1
 
 
@@ -530,7 +534,7 @@ def test_a_vendor_that_invents_a_word_each_time_does_not_fill_the_log(caplog):
     script = Script([answer(200, {"status": f"Word {number}"}) for number in range(100)])
     client = script.client()
     for _ in range(100):
-        script.run(client.job("j"))
+        script.run(client.get_job("j"))
 
     assert caplog.text.count("which nobody documents") == 20
 
@@ -550,7 +554,7 @@ def test_a_vendor_that_invents_a_word_each_time_does_not_fill_the_log(caplog):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 def test_any_other_request_gives_its_json(method, body, value):
     script = Script([Response(200, {}, body)])
-    assert script.run(script.client().call(method, "/v1/a?b=c", track_id="t")) == value
+    assert script.run(call_endpoint(script.client(), method, "/v1/a?b=c", track_id="t")) == value
     (request,) = script.sent
     assert (request.method, request.path, request.params, request.body) == (method, "/v1/a?b=c", (), b"")
     assert request.header("Content-Type") == ""
@@ -560,7 +564,7 @@ def test_any_other_request_gives_its_json(method, body, value):
 def test_the_body_and_the_query_of_any_other_request():
     script = Script([answer(200)])
     params = {"pageSize": 20, "all": True, "none": False, "name": "A b"}
-    script.run(script.client().call("POST", "/v1/a", json_body={"ü": [1]}, params=params))
+    script.run(call_endpoint(script.client(), "POST", "/v1/a", json_body={"ü": [1]}, params=params))
     (request,) = script.sent
     assert request.params == (("pageSize", "20"), ("all", "true"), ("none", "false"), ("name", "A b"))
     assert request.body == '{"ü": [1]}'.encode()
@@ -569,7 +573,7 @@ def test_the_body_and_the_query_of_any_other_request():
 
 def test_the_page_of_a_job_may_be_asked_for_too():
     script = Script([sample("job-failed-rule/200")])
-    assert script.run(script.client().call("GET", "/v1/async-jobs/j"))["status"] == "Failed"
+    assert script.run(call_endpoint(script.client(), "GET", "/v1/async-jobs/j"))["status"] == "Failed"
 
 
 @pytest.mark.parametrize(
@@ -606,13 +610,13 @@ def test_the_page_of_a_job_may_be_asked_for_too():
 def test_a_request_that_cannot_be_sent_is_refused_with_all_its_lines(arguments, lines):
     script = Script([])
     with pytest.raises(InvalidInput, match=r"^Nothing was sent\.\n") as caught:
-        script.run(script.client().call(**({"method": "POST", "path": "/v1/a"} | arguments)))
+        script.run(call_endpoint(script.client(), **({"method": "POST", "path": "/v1/a"} | arguments)))
     assert caught.value.violations == lines
 
 
 def test_the_longest_key_is_sent():
     script = Script([answer(200)])
-    script.run(script.client().call("POST", "/v1/a", headers={"Idempotency-Key": "x" * 254}))
+    script.run(call_endpoint(script.client(), "POST", "/v1/a", headers={"Idempotency-Key": "x" * 254}))
     assert script.headers("Idempotency-Key") == ["x" * 254]
 
 
@@ -634,7 +638,7 @@ def finished(tenant, job_id):
 def test_an_order_travels():
     tenant = Tenant()
     job_id = submitted(tenant)
-    assert tenant.run(tenant.client().job(job_id)).state is JobState.ACTIVE
+    assert tenant.run(tenant.client().get_job(job_id)).state is JobState.ACTIVE
     job = finished(tenant, job_id)
     assert job.result["orderNumber"] == "O-1"
     assert [order["jobId"] for order in tenant.ledger["orders"]] == [job_id]
@@ -682,10 +686,10 @@ def test_a_token_is_not_used_in_its_last_minute():
     tenant = Tenant(token_seconds=300)
     job_id = submitted(tenant)
     tenant.clock.now += 239.9
-    tenant.run(tenant.client().job(job_id))
+    tenant.run(tenant.client().get_job(job_id))
     assert tenant.ledger["signIns"] == 1
     tenant.clock.now += 0.1
-    tenant.run(tenant.client().job(job_id))
+    tenant.run(tenant.client().get_job(job_id))
     assert tenant.ledger["signIns"] == 2
 
 
@@ -713,7 +717,7 @@ def test_wrong_credentials_are_refused_and_nothing_else_is_sent(client_id, secre
 def test_a_job_that_nobody_knows_is_not_found(category, status, forced):
     tenant = Tenant(unknown_category=category, unknown_status=forced)
     with pytest.raises(NotFound, match=rf"\[500000{category}\] Cannot find response for job") as caught:
-        tenant.run(tenant.client().job("nobody"))
+        tenant.run(tenant.client().get_job("nobody"))
     assert not caught.value.transient
     assert caught.value.info.status == (forced or status)
 
@@ -723,7 +727,7 @@ def test_a_job_that_nobody_knows_is_not_found(category, status, forced):
 def test_an_order_that_nobody_knows_is_not_found(category, forced):
     tenant = Tenant(unknown_category=category, unknown_status=forced)
     with pytest.raises(NotFound, match=rf"\[500000{category}\] Invalid orderNumber: O-1"):
-        tenant.run(tenant.client().read(tenant.vendor.order("O-1")))
+        tenant.run(tenant.client().send(tenant.vendor.order("O-1"), READ_POLICY))
 
 
 @pytest.mark.parametrize("version", ["2025-08-12", "341.0"])
@@ -741,8 +745,8 @@ def test_a_refused_order_is_refused_whatever_the_version(version):
 FLOWS = {
     "sign-in": lambda client: client.sign_in(),
     "submit": lambda client: client.submit(CREATE),
-    "job": lambda client: client.job("j"),
-    "call": lambda client: client.call("GET", "/v1/a"),
+    "job": lambda client: client.get_job("j"),
+    "call": lambda client: call_endpoint(client, "GET", "/v1/a"),
     "order": lambda client: submit_order(
         client, check_order(ORDER), IdempotencyScope("", ("dag", "run", "task"), 0)
     ),
@@ -844,6 +848,6 @@ def test_no_answer_whatsoever_raises_anything_but_an_error_of_ours(flow, status,
 def test_a_parameter_of_none_is_left_out_and_a_list_repeats_its_name():
     script = Script([answer(200)])
     params = {"none": None, "list": [1, None, True], "text": "x"}
-    script.run(script.client().call("GET", "/v1/a", params=params))
+    script.run(call_endpoint(script.client(), "GET", "/v1/a", params=params))
     (request,) = script.sent
     assert request.params == (("list", "1"), ("list", "true"), ("text", "x"))

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, Refused, Unreadable
+from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.messages import Response
 from tests.core.carriers import Script, answer
 
@@ -29,7 +30,7 @@ def typed(body, kind, status=200):
 
 
 def called(script, method="GET", **more):
-    return script.run(script.client().call(method, "/v1/files/f", **more))
+    return script.run(call_endpoint(script.client(), method, "/v1/files/f", **more))
 
 
 @pytest.mark.parametrize("method", ["GET", *WRITES])

@@ -19,10 +19,9 @@ from airflow_provider_zuora.core.flow import (
     Sleep,
     Token,
     arun,
-    remembering,
     run,
 )
-from airflow_provider_zuora.core.http.client import AccessToken
+from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
 from tests.core.carriers import Memory
 
@@ -93,10 +92,11 @@ class Desk:
     def __init__(self, carrier, error=None):
         self.carrier, self.error, self.steps = carrier, error, []
 
-    def carry(self, flow):
+    def carry(self, flow, store=None):
         if self.carrier is run:
-            return run(flow, Runner(self.send, self.token, self.sleep))
-        return asyncio.run(arun(flow, AsyncRunner(*map(self.later, (self.send, self.token, self.sleep)))))
+            return run(flow, Runner(self.send, self.token, self.sleep, store))
+        later = map(self.later, (self.send, self.token, self.sleep))
+        return asyncio.run(arun(flow, AsyncRunner(*later, store)))
 
     @staticmethod
     def later(call):
@@ -199,8 +199,8 @@ def test_an_error_that_the_flow_raises_leaves_it(desk):
         desk().carry(flow())
 
 
-@pytest.mark.parametrize("wrap", [lambda flow: flow, lambda flow: remembering(flow, Memory())])
-def test_an_error_that_the_flow_makes_of_another_does_not_hold_its_words(desk, wrap):
+@pytest.mark.parametrize("store", [None, Memory()], ids=["no store", "a store"])
+def test_an_error_that_the_flow_makes_of_another_does_not_hold_its_words(desk, store):
     """Airflow prints the chain of an error; a server's first line may quote our token."""
 
     def flow():
@@ -211,7 +211,7 @@ def test_an_error_that_the_flow_makes_of_another_does_not_hold_its_words(desk, w
         raise Refused(said)
 
     with pytest.raises(Refused) as caught:
-        desk(Unreachable(f"bad status line: Bearer {SECRET}")).carry(wrap(flow()))
+        desk(Unreachable(f"bad status line: Bearer {SECRET}")).carry(flow(), store)
 
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__context__ is None
@@ -280,19 +280,24 @@ def test_what_is_recalled_and_recorded_is_the_stores_and_all_else_the_carriers(d
         return before, token, nothing, response, again
 
     carrier, shelf = desk(), Shelf(a={"old": 1})
-    assert carrier.carry(remembering(flow(), shelf)) == ({"old": 1}, SECRET, None, Response(204), NOTE)
+    assert carrier.carry(flow(), shelf) == ({"old": 1}, SECRET, None, Response(204), NOTE)
     assert carrier.steps == [Token(), ASK, 2.5]
     assert shelf.calls == [("get", "a"), ("set", "b"), ("get", "b")]
 
 
-def test_a_record_is_kept_before_the_next_step_is_taken():
+def test_a_value_is_stored_before_the_next_step_is_performed():
+    shelf, stored = Shelf(), []
+
     def flow():
         yield SaveState("a", NOTE)
         yield ASK
 
-    shelf = Shelf()
-    assert next(remembering(flow(), shelf)) == ASK
-    assert shelf.kept == {"a": NOTE}
+    def send(request):
+        stored.append(dict(shelf.kept))
+        return Response(204)
+
+    run(flow(), Runner(send, lambda _: SECRET, lambda _: None, shelf))
+    assert stored == [{"a": NOTE}]
 
 
 def test_without_a_store_nothing_is_recalled_and_what_is_recorded_is_lost(desk):
@@ -304,18 +309,18 @@ def test_without_a_store_nothing_is_recalled_and_what_is_recorded_is_lost(desk):
         return first, nothing, second, response
 
     carrier = desk()
-    assert carrier.carry(remembering(flow(), None)) == (None, None, None, Response(204))
+    assert carrier.carry(flow(), None) == (None, None, None, Response(204))
     assert carrier.steps == [ASK]
 
 
-def test_a_store_that_is_empty_is_a_store_all_the_same():
+def test_a_store_that_is_empty_is_a_store_all_the_same(desk):
     def flow():
         yield SaveState("a", NOTE)
         return (yield LoadState("a"))
 
     memory = Memory()
     assert not memory
-    assert run(remembering(flow(), memory), lambda step: None) == NOTE
+    assert desk().carry(flow(), memory) == NOTE
 
 
 @pytest.mark.parametrize("store", [None, Shelf()], ids=["no store", "a store"])
@@ -326,7 +331,7 @@ def test_a_flow_that_remembers_nothing_is_carried_as_it_is(desk, store):
         return token, response
 
     carrier = desk()
-    assert carrier.carry(remembering(flow(), store)) == (SECRET, Response(204))
+    assert carrier.carry(flow(), store) == (SECRET, Response(204))
     assert carrier.steps == [Token(), ASK]
 
 
@@ -336,7 +341,7 @@ def test_a_flow_that_remembers_may_end_before_its_first_step(desk, store):
         return 7
         yield
 
-    assert desk().carry(remembering(flow(), store)) == 7
+    assert desk().carry(flow(), store) == 7
 
 
 def test_an_error_of_ours_is_thrown_through_and_may_be_answered_with_a_record(desk):
@@ -350,7 +355,7 @@ def test_an_error_of_ours_is_thrown_through_and_may_be_answered_with_a_record(de
         return caught.value, (yield LoadState("a"))
 
     carrier, shelf = desk(lost), Shelf()
-    assert carrier.carry(remembering(flow(), shelf)) == (lost, {"said": "reset"})
+    assert carrier.carry(flow(), shelf) == (lost, {"said": "reset"})
     assert carrier.steps == [ASK, 1]
 
 
@@ -361,7 +366,7 @@ def test_an_error_of_ours_that_a_flow_that_remembers_does_not_catch_leaves_it(de
 
     shelf = Shelf()
     with pytest.raises(Unreachable, match="reset"):
-        desk(Unreachable("reset")).carry(remembering(flow(), shelf))
+        desk(Unreachable("reset")).carry(flow(), shelf)
     assert shelf.calls == []
 
 
@@ -371,7 +376,7 @@ def test_an_error_that_a_flow_raises_after_a_recall_leaves_it(desk):
         raise Refused("no")
 
     with pytest.raises(Refused, match="no"):
-        desk().carry(remembering(flow(), Shelf()))
+        desk().carry(flow(), Shelf())
 
 
 def watched(step, seen):
@@ -392,7 +397,7 @@ def test_an_error_of_the_store_never_enters_the_flow_but_closes_it(desk, step, e
     seen = []
     carrier = desk()
     with pytest.raises((StoreUnavailable, KeyboardInterrupt)) as caught:
-        carrier.carry(remembering(watched(step, seen), Shelf(error)))
+        carrier.carry(watched(step, seen), Shelf(error))
     assert error in (caught.value, caught.value.__cause__)
     assert seen == ["closed"]
     assert carrier.steps == []
@@ -412,7 +417,7 @@ def posting(method):
 )
 def test_where_the_store_fails_the_error_says_what_was_sent_and_what_a_retry_does(desk, method, words):
     with pytest.raises(StoreUnavailable, match=words) as caught:
-        desk().carry(remembering(posting(method), Shelf(ConnectionError("refused " + "x" * 1000))))
+        desk().carry(posting(method), Shelf(ConnectionError("refused " + "x" * 1000)))
     assert caught.value.transient
     assert "The task's state store failed: ConnectionError: refused xx" in str(caught.value)
     assert len(str(caught.value)) < 1000
@@ -420,21 +425,12 @@ def test_where_the_store_fails_the_error_says_what_was_sent_and_what_a_retry_doe
 
 def test_what_ends_a_task_while_the_store_is_asked_is_not_touched(desk):
     with pytest.raises(KeyboardInterrupt):
-        desk().carry(remembering(posting("POST"), Shelf(KeyboardInterrupt())))
+        desk().carry(posting("POST"), Shelf(KeyboardInterrupt()))
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("foreign"), KeyboardInterrupt()], ids=repr)
 def test_an_error_of_the_carrier_that_is_not_ours_closes_a_flow_that_remembers(desk, error):
     seen = []
     with pytest.raises(type(error)):
-        desk(error).carry(remembering(watched(ASK, seen), Shelf()))
-    assert seen == ["closed"]
-
-
-def test_who_closes_the_outside_closes_the_inside():
-    seen = []
-    outside = remembering(watched(ASK, seen), Shelf())
-    assert next(outside) == ASK
-    assert seen == []
-    outside.close()
+        desk(error).carry(watched(ASK, seen), Shelf())
     assert seen == ["closed"]

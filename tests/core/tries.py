@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.flow import LoadState, SaveState, Sleep, StatefulFlow, Token
+from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState, Sleep, Token
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.core.submission.bulk import (
     prepare_order,
@@ -24,7 +24,7 @@ from airflow_provider_zuora.core.submission.order_list import prepare_orders
 from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from airflow_provider_zuora.sandbox.rules import Fault
-from tests.core.carriers import Memory, Tenant
+from tests.core.carriers import Memory, Tenant, arrived
 
 POST = "/v1/async/orders"
 ORDER = {
@@ -156,7 +156,7 @@ class Zuora(Tenant):
             if isinstance(answer, Fault):
                 self.sandbox.add_fault(answer)
             elif answer is not None:
-                return answer(self, request)
+                return arrived(answer(self, request))
         return super()._send(request)
 
     @property
@@ -181,7 +181,7 @@ class Actor:
 
     zuora: Zuora
     memory: Memory | None
-    flow: StatefulFlow[str]
+    flow: Flow[str]
     step: Any = None
     end: str | ApiError | None = None
     told: list[Any] = field(default_factory=list, repr=False)
@@ -258,7 +258,7 @@ def submit(
 def submit_list(zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, orders: list[Any]) -> Actor:
     """Return a try that is about to submit a list, an order after the other, as `submit_all` does."""
 
-    def flow() -> StatefulFlow[str]:
+    def flow() -> Flow[str]:
         client = zuora.client()
         notes = yield from read_notes(attempt)
         ready = [prepare_order(client, order, attempt, notes) for order in prepare_orders(orders, BY)]

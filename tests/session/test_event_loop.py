@@ -182,7 +182,7 @@ def test_a_timeout_in_a_list_is_never_swallowed_and_leaves_nothing_behind(zuora)
         for number, job_id in enumerate(ids):
             if number == after:
                 told()
-            yield client.job(job_id)
+            yield client.get_job(job_id)
 
     for after in range(0, 40, 4):
         with raising(AirflowTaskTimeout()), pytest.raises(AirflowTaskTimeout):

@@ -17,8 +17,9 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.core.errors import NotFound, RateLimited, Refused
-from airflow_provider_zuora.core.flow import ONCE, READ, Token
+from airflow_provider_zuora.core.flow import Token
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
+from airflow_provider_zuora.core.http.retry import ONCE, READ
 from airflow_provider_zuora.core.messages import Credentials, Request
 from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -33,6 +34,7 @@ from airflow_provider_zuora.transports.blocking import BlockingTransport
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.timing import Timing
 from tests.conftest import ORDER, Source, Zuora, make_timing
+from tests.core.carriers import arrived
 from tests.virtual_time import START, run_in_virtual_time
 
 URL = "http://127.0.0.1:1"
@@ -73,7 +75,7 @@ class Vendor:
         try:
             await asyncio.sleep(self.rng.uniform(*self.latency))
             with self.sandbox.occupied():
-                response = self.sandbox.handle(request)
+                response = arrived(self.sandbox.handle(request))
                 await asyncio.sleep(self.rng.uniform(*self.latency))
         finally:
             self.under_way -= 1
@@ -306,7 +308,7 @@ def test_a_429_quiets_both_sides(zuora, path, first, second):
 
 
 def client_job(session, budget=READ):
-    return session.client().job("none", budget)
+    return session.client().get_job("none", budget)
 
 
 @pytest.mark.parametrize(("first", "second"), SIDES)

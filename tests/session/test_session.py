@@ -17,7 +17,8 @@ from functools import partial
 import pytest
 
 from airflow_provider_zuora.core.errors import SignInRefused, Unreadable
-from airflow_provider_zuora.core.flow import READ, RetryBudget, Token
+from airflow_provider_zuora.core.flow import RetryBudget, Token
+from airflow_provider_zuora.core.http.retry import READ
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
@@ -273,7 +274,7 @@ def test_a_forked_process_has_connections_of_its_own_and_the_token(zuora):
     job = session.run(submitted(session))
 
     def looked(session):
-        return session.client().job(job)
+        return session.client().get_job(job)
 
     assert in_a_child(child_asks)
     assert session.run(looked(session)).status == "Processing"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.http.client import AccessToken
+from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.session.secure_directory import InsecurePath, SecureDirectory
 from airflow_provider_zuora.session.token_file import TokenFile

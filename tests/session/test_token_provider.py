@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import SignInRefused
 from airflow_provider_zuora.core.flow import Token
-from airflow_provider_zuora.core.http.client import AccessToken
+from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
 from airflow_provider_zuora.session.session import SessionConfig

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from airflow_provider_zuora.core.errors import NotFound
-from airflow_provider_zuora.core.flow import ONCE
+from airflow_provider_zuora.core.http.retry import ONCE
 
 
 def test_a_poll_17_seconds_after_the_last_one_uses_its_connection(zuora):
@@ -15,7 +15,7 @@ def test_a_poll_17_seconds_after_the_last_one_uses_its_connection(zuora):
 
     async def poll():
         with pytest.raises(NotFound):
-            await session.arun(session.client().job("none", ONCE))
+            await session.arun(session.client().get_job("none", ONCE))
         return zuora.connections()
 
     async def poll_twice():

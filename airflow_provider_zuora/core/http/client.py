@@ -1,66 +1,80 @@
-"""Every conversation with a vendor, written once as flows: sign in, submit, read, wait. No I/O."""
+"""One request of an account until its answer is final: headers, token and retries. No I/O."""
 
 from __future__ import annotations
 
-import json
+import gzip
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
-from urllib.parse import urlsplit
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
 
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput, SignInRefused, Unreadable
-from airflow_provider_zuora.core.flow import READ, Flow, RetryBudget, RunInThread
-from airflow_provider_zuora.core.http.exchange import (
-    NOT_PROCESSED,
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    RateLimited,
+    ResponseInfo,
+    Unreachable,
+)
+from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
+from airflow_provider_zuora.core.http.answers import make_secrets, parse_answer, parse_job, redact_job
+from airflow_provider_zuora.core.http.failures import (
+    make_error,
+    make_no_job_error,
+    make_sign_in_error,
+    read_rate_limit,
+    read_silence,
+    warn_of_status,
+)
+from airflow_provider_zuora.core.http.rate_limiter import retry_after
+from airflow_provider_zuora.core.http.recent_requests import (
+    RecentRequests,
+    new_recent_requests,
+    refuse_answer_to_another,
+)
+from airflow_provider_zuora.core.http.redirects import REDIRECTS, follow_redirects, refuse_redirect
+from airflow_provider_zuora.core.http.retry import (
+    NEVER,
+    READ,
     TRANSIENT,
     UNKNOWN,
     WRITE,
-    Exchange,
     ResponseKinds,
     RetryPolicy,
-    Sent,
+    delay_before_retry,
 )
+from airflow_provider_zuora.core.http.sign_in import AccessToken, read_access_token
 from airflow_provider_zuora.core.job import Job
-from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request
-from airflow_provider_zuora.core.validation import (
-    KEY_LENGTH,
-    header_violation,
-    id_violation,
-    method_violation,
-    path_violation,
+from airflow_provider_zuora.core.messages import (
+    LARGE_BODY,
+    Credentials,
+    ParsedResponse,
+    Request,
+    Response,
+    ResponseKind,
 )
+from airflow_provider_zuora.core.validation import header_violation, id_violation, path_violation
 from airflow_provider_zuora.core.vendors.base import Vendor
 
 log = logging.getLogger(__name__)
 
-_WORDS, _WORD_LENGTH = 20, 80  # unknown status words that are warned of, and what is kept of each
-_TOKEN_MARGIN = 60.0  # seconds before its end from which a token is not used any more; of a short one, less
-_SHORT_MARGIN = 4  # the part of a short life, inverse
-_SHORTEST_USE = 5.0  # seconds; one sign-in for each request would reach the vendor's limit, 100 a minute
-_LONGEST_LIFE = 24 * 3600.0  # seconds; Zuora's tokens last an hour
-
-
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """A bearer token and the time from which it is not used any more, on the client's clock."""
-
-    token: str = field(repr=False)
-    expires: float
+_GZIP_ABOVE = 64 * 1024  # bytes
+_TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
+_PLAIN_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,250}")
+# A request id that is neither a word nor the number of a card or an account: a UUID, or hex with a letter.
 
 
 class ApiClient:
     """
-    The flows of one account of one vendor.
+    The conversations of one account with one vendor, as flows.
 
     :param headers: sent with every request but the sign-in, for example the entity.
     :param clock: returns seconds; expiries, and all that outlives the process, are read against it.
     :param rng: for jitter and Track-Ids.
-    :param hidden: values of an order that no answer's words may hold, see `hiding`.
+    :param hidden: values of an order that no answer's words may hold, see `hide`.
     :param ticks: returns seconds that budgets and waits are measured by, and nobody sets it; None: ``clock``.
-    :param sent: the last requests of the account; None: of this client alone.
+    :param recent: the last requests of the account; None: of this client alone.
     """
 
     def __init__(
@@ -73,7 +87,7 @@ class ApiClient:
         rng: random.Random,
         hidden: Sequence[str] = (),
         ticks: Callable[[], float] | None = None,
-        sent: Sent | None = None,
+        recent: RecentRequests | None = None,
     ):
         wrong = tuple(f"{name}: {why}" for name, value in headers.items() if (why := header_violation(value)))
         if wrong:
@@ -84,17 +98,18 @@ class ApiClient:
         self.clock = clock
         self.ticks = ticks or clock
         self.rng = rng
-        self._sent = sent or Sent()
-        self._exchange = Exchange(
-            vendor, credentials, headers, clock=clock, rng=rng, hidden=hidden, ticks=ticks, sent=self._sent
-        )
-        self._strange: set[str] = set()
+        self._recent = new_recent_requests() if recent is None else recent
+        self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        self._signed = {**self._unsigned, **headers}
+        self._track_header = vendor.track_id_header.lower()
+        self._secrets_beside = lru_cache(_TOKENS)(partial(make_secrets, credentials, hidden))
+        self._unknown_words: set[str] = set()  # status words that were warned of
 
-    def hiding(self, values: Sequence[str]) -> ApiClient:
+    def hide(self, values: Sequence[str]) -> ApiClient:
         """
         Return this client as one in whose answers and jobs these values are hidden, whoever quotes them.
 
-        :param values: of an order, see `masking.hidden_values`.
+        :param values: of an order, see `order_secrets.hidden_values`.
         """
         if not values:
             return self
@@ -103,89 +118,117 @@ class ApiClient:
             self.credentials,
             self.headers,
             clock=self.clock,
+            ticks=self.ticks,
             rng=self.rng,
             hidden=values,
-            ticks=self.ticks,
-            sent=self._sent,
+            recent=self._recent,
         )
+
+    def new_track_id(self) -> str:
+        """Return a Track-Id that nobody has used."""
+        return f"af-{self.rng.getrandbits(128):032x}"
+
+    def send(self, request: Request, policy: RetryPolicy, track_id: str = "") -> Flow[ParsedResponse]:
+        """
+        Send a request until its answer is final and return a good one.
+
+        :raises ApiError: of the kind that the last answer means, transient if asking again may help.
+        """
+        request, track_id = self._prepare(request, track_id, policy)
+        started, attempt = self.ticks(), 0
+        renewals = 0 if policy.is_sign_in else 1  # one new sign-in, never a loop
+        while True:
+            attempt += 1
+            parsed, renewed = yield from self._send_signed(request, track_id, policy, renewals)
+            if parsed.kind is ResponseKind.OK:
+                return parsed
+            renewals -= renewed
+            delay = self.delay_before_retry(parsed, attempt)
+            is_late = self.ticks() - started + delay > policy.budget.seconds
+            is_final = policy.is_final_at_2xx and 200 <= (parsed.info.status or 0) < 300
+            if policy.is_sign_in:
+                error = make_sign_in_error(self.vendor, self.credentials, parsed, attempt)
+            else:
+                error = self.error_for(parsed, attempt)
+            if is_final or is_late or parsed.kind not in policy.retry_on or attempt >= policy.budget.attempts:
+                raise error
+            log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, delay, error)
+            yield Sleep(delay)
+
+    def send_once(self, request: Request, track_id: str = "") -> Flow[ParsedResponse]:
+        """
+        Send a signed request once and return its answer, good or bad.
+
+        If the token is refused, it is sent once more with a new one.
+        """
+        request, track_id = self._prepare(request, track_id, NEVER)
+        parsed, _ = yield from self._send_signed(request, track_id, NEVER, renewals=1)
+        return parsed
+
+    def error_for(self, parsed: ParsedResponse, attempts: int = 1) -> ApiError:
+        """Return the error that an answer to a signed request amounts to."""
+        return make_error(self.vendor, parsed, attempts)
+
+    def delay_before_retry(self, parsed: ParsedResponse, attempt: int) -> float:
+        """Return the seconds to wait before the request of an answer is sent another time."""
+        return delay_before_retry(parsed, attempt, self.rng)
 
     def sign_in(self, budget: RetryBudget = READ) -> Flow[AccessToken]:
         """
-        Ask for a token; only the account runs this, all other flows yield `Token`.
+        Ask for a token; only the session runs this, all other flows yield `Token`.
 
-        :raises SignInRefused: where client id or secret are not accepted.
+        :raises SignInRefused: if the client id or the secret is not accepted.
         """
-        policy = RetryPolicy(budget, TRANSIENT, signed=False)
-        try:
-            parsed = yield from self._exchange(self.vendor.sign_in(self.credentials), policy)
-        except SignInRefused as error:
-            raise self._misplaced(error) or error from None
-        token = parsed.body.get("access_token")
-        if not isinstance(token, str) or header_violation(token, 8192):
-            raise Unreadable("The answer to the sign-in holds no usable access_token.", info=parsed.info)
-        lasts = _lifetime(self.vendor.token_seconds(parsed.body, self.clock()))
-        log.info("Signed in to %s; the token lasts %.0f s", self.credentials.base_url, lasts)
-        used = max(lasts - min(_TOKEN_MARGIN, lasts / _SHORT_MARGIN), _SHORTEST_USE)
-        return AccessToken(token, self.clock() + used)
+        policy = RetryPolicy(budget, TRANSIENT, is_sign_in=True)
+        parsed = yield from self.send(self.vendor.sign_in(self.credentials), policy)
+        return read_access_token(self.vendor, self.credentials, parsed, self.clock())
 
-    def _misplaced(self, error: SignInRefused) -> SignInRefused | None:
-        """Return what a refused sign-in means where the base URL holds a path that nobody knows."""
-        path = urlsplit(self.credentials.base_url).path
-        if not path or error.info is None or error.info.status not in (404, 405):
-            return None
-        words = f"there is no sign-in below the path {path} of the base URL (host); mostly it has no path"
-        return SignInRefused(f"{self.vendor.title}: {words}.", info=error.info, attempts=error.attempts)
-
-    def submit(self, request: Request, track_id: str = "", again: ResponseKinds = UNKNOWN) -> Flow[str]:
+    def submit(self, request: Request, retry_on: ResponseKinds = UNKNOWN) -> Flow[str]:
         """
         Start a job and return its id; any 2xx that names one will do.
 
         :param request: repeated while its outcome is unknown, so it carries a key or changes nothing.
-        :param again: the meanings of an answer after which it is repeated.
+        :param retry_on: the kinds of answer after which it is repeated.
         :raises InvalidInput: with every broken rule, before anything is sent.
-        :raises Refused: where the vendor says no.
-        :raises Unreachable, Unreadable: where nobody knows whether the vendor accepted it.
+        :raises Refused: if the vendor says no.
+        :raises Unreachable, Unreadable: if nobody knows whether the vendor accepted it.
         """
-        parsed = yield from self._exchange(request, RetryPolicy(WRITE, again), track_id)
+        parsed = yield from self.send(request, RetryPolicy(WRITE, retry_on))
         job_id = self.vendor.read_job_id(parsed.body)
         if not job_id:
-            raise Unreadable(
-                f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
-                "It changes nothing, so it may be repeated.",
-                info=parsed.info,
-                transient=True,
-            )
+            raise make_no_job_error(self.vendor, parsed)
         log.info("%s started job %s: %s", self.vendor.title, job_id, parsed.info)
         return job_id
 
-    def job(self, job_id: str, budget: RetryBudget = READ) -> Flow[Job]:
+    def job_request(self, job_id: str, about: Callable[[str], Request] | None = None) -> Request:
         """
-        Read a job, repeating the read while it fails for a passing reason.
+        Return the request that reads a job, checked; `poll_job` sends it any number of times.
 
-        :raises Refused: where the vendor does not know the job, or may not show it.
+        :param about: makes another request about a job than the one that reads it.
+        :raises InvalidInput: if it is no id.
         """
-        return (yield from self.look(job_id, self.asking(job_id), budget))
-
-    def asking(self, job_id: str, about: Callable[[str], Request] | None = None) -> Request:
-        """
-        Return the request that reads a job, checked; `look` sends it as often as one likes.
-
-        :param about: makes another request of an id than the one that reads the job.
-        :raises InvalidInput: where it is no id.
-        """
-        if wrong := id_violation(job_id):
+        is_plain = isinstance(job_id, str) and _PLAIN_JOB_ID.fullmatch(job_id)
+        if not is_plain and (wrong := id_violation(job_id)):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
         request = (about or self.vendor.status)(job_id)
-        if wrong := path_violation(request.path):
+        if not is_plain and (wrong := path_violation(request.path)):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
         return request
 
-    def look(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
-        """Read a job as `job` does, with the request that `asking` returned."""
-        parsed = yield from self.read(request, budget)
+    def get_job(self, job_id: str, budget: RetryBudget = READ) -> Flow[Job]:
+        """
+        Read a job, repeating the read while it fails for a transient reason.
+
+        :raises Refused: if the vendor does not know the job, or may not show it.
+        """
+        return (yield from self.poll_job(job_id, self.job_request(job_id), budget))
+
+    def poll_job(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
+        """Read a job as `get_job` does, with the request that `job_request` returned."""
+        parsed = yield from self.send(request, RetryPolicy(budget, TRANSIENT))
         job = yield from self.read_job(job_id, parsed)
-        if not self.vendor.knows(job):
-            self._warn(job)
+        if job.status.lower() not in self.vendor.states and not self.vendor.knows(job):
+            warn_of_status(self.vendor, job, self._unknown_words)
         return job
 
     def read_job(self, job_id: str, parsed: ParsedResponse) -> Flow[Job]:
@@ -195,103 +238,78 @@ class ApiClient:
         :raises Unreadable: if it describes none.
         """
         if parsed.is_large:
-            job: Job = yield RunInThread(partial(self._exchange.job, job_id, parsed))
+            parse = partial(parse_job, self.vendor, job_id, parsed, self._secrets_beside(""))
+            job: Job = yield RunInThread(parse)
             return job
-        return self._exchange.job(job_id, parsed)
+        return parse_job(self.vendor, job_id, parsed, self._secrets_beside(""))
 
     def redact_job(self, job: Job) -> Job:
-        """Return a job in whose words nothing is left of what this client hides."""
-        return self._exchange.redacted_job(job)
+        """Return a job of another client without what this one hides."""
+        return redact_job(job, self._secrets_beside(""))
 
-    def _warn(self, job: Job) -> None:
-        """Say once of each unknown status word that jobs with it are waited for."""
-        word = job.status[:_WORD_LENGTH]
-        if word not in self._strange and len(self._strange) < _WORDS:
-            self._strange.add(word)
-            log.warning("Job %s is waited for: %s", job.job_id, self.vendor.described(job))
+    def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
+        """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""
+        header = self.vendor.track_id_header
+        track_id = (track_id or self.new_track_id()) if header else ""
+        headers = {**request.headers, **(self._unsigned if policy.is_sign_in else self._signed)}
+        if header:
+            headers[header] = track_id
+        body = request.body
+        if self.vendor.zips and len(body) > _GZIP_ABOVE:
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body, mtime=0)
+        return Request(request.method, request.path, request.params, headers, body), track_id
 
-    def read(self, request: Request, budget: RetryBudget = READ) -> Flow[ParsedResponse]:
+    def _send_signed(
+        self, request: Request, track_id: str, policy: RetryPolicy, renewals: int
+    ) -> Flow[tuple[ParsedResponse, int]]:
         """
-        Read a page, repeating the read while it fails for a passing reason.
+        Send a request, and again after a new sign-in if its token is refused.
 
-        :raises NotFound: where the vendor says that there is no such thing.
+        :param renewals: new sign-ins that are left; the second value returned is how many took place.
         """
-        return (yield from self._exchange(request, RetryPolicy(budget, TRANSIENT)))
+        token = "" if policy.is_sign_in else (yield Token(budget=policy.budget))
+        parsed = yield from self._exchange(request, track_id, token, policy)
+        if parsed.kind is not ResponseKind.TOKEN or not renewals:
+            return parsed, 0
+        token = yield Token(refused=token, budget=policy.budget)
+        return (yield from self._exchange(request, track_id, token, policy)), 1
 
-    def post(self, request: Request, track_id: str) -> Flow[ParsedResponse]:
-        """Send a request once and return what is answered, good or bad."""
-        return (yield from self._exchange.once(request, track_id))
-
-    def new_track_id(self) -> str:
-        """Return a Track-Id that nobody has used."""
-        return self._exchange.new_track_id()
-
-    def pause(self, parsed: ParsedResponse, attempt: int) -> float:
-        """Return the seconds to wait after an answer before its request is sent for another time."""
-        return self._exchange.pause(parsed, attempt)
-
-    def error(self, parsed: ParsedResponse, attempts: int = 1) -> ApiError:
-        """Return the error that an answer amounts to, one of `post`'s."""
-        return self._exchange.error(parsed, attempts=attempts)
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        json_body: object = None,
-        params: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
-        track_id: str = "",
-    ) -> Flow[Any]:
-        """
-        Send any other request and return what a 2xx holds: see `ZuoraHook.request`.
-
-        :param path: below the base URL, starting with ``/``; it may hold a query.
-        :param headers: ``Idempotency-Key`` lets a POST be repeated while its outcome is unknown.
-        :raises InvalidInput: where an argument cannot be sent as it is.
-        """
-        headers = headers or {}
-        place = path_violation(path) if isinstance(path, str) else "must be a text"
-        wrong = {"method": method_violation(method), "path": place}
-        wrong |= {name: header_violation(value, KEY_LENGTH) for name, value in headers.items()}
-        key = any(name.lower() == "idempotency-key" for name in headers)
-        if key and not (self.vendor.keys and method == "POST"):
-            wrong["Idempotency-Key"] = (
-                "is for POST only" if self.vendor.keys else f"{self.vendor.title} knows none"
-            )
-        if lines := tuple(f"{name}: {why}" for name, why in wrong.items() if why):
-            raise InvalidInput("Nothing was sent.", lines)
-        request = Request(
-            method,
-            path,
-            params=tuple(_query(params or {})),
-            headers={**headers, **({} if json_body is None else {"Content-Type": "application/json"})},
-            body=b"" if json_body is None else json.dumps(json_body, ensure_ascii=False).encode(),
-        )
-        safe = method in ("GET", "HEAD")
-        again = TRANSIENT if safe else UNKNOWN if key else NOT_PROCESSED
-        policy = RetryPolicy(READ if safe else WRITE, again, json_object=False, answered=not safe)
-        parsed = yield from self._exchange(request, policy, track_id)
-        return parsed.body
-
-
-def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield names and values; None is left out, a list gives its name several times."""
-    for name, value in params.items():
-        for each in value if isinstance(value, (list, tuple)) else (value,):
-            if each is not None:
-                yield name, str(each).lower() if isinstance(each, bool) else str(each)
-
-
-def _lifetime(stated: object) -> float:
-    """
-    Return a token's life in seconds, a day at the most.
-
-    :param stated: a number, perhaps as text; an hour where it is neither, or cannot be a life.
-    """
-    try:
-        seconds = float(str(stated))
-    except ValueError:
-        return 3600.0
-    return min(seconds, _LONGEST_LIFE) if 0 <= seconds < 1e9 else 3600.0
+    def _exchange(
+        self, request: Request, track_id: str, token: str, policy: RetryPolicy
+    ) -> Flow[ParsedResponse]:
+        """Send a request once, follow the redirects that may be followed, and parse the answer."""
+        method, path, headers = request.method, request.path, request.headers
+        asked, is_redirected = f"{method} {path}", False
+        level = logging.DEBUG if method == "GET" else logging.INFO
+        log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
+        if token:
+            headers = {**headers, "Authorization": f"Bearer {token}"}
+            request = Request(method, path, request.params, headers, request.body)
+        self._recent.append((track_id, (method, path, headers.get("Idempotency-Key", ""))))
+        try:
+            response: Response = yield request
+            if response.status in REDIRECTS:
+                response = yield from follow_redirects(self.credentials.base_url, request, response)
+                is_redirected = True
+            given_back = response.headers.get(self._track_header, track_id)
+            if given_back != track_id:
+                refuse_answer_to_another(self._recent, given_back, request)
+        except Unreachable as error:
+            return read_silence(error, ResponseInfo(asked, track_id), self._secrets_beside(token))
+        except RateLimited as error:
+            return read_rate_limit(error, ResponseInfo(asked, track_id))
+        has_wait = response.status == 429 or "retry-after" in response.headers
+        wait = retry_after(response) if has_wait else None
+        info = ResponseInfo(asked, track_id, response.status, retry_after=wait)
+        secrets = self._secrets_beside(token)
+        if 300 <= response.status < 400:
+            return refuse_redirect(response, info, secrets)
+        if len(response.body) > LARGE_BODY:
+            parse = partial(parse_answer, self.vendor, request, response, info, secrets, policy)
+            parsed: ParsedResponse = replace((yield RunInThread(parse)), is_large=True)
+        else:
+            parsed = parse_answer(self.vendor, request, response, info, secrets, policy)
+        if is_redirected and parsed.kind is ResponseKind.NOT_FOUND:
+            return replace(parsed, kind=ResponseKind.GATEWAY)
+        return parsed

@@ -1,11 +1,14 @@
-"""What the body of any endpoint is to Python: JSON of any type, a text or bytes, by its Content-Type."""
+"""Read the body of any endpoint by its Content-Type: JSON of any type, a text or bytes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from airflow_provider_zuora.core.messages import Response
+from airflow_provider_zuora.core.errors import ResponseInfo
+from airflow_provider_zuora.core.messages import LARGE_BODY, ParsedResponse, Response, ResponseKind
 from airflow_provider_zuora.core.untrusted_json import read_foreign_json
 
 _JSON = ("/json", "+json")
@@ -33,13 +36,38 @@ _HEADER = 1000  # characters; several headers of one name are joined to one of a
 _PARAMETER = re.compile(r';\s*([^=;"\s]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)')  # what is quoted goes to its end
 
 
+_BEGINNING = 64  # bytes of a body
+
+
+def parse_any_content(
+    parse: Callable[[Response, ResponseInfo], ParsedResponse], response: Response, info: ResponseInfo
+) -> ParsedResponse:
+    """
+    Return what a 2xx means, whatever it holds: it is good if it came whole and does not refuse.
+
+    :param parse: reads a body of the vendor's own, a JSON object.
+    """
+    if not is_content(response):
+        parsed = parse(response, info)
+        if parsed.kind is not ResponseKind.GATEWAY or response.damage:
+            return parsed
+        info = replace(parsed.info, messages=())
+        return replace(parsed, kind=ResponseKind.OK, info=info, body=read_content(response))
+    if response.body[:_BEGINNING].lstrip().startswith(b"{"):
+        parsed = parse(response, info)
+        if parsed.kind is not ResponseKind.OK and any(parsed.info.codes):
+            return parsed
+    body = read_content(response) if response.body else None
+    return ParsedResponse(ResponseKind.OK, info, body, arrived=True)
+
+
 def is_content(response: Response) -> bool:
     """
     Return whether a whole body is no JSON by its Content-Type, whatever it looks like.
 
     A CSV may begin with a bracket; but many a server calls its JSON text/plain or text/html.
     """
-    kind, _ = _content_type(response.header("Content-Type"))
+    kind, _ = _content_type(response.headers.get("content-type", ""))
     named = bool(kind) and kind not in ("text/plain", "text/html") and not kind.endswith(_JSON)
     return named and not response.damage
 
@@ -53,13 +81,13 @@ def read_content(response: Response) -> Any:
     (UTF-8 if it names none, a BOM is left out), one of UTF-8, UTF-16, UTF-32, ASCII, ISO-8859 or Windows';
     else bytes. In all but bytes U+FFFD stands for what no database keeps.
     """
-    kind, charset = _content_type(response.header("Content-Type"))
+    kind, charset = _content_type(response.headers.get("content-type", ""))
     is_json = kind.endswith(_JSON)
     if is_json and not response.body.strip():
         return None
     if is_json or not kind:
         try:
-            return read_foreign_json(response.body, patient=response.is_large)
+            return read_foreign_json(response.body, patient=len(response.body) > LARGE_BODY)
         except (ValueError, RecursionError):
             pass
     is_text = is_json or kind in _TEXTS or kind.startswith("text/") or kind.endswith("+xml")

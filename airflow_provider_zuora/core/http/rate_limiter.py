@@ -13,6 +13,7 @@ import pendulum
 
 from airflow_provider_zuora.core.errors import RateLimited, ResponseInfo
 from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.core.redaction import redact_words
 from airflow_provider_zuora.core.times import read_http_date
 
 log = logging.getLogger(__name__)
@@ -176,7 +177,7 @@ class RateLimiter:
 
 def _held(request: Request, seconds: float) -> RateLimited:
     words = f"nothing was sent, the account is quiet for {seconds:.0f} s more, as the vendor asked"
-    info = ResponseInfo(str(request), messages=(words,), retry_after=seconds)
+    info = ResponseInfo(str(request), messages=(redact_words(words),), retry_after=seconds)
     return RateLimited("The vendor's limit is reached.", info=info, transient=True)
 
 

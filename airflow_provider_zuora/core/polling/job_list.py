@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, TimedOut
-from airflow_provider_zuora.core.flow import ONCE, READ, Flow, RetryBudget
+from airflow_provider_zuora.core.flow import Flow, RetryBudget
 from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.retry import ONCE, READ
 from airflow_provider_zuora.core.job import JobResult, ResultState
 from airflow_provider_zuora.core.polling.wait import (
     Clock,

@@ -75,7 +75,7 @@ class _Reload:
     def _read(self, job_id: str) -> Flow[Job]:
         """Read a job that there must be: a few times, if the vendor says that there is none."""
         has_ended = self.state in (ResultState.COMPLETED, ResultState.FAILED)
-        read = read_new_job if has_ended else ApiClient.job
+        read = read_new_job if has_ended else ApiClient.get_job
         try:
             job = yield from read(self.client, job_id, self.outage.budget)
         except ApiError as error:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, RateLimited, TimedOut
-from airflow_provider_zuora.core.flow import ONCE, Flow, RetryBudget, Sleep
+from airflow_provider_zuora.core.flow import Flow, RetryBudget, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.retry import ONCE
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.messages import Request
 
@@ -115,14 +116,14 @@ def read_new_job(
     :param request: what reads it, as `ApiClient.asking` makes it.
     :raises NotFound: if it still does not then; otherwise as `ApiClient.job`.
     """
-    request = request or client.asking(job_id)
+    request = request or client.job_request(job_id)
     for pause in _NEW_JOB_PAUSES:
         try:
-            return (yield from client.look(job_id, request, budget))
+            return (yield from client.poll_job(job_id, request, budget))
         except NotFound as error:
             log.info("%s does not know job %s yet: %s", client.vendor.title, job_id, error)
             yield Sleep(pause)
-    return (yield from client.look(job_id, request, budget))
+    return (yield from client.poll_job(job_id, request, budget))
 
 
 @dataclass(slots=True)
@@ -156,11 +157,11 @@ class JobPoll:
         :param is_patient: a job that is not known yet is asked for a few times.
         """
         try:
-            self._request = self._request or self.client.asking(self.job_id)
+            self._request = self._request or self.client.job_request(self.job_id)
             if is_patient and self.options.allows_unknown(self.now()):
                 job = yield from read_new_job(self.client, self.job_id, budget, self._request)
             else:
-                job = yield from self.client.look(self.job_id, self._request, budget)
+                job = yield from self.client.poll_job(self.job_id, self._request, budget)
         except ApiError as error:
             self.error = error
             return self._weigh_error(error, budget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused, TimedOut
-from airflow_provider_zuora.core.flow import Sleep, StatefulFlow
+from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
@@ -30,7 +30,7 @@ def adopt_job(
     *,
     raw_key: str | None = None,
     shared: SharedNotes | None = None,
-) -> StatefulFlow[str]:
+) -> Flow[str]:
     """
     Let a job, or ``order:<orderNumber>``, stand for an order that is not submitted, and return its id.
 
@@ -38,7 +38,7 @@ def adopt_job(
     :raises NotFound: if the vendor does not know it.
     :raises Refused: if it is a job that has failed, or another order's.
     """
-    client = client.hiding(order.secrets)
+    client = client.hide(order.secrets)
     job = yield from _wait_for_end(client, job_id)
     if job.state is JobState.FAILED:
         raise Refused(f"adopt_job_id: there is no order to adopt. {job.build_error()}")
@@ -60,7 +60,7 @@ def adopt_job(
     return job_id
 
 
-def _check_account(client: ApiClient, order: CheckedOrder, job: Job) -> StatefulFlow[None]:
+def _check_account(client: ApiClient, order: CheckedOrder, job: Job) -> Flow[None]:
     """
     Compare what the page of an adopted order tells, as its account's id or name, as far as it can be read.
 
@@ -78,12 +78,12 @@ def _check_account(client: ApiClient, order: CheckedOrder, job: Job) -> Stateful
         raise Refused(f"adopt_job_id: of order {number} {wrong}. Nothing was submitted.", info=job.info)
 
 
-def _wait_for_end(client: ApiClient, job_id: str) -> StatefulFlow[Job]:
+def _wait_for_end(client: ApiClient, job_id: str) -> Flow[Job]:
     """Return a job that is to be adopted, when it has ended: before that it does not tell whose it is."""
     began = client.clock()
     while True:
         try:
-            job = yield from client.job(job_id)
+            job = yield from client.get_job(job_id)
         except NotFound as error:
             raise NotFound(
                 f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted.",
@@ -102,7 +102,7 @@ def _wait_for_end(client: ApiClient, job_id: str) -> StatefulFlow[Job]:
 
 def record_failure(
     client: ApiClient, attempt: TaskAttempt, job: Job, shared: SharedNotes | None = None
-) -> StatefulFlow[None]:
+) -> Flow[None]:
     """Note that a job has failed, in case the vendor has forgotten it when the next try asks."""
     if job.state is not JobState.FAILED:
         return

@@ -19,10 +19,10 @@ from airflow_provider_zuora.core.errors import (
     TurnedAway,
     WrongOrder,
 )
-from airflow_provider_zuora.core.flow import StatefulFlow
+from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.json_lines import raise_first
-from airflow_provider_zuora.core.redaction import printable
+from airflow_provider_zuora.core.redaction import make_printable
 from airflow_provider_zuora.core.submission.failures import EQUAL
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.notes import Notes
@@ -67,7 +67,7 @@ class BulkResult:
         """Return plain JSON, for an XCom."""
         return {
             "index": self.order.index,
-            "order_number": self.order.number and printable(self.order.number),
+            "order_number": self.order.number and make_printable(self.order.number),
             "state": self.state,
             "job_id": self.job_id,
             "error": None if self.error is None else str(self.error),
@@ -115,7 +115,7 @@ def select_records(batch: Iterable[PreparedOrder]) -> list[SubmissionRecord]:
     return [record for record in records if record.state is SubmissionState.OPEN]
 
 
-def submit_one(prepared: PreparedOrder, *, adopt: bool = False) -> StatefulFlow[BulkResult]:
+def submit_one(prepared: PreparedOrder, *, adopt: bool = False) -> Flow[BulkResult]:
     """
     Submit one order of a list, once, and return what became of it; no error of the vendor's is raised.
 
@@ -132,7 +132,7 @@ def submit_one(prepared: PreparedOrder, *, adopt: bool = False) -> StatefulFlow[
     return BulkResult(order, job_id)
 
 
-def _find_existing(submission: Submission) -> StatefulFlow[str | None]:
+def _find_existing(submission: Submission) -> Flow[str | None]:
     client = submission.client
     order_id = yield from find_existing_order(client, submission.document)
     if order_id is not None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
-from airflow_provider_zuora.core.flow import LoadState, SaveState, StatefulFlow
+from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
@@ -75,7 +75,7 @@ class Notes:
     _parts: int = 0
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def load(self) -> StatefulFlow[Notes]:
+    def load(self) -> Flow[Notes]:
         """
         Read what this try, or the last one that noted anything, has noted.
 
@@ -93,7 +93,7 @@ class Notes:
             self.is_complete = self.attempt.is_first
         return self
 
-    def _begin_try(self, number: int) -> StatefulFlow[None]:
+    def _begin_try(self, number: int) -> Flow[None]:
         yield from self._check_latest()
         yield SaveState(LATEST, {"try": number})
 
@@ -123,13 +123,13 @@ class Notes:
         """Return what led to a job."""
         return next((record for record in self._records.values() if record.job_id == job_id), None)
 
-    def note_nothing_sent(self) -> StatefulFlow[None]:
+    def note_nothing_sent(self) -> Flow[None]:
         """Note that the first try has sent nothing, unless it has, so that the next one knows."""
         name = _entry(self.attempt.number)
         if self.attempt.is_first and (yield LoadState(name)) is None:
             yield SaveState(name, _pack([], 1, complete=True))
 
-    def reserve(self, records: Iterable[SubmissionRecord]) -> StatefulFlow[None]:
+    def reserve(self, records: Iterable[SubmissionRecord]) -> Flow[None]:
         """
         Note a batch of submissions as sent before the first of them is; ends the batch before.
 
@@ -143,7 +143,7 @@ class Notes:
             self._ahead[self._hold(own)] = replace(own, unanswered=own.unanswered + 1)
         yield from self._flush()
 
-    def note_post(self, record: SubmissionRecord) -> StatefulFlow[None]:
+    def note_post(self, record: SubmissionRecord) -> Flow[None]:
         """
         Note a POST that is about to be sent.
 
@@ -155,13 +155,13 @@ class Notes:
             self._ahead.pop(_identity(record), None)
             yield from self._flush()
 
-    def save(self, record: SubmissionRecord) -> StatefulFlow[None]:
+    def save(self, record: SubmissionRecord) -> Flow[None]:
         """Note what was heard; of a batch that is under way it is written with the next one."""
         self._put(record)
         if _identity(record) not in self._ahead:
             yield from self._flush(checking=False)
 
-    def read_job(self, record: SubmissionRecord) -> StatefulFlow[SubmissionRecord | None]:
+    def read_job(self, record: SubmissionRecord) -> Flow[SubmissionRecord | None]:
         """
         Return what is kept of a submission if it has led to a job under this key; None if it has not.
 
@@ -192,7 +192,7 @@ class Notes:
         with self._writing:
             self._changed.add(self._parts_of.setdefault(identity, len(self._parts_of) // _IN_ONE_ENTRY))
 
-    def _flush(self, *, checking: bool = True) -> StatefulFlow[None]:
+    def _flush(self, *, checking: bool = True) -> Flow[None]:
         """
         Write what has changed.
 
@@ -207,7 +207,7 @@ class Notes:
         if checking:
             yield from self._check_latest()
 
-    def _write(self) -> StatefulFlow[None]:
+    def _write(self) -> Flow[None]:
         kept = [self._ahead.get(identity, record) for identity, record in list(self._records.items())]
         parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
         if len(parts) != self._parts:  # the first entry tells how many there are
@@ -218,7 +218,7 @@ class Notes:
                 _entry(self.attempt.number, part), _pack(parts[part], len(parts), complete=self.is_complete)
             )
 
-    def _check_latest(self) -> StatefulFlow[None]:
+    def _check_latest(self) -> Flow[None]:
         latest = yield LoadState(LATEST)
         begun = latest.get("try") if isinstance(latest, Mapping) else None
         if isinstance(begun, int) and begun > self.attempt.number:
@@ -229,7 +229,7 @@ class Notes:
             )
 
 
-def _load_entries(number: int) -> StatefulFlow[list[Any]]:
+def _load_entries(number: int) -> Flow[list[Any]]:
     """Return all that a try has noted, in the order of its parts; empty if it has noted nothing."""
     first = yield LoadState(_entry(number))
     if first is None:

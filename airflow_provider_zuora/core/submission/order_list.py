@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_lines import raise_first
-from airflow_provider_zuora.core.redaction import printable
+from airflow_provider_zuora.core.redaction import make_printable
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.validation import KEY_LENGTH, header_violation
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order
@@ -54,7 +54,7 @@ class BulkOrder:
 
     def __str__(self) -> str:
         """Return the label of the order, and its number."""
-        return f"{self.label} ({printable(self.number)})" if self.number else self.label
+        return f"{self.label} ({make_printable(self.number)})" if self.number else self.label
 
 
 def prepare_orders(

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.job import ORDER, JobState
 from airflow_provider_zuora.core.messages import ParsedResponse
 
@@ -119,7 +120,7 @@ def describe_adopted_difference(client: ApiClient, document: Mapping[str, Any], 
 def _read_page(client: ApiClient, number: str) -> Flow[ParsedResponse | None]:
     """Return the page of the order that has a number, None if the vendor says that there is none."""
     try:
-        page = yield from client.read(client.vendor.order(number))
+        page = yield from client.send(client.vendor.order(number), READ_POLICY)
     except NotFound:
         return None
     yield from client.read_job(ORDER + number, page)  # raises if it holds no order
@@ -136,7 +137,7 @@ def _describe_difference(
     """
     try:
         request = client.vendor.account(document, page.body)
-        known = (yield from client.read(request)).body if request else {}
+        known = (yield from client.send(request, READ_POLICY)).body if request else {}
     except ApiError as error:
         if error.transient:
             raise

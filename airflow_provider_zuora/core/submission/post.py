@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.flow import Sleep, StatefulFlow
+from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.http.exchange import WRITE
+from airflow_provider_zuora.core.http.retry import WRITE
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
 from airflow_provider_zuora.core.submission.authority import (
     APART,
@@ -54,7 +54,7 @@ class Post:
     _began: float = 0.0
     _repetition: Repetition = field(default_factory=Repetition)
 
-    def send(self, record: SubmissionRecord) -> StatefulFlow[tuple[SubmissionRecord, Event]]:
+    def send(self, record: SubmissionRecord) -> Flow[tuple[SubmissionRecord, Event]]:
         """
         Send the order once more and return the record as the answer leaves it, and what was heard.
 
@@ -85,12 +85,12 @@ class Post:
         self.sent += 1
         headers = {**self.request.headers, "Idempotency-Key": record.key}
         request = replace(self.request, params=record.params, headers=headers)  # a key belongs to its query
-        self.parsed = yield from client.post(request, track_id)
+        self.parsed = yield from client.send_once(request, track_id)
         return (yield from self._decide(record, self.parsed))
 
     def _decide(
         self, record: SubmissionRecord, parsed: ParsedResponse
-    ) -> StatefulFlow[tuple[SubmissionRecord, Event]]:
+    ) -> Flow[tuple[SubmissionRecord, Event]]:
         """Return the record as an answer leaves it, and what was heard."""
         job_id = self.client.vendor.read_job_id(parsed.body) if isinstance(parsed.body, dict) else ""
         if job_id and parsed.kind is ResponseKind.OK:
@@ -105,7 +105,7 @@ class Post:
         name = Event.REFUSED_AFTER_ABSENCE.name if is_after_absence else self.heard.name
         return record, Event[f"{name}_STORED" if self.is_proven else str(name)]
 
-    def _prove(self, parsed: ParsedResponse) -> StatefulFlow[bool]:
+    def _prove(self, parsed: ParsedResponse) -> Flow[bool]:
         """Return whether this answer is proven to be the stored one; if it seems so, ask for the proof."""
         is_limited_by_gateway = self.heard is Heard.LIMITED and not any(
             len(code) == _EIGHT_DIGITS for code in parsed.info.codes
@@ -123,7 +123,7 @@ class Post:
             self._repetition = replace(self._repetition, control=control)
         return False
 
-    def _send_control(self) -> StatefulFlow[str]:
+    def _send_control(self) -> Flow[str]:
         """
         Return the request id that another request is answered with, empty if it proves nothing.
 
@@ -132,13 +132,16 @@ class Post:
         track_id = self.client.new_track_id()
         empty = replace(self.request, body=b"{}").with_headers({"Idempotency-Key": f"control-{track_id}"})
         log.info("Sending an empty order, to see whether each answer has a request id of its own")
-        return read_request_id((yield from self.client.post(empty, track_id))) or self._repetition.request_id
+        return (
+            read_request_id((yield from self.client.send_once(empty, track_id)))
+            or self._repetition.request_id
+        )
 
     def _delay(self) -> float:
         """Return the seconds to wait before the next POST, 0 before the first one."""
         if self.parsed is None:
             return 0.0
-        delay = self.client.pause(self.parsed, self.sent)
+        delay = self.client.delay_before_retry(self.parsed, self.sent)
         known = self._repetition
         return max(delay, known.since + APART - self.client.clock()) if known.control else delay
 
@@ -156,5 +159,5 @@ class Post:
         """Return the error that the last answer amounts to; a transient one if the key can be sent again."""
         if self.parsed is None:
             return build_stopped_error()
-        error = self.client.error(self.parsed, self.sent)
+        error = self.client.error_for(self.parsed, self.sent)
         return classify_error(error, self.heard, self.client.vendor.title)

@@ -100,7 +100,9 @@ class SubmissionRecord:
 
     def with_failure(self, job: Job, now: float) -> SubmissionRecord:
         """Return the record as its failed job leaves it."""
-        reason = f"Job {job.job_id} ended as {job.status}" + (f": {job.info.bare}" if job.info else "")
+        reason = f"Job {job.job_id} ended as {job.status}" + (
+            f": {job.info.without_words}" if job.info else ""
+        )
         decided_at = self.decided_at if self.state is SubmissionState.FAILED else now
         return replace(
             self,

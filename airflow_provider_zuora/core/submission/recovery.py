@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, WrongOrder
-from airflow_provider_zuora.core.flow import Sleep, StatefulFlow
+from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.keys import KEY_AGE
@@ -30,7 +30,7 @@ _WHY = {
 }
 
 
-def read_job(submission: Submission) -> StatefulFlow[Event]:
+def read_job(submission: Submission) -> Flow[Event]:
     """Find out what has become of the job of an earlier try."""
     job_id, clock = str(submission.record.job_id), submission.client.clock
     try:
@@ -51,7 +51,7 @@ def read_job(submission: Submission) -> StatefulFlow[Event]:
     return Event.RUNS
 
 
-def _read_known_job(submission: Submission, job_id: str) -> StatefulFlow[Job | None]:
+def _read_known_job(submission: Submission, job_id: str) -> Flow[Job | None]:
     """
     Return a job of an earlier try, None if it is not known.
 
@@ -61,7 +61,7 @@ def _read_known_job(submission: Submission, job_id: str) -> StatefulFlow[Job | N
     began = client.clock()
     while True:
         try:
-            return (yield from client.job(job_id))
+            return (yield from client.get_job(job_id))
         except NotFound:
             log.warning("%s does not know job %s, or not yet", client.vendor.title, job_id)
             if submission.issued_at or client.clock() - began >= _LAG:
@@ -69,7 +69,7 @@ def _read_known_job(submission: Submission, job_id: str) -> StatefulFlow[Job | N
         yield Sleep(_LAG_POLL)
 
 
-def look_up(submission: Submission) -> StatefulFlow[Event]:
+def look_up(submission: Submission) -> Flow[Event]:
     """Look for the order by its number."""
     standing, is_proven, number = submission.standing, submission.post.is_proven, submission.number
     submission.why = "its key gets the same answer each time" if is_proven else _WHY[standing]
@@ -98,7 +98,7 @@ def look_up(submission: Submission) -> StatefulFlow[Event]:
     return Event.NOT_FOUND_STORED if is_proven else Event.NOT_FOUND
 
 
-def look_once(submission: Submission) -> StatefulFlow[Event]:
+def look_once(submission: Submission) -> Flow[Event]:
     """Look whether the order is there already; if it is not, nothing is known."""
     number = submission.number
     try:
@@ -109,7 +109,7 @@ def look_once(submission: Submission) -> StatefulFlow[Event]:
     return Event.FOUND if is_found else Event.NOT_FOUND_YET
 
 
-def find_late_order(submission: Submission, *, once: bool = False) -> StatefulFlow[bool]:
+def find_late_order(submission: Submission, *, once: bool = False) -> Flow[bool]:
     """Return whether the order is there, and let it stand for the job."""
     order_id = yield from find_order(submission.client, submission.document, once=once)
     if order_id is not None:
@@ -117,7 +117,7 @@ def find_late_order(submission: Submission, *, once: bool = False) -> StatefulFl
     return order_id is not None
 
 
-def check_raw_key(submission: Submission, job_id: str) -> StatefulFlow[None]:
+def check_raw_key(submission: Submission, job_id: str) -> Flow[None]:
     """
     Compare what a raw key led to with the order, as far as job and order can be read by now.
 
@@ -125,7 +125,7 @@ def check_raw_key(submission: Submission, job_id: str) -> StatefulFlow[None]:
     """
     client, document, key = submission.client, submission.document, submission.record.key
     try:
-        job = yield from client.job(job_id)
+        job = yield from client.get_job(job_id)
         check_result(job, expectation(document))
         number = job.result.get("orderNumber") if isinstance(job.result, dict) else None
         other = (yield from describe_order_difference(client, document, number)) if number else ""

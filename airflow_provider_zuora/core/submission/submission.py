@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, OutcomeUnknown
-from airflow_provider_zuora.core.flow import Sleep, StatefulFlow, Token
+from airflow_provider_zuora.core.flow import Flow, Sleep, Token
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission.authority import Heard
 from airflow_provider_zuora.core.submission.failures import (
@@ -53,7 +53,7 @@ def submit_order(
     raw_key: str | None = None,
     is_sole: bool = True,
     shared: SharedNotes | None = None,
-) -> StatefulFlow[str]:
+) -> Flow[str]:
     """
     Submit an order once and return its job's id, or ``order:<orderNumber>``.
 
@@ -70,7 +70,7 @@ def submit_order(
     return (yield from submission.run())
 
 
-def read_notes(attempt: TaskAttempt, shared: SharedNotes | None = None) -> StatefulFlow[Notes]:
+def read_notes(attempt: TaskAttempt, shared: SharedNotes | None = None) -> Flow[Notes]:
     """
     Return what the tries of the task have noted, once the account is signed in.
 
@@ -118,7 +118,7 @@ class Submission:
         place: str = "alone",
         is_sole: bool = True,
     ):
-        self.client = client.hiding(order.secrets) if order.secrets else client
+        self.client = client.hide(order.secrets) if order.secrets else client
         self.order = order
         self.document = order.document
         self.notes = notes
@@ -151,7 +151,7 @@ class Submission:
         self.why = ""  # it had to be looked up
         self._kept = self.record
 
-    def run(self) -> StatefulFlow[str]:
+    def run(self) -> Flow[str]:
         """
         Submit the order, or find what an earlier try has made of it, and return its job's id.
 
@@ -183,7 +183,7 @@ class Submission:
         )
         return has_own_job and self.number is None and self.keys.scope.position is not None
 
-    def _perform(self, action: Action) -> StatefulFlow[Event]:
+    def _perform(self, action: Action) -> Flow[Event]:
         if action is Action.SEND:
             self.record, event = yield from self.post.send(self.record)
             return Event.ACCEPTED_BEFORE if event is Event.ACCEPTED and self.is_inherited else event
@@ -197,7 +197,7 @@ class Submission:
 
     # -- what it does ---------------------------------------------------------------------------------------
 
-    def _note(self, event: Event) -> StatefulFlow[bool]:
+    def _note(self, event: Event) -> Flow[bool]:
         """
         Note where the submission stands now, if that has changed.
 
@@ -216,7 +216,9 @@ class Submission:
     def _settle(self, event: Event) -> None:
         """Make the record what its standing says."""
         record, now = self.record, self.client.clock()
-        reason = self.post.parsed.info.bare if self.post.parsed and event is not Event.ACCEPTED else ""
+        reason = (
+            self.post.parsed.info.without_words if self.post.parsed and event is not Event.ACCEPTED else ""
+        )
         if event in Event.NOT_FOUND | Event.NOT_FOUND_STORED:
             record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
@@ -236,7 +238,7 @@ class Submission:
             return Event.OVER
         return Event.AGAIN_ASKED if self.post.sent else Event.AGAIN
 
-    def _next_key(self) -> StatefulFlow[Event]:
+    def _next_key(self) -> Flow[Event]:
         """Begin the next generation, after one that cannot make an order."""
         before = self.record
         if self.raw_key:
@@ -290,7 +292,7 @@ class Submission:
         )
 
 
-ACTIONS: dict[Action, Callable[[Submission], StatefulFlow[Event]]] = {
+ACTIONS: dict[Action, Callable[[Submission], Flow[Event]]] = {
     Action.READ_JOB: read_job,
     Action.LOOK_ONCE: look_once,
     Action.LOOK_UP: look_up,

@@ -53,6 +53,8 @@ class Vendor(ABC):
 
     scope: ClassVar[tuple[str, ...]] = ()
     """Those of the headers that choose where a submission takes effect."""
+    track_id_header: ClassVar[str] = ""
+    """The header that carries a Track-Id, empty if the vendor knows none."""
     keys: ClassVar[bool] = False
     """Whether an Idempotency-Key makes a repeated POST the same one."""
     zips: ClassVar[bool] = False
@@ -61,10 +63,6 @@ class Vendor(ABC):
     @abstractmethod
     def headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the headers that a connection's fields ask for, for every request but the sign-in."""
-
-    def tracking(self, track_id: str) -> Mapping[str, str]:
-        """Return the headers that carry a Track-Id, none where the vendor has no such thing."""
-        return {}
 
     @abstractmethod
     def sign_in(self, credentials: Credentials) -> Request:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import InvalidInput, JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
-from airflow_provider_zuora.core.redaction import told
+from airflow_provider_zuora.core.redaction import describe_value
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.elastic_path_answers import read_answer
 
@@ -96,7 +95,7 @@ class ElasticPath(Vendor):
         word = data.get("status")
         state = self.state(word)
         if error := data.get("error"):
-            info = replace(info, messages=(told(error, _SAID),))
+            info = info.with_words([describe_value(error, _SAID)])
         succeeded = state is JobState.SUCCEEDED
         about = {name: data[name] for name in _ABOUT if name in data} | {"id": job_id}
         status = word if isinstance(word, str) else ""

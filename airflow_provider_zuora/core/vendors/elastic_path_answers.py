@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.messages import ParsedResponse, Response, ResponseKind
-from airflow_provider_zuora.core.redaction import REASONS, told
+from airflow_provider_zuora.core.redaction import REASONS, describe_value
 from airflow_provider_zuora.core.vendors.body import quoted, read_json, unreadable
 
 # The HTTP status decides, not the one in the body: "Get a Job" calls its 404 "Forbidden".
@@ -40,11 +40,10 @@ def read_answer(response: Response, info: ResponseInfo, states: Mapping[str, Job
     if not readable:
         return unreadable(response, info, _STATUSES)
     errors = list(islice(_errors(body), REASONS)) if isinstance(body, dict) else []
-    info = replace(
-        info,
-        messages=tuple(_words(error) for error in errors),
-        request_id=next((_told(error, "request_id") for error in errors if error.get("request_id")), ""),
-    )
+    if errors:
+        info = info.with_words(map(_words, errors))
+        ids = (_describe_member(error, "request_id") for error in errors if error.get("request_id"))
+        info = replace(info, request_id=next(ids, ""))
     kind = _meaning(response.status, info, states)
     if kind is not ResponseKind.OK and not errors and response.body:
         info = replace(info, messages=(quoted(response),))  # better than nothing
@@ -64,12 +63,12 @@ def _errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _words(error: Mapping[str, Any]) -> str:
-    said = ": ".join(_told(error, name) for name in ("title", "detail") if error.get(name))
-    return f"{said} (source {_told(error, 'source')})" if error.get("source") else said
+    said = ": ".join(_describe_member(error, name) for name in ("title", "detail") if error.get(name))
+    return f"{said} (source {_describe_member(error, 'source')})" if error.get("source") else said
 
 
-def _told(error: Mapping[str, Any], name: str) -> str:
-    return told(error[name], _TEXT_LENGTH)
+def _describe_member(error: Mapping[str, Any], name: str) -> str:
+    return describe_value(error[name], _TEXT_LENGTH)
 
 
 def _meaning(status: int, info: ResponseInfo, states: Mapping[str, JobState]) -> ResponseKind:

@@ -27,7 +27,7 @@ class TestTheEndIsNoted:
     def test_a_failed_job_is_remembered_when_zuora_has_forgotten_it(self, order):
         zuora, memory = Zuora("job fails for good"), Memory()
         job_id = submit(zuora, memory, FIRST, order).run().end
-        job = zuora.run(zuora.client().job(job_id))
+        job = zuora.run(zuora.client().get_job(job_id))
         zuora.run(record_failure(zuora.client(), FIRST, job), memory)
         del zuora.sandbox.state.jobs[job_id]
         zuora.clock.now += HOUR
@@ -54,7 +54,7 @@ class TestTheEndIsNoted:
         zuora, memory = Zuora(), Memory()
         job_id = submit(zuora, memory, FIRST).run().end
         before = dict(memory)
-        job = zuora.run(zuora.client().job(job_id))
+        job = zuora.run(zuora.client().get_job(job_id))
         zuora.run(record_failure(zuora.client(), FIRST, job), memory)
         zuora.run(record_failure(zuora.client(), FIRST, job), None)
         failed = replace(job, job_id="another task's", state=JobState.FAILED)

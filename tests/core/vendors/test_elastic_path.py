@@ -10,6 +10,7 @@ import tracemalloc
 import pytest
 
 from airflow_provider_zuora.core.errors import ResponseInfo
+from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.messages import Response
@@ -78,7 +79,7 @@ def test_what_is_sent_to_start_export():
 
 def test_a_long_request_is_not_zipped_for_a_vendor_who_says_nothing_of_that():
     script = StoreScript([answer(200, {})])
-    script.run(script.client().call("POST", "/v2/orders", json_body="x" * 100_000))
+    script.run(call_endpoint(script.client(), "POST", "/v2/orders", json_body="x" * 100_000))
     (request,) = script.sent
 
     assert request.header("Content-Encoding") == ""
@@ -90,7 +91,7 @@ def test_no_track_id_is_told_of_a_vendor_who_has_none(caplog):
     caplog.set_level("DEBUG")
     script = StoreScript([answer(404, {"title": "Resource Not Found", "status": 404})])
     with pytest.raises(Exception, match="Resource Not Found") as caught:
-        script.run(script.client().job("j"))
+        script.run(script.client().get_job("j"))
 
     assert "Track-Id" not in str(caught.value) + caplog.text
     assert caught.value.info.track_id == ""
@@ -115,7 +116,7 @@ def test_an_export_from_its_start_to_its_link():
 def test_a_body_too_deep_to_read_is_no_answer():
     script = StoreScript([Response(200, {}, b"[" * 100_000)] * 10)
     with pytest.raises(Exception, match="bytes that are no JSON"):
-        script.run(script.client().job("j"))
+        script.run(script.client().get_job("j"))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_the_headers_that_the_connection_asks_for(fields, headers):
 
 
 def test_the_track_id_has_a_header():
-    assert ZUORA.tracking("af-1") == {"Zuora-Track-Id": "af-1"}
+    assert ZUORA.track_id_header == "Zuora-Track-Id"
 
 
 def test_the_sign_in_is_a_form_that_carries_any_secret():

@@ -16,7 +16,7 @@ from tests.core.tries import NUMBERED, Zuora, submit
 def test_an_order_reads_as_a_job_that_has_completed():
     zuora = Zuora()
     submit(zuora, None, TaskAttempt(), NUMBERED).run()
-    job = zuora.run(zuora.client().job("order:O-1"))
+    job = zuora.run(zuora.client().get_job("order:O-1"))
 
     assert (job.state, job.status) == (JobState.SUCCEEDED, "Completed")
     assert job.result == {
@@ -31,7 +31,7 @@ def test_an_order_reads_as_a_job_that_has_completed():
 def test_an_order_that_is_not_there_is_an_error():
     zuora = Zuora()
     with pytest.raises(NotFound):
-        zuora.run(zuora.client().job("order:O-1"))
+        zuora.run(zuora.client().get_job("order:O-1"))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_the_number_of_a_found_orders_account_is_no_endless_path():
 def test_an_answer_without_an_order_is_none(body):
     script = Script([answer(200, body)])
     with pytest.raises(Unreadable, match="holds no order") as caught:
-        script.run(script.client().job("order:O-1"))
+        script.run(script.client().get_job("order:O-1"))
     assert caught.value.transient
 
 
@@ -105,7 +105,7 @@ def test_odd_subscriptions_of_an_order_are_left_out(subscriptions):
     order = {"orderNumber": "Ü 1", "status": "Completed", "subscriptions": subscriptions}
     script = Script([answer(200, {"success": True, "order": order})])
 
-    assert script.run(script.client().job("order:Ü 1")).result["subscriptions"] == []
+    assert script.run(script.client().get_job("order:Ü 1")).result["subscriptions"] == []
 
 
 @pytest.mark.parametrize("basic", [None, 1, []])

@@ -6,7 +6,6 @@ Sources: developer.zuora.com, "Retrieve an order" and "Retrieve an account"; fie
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +14,7 @@ from airflow_provider_zuora.core.errors import ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 from airflow_provider_zuora.core.json_types import Path, format_path
 from airflow_provider_zuora.core.messages import Request
-from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words, told
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, describe_value, redact_words
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import hide
 
 _ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
@@ -59,7 +58,7 @@ def account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Re
     number = _order(order).get("existingAccountNumber")
     if not number:
         raise Unreadable("The page of the order names no account.")
-    return Request("GET", _ACCOUNTS + quote(told(number, _NUMBER_LENGTH), safe=""))
+    return Request("GET", _ACCOUNTS + quote(describe_value(number, _NUMBER_LENGTH), safe=""))
 
 
 def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> str:
@@ -69,12 +68,12 @@ def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: M
     Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling).
     """
     _check_pages(document, _order(order), _object(account, "basicInfo"))
-    told = [
+    describe_value = [
         f"its {what} is {_shown(found)}, this one's is {_shown(ours)}"
         for what, ours, found in _compared(document, _order(order), _object(account, "basicInfo"))
         if _folded(ours) != _folded(found)
     ]
-    return "; ".join(told)
+    return "; ".join(describe_value)
 
 
 def _check_pages(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> None:
@@ -103,12 +102,12 @@ def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     """
     ours = {name: document[name] for name in _CONTENT if document.get(name) is not None}
     ours.setdefault("description", "")
-    told = [
+    describe_value = [
         f"{format_path(path)} is {_shown(found)}, this one's is {_shown(own)}"
         for path, own, found in _unlike(hide(ours, _NOBODY), hide(_order(order), _NOBODY), ())
     ]
-    more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
-    return "; ".join(told[:_SHOWN] + more)
+    more = [f"and {len(describe_value) - _SHOWN} more"] if len(describe_value) > _SHOWN else []
+    return "; ".join(describe_value[:_SHOWN] + more)
 
 
 def _unlike(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
@@ -138,7 +137,7 @@ def _named(dates: Any) -> dict[str, Any] | None:
 
 
 def _shown(value: Any) -> str:
-    words = repr(value[:_NUMBER_LENGTH]) if isinstance(value, str) else told(value, _NUMBER_LENGTH)
+    words = repr(value[:_NUMBER_LENGTH]) if isinstance(value, str) else describe_value(value, _NUMBER_LENGTH)
     return redact_words(words, _SHOWN_LENGTH)
 
 
@@ -184,7 +183,7 @@ def _not_asked_for(number: str, found: object) -> str:
     """Return in words what a page holds instead of the order: a cache may give another one's."""
     if not found:
         return "no order"
-    told_number = told(found, _NUMBER_LENGTH)
+    told_number = describe_value(found, _NUMBER_LENGTH)
     same = told_number.strip().casefold() == number.strip().casefold()
     return "" if same else f"order {redact_words(told_number, WORD_LENGTH)}"
 
@@ -196,7 +195,7 @@ def never_completes(result: Any, info: ResponseInfo) -> ResponseInfo | None:
     if state is not JobState.FAILED:
         return None
     number, status = (redact_words(order.get(name), WORD_LENGTH) for name in ("orderNumber", "status"))
-    return replace(info, messages=(f"its order {number} is {status}: {words}",))
+    return info.with_words([f"its order {number} is {status}: {words}"])
 
 
 def is_completed(status: object) -> bool:

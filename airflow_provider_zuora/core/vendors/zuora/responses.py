@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
-from airflow_provider_zuora.core.redaction import told
+from airflow_provider_zuora.core.redaction import describe_value
 from airflow_provider_zuora.core.vendors.body import quoted, read_json, unreadable
 
 JOBS = "/v1/async-jobs/"
@@ -73,23 +73,23 @@ def read_answer(request: Request, response: Response, info: ResponseInfo) -> Par
     """Return what a response means, whichever of Zuora's body shapes it has."""
     body, readable = read_json(response)
     if not readable:
-        info = replace(info, request_id=response.header("Zuora-Request-Id"))
+        info = replace(info, request_id=response.headers.get("zuora-request-id", ""))
         return unreadable(response, info, _STATUSES)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     reasons = [] if _TELLING.isdisjoint(fields) else _first(_reasons(fields))
-    request_id = _text(fields.get("requestId")) or response.header("Zuora-Request-Id")
+    request_id = _text(fields.get("requestId")) or response.headers.get("zuora-request-id", "")
     process_id = _text(fields.get("processId"))
-    if reasons or request_id or process_id:
+    if request_id or process_id:
         info = ResponseInfo(
             info.asked,
             info.track_id,
             info.status,
-            tuple([code for code, _ in reasons]),
-            tuple([message for _, message in reasons]),
-            request_id,
-            process_id,
-            info.retry_after,
+            request_id=request_id,
+            process_id=process_id,
+            retry_after=info.retry_after,
         )
+    if reasons:
+        info = _with(info, reasons)
     kind = _meaning(request, response.status, fields, reasons)
     if kind is not ResponseKind.OK and not reasons and response.body:
         info = replace(info, messages=(quoted(response),))  # better than nothing
@@ -135,12 +135,11 @@ def _says_no(part: Mapping[str, Any]) -> bool:
 
 
 def _with(info: ResponseInfo, reasons: Reasons) -> ResponseInfo:
-    codes, messages = [code for code, _ in reasons], [message for _, message in reasons]
-    return replace(info, codes=tuple(codes), messages=tuple(messages))
+    return info.with_words([message for _, message in reasons], [code for code, _ in reasons])
 
 
 def _text(value: object) -> str:
-    return "" if value is None else told(value, _TEXT_LENGTH)
+    return "" if value is None else describe_value(value, _TEXT_LENGTH)
 
 
 def _first(reasons: Iterator[tuple[object, object]]) -> Reasons:
@@ -291,7 +290,7 @@ def _job_reasons(errors: object) -> Iterator[tuple[object, object]]:
         elif isinstance(error, dict) and (error.get("code") or error.get("message")):
             yield error.get("code"), error.get("message")
         elif error:
-            words = told(error, _TEXT_LENGTH + 1)
+            words = describe_value(error, _TEXT_LENGTH + 1)
             lead, *pairs = _JOB_ERROR.split(words[:_TEXT_LENGTH])
             texts = [text.strip() for text in pairs[1::2]] or [""]
             texts[0] = f"{lead.strip()} {texts[0]}".strip()

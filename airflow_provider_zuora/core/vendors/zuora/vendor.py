@@ -61,6 +61,7 @@ class Zuora(Vendor):
     }
 
     scope = ("Zuora-Entity-Ids", "Zuora-Org-Ids")
+    track_id_header = "Zuora-Track-Id"
     keys = True
     zips = True
 
@@ -72,10 +73,6 @@ class Zuora(Vendor):
             "zuora_version": "Zuora-Version",
         }
         return {header: fields[name] for name, header in names.items() if fields[name]}
-
-    def tracking(self, track_id: str) -> Mapping[str, str]:
-        """Return the Zuora-Track-Id header."""
-        return {"Zuora-Track-Id": track_id}
 
     def sign_in(self, credentials: Credentials) -> Request:
         """Return the form POST of the client credentials grant."""

@@ -1,0 +1,88 @@
+"""A request to any other endpoint of the vendor: checked, sent, and its answer as Python's own values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.flow import Flow
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.retry import NOT_PROCESSED, READ, TRANSIENT, UNKNOWN, WRITE, RetryPolicy
+from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.validation import (
+    KEY_LENGTH,
+    header_violation,
+    method_violation,
+    path_violation,
+)
+from airflow_provider_zuora.core.vendors.base import Vendor
+
+_TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
+
+
+def call_endpoint(
+    client: ApiClient,
+    method: str,
+    path: str,
+    *,
+    json_body: object = None,
+    params: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+    track_id: str = "",
+) -> Flow[Any]:
+    """
+    Send any other request and return what a 2xx holds: see `ZuoraHook.request`.
+
+    :param path: below the base URL, starting with ``/``; it may hold a query.
+    :param headers: ``Idempotency-Key`` lets a POST be repeated while its outcome is unknown.
+    :raises InvalidInput: if an argument cannot be sent as it is.
+    """
+    headers = headers or {}
+    has_key = _has_key(headers)
+    if wrong := _find_violations(client.vendor, method, path, headers, track_id):
+        raise InvalidInput("Nothing was sent.", wrong)
+    request = Request(
+        method,
+        path,
+        params=tuple(_query(params or {})),
+        headers={**headers, **({} if json_body is None else {"Content-Type": "application/json"})},
+        body=b"" if json_body is None else json.dumps(json_body, ensure_ascii=False).encode(),
+    )
+    is_read = method in ("GET", "HEAD")
+    retry_on = TRANSIENT if is_read else UNKNOWN if has_key else NOT_PROCESSED
+    budget = READ if is_read else WRITE
+    policy = RetryPolicy(budget, retry_on, allows_any_content=True, is_final_at_2xx=not is_read)
+    parsed = yield from client.send(request, policy, track_id)
+    return parsed.body
+
+
+def _has_key(headers: Mapping[str, str]) -> bool:
+    return any(name.lower() == "idempotency-key" for name in headers)
+
+
+def _find_violations(
+    vendor: Vendor, method: str, path: str, headers: Mapping[str, str], track_id: str
+) -> tuple[str, ...]:
+    """Return the rules that a request breaks, one line each."""
+    wrong = {
+        "method": method_violation(method),
+        "path": path_violation(path) if isinstance(path, str) else "must be a text",
+        **{name: header_violation(value, KEY_LENGTH) for name, value in headers.items()},
+    }
+    if track_id:
+        wrong["track_id"] = header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT)
+        if not vendor.track_id_header:
+            wrong["track_id"] = f"{vendor.title} knows none"
+    if _has_key(headers) and not (vendor.keys and method == "POST"):
+        wrong["Idempotency-Key"] = "is for POST only" if vendor.keys else f"{vendor.title} knows none"
+    return tuple(f"{name}: {why}" for name, why in wrong.items() if why)
+
+
+def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield names and values; None is left out, a list gives its name several times."""
+    for name, value in params.items():
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            if item is not None:
+                yield name, str(item).lower() if isinstance(item, bool) else str(item)
