@@ -69,12 +69,12 @@ class AsyncTransport:
         timing, response = self._timing, None
         await self._slots.acquire()
         try:
-            for seconds in self._limiter.admission(request, timing.monotonic):
+            for seconds in self._limiter.acquire(request, timing.monotonic):
                 await timing.asleep(seconds)
             response = await self._exchange(request)
             return response
         finally:
-            self._limiter.done(response, timing.monotonic())
+            self._limiter.release(response, timing.monotonic())
             self._slots.release()
 
     @property

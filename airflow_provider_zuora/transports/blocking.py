@@ -79,12 +79,12 @@ class BlockingTransport:
         timing, response = self._timing, None
         with self._slots:
             try:
-                for seconds in self._limiter.admission(request, timing.monotonic):
+                for seconds in self._limiter.acquire(request, timing.monotonic):
                     timing.sleep(seconds)
                 response = self._exchange(request)
                 return response
             finally:
-                self._limiter.done(response, timing.monotonic())
+                self._limiter.release(response, timing.monotonic())
 
     def close(self) -> None:
         """Close the connections; the next request opens them again."""

@@ -29,13 +29,13 @@ class Desk:
 
     def starts(self) -> float:
         """Wait for a request's turn and return when it started."""
-        for seconds in self.limits.admission(GET, self.clock):
+        for seconds in self.limits.acquire(GET, self.clock):
             self.clock.sleep(seconds)
         return self.clock.now - self.start
 
     def due(self) -> float:
         """Return when a request may start; it waits, and does not start meanwhile."""
-        turn = self.limits.admission(GET, self.clock)
+        turn = self.limits.acquire(GET, self.clock)
         self.waiting = [*getattr(self, "waiting", ()), turn]
         return self.clock.now - self.start + next(turn, 0.0)
 
@@ -44,7 +44,7 @@ class Desk:
         for _ in answers:
             self.starts()
         for each in answers:
-            self.limits.done(each, self.clock.now)
+            self.limits.release(each, self.clock.now)
 
 
 def window(left, reset=50, **others):
@@ -107,10 +107,10 @@ def test_the_longest_quiet_counts_whatever_comes_later():
 def test_who_waits_for_the_end_of_a_quiet_waits_for_the_next_one_too():
     desk = Desk()
     desk.asks(quiet(30))
-    turn = desk.limits.admission(GET, desk.clock)
+    turn = desk.limits.acquire(GET, desk.clock)
     assert next(turn) == 30
     desk.clock.now += 20
-    desk.limits.done(quiet(40), desk.clock.now)
+    desk.limits.release(quiet(40), desk.clock.now)
     desk.clock.now += 10
     assert next(turn) == 30
     assert next(turn, None) is None
@@ -119,7 +119,7 @@ def test_who_waits_for_the_end_of_a_quiet_waits_for_the_next_one_too():
 def test_a_wait_counts_as_done_whatever_the_clock_says():
     desk = Desk()
     desk.asks(quiet(30))
-    turn = desk.limits.admission(GET, desk.clock)
+    turn = desk.limits.acquire(GET, desk.clock)
     assert [*turn] == [30]
 
 
@@ -243,7 +243,7 @@ def test_what_is_under_way_counts_as_spent():
     desk = Desk()
     for _ in range(4):
         desk.starts()
-    desk.limits.done(window(5, reset=50), desk.clock.now)
+    desk.limits.release(window(5, reset=50), desk.clock.now)
     assert [desk.due() for _ in range(3)] == pytest.approx([0, 25, 50])
 
 
@@ -265,7 +265,7 @@ def test_those_that_were_held_back_spend_nothing():
     for _ in range(20):
         with pytest.raises(RateLimited):
             desk.starts()
-        desk.limits.done(None, desk.clock.now)
+        desk.limits.release(None, desk.clock.now)
     desk.clock.now += 120
     desk.asks(window(2, reset=40))
     assert [desk.due() for _ in range(3)] == [120, 140, 160]
@@ -274,7 +274,7 @@ def test_those_that_were_held_back_spend_nothing():
 def test_a_good_answer_ends_the_slowness():
     desk = Desk()
     desk.asks(window(1))
-    desk.limits.done(window(60), desk.clock.now)
+    desk.limits.release(window(60), desk.clock.now)
     assert [desk.starts() for _ in range(5)] == [0] * 5
 
 
@@ -314,10 +314,10 @@ def test_where_others_leave_little_room_as_many_of_ours_wait():
     desk = Desk(0.5)
     for _ in range(20):
         desk.starts()
-    desk.limits.done(crowd(0), desk.clock.now)  # 19 under way
+    desk.limits.release(crowd(0), desk.clock.now)  # 19 under way
     assert desk.due() == 1.5
     for _ in range(4):
-        desk.limits.done(None, desk.clock.now)
+        desk.limits.release(None, desk.clock.now)
     assert desk.starts() == 0, "16 under way: a tenth of the 40 is left to others"
     assert desk.due() == 1.5
 
@@ -334,7 +334,7 @@ def test_a_crowd_that_has_gone_is_heard_of_at_once():
     desk = Desk()
     desk.starts()
     desk.asks(crowd(0))
-    desk.limits.done(crowd(39), desk.clock.now)
+    desk.limits.release(crowd(39), desk.clock.now)
     assert [desk.due() for _ in range(5)] == [0] * 5
 
 
@@ -342,8 +342,8 @@ def test_threads_that_read_the_clock_one_after_the_other_do_not_set_it_back():
     desk = Desk()
     desk.asks(quiet(30))
     for _ in range(100):
-        desk.limits.done(None, desk.clock.now)
-        desk.limits.done(answer(200), desk.clock.now - 0.9)
+        desk.limits.release(None, desk.clock.now)
+        desk.limits.release(answer(200), desk.clock.now - 0.9)
     desk.clock.now += 29
     assert desk.due() == 30
 
@@ -367,10 +367,10 @@ def test_a_crowd_is_news_for_a_second():
 def test_who_gives_up_waiting_is_not_counted_any_more():
     desk = Desk()
     desk.asks(quiet(30))
-    turn = desk.limits.admission(GET, desk.clock)
+    turn = desk.limits.acquire(GET, desk.clock)
     next(turn)
     turn.close()
-    desk.limits.done(None, desk.clock.now)
+    desk.limits.release(None, desk.clock.now)
     assert (desk.limits._under_way, desk.limits._waiting) == (0, 0)
 
 
@@ -397,7 +397,7 @@ def test_no_request_starts_between_a_retry_after_and_its_end(answers, chance):
         said = window(left, reset, Retry_After=retry) if status != 200 else window(left, reset)
         response = type(said)(status, {**said.headers, **crowd(room).headers}, b"")
         now = desk.clock.now
-        desk.limits.done(response, now)
+        desk.limits.release(response, now)
         if status != 200 and retry != "x":
             end = max(end, now - desk.start + float(retry))
     assert desk.limits._under_way == desk.limits._waiting == 0

@@ -23,7 +23,7 @@ PATIENCE = 60.0  # seconds; a request waits as long for its turn, a longer wait 
 _JITTER = 1.0  # seconds, so that all who waited for one moment do not start at that moment
 _SCARCE = 10  # less than this part of a limit is left
 _REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often
-_UNSAID = 1.0  # seconds of quiet after a 429 that asks for none
+_SHORTEST = 1.0  # seconds of cool-down after a 429 that asks for none
 _LONGEST = 86_400.0  # seconds, Zuora's longest window; a header that says more is wrong
 _DISORDER = 1.0  # seconds; threads read the clock one after the other, a clock that was set back shows more
 _DATE_LENGTH = 64  # characters; the longest way to write a date
@@ -37,14 +37,14 @@ class RateLimiter:
     """
     What one account may send, for all threads and event loops of a process.
 
-    Each request asks for `admission` before it starts, and `done` is said in the end, with its answer if any.
+    Each request goes by `acquire` before it starts, and by `release` in the end, with its answer if any.
 
     - After a 429, or a 503 with a Retry-After, nothing starts before the time that was asked for has passed.
-    - Where less than a tenth of the window closest to its end is left (RateLimit-*), that is spread evenly
+    - If less than a tenth of the window closest to its end is left (RateLimit-*), that is spread evenly
       over the time until the window begins anew. What is under way counts as spent.
-    - Where less than a tenth of the requests at once is left (Concurrency-Limit-*), as many of ours wait.
+    - If less than a tenth of the requests at once is left (Concurrency-Limit-*), as many of ours wait.
 
-    It is asked with a clock that does not run back. Where one does, time stands still here until it goes on,
+    Its clock is a monotonic one. If one runs back all the same, time stands still here until it goes on,
     so that nothing lasts longer for it.
 
     :param rng: for jitter.
@@ -56,32 +56,32 @@ class RateLimiter:
         self._under_way = 0  # requests that were admitted, the waiting ones included
         self._waiting = 0
         self._latest, self._behind = -math.inf, 0.0  # what the clock said, and how far it was set back
-        self._quiet = 0.0  # until then
+        self._cool_down_until = 0.0
         self._left = math.inf
         self._window = 0.0  # when it begins anew; `_left` says nothing from then on
         self._next = 0.0  # when the next request may start while little is left
-        self._room, self._room_until = 0.0, 0.0
+        self._free_slots, self._free_slots_until = 0.0, 0.0
 
     def renew_lock(self) -> None:
         """Forget who holds the lock and what is under way: both are threads of the process that forked."""
         self._lock = threading.Lock()
         self._under_way = self._waiting = 0
 
-    def admission(self, request: Request, clock: Callable[[], float]) -> Iterator[float]:
+    def acquire(self, request: Request, clock: Callable[[], float]) -> Iterator[float]:
         """
         Yield the seconds to wait, again and again, until the request may start; mostly there are none.
 
         A wait is taken for done when the next one is asked for, whatever the clock says.
 
-        :raises Held: where the request would have to wait for more than `PATIENCE`.
+        :raises RateLimited: if the request would have to wait for more than `PATIENCE`.
         """
         with self._lock:
             now = self._passed(clock())
             self._under_way += 1
-            due = self._turn(now)
+            due = self._find_start(now)
         while due > now:
             if due - now > PATIENCE + _JITTER:  # a window of a minute, the shortest, is waited for
-                raise _held(request, due - now)
+                raise _make_error(request, due - now)
             self._count_waiting(1)
             try:
                 yield due - now
@@ -89,32 +89,36 @@ class RateLimiter:
                 self._count_waiting(-1)
             with self._lock:
                 now = max(due, self._passed(clock()))
-                due = self._after_quiet(now)
+                due = self._after_cool_down(now)
 
-    def done(self, response: Response | None, now: float) -> None:
+    def release(self, response: Response | None, now: float) -> None:
         """Learn from the answer to an admitted request, None where none came or it was never sent."""
         with self._lock:
             self._under_way -= 1
             if response is None:
                 return
             now = self._passed(now)
-            was_quiet, was_slow = now < self._quiet, now < self._window
-            self._hear_window(response.headers, now)
-            self._hear_crowd(response.headers, now)
+            was_cooling, was_slow = now < self._cool_down_until, now < self._window
+            self._on_window_headers(response.headers, now)
+            self._on_concurrency_headers(response.headers, now)
             if response.status in (429, 503):
-                self._hear_no(response, now)
-            quiet, rest = self._quiet - now, self._window - now
-        if quiet > 0 and not was_quiet:
-            log.warning("HTTP %d: this process sends the account nothing for %.0f s", response.status, quiet)
-        elif rest > 0 and not was_slow:
-            log.info("Little is left of the account's limit: requests are spread over %.0f s", rest)
+                self._on_throttled(response, now)
+            rest_of_cool_down, rest_of_window = self._cool_down_until - now, self._window - now
+        if rest_of_cool_down > 0 and not was_cooling:
+            log.warning(
+                "HTTP %d: this process sends the account nothing for %.0f s",
+                response.status,
+                rest_of_cool_down,
+            )
+        elif rest_of_window > 0 and not was_slow:
+            log.info("Little is left of the account's limit: requests are spread over %.0f s", rest_of_window)
 
     def _passed(self, now: float) -> float:
         """Return what a clock says as a time that never runs back."""
         now += self._behind
         if now < self._latest - _DISORDER:
             self._behind += self._latest - now
-            self._room_until = 0.0  # news for a second, and nobody knows how many have passed
+            self._free_slots_until = 0.0  # news for a second, and nobody knows how many have passed
         self._latest = max(self._latest, now)
         return self._latest
 
@@ -122,60 +126,60 @@ class RateLimiter:
         with self._lock:
             self._waiting += change
 
-    def _turn(self, now: float) -> float:
+    def _find_start(self, now: float) -> float:
         """Return when a request may start, and count it."""
-        due = self._after_quiet(now)
-        if now < self._room_until and self._under_way - self._waiting > self._room:
-            due = max(due, now + _REFRESH + self._some())
+        due = self._after_cool_down(now)
+        if now < self._free_slots_until and self._under_way - self._waiting > self._free_slots:
+            due = max(due, now + _REFRESH + self._jitter())
         if now < self._window:
-            due = max(due, self._share(now, self._window))
+            due = max(due, self._spread(now, self._window))
         return due
 
-    def _share(self, now: float, fresh: float) -> float:
+    def _spread(self, now: float, fresh: float) -> float:
         """Return when a request may start out of the little that is left of a window."""
         due = max(now, self._next)
         if self._left < 1 or due >= fresh:
-            return fresh + self._some()
+            return fresh + self._jitter()
         self._next = due + (fresh - due) / self._left
         self._left -= 1
         return due
 
-    def _after_quiet(self, now: float) -> float:
-        return now if now >= self._quiet else self._quiet + self._some()
+    def _after_cool_down(self, now: float) -> float:
+        return now if now >= self._cool_down_until else self._cool_down_until + self._jitter()
 
-    def _hear_no(self, response: Response, now: float) -> None:
+    def _on_throttled(self, response: Response, now: float) -> None:
         asked = retry_after(response)
         if asked is None and response.status == 429:
-            asked = _UNSAID
+            asked = _SHORTEST
         if asked is not None:
-            self._quiet = max(self._quiet, now + asked)
+            self._cool_down_until = max(self._cool_down_until, now + asked)
 
-    def _hear_window(self, headers: Mapping[str, str], now: float) -> None:
-        left = _count(headers.get("ratelimit-remaining"))
+    def _on_window_headers(self, headers: Mapping[str, str], now: float) -> None:
+        left = _read_count(headers.get("ratelimit-remaining"))
         if left is None:
             return
         self._window = 0.0
-        most = _count(headers.get("ratelimit-limit", "").partition(",")[0])
+        most = _read_count(headers.get("ratelimit-limit", "").partition(",")[0])
         if most is not None and left * _SCARCE < most:
-            reset = _number(headers.get("ratelimit-reset", ""))
+            reset = _read_number(headers.get("ratelimit-reset", ""))
             if reset is not None:
                 self._left, self._window = left - self._under_way, now + min(reset, _LONGEST)
 
-    def _hear_crowd(self, headers: Mapping[str, str], now: float) -> None:
-        left = _count(headers.get("concurrency-limit-remaining"))
-        most = _count(headers.get("concurrency-limit-limit"))
+    def _on_concurrency_headers(self, headers: Mapping[str, str], now: float) -> None:
+        left = _read_count(headers.get("concurrency-limit-remaining"))
+        most = _read_count(headers.get("concurrency-limit-limit"))
         if left is None or most is None:
             return
-        self._room_until = 0.0
+        self._free_slots_until = 0.0
         if left * _SCARCE < most:
             ours = self._under_way - self._waiting + 1  # the one that is answered was counted, too
-            self._room, self._room_until = max(1.0, ours + left - most / _SCARCE), now + _REFRESH
+            self._free_slots, self._free_slots_until = max(1.0, ours + left - most / _SCARCE), now + _REFRESH
 
-    def _some(self) -> float:
+    def _jitter(self) -> float:
         return self._rng.uniform(0, _JITTER)
 
 
-def _held(request: Request, seconds: float) -> RateLimited:
+def _make_error(request: Request, seconds: float) -> RateLimited:
     words = f"nothing was sent, the account is quiet for {seconds:.0f} s more, as the vendor asked"
     info = ResponseInfo(str(request), messages=(redact_words(words),), retry_after=seconds)
     return RateLimited("The vendor's limit is reached.", info=info, transient=True)
@@ -198,18 +202,18 @@ def retry_after(
     said = response.headers
     if response.status != 429 and "retry-after" not in said:
         return None
-    stated = _seconds(said.get("retry-after", ""), said.get("date", ""), wall)
-    if response.status != 429 or (stated is not None and _count(said.get("ratelimit-remaining"))):
+    stated = _read_wait(said.get("retry-after", ""), said.get("date", ""), wall)
+    if response.status != 429 or (stated is not None and _read_count(said.get("ratelimit-remaining"))):
         return stated
-    asked = [each for each in (stated, _number(said.get("ratelimit-reset", ""))) if each is not None]
+    asked = [each for each in (stated, _read_number(said.get("ratelimit-reset", ""))) if each is not None]
     return min(max(asked), _LONGEST) if asked else None
 
 
-def _count(text: str | None) -> int | None:
+def _read_count(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 10 else None
 
 
-def _members(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     """Return the members of a header that is a list; the comma after the weekday of a date parts nothing."""
     members: list[str] = []
     for each in text[:_LIST_LENGTH].split(","):
@@ -220,27 +224,29 @@ def _members(text: str) -> list[str]:
     return members
 
 
-def _number(text: str) -> float | None:
+def _read_number(text: str) -> float | None:
     """Return the seconds that a header states, the longest where it came several times."""
-    return max((each for each in map(_plain_number, _members(text)) if each is not None), default=None)
+    return max(
+        (each for each in map(_read_plain_number, _split_list(text)) if each is not None), default=None
+    )
 
 
-def _plain_number(text: str) -> float | None:
+def _read_plain_number(text: str) -> float | None:
     seconds = float(text) if _NUMBER.fullmatch(text) else math.inf
     return max(0.0, seconds) if seconds < _NO_WAIT else None
 
 
-def _seconds(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
+def _read_wait(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
     """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
     stated = (
-        _plain_number(each) if _NUMBER.fullmatch(each) else _until(each, date, wall)
-        for each in _members(text)
+        _read_plain_number(each) if _NUMBER.fullmatch(each) else _read_date(each, date, wall)
+        for each in _split_list(text)
     )
     longest = max((each for each in stated if each is not None), default=None)
     return None if longest is None else min(max(0.0, longest), _LONGEST)
 
 
-def _until(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
+def _read_date(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
     until = read_http_date(text[:_DATE_LENGTH])
     if until is None:
         return None
