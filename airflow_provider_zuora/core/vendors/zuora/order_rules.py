@@ -83,8 +83,6 @@ def check_preview(order: object) -> CheckedOrder:
     Check the body of ``POST /v1/async/orders/preview``; its document is what `to_json_types` makes of it.
 
     The account is an existing one or ``previewAccountInfo``; a preview has no ``newAccount``.
-
-    :raises InvalidInput: as `check_order`.
     """
     accounts = ("existingAccountNumber", "existingAccountId", "previewAccountInfo")
     return _check(order, "preview", accounts, _PREVIEWS, ())
@@ -97,7 +95,11 @@ def _check(
     path: str,
     params: tuple[tuple[str, str], ...],
 ) -> CheckedOrder:
-    document, text, broken = _read_plain(order) or _read_foreign(order)
+    document, text, broken = _read_plain(order) or ({}, "", [])
+    if not text:
+        reader = JsonReader()
+        document, broken = reader.read(order), reader.refused
+        text = json.dumps(document, ensure_ascii=False, default=repr)
     given = _without_nulls(document) if "null" in text else document
     broken += _schema_violations(given, definition)
     broken += find_astral(document) if ASTRAL.search(text) else ()
@@ -107,8 +109,8 @@ def _check(
     if broken:
         raise_any(f"{definition} body", broken)
     canonical = CANONICAL.encode(document).encode()
-    lowered = text.lower()
-    secrets = hidden_values(document) if any(name in lowered for name in SECRET_NAMES) else ()
+    has_secrets = any(map(text.lower().__contains__, SECRET_NAMES))
+    secrets = hidden_values(document) if has_secrets else ()
     return CheckedOrder(
         document,
         Request("POST", path, params, {"Content-Type": "application/json"}, text.encode()),
@@ -146,12 +148,6 @@ def _is_shallow(document: Any, text: str) -> bool:
         lists = (each.values() if isinstance(each, dict) else each for each in level)
         level = [each for members in lists for each in members if isinstance(each, (dict, list))]
     return not any(level)
-
-
-def _read_foreign(order: object) -> tuple[Any, str, list[Violation]]:
-    reader = JsonReader()
-    document = reader.read(order)
-    return document, json.dumps(document, ensure_ascii=False, default=repr), reader.refused
 
 
 def _without_nulls(document: Any) -> Any:
