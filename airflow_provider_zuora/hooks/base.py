@@ -34,7 +34,7 @@ from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.hooks.connection import AirflowConnection, Settings, settings_of
 from airflow_provider_zuora.hooks.connection_fields import ui_field_behaviour, widgets
-from airflow_provider_zuora.session.concurrency import acarried, carried
+from airflow_provider_zuora.session.concurrency import arun_all, run_all
 from airflow_provider_zuora.session.registry import REGISTRY, SingleFlightCache
 from airflow_provider_zuora.session.session import ApiSession
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE
@@ -160,7 +160,7 @@ class BaseJobHook(BaseHook):
         """Carry many flows of this hook's client, 20 at once, and return their results in their order."""
         settings = self.settings
         with convert_errors():
-            return carried(settings.account, flows(settings.client), _AT_ONCE)
+            return run_all(settings.account, flows(settings.client), _AT_ONCE)
 
     def request(
         self,
@@ -267,7 +267,7 @@ class BaseJobHook(BaseHook):
         settings = await self._asettings()
         client = settings.client
         flows = wait_for_each(client, job_ids, options, lambda result: note(result, client.clock()))
-        await acarried(settings.account, flows, min(_AT_ONCE, len(job_ids)))
+        await arun_all(settings.account, flows, min(_AT_ONCE, len(job_ids)))
 
     async def _asettings(self) -> Settings:
         """Return what the connection says; hooks that share an account and ask at one time share it too."""

@@ -1,4 +1,4 @@
-"""Carries many flows over an account, so many at once; no Airflow here."""
+"""Run many flows of a session, so many at once."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-async def acarried(account: ApiSession, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
+async def arun_all(session: ApiSession, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
     """
-    Carry flows on the running event loop, so many at once, and return their results in their order.
+    Run flows on the running event loop, so many at once, and return their results in their order.
 
     A flow is taken from the iterable when its turn comes. An error that one raises ends all.
     """
-    return await call_concurrently(account.arun, flows, concurrency)
+    return await call_concurrently(session.arun, flows, concurrency)
 
 
 async def call_concurrently(
@@ -50,6 +50,6 @@ async def call_concurrently(
     return [results[index] for index in range(len(results))]
 
 
-def carried(account: ApiSession, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
-    """Carry flows as `acarried` does, on an event loop and a thread of their own, wherever this is called."""
-    return run_on_own_loop(lambda: acarried(account, flows, concurrency))
+def run_all(session: ApiSession, flows: Iterable[Flow[T]], concurrency: int) -> list[T]:
+    """Run flows as `arun_all` does, on an event loop and a thread of their own, wherever this is called."""
+    return run_on_own_loop(lambda: arun_all(session, flows, concurrency))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from airflow_provider_zuora.core.flow import Sleep
-from airflow_provider_zuora.session.concurrency import acarried, carried
+from airflow_provider_zuora.session.concurrency import arun_all, run_all
 
 
 class Flows:
@@ -43,7 +43,7 @@ def patient(zuora):
 def test_results_come_in_the_order_of_the_flows(zuora, at_once):
     flows = Flows(100)
 
-    assert carried(patient(zuora), flows, at_once) == list(range(100))
+    assert run_all(patient(zuora), flows, at_once) == list(range(100))
     assert flows.most <= at_once
     assert (flows.most > 1) == (at_once > 1)
 
@@ -51,7 +51,7 @@ def test_results_come_in_the_order_of_the_flows(zuora, at_once):
 def test_a_flow_is_begun_when_its_turn_comes(zuora):
     flows = Flows(100, broken=7)
     with pytest.raises(ZeroDivisionError):
-        carried(patient(zuora), flows, 3)
+        run_all(patient(zuora), flows, 3)
 
     assert flows.begun < 15
     assert flows.now == 0, "an error ends those that are under way"
@@ -63,7 +63,7 @@ def test_an_error_ends_what_is_under_way_while_the_loop_goes_on(zuora):
 
     async def broken():
         with pytest.raises(ZeroDivisionError):
-            await acarried(session, reversed([*flows]), 4)
+            await arun_all(session, reversed([*flows]), 4)
         await asyncio.sleep(0)
         assert flows.now == 0
 
@@ -75,7 +75,7 @@ def test_who_is_cancelled_leaves_nothing_behind(zuora):
     session = zuora.make_session(asleep=asyncio.sleep)
 
     async def cancelled():
-        carrying = asyncio.ensure_future(acarried(session, flows, 3))
+        carrying = asyncio.ensure_future(arun_all(session, flows, 3))
         while flows.now < 3:  # noqa: ASYNC110 - it is the flows that are watched
             await asyncio.sleep(0)
         carrying.cancel()
@@ -88,4 +88,4 @@ def test_who_is_cancelled_leaves_nothing_behind(zuora):
 
 
 def test_no_flows_have_no_results(zuora):
-    assert carried(patient(zuora), [], 20) == []
+    assert run_all(patient(zuora), [], 20) == []
