@@ -78,7 +78,7 @@ class TestWords:
         job = exported(store, export_words=("a", "b", word, "d"))
 
         assert (job.has_ended, job.status, job.result) == (False, word or "without a status", None)
-        assert "which nobody documents" in ElasticPathHook().vendor.described(job)
+        assert "which nobody documents" in ElasticPathHook().vendor.describe(job)
 
     def test_a_wait_sees_one_job_after_the_other(self, store):
         hook = ElasticPathHook()

@@ -53,7 +53,7 @@ def submitted(zuora, *told):
     client, ids = account.client(), []
     for number, text in enumerate(told):
         document = ORDER | {"orderNumber": f"O-{number}", "customFields": {FIELD: text}}
-        request = client.vendor.submission("order", document, {})
+        request = client.vendor.build_submit_request("order", document, {})
         ids.append(account.run(client.submit(request.with_headers({"Idempotency-Key": f"k-{number}"}))))
     account.close()
     return ids

@@ -45,7 +45,7 @@ def zuora_client(zuora):
 
 
 def request_for(zuora, **fields):
-    request = zuora_client(zuora).vendor.submission("order", ORDER | fields, {})
+    request = zuora_client(zuora).vendor.build_submit_request("order", ORDER | fields, {})
     return request.with_headers({"Idempotency-Key": "k"})
 
 

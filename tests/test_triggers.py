@@ -27,7 +27,7 @@ JOBS = "/v1/async-jobs/"
 def submitted(zuora, number="O-1"):
     account = zuora.make_session()
     client = account.client()
-    request = client.vendor.submission("order", ORDER | {"orderNumber": number}, {})
+    request = client.vendor.build_submit_request("order", ORDER | {"orderNumber": number}, {})
     try:
         return account.run(client.submit(request.with_headers({"Idempotency-Key": number})))
     finally:
@@ -143,7 +143,7 @@ def test_a_large_result_is_left_to_the_worker(zuora):
     account = zuora.make_session()
     client = account.client()
     order = ORDER | {"subscriptions": ORDER["subscriptions"] * 300}
-    request = client.vendor.submission("order", order, {})
+    request = client.vendor.build_submit_request("order", order, {})
     job_id = account.run(client.submit(request.with_headers({"Idempotency-Key": "k"})))
     account.close()
     event = asyncio.run(fired(ZuoraJobTrigger(job_id=job_id)))

@@ -55,10 +55,6 @@ class Job:
     info: ResponseInfo | None = None
     locked: bool = False
 
-    def __post_init__(self) -> None:
-        """Let the vendor's word in as `ResponseInfo` does its words."""
-        self.status = redact_words(self.status, WORD_LENGTH) or NO_STATUS
-
     @property
     def has_ended(self) -> bool:
         """Return whether the job is over, well or badly."""
@@ -77,6 +73,11 @@ class Job:
             info=self.info,
             transient=self.transient,
         )
+
+
+def clean_status(word: object) -> str:
+    """Return a vendor's status word in one printable line, without what may not be shown."""
+    return redact_words(word, WORD_LENGTH) or NO_STATUS
 
 
 def clean_job_id(value: object) -> str:

@@ -303,7 +303,7 @@ class BaseJobHook(BaseHook):
 
         :raises PermanentError: where one has a value that cannot be.
         """
-        self._refuse(self.vendor.violations(options))
+        self._refuse(self.vendor.list_violations(options))
 
     def _refuse(self, wrong: Sequence[str]) -> None:
         """Raise one error with the rules that are broken, none for none."""

@@ -159,7 +159,7 @@ def _make_settings(
     return Settings(
         credentials,
         account,
-        client=account.client(vendor.headers(fields)),
+        client=account.client(vendor.build_headers(fields)),
         line=line,
         fields=fields,
         shared=fields["shared_sign_in"],

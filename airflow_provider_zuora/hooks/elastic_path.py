@@ -13,6 +13,7 @@ from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import READ_POLICY, TRANSIENT
+from airflow_provider_zuora.core.vendors.elastic_path import build_file_request, read_link
 from airflow_provider_zuora.transports.download import (
     MAX_BYTES,
     DownloadTarget,
@@ -103,7 +104,7 @@ def start_export(client: ApiClient, filter_: object) -> Flow[str]:
     if not isinstance(filter_, str) or not filter_.strip() or not filter_.isprintable():
         rule = "filter: must be a text such as ge(created_at,2024-07-01), without line breaks"
         raise InvalidInput("Nothing was sent.", (rule,))
-    request = client.vendor.submission("order_export", {"filter": filter_}, {})
+    request = client.vendor.build_submit_request("order_export", {"filter": filter_}, {})
     return (yield from client.submit(request, retry_on=TRANSIENT))
 
 
@@ -114,8 +115,8 @@ def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:
     :raises Refused: where there is no such job, or it has no file.
     :raises Unreadable: where the answer holds no link.
     """
-    parsed = yield from client.send(client.job_request(job_id, client.vendor.file), READ_POLICY)
-    link = client.vendor.read_link(parsed.body)
+    parsed = yield from client.send(client.job_request(job_id, build_file_request), READ_POLICY)
+    link = read_link(parsed.body)
     if not link:
         raise Unreadable(f"{client.vendor.title} named no file of job {job_id}.", info=parsed.info)
     return link

@@ -35,6 +35,7 @@ from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_don
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
+from airflow_provider_zuora.core.vendors.zuora.order_page import build_order_request
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
 from tests.core.carriers import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
@@ -727,7 +728,7 @@ def test_a_job_that_nobody_knows_is_not_found(category, status, forced):
 def test_an_order_that_nobody_knows_is_not_found(category, forced):
     tenant = Tenant(unknown_category=category, unknown_status=forced)
     with pytest.raises(NotFound, match=rf"\[500000{category}\] Invalid orderNumber: O-1"):
-        tenant.run(tenant.client().send(tenant.vendor.order("O-1"), READ_POLICY))
+        tenant.run(tenant.client().send(build_order_request("O-1"), READ_POLICY))
 
 
 @pytest.mark.parametrize("version", ["2025-08-12", "341.0"])

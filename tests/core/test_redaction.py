@@ -406,9 +406,13 @@ def test_reading_costs_no_more_than_the_length_of_what_is_read(piece):
     read_page_title(body)
     for vendor in VENDORS.values():
         for status in (200, 403, 422, 502):
-            vendor.read(vendor.status("j"), Response(status, {}, body), ResponseInfo("GET /x"))
+            vendor.read_response(
+                vendor.build_status_request("j"), Response(status, {}, body), ResponseInfo("GET /x")
+            )
             quoted = json.dumps({"errors": [body.decode()], "message": body.decode()}).encode()
-            vendor.read(vendor.status("j"), Response(status, {}, quoted), ResponseInfo("GET /x"))
+            vendor.read_response(
+                vendor.build_status_request("j"), Response(status, {}, quoted), ResponseInfo("GET /x")
+            )
         failed = {"status": "Failed", "errors": body.decode(), "error": body.decode()}
         vendor.read_job("j", {**failed, "data": failed}, ResponseInfo("GET /x"))
     assert time.process_time() - began < 20

@@ -107,7 +107,7 @@ class Vendor:
         client, token = session.client(), "4" * 32
         self.sandbox.state.issue(token, math.inf)
         for number in range(count):
-            request = client.vendor.submission("order", ORDER | {"orderNumber": f"O-{number}"}, {})
+            request = client.vendor.build_submit_request("order", ORDER | {"orderNumber": f"O-{number}"}, {})
             self.sandbox.handle(request.with_headers({"Authorization": f"Bearer {token}"}))
         return list(self.sandbox.state.jobs)
 

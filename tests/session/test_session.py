@@ -285,7 +285,7 @@ def test_a_forked_process_has_connections_of_its_own_and_the_token(zuora):
 
 def submitted(session):
     client = session.client()
-    request = client.vendor.submission("order", ORDER, {})
+    request = client.vendor.build_submit_request("order", ORDER, {})
     return client.submit(request.with_headers({"Idempotency-Key": "k"}))
 
 

@@ -50,9 +50,9 @@ def parse_answer(
     mark = HIDDEN.set(secrets)
     try:
         if policy.allows_any_content and is_2xx:
-            parsed = parse_any_content(partial(vendor.read, request), response, info)
+            parsed = parse_any_content(partial(vendor.read_response, request), response, info)
         else:
-            parsed = vendor.read(request, response, info)
+            parsed = vendor.read_response(request, response, info)
     finally:
         HIDDEN.reset(mark)
     if response.is_too_large and request.method == "GET" and is_2xx:

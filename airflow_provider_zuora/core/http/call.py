@@ -75,8 +75,10 @@ def _find_violations(
         wrong["track_id"] = header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT)
         if not vendor.track_id_header:
             wrong["track_id"] = f"{vendor.title} knows none"
-    if _has_key(headers) and not (vendor.keys and method == "POST"):
-        wrong["Idempotency-Key"] = "is for POST only" if vendor.keys else f"{vendor.title} knows none"
+    if _has_key(headers) and not (vendor.supports_idempotency_keys and method == "POST"):
+        wrong["Idempotency-Key"] = (
+            "is for POST only" if vendor.supports_idempotency_keys else f"{vendor.title} knows none"
+        )
     return tuple(f"{name}: {why}" for name, why in wrong.items() if why)
 
 

@@ -45,7 +45,7 @@ from airflow_provider_zuora.core.http.retry import (
     delay_before_retry,
 )
 from airflow_provider_zuora.core.http.sign_in import AccessToken, read_access_token
-from airflow_provider_zuora.core.job import Job
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import (
     LARGE_BODY,
     Credentials,
@@ -180,7 +180,7 @@ class ApiClient:
         :raises SignInRefused: if the client id or the secret is not accepted.
         """
         policy = RetryPolicy(budget, TRANSIENT, is_sign_in=True)
-        parsed = yield from self.send(self.vendor.sign_in(self.credentials), policy)
+        parsed = yield from self.send(self.vendor.build_sign_in(self.credentials), policy)
         return read_access_token(self.vendor, self.credentials, parsed, self.clock())
 
     def submit(self, request: Request, retry_on: ResponseKinds = UNKNOWN) -> Flow[str]:
@@ -210,7 +210,7 @@ class ApiClient:
         is_plain = isinstance(job_id, str) and _PLAIN_JOB_ID.fullmatch(job_id)
         if not is_plain and (wrong := id_violation(job_id)):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
-        request = (about or self.vendor.status)(job_id)
+        request = (about or self.vendor.build_status_request)(job_id)
         if not is_plain and (wrong := path_violation(request.path)):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
         return request
@@ -227,7 +227,7 @@ class ApiClient:
         """Read a job as `get_job` does, with the request that `job_request` returned."""
         parsed = yield from self.send(request, RetryPolicy(budget, TRANSIENT))
         job = yield from self.read_job(job_id, parsed)
-        if job.status.lower() not in self.vendor.states and not self.vendor.knows(job):
+        if job.state is JobState.ACTIVE and not self.vendor.is_documented(job):
             warn_of_status(self.vendor, job, self._unknown_words)
         return job
 
@@ -255,7 +255,7 @@ class ApiClient:
         if header:
             headers[header] = track_id
         body = request.body
-        if self.vendor.zips and len(body) > _GZIP_ABOVE:
+        if self.vendor.accepts_gzip and len(body) > _GZIP_ABOVE:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, mtime=0)
         return Request(request.method, request.path, request.params, headers, body), track_id

@@ -43,7 +43,7 @@ _ABSENT = (404, 405)  # HTTP statuses of a path that a server does not know
 def make_error(vendor: Vendor, parsed: ParsedResponse, attempts: int) -> ApiError:
     """Return the error that an answer amounts to."""
     error_type = _ERRORS.get(parsed.kind, Refused)
-    advice = _SIGN_IN_ADVICE if error_type is SignInRefused else vendor.advice(parsed)
+    advice = _SIGN_IN_ADVICE if error_type is SignInRefused else vendor.advise(parsed)
     return _make_error(error_type, vendor, parsed, parsed.kind.words, advice, attempts)
 
 
@@ -60,7 +60,7 @@ def make_sign_in_error(
     if is_refused and path and parsed.info.status in _ABSENT:
         words = f"there is no sign-in below the path {path} of the base URL (host); mostly it has no path"
         return SignInRefused(f"{vendor.title}: {words}.", info=parsed.info, attempts=attempts)
-    advice = _SIGN_IN_ADVICE if is_refused else vendor.advice(parsed)
+    advice = _SIGN_IN_ADVICE if is_refused else vendor.advise(parsed)
     if path and (is_refused or kind is ResponseKind.GATEWAY):
         hint = f"The base URL (host) has a path, {path[:_PATH_LENGTH]}; mostly it must have none."
         advice = f"{advice} {hint}".strip()
@@ -101,7 +101,7 @@ def warn_of_status(vendor: Vendor, job: Job, warned: set[str]) -> None:
     word = job.status[:_WORD_LENGTH]
     if word not in warned and len(warned) < _UNKNOWN_WORDS:
         warned.add(word)
-        log.warning("Job %s is waited for: %s", job.job_id, vendor.described(job))
+        log.warning("Job %s is waited for: %s", job.job_id, vendor.describe(job))
 
 
 def read_silence(error: Unreachable, info: ResponseInfo, secrets: Secrets) -> ParsedResponse:

@@ -40,7 +40,7 @@ def read_access_token(
     token = parsed.body.get("access_token")
     if not isinstance(token, str) or header_violation(token, _TOKEN_LENGTH):
         raise Unreadable("The answer to the sign-in holds no usable access_token.", info=parsed.info)
-    seconds = _lifetime(vendor.token_seconds(parsed.body, now))
+    seconds = _lifetime(vendor.read_token_lifetime(parsed.body, now))
     log.info("Signed in to %s; the token lasts %.0f s", credentials.base_url, seconds)
     return AccessToken(token, now + max(seconds - min(_MARGIN, seconds / _SHORT_MARGIN), _SHORTEST_USE))
 

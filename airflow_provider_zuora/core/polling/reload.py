@@ -49,7 +49,7 @@ class _Reload:
         else:
             if job.has_ended:
                 return JobResult.of_job(job)
-            why, failure = self.client.vendor.described(job), None
+            why, failure = self.client.vendor.describe(job), None
         if self.state is ResultState.COMPLETED and self.order_number:
             return (yield from self._read_order(why))
         return self._explain(why, failure)

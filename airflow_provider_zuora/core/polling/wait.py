@@ -168,7 +168,7 @@ class JobPoll:
         self.errors, self.error = 0, None
         if job.state is not JobState.ACTIVE:
             return JobResult.of_job(job)
-        self.seen = self.client.vendor.described(job)
+        self.seen = self.client.vendor.describe(job)
         return None
 
     def _weigh_error(self, error: ApiError, budget: RetryBudget) -> JobResult | None:

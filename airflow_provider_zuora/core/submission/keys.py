@@ -224,7 +224,7 @@ def sha256(value: Any) -> str:
 
 
 def _scope_headers(client: ApiClient) -> dict[str, str]:
-    return {name: client.headers.get(name, "") for name in client.vendor.scope}
+    return {name: client.headers.get(name, "") for name in client.vendor.scope_headers}
 
 
 def _split(path: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,12 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.job import ORDER, JobState
 from airflow_provider_zuora.core.messages import ParsedResponse
+from airflow_provider_zuora.core.vendors.zuora.order_page import (
+    build_account_request,
+    build_order_request,
+    describe_changes,
+    describe_difference,
+)
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +84,7 @@ def find_existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[
     found = (
         (yield from _describe_difference(client, document, page, number))
         or (yield from _describe_failure(client, number, page))
-        or client.vendor.changes(document, page.body)
+        or describe_changes(document, page.body)
     )
     if found:
         advice = "Nothing was sent; give this order another number."
@@ -97,7 +103,7 @@ def describe_order_difference(client: ApiClient, document: Mapping[str, Any], nu
     if page is None:
         return ""
     found = yield from _describe_difference(client, document, page, number)
-    return found or client.vendor.changes(document, page.body)
+    return found or describe_changes(document, page.body)
 
 
 def describe_adopted_difference(client: ApiClient, document: Mapping[str, Any], number: str) -> Flow[str]:
@@ -120,7 +126,7 @@ def describe_adopted_difference(client: ApiClient, document: Mapping[str, Any], 
 def _read_page(client: ApiClient, number: str) -> Flow[ParsedResponse | None]:
     """Return the page of the order that has a number, None if the vendor says that there is none."""
     try:
-        page = yield from client.send(client.vendor.order(number), READ_POLICY)
+        page = yield from client.send(build_order_request(number), READ_POLICY)
     except NotFound:
         return None
     yield from client.read_job(ORDER + number, page)  # raises if it holds no order
@@ -136,7 +142,7 @@ def _describe_difference(
     :raises OutcomeUnknown: if its account cannot be read: the order is there, but whose is it?
     """
     try:
-        request = client.vendor.account(document, page.body)
+        request = build_account_request(document, page.body)
         known = (yield from client.send(request, READ_POLICY)).body if request else {}
     except ApiError as error:
         if error.transient:
@@ -147,7 +153,7 @@ def _describe_difference(
             "adopt_job_id, and clear the task.",
             info=page.info,
         ) from error
-    return client.vendor.difference(document, page.body, known)
+    return describe_difference(document, page.body, known)
 
 
 def _describe_failure(client: ApiClient, number: str, page: ParsedResponse) -> Flow[str]:

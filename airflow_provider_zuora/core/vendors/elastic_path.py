@@ -1,28 +1,121 @@
-"""Elastic Path Commerce Cloud: its paths, bodies and status words; nothing else in the package speaks it.
+"""Elastic Path Commerce Cloud: its paths, bodies, words and errors; nothing else in the package speaks it.
 
-What its answers mean is in `elastic_path_answers`. Sources: elasticpath.dev, "Get a Job", "Create a Job",
-"Client credential token", and the documentation of the same service under its former name, Moltin.
+Sources: elasticpath.dev, "Get a Job", "Create a Job", "Client credential token", "Errors", "Rate limits", the
+promotions' jobs (a sibling service), and the documentation of the same service under its former name, Moltin.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any, ClassVar
 from urllib.parse import quote
+
+from typing_extensions import override
 
 from airflow_provider_zuora.core.errors import InvalidInput, JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
-from airflow_provider_zuora.core.redaction import describe_value
-from airflow_provider_zuora.core.vendors.base import Vendor
-from airflow_provider_zuora.core.vendors.elastic_path_answers import read_answer
+from airflow_provider_zuora.core.redaction import REASONS, describe_value
+from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, Vendor, read_status
+from airflow_provider_zuora.core.vendors.body import quoted, read_json, unreadable
 
 _JOBS = "/v2/jobs"
 _EMPTY = "no results matched the supplied filter"
 _ABOUT = ("id", "type", "job_type", "status", "timestamps")  # not `link`: who has it, has the orders
-_SAID = 64 * 1024  # characters of a job's error that are read
 _EMPTY_EXPORTS = ("fail", "skip")
+_TEXT_LENGTH = 64 * 1024  # characters of one text that are read
+# The union of what "Get a Job", Moltin's documentation and the sibling services' call them.
+_STATES: Mapping[str, JobState] = {
+    **dict.fromkeys(("pending", "started", "processing", "cancelling"), JobState.ACTIVE),
+    **dict.fromkeys(("success", "complete", "completed"), JobState.SUCCEEDED),
+    **dict.fromkeys(("failed", "cancelled", "canceled"), JobState.FAILED),
+}
+# The HTTP status decides, not the one in the body: "Get a Job" calls its 404 "Forbidden".
+_STATUSES = {
+    400: ResponseKind.REFUSED,
+    401: ResponseKind.TOKEN,
+    403: ResponseKind.DENIED,
+    404: ResponseKind.NOT_FOUND,
+    408: ResponseKind.GATEWAY,
+    409: ResponseKind.LOCKED,
+    422: ResponseKind.REFUSED,
+    429: ResponseKind.LIMITED,
+}
+_A_FEW = 3.0  # seconds; "Rate limits" asks for a few, and no header says how many
+_NO_FILE, _JOB_STATUS = "no file", "job status:"
+
+
+def _build_export_request(document: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
+    """Return the POST of an export of orders; the document holds its ``filter``."""
+    data = {"type": "job", "job_type": "order_export", **document}
+    return Request(
+        "POST",
+        _JOBS,
+        headers={"Content-Type": "application/json"},
+        body=json.dumps({"data": data}, ensure_ascii=False).encode(),
+    )
+
+
+def _build_status_request(job_id: str) -> Request:
+    return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}")
+
+
+def build_file_request(job_id: str) -> Request:
+    """Return the GET of the link to a job's file."""
+    return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}/file")
+
+
+def read_link(body: Mapping[str, Any]) -> str:
+    """Return ``href``, in ``data`` as documented, or bare as the sibling services answer; else nothing."""
+    link = (_only(body.get("data")) or body).get("href")
+    return link.strip() if isinstance(link, str) else ""
+
+
+def _read_job_id(body: Mapping[str, Any]) -> str:
+    """Return the id in ``data``, which is an object, or a list of one."""
+    return clean_job_id(_only(body.get("data")).get("id"))
+
+
+def _read_job(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
+    """Return the job; its state is decided by ``status`` alone."""
+    data = _only(body.get("data"))
+    state, status = read_status(data.get("status"), _STATES)
+    if error := data.get("error"):
+        info = info.with_words([describe_value(error, _TEXT_LENGTH)])
+    about = {name: data[name] for name in _ABOUT if name in data} | {"id": job_id}
+    return Job(job_id, state, status, about if state is JobState.SUCCEEDED else None, info=info)
+
+
+def _list_violations(options: Mapping[str, Any]) -> tuple[str, ...]:
+    wanted = options.get("empty_export", "fail")
+    return () if wanted in _EMPTY_EXPORTS else (f"empty_export: must be fail or skip, not {wanted!r}",)
+
+
+def _read_result(job: Job, options: Mapping[str, Any]) -> JobResult:
+    """
+    Return what is known of the export; an empty one is a failed job to Elastic Path.
+
+    :param options: ``empty_export``: ``fail``, or ``skip``: an empty export is no failure.
+    """
+    if wrong := _list_violations(options):
+        return JobResult(job.job_id, job, InvalidInput("The job has ended.", wrong))
+    words = " ".join(job.info.messages).lower() if job.info else ""
+    if job.state is not JobState.FAILED or _EMPTY not in words:
+        return JobResult.of_job(job)
+    found = f"Job {job.job_id} ended as {job.status}: the export is empty, no order matched its filter."
+    if options.get("empty_export") == "skip":
+        return JobResult(job.job_id, job, skipped=found)
+    error = JobFailed(f"{found} empty_export='skip' makes no failure of that.", info=job.info)
+    return JobResult(job.job_id, job, error)
+
+
+def _only(data: object) -> Mapping[str, Any]:
+    """Return the one object that is meant: ``data`` itself, or the only one of a list; else an empty one."""
+    rows = data if isinstance(data, list) else [data]
+    return rows[0] if len(rows) == 1 and isinstance(rows[0], dict) else {}
 
 
 class ElasticPath(Vendor):
@@ -34,102 +127,96 @@ class ElasticPath(Vendor):
         "US East": "https://useast.api.elasticpath.com",
         "EU West": "https://euwest.api.elasticpath.com",
     }
-    # The union of what "Get a Job", Moltin's documentation and the sibling services' call them.
-    states: ClassVar[Mapping[str, JobState]] = {
-        **dict.fromkeys(("pending", "started", "processing", "cancelling"), JobState.ACTIVE),
-        **dict.fromkeys(("success", "complete", "completed"), JobState.SUCCEEDED),
-        **dict.fromkeys(("failed", "cancelled", "canceled"), JobState.FAILED),
+    kinds: ClassVar[Mapping[str, JobKind]] = {
+        "order_export": JobKind(
+            prefix="",
+            build_status_request=_build_status_request,
+            states=_STATES,
+            read_job=_read_job,
+            read_result=_read_result,
+            build_submit_request=_build_export_request,
+            repeated_submit=RepeatedSubmit.HARMLESS,  # at worst the job stands in the queue twice
+            read_id=_read_job_id,
+        ),
     }
 
-    def headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return no headers: a client id belongs to one store."""
-        return {}
+    @override
+    def build_headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
+        return {}  # a client id belongs to one store
 
-    def sign_in(self, credentials: Credentials) -> Request:
-        """Return the form POST of the client credentials grant."""
+    @override
+    def build_sign_in(self, credentials: Credentials) -> Request:
         return credentials.grant("/oauth/access_token")
 
-    def token_seconds(self, grant: Mapping[str, Any], now: float) -> object:
-        """Return ``expires_in``, which no clock has a part in; else what is left until ``expires``."""
-        until = grant.get("expires")
+    @override
+    def read_token_lifetime(self, grant: Mapping[str, Any], now: float) -> object:
+        until = grant.get("expires")  # ``expires_in`` goes first: no clock has a part in it
         if grant.get("expires_in") is None and isinstance(until, (int, float)):
             return until - now
         return grant.get("expires_in")
 
-    def submission(self, kind: str, document: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
-        """Return the POST of a job of this ``job_type``; the document holds its ``filter``."""
-        data = {"type": "job", "job_type": kind, **document}
-        return Request(
-            "POST",
-            _JOBS,
-            headers={"Content-Type": "application/json"},
-            body=json.dumps({"data": data}, ensure_ascii=False).encode(),
-        )
+    @override
+    def read_response(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
+        if response.status == 429 and info.retry_after is None:
+            info = replace(info, retry_after=_A_FEW)
+        body, readable = read_json(response)
+        if not readable:
+            return unreadable(response, info, _STATUSES)
+        errors = list(islice(_list_errors(body), REASONS)) if isinstance(body, dict) else []
+        if errors:
+            info = info.with_words(map(_word, errors))
+            ids = (_tell(error, "request_id") for error in errors if error.get("request_id"))
+            info = replace(info, request_id=next(ids, ""))
+        kind = _classify(response.status, info)
+        if kind is not ResponseKind.OK and not errors and response.body:
+            info = replace(info, messages=(quoted(response),))  # better than nothing
+        return ParsedResponse(kind, info, body, whole=body is not None, arrived=True)
 
-    def status(self, job_id: str) -> Request:
-        """Return the GET of a job; the id is opaque."""
-        return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}")
-
-    def file(self, job_id: str) -> Request:
-        """Return the GET of the link to a job's file."""
-        return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}/file")
-
-    def read(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
-        """Return what a response means."""
-        return read_answer(response, info, self.states)
-
-    def advice(self, parsed: ParsedResponse) -> str:
-        """Return what to do about a job that is not known."""
-        of_a_job = parsed.info.asked.startswith(f"GET {_JOBS}/")
-        if parsed.kind is not ResponseKind.NOT_FOUND or not of_a_job:
+    @override
+    def advise(self, parsed: ParsedResponse) -> str:
+        is_of_a_job = parsed.info.asked.startswith(f"GET {_JOBS}/")
+        if parsed.kind is not ResponseKind.NOT_FOUND or not is_of_a_job:
             return ""
         return "A job is forgotten a week after it was created: export again."
 
-    def read_job_id(self, body: Mapping[str, Any]) -> str:
-        """Return the id in ``data``, which is an object, or a list of one."""
-        return clean_job_id(_only(body.get("data")).get("id"))
-
-    def read_job(self, job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
-        """Return the job; its state is decided by ``status`` alone."""
-        data = _only(body.get("data"))
-        word = data.get("status")
-        state = self.state(word)
-        if error := data.get("error"):
-            info = info.with_words([describe_value(error, _SAID)])
-        succeeded = state is JobState.SUCCEEDED
-        about = {name: data[name] for name in _ABOUT if name in data} | {"id": job_id}
-        status = word if isinstance(word, str) else ""
-        return Job(job_id, state, status, about if succeeded else None, info=info)
-
-    def read_link(self, body: Mapping[str, Any]) -> str:
-        """Return ``href``, in ``data`` as documented, or bare as the sibling services answer."""
-        link = (_only(body.get("data")) or body).get("href")
-        return link.strip() if isinstance(link, str) else ""
-
-    def violations(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """Refuse another ``empty_export`` than ``fail`` and ``skip``."""
-        wanted = options.get("empty_export", "fail")
-        return () if wanted in _EMPTY_EXPORTS else (f"empty_export: must be fail or skip, not {wanted!r}",)
-
-    def read_result(self, job: Job, options: Mapping[str, Any]) -> JobResult:
-        """
-        Return what is known of the export; an empty one is a failed job to Elastic Path.
-
-        :param options: ``empty_export``: ``fail``, or ``skip``: an empty export is no failure.
-        """
-        if wrong := self.violations(options):
-            return JobResult(job.job_id, job, InvalidInput("The job has ended.", wrong))
-        said = " ".join(job.info.messages).lower() if job.info else ""
-        if job.state is not JobState.FAILED or _EMPTY not in said:
-            return JobResult.of_job(job)
-        found = f"Job {job.job_id} ended as {job.status}: the export is empty, no order matched its filter."
-        if options.get("empty_export") == "skip":
-            return JobResult(job.job_id, job, skipped=found)
-        error = JobFailed(f"{found} empty_export='skip' makes no failure of that.", info=job.info)
-        return JobResult(job.job_id, job, error)
+    @override
+    def list_violations(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        return _list_violations(options)
 
 
-def _only(data: object) -> Mapping[str, Any]:
-    """Return the one object that is meant: ``data`` itself, or the only one of a list; else an empty one."""
-    rows = data if isinstance(data, list) else [data]
-    return rows[0] if len(rows) == 1 and isinstance(rows[0], dict) else {}
+def _list_errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield every error of a body: of a list ``errors``, or the bare one that a 404 is documented with."""
+    rows = body.get("errors")
+    if rows:
+        for row in rows if isinstance(rows, list) else [rows]:
+            yield row if isinstance(row, dict) else {"detail": row}
+    elif "data" not in body and (body.get("title") or body.get("detail")):
+        yield body
+    elif body.get("error") or body.get("message"):  # of OAuth, or of a gateway
+        yield {"title": body.get("error"), "detail": body.get("error_description") or body.get("message")}
+
+
+def _word(error: Mapping[str, Any]) -> str:
+    words = ": ".join(_tell(error, name) for name in ("title", "detail") if error.get(name))
+    return f"{words} (source {_tell(error, 'source')})" if error.get("source") else words
+
+
+def _tell(error: Mapping[str, Any], name: str) -> str:
+    return describe_value(error[name], _TEXT_LENGTH)
+
+
+def _classify(status: int, info: ResponseInfo) -> ResponseKind:
+    if status < 300:
+        return ResponseKind.UNCLEAR if info.messages else ResponseKind.OK
+    if status >= 500:
+        return ResponseKind.TEMPORARY if info.messages else ResponseKind.GATEWAY
+    if status == 422 and any(_is_early(message) for message in info.messages):
+        return ResponseKind.TEMPORARY
+    return _STATUSES.get(status, ResponseKind.DENIED)
+
+
+def _is_early(message: str) -> bool:
+    """Return whether a file was asked for while its job is under way."""
+    _, no_file, rest = message.lower().partition(_NO_FILE)
+    word = rest.rpartition(_JOB_STATUS)[2].split() if _JOB_STATUS in rest else []
+    return bool(no_file and word) and _STATES.get(word[0].strip(".,;)")) is JobState.ACTIVE

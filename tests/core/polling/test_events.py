@@ -34,7 +34,7 @@ def jobs(tenant, *told):
     client, ids = tenant.client(), []
     for number, text in enumerate(told):
         document = ORDER | {"orderNumber": f"O-{number}", "customFields": {FIELD: text}}
-        request = client.vendor.submission("order", document, {})
+        request = client.vendor.build_submit_request("order", document, {})
         ids.append(tenant.run(client.submit(request.with_headers({"Idempotency-Key": f"k-{number}"}))))
     return ids
 

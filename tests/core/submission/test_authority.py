@@ -31,7 +31,7 @@ def read(given):
     """Return what a client reads in an answer to the POST of an order; a new token does not help."""
     script = Script([given, given])
     client = script.client()
-    parsed = script.run(client.send_once(client.vendor.submission("order", ORDER, {}), "t-1"))
+    parsed = script.run(client.send_once(client.vendor.build_submit_request("order", ORDER, {}), "t-1"))
     named = client.vendor.read_job_id(parsed.body) if isinstance(parsed.body, dict) else ""
     return parsed, named
 

@@ -33,7 +33,7 @@ class Store(Tenant):
 
 def test_each_word_has_one_meaning():
     by_state = {}
-    for word, state in ElasticPath.states.items():
+    for word, state in ElasticPath.kinds["order_export"].states.items():
         by_state.setdefault(state, set()).add(word)
 
     assert by_state == {
@@ -119,21 +119,6 @@ def test_a_body_too_deep_to_read_is_no_answer():
         script.run(script.client().get_job("j"))
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda: VENDORS["zuora"].file("j"),
-        lambda: VENDORS["zuora"].read_link({}),
-        lambda: VENDORS["elastic_path"].order("1"),
-        lambda: VENDORS["elastic_path"].account({}, {}),
-        lambda: VENDORS["elastic_path"].difference({}, {}, {}),
-    ],
-)
-def test_what_a_vendor_has_not_is_a_mistake_of_ours(ask):
-    with pytest.raises(NotImplementedError, match=r"has no (files|orders)"):
-        ask()
-
-
 def test_a_client_is_of_its_vendor():
     assert isinstance(StoreScript([]).client(), ApiClient)
     assert StoreScript([]).client().vendor.title == "Elastic Path"
@@ -155,7 +140,12 @@ ERRORS = b'{"errors": [' + b"1," * 200_000 + b"1]}"
 @pytest.mark.parametrize(
     ("crowd", "most"),
     [
-        (lambda: ElasticPath().read(StoreScript.vendor.status("j"), Response(400, {}, ERRORS), SAID), 8),
+        (
+            lambda: ElasticPath().read_response(
+                StoreScript.vendor.build_status_request("j"), Response(400, {}, ERRORS), SAID
+            ),
+            8,
+        ),
         (lambda: ElasticPath().read_job("j", {"data": {"status": "failed", "error": ROWS}}, SAID), 2),
     ],
     ids=["errors", "the error of a job"],

@@ -22,9 +22,9 @@ from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from tests.core.carriers import answer, sample
 
 ZUORA = Zuora()
-JOB = ZUORA.status("j")
-ORDER = ZUORA.status("order:O-1")
-CREATE = ZUORA.submission("order", {}, {})
+JOB = ZUORA.build_status_request("j")
+ORDER = ZUORA.build_status_request("order:O-1")
+CREATE = ZUORA.build_submit_request("order", {}, {})
 BARE = ResponseInfo("GET /v1/async-jobs/j", "af-1", 200)
 
 
@@ -54,11 +54,11 @@ def test_the_headers_that_the_connection_asks_for(fields, headers):
 
 
 def test_the_track_id_has_a_header():
-    assert ZUORA.track_id_header == "Zuora-Track-Id"
+    assert ZUORA.tracking_headers("af-1") == {"Zuora-Track-Id": "af-1"}
 
 
 def test_the_sign_in_is_a_form_that_carries_any_secret():
-    request = ZUORA.sign_in(Credentials("https://h", "id-1", "a+b/c=d&e%f"))
+    request = ZUORA.build_sign_in(Credentials("https://h", "id-1", "a+b/c=d&e%f"))
     assert str(request) == "POST /oauth/token"
     assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
     assert parse_qs(request.body.decode("ascii")) == {
@@ -72,7 +72,7 @@ def test_the_sign_in_is_a_form_that_carries_any_secret():
     ("kind", "path"), [("order", "/v1/async/orders"), ("preview", "/v1/async/orders/preview")]
 )
 def test_a_submission_is_json_in_utf_8(kind, path):
-    request = ZUORA.submission(kind, {"description": "ü€"}, {})
+    request = ZUORA.build_submit_request(kind, {"description": "ü€"}, {})
     assert str(request) == f"POST {path}"
     assert request.params == ()
     assert request.headers == {"Content-Type": "application/json"}
@@ -85,19 +85,19 @@ def test_a_submission_is_json_in_utf_8(kind, path):
     ids=str,
 )
 def test_ids_are_returned_where_they_are_asked_for(options, params):
-    assert ZUORA.submission("order", {}, options).params == params
+    assert ZUORA.build_submit_request("order", {}, options).params == params
 
 
 def test_a_number_that_is_none_is_never_sent():
     with pytest.raises(ValueError, match="Out of range float"):
-        ZUORA.submission("order", {"a": float("nan")}, {})
+        ZUORA.build_submit_request("order", {"a": float("nan")}, {})
 
 
 @pytest.mark.parametrize(
     ("job_id", "path"), [("1bc24f31", "1bc24f31"), ("a/b?c#d", "a%2Fb%3Fc%23d"), ("a b", "a%20b")]
 )
 def test_a_job_id_is_opaque(job_id, path):
-    assert ZUORA.status(job_id) == Request("GET", f"/v1/async-jobs/{path}")
+    assert ZUORA.build_status_request(job_id) == Request("GET", f"/v1/async-jobs/{path}")
 
 
 @pytest.mark.parametrize(
@@ -281,12 +281,12 @@ MEANINGS = [
     ("request_", "response", "meaning"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS]
 )
 def test_what_an_answer_means(request_, response, meaning):
-    assert ZUORA.read(request_, response, BARE).kind is meaning
+    assert ZUORA.read_response(request_, response, BARE).kind is meaning
 
 
 def test_a_reading_keeps_what_was_known_and_adds_what_the_body_says():
     known = replace(BARE, retry_after=5.0)
-    parsed = ZUORA.read(CREATE, sample("bad-value/400"), known)
+    parsed = ZUORA.read_response(CREATE, sample("bad-value/400"), known)
     assert parsed.info == ResponseInfo(
         BARE.asked,
         "af-1",
@@ -303,12 +303,12 @@ def test_a_reading_keeps_what_was_known_and_adds_what_the_body_says():
 @pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"[]"])
 def test_the_request_id_may_stand_in_a_header(body):
     response = Response(500, {"zuora-request-id": "r-1"}, body)
-    assert ZUORA.read(CREATE, response, BARE).info.request_id == "r-1"
+    assert ZUORA.read_response(CREATE, response, BARE).info.request_id == "r-1"
 
 
 def test_all_reasons_decide_and_the_first_are_kept():
     body = reasons(*[53200050] * 30, 53200020)
-    parsed = ZUORA.read(CREATE, answer(400, body), BARE)
+    parsed = ZUORA.read_response(CREATE, answer(400, body), BARE)
     assert parsed.kind is ResponseKind.REFUSED
     assert parsed.info.codes == ("53200050",) * 20
     job = read({"status": "Failed", "errors": body["reasons"]})
@@ -326,7 +326,7 @@ NO = {"code": 40000050, "message": "Lock"}
 ROWS = [1] * 2_000_000
 ANSWER = b'{"reasons": [' + b"1," * 200_000 + b"1]}"
 CROWDS = {
-    "an answer": lambda: ZUORA.read(CREATE, Response(400, {}, ANSWER), BARE),
+    "an answer": lambda: ZUORA.read_response(CREATE, Response(400, {}, ANSWER), BARE),
     "a job's reasons": lambda: read({"status": "Failed", "errors": {"reasons": ROWS}}),
     "a job's errors": lambda: read({"status": "Failed", "errors": ROWS}),
     "an error": lambda: read({"status": "Failed", "errors": {"a": ROWS}}),
@@ -576,7 +576,9 @@ def test_reasons_at_the_root_stand_where_a_failed_job_has_no_errors(errors):
     reasons = [{"code": 58730050, "message": LOCKED}]
     body = {"status": "Failed", "errors": errors, "success": False, "reasons": reasons}
     response = Response(200, {}, json.dumps(body).encode())
-    parsed = Zuora().read(Zuora().status("j"), response, ResponseInfo("GET /v1/async-jobs/j"))
+    parsed = Zuora().read_response(
+        Zuora().build_status_request("j"), response, ResponseInfo("GET /v1/async-jobs/j")
+    )
     job = Zuora().read_job("j", parsed.body, parsed.info)
 
     assert (job.info.codes, job.info.messages, job.transient) == (("58730050",), (LOCKED,), True)

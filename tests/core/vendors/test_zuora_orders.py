@@ -7,7 +7,11 @@ import pytest
 from airflow_provider_zuora.core.errors import JobFailed, NotFound, ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
-from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.zuora.order_page import (
+    build_account_request,
+    describe_changes,
+    describe_difference,
+)
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora as Plug
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
@@ -87,7 +91,7 @@ def test_a_page_of_another_order_is_none_and_is_asked_for_again(number):
 
 def test_the_number_of_a_found_orders_account_is_no_endless_path():
     order = {"order": {"existingAccountNumber": "ü" * 10_000}}
-    assert Plug().account({}, order).path == "/v1/accounts/" + "%C3%BC" * 255
+    assert build_account_request({}, order).path == "/v1/accounts/" + "%C3%BC" * 255
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_an_account_without_its_basics_cannot_be_read(basic):
     order = {"order": {"orderDate": "2024-07-01", "existingAccountNumber": "A-1"}}
 
     with pytest.raises(Unreadable, match="that of another one") as caught:
-        Plug().difference(document, order, {"basicInfo": basic})
+        describe_difference(document, order, {"basicInfo": basic})
     assert caught.value.transient
 
 
@@ -122,24 +126,13 @@ def test_an_account_without_its_basics_cannot_be_read(basic):
 def test_an_order_without_its_date_or_its_account_cannot_be_read(gap):
     document = {"orderDate": "2024-07-01", "existingAccountNumber": "A-1"}
     with pytest.raises(Unreadable, match="lacks its date or its account") as caught:
-        Plug().difference(document, {"order": {**document, gap: None}}, {})
+        describe_difference(document, {"order": {**document, gap: None}}, {})
     assert caught.value.transient
 
 
 def test_a_number_is_escaped():
-    assert Plug().status("order:A B/../C").path == "/v1/orders/A%20B%2F..%2FC"
-    assert Plug().status("order:").path == "/v1/async-jobs/order%3A"
-
-
-def test_another_vendor_has_no_orders_by_number():
-    for call in (
-        lambda: Vendor.order(Plug(), "O-1"),
-        lambda: Vendor.account(Plug(), {}, {}),
-        lambda: Vendor.difference(Plug(), {}, {}, {}),
-        lambda: Vendor.changes(Plug(), {}, {}),
-    ):
-        with pytest.raises(NotImplementedError, match="no orders by number"):
-            call()
+    assert Plug().build_status_request("order:A B/../C").path == "/v1/orders/A%20B%2F..%2FC"
+    assert Plug().build_status_request("order:").path == "/v1/async-jobs/order%3A"
 
 
 EFFECTIVE, ACTIVATED, LATER = (
@@ -180,7 +173,7 @@ def seats(quantity, **more):
     ],
 )
 def test_what_zuora_writes_otherwise_leaves_out_or_adds_is_no_change(ours, found):
-    assert Plug().changes(ours, {"order": found}) == ""
+    assert describe_changes(ours, {"order": found}) == ""
 
 
 @pytest.mark.parametrize(
@@ -235,20 +228,20 @@ def test_what_zuora_writes_otherwise_leaves_out_or_adds_is_no_change(ours, found
     ],
 )
 def test_what_has_changed_is_said(ours, found, words):
-    assert words in Plug().changes(ours, {"order": found})
+    assert words in describe_changes(ours, {"order": found})
 
 
 def test_a_secret_that_has_changed_is_not_shown():
     ours, found = ({"subscriptions": [{"paymentMethod": {"cardNumber": card}}]} for card in ("4111", "4242"))
 
-    assert Plug().changes(ours, {"order": ours}) == ""
-    told = Plug().changes(ours, {"order": found})
+    assert describe_changes(ours, {"order": ours}) == ""
+    told = describe_changes(ours, {"order": found})
     assert told == "$.subscriptions[0].paymentMethod.cardNumber is ***, this one's is ***"
 
 
 def test_many_changes_are_cut():
     ours, found = ({"customFields": {f"f{n}__c": value for n in range(9)}} for value in "ab")
-    told = Plug().changes(ours, {"order": found})
+    told = describe_changes(ours, {"order": found})
 
     assert told.count("this one's") == 3
     assert told.endswith("and 6 more")
@@ -258,5 +251,5 @@ def test_a_period_that_was_sent_as_a_text_is_no_change():
     def term(period):
         return {"subscriptions": [{"orderActions": [{"terms": {"initialTerm": {"period": period}}}]}]}
 
-    assert Plug().changes(term("12"), {"order": term(12)}) == ""
-    assert "is 12, this one's is '1'" in Plug().changes(term("1"), {"order": term(12)})
+    assert describe_changes(term("12"), {"order": term(12)}) == ""
+    assert "is 12, this one's is '1'" in describe_changes(term("1"), {"order": term(12)})

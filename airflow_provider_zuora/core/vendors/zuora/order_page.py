@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import ResponseInfo, Unreadable
-from airflow_provider_zuora.core.job import ORDER, Job, JobState
+from airflow_provider_zuora.core.job import ORDER, Job, JobState, clean_status
 from airflow_provider_zuora.core.json_types import Path, format_path
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, describe_value, redact_words
+from airflow_provider_zuora.core.vendors.base import JobKind
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import hide
+from airflow_provider_zuora.core.vendors.zuora.orders import ORDER_STATUSES, UNKNOWN_STATUS, read_order_result
 
 _ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
 _DAY = len("2024-07-01")
@@ -24,32 +26,17 @@ _WHOLE = ("period",)  # a whole number, for which Zuora takes a text of digits t
 _SHOWN, _SHOWN_LENGTH = 3, 60
 _NUMBER_LENGTH = 255
 _DATES = "triggerDates"
-# What the status of an order means (the SDK's order_status; Reverted until April 2026), and in words.
-_STATUSES: Mapping[str, tuple[JobState, str]] = {
-    "completed": (JobState.SUCCEEDED, "it is carried out"),
-    "pending": (
-        JobState.SUCCEEDED,
-        "it may wait for an activation, an acceptance or a missing trigger date, or hold what cannot be done",
-    ),
-    "executing": (JobState.ACTIVE, "Zuora is carrying it out"),
-    "scheduled": (JobState.ACTIVE, "Zuora carries it out at its scheduled date"),
-    "draft": (JobState.FAILED, "it is a draft, which Zuora does not carry out"),
-    "failed": (JobState.FAILED, "Zuora could not carry it out"),
-    **dict.fromkeys(("cancelled", "canceled"), (JobState.FAILED, "it was cancelled")),
-    "reverted": (JobState.FAILED, "what it had done was undone"),
-}
-_UNKNOWN = (JobState.ACTIVE, "what that means nobody documents")
 _NOBODY = str  # masks for nobody: what `hide` hides is shown as asterisks here
 
 
-def order_request(number: str) -> Request:
+def build_order_request(number: str) -> Request:
     """Return the GET of an order by its number."""
     return Request("GET", _ORDERS + quote(number, safe=""))
 
 
-def account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Request | None:
+def build_account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Request | None:
     """
-    Return the GET of a found order's account, None where its number is all that has to be known of it.
+    Return the GET of a found order's account, None if its number is all that has to be known of it.
 
     :raises Unreadable: if the page of the order does not name the account.
     """
@@ -61,19 +48,21 @@ def account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Re
     return Request("GET", _ACCOUNTS + quote(describe_value(number, _NUMBER_LENGTH), safe=""))
 
 
-def difference(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> str:
+def describe_difference(
+    document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
+) -> str:
     """
-    Return in words what tells a found order from the document, empty where account and date agree.
+    Return in words what tells a found order from the document, empty if account and date agree.
 
     Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling).
     """
-    _check_pages(document, _order(order), _object(account, "basicInfo"))
-    describe_value = [
-        f"its {what} is {_shown(found)}, this one's is {_shown(ours)}"
-        for what, ours, found in _compared(document, _order(order), _object(account, "basicInfo"))
-        if _folded(ours) != _folded(found)
+    _check_pages(document, _order(order), _read_object(account, "basicInfo"))
+    told = [
+        f"its {what} is {_show(found)}, this one's is {_show(ours)}"
+        for what, ours, found in _list_compared(document, _order(order), _read_object(account, "basicInfo"))
+        if _fold(ours) != _fold(found)
     ]
-    return "; ".join(describe_value)
+    return "; ".join(told)
 
 
 def _check_pages(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> None:
@@ -85,50 +74,50 @@ def _check_pages(document: Mapping[str, Any], order: Mapping[str, Any], account:
     number, own = order.get("existingAccountNumber"), account.get("accountNumber")
     if not (order.get("orderDate") and number):
         raise Unreadable("The page of the order lacks its date or its account.", transient=True)
-    if not document.get("existingAccountNumber") and _folded(own) != _folded(number):
+    if not document.get("existingAccountNumber") and _fold(own) != _fold(number):
         raise Unreadable("The page of the account is that of another one.", transient=True)
 
 
-def _folded(value: object) -> str:
+def _fold(value: object) -> str:
     return str(value).strip().casefold()
 
 
-def changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
+def describe_changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     """
-    Return in words what the document says otherwise than a found order, empty where nothing is.
+    Return in words what the document says otherwise than a found order, empty if nothing is.
 
     Compared is what the page has a place for, its null and its empty custom fields included: it repeats an
     order's content, but not how it was processed, and it may add what was not asked for.
     """
     ours = {name: document[name] for name in _CONTENT if document.get(name) is not None}
     ours.setdefault("description", "")
-    describe_value = [
-        f"{format_path(path)} is {_shown(found)}, this one's is {_shown(own)}"
-        for path, own, found in _unlike(hide(ours, _NOBODY), hide(_order(order), _NOBODY), ())
+    told = [
+        f"{format_path(path)} is {_show(found)}, this one's is {_show(own)}"
+        for path, own, found in _list_differences(hide(ours, _NOBODY), hide(_order(order), _NOBODY), ())
     ]
-    more = [f"and {len(describe_value) - _SHOWN} more"] if len(describe_value) > _SHOWN else []
-    return "; ".join(describe_value[:_SHOWN] + more)
+    more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+    return "; ".join(told[:_SHOWN] + more)
 
 
-def _unlike(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
-    """Yield path and both values where two documents differ in what both hold."""
+def _list_differences(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+    """Yield path and both values if two documents differ in what both hold."""
     if isinstance(ours, dict) and isinstance(found, dict):
         closed = path[-1:] in (("customFields",), (_DATES,))  # what is not there is not set
         for name in ours:
             if ours[name] is not None and (closed or name in found):
-                yield from _unlike(ours[name], found.get(name), (*path, name))
-    elif path[-1:] == (_DATES,) and None not in (dates := (_named(ours), _named(found))):
-        yield from _unlike(*dates, path)  # Zuora may show dates that nobody has sent
+                yield from _list_differences(ours[name], found.get(name), (*path, name))
+    elif path[-1:] == (_DATES,) and None not in (dates := (_name_dates(ours), _name_dates(found))):
+        yield from _list_differences(*dates, path)  # Zuora may show dates that nobody has sent
     elif isinstance(ours, list) and isinstance(found, list):
         if len(ours) != len(found):
             yield path, f"{len(ours)} of them", f"{len(found)} of them"
         for index, (own, other) in enumerate(zip(ours, found, strict=False)):
-            yield from _unlike(own, other, (*path, index))
-    elif (ours or found) and not (_same(ours, found) or (path[-1:] == _WHOLE and str(ours) == str(found))):
+            yield from _list_differences(own, other, (*path, index))
+    elif (ours or found) and not (_is_same(ours, found) or (path[-1:] == _WHOLE and str(ours) == str(found))):
         yield path, ours, found
 
 
-def _named(dates: Any) -> dict[str, Any] | None:
+def _name_dates(dates: Any) -> dict[str, Any] | None:
     """Return trigger dates by their names, None if they are not such a list."""
     rows = dates if isinstance(dates, list) else [dates]
     if not all(isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows):
@@ -136,13 +125,13 @@ def _named(dates: Any) -> dict[str, Any] | None:
     return {row["name"]: row.get("triggerDate") for row in rows}
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     words = repr(value[:_NUMBER_LENGTH]) if isinstance(value, str) else describe_value(value, _NUMBER_LENGTH)
     return redact_words(words, _SHOWN_LENGTH)
 
 
-def _same(ours: Any, found: Any) -> bool:
-    """Say whether two values are the same one; Zuora writes 25 as 25.0, and a day with its hours."""
+def _is_same(ours: Any, found: Any) -> bool:
+    """Return whether two values are the same one; Zuora writes 25 as 25.0, and a day with its hours."""
     if bool in (type(ours), type(found)):
         return ours is found
     if isinstance(ours, (int, float)) and isinstance(found, (int, float)):
@@ -152,20 +141,20 @@ def _same(ours: Any, found: Any) -> bool:
     return bool(ours == found)
 
 
-def read_order(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
+def _read_order(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
     """
     Return an order that was found by its number as the job that must have made it.
 
     Its result has those fields of a job's result that the page of an order tells. An order that will never
     be completed is a failure, and one that Zuora is about to carry out is waited for; so is a status that
-    nobody documents. A pending one exists: whether that is enough, `Vendor.outcome` says.
+    nobody documents. A pending one exists: whether that is enough, `read_order_result` says.
 
     :raises Unreadable: if the page holds no order, or another one than was asked for.
     """
     order = _order(body)
-    if wrong := _not_asked_for(order_number(job_id), order.get("orderNumber")):
+    if wrong := _describe_other(job_id.removeprefix(ORDER), order.get("orderNumber")):
         raise Unreadable(f"The answer about {job_id} holds {wrong}.", info=info, transient=True)
-    state, _ = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
+    state, _ = ORDER_STATUSES.get(str(order.get("status")).strip().lower(), UNKNOWN_STATUS)
     subscriptions = order.get("subscriptions")
     rows = [row for row in subscriptions if isinstance(row, dict)] if isinstance(subscriptions, list) else []
     names = ("subscriptionNumber", "status")
@@ -176,10 +165,10 @@ def read_order(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
         "subscriptions": [{name: row[name] for name in names if name in row} for row in rows],
         "success": state is not JobState.FAILED,
     }
-    return Job(job_id, state, redact_words(order.get("status"), WORD_LENGTH), result=result, info=info)
+    return Job(job_id, state, clean_status(order.get("status")), result=result, info=info)
 
 
-def _not_asked_for(number: str, found: object) -> str:
+def _describe_other(number: str, found: object) -> str:
     """Return in words what a page holds instead of the order: a cache may give another one's."""
     if not found:
         return "no order"
@@ -188,45 +177,16 @@ def _not_asked_for(number: str, found: object) -> str:
     return "" if same else f"order {redact_words(told_number, WORD_LENGTH)}"
 
 
-def never_completes(result: Any, info: ResponseInfo) -> ResponseInfo | None:
-    """Return the answer that says that the order in a job's result will never be completed, or None."""
-    order = result if isinstance(result, dict) else {}
-    state, words = _STATUSES.get(_word(order.get("status")), _UNKNOWN)
-    if state is not JobState.FAILED:
-        return None
-    number, status = (redact_words(order.get(name), WORD_LENGTH) for name in ("orderNumber", "status"))
-    return info.with_words([f"its order {number} is {status}: {words}"])
-
-
-def is_completed(status: object) -> bool:
-    """Return whether the status of an order says that it is carried out."""
-    return _word(status) == "completed"
-
-
-def order_status_words(status: object) -> str:
-    """Return what the status of an order that is not Completed means, in words."""
-    return _STATUSES.get(_word(status), _UNKNOWN)[1]
-
-
-def _word(status: object) -> str:
-    return status.strip().lower() if isinstance(status, str) else ""
-
-
-def order_number(job_id: str) -> str:
-    """Return the number that an id ``order:<number>`` holds, an empty text where it is a job's id."""
-    return job_id.removeprefix(ORDER) if job_id.startswith(ORDER) else ""
-
-
 def _order(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _object(body, "order")
+    return _read_object(body, "order")
 
 
-def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _read_object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     member = body.get(name)
     return member if isinstance(member, dict) else {}
 
 
-def _compared(
+def _list_compared(
     document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
 ) -> Iterator[tuple[str, object, object]]:
     """Yield what is compared, in words, and its value in our document and in the order that was found."""
@@ -239,3 +199,12 @@ def _compared(
         yield "account's name", new.get("name"), account.get("name")
     if account_id := document.get("existingAccountId"):
         yield "account's id", account_id, account.get("id")
+
+
+NUMBERED_ORDER = JobKind(
+    prefix=ORDER,
+    build_status_request=build_order_request,
+    states={word: state for word, (state, _) in ORDER_STATUSES.items()},
+    read_job=_read_order,
+    read_result=read_order_result,
+)

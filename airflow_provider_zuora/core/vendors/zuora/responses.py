@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import ResponseInfo
@@ -20,8 +20,8 @@ JOBS = "/v1/async-jobs/"
 ORDERS = "/v1/orders/"
 Reasons: TypeAlias = list[tuple[str, str]]
 """Codes and messages of an answer, as they came: many of them decide, the first ones are shown."""
-_MOST = 1000  # reasons of an answer that are read; some kilobytes of gzip may hold millions
-_MORE = ("", "and more")  # stands for those that are not read: nobody knows of which category they are
+MAX_REASONS = 1000  # reasons of an answer that are read; some kilobytes of gzip may hold millions
+MORE = ("", "and more")  # stands for those that are not read: nobody knows of which category they are
 
 # "Error codes": the last two digits of a code are its category.
 _CATEGORIES = {
@@ -34,7 +34,7 @@ _CATEGORIES = {
     70: ResponseKind.LIMITED,
 }
 # Several reasons at once: the first of these that is among them decides, but that all must be passing ones to
-# repeat, and that none may be TEMPORARY for a refusal (`_weighed`).
+# repeat, and that none may be TEMPORARY for a refusal (`_weigh`).
 _WEIGHT = (
     ResponseKind.TOKEN,
     ResponseKind.DENIED,
@@ -44,7 +44,7 @@ _WEIGHT = (
     ResponseKind.LOCKED,
     ResponseKind.LIMITED,
 )
-# What the HTTP status says where no code does.
+# What the HTTP status says if no code does.
 _STATUSES = {
     401: ResponseKind.TOKEN,
     404: ResponseKind.NOT_FOUND,
@@ -53,32 +53,29 @@ _STATUSES = {
     429: ResponseKind.LIMITED,
     **dict.fromkeys((502, 503, 504), ResponseKind.GATEWAY),
 }
-# Where `_reasons` looks for errors; most answers have none of these.
+# Where `list_reasons` looks for errors; most answers have none of these.
 _TELLING = frozenset(
     ("reasons", "Errors", "error", "message", "FaultCode", "FaultMessage", "faultcode", "faultstring")
 )
-_LOCK, _NOT_FOUND, _BAD_VALUE, _CODE_LENGTH = 50, 40, 20, 8
+_NOT_FOUND, _BAD_VALUE, _CODE_LENGTH = 40, 20, 8
 _ABSENT_AT = (200, 400, 404)  # HTTP statuses at which Zuora says that there is no such thing
 _ABSENT = ("invalid ordernumber", "invalid order number", "does not exist", "cannot find")
-_TRANSIENT_JOB_CATEGORIES = {_LOCK, 61}  # a failed job of another category stays failed
 
-# A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
-_JOB_ERROR = re.compile(r"\[([0-9]{8})\]:?\s*")
 _CODE = re.compile(r"[0-9]{2}|[0-9]{8}")
 _EDGE_LIMIT = "request exceeded limit"
-_TEXT_LENGTH = 64 * 1024  # characters of one text of a vendor's that are read
+TEXT_LENGTH = 64 * 1024  # characters of one text of a vendor's that are read
 
 
-def read_answer(request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
+def read_response(request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
     """Return what a response means, whichever of Zuora's body shapes it has."""
     body, readable = read_json(response)
     if not readable:
         info = replace(info, request_id=response.headers.get("zuora-request-id", ""))
         return unreadable(response, info, _STATUSES)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    reasons = [] if _TELLING.isdisjoint(fields) else _first(_reasons(fields))
-    request_id = _text(fields.get("requestId")) or response.headers.get("zuora-request-id", "")
-    process_id = _text(fields.get("processId"))
+    reasons = [] if _TELLING.isdisjoint(fields) else first_reasons(list_reasons(fields))
+    request_id = read_text(fields.get("requestId")) or response.headers.get("zuora-request-id", "")
+    process_id = read_text(fields.get("processId"))
     if request_id or process_id:
         info = ResponseInfo(
             info.asked,
@@ -89,66 +86,32 @@ def read_answer(request: Request, response: Response, info: ResponseInfo) -> Par
             retry_after=info.retry_after,
         )
     if reasons:
-        info = _with(info, reasons)
-    kind = _meaning(request, response.status, fields, reasons)
+        info = replace_reasons(info, reasons)
+    kind = _classify(request, response.status, fields, reasons)
     if kind is not ResponseKind.OK and not reasons and response.body:
         info = replace(info, messages=(quoted(response),))  # better than nothing
     return ParsedResponse(kind, info, body, whole=body is not None, arrived=True)
 
 
-def read_job_errors(errors: object, info: ResponseInfo) -> tuple[ResponseInfo, bool, bool]:
-    """
-    Return the answer with a job's ``errors`` as its codes and messages; are they passing, are they a lock.
-
-    Where ``errors`` is empty, the ``reasons`` at the root of the body stand, which the answer holds already.
-
-    A failure is a passing one where each of its codes is of the categories 50 or 61, and a lock where it is
-    passing and one of them is 50.
-    """
-    if not errors and not info.codes and not info.messages:
-        return info, False, False
-    reasons = _first(_job_reasons(errors)) or info.reasons()
-    categories = {_category(code) for code, _ in reasons}
-    passing = bool(categories) and categories <= _TRANSIENT_JOB_CATEGORIES
-    return _with(info, reasons), passing, passing and _LOCK in categories
-
-
-def read_contradiction(body: Mapping[str, Any], info: ResponseInfo) -> ResponseInfo | None:
-    """
-    Return the answer with what a completed job says against itself; None if it says nothing of the kind.
-
-    The job, or its result, says so by ``success: false``, by ``errors`` or by ``reasons``.
-    """
-    parts = [part for part in (body, body.get("result")) if isinstance(part, dict) and _says_no(part)]
-    reasons = _first(chain.from_iterable(map(_denials, parts)))
-    return _with(info, reasons or [("", "it says success: false")]) if parts else None
-
-
-def _denials(part: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
-    yield from _job_reasons(part.get("errors"))
-    yield from _reasons(part)
-
-
-def _says_no(part: Mapping[str, Any]) -> bool:
-    no = _text(part.get("success")).lower() == "false"
-    return no or any(part.get(name) for name in ("errors", "reasons", "Errors"))
-
-
-def _with(info: ResponseInfo, reasons: Reasons) -> ResponseInfo:
+def replace_reasons(info: ResponseInfo, reasons: Reasons) -> ResponseInfo:
+    """Return an answer with other codes and messages."""
     return info.with_words([message for _, message in reasons], [code for code, _ in reasons])
 
 
-def _text(value: object) -> str:
-    return "" if value is None else describe_value(value, _TEXT_LENGTH)
+def read_text(value: object) -> str:
+    """Return a value of an answer as text; of a long one the beginning."""
+    if isinstance(value, str) and len(value) <= TEXT_LENGTH:
+        return value
+    return "" if value is None else describe_value(value, TEXT_LENGTH)
 
 
-def _first(reasons: Iterator[tuple[object, object]]) -> Reasons:
-    """Return the first reasons as texts; `_MORE` is the last one if there are others, which are not read."""
-    read = [(_text(code), _text(message)) for code, message in islice(reasons, _MOST)]
-    return [*read, _MORE] if next(reasons, None) else read
+def first_reasons(reasons: Iterator[tuple[object, object]]) -> Reasons:
+    """Return the first reasons as texts; `MORE` is the last one if there are others, which are not read."""
+    read = [(read_text(code), read_text(message)) for code, message in islice(reasons, MAX_REASONS)]
+    return [*read, MORE] if next(reasons, None) else read
 
 
-def _reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
+def list_reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
     """Yield code and message of every error in the body, from each shape that Zuora answers with."""
     for name, code, message in (("reasons", "code", "message"), ("Errors", "Code", "Message")):
         rows = body.get(name) or []
@@ -169,40 +132,40 @@ def _reasons(body: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
             yield body.get(code), body.get(message)
 
 
-def _category(code: str) -> int:
+def category_of(code: str) -> int:
     """Return the category of a code of eight digits, or of two; -1 where the code is a word."""
     return int(code[-2:]) if _CODE.fullmatch(code) else -1
 
 
-def _meaning(  # noqa: PLR0911 - one line for each row of the taxonomy
+def _classify(  # noqa: PLR0911 - one line for each row of the taxonomy
     request: Request, status: int, body: Mapping[str, Any], reasons: Reasons
 ) -> ResponseKind:
     """Return what the status, the ``success`` flag and the codes mean together."""
     read_a_job = request.path.startswith(JOBS) and isinstance(body.get("status"), str)
     refused = body.get("success") is False or body.get("Success") is False
-    if status < 300 and (read_a_job or not (refused or _complains(body, reasons))):
+    if status < 300 and (read_a_job or not (refused or _is_complaint(body, reasons))):
         return ResponseKind.OK
     if status == 409 and body.get("jobId") and not refused:
         return ResponseKind.OK  # an older reading of the guide: the first answer comes back as a 409
     if status in (401, 429, 502, 503, 504):
         return _STATUSES[status]
-    if _tells(_EDGE_LIMIT, reasons):
+    if _mentions(_EDGE_LIMIT, reasons):
         return ResponseKind.LIMITED
     if status >= 500:
         return ResponseKind.TEMPORARY if reasons else ResponseKind.GATEWAY
-    found = {_CATEGORIES.get(_category(code)) for code, _ in reasons}
-    unknown = _tells("idempoten", reasons) or not found - {None}
+    found = {_CATEGORIES.get(category_of(code)) for code, _ in reasons}
+    unknown = _mentions("idempoten", reasons) or not found - {None}
     if status == 409 and unknown and ResponseKind.LOCKED not in found:
         return ResponseKind.IN_PROGRESS
-    absences = _absences(request, status)
+    absences = _find_absence_test(request, status)
     if absences and reasons and all(map(absences, reasons)):
         return ResponseKind.NOT_FOUND
     otherwise = _STATUSES.get(status, ResponseKind.UNCLEAR if status < 300 else ResponseKind.DENIED)
-    kind = _weighed(found, reasons) or otherwise
-    return _elsewhere(request, status, reasons) if kind is ResponseKind.NOT_FOUND else kind
+    kind = _weigh(found, reasons) or otherwise
+    return _classify_absence(request, status, reasons) if kind is ResponseKind.NOT_FOUND else kind
 
 
-def _elsewhere(request: Request, status: int, reasons: Reasons) -> ResponseKind:
+def _classify_absence(request: Request, status: int, reasons: Reasons) -> ResponseKind:
     """
     Return what "not found" means in words, or at an HTTP status, that do not say it of an order, or of a job.
 
@@ -212,7 +175,7 @@ def _elsewhere(request: Request, status: int, reasons: Reasons) -> ResponseKind:
         return ResponseKind.GATEWAY
     if not (request.path.startswith(JOBS) and request.method == "GET"):
         return ResponseKind.NOT_FOUND
-    is_coded = any(_category(code) >= 0 for code, _ in reasons)
+    is_coded = any(category_of(code) >= 0 for code, _ in reasons)
     return (
         ResponseKind.GATEWAY
         if not is_coded
@@ -222,19 +185,19 @@ def _elsewhere(request: Request, status: int, reasons: Reasons) -> ResponseKind:
     )
 
 
-def _weighed(found: set[ResponseKind | None], reasons: Reasons) -> ResponseKind | None:
+def _weigh(found: set[ResponseKind | None], reasons: Reasons) -> ResponseKind | None:
     """Return what several reasons mean together, None if there is none whose category is known."""
     known = [kind for kind in _WEIGHT if kind in found]
     if not known:
         return None
     # Of an answer that refuses, and tells of a passing error too, or of one that nobody knows, nobody knows
     # what was done.
-    is_odd = any(code and _category(code) not in _CATEGORIES for code, _ in reasons) or _MORE in reasons
+    is_odd = any(code and category_of(code) not in _CATEGORIES for code, _ in reasons) or MORE in reasons
     is_unclear = None in found if known[0].transient else ResponseKind.TEMPORARY in found or is_odd
     return ResponseKind.UNCLEAR if is_unclear else known[0]
 
 
-def _absences(request: Request, status: int) -> Callable[[tuple[str, str]], bool] | None:
+def _find_absence_test(request: Request, status: int) -> Callable[[tuple[str, str]], bool] | None:
     """Return what tells that a reason says that there is no such thing; None if a page may not say so."""
     if status not in _ABSENT_AT:
         return None
@@ -252,7 +215,7 @@ def _is_no_order(reason: tuple[str, str]) -> bool:
     """
     words = reason[1].lower()
     return _is_no_job(reason) and (
-        _category(reason[0]) == _NOT_FOUND or any(absent in words for absent in _ABSENT)
+        category_of(reason[0]) == _NOT_FOUND or any(absent in words for absent in _ABSENT)
     )
 
 
@@ -265,37 +228,19 @@ def _is_no_job(reason: tuple[str, str]) -> bool:
     """
     code = reason[0]
     return (
-        len(code) == _CODE_LENGTH and not code.startswith("9") and _category(code) in (_NOT_FOUND, _BAD_VALUE)
+        len(code) == _CODE_LENGTH
+        and not code.startswith("9")
+        and category_of(code) in (_NOT_FOUND, _BAD_VALUE)
     )
 
 
-def _tells(words: str, reasons: Reasons) -> bool:
+def _mentions(words: str, reasons: Reasons) -> bool:
     return any(words in message.lower() for _, message in reasons)
 
 
-def _complains(body: Mapping[str, Any], reasons: Reasons) -> bool:
-    """Say whether a 2xx body without ``success: false`` is an error all the same; with a jobId it is none."""
+def _is_complaint(body: Mapping[str, Any], reasons: Reasons) -> bool:
+    """Return whether a 2xx body without ``success: false`` is an error after all; with a jobId it is none."""
     if body.get("success") is True or body.get("Success") is True or body.get("jobId"):
         return False
     marks = ("reasons", "Errors", "FaultCode", "faultcode", "error")
-    return any(body.get(mark) for mark in marks) or _tells(_EDGE_LIMIT, reasons)
-
-
-def _job_reasons(errors: object) -> Iterator[tuple[object, object]]:
-    """Yield code and text of a job's ``errors``: null, a text, an object or a list of these."""
-    rows = errors if isinstance(errors, list) else [errors]
-    for error in rows[:_MOST]:
-        if isinstance(error, dict) and error.get("reasons"):
-            yield from _reasons(error)
-        elif isinstance(error, dict) and (error.get("code") or error.get("message")):
-            yield error.get("code"), error.get("message")
-        elif error:
-            words = describe_value(error, _TEXT_LENGTH + 1)
-            lead, *pairs = _JOB_ERROR.split(words[:_TEXT_LENGTH])
-            texts = [text.strip() for text in pairs[1::2]] or [""]
-            texts[0] = f"{lead.strip()} {texts[0]}".strip()
-            yield from zip(pairs[::2] or [""], texts, strict=True)
-            if len(words) > _TEXT_LENGTH:
-                yield _MORE
-    if len(rows) > _MOST:
-        yield _MORE
+    return any(body.get(mark) for mark in marks) or _mentions(_EDGE_LIMIT, reasons)
