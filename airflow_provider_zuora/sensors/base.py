@@ -111,7 +111,8 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
     @cached_property
     def _wait(self) -> JobWait:
         """Return this task's wait; its time begins here, or with the first poke of reschedule mode."""
-        return JobWait.start(self.time_limit, self.hook, self._job_ids, self._max_errors, self.began)
+        job_ids, max_errors = self._job_ids, self._max_errors
+        return JobWait.start(self.time_limit, self.hook, job_ids, max_errors, self.began)
 
     @property
     def _max_errors(self) -> int | None:
@@ -136,7 +137,7 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
         self.hook.check(**self.options)
         for kept in ("_wait", "_job_ids"):
             self.__dict__.pop(kept, None)
-        self.began = self.find_first_poke(context)
+        self.began = self.find_first_poke(context) if self.reschedule else None
         late: type[BaseException] | None = None
         try:
             found = _catch_errors(self._poll_or_defer) if self.deferrable else super().execute(context)
@@ -148,7 +149,8 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
 
     def _poll_or_defer(self) -> list[JobResult]:
         end_options = self._make_end_options(self._job_ids) if self.end_from_trigger else None
-        return self.poll_or_defer(self._wait, self._make_schedule(FIRST_POLL), end_options)
+        schedule = self._make_schedule(FIRST_POLL)
+        return self.poll_or_defer(self._wait, schedule, end_options)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; the results of all waits, good or bad, are the value of the poke."""

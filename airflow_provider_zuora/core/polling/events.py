@@ -73,7 +73,8 @@ class ResultsEvent:
     def add(self, result: JobResult, now: float) -> None:
         """Take note of a result; ``now`` is in seconds since 1970."""
         index, count = self._places[result.job_id], len(self._places)
-        self._letters[index] = _LETTERS[result.state]
+        state = ResultState.COMPLETED if result.error is None else result.state
+        self._letters[index] = _LETTERS[state]
         self._order_numbers[index] = read_order_number(result)
         self._seen_at = now
         if self._room >= 0:

@@ -200,7 +200,8 @@ def wait_for_each(
         else:
             max_errors = 1 if outage.is_likely else None
             result = yield from wait_until_done(client, job_id, options, now=now, max_errors=max_errors)
-        outage.note(result.error if result.state is ResultState.OPEN else None)
+        is_open = result.error is not None and result.state is ResultState.OPEN
+        outage.note(result.error if is_open else None)
         note(result)
 
     return map(wait, job_ids)

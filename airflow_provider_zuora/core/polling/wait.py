@@ -134,7 +134,7 @@ class JobPoll:
     :param max_errors: as in `PollOptions`; a vendor that is away is asked for others no more so often.
     :param errors: how many polls failed in a row.
     :param error: what the last poll failed with, None if it did not.
-    :param seen: what the last poll found, in words that follow "the job"; empty before the first.
+    :param job: the job as the last poll that did not fail found it.
     :param quiet_until: until when the vendor asked not to be asked.
     """
 
@@ -145,7 +145,7 @@ class JobPoll:
     max_errors: int | None
     errors: int = 0
     error: ApiError | None = None
-    seen: str = ""
+    job: Job | None = None
     quiet_until: float = -math.inf
     _request: Request | None = None
 
@@ -166,9 +166,11 @@ class JobPoll:
             self.error = error
             return self._weigh_error(error, budget)
         self.errors, self.error = 0, None
-        if job.state is not JobState.ACTIVE:
+        if job.state is JobState.SUCCEEDED:
+            return JobResult(self.job_id, job)
+        if job.state is JobState.FAILED:
             return JobResult.of_job(job)
-        self.seen = self.client.vendor.describe(job)
+        self.job = job
         return None
 
     def _weigh_error(self, error: ApiError, budget: RetryBudget) -> JobResult | None:
@@ -180,14 +182,20 @@ class JobPoll:
             self.errors += min(error.attempts, budget.attempts)
             if self.max_errors and self.errors >= self.max_errors:
                 return JobResult(self.job_id, error=error)
-        self.seen = f"the last poll failed: {error}"
         self.quiet_until = self.now() + error.retry_after
         return None
 
+    @property
+    def seen(self) -> str:
+        """Return what the last poll found, in words that follow "the job"."""
+        if self.error is not None:
+            return f"the last poll failed: {self.error}"
+        return self.client.vendor.describe(self.job) if self.job else "nothing was seen of it"
+
     def time_out(self) -> JobResult:
         """Return the result of a wait whose deadline has passed."""
-        seen = self.seen or "nothing was seen of it"
-        words = f"Job {self.job_id} has not ended in time, {seen}. It goes on at {self.client.vendor.title}."
+        title = self.client.vendor.title
+        words = f"Job {self.job_id} has not ended in time, {self.seen}. It goes on at {title}."
         return JobResult(self.job_id, error=TimedOut(words))
 
 
@@ -228,7 +236,8 @@ def wait_until_done(
         polled = now()
         due = polled + max(_FLOOR, options.schedule.delay_after(polled - options.started, client.rng))
         due = min(max(poll.quiet_until, due), max(options.deadline, polled))
-        if polled >= report_at or (reported and poll.seen != reported):
+        found = str(poll.error or (poll.job and poll.job.status))
+        if polled >= report_at or (reported and found != reported):
             log.info("Job %s: %s; next poll in %.0f s", job_id, poll.seen, due - polled)
             report_at = polled + _SILENCE
-        reported = poll.seen
+        reported = found

@@ -84,8 +84,9 @@ def _read_job(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
 
     Such a failure is no passing one: nobody knows how much of the order was carried out.
     """
-    state, word = read_status(body.get("status"), _STATES)
-    result = body.get("result")
+    status, result = body.get("status"), body.get("result")
+    state = _STATES.get(status.lower()) if isinstance(status, str) else None
+    state, word = (state, str(status)) if state else read_status(status, _STATES)
     if state is not JobState.SUCCEEDED:
         info, is_passing, is_lock = _read_job_errors(body.get("errors"), info)
         return Job(job_id, state, word, transient=is_passing, info=info, locked=is_lock)
@@ -168,7 +169,7 @@ def _list_denials(part: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
 
 def _is_denial(part: Mapping[str, Any]) -> bool:
     success = part.get("success")
-    is_no = success is not True and read_text(success).lower() == "false"
+    is_no = success not in (True, None) and read_text(success).lower() == "false"
     return is_no or any(part.get(name) for name in ("errors", "reasons", "Errors"))
 
 
