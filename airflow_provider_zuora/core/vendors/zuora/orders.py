@@ -25,7 +25,6 @@ from airflow_provider_zuora.core.vendors.zuora.responses import (
     MAX_REASONS,
     MORE,
     TEXT_LENGTH,
-    Reasons,
     category_of,
     first_reasons,
     list_reasons,
