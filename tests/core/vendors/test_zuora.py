@@ -50,11 +50,11 @@ def test_an_environment_is_a_base_url(url):
     ids=str,
 )
 def test_the_headers_that_the_connection_asks_for(fields, headers):
-    assert ZUORA.headers({"entity_id": "", "org_ids": "", "zuora_version": "", **fields}) == headers
+    assert ZUORA.build_headers({"entity_id": "", "org_ids": "", "zuora_version": "", **fields}) == headers
 
 
 def test_the_track_id_has_a_header():
-    assert ZUORA.tracking_headers("af-1") == {"Zuora-Track-Id": "af-1"}
+    assert ZUORA.track_id_header == "Zuora-Track-Id"
 
 
 def test_the_sign_in_is_a_form_that_carries_any_secret():
