@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_zuora import __version__
-from airflow_provider_zuora.hooks.connection_fields import form
+from airflow_provider_zuora.hooks.connection_fields import build_form
 
 _ZUORA, _ELASTIC_PATH = "Zuora", "Elastic Path Commerce Cloud"
 
@@ -53,13 +53,13 @@ def get_provider_info() -> dict[str, object]:
                 "connection-type": "zuora",
                 "hook-class-name": f"{package}.hooks.zuora.ZuoraHook",
                 "hook-name": "Zuora",
-                **form("zuora"),
+                **build_form("zuora"),
             },
             {
                 "connection-type": "elastic_path",
                 "hook-class-name": f"{package}.hooks.elastic_path.ElasticPathHook",
                 "hook-name": "Elastic Path",
-                **form("elastic_path"),
+                **build_form("elastic_path"),
             },
         ],
     }

@@ -35,7 +35,7 @@ def zuora_order(row: Mapping[str, str]) -> dict[str, Any]:
     """
     Return the Zuora order of one row of the export; the same row always makes the same order.
 
-    Elastic Path documents no columns: these are those of our store, where a field of each order's own holds
+    Elastic Path documents no columns: these are those of our store, and a custom field of each order holds
     the number of the customer's Zuora account.
     """
     day = pendulum.instance(datetime.fromisoformat(row["created_at"])).in_timezone("UTC").to_date_string()
@@ -63,7 +63,7 @@ def zuora_orders(rows: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
     """
     Return the Zuora order of each row.
 
-    :raises AirflowFailException: where a row lacks a column or holds no number or time, with the row's line.
+    :raises AirflowFailException: if a row lacks a column or holds no number or time, with the row's line.
     """
     orders = []
     for line, row in enumerate(rows, start=2):  # the first line is the header

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.hooks.connection import settings_of
+from airflow_provider_zuora.hooks.connection import read_settings
 from airflow_provider_zuora.hooks.connection_fields import FIELDS
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
@@ -35,8 +35,8 @@ def posted(hook, filled):
 def read(hook, extra):
     own = {"conn_id": "c", "conn_type": hook.conn_type, "host": "https://h", "port": None, "schema": None}
     own |= {"login": "id", "password": "secret", "extra": json.dumps(extra)}
-    found = settings_of(VENDORS[hook.conn_type], SimpleNamespace(**own), Source())
-    return (found.credentials, found.line, found.client.headers, found.fields)
+    found = read_settings(VENDORS[hook.conn_type], SimpleNamespace(**own), Source())
+    return (found.credentials, found.transport, found.client.headers, found.fields)
 
 
 def ticked(hook):

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.hooks.connection import settings_of
+from airflow_provider_zuora.hooks.connection import read_settings
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields
 from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR
 from airflow_provider_zuora.transports.config import TransportConfig
@@ -27,7 +27,7 @@ def settings(extra=None, masked=None, vendor=ZUORA, **fields):
         "password": "secret",
         "extra": extra if isinstance(extra, str) else json.dumps(extra or {}),
     }
-    return settings_of(
+    return read_settings(
         vendor, SimpleNamespace(**own | fields), Source(masked=[] if masked is None else masked)
     )
 
@@ -193,30 +193,30 @@ def test_the_headers_of_extra():
     ],
 )
 def test_how_to_reach_the_vendor(extra, expected):
-    assert settings(extra).account.config.transport == expected
+    assert settings(extra).session.config.transport == expected
 
 
 def test_hooks_share_an_account_unless_told_otherwise():
-    assert settings().account is settings().account
-    assert settings({"shared_sign_in": False}).account is not settings({"shared_sign_in": "false"}).account
+    assert settings().session is settings().session
+    assert settings({"shared_sign_in": False}).session is not settings({"shared_sign_in": "false"}).session
 
 
 def test_the_token_is_shared_by_the_host_unless_told_otherwise(runtime_dir):
-    shared = settings().account.config.token_file
+    shared = settings().session.config.token_file
 
     assert shared.directory.path == runtime_dir
-    assert settings({"shared_sign_in": False}).account.config.token_file is None
+    assert settings({"shared_sign_in": False}).session.config.token_file is None
     assert not runtime_dir.exists(), "nothing is touched before a token is needed"
 
 
 def test_two_entities_share_neither_an_account_nor_a_token():
     entities = [{}, {"entity_id": "e1"}, {"entity_id": "e2"}]
-    accounts = [settings(extra).account for extra in entities]
+    accounts = [settings(extra).session for extra in entities]
 
     assert (
         len({id(each) for each in accounts}) == len({each.config.token_file.name for each in accounts}) == 3
     )
-    assert settings({"entity_id": " e1 "}).account is accounts[1]
+    assert settings({"entity_id": " e1 "}).session is accounts[1]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_two_entities_share_neither_an_account_nor_a_token():
     ],
 )
 def test_what_a_connection_says_in_vain(extra, host, expected):
-    assert list(settings(extra, host=host).ignored) == expected
+    assert list(settings(extra, host=host).warnings) == expected
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_secret_that_is_as_it_should_be_is_hidden_by_airflow_alone():
 def test_all_spellings_of_a_host_are_one_account():
     spellings = ("https://h", "HTTPS://H.", "h:443", "https://h/", "H")
 
-    assert len({id(settings(host=host).account) for host in spellings}) == 1
+    assert len({id(settings(host=host).session) for host in spellings}) == 1
 
 
 @pytest.mark.parametrize("vendor", FIELDS)
@@ -298,8 +298,8 @@ def test_a_field_that_the_page_has_stored_as_its_mask_is_not_set(vendor):
     fields = dict.fromkeys(FIELDS[vendor], "***") | {"proxies": {"https": "***"}}
     found = settings(fields | {"environment": "US Production Cloud 2"}, host="")
 
-    assert found.account is settings({"environment": "US Production Cloud 2"}, host="").account
-    assert (found.line, found.client.headers) == (TransportConfig("https://rest.zuora.com"), {})
+    assert found.session is settings({"environment": "US Production Cloud 2"}, host="").session
+    assert (found.transport, found.client.headers) == (TransportConfig("https://rest.zuora.com"), {})
 
 
 def test_so_is_a_mask_within_a_field():
@@ -337,9 +337,9 @@ def test_what_is_nested_too_deeply_is_refused_by_name(deep):
 def test_the_first_name_of_the_shared_sign_in_is_read_still():
     found = settings({"share_token": False})
 
-    assert not found.shared
-    assert settings({"share_token": False, "shared_sign_in": True}).shared
-    assert found.ignored == ()
+    assert not found.is_shared
+    assert settings({"share_token": False, "shared_sign_in": True}).is_shared
+    assert found.warnings == ()
 
 
 def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatch, caplog):
@@ -349,6 +349,6 @@ def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatc
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])  # a read-only root
     found = settings()
 
-    assert (found.account.config.token_file, found.shared) == (None, True)
-    assert settings().account is found.account
+    assert (found.session.config.token_file, found.is_shared) == (None, True)
+    assert settings().session is found.session
     assert "each process signs in for itself. AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR is not set" in caplog.text

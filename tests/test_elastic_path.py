@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import (
     InvalidInput,
+    JobFailed,
     NotFound,
     Refused,
     SignInRefused,
@@ -41,13 +42,17 @@ def exported(store, **settings):
     return hook.get_job(hook.export_orders(FILTER))
 
 
+def read_result(job, **options):
+    return ElasticPathHook().vendor.read_result(job, options)
+
+
 class TestWords:
     @pytest.mark.parametrize("case", CASES)
     @pytest.mark.parametrize("word", GOOD)
     @pytest.mark.parametrize("in_list", [False, True])
     def test_a_job_that_succeeded(self, store, word, case, in_list):
         job = exported(store, export_words=("a", "b", case(word), "c"), export_in_list=in_list)
-        result = ElasticPathHook().outcome(job).result
+        result = read_result(job).result
 
         assert (result["id"], result["status"], result["job_type"]) == (
             job.job_id,
@@ -63,8 +68,8 @@ class TestWords:
         words = ("a", "b", "c", case(word))
         job = exported(store, export_words=words, fail_exports="Boom", export_in_list=in_list)
 
-        with pytest.raises(PermanentError, match=rf"Job {job.job_id} ended as {case(word)}.*Boom"):
-            ElasticPathHook().outcome(job, empty_export="skip")
+        with pytest.raises(JobFailed, match=rf"Job {job.job_id} ended as {case(word)}.*Boom"):
+            _ = read_result(job, empty_export="skip").result
 
     @pytest.mark.parametrize("case", CASES)
     @pytest.mark.parametrize("word", BUSY)
@@ -90,7 +95,7 @@ class TestWords:
         store.sandbox.advance(60)
         assert [hook.get_job(each).status for each in (first, second)] == ["SUCCESS", "STARTED"]
         store.sandbox.advance(60)
-        assert hook.wait_for_job(second).has_ended
+        assert hook.wait_for_job(second).result["status"] == "SUCCESS"
 
 
 def test_the_triggerer_waits_over_the_same_flows(store):
@@ -98,7 +103,7 @@ def test_the_triggerer_waits_over_the_same_flows(store):
         hook = ElasticPathHook()
         now = time.time()
         return await hook.get_conn().arun(
-            wait_until_done(hook.settings.client, job_id, PollOptions(now, now, now + 60))
+            wait_until_done(hook._settings.client, job_id, PollOptions(now, now, now + 60))
         )
 
     job_id = exported(store).job_id
@@ -113,28 +118,28 @@ class TestEmptyExports:
         store.sandbox.set_exportable(ROWS)
         store.change(export_words=words)
         hook = ElasticPathHook()
-        job = hook.get_job(hook.export_orders("eq(id,ep-9)"))
+        waited = hook.wait_for_job(hook.export_orders("eq(id,ep-9)"))
 
         with pytest.raises(PermanentError, match=f"the export is empty.*{NO_RESULTS}"):
-            hook.outcome(job)
+            _ = waited.result
 
     def test_an_empty_export_may_be_skipped(self, store):
         hook = ElasticPathHook()
         job = hook.get_job(hook.export_orders(FILTER))
-        outcome = hook.outcome(job, empty_export="skip")
+        outcome = read_result(job, empty_export="skip")
 
         assert outcome.result is None
         assert "no order matched its filter" in outcome.skipped
 
     def test_a_full_export_is_not_skipped(self, store):
-        assert not ElasticPathHook().outcome(exported(store), empty_export="skip").skipped
+        assert not read_result(exported(store), empty_export="skip").skipped
 
     @pytest.mark.parametrize("fails", ["", "Boom"])
     def test_another_word_is_refused(self, store, fails):
         job = exported(store, fail_exports=fails)
 
-        with pytest.raises(PermanentError, match="empty_export: must be fail or skip, not 'ignore'"):
-            ElasticPathHook().outcome(job, empty_export="ignore")
+        with pytest.raises(InvalidInput, match="empty_export: must be fail or skip, not 'ignore'"):
+            _ = read_result(job, empty_export="ignore").result
 
 
 E1 = {"errors": [{"status": 500, "title": "Internal Server Error", "detail": "D", "request_id": "r-1"}]}

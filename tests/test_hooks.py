@@ -50,7 +50,7 @@ class TestConnection:
     def test_the_connection_is_read_once(self, zuora):
         hook = ZuoraHook()
 
-        assert hook.settings is hook.settings
+        assert hook.session is hook.session is hook.get_conn()
 
     def test_a_secret_that_is_changed_while_a_hook_is_in_use_is_taken(self, zuora, monkeypatch):
         extra = {"shared_sign_in": False}
@@ -296,24 +296,26 @@ class TestPreview:
 
 
 class TestWaiting:
-    def test_a_failed_job_is_returned_and_its_outcome_raises(self, zuora):
+    def test_a_failed_job_is_returned_and_its_result_raises(self, zuora):
         zuora.sandbox.settings = Settings(job_seconds=0, fail_jobs="[40000050]: locked")
         hook = ZuoraHook()
-        job = hook.wait_for_job(hook.create_order(ORDER))
+        waited = hook.wait_for_job(hook.create_order(ORDER))
 
-        assert (job.status, job.transient) == ("Failed", True)
-        with pytest.raises(PermanentError, match=r"\[40000050\] locked"):
-            hook.outcome(job)
+        assert (waited.job.status, waited.job.transient, waited.state) == ("Failed", True, "failed")
+        with pytest.raises(PermanentError, match=r"\[40000050\] locked") as caught:
+            _ = waited.result
+        assert (caught.value.codes, caught.value.transient) == (("40000050",), True)
 
     def test_a_wait_pauses_until_the_job_has_ended(self, zuora):
         zuora.sandbox.settings = Settings(job_seconds=1e6)
+        naps = []
+        session = zuora.use_session(sleep=lambda seconds: (naps.append(seconds), zuora.sandbox.advance(2e6)))
         hook = ZuoraHook()
-        job_id = hook.create_order(ORDER)
-        hook.get_conn()._sleep = lambda seconds: (zuora.naps.append(seconds), zuora.sandbox.advance(2e6))
 
-        assert hook.wait_for_job(job_id).has_ended
-        assert len(zuora.naps) == 1
-        assert 1 <= zuora.naps[0] <= 1.11
+        assert hook.wait_for_job(hook.create_order(ORDER)).result["orderNumber"] == "O-1"
+        assert len(naps) == 1
+        assert 1 <= naps[0] <= 1.11
+        session.close()
 
     def test_a_wait_that_takes_too_long_can_be_tried_again(self, zuora):
         zuora.sandbox.settings = Settings(job_seconds=1e9)
@@ -333,7 +335,7 @@ class TestWaiting:
         session = zuora.use_session(clock=clock, ticks=clock.ticks, sleep=sleep)
         hook = ZuoraHook()
         with pytest.raises(TransientError, match="has not ended in time, it is Processing"):
-            hook.wait_for_job(hook.create_order(ORDER), timeout=30, poke_interval=10)
+            hook.wait_for_job(hook.create_order(ORDER), timeout=30, poll_interval=10)
         assert sum(clock.naps) == pytest.approx(30)
         session.close()
 
@@ -452,7 +454,7 @@ def test_the_order_is_not_changed(zuora):
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan, dt.timedelta.max, True, -1, "60", 1e15])
-@pytest.mark.parametrize("name", ["timeout", "poke_interval"])
+@pytest.mark.parametrize("name", ["timeout", "poll_interval"])
 def test_a_time_that_is_none_ends_a_wait_before_anything_is_asked(zuora, name, value):
     with pytest.raises(PermanentError, match=rf"Nothing was sent\.\n{name}: must be a number of seconds"):
         ZuoraHook().wait_for_job("x", **{name: value})

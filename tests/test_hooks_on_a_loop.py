@@ -102,8 +102,8 @@ def test_every_blocking_call_works_where_a_loop_runs(zuora):
         hook = ZuoraHook()
         one = hook.create_order(ORDER | {"orderNumber": "O-one"}, idempotency_key="k")
         many = hook.create_orders([ORDER | {"orderNumber": f"O-{n}"} for n in range(5)], idempotency_key="k")
-        assert hook.wait_for_job(one).has_ended
-        assert hook.wait_for_job(hook.preview_order(PREVIEW)).has_ended
+        assert hook.wait_for_job(one).result["orderNumber"] == "O-one"
+        assert "invoices" in hook.wait_for_job(hook.preview_order(PREVIEW)).result
         assert hook.get_job(one).has_ended
         assert hook.request("GET", "/v1/orders/O-one")["success"]
         return [entry.state for entry in many]
@@ -111,7 +111,7 @@ def test_every_blocking_call_works_where_a_loop_runs(zuora):
     assert asyncio.run(cell()) == ["submitted"] * 5
 
 
-@pytest.mark.parametrize("option", ["timeout", "poke_interval"])
+@pytest.mark.parametrize("option", ["timeout", "poll_interval"])
 @pytest.mark.parametrize("value", ["two", float("nan"), float("inf"), -1, True, [1]])
 def test_a_wait_of_no_number_of_seconds_is_refused_by_name(zuora, option, value):
     with pytest.raises(PermanentError, match=f"^Nothing was sent.\n{option}: must be a number of seconds"):
@@ -128,8 +128,8 @@ def test_coroutines_of_one_hook_sign_in_once(zuora, monkeypatch, shared):
         calls = (hook.arequest("GET", "/v1/orders/none") for _ in range(50))
         await asyncio.gather(*calls, return_exceptions=True)
         again = ZuoraHook()
-        accounts = await asyncio.gather(*(again._asettings() for _ in range(50)))
-        return {id(each.account) for each in accounts} | {id(hook.get_conn())}
+        accounts = await asyncio.gather(*(again._aload_settings() for _ in range(50)))
+        return {id(each.session) for each in accounts} | {id(hook.get_conn())}
 
     used = asyncio.run(many())
     signed_in = [each for each in zuora.ledger()["recent"] if each["path"] == "/oauth/token"]

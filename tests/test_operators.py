@@ -381,18 +381,18 @@ PREVIEW = {name: value for name, value in ORDER.items() if name != "orderNumber"
 class Choosy(Plug):
     """A vendor with an option of its own."""
 
-    def violations(self, options):
+    def list_violations(self, options):
         return () if options["empty"] == "as usual" else ("empty: must be as usual",)
+
+    def read_result(self, job, options):
+        assert job.has_ended
+        return JobResult(job.job_id, job, skipped=f"there was nothing ({options['empty']})")
 
 
 class EmptyHook(ZuoraHook):
     """A vendor to whom the end of a job may mean that there was nothing to do."""
 
     vendor = Choosy()
-
-    def submitted_outcome(self, job, context, expected, *, empty):
-        assert job.has_ended
-        return JobResult(job.job_id, job, skipped=f"there was nothing ({empty})")
 
 
 def test_a_subclass_says_by_names_how_its_job_is_started_and_the_vendor_what_its_end_means(zuora):

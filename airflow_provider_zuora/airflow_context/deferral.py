@@ -102,11 +102,11 @@ class JobWait:
         """
         if self.polls.results is None:
             is_early = stop_early and not self.is_over
-            flows = self.polls.poll_each(self.hook.settings.client, stop_early=is_early)
+            flows = self.polls.poll_each(self.hook._settings.client, stop_early=is_early)
             first = next(flows)
-            self.hook.run(lambda _: first)
+            self.hook._run(lambda _: first)
             if len(self.job_ids) > 1:
-                self.hook.run_many(lambda _: flows)
+                self.hook._run_many(lambda _: flows)
         return self.polls.results
 
     def poll_last(self, why: str) -> list[JobResult]:
@@ -291,8 +291,8 @@ class BaseWaitingTask(BaseLiteralTexts):
         if not isinstance(fired, DeferredResults):
             return fired
         if len(fired.job_ids) == 1:
-            return [self.hook.run(lambda client: next(reload_results(client, fired)))]
-        return self.hook.run_many(lambda client: reload_results(client, fired))
+            return [self.hook._run(lambda client: next(reload_results(client, fired)))]
+        return self.hook._run_many(lambda client: reload_results(client, fired))
 
     def on_kill(self) -> None:
         """Say that the vendor is not stopped."""

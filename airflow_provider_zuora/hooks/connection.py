@@ -24,7 +24,12 @@ from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
-from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields, without_blanks
+from airflow_provider_zuora.hooks.connection_fields import (
+    FIELDS,
+    TRANSPORT_FIELDS,
+    read_fields,
+    strip_blanks,
+)
 from airflow_provider_zuora.session.registry import REGISTRY, SessionRegistry
 from airflow_provider_zuora.session.secure_directory import InsecurePath
 from airflow_provider_zuora.session.session import ApiSession, SessionConfig
@@ -35,9 +40,8 @@ from airflow_provider_zuora.version_compat import amask_secret
 
 log = logging.getLogger(__name__)
 
-_UNUSABLE = "The connection cannot be used; nothing was sent."
-_TAKEN_AS_OWN = frozenset({"generic", "http", "", None})
-_MASK = "***"  # what Airflow shows, and its web page may store, instead of a value that it takes for a secret
+_GENERIC_TYPES = frozenset({"generic", "http", "", None})
+_MASK = "***"  # what Airflow shows, and its web page may store, instead of a value that looks like a secret
 
 
 class ConnectionFields(Protocol):
@@ -92,7 +96,7 @@ class AirflowConnection:
 
     def _get_credentials(self, conn: Connection) -> Credentials | None:
         try:
-            return credentials_of(self.vendor, conn, self)
+            return read_credentials(self.vendor, conn, self)
         except InvalidInput as error:
             log.warning("Connection %s cannot be used any more: %s", self.conn_id, error)
             return None
@@ -103,24 +107,24 @@ class Settings:
     """
     What a connection says.
 
-    :param account: signed in when the first flow asks for a token.
-    :param client: the account's flows, with the connection's own headers.
-    :param line: how to reach the vendor.
-    :param fields: those of `connection_fields.FIELDS`, as they are read.
-    :param shared: True where the account is that of the process.
-    :param ignored: what it says in vain, a sentence each.
+    :param session: it signs in when the first flow asks for a token.
+    :param client: makes flows, with the connection's own headers.
+    :param transport: how to reach the vendor.
+    :param fields: those of `connection_fields.FIELDS`, as they were read.
+    :param is_shared: True if the session is that of the process.
+    :param warnings: about what the connection says in vain, a sentence each.
     """
 
     credentials: Credentials
-    account: ApiSession
+    session: ApiSession
     client: ApiClient
-    line: TransportConfig
+    transport: TransportConfig
     fields: Mapping[str, Any] = field(repr=False)
-    shared: bool
-    ignored: tuple[str, ...]
+    is_shared: bool
+    warnings: tuple[str, ...]
 
 
-def settings_of(
+def read_settings(
     vendor: Vendor, conn: ConnectionFields, source: ConnectionSource, registry: SessionRegistry = REGISTRY
 ) -> Settings:
     """
@@ -134,71 +138,54 @@ def settings_of(
         *(conn.login, conn.password, conn.extra),
     )
     settings = registry.get_settings(content, lambda: _make_settings(vendor, conn, source, registry))
-    settings.account.tokens.source = source
+    settings.session.tokens.source = source
     return settings
 
 
 def _make_settings(
     vendor: Vendor, conn: ConnectionFields, source: ConnectionSource, registry: SessionRegistry
 ) -> Settings:
-    extra = _extra(conn.extra)
-    fields = _read(vendor, extra)
-    credentials = credentials_of(vendor, conn, source)
-    line = TransportConfig(
-        credentials.base_url,
-        timeout=fields["timeout"],
-        verify=fields["verify"],
-        proxies=fields["proxies"],
-        max_connections=fields["max_connections"],
-    )
-    if fields["shared_sign_in"]:
-        file = _token_file(credentials, fields.get("entity_id", ""))
-        account = registry.get_session(SessionConfig(vendor, credentials, line, file), source)
-    else:
-        account = registry.make_session(SessionConfig(vendor, credentials, line), source)
-    return Settings(
-        credentials,
-        account,
-        client=account.client(vendor.build_headers(fields)),
-        line=line,
-        fields=fields,
-        shared=fields["shared_sign_in"],
-        ignored=tuple(_ignored(vendor, conn, extra)),
-    )
-
-
-def _read(vendor: Vendor, extra: Mapping[str, Any]) -> dict[str, Any]:
+    extra = _parse_extra(conn.extra)
     try:
-        return read_fields(vendor.name, extra)
+        fields = read_fields(vendor.name, extra)
     except ValueError as error:
-        raise InvalidInput(_UNUSABLE, tuple(str(error).splitlines())) from None
+        raise _invalid(*str(error).splitlines()) from None
+    credentials = read_credentials(vendor, conn, source)
+    transport = TransportConfig(credentials.base_url, **{name: fields[name] for name in TRANSPORT_FIELDS})
+    is_shared = fields["shared_sign_in"]
+    file = _find_token_file(credentials, fields.get("entity_id", "")) if is_shared else None
+    open_session = registry.get_session if is_shared else registry.make_session
+    session = open_session(SessionConfig(vendor, credentials, transport, file), source)
+    client = session.client(vendor.build_headers(fields))
+    warnings = tuple(_find_unused(vendor, conn, extra))
+    return Settings(credentials, session, client, transport, fields, is_shared, warnings)
 
 
-def _ignored(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> Iterator[str]:
+def read_credentials(vendor: Vendor, conn: ConnectionFields, source: ConnectionSource) -> Credentials:
+    """Return where a connection signs in and as whom; errors as `read_settings`."""
+    if conn.conn_type != vendor.name and conn.conn_type not in _GENERIC_TYPES:
+        raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
+    login, password = strip_blanks(conn.login), strip_blanks(conn.password)
+    if password and password != conn.password:
+        source.mask(password)  # Airflow masks what the connection holds, and this differs from it
+    return Credentials(_build_base_url(vendor, conn, _parse_extra(conn.extra)), login, password)
+
+
+def _invalid(*violations: str) -> InvalidInput:
+    return InvalidInput("The connection cannot be used; nothing was sent.", violations)
+
+
+def _find_unused(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> Iterator[str]:
     known = FIELDS[vendor.name]
     for name in sorted(set(extra) - set(known)):
         near = get_close_matches(name, known, 1)
         yield f"extra holds {name!r}, which nobody reads" + (f"; did you mean {near[0]!r}?" if near else "")
-    if without_blanks(conn.host) and extra.get("environment"):
+    if strip_blanks(conn.host) and extra.get("environment"):
         yield "the environment in extra is not used, because there is a base URL (host)"
 
 
-def credentials_of(vendor: Vendor, conn: ConnectionFields, source: ConnectionSource) -> Credentials:
-    """Return where a connection signs in and as whom; errors as `settings_of`."""
-    if conn.conn_type != vendor.name and conn.conn_type not in _TAKEN_AS_OWN:
-        raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
-    login, password = without_blanks(conn.login), without_blanks(conn.password)
-    if password and password != conn.password:
-        source.mask(password)  # Airflow hides what the connection holds, which this is not
-    return Credentials(_base_url(vendor, conn, _extra(conn.extra)), login, password)
-
-
-def _invalid(violation: str) -> InvalidInput:
-    return InvalidInput(_UNUSABLE, (violation,))
-
-
-def _token_file(credentials: Credentials, entity: str) -> TokenFile | None:
-    """Return where the token is shared, None where this machine has no place for it."""
+def _find_token_file(credentials: Credentials, entity: str) -> TokenFile | None:
+    """Return where the token is shared, None if this machine has no place for it."""
     try:
         return TokenFile.for_credentials(credentials, entity)
     except InsecurePath as problem:
@@ -206,28 +193,28 @@ def _token_file(credentials: Credentials, entity: str) -> TokenFile | None:
         return None
 
 
-def _extra(text: str | None) -> Mapping[str, Any]:
+def _parse_extra(text: str | None) -> Mapping[str, Any]:
     """Return the fields that are set; one that Airflow's page has stored as its mask is not."""
     try:
-        fields = _unmasked(json.loads(text or "{}"))
+        fields = _drop_masks(json.loads(text or "{}"))
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
         raise _invalid("extra: must be a JSON object")
-    if "share_token" in fields:  # its first name, which Airflow takes for that of a secret
+    if "share_token" in fields:  # its first name, which Airflow mistakes for that of a secret
         return {"shared_sign_in": fields.pop("share_token")} | fields
     return fields
 
 
-def _unmasked(value: Any) -> Any:
+def _drop_masks(value: Any) -> Any:
     """Return a value without the masks that it holds, as JSON in a text too: a field may hold one."""
     if isinstance(value, dict):
-        return {name: _unmasked(each) for name, each in value.items() if each != _MASK}
+        return {name: _drop_masks(member) for name, member in value.items() if member != _MASK}
     if isinstance(value, list):
-        return [_unmasked(each) for each in value if each != _MASK]
+        return [_drop_masks(item) for item in value if item != _MASK]
     if isinstance(value, str) and _MASK in value and value.lstrip()[:1] in ("{", "["):
         try:
-            return json.dumps(_unmasked(json.loads(value)))
+            return json.dumps(_drop_masks(json.loads(value)))
         except (ValueError, RecursionError):  # the field's own rule tells
             return value
     return value
@@ -240,20 +227,20 @@ def _is_ipv6(host: str) -> bool:
         return False
 
 
-def _base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> str:
-    """Return the base URL: the host, with scheme and port where they stand apart, else the environment's."""
-    host = without_blanks(conn.host).rstrip("/")
+def _build_base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> str:
+    """Return the base URL: the host, with a scheme and port that are given apart, else the environment's."""
+    host = strip_blanks(conn.host).rstrip("/")
     if not host:
         by_name = {name.lower(): url for name, url in vendor.environments.items()}
-        named = without_blanks(str(extra.get("environment") or "")).lower()
+        named = strip_blanks(str(extra.get("environment") or "")).lower()
         if named not in by_name:
             raise _invalid(
                 "host: must be a base URL, or be blank while environment in extra is one of "
                 + ", ".join(vendor.environments)
             )
         return by_name[named]
-    host = f"[{host}]" if _is_ipv6(host) else host  # as Airflow keeps that of a URI
-    url = host if "://" in host else f"{without_blanks(conn.schema) or 'https'}://{host}"
+    host = f"[{host}]" if _is_ipv6(host) else host  # as Airflow stores that of a URI
+    url = host if "://" in host else f"{strip_blanks(conn.schema) or 'https'}://{host}"
     scheme, rest = url.split("://", 1)
     authority, *path = rest.split("/", 1)
     if conn.port and not authority.endswith(f":{conn.port}"):

@@ -1,4 +1,4 @@
-"""The fields of extra: one table that the form shows, and that extra is read by; no Airflow here."""
+"""The fields of extra: ONE table that feeds the form, the parser and the transport; no Airflow here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from airflow_provider_zuora.transports.config import MAX_CONNECTIONS, TIMEOUT
 
 _HOST = re.compile(r"[^\s/:@*]+|[0-9a-f:.]+")
+MAX_TIMEOUT = 3600  # seconds
+MOST_CONNECTIONS = 1000
 _FLAGS = {True: True, False: False, "true": True, "false": False, "": True, None: True}
 
 
@@ -24,9 +26,9 @@ class Field:
     """
     One field of extra.
 
-    :param label: what the form calls it.
-    :param help: what the form says of it.
-    :param read: returns what a value stands for, None and a blank text included; raises `ValueError` with the
+    :param label: its name in the form.
+    :param help: its explanation in the form.
+    :param read: returns what a value means, None and a blank text included; raises `ValueError` with the
         rule that the value breaks. A connection that is given as a URI holds texts only.
     :param kind: its type in JSON.
     :param schema: more of its JSON schema.
@@ -49,18 +51,18 @@ class Field:
         }
 
 
-def without_blanks(text: str | None) -> str:
+def strip_blanks(text: str | None) -> str:
     """Return a text without the blanks, line breaks and invisible characters that it was pasted with."""
     text = text or ""
-    seen = [at for at, c in enumerate(text) if not (c.isspace() or unicodedata.category(c)[0] == "C")]
-    return text[seen[0] : seen[-1] + 1] if seen else ""
+    visible = [at for at, c in enumerate(text) if not (c.isspace() or unicodedata.category(c)[0] == "C")]
+    return text[visible[0] : visible[-1] + 1] if visible else ""
 
 
 def _read_text(value: object) -> str:
     """Return a text; a whole number may be meant as one."""
     if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
         raise ValueError("must be a text")  # noqa: TRY004 - one kind for all rules
-    return "" if value is None else without_blanks(str(value))
+    return "" if value is None else strip_blanks(str(value))
 
 
 def _read_texts(value: object) -> str:
@@ -68,11 +70,11 @@ def _read_texts(value: object) -> str:
     texts = value if isinstance(value, list) else ["" if value is None else value]
     if any(isinstance(text, bool) or not isinstance(text, (str, int)) for text in texts):
         raise ValueError("must be a text or a list of texts")
-    return ",".join(without_blanks(str(text)) for text in texts)
+    return ",".join(strip_blanks(str(text)) for text in texts)
 
 
 def _read_number(value: object, default: float, *, whole: bool = False) -> float:
-    if value is None or (isinstance(value, str) and not without_blanks(value)):
+    if value is None or (isinstance(value, str) and not strip_blanks(value)):
         return default
     try:
         number = float(str(value))
@@ -85,15 +87,15 @@ def _read_number(value: object, default: float, *, whole: bool = False) -> float
 
 def _read_timeout(value: object) -> float:
     seconds = _read_number(value, TIMEOUT)
-    if not 0 < seconds <= 3600:
-        raise ValueError("must be more than 0 and at most 3600 seconds")
+    if not 0 < seconds <= MAX_TIMEOUT:
+        raise ValueError(f"must be more than 0 and at most {MAX_TIMEOUT} seconds")
     return seconds
 
 
 def _read_max_connections(value: object) -> int:
     count = int(_read_number(value, MAX_CONNECTIONS, whole=True))
-    if not 1 <= count <= 1000:
-        raise ValueError("must be from 1 to 1000")
+    if not 1 <= count <= MOST_CONNECTIONS:
+        raise ValueError(f"must be from 1 to {MOST_CONNECTIONS}")
     return count
 
 
@@ -114,7 +116,7 @@ def _read_verify(value: object) -> bool | str:
 
 
 def _read_proxies(value: object) -> tuple[tuple[str, str], ...]:
-    value = without_blanks(value) if isinstance(value, str) else value
+    value = strip_blanks(value) if isinstance(value, str) else value
     try:
         proxies = json.loads(value) if isinstance(value, str) and value else value or {}
     except (ValueError, RecursionError):
@@ -135,14 +137,14 @@ def _read_hosts(value: object) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def _environment(label: str, help_text: str, names: Collection[str]) -> Field:
+def _build_environment(label: str, help_text: str, names: Collection[str]) -> Field:
     return Field(label, help_text, _read_text, schema={"enum": list(names)})
 
 
-_OF_ALL = {
+TRANSPORT_FIELDS: Mapping[str, Field] = {
     "timeout": Field(
         "Timeout (s)",
-        f"Seconds without a byte of an answer after which it is given up; {TIMEOUT:g}.",
+        f"Seconds without a byte of an answer, after which the request fails; {TIMEOUT:g}.",
         _read_timeout,
         "number",
         placeholder=f"{TIMEOUT:g}",
@@ -152,7 +154,7 @@ _OF_ALL = {
         f"HTTP connections at once, for each process; {MAX_CONNECTIONS}.",
         _read_max_connections,
         "integer",
-        {"minimum": 1, "maximum": 1000},
+        {"minimum": 1, "maximum": MOST_CONNECTIONS},
         f"{MAX_CONNECTIONS}",
     ),
     "verify": Field(
@@ -165,8 +167,10 @@ _OF_ALL = {
         "Proxies", 'JSON, for example {"https": "http://proxy:3128"}; blank: the environment.', _read_proxies
     ),
 }
-_SIGN_IN = {
-    # No word that Airflow takes for a secret's name: its page would store "***" instead of the default.
+"""The fields of every vendor that are arguments of `TransportConfig`."""
+
+_SHARED_SIGN_IN = {
+    # No word that Airflow mistakes for a secret's name: its page would store "***" instead of the default.
     "shared_sign_in": Field(
         "Shared sign-in",
         "Let all processes of a user on a host use one token; true.",
@@ -178,8 +182,8 @@ _SIGN_IN = {
 
 FIELDS: Mapping[str, Mapping[str, Field]] = {
     "zuora": {
-        "environment": _environment(
-            "Environment", "Which Zuora to talk to; used where the base URL is blank.", Zuora.environments
+        "environment": _build_environment(
+            "Environment", "Which Zuora to talk to; used if the base URL is blank.", Zuora.environments
         ),
         "entity_id": Field("Entity ID", "Only with Multi-entity: sent as Zuora-Entity-Ids.", _read_text),
         "org_ids": Field(
@@ -191,7 +195,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
             _read_text,
             placeholder="2025-08-12",
         ),
-        **_OF_ALL,
+        **TRANSPORT_FIELDS,
         "idempotency_namespace": Field(
             "Idempotency namespace",
             "Set a different one in each Airflow that submits orders to one tenant.",
@@ -202,20 +206,20 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
             'Where Zuora has raised your tenant\'s: 500, or {"subscriptions": 500, "orderLineItems": 200}.',
             OrderLimits.of,
         ),
-        **_SIGN_IN,
+        **_SHARED_SIGN_IN,
     },
     "elastic_path": {
-        "environment": _environment(
-            "Region", "Where the store is; used where the base URL is blank.", ElasticPath.environments
+        "environment": _build_environment(
+            "Region", "Where the store is; used if the base URL is blank.", ElasticPath.environments
         ),
-        **_OF_ALL,
+        **TRANSPORT_FIELDS,
         "download_hosts": Field(
             "Download hosts",
             "Comma-separated: hosts that an export's file may come from though they are not public, or are "
             "reached through a proxy.",
             _read_hosts,
         ),
-        **_SIGN_IN,
+        **_SHARED_SIGN_IN,
     },
 }
 """The fields by vendor, in the order of the form."""
@@ -235,19 +239,19 @@ def read_fields(vendor: str, extra: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises ValueError: with the rules that are broken, a line each, which begin with the field's name.
     """
-    found, wrong = {}, []
-    for name, each in FIELDS[vendor].items():
+    values, violations = {}, []
+    for name, definition in FIELDS[vendor].items():
         try:
-            found[name] = each.read(extra.get(name))
+            values[name] = definition.read(extra.get(name))
         except ValueError as error:
-            wrong.append(f"{name}: {error}")
-    if wrong:
-        raise ValueError("\n".join(wrong))
-    return found
+            violations.append(f"{name}: {error}")
+    if violations:
+        raise ValueError("\n".join(violations))
+    return values
 
 
-def form(vendor: str) -> dict[str, Any]:
-    """Return the form as Airflow from 3.2 on reads it from the provider info."""
+def build_form(vendor: str) -> dict[str, Any]:
+    """Return the form as Airflow reads it from the provider info, from 3.2 on."""
     fields = FIELDS[vendor]
     placeholders = {name: each.placeholder for name, each in fields.items() if each.placeholder}
     return {
@@ -260,13 +264,13 @@ def form(vendor: str) -> dict[str, Any]:
     }
 
 
-def ui_field_behaviour(vendor: str) -> dict[str, Any]:
-    """Return what ``get_ui_field_behaviour`` must answer before Airflow 3.2."""
-    return {name.replace("-", "_"): value for name, value in form(vendor)["ui-field-behaviour"].items()}
+def build_ui_field_behaviour(vendor: str) -> dict[str, Any]:
+    """Return the form's labels and placeholders as Airflow before 3.2 reads them from a hook."""
+    return {name.replace("-", "_"): value for name, value in build_form(vendor)["ui-field-behaviour"].items()}
 
 
-def widgets(vendor: str) -> dict[str, Any]:
-    """Return what ``get_connection_form_widgets`` must answer before Airflow 3.2."""
+def build_widgets(vendor: str) -> dict[str, Any]:
+    """Return the form's extra fields as Airflow before 3.2 reads them from a hook."""
     from wtforms import BooleanField, IntegerField, StringField
     from wtforms.validators import Optional
 

@@ -14,6 +14,8 @@ from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import READ_POLICY, TRANSIENT
 from airflow_provider_zuora.core.vendors.elastic_path import build_file_request, read_link
+from airflow_provider_zuora.exceptions import convert_errors
+from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.transports.download import (
     MAX_BYTES,
     DownloadTarget,
@@ -26,8 +28,6 @@ from airflow_provider_zuora.transports.fetch import DownloadPolicy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-from airflow_provider_zuora.exceptions import convert_errors
-from airflow_provider_zuora.hooks.base import BaseJobHook
 
 
 class ElasticPathHook(BaseJobHook):
@@ -52,14 +52,14 @@ class ElasticPathHook(BaseJobHook):
         """
         Start an export of orders to a CSV, and return the id of its job.
 
-        An export changes no order. Elastic Path has no idempotency keys: where the outcome of a request is
-        unknown it is repeated, and at worst a job that nobody asks for stands in the queue.
+        An export changes no order. Elastic Path has no idempotency keys: if the outcome of a request is
+        unknown it is repeated, and at worst one more job is in the queue.
 
         :param filter: in the grammar of Elastic Path's order list, for example
             ``ge(created_at,2024-07-01T00:00:00Z):lt(created_at,2024-07-02T00:00:00Z)``.
         :raises PermanentError, TransientError: with Elastic Path's words and request id.
         """
-        return self.run(lambda client: start_export(client, filter))
+        return self._run(lambda client: start_export(client, filter))
 
     def download(
         self, job_id: str, target: str | PathLike[str] | ObjectStoragePath, *, max_bytes: int = MAX_BYTES
@@ -67,26 +67,26 @@ class ElasticPathHook(BaseJobHook):
         """
         Fetch the CSV of an export that succeeded, and return its size in bytes.
 
-        It comes in chunks to a temporary file (beside a local target, else in the directory of temporary
-        files), is checked, and is moved or uploaded then: under the final name is all of it, or what was
-        there before. No secret of the connection goes to the file's host, which must be https and public;
-        what else is allowed is told in docs/elastic-path.md.
+        It is downloaded to a temporary file (beside a local target, else where temporary files go), checked,
+        and then moved or uploaded: the final name always holds all of it, or what was there before.
+        No secret of the connection goes to the file's host, which must be https and public;
+        docs/elastic-path.md describes what else is allowed.
 
         :param target: a local path, or what ``ObjectStoragePath`` takes, such as ``s3://conn_id@bucket/a.csv``.
         :param max_bytes: a larger file is not fetched.
-        :raises PermanentError: where the job is unknown or has no file, or the link is not safe to follow.
-        :raises TransientError: where the file did not come whole: the next try asks for another link.
+        :raises PermanentError: if the job is unknown or has no file, or the link is not safe to follow.
+        :raises TransientError: if the file is incomplete: the next try asks for another link.
         """
         with convert_errors():
             check_size(max_bytes)
             destination = _make_target(target)
-        link = self.run(lambda client: read_file_link(client, job_id))
-        settings = self.settings
+        link = self._run(lambda client: read_file_link(client, job_id))
+        settings = self._settings
         with convert_errors():
             policy = DownloadPolicy.for_vendor(
                 settings.credentials.base_url, settings.fields["download_hosts"], mask_secret
             )
-            size = download(link, destination, settings.line, policy, max_bytes)
+            size = download(link, destination, settings.transport, policy, max_bytes)
         self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, target, size)
         return size
 
@@ -95,11 +95,8 @@ def start_export(client: ApiClient, filter_: object) -> Flow[str]:
     """
     Start an export and return the id of its job.
 
-    An export changes no order, and there are no idempotency keys; so a POST whose outcome is unknown is
-    repeated: at worst the job stands in the queue twice, and nobody asks for one of the two.
-
     :param filter_: which orders, in the vendor's own words.
-    :raises InvalidInput: where it cannot be a filter; nothing was sent then.
+    :raises InvalidInput: if it cannot be a filter; nothing was sent.
     """
     if not isinstance(filter_, str) or not filter_.strip() or not filter_.isprintable():
         rule = "filter: must be a text such as ge(created_at,2024-07-01), without line breaks"
@@ -112,8 +109,8 @@ def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:
     """
     Ask for the link to a job's file, again while it is not ready; whoever holds the link can read the file.
 
-    :raises Refused: where there is no such job, or it has no file.
-    :raises Unreadable: where the answer holds no link.
+    :raises Refused: if there is no such job, or it has no file.
+    :raises Unreadable: if the answer holds no link.
     """
     parsed = yield from client.send(client.job_request(job_id, build_file_request), READ_POLICY)
     link = read_link(parsed.body)
@@ -123,7 +120,7 @@ def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:
 
 
 def _make_target(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTarget:
-    """Return where a download goes to; a store of local files is this machine."""
+    """Return the target of a download; a store of local files is this machine."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:

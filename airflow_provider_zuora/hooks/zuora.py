@@ -27,8 +27,9 @@ from airflow_provider_zuora.core.vendors.zuora.order_rules import (
 )
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
-from airflow_provider_zuora.hooks.base import BaseJobHook, _running_context
+from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.bulk import submit_all
+from airflow_provider_zuora.hooks.submitted import get_running_context
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE
 
 T = TypeVar("T")
@@ -114,7 +115,7 @@ class ZuoraHook(BaseJobHook):
         adopted = adopt_job_id and adopt_job_id.strip()
         check = partial(check_order, return_ids=True) if return_ids and not adopted else check_order
         checked = self._check(order, check)
-        settings, context = self.settings, context or _running_context()
+        settings, context = self._settings, context or get_running_context()
         if checked.is_special or settings.fields["order_limits"].raised:
             self._look_at([order], [""])
         namespace = settings.fields["idempotency_namespace"]
@@ -123,12 +124,12 @@ class ZuoraHook(BaseJobHook):
         try:
             if adopted:
                 flow = adopt_job(settings.client, adopted, checked, call.scope, call.attempt, **options)
-                return settings.account.run(flow, call.store)
+                return settings.session.run(flow, call.store)
             with call.claim_order(checked, raw_idempotency_key):
                 flow = submit_order(
                     settings.client, checked, call.scope, call.attempt, is_sole=is_sole, **options
                 )
-                job_id = settings.account.run(flow, call.store)
+                job_id = settings.session.run(flow, call.store)
             call.check_job(job_id, checked)
         except ApiError as error:
             raise convert_error(error) from error
@@ -166,7 +167,7 @@ class ZuoraHook(BaseJobHook):
         if labels and len(labels) != len(orders):
             violations += ("labels: must be as many as orders",)
         self._refuse(violations)
-        settings, context = self.settings, context or _running_context()
+        settings, context = self._settings, context or get_running_context()
         # With keys of the user's own it plays no part who submits.
         own, namespace = None if idempotency_key is None else "", settings.fields["idempotency_namespace"]
         call = begin_call(context, settings.credentials, namespace, own, NEVER_EXPIRE, self)
@@ -176,7 +177,7 @@ class ZuoraHook(BaseJobHook):
                 repeated = [order.label for order in prepared if order.claim in taken]
                 raise_first("Nothing was sent.", [f"{label}: {EQUAL}" for label in repeated])
                 results = submit_all(
-                    settings.account,
+                    settings.session,
                     settings.client,
                     prepared,
                     call,
@@ -189,9 +190,9 @@ class ZuoraHook(BaseJobHook):
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; a preview changes nothing at Zuora."""
         checked = self._check(order, check_preview)
-        if checked.is_special or self.settings.fields["order_limits"].raised:
+        if checked.is_special or self._settings.fields["order_limits"].raised:
             self._look_at([order], [""])
-        return self.run(lambda client: client.submit(checked.request))
+        return self._run(lambda client: client.submit(checked.request))
 
     def _check_shared(self, call: TaskCall, result: BulkResult) -> BulkResult:
         """Return the result of an order, without a job that this try has been given for another one."""
@@ -251,7 +252,7 @@ class ZuoraHook(BaseJobHook):
         except InvalidInput:
             self._look_at(orders, labels)
             raise
-        is_limited = bool(self.settings.fields["order_limits"].raised)
+        is_limited = bool(self._settings.fields["order_limits"].raised)
         special = [order for order in prepared if is_limited or order.checked.is_special]
         self._look_at([orders[order.index] for order in special], [order.label for order in special])
         return prepared
@@ -272,7 +273,7 @@ class ZuoraHook(BaseJobHook):
         ):
             before = f"{label}: " if label else ""
             try:
-                for warning in self.settings.fields["order_limits"].check(order):
+                for warning in self._settings.fields["order_limits"].check(order):
                     self.log.warning("%s%s", before, warning)
             except InvalidInput as error:
                 over += [f"{before}{violation}" for violation in error.violations]

@@ -14,6 +14,7 @@ from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.polling.wait import PollSchedule
 from airflow_provider_zuora.exceptions import convert_error
+from airflow_provider_zuora.hooks.submitted import read_submitted_result
 from airflow_provider_zuora.version_compat import JOB_ID
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class BaseJobOperator(BaseWaitingTask):
 
     def execute(self, context: Context) -> Any:
         """Start the job, and wait for it if told to."""
-        self.hook.check(**self.options)
+        if violations := self.hook.vendor.list_violations(self.options):
+            self.hook._refuse(violations)
         job_id = self.start_job(context)
         if not self.wait_for_completion:
             return job_id
@@ -81,8 +83,8 @@ class BaseJobOperator(BaseWaitingTask):
                 wait, PollSchedule(self.poll_interval, first=FIRST_POLL), None, kwargs
             )
             return self._conclude(self._read_job(result), context, expected)
-        job = self.hook.wait_for_job(job_id, poke_interval=self.poll_interval, timeout=self.time_limit)
-        return self._conclude(job, context, expected)
+        result = self.hook.wait_for_job(job_id, poll_interval=self.poll_interval, timeout=self.time_limit)
+        return self._conclude(self._read_job(result), context, expected)
 
     def execute_complete(
         self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
@@ -97,7 +99,7 @@ class BaseJobOperator(BaseWaitingTask):
 
     def _conclude(self, job: Job, context: Context, expected: Mapping[str, str]) -> Any:
         """Return the result of a job that has ended, or raise what its failure means to the next try."""
-        result = self.hook.submitted_outcome(job, context, expected, **self.options)
+        result = read_submitted_result(self.hook, job, context, expected, self.options)
         if result.warning:
             self.log.warning(result.warning)
         if result.skipped:

@@ -47,7 +47,7 @@ class BaseOrderInput(BaseLiteralTexts):
         seen_oids: set[int] | None = None,
     ) -> Any:
         """
-        Return what Airflow makes of a template; a text that stands for an order, or for orders, stays a text.
+        Return what Airflow makes of a template; a text that holds an order, or orders, stays a text.
 
         With ``render_template_as_native_obj`` Airflow would read it as Python, by other rules than ours. A
         template that is nothing but one object becomes that object.
@@ -173,7 +173,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
     def hook(self) -> ZuoraHook:
         """Return the hook, the same for a whole task; its messages are free of the order's secrets."""
         hook = ZuoraHook(self.zuora_conn_id)
-        hook.hidden = hidden_values(self._read_order())
+        hook.values_to_hide = hidden_values(self._read_order())
         return hook
 
     def execute(self, context: Context) -> Any:
@@ -199,8 +199,11 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
         """Return the order as it is sent, secrets included."""
         if self._order is not None:
             return self._order
+        order = reveal(self.order)
+        if isinstance(order, Mapping):
+            return order  # it was masked when it was rendered
         with convert_errors():
-            order = read_order(reveal(self.order))
+            order = read_order(order)
         self._mask(order)
         return order
 

@@ -112,8 +112,8 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         # Airflow calls execute() once in a try; a subclass of the user's may call it for several orders.
         is_own = type(self).execute is ZuoraCreateOrderOperator.execute
         is_sole = is_own and getattr(context["ti"], "task_id", None) == self.task_id
-        job_id = self.hook._create_order(  # noqa: SLF001 - what the operator alone knows
-            self._read_order(),
+        job_id = self.hook._create_order(
+            self._order or self._read_order(),
             idempotency_key=self.idempotency_key,
             raw_idempotency_key=self.raw_idempotency_key,
             adopt_job_id=self.adopt_job_id,

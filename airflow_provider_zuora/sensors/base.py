@@ -134,7 +134,8 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Poll, and wait if a job has not ended."""
-        self.hook.check(**self.options)
+        if violations := self.hook.vendor.list_violations(self.options):
+            self.hook._refuse(violations)
         for kept in ("_wait", "_job_ids"):
             self.__dict__.pop(kept, None)
         self.began = self.find_first_poke(context) if self.reschedule else None

@@ -29,7 +29,7 @@ class SessionSettings(Protocol):
     """What was made of a connection: whether its session is that of the process, and whatever else."""
 
     @property
-    def shared(self) -> bool:
+    def is_shared(self) -> bool:
         """Return whether other hooks may use it too."""
 
 
@@ -98,7 +98,7 @@ class SessionRegistry:
         settings: S | None = self._settings.get(key)
         if settings is None:
             settings = make()
-        if settings.shared:
+        if settings.is_shared:
             with self._lock:
                 self._settings.pop(key, None)
                 self._settings[key] = settings  # behind all others: the first one is the oldest

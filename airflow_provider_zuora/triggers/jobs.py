@@ -155,7 +155,7 @@ class BaseJobTrigger(BaseTrigger):
             unknown_until=-math.inf if self.unknown_until is None else self.unknown_until,
         )
         event = ResultsEvent(job_ids, self.event_size)
-        await hook.wait_for_jobs(job_ids, options, event.add)
+        await hook._wait_for_jobs(job_ids, options, event.add)
         return event.as_event()
 
     async def on_kill(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
+from airflow_provider_zuora.hooks.submitted import read_submitted_result
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sandbox.rules import Sandbox
@@ -295,9 +296,10 @@ class TestRetry:
         airflow.store.get = fail
         airflow.number += 1
 
-        assert hook.submitted_outcome(made, airflow.context(), {}).result["status"] == "Completed"
+        done = read_submitted_result(hook, made, airflow.context(), {}, {})
+        assert done.result["status"] == "Completed"
         with pytest.raises(PermanentError, match="ended as Failed"):
-            hook.submitted_outcome(failed, airflow.context(), {})
+            read_submitted_result(hook, failed, airflow.context(), {}, {})
 
     def test_no_secret_and_no_order_is_noted(self, zuora, clock):
         airflow = Airflow(clock, 3.3)

@@ -186,7 +186,7 @@ def test_a_timeout_in_a_list_is_never_swallowed_and_leaves_nothing_behind(zuora)
 
     for after in range(0, 40, 4):
         with raising(AirflowTaskTimeout()), pytest.raises(AirflowTaskTimeout):
-            hook.run_many(lambda client, after=after: flows(client, after))
+            hook._run_many(lambda client, after=after: flows(client, after))
         assert threads() == []
         assert zuora.connections() == []
-    assert len(hook.run_many(lambda client: flows(client, None))) == 40
+    assert len(hook._run_many(lambda client: flows(client, None))) == 40

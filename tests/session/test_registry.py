@@ -83,7 +83,7 @@ class TestSettings:
             session = registry.get_session(config(secret=secret), Source())
             if made is not None:
                 made.append(secret)
-            return SimpleNamespace(session=session, shared=shared)
+            return SimpleNamespace(session=session, is_shared=shared)
 
         return registry.get_settings(secret, make)
 
@@ -122,7 +122,7 @@ class TestSettings:
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 registry.get_settings("s", fail)
-        assert self.settings(registry, "s").shared
+        assert self.settings(registry, "s").is_shared
 
     def test_a_session_outlives_its_hooks_for_a_while_and_as_long_as_it_is_used(self, registry):
         unused = weakref.ref(self.settings(registry, "unused").session)

@@ -675,7 +675,7 @@ class TestHook:
         for given in ('" CDN.test , ::1,"', '["cdn.test", "::1"]'):
             extra = f'{{"download_hosts": {given}}}'
             monkeypatch.setenv("AIRFLOW_CONN_ELASTIC_PATH_DEFAULT", json.dumps(fields | {"extra": extra}))
-            assert ElasticPathHook().settings.fields["download_hosts"] == {"cdn.test", "::1"}
+            assert ElasticPathHook()._settings.fields["download_hosts"] == {"cdn.test", "::1"}
 
     @pytest.mark.parametrize("given", ["https://cdn.test", "cdn.test:443", "*.test", [1], 7, {"a": 1}])
     def test_what_is_no_name_of_a_host_is_refused(self, given, monkeypatch):
