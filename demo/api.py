@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections import Counter
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-RETRIES = 3
+RETRIES = 9
 # More than the time for which a busy api-server waits for SQLite: see `demo.settings`.
 PATIENCE_SECONDS = 120
 # A proxy that the user's environment names has no business with 127.0.0.1.
@@ -36,17 +37,13 @@ class AirflowApi:
         self.url = url
         self._token = ""
 
-    def call(self, method: str, *path: str, body: Any = None, again: bool = True, **query: Any) -> Any:
-        """
-        Return the answer of /api/v2/`path`, of which every part is quoted.
-
-        :param again: whether it may be repeated where nobody knows whether it was carried out.
-        """
+    def call(self, method: str, *path: str, body: Any = None, **query: Any) -> Any:
+        """Return the answer of /api/v2/`path`, of which every part is quoted; what fails is repeated."""
         self._token = self._token or fetch_json("GET", f"{self.url}/auth/token")["access_token"]
         parts = "/".join(quote(part, safe="") for part in path)
         url = f"{self.url}/api/v2/{parts}" + (f"?{urlencode(query)}" if query else "")
         # SQLite has one writer: on a busy machine the api-server finds it locked now and then.
-        for _ in range(RETRIES if again else 0):
+        for _ in range(RETRIES):
             try:
                 return fetch_json(method, url, body, token=self._token)
             except HTTPError as error:
@@ -54,6 +51,14 @@ class AirflowApi:
                     raise
             time.sleep(1)
         return fetch_json(method, url, body, token=self._token)
+
+    def create(self, *path: str, body: Any) -> None:
+        """Make what has a name of its own in the body; an attempt that seemed to fail may have made it."""
+        try:
+            self.call("POST", *path, body=body)
+        except HTTPError as error:
+            if error.code != 409:
+                raise
 
     def health(self) -> dict[str, str]:
         """Return the status of each component, and nothing while the api-server does not answer."""
@@ -87,20 +92,15 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str, logical_date: str = "") -> str:
         """
-        Unpause a DAG, start a run of it and return the run's id; Airflow makes one where it is empty.
+        Unpause a DAG, start a run of it and return the run's id; one is made where it is empty.
 
         :param logical_date: ISO 8601 with a time zone; it decides about the run's data interval.
         """
         self.unpause(dag_id)
-        body = {"logical_date": logical_date or None, "conf": conf}
-        body |= {"dag_run_id": run_id} if run_id else {}
-        try:
-            made = self.call("POST", "dags", dag_id, "dagRuns", body=body, again=bool(run_id))
-        except HTTPError as error:
-            if error.code != 409 or not run_id:
-                raise
-            return run_id  # made by an attempt that seemed to fail
-        return str(made["dag_run_id"])
+        run_id = run_id or f"manual__{uuid.uuid4()}"  # what has an id can be asked for again
+        body = {"dag_run_id": run_id, "logical_date": logical_date or None, "conf": conf}
+        self.create("dags", dag_id, "dagRuns", body=body)
+        return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """Return what Airflow knows of a run."""

@@ -36,7 +36,7 @@ _DEEP = 3  # times that a text may have been escaped: JSON in JSON, in a page
 _FINDS = 8  # ways to escape secrets in one text; a text with more is hidden as a whole
 _LOST = "\ufffd"
 _SINGLE, _DOUBLE = ("'", "&#x27;", "&#39;", "&apos;"), ('"', "&quot;", "&#34;", "&#x22;")
-_NET = "&<>'\"+`"  # what .NET's JSON escapes, in capitals
+_NET = {ord(char): f"\\u{ord(char):04X}" for char in "&<>'+`"}  # of .NET, in capitals
 _SPELT_ALIKE = re.compile(r"[0-9A-Za-z._~-]*")  # URLs, pages and JSON spell these as they are
 _LIKE_ID = re.compile("[0-9a-f-]{1,36}")  # what a request id may hold
 _IN_BODIES = 8  # characters; a shorter secret is no reason to change what an answer holds
@@ -191,9 +191,7 @@ def spell_secret(secret: str) -> tuple[str, ...]:
         return (secret,)
     page, quoted = html.escape(secret, quote=False), json.dumps(secret)[1:-1]
     addresses = [quote(secret, safe=""), quote_plus(secret)]
-    safe_in_net = "".join(
-        f"\\u{ord(char):04X}" if char in _NET else json.dumps(char)[1:-1] for char in secret
-    )
+    safe_in_net = quoted.replace('\\"', "\\u0022").translate(_NET)
     safe_in_pages = quoted
     for char in "&<>'=":
         safe_in_pages = safe_in_pages.replace(char, f"\\u{ord(char):04x}")

@@ -113,8 +113,12 @@ def kill(processes: Sequence[Process]) -> None:
         _signal(each, signal.SIGKILL)
 
 
-async def stop(processes: Sequence[Process]) -> None:
-    """Stop processes (SIGSTOP), and come back when somebody has let the first of them go on, or ended it."""
+async def stop(processes: Sequence[Process]) -> bool:
+    """
+    Stop processes (SIGSTOP), and come back when somebody has let the first of them go on, or ended it.
+
+    :return: True if it goes on.
+    """
     first, *_ = processes
     for each in processes:
         _signal(each, signal.SIGSTOP)
@@ -123,6 +127,7 @@ async def stop(processes: Sequence[Process]) -> None:
         await asyncio.sleep(LOOK_SECONDS)
     while _is_stopped(first):  # noqa: ASYNC110
         await asyncio.sleep(LOOK_SECONDS)
+    return _is_alive(first)
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
@@ -135,7 +140,21 @@ def _signal(process: Process, number: signal.Signals) -> None:
 def _is_stopped(process: Process) -> bool:
     import psutil  # noqa: PLC0415 - see above
 
+    return bool(_status(process) == psutil.STATUS_STOPPED)
+
+
+def _is_alive(process: Process) -> bool:
+    """Return whether a process has not ended; one that nobody has waited for yet has."""
+    import psutil  # noqa: PLC0415 - see above
+
+    return _status(process) not in ("", psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+
+
+def _status(process: Process) -> str:
+    """Return psutil's word for how a process is, an empty text if there is none with its number any more."""
+    import psutil  # noqa: PLC0415 - see above
+
     try:
-        return process.is_running() and bool(process.status() == psutil.STATUS_STOPPED)
+        return str(process.status()) if process.is_running() else ""
     except psutil.NoSuchProcess:
-        return False
+        return ""

@@ -160,8 +160,10 @@ async def _kill(server: Server, request: web.Request, response: Response) -> web
 
 
 async def _stop(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
-    await clients.stop(_client(server, request))
-    return await server.answer(request)
+    if await clients.stop(_client(server, request)):
+        return await server.answer(request)
+    request.protocol.force_close()  # who has ended sends nothing any more
+    return web.Response()
 
 
 DOORS = {"": _whole, "cut": _cut, "reset": _reset, "hang": _hang, "kill": _kill, "stop": _stop}

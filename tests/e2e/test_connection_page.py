@@ -24,7 +24,7 @@ def add(airflow, zuora, name, extra):
     """Make a connection to the sandbox, as the page does."""
     own = {"conn_type": "zuora", "host": zuora.url, "login": zuora.client_id, "password": zuora.client_secret}
     body = own | {"connection_id": name, "extra": json.dumps(extra)}
-    airflow.api.call("POST", "connections", body=body, again=False)
+    airflow.api.create("connections", body=body)
 
 
 def edit(airflow, form, name, **changes):

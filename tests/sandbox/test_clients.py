@@ -1,5 +1,7 @@
 """A client in a process of its own is killed or stopped by a fault, and no other process is."""
 
+import asyncio
+import concurrent.futures
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ import psutil
 import pytest
 import requests
 
+from airflow_provider_zuora.sandbox import clients
 from airflow_provider_zuora.sandbox.clients import processes_at
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from airflow_provider_zuora.sandbox.server import serve
@@ -28,6 +31,8 @@ ORDER = f"""{{
 CLIENT = f"""
 import http.client, sys
 from urllib.parse import urlencode
+import asyncio
+import concurrent.futures
 import json
 form = urlencode({{"client_id": {CLIENT_ID!r}, "client_secret": {CLIENT_SECRET!r},
                    "grant_type": "client_credentials"}})
@@ -97,6 +102,30 @@ def test_a_stopped_client_can_die(sandbox):
         stopped.kill()
         stopped.wait(30)
     assert sandbox.ledger()["jobs"] == []
+
+
+@pytest.mark.parametrize("ends", [signal.SIGCONT, signal.SIGKILL], ids=["goes on", "ends"])
+@pytest.mark.parametrize("is_reaped", [True, False], ids=["waited for", "not waited for"])
+def test_a_stop_tells_whether_the_client_goes_on(ends, is_reaped):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stopping = asyncio.new_event_loop()
+
+    def end():
+        wait_for("it", lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED, 30, interval=0.01)
+        child.send_signal(ends)
+        if is_reaped and ends == signal.SIGKILL:
+            child.wait(30)
+
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            ended = pool.submit(end)
+            goes_on = stopping.run_until_complete(clients.stop([psutil.Process(child.pid)]))
+            ended.result()
+        assert goes_on == (ends == signal.SIGCONT)
+    finally:
+        stopping.close()
+        child.kill()
+        child.wait(30)
 
 
 @pytest.mark.parametrize("kind", ["kill", "stop"])

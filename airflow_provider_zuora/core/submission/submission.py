@@ -243,14 +243,14 @@ class Submission:
         before = self.record
         if self.raw_key:
             raise build_used_up_error(self.record, self.client.vendor.title, self.post.heard)
-        if before.state is SubmissionState.ABSENT:
-            if self.left_absent and not self.is_inherited:
-                raise before.to_error()  # one new key in a try is enough
-            self.left_absent = True
-        elif before.absence_believed:
+        is_absent = before.state is SubmissionState.ABSENT
+        if is_absent and self.left_absent and not self.is_inherited:
+            raise before.to_error()  # one new key in a try is enough
+        if before.absence_believed:
             log.warning("Looking for order %s: it may have been made under an earlier key", self.number)
             if (yield from find_late_order(self)):
                 return Event.FOUND
+        self.left_absent |= is_absent
         if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
             yield Sleep(rest)
         log.warning("Key %s cannot make the order, the next one follows: %s", before.key, before.reason)

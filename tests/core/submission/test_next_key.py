@@ -11,7 +11,9 @@ from airflow_provider_zuora.core.errors import (
     OutcomeUnknown,
     Refused,
     SignInRefused,
+    TurnedAway,
 )
+from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
@@ -37,6 +39,24 @@ def test_an_order_that_came_late_is_found_where_its_next_key_was_refused():
 
     assert end == "order:O-1"
     assert len(zuora.ledger["orders"]) == 1
+
+
+def test_an_order_that_came_late_is_found_before_a_key_that_is_too_old_is_left():
+    """A try stands still before its POST; the next one is turned away, and finds no order, twice."""
+    zuora, memory = Zuora("403", duplicate_order_numbers="accept"), Memory()
+    stopped, turned_away = submit(zuora, memory, FIRST), submit(zuora, memory, RETRY)
+    for actor in (stopped, turned_away):
+        while not isinstance(actor.step, Request):
+            actor.act()
+    turned_away.act()
+    zuora.clock.now += 23 * HOUR - 30
+    turned_away.run()
+    stopped.run()
+    end = submit(zuora, memory, TaskAttempt(3, 5, is_cleared=True)).run().end
+
+    assert type(turned_away.end) is TurnedAway
+    assert zuora.made == [stopped.end]
+    assert end == "order:O-1"
 
 
 class TestANextKeyThatIsRefused:
