@@ -14,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
+from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
 from tests.one_airflow import served
@@ -90,23 +91,26 @@ def test_the_job_ids_are_in_the_order_of_the_input(zuora, task):
     }
 
 
-def test_no_more_orders_at_once_than_told(zuora, task, monkeypatch):
-    at_once, most = 0, 0
-    account = ZuoraHook().get_conn()
-    carry = account.arun
+class CountingTransport(AsyncTransport):
+    """Counts how many requests are under way at a time."""
 
-    async def counted(flow):
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
+    under_way, most = 0, 0
+
+    async def send(self, request):
+        kind = type(self)
+        kind.under_way += 1
+        kind.most = max(kind.most, kind.under_way)
         try:
-            return await carry(flow)
+            return await super().send(request)
         finally:
-            at_once -= 1
+            kind.under_way -= 1
 
-    monkeypatch.setattr(account, "arun", counted)
+
+def test_no_more_orders_at_once_than_told(zuora, task):
+    session = zuora.use_session(open_async_transport=CountingTransport)
     task.run([order(f"order {number}") for number in range(30)], concurrency=4)
-    assert most == 4
+    assert CountingTransport.most == 4
+    session.close()
 
 
 def test_a_list_reordered_and_the_task_cleared_makes_no_second_order(zuora, task):
