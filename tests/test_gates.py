@@ -25,6 +25,7 @@ from airflow_provider_zuora.hooks import TransientError, ZuoraHook
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 from airflow_provider_zuora.transports import AsyncTransport, Line
 from tests.conftest import ORDER
+from tests.core.carriers import ask_sandbox
 from tests.virtual_time import START, run_in_virtual_time
 
 URL = "http://127.0.0.1:1"
@@ -53,7 +54,7 @@ class Vendor:
         try:
             await asyncio.sleep(self.rng.uniform(*self.latency))
             with self.sandbox.occupied():
-                response = self.sandbox.handle(request)
+                response = ask_sandbox(self.sandbox, request)
                 await asyncio.sleep(self.rng.uniform(*self.latency))
         finally:
             self.under_way -= 1
@@ -85,7 +86,7 @@ class Vendor:
         self.sandbox.state.issue(token, math.inf)
         for number in range(count):
             request = client.vendor.submission("order", ORDER | {"orderNumber": f"O-{number}"}, {})
-            self.sandbox.handle(request.with_headers({"Authorization": f"Bearer {token}"}))
+            ask_sandbox(self.sandbox, request.with_headers({"Authorization": f"Bearer {token}"}))
         return list(self.sandbox.state.jobs)
 
     def started_in_quiet(self):

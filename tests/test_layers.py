@@ -348,7 +348,7 @@ def test_a_room_imports_what_it_may(room):
 
 @pytest.mark.parametrize("room", sorted(room for room in rooms() if room.startswith("sandbox.")))
 def test_the_sandbox_reads_the_vendors_page_on_its_own(room):
-    assert {name for name in own(rooms()[room]) if not name.startswith("sandbox")} <= {"core.wire"}
+    assert {name for name in own(rooms()[room]) if not name.startswith("sandbox")} == set()
 
 
 @pytest.mark.parametrize("room", sorted(rooms()))

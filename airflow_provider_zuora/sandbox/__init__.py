@@ -1,4 +1,4 @@
-"""A stand-in for Zuora, for demos and tests; it knows `core.wire` and nothing else of this package.
+"""A stand-in for Zuora, for demos and tests; it knows nothing else of this package.
 
 `rules.Sandbox` answers requests in memory, `server.serve` puts it behind HTTP on a loopback address, and
 ``python -m airflow_provider_zuora.sandbox`` does so from a shell. It is our own second reading of Zuora's

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.answers import json_body, reply
+from airflow_provider_zuora.sandbox.messages import Request, Response
 from airflow_provider_zuora.sandbox.settings import Fault
 from airflow_provider_zuora.sandbox.tenant import Tenant
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.answers import (
     ANY_RESOURCE,
     DATED,
@@ -19,6 +18,7 @@ from airflow_provider_zuora.sandbox.answers import (
     refusal,
     reply,
 )
+from airflow_provider_zuora.sandbox.messages import Request, Response
 from airflow_provider_zuora.sandbox.tenant import Tenant
 
 SIGN_IN = "/oauth/token"

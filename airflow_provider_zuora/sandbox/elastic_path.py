@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.answers import Unreadable, json_body, new_id, reply
 from airflow_provider_zuora.sandbox.exports import Export
 from airflow_provider_zuora.sandbox.filters import wanted
+from airflow_provider_zuora.sandbox.messages import Request, Response
 from airflow_provider_zuora.sandbox.tenant import Tenant
 
 SIGN_IN = "/oauth/access_token"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qs, unquote
 
-from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.answers import (
     ANY_RESOURCE,
     Complaint,
@@ -18,6 +17,7 @@ from airflow_provider_zuora.sandbox.books import account_page as page_of_account
 from airflow_provider_zuora.sandbox.books import order_page as page_of
 from airflow_provider_zuora.sandbox.edge import JOBS, REALMS, SIGN_IN
 from airflow_provider_zuora.sandbox.jobs import Job, end_of
+from airflow_provider_zuora.sandbox.messages import Request, Response
 from airflow_provider_zuora.sandbox.order_rules import complaints
 from airflow_provider_zuora.sandbox.state import duplicate
 from airflow_provider_zuora.sandbox.tenant import Tenant

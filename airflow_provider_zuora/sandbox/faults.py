@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.answers import (
     Unreadable,
     merged,
@@ -16,6 +15,7 @@ from airflow_provider_zuora.sandbox.answers import (
     unzipped,
     with_request_id,
 )
+from airflow_provider_zuora.sandbox.messages import Request, Response
 
 SILENT = frozenset({"reset", "hang", "kill", "stop"})
 """The kinds of fault in which the sandbox says nothing."""

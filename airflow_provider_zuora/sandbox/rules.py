@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox import control, edge, elastic_path
 from airflow_provider_zuora.sandbox.answers import (
     ANY_RESOURCE,
@@ -23,6 +22,7 @@ from airflow_provider_zuora.sandbox.answers import (
 )
 from airflow_provider_zuora.sandbox.endpoints import ROUTES, Endpoint, template_of
 from airflow_provider_zuora.sandbox.faults import Fault
+from airflow_provider_zuora.sandbox.messages import Request, Response
 from airflow_provider_zuora.sandbox.replays import Stored
 from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.sandbox.tenant import Tenant

@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox import clients
 from airflow_provider_zuora.sandbox.control import PREFIX
+from airflow_provider_zuora.sandbox.messages import Request, Response
 from airflow_provider_zuora.sandbox.rules import Sandbox
 
 if TYPE_CHECKING:

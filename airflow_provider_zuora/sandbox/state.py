@@ -7,11 +7,11 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.sandbox.answers import Complaint
 from airflow_provider_zuora.sandbox.books import Books
 from airflow_provider_zuora.sandbox.exports import Exports
 from airflow_provider_zuora.sandbox.jobs import Job
+from airflow_provider_zuora.sandbox.messages import Request, Response
 from airflow_provider_zuora.sandbox.replays import Replays
 from airflow_provider_zuora.sandbox.settings import Fault
 

@@ -15,7 +15,7 @@ from airflow_provider_zuora.sandbox.state import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow_provider_zuora.core.wire import Request, Response
+    from airflow_provider_zuora.sandbox.messages import Request, Response
 
 
 class Tenant:

@@ -14,6 +14,7 @@ from airflow_provider_zuora.core.errors import ApiError, Unreachable
 from airflow_provider_zuora.core.jobs import Credentials, Vendor
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.wire import Carrier, Memoir, Request, Response, Token, remembering, run
+from airflow_provider_zuora.sandbox import messages
 from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 
 BASE = "https://rest.test.zuora.com"
@@ -35,6 +36,17 @@ def answer(status: int, body: Any = None, **headers: str) -> Response:
     """Return an answer with a JSON body, none for None."""
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     return Response(status, named, b"" if body is None else json.dumps(body).encode())
+
+
+def ask_sandbox(sandbox: Sandbox, request: Request) -> Response:
+    """Return the sandbox's response to our request; it has classes of its own for both."""
+    own = messages.Request(request.method, request.path, request.params, request.headers, request.body)
+    return from_sandbox(sandbox.handle(own))
+
+
+def from_sandbox(response: messages.Response) -> Response:
+    """Return a response of the sandbox's as one of ours."""
+    return Response(response.status, response.headers, response.body, response.damage)
 
 
 class Dice(random.Random):
@@ -168,7 +180,7 @@ class Tenant(_Line):
         return self.sandbox.ledger()
 
     def _send(self, request: Request) -> Response:
-        response = self.sandbox.handle(request)
+        response = ask_sandbox(self.sandbox, request)
         if response.status == 0:
             raise Unreachable(response.damage)
         if response.damage:

@@ -17,8 +17,9 @@ from airflow_provider_zuora.core.submission.bulk import listed, prepare, report,
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.post import KEY_AGE
 from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request, Response, Token
+from airflow_provider_zuora.sandbox import messages
 from airflow_provider_zuora.sandbox.rules import Fault
-from tests.core.carriers import Memory, Tenant
+from tests.core.carriers import Memory, Tenant, ask_sandbox, from_sandbox
 
 POST = "/v1/async/orders"
 ORDER = {
@@ -63,13 +64,13 @@ def made_but(status: int, text: bytes) -> Callable[[Zuora, Request], Response]:
         store = zuora.sandbox.state.replays.stored
         key = request.header("Idempotency-Key")
         known = key in store
-        response = zuora.sandbox.handle(request)
+        response = ask_sandbox(zuora.sandbox, request)
         if known or key not in store:
             return response  # it came no further than to the store, or to a fault of before
         request_id = str(uuid.UUID(int=zuora.sandbox.rng.getrandbits(128), version=4))
-        told = Response(status, {"Zuora-Request-Id": request_id}, text)
+        told = messages.Response(status, {"Zuora-Request-Id": request_id}, text)
         store[key] = replace(store[key], response=told)
-        return told
+        return from_sandbox(told)
 
     return answer
 
@@ -80,7 +81,7 @@ def job_fails(errors: str) -> Callable[[Zuora, Request], Response]:
     def answer(zuora: Zuora, request: Request) -> Response:
         jobs = zuora.sandbox.state.jobs
         known = set(jobs)
-        response = zuora.sandbox.handle(request)
+        response = ask_sandbox(zuora.sandbox, request)
         for job_id in set(jobs) - known:
             jobs[job_id] = replace(
                 jobs[job_id], end=replace(jobs[job_id].end, status="Failed", errors=errors)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.sandbox.messages import Request, Response
 from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
 
 

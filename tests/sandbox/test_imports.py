@@ -1,4 +1,4 @@
-"""The law of the room: the rules know the wire and nothing else, and importing them costs nothing."""
+"""The law of the room: the rules know nothing of the client, and importing them costs nothing."""
 
 import json
 import subprocess
@@ -12,6 +12,4 @@ def test_the_rules_import_neither_airflow_nor_a_client_nor_the_vendors():
     loaded = json.loads(shown.stdout)
     roots = {name.partition(".")[0] for name in loaded}
     assert not roots & {"airflow", "requests", "aiohttp", "jsonschema", "httpx", "urllib3"}
-    core = {name for name in loaded if name.startswith("airflow_provider_zuora.core")}
-    allowed = {"", ".wire", ".errors", ".redaction"}
-    assert core == {f"airflow_provider_zuora.core{name}" for name in allowed}
+    assert not [name for name in loaded if name.startswith("airflow_provider_zuora.core")]
