@@ -37,12 +37,12 @@ from hypothesis import settings as chance  # noqa: E402
 from airflow_provider_zuora import accounts  # noqa: E402
 from airflow_provider_zuora.core.jobs import Credentials  # noqa: E402
 from airflow_provider_zuora.private_files import RUNTIME_DIR  # noqa: E402
-from airflow_provider_zuora.sandbox.rules import Sandbox  # noqa: E402
-from airflow_provider_zuora.sandbox.server import serve  # noqa: E402
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
 from airflow_provider_zuora.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports import Line  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
+from zuora_sandbox.rules import Sandbox  # noqa: E402
+from zuora_sandbox.server import serve  # noqa: E402
+from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
 
 # `make test` gives the same result each time; `make explore` draws other cases each time, and more of them.
 # How long the drawing takes says nothing on a machine that others use too.

@@ -15,11 +15,11 @@ import pytest
 from airflow_provider_zuora import accounts
 from airflow_provider_zuora.hooks import TransientError
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sandbox.rules import Sandbox
-from airflow_provider_zuora.sandbox.server import serve
-from airflow_provider_zuora.sandbox.settings import Settings
 from tests.conftest import StateStore, Zuora
 from tests.core.carriers import Clock
+from zuora_sandbox.rules import Sandbox
+from zuora_sandbox.server import serve
+from zuora_sandbox.settings import Settings
 
 
 class Airflow:

@@ -22,9 +22,9 @@ from airflow_provider_zuora.core.errors import SignInRefused, Unreadable
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.wire import READ, Budget, Token
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.transports import Line
 from tests.conftest import ORDER
+from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 
 
 def asked(budget=READ):
@@ -390,7 +390,7 @@ import asyncio, gc, sys
 from airflow_provider_zuora.accounts import Masks, account_of
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.wire import Token
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
+from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET
 from airflow_provider_zuora.transports import Line
 
 async def mask(token):

@@ -21,10 +21,10 @@ from pydantic import TypeAdapter
 from airflow_provider_zuora import comms
 from airflow_provider_zuora.core.ends import Unread
 from airflow_provider_zuora.hooks import PermanentError, TransientError
-from airflow_provider_zuora.sandbox.settings import Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.test_triggers import submitted
+from zuora_sandbox.settings import Settings
 
 KNOWN = TypeAdapter(ToTriggerSupervisor)
 ENDS = {

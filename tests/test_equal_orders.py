@@ -11,12 +11,12 @@ import pytest
 
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
-from airflow_provider_zuora.sandbox.server import serve
 from tests.core.carriers import Clock
 from tests.core.tries import NUMBERED
 from tests.core.tries import ORDER as PLAIN
 from tests.one_airflow import Airflow, served
+from zuora_sandbox.rules import Sandbox, Settings
+from zuora_sandbox.server import serve
 
 EQUAL = "this task has submitted an equal one"
 

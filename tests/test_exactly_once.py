@@ -12,12 +12,12 @@ import pytest
 from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook, ZuoraOutcomeUnknown
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sandbox.rules import Sandbox
-from airflow_provider_zuora.sandbox.server import serve
-from airflow_provider_zuora.sandbox.settings import Fault, Settings
 from tests.conftest import ORDER, Zuora
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, served
+from zuora_sandbox.rules import Sandbox
+from zuora_sandbox.server import serve
+from zuora_sandbox.settings import Fault, Settings
 
 HOUR = 3600
 PAGE = (Path(__file__).parent.parent / "docs" / "exactly-once.md").read_text()

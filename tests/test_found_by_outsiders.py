@@ -25,12 +25,12 @@ from airflow_provider_zuora.hooks import (
     ZuoraOutcomeUnknown,
 )
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
 from airflow_provider_zuora.token_file import TokenFile
 from airflow_provider_zuora.transports import Line
 from tests.conftest import StateStore
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, Worker, served
+from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET
 
 HOUR = 3600.0
 POST = {"method": "POST", "path": "/v1/async/orders"}

@@ -22,11 +22,11 @@ from airflow_provider_zuora.core.waiting import Wait, ended_job
 from airflow_provider_zuora.core.wire import ONCE, READ, Request, Response, Token
 from airflow_provider_zuora.gates import Gate, Rules
 from airflow_provider_zuora.hooks import TransientError, ZuoraHook
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 from airflow_provider_zuora.transports import AsyncTransport, Line
 from tests.conftest import ORDER
 from tests.core.carriers import ask_sandbox
 from tests.virtual_time import START, run_in_virtual_time
+from zuora_sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 
 URL = "http://127.0.0.1:1"
 QUIET = {"status": 429, "headers": {"Retry-After": "30"}}

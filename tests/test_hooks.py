@@ -20,9 +20,9 @@ from airflow_provider_zuora import accounts
 from airflow_provider_zuora.accounts import Account
 from airflow_provider_zuora.core.errors import InvalidInput, Refused
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
+from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 
 TASK = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}
 

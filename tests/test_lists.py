@@ -19,11 +19,11 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zuora.core.ids import packed
 from airflow_provider_zuora.hooks import PermanentError, TransientError
-from airflow_provider_zuora.sandbox.jobs import FIELD
-from airflow_provider_zuora.sandbox.settings import Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.conftest import ORDER, WAITING
+from zuora_sandbox.jobs import FIELD
+from zuora_sandbox.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("reschedule_dates")
 

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_zuora.core.orders import check_order
-from airflow_provider_zuora.sandbox.filters import wanted
+from zuora_sandbox.filters import wanted
 
 EXPORT = Path(__file__).parent / "samples" / "elastic-path-orders.csv"
 

@@ -18,10 +18,10 @@ from airflow_provider_zuora.accounts import account_of
 from airflow_provider_zuora.core.client import Grant
 from airflow_provider_zuora.core.errors import SignInRefused
 from airflow_provider_zuora.core.wire import Token
-from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
 from airflow_provider_zuora.sharing import PATIENCE
 from airflow_provider_zuora.token_file import TokenFile
 from demo.processes import wait_for
+from zuora_sandbox.settings import CLIENT_SECRET
 
 SIGN_IN = "/oauth/token"
 

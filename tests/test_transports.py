@@ -19,8 +19,8 @@ import pytest
 from airflow_provider_zuora import __version__, bodies
 from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
 from airflow_provider_zuora.core.wire import Request, Response
-from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
 from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
+from zuora_sandbox.settings import CLIENT_SECRET
 
 
 def blocking(line: Line, *requests: Request) -> list[Response]:

@@ -15,11 +15,11 @@ from airflow_provider_zuora import accounts
 from airflow_provider_zuora.core.ends import Unread
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.hooks import ZuoraHook
-from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
+from zuora_sandbox.settings import CLIENT_SECRET, Settings
 
 JOBS = "/v1/async-jobs/"
 

@@ -15,10 +15,10 @@ from airflow_provider_zuora.core.ids import packed
 from airflow_provider_zuora.core.jobs import Job, JobState
 from airflow_provider_zuora.core.rereads import reread_ends
 from airflow_provider_zuora.core.waiting import Pauses, Wait
-from airflow_provider_zuora.sandbox.jobs import FIELD
-from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
 from tests.core.carriers import Tenant
+from zuora_sandbox.jobs import FIELD
+from zuora_sandbox.settings import Fault
 
 
 def jobs(tenant, *told):

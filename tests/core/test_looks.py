@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.looks import Looks
-from airflow_provider_zuora.sandbox.settings import Fault
 from tests.core.carriers import Tenant
 from tests.core.test_ends import jobs, words
 from tests.core.test_ends import looks as looks_at
+from zuora_sandbox.settings import Fault
 
 GET = "/v1/async-jobs/"
 

@@ -12,9 +12,9 @@ from airflow_provider_zuora.core.jobs import ORDER, JobState
 from airflow_provider_zuora.core.rereads import reread_ends
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.verdicts import Verdicts
-from airflow_provider_zuora.sandbox.settings import Fault
 from tests.core.carriers import Tenant
 from tests.core.test_ends import jobs, looks, reread, words
+from zuora_sandbox.settings import Fault
 
 JOBS, ORDERS = "/v1/async-jobs/", "/v1/orders/"
 SEEN = 1_700_000_000.0

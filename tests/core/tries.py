@@ -17,9 +17,9 @@ from airflow_provider_zuora.core.submission.bulk import listed, prepare, report,
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.post import KEY_AGE
 from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request, Response, Token
-from airflow_provider_zuora.sandbox import messages
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Tenant, ask_sandbox, from_sandbox
+from zuora_sandbox import messages
+from zuora_sandbox.rules import Fault
 
 POST = "/v1/async/orders"
 ORDER = {

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from airflow_provider_zuora.sandbox.messages import Request, Response
-from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.rules import Sandbox, Settings
 
 
 @dataclass

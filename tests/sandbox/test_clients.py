@@ -14,10 +14,10 @@ import psutil
 import pytest
 import requests
 
-from airflow_provider_zuora.sandbox.clients import processes_at
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
-from airflow_provider_zuora.sandbox.server import serve
 from demo.processes import wait_for
+from zuora_sandbox.clients import processes_at
+from zuora_sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
+from zuora_sandbox.server import serve
 
 ORDERS = "/v1/async/orders"
 SUBSCRIPTION = '{"orderActions": [{"type": "CreateSubscription", "createSubscription": {}}]}'
@@ -128,7 +128,7 @@ def test_a_client_that_has_gone_is_nobody():
         processes_at(None, ("127.0.0.1", 80))
 
 
-SANDBOX = [sys.executable, "-m", "airflow_provider_zuora.sandbox", "--port"]
+SANDBOX = [sys.executable, "-m", "zuora_sandbox", "--port"]
 KILL = json.dumps({"method": "GET", "path": "/x", "kind": "kill"})
 CONNECT = """
 import fcntl, os, socket, struct, sys, time

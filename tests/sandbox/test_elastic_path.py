@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from airflow_provider_zuora.sandbox.filters import wanted
-from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
-from airflow_provider_zuora.sandbox.settings import Fault
+from zuora_sandbox.filters import wanted
+from zuora_sandbox.rules import Sandbox, Settings
+from zuora_sandbox.settings import Fault
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ROWS = [

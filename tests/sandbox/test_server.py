@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
-from airflow_provider_zuora.sandbox.server import listen, serve
+from zuora_sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
+from zuora_sandbox.server import listen, serve
 
 FORM = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}
 ORDER = {
@@ -160,7 +160,7 @@ def test_an_error_of_the_block_is_not_hidden(sandbox, monkeypatch):
 
 
 def test_a_body_that_is_too_large_is_no_error_of_ours(sandbox, monkeypatch):
-    monkeypatch.setattr("airflow_provider_zuora.sandbox.server.LARGEST_BODY", 10)
+    monkeypatch.setattr("zuora_sandbox.server.LARGEST_BODY", 10)
     with serve(sandbox) as server:
         assert raw(server.url, "POST", "/", b"x" * 11)[0] == 413
 

@@ -40,10 +40,10 @@ from airflow_provider_zuora.core.submission.bulk import (
 )
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.submission import EQUAL
-from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
 from tests.core.tries import ANSWERS, Actor, Zuora, body
+from zuora_sandbox.settings import Fault
 
 TASK = Submitter("", ("dag", "run", "task"), -1)
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}

@@ -15,10 +15,10 @@ from airflow_provider_zuora.core.submission.order_lookup import (
     order_difference,
 )
 from airflow_provider_zuora.core.wire import Response
-from airflow_provider_zuora.sandbox.books import id_of
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
+from zuora_sandbox.books import id_of
+from zuora_sandbox.rules import Fault
 
 NEW = {
     "orderNumber": "O-1",

@@ -11,10 +11,10 @@ from airflow_provider_zuora.core.submission.api import adopt_job, submit_order
 from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
-from airflow_provider_zuora.sandbox.books import id_of
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
+from zuora_sandbox.books import id_of
+from zuora_sandbox.rules import Fault
 
 CLEARED, AGAIN = Try(2, 2, cleared=True), Try(3, 4, cleared=True)
 ANOTHER = Submitter("", ("dag", "another run", "task"), -1)

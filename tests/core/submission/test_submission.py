@@ -24,10 +24,10 @@ from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.notes import NAME, Notes
 from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
 from airflow_provider_zuora.core.wire import Recall, Request
-from airflow_provider_zuora.sandbox.books import id_of
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, POST, Actor, Zuora, body, stored, submit
+from zuora_sandbox.books import id_of
+from zuora_sandbox.rules import Fault
 
 HOUR = 3600
 FIRST, RETRY = Try(1, 1), Try(2, 1)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_zuora.sandbox.answers import json_body, reply
-from airflow_provider_zuora.sandbox.messages import Request, Response
-from airflow_provider_zuora.sandbox.settings import Fault
-from airflow_provider_zuora.sandbox.tenant import Tenant
+from zuora_sandbox.answers import json_body, reply
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.settings import Fault
+from zuora_sandbox.tenant import Tenant
 
 PREFIX = "/sandbox/"
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from airflow_provider_zuora.sandbox import control, edge, elastic_path
-from airflow_provider_zuora.sandbox.answers import (
+from zuora_sandbox import control, edge, elastic_path
+from zuora_sandbox.answers import (
     ANY_RESOURCE,
     Complaint,
     Unreadable,
@@ -20,12 +20,12 @@ from airflow_provider_zuora.sandbox.answers import (
     unzipped,
     with_request_id,
 )
-from airflow_provider_zuora.sandbox.endpoints import ROUTES, Endpoint, template_of
-from airflow_provider_zuora.sandbox.faults import Fault
-from airflow_provider_zuora.sandbox.messages import Request, Response
-from airflow_provider_zuora.sandbox.replays import Stored
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
-from airflow_provider_zuora.sandbox.tenant import Tenant
+from zuora_sandbox.endpoints import ROUTES, Endpoint, template_of
+from zuora_sandbox.faults import Fault
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.replays import Stored
+from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
+from zuora_sandbox.tenant import Tenant
 
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "Fault", "Sandbox", "Settings"]
 

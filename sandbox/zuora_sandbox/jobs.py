@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.sandbox.books import Booked, Life
-from airflow_provider_zuora.sandbox.results import created, previewed, refused
-from airflow_provider_zuora.sandbox.settings import Settings
+from zuora_sandbox.books import Booked, Life
+from zuora_sandbox.results import created, previewed, refused
+from zuora_sandbox.settings import Settings
 
 FIELD = "Sandbox__c"
 

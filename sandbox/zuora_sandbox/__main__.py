@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_zuora.sandbox``: serve a sandbox until SIGINT or SIGTERM comes."""
+"""``python -m zuora_sandbox``: serve a sandbox until SIGINT or SIGTERM comes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
-from airflow_provider_zuora.sandbox.server import Server, listen
+from zuora_sandbox.rules import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
+from zuora_sandbox.server import Server, listen
 
 HELP = {
     "token_seconds": "life of a bearer token",
@@ -47,7 +47,7 @@ HELP = {
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser: an option per setting that `HELP` explains."""
     options = argparse.ArgumentParser(
-        prog="python -m airflow_provider_zuora.sandbox",
+        prog="python -m zuora_sandbox",
         description="Serve a stand-in for Zuora's asynchronous orders on a loopback address.",
         epilog=f"It knows the client id {CLIENT_ID} with the secret {CLIENT_SECRET}.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

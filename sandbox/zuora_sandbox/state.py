@@ -7,13 +7,13 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.sandbox.answers import Complaint
-from airflow_provider_zuora.sandbox.books import Books
-from airflow_provider_zuora.sandbox.exports import Exports
-from airflow_provider_zuora.sandbox.jobs import Job
-from airflow_provider_zuora.sandbox.messages import Request, Response
-from airflow_provider_zuora.sandbox.replays import Replays
-from airflow_provider_zuora.sandbox.settings import Fault
+from zuora_sandbox.answers import Complaint
+from zuora_sandbox.books import Books
+from zuora_sandbox.exports import Exports
+from zuora_sandbox.jobs import Job
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.replays import Replays
+from zuora_sandbox.settings import Fault
 
 RECENT = 1000
 """How many requests the ledger lists; older ones are only counted."""

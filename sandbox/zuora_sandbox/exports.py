@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_zuora.sandbox.filters import Row, wanted
-from airflow_provider_zuora.sandbox.settings import Settings
+from zuora_sandbox.filters import Row, wanted
+from zuora_sandbox.settings import Settings
 
 NO_RESULTS = "No results matched the supplied filter"
 NEVER = "0001-01-01T00:00:00Z"

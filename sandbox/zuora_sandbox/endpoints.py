@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qs, unquote
 
-from airflow_provider_zuora.sandbox.answers import (
+from zuora_sandbox.answers import (
     ANY_RESOURCE,
     Complaint,
     Unreadable,
@@ -13,14 +13,14 @@ from airflow_provider_zuora.sandbox.answers import (
     new_id,
     reply,
 )
-from airflow_provider_zuora.sandbox.books import account_page as page_of_account
-from airflow_provider_zuora.sandbox.books import order_page as page_of
-from airflow_provider_zuora.sandbox.edge import JOBS, REALMS, SIGN_IN
-from airflow_provider_zuora.sandbox.jobs import Job, end_of
-from airflow_provider_zuora.sandbox.messages import Request, Response
-from airflow_provider_zuora.sandbox.order_rules import complaints
-from airflow_provider_zuora.sandbox.state import duplicate
-from airflow_provider_zuora.sandbox.tenant import Tenant
+from zuora_sandbox.books import account_page as page_of_account
+from zuora_sandbox.books import order_page as page_of
+from zuora_sandbox.edge import JOBS, REALMS, SIGN_IN
+from zuora_sandbox.jobs import Job, end_of
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.order_rules import complaints
+from zuora_sandbox.state import duplicate
+from zuora_sandbox.tenant import Tenant
 
 
 def sign_in(tenant: Tenant, request: Request, _: str) -> Response:

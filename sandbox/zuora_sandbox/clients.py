@@ -58,7 +58,7 @@ def _check_process_ids() -> None:
 
 def _sockets(local: tuple[str, int], remote: tuple[str, int]) -> Iterator[tuple[int, int]]:
     """Yield process and file descriptor of each socket with these ends, in our own network namespace."""
-    import psutil  # noqa: PLC0415 - comes with Airflow; only these faults need it
+    import psutil  # noqa: PLC0415 - only these faults need it, and importing the sandbox must stay cheap
 
     for each in psutil.net_connections("tcp"):
         if each.pid and each.raddr and (_end(each.laddr), _end(each.raddr)) == (local, remote):
@@ -100,7 +100,7 @@ def _check_spared(found: set[Process]) -> None:
     if own in found:
         raise RuntimeError(
             "the client is the sandbox's own process: to kill or stop a client, serve the sandbox in another "
-            "one, with python -m airflow_provider_zuora.sandbox"
+            "one, with python -m zuora_sandbox"
         )
     spared = {each.pid for each in own.parents()} | {1}
     if held := sorted(each.pid for each in found if each.pid in spared):

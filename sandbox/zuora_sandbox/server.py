@@ -16,10 +16,10 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from airflow_provider_zuora.sandbox import clients
-from airflow_provider_zuora.sandbox.control import PREFIX
-from airflow_provider_zuora.sandbox.messages import Request, Response
-from airflow_provider_zuora.sandbox.rules import Sandbox
+from zuora_sandbox import clients
+from zuora_sandbox.control import PREFIX
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.rules import Sandbox
 
 if TYPE_CHECKING:
     from psutil import Process

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from airflow_provider_zuora.sandbox.answers import (
+from zuora_sandbox.answers import (
     ANY_RESOURCE,
     DATED,
     Complaint,
@@ -18,8 +18,8 @@ from airflow_provider_zuora.sandbox.answers import (
     refusal,
     reply,
 )
-from airflow_provider_zuora.sandbox.messages import Request, Response
-from airflow_provider_zuora.sandbox.tenant import Tenant
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.tenant import Tenant
 
 SIGN_IN = "/oauth/token"
 JOBS = "/v1/async-jobs/{jobId}"

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.sandbox.answers import (
+from zuora_sandbox.answers import (
     Unreadable,
     merged,
     new_request_id,
     unzipped,
     with_request_id,
 )
-from airflow_provider_zuora.sandbox.messages import Request, Response
+from zuora_sandbox.messages import Request, Response
 
 SILENT = frozenset({"reset", "hang", "kill", "stop"})
 """The kinds of fault in which the sandbox says nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_provider_zuora.sandbox.answers import TERMS, Complaint
+from zuora_sandbox.answers import TERMS, Complaint
 
 BODIES = {
     "CreateSubscription": "createSubscription",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_zuora.sandbox.faults import Fault
+from zuora_sandbox.faults import Fault
 
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "Fault", "Settings"]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_zuora.sandbox.answers import lists_subscriptions
-from airflow_provider_zuora.sandbox.books import Booked, id_of, line_items
+from zuora_sandbox.answers import lists_subscriptions
+from zuora_sandbox.books import Booked, id_of, line_items
 
 
 def created(booked: Booked, version: str, *, ids: bool) -> dict[str, Any]:

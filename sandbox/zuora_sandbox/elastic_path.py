@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from airflow_provider_zuora.sandbox.answers import Unreadable, json_body, new_id, reply
-from airflow_provider_zuora.sandbox.exports import Export
-from airflow_provider_zuora.sandbox.filters import wanted
-from airflow_provider_zuora.sandbox.messages import Request, Response
-from airflow_provider_zuora.sandbox.tenant import Tenant
+from zuora_sandbox.answers import Unreadable, json_body, new_id, reply
+from zuora_sandbox.exports import Export
+from zuora_sandbox.filters import wanted
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.tenant import Tenant
 
 SIGN_IN = "/oauth/access_token"
 JOBS = "/v2/jobs"

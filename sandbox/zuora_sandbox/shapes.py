@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from airflow_provider_zuora.sandbox.actions import BODIES
-from airflow_provider_zuora.sandbox.answers import Complaint
+from zuora_sandbox.actions import BODIES
+from zuora_sandbox.answers import Complaint
 
 Shape: TypeAlias = "dict[str, Shape] | list[Shape] | str"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from airflow_provider_zuora.sandbox.answers import reply
-from airflow_provider_zuora.sandbox.messages import Response
+from zuora_sandbox.answers import reply
+from zuora_sandbox.messages import Response
 
 LIFE = 24 * 3600
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider_zuora.sandbox.messages import Request, Response
+from zuora_sandbox.messages import Request, Response
 
 ORDERS = "532000"
 TERMS = "531003"

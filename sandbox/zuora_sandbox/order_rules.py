@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any, TypeAlias
 
-from airflow_provider_zuora.sandbox.actions import action_complaints
-from airflow_provider_zuora.sandbox.answers import Complaint
-from airflow_provider_zuora.sandbox.shapes import ORDER, misshapen
+from zuora_sandbox.actions import action_complaints
+from zuora_sandbox.answers import Complaint
+from zuora_sandbox.shapes import ORDER, misshapen
 
 Rule: TypeAlias = Callable[[dict[str, Any]], Iterator[Complaint]]
 

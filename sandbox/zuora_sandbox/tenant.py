@@ -8,14 +8,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_zuora.sandbox.answers import Complaint, refusal
-from airflow_provider_zuora.sandbox.settings import Fault, Settings
-from airflow_provider_zuora.sandbox.state import State
+from zuora_sandbox.answers import Complaint, refusal
+from zuora_sandbox.settings import Fault, Settings
+from zuora_sandbox.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow_provider_zuora.sandbox.messages import Request, Response
+    from zuora_sandbox.messages import Request, Response
 
 
 class Tenant:
