@@ -40,7 +40,7 @@ from airflow_provider_zuora.private_files import RUNTIME_DIR  # noqa: E402
 from airflow_provider_zuora.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports import Line  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
-from zuora_sandbox.rules import Sandbox  # noqa: E402
+from zuora_sandbox.sandbox import Sandbox  # noqa: E402
 from zuora_sandbox.server import serve  # noqa: E402
 from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
 

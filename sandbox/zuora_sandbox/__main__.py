@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from zuora_sandbox.rules import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
+from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
 from zuora_sandbox.server import Server, listen
 
 HELP = {

@@ -13,12 +13,12 @@ from zuora_sandbox.answers import (
     new_id,
     reply,
 )
-from zuora_sandbox.books import account_page as page_of_account
-from zuora_sandbox.books import order_page as page_of
 from zuora_sandbox.edge import JOBS, REALMS, SIGN_IN
 from zuora_sandbox.jobs import Job, end_of
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_rules import complaints
+from zuora_sandbox.order_store import account_page as page_of_account
+from zuora_sandbox.order_store import order_page as page_of
 from zuora_sandbox.state import duplicate
 from zuora_sandbox.tenant import Tenant
 

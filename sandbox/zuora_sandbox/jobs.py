@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zuora_sandbox.books import Booked, Life
+from zuora_sandbox.order_store import Booked, Life
 from zuora_sandbox.results import created, previewed, refused
 from zuora_sandbox.settings import Settings
 

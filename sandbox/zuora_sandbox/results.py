@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from zuora_sandbox.answers import lists_subscriptions
-from zuora_sandbox.books import Booked, id_of, line_items
+from zuora_sandbox.order_store import Booked, id_of, line_items
 
 
 def created(booked: Booked, version: str, *, ids: bool) -> dict[str, Any]:

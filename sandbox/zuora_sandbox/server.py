@@ -19,7 +19,7 @@ from aiohttp import web
 from zuora_sandbox import clients
 from zuora_sandbox.control import PREFIX
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.rules import Sandbox
+from zuora_sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from psutil import Process

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zuora_sandbox.answers import Complaint
-from zuora_sandbox.books import Books
 from zuora_sandbox.exports import Exports
+from zuora_sandbox.idempotency import Replays
 from zuora_sandbox.jobs import Job
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.replays import Replays
+from zuora_sandbox.order_store import Books
 from zuora_sandbox.settings import Fault
 
 RECENT = 1000

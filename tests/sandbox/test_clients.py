@@ -16,7 +16,7 @@ import requests
 
 from demo.processes import wait_for
 from zuora_sandbox.clients import processes_at
-from zuora_sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
+from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from zuora_sandbox.server import serve
 
 ORDERS = "/v1/async/orders"

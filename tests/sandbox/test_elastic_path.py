@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from zuora_sandbox.filters import wanted
-from zuora_sandbox.rules import Sandbox, Settings
+from zuora_sandbox.sandbox import Sandbox, Settings
 from zuora_sandbox.settings import Fault
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

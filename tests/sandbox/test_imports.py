@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-LOOK = "import json, sys, zuora_sandbox.rules; print(json.dumps(sorted(sys.modules)))"
+LOOK = "import json, sys, zuora_sandbox.sandbox; print(json.dumps(sorted(sys.modules)))"
 
 
 def test_the_rules_import_no_airflow_no_client_and_no_server():

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from zuora_sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
+from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 from zuora_sandbox.server import listen, serve
 
 FORM = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}

@@ -1,6 +1,6 @@
 """What the sandbox answers: `Sandbox.handle(request) -> Response`; no sockets, no sleeping, no client code.
 
-A request passes the edge (`edge.py`), then the idempotency store (`replays.py`), then its endpoint
+A request passes the edge (`edge.py`), then the idempotency store (`idempotency.py`), then its endpoint
 (`endpoints.py`); a `Fault` can strike before all of them, as a gateway does, instead of the endpoint, or
 after it. Paths of Elastic Path's (`elastic_path.py`) have nothing of that but the faults. Paths below
 ``/sandbox/`` steer the sandbox itself (`control.py`).
@@ -22,8 +22,8 @@ from zuora_sandbox.answers import (
 )
 from zuora_sandbox.endpoints import ROUTES, Endpoint, template_of
 from zuora_sandbox.faults import Fault
+from zuora_sandbox.idempotency import Stored
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.replays import Stored
 from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from zuora_sandbox.tenant import Tenant
 
