@@ -53,7 +53,7 @@ class Vendor:
         self.most = max(self.most, self.under_way)
         try:
             await asyncio.sleep(self.rng.uniform(*self.latency))
-            with self.sandbox.occupied():
+            with self.sandbox.track_call():
                 response = ask_sandbox(self.sandbox, request)
                 await asyncio.sleep(self.rng.uniform(*self.latency))
         finally:
@@ -83,7 +83,7 @@ class Vendor:
     def jobs(self, account, count):
         """Have so many jobs, as another process may have submitted them."""
         client, token = account.client(), "4" * 32
-        self.sandbox.state.issue(token, math.inf)
+        self.sandbox.state.issue_token(token, math.inf)
         for number in range(count):
             request = client.vendor.submission("order", ORDER | {"orderNumber": f"O-{number}"}, {})
             ask_sandbox(self.sandbox, request.with_headers({"Authorization": f"Bearer {token}"}))

@@ -44,7 +44,7 @@ HELP = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the command line's parser: an option per setting that `HELP` explains."""
     options = argparse.ArgumentParser(
         prog="python -m zuora_sandbox",
@@ -66,12 +66,12 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-async def serve_until_told(server: Server) -> None:
+async def serve_until_stopped(server: Server) -> None:
     """Serve, say where in one line, and end at the first SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with server.running():
+    async with server.run():
         known = server.sandbox.settings.client_id
         print(f"Sandbox: {server.url} client id {known}, its secret: see --help", flush=True)
         await stop.wait()
@@ -79,7 +79,7 @@ async def serve_until_told(server: Server) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a host or port that cannot be served ends it with a message and status 2."""
-    options = parser()
+    options = make_parser()
     given = vars(options.parse_args(arguments))
     try:
         host, port = given.pop("host"), given.pop("port")
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         listener = listen(host, port)
     except (ValueError, OSError) as error:
         options.error(str(error))
-    asyncio.run(serve_until_told(Server(Sandbox(settings), listener)))
+    asyncio.run(serve_until_stopped(Server(Sandbox(settings), listener)))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from zuora_sandbox.messages import Request, Response
 
 ORDERS = "532000"
 TERMS = "531003"
-DATED = "2024-05-20"
+FIRST_DATED_VERSION = "2024-05-20"
 """The first Zuora-Version with HTTP statuses for errors; later ones are dates too, earlier ones numbers."""
 
 ANY_RESOURCE = "500000"
@@ -34,7 +34,7 @@ HTTP_STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class Violation:
     """One of the reasons why a request is refused."""
 
     category: int
@@ -52,28 +52,28 @@ def is_dated(version: str) -> bool:
     return "-" in version
 
 
-def lists_subscriptions(version: str) -> bool:
+def has_subscription_rows(version: str) -> bool:
     """Say whether job results hold ``subscriptions`` rows, from 223.0 on, or ``subscriptionNumbers``."""
     return is_dated(version) or float(version) >= 223
 
 
-def reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
+def make_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON answer."""
     text = json.dumps(body, ensure_ascii=False).encode()
     return Response(status, {"Content-Type": "application/json", **(headers or {})}, text)
 
 
-def new_id(rng: random.Random) -> str:
+def make_id(rng: random.Random) -> str:
     """Return 32 hexadecimal digits, as tokens, jobs and objects have."""
     return f"{rng.getrandbits(128):032x}"
 
 
-def new_request_id(rng: random.Random) -> str:
+def make_request_id(rng: random.Random) -> str:
     """Return 36 characters, as a Zuora-Request-Id has."""
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
-def with_request_id(response: Response, request_id: str) -> Response:
+def replace_request_id(response: Response, request_id: str) -> Response:
     """
     Return an answer with this request id, in its header, and in its body where one stands there.
 
@@ -83,11 +83,11 @@ def with_request_id(response: Response, request_id: str) -> Response:
     headers = {**response.headers, "zuora-request-id": shown}
     body = response.body
     with suppress(ValueError, TypeError):  # a gateway's page stays as it is
-        body = merged(body, {"requestId": shown or None}) if "requestId" in json.loads(body) else body
+        body = merge_fields(body, {"requestId": shown or None}) if "requestId" in json.loads(body) else body
     return replace(response, headers=headers, body=body)
 
 
-def merged(body: bytes, change: Mapping[str, Any]) -> bytes:
+def merge_fields(body: bytes, change: Mapping[str, Any]) -> bytes:
     """
     Return a JSON object with some fields replaced, also in the objects in it; None takes a field out.
 
@@ -98,30 +98,32 @@ def merged(body: bytes, change: Mapping[str, Any]) -> bytes:
     fields = json.loads(body)
     if not isinstance(fields, dict):
         raise ValueError(f"this is no JSON object, and cannot be changed: {body[:80]!r}")  # noqa: TRY004
-    return json.dumps(_merged(fields, change), ensure_ascii=False).encode()
+    return json.dumps(_merge_objects(fields, change), ensure_ascii=False).encode()
 
 
-def _merged(fields: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_objects(fields: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """Merge as RFC 7396 does, but make no object where there is none: a job that runs has no result."""
     kept = {name: value for name, value in fields.items() if change.get(name, "") is not None}
     for name, value in change.items():
         if isinstance(value, Mapping):
             if isinstance(kept.get(name), dict):
-                kept[name] = _merged(kept[name], value)
+                kept[name] = _merge_objects(kept[name], value)
         elif value is not None:
             kept[name] = value
     return kept
 
 
-def refusal(complaints: Iterable[Complaint], version: str, rng: random.Random, status: int = 0) -> Response:
+def make_refusal(
+    violations: Iterable[Violation], version: str, rng: random.Random, status: int = 0
+) -> Response:
     """
     Return Zuora's error body; its reasons are the complaints.
 
     :param version: the Zuora-Version in force.
     :param status: an HTTP status other than the category's own, whatever the version.
     """
-    reasons = [{"code": each.code, "message": each.message} for each in complaints]
-    request_id = new_request_id(rng)
+    reasons = [{"code": each.code, "message": each.message} for each in violations]
+    request_id = make_request_id(rng)
     body = {
         "success": False,
         "processId": f"{rng.getrandbits(64):016X}",
@@ -130,18 +132,18 @@ def refusal(complaints: Iterable[Complaint], version: str, rng: random.Random, s
     }
     category = reasons[0]["code"] % 100  # type: ignore[operator]  # a code is an int
     own = HTTP_STATUS[category] if is_dated(version) else 200
-    return reply(status or own, body, {"Zuora-Request-Id": request_id})
+    return make_reply(status or own, body, {"Zuora-Request-Id": request_id})
 
 
 class Unreadable(ValueError):
     """A request body that is not what its headers say; the text says why."""
 
 
-def _no_constant(word: str) -> None:
+def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
-def unzipped(request: Request) -> bytes:
+def unzip_body(request: Request) -> bytes:
     """
     Return the bytes that a request carries, unzipped where Content-Encoding says gzip.
 
@@ -155,14 +157,14 @@ def unzipped(request: Request) -> bytes:
         raise Unreadable(f"the request body is no gzip: {error}") from error
 
 
-def json_body(request: Request) -> Any:
+def parse_json_body(request: Request) -> Any:
     """
     Return the JSON value that a request carries, unzipped where Content-Encoding says gzip.
 
     :raises Unreadable: it is not gzip, not UTF-8 or not JSON.
     """
-    body = unzipped(request)
+    body = unzip_body(request)
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return json.loads(body, parse_constant=_refuse_constant)
     except ValueError as error:
         raise Unreadable(f"the request body is not readable JSON: {error}") from error

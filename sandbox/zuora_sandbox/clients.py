@@ -23,7 +23,7 @@ SHOW_SECONDS = 2.0
 """How long a stop may take to show; who sends SIGCONT at once may be quicker than we look."""
 
 
-def processes_at(peer: Address | None, here: Address | None) -> list[Process]:
+def find_client_processes(peer: Address | None, here: Address | None) -> list[Process]:
     """
     Return the processes that hold the client's end of a connection: the client, and what it forked since.
 
@@ -37,14 +37,18 @@ def processes_at(peer: Address | None, here: Address | None) -> list[Process]:
     if not ipaddress.ip_address(peer[0]).is_loopback:
         raise RuntimeError(f"a client at {peer[0]} is no process of this machine")
     _check_process_ids()
-    found = {each for socket in _sockets(_end(peer), _end(here)) for each in _holders(*socket)}
+    found = {
+        each
+        for socket in _find_sockets(_normalize_address(peer), _normalize_address(here))
+        for each in _find_holders(*socket)
+    }
     if not found:
         raise RuntimeError(f"nobody holds the client's end of the connection from port {peer[1]}")
     _check_spared(found)
     return sorted(found, key=lambda each: each.pid)
 
 
-def _end(address: Address) -> tuple[str, int]:
+def _normalize_address(address: Address) -> tuple[str, int]:
     """Return host and port in one spelling; an IPv4 address may come as an IPv6 one."""
     host = ipaddress.ip_address(str(address[0]).partition("%")[0])
     return str(getattr(host, "ipv4_mapped", None) or host), address[1]
@@ -52,41 +56,45 @@ def _end(address: Address) -> tuple[str, int]:
 
 def _check_process_ids() -> None:
     """Refuse to act on numbers that mean other processes: /proc may be that of another namespace."""
-    if _link(Path("/proc/self")) != str(os.getpid()):
+    if _read_link(Path("/proc/self")) != str(os.getpid()):
         raise RuntimeError("a client is found in /proc alone, and there is none that knows this process")
 
 
-def _sockets(local: tuple[str, int], remote: tuple[str, int]) -> Iterator[tuple[int, int]]:
+def _find_sockets(local: tuple[str, int], remote: tuple[str, int]) -> Iterator[tuple[int, int]]:
     """Yield process and file descriptor of each socket with these ends, in our own network namespace."""
     import psutil  # noqa: PLC0415 - only these faults need it, and importing the sandbox must stay cheap
 
     for each in psutil.net_connections("tcp"):
-        if each.pid and each.raddr and (_end(each.laddr), _end(each.raddr)) == (local, remote):
+        if (
+            each.pid
+            and each.raddr
+            and (_normalize_address(each.laddr), _normalize_address(each.raddr)) == (local, remote)
+        ):
             yield each.pid, each.fd
 
 
-def _holders(pid: int, descriptor: int) -> Iterator[Process]:
+def _find_holders(pid: int, descriptor: int) -> Iterator[Process]:
     """Yield the processes that hold a socket; psutil names one of them only."""
     import psutil  # noqa: PLC0415 - see above
 
-    socket = _link(Path(f"/proc/{pid}/fd/{descriptor}"))
+    socket = _read_link(Path(f"/proc/{pid}/fd/{descriptor}"))
     for other in psutil.pids() if socket else ():
-        if socket not in _open(other):
+        if socket not in _list_open_files(other):
             continue
         with suppress(psutil.NoSuchProcess):
             holder = psutil.Process(other)
-            if socket in _open(other):  # still: the number is not another's by now
+            if socket in _list_open_files(other):  # still: the number is not another's by now
                 yield holder
 
 
-def _open(pid: int) -> set[str]:
+def _list_open_files(pid: int) -> set[str]:
     try:
-        return set(map(_link, Path(f"/proc/{pid}/fd").iterdir()))
+        return set(map(_read_link, Path(f"/proc/{pid}/fd").iterdir()))
     except OSError:  # it has ended, or is not ours to look at
         return set()
 
 
-def _link(path: Path) -> str:
+def _read_link(path: Path) -> str:
     try:
         return str(path.readlink())
     except OSError:
@@ -107,17 +115,17 @@ def _check_spared(found: set[Process]) -> None:
         raise RuntimeError(f"process {held[0]} holds the client's end: it started this one, and is spared")
 
 
-def kill(processes: Sequence[Process]) -> None:
+def kill_processes(processes: Sequence[Process]) -> None:
     """End processes as a power cut would: SIGKILL."""
     for each in processes:
-        _signal(each, signal.SIGKILL)
+        _send_signal(each, signal.SIGKILL)
 
 
-async def stop(processes: Sequence[Process]) -> None:
+async def stop_processes(processes: Sequence[Process]) -> None:
     """Stop processes (SIGSTOP), and come back when somebody has let the first of them go on, or ended it."""
     first, *_ = processes
     for each in processes:
-        _signal(each, signal.SIGSTOP)
+        _send_signal(each, signal.SIGSTOP)
     patience = time.monotonic() + SHOW_SECONDS
     while not _is_stopped(first) and time.monotonic() < patience:  # noqa: ASYNC110 - a process tells nobody
         await asyncio.sleep(LOOK_SECONDS)
@@ -125,7 +133,7 @@ async def stop(processes: Sequence[Process]) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _signal(process: Process, number: signal.Signals) -> None:
+def _send_signal(process: Process, number: signal.Signals) -> None:
     import psutil  # noqa: PLC0415 - see above
 
     with suppress(psutil.NoSuchProcess):  # it has ended; psutil sends nothing to who has its number now

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from zuora_sandbox.answers import Unreadable, json_body, new_id, reply
+from zuora_sandbox.answers import Unreadable, make_id, make_reply, parse_json_body
 from zuora_sandbox.exports import Export
-from zuora_sandbox.filters import wanted
+from zuora_sandbox.filters import parse_filter
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.tenant import Tenant
 
@@ -26,7 +26,7 @@ FILES = "/exports/{file}"
 DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access denied</Message></Error>'
 
 
-def template_of(path: str) -> tuple[str, str]:
+def find_template(path: str) -> tuple[str, str]:
     """Return the path template of one of Elastic Path's paths and the id in it; empty: it is none of them."""
     parts = path.strip("/").split("/")
     if path in (SIGN_IN, JOBS):
@@ -38,25 +38,25 @@ def template_of(path: str) -> tuple[str, str]:
     return "", ""
 
 
-def answer(tenant: Tenant, request: Request, template: str, job_id: str) -> Response:
+def answer_request(tenant: Tenant, request: Request, template: str, job_id: str) -> Response:
     """Answer a request to one of the templates."""
     endpoint = ROUTES[template].get(request.method)
     if endpoint is None:
-        return _refusal(tenant, 405, "Method Not Allowed")
-    if template not in (SIGN_IN, FILES) and not _knows(tenant, request):
-        return _refusal(tenant, 401, "Unable to validate access token")
+        return _make_refusal(tenant, 405, "Method Not Allowed")
+    if template not in (SIGN_IN, FILES) and not _has_valid_token(tenant, request):
+        return _make_refusal(tenant, 401, "Unable to validate access token")
     return endpoint(tenant, request, job_id)
 
 
-def _knows(tenant: Tenant, request: Request) -> bool:
+def _has_valid_token(tenant: Tenant, request: Request) -> bool:
     scheme, _, token = request.header("Authorization").partition(" ")
     return scheme.lower() == "bearer" and tenant.state.tokens.get(token, 0) > tenant.now
 
 
-def _refusal(tenant: Tenant, status: int, title: str, detail: str = "", **more: str) -> Response:
+def _make_refusal(tenant: Tenant, status: int, title: str, detail: str = "", **more: str) -> Response:
     request_id = str(uuid.UUID(int=tenant.rng.getrandbits(128), version=4))
     error = {"status": status, "title": title, "request_id": request_id, **more}
-    return reply(status, {"errors": [{**error, "detail": detail} if detail else error]})
+    return make_reply(status, {"errors": [{**error, "detail": detail} if detail else error]})
 
 
 def sign_in(tenant: Tenant, request: Request, _: str) -> Response:
@@ -64,62 +64,68 @@ def sign_in(tenant: Tenant, request: Request, _: str) -> Response:
     kind = request.header("Content-Type").partition(";")[0].strip().lower()
     form = {name: values[0] for name, values in parse_qs(request.body.decode("latin-1")).items()}
     if kind != "application/x-www-form-urlencoded" or form.get("grant_type") != "client_credentials":
-        return _refusal(tenant, 400, "Bad Request", "grant_type must be client_credentials, in a form")
+        return _make_refusal(tenant, 400, "Bad Request", "grant_type must be client_credentials, in a form")
     known = tenant.settings
     if (form.get("client_id"), form.get("client_secret")) != (known.client_id, known.client_secret):
-        return _refusal(tenant, 401, "Unauthorized", "The client credentials are not known")
-    token, until = new_id(tenant.rng), tenant.now + known.token_seconds
-    tenant.state.issue(token, until)
+        return _make_refusal(tenant, 401, "Unauthorized", "The client credentials are not known")
+    token, until = make_id(tenant.rng), tenant.now + known.token_seconds
+    tenant.state.issue_token(token, until)
     times = {"expires": int(until), "expires_in": int(known.token_seconds)}
-    return reply(
+    return make_reply(
         200, {**times, "identifier": "client_credentials", "access_token": token, "token_type": "Bearer"}
     )
 
 
-def create(tenant: Tenant, request: Request, _: str) -> Response:
+def create_export(tenant: Tenant, request: Request, _: str) -> Response:
     """Answer POST /v2/jobs."""
     try:
-        body = json_body(request)
+        body = parse_json_body(request)
     except Unreadable as error:
-        return _refusal(tenant, 400, "Bad Request", str(error))
+        return _make_refusal(tenant, 400, "Bad Request", str(error))
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict) or (data.get("type"), data.get("job_type")) != ("job", "order_export"):
-        return _refusal(tenant, 400, "required", "data must be a job of type order_export", source="data")
+        return _make_refusal(
+            tenant, 400, "required", "data must be a job of type order_export", source="data"
+        )
     filter_ = data.get("filter")
     try:
-        wanted(str(filter_))
+        parse_filter(str(filter_))
     except ValueError as error:
-        return _refusal(tenant, 400, "Bad Request", str(error), source="filter")
+        return _make_refusal(tenant, 400, "Bad Request", str(error), source="filter")
     job_id = str(uuid.UUID(int=tenant.rng.getrandbits(128), version=4))
-    export = tenant.state.exports.accept(job_id, str(filter_), tenant.now, tenant.settings)
-    return reply(tenant.settings.export_status, {"data": _shaped(tenant, request, export)})
+    export = tenant.state.exports.add_job(job_id, str(filter_), tenant.now, tenant.settings)
+    return make_reply(tenant.settings.export_status, {"data": _render_export(tenant, request, export)})
 
 
-def job_page(tenant: Tenant, request: Request, job_id: str) -> Response:
+def show_job(tenant: Tenant, request: Request, job_id: str) -> Response:
     """Answer GET /v2/jobs/{jobID}; the error of an unknown job stands bare, as in the reference."""
-    export = _export(tenant, job_id)
-    return _unknown() if export is None else reply(200, {"data": _shaped(tenant, request, export)})
+    export = _find_export(tenant, job_id)
+    return (
+        _refuse_unknown()
+        if export is None
+        else make_reply(200, {"data": _render_export(tenant, request, export)})
+    )
 
 
-def link(tenant: Tenant, request: Request, job_id: str) -> Response:
+def show_link(tenant: Tenant, request: Request, job_id: str) -> Response:
     """Answer GET /v2/jobs/{jobID}/file."""
-    export = _export(tenant, job_id)
+    export = _find_export(tenant, job_id)
     if export is None:
-        return _unknown()
+        return _refuse_unknown()
     if export.file is None:
-        said = f"Job has no file to download. Job status: {export.status(tenant.now)}"
+        said = f"Job has no file to download. Job status: {export.get_status(tenant.now)}"
         error = {"status": "422", "title": "Unprocessable Entity", "detail": said}  # the status as a text
-        return reply(422, {"errors": [error]})
+        return make_reply(422, {"errors": [error]})
     until = int(tenant.now + tenant.settings.link_seconds)
-    query = f"Expires={until}&Signature={_signature(job_id, str(until))}"
-    return reply(200, {"data": {"href": f"{_base(request)}/exports/{job_id}.csv?{query}"}})
+    query = f"Expires={until}&Signature={_sign_link(job_id, str(until))}"
+    return make_reply(200, {"data": {"href": f"{_make_base_url(request)}/exports/{job_id}.csv?{query}"}})
 
 
-def file(tenant: Tenant, request: Request, job_id: str) -> Response:
+def send_file(tenant: Tenant, request: Request, job_id: str) -> Response:
     """Answer GET /exports/{file}: the CSV to whoever has a link that has not run out; errors are XML."""
     asked = dict(request.params)
     until, export = asked.get("Expires", ""), tenant.state.exports.jobs.get(job_id)
-    signed = asked.get("Signature") == _signature(job_id, until)
+    signed = asked.get("Signature") == _sign_link(job_id, until)
     if not signed or export is None or export.file is None or tenant.now > float(until):
         return Response(403, {"Content-Type": "application/xml"}, DENIED)
     return Response(200, {"Content-Type": "text/csv"}, export.file.encode())
@@ -129,14 +135,14 @@ Endpoint = Callable[[Tenant, Request, str], Response]
 
 ROUTES: dict[str, dict[str, Endpoint]] = {
     SIGN_IN: {"POST": sign_in},
-    JOBS: {"POST": create},
-    JOB: {"GET": job_page},
-    LINK: {"GET": link},
-    FILES: {"GET": file},
+    JOBS: {"POST": create_export},
+    JOB: {"GET": show_job},
+    LINK: {"GET": show_link},
+    FILES: {"GET": send_file},
 }
 
 
-def _export(tenant: Tenant, job_id: str) -> Export | None:
+def _find_export(tenant: Tenant, job_id: str) -> Export | None:
     """Return an export that is not forgotten: a week after it was created, it is."""
     export = tenant.state.exports.jobs.get(job_id)
     if export is None or tenant.now - export.created >= tenant.settings.export_memory_seconds:
@@ -144,20 +150,20 @@ def _export(tenant: Tenant, job_id: str) -> Export | None:
     return export
 
 
-def _unknown() -> Response:
+def _refuse_unknown() -> Response:
     detail = "The resource you are requesting does not exist"
-    return reply(404, {"title": "Resource Not Found", "status": 404, "detail": detail})
+    return make_reply(404, {"title": "Resource Not Found", "status": 404, "detail": detail})
 
 
-def _shaped(tenant: Tenant, request: Request, export: Export) -> Any:
+def _render_export(tenant: Tenant, request: Request, export: Export) -> Any:
     """Return a job as the settings want it: the schema of the reference says a list, its examples do not."""
-    page = export.body(tenant.now, _base(request))
+    page = export.make_page(tenant.now, _make_base_url(request))
     return [page] if tenant.settings.export_in_list else page
 
 
-def _base(request: Request) -> str:
+def _make_base_url(request: Request) -> str:
     return f"http://{request.header('Host') or 'sandbox.invalid'}"
 
 
-def _signature(job_id: str, until: str) -> str:
+def _sign_link(job_id: str, until: str) -> str:
     return hashlib.sha256(f"{job_id} {until}".encode()).hexdigest()

@@ -7,19 +7,18 @@ from urllib.parse import parse_qs, unquote
 
 from zuora_sandbox.answers import (
     ANY_RESOURCE,
-    Complaint,
     Unreadable,
-    json_body,
-    new_id,
-    reply,
+    Violation,
+    make_id,
+    make_reply,
+    parse_json_body,
 )
 from zuora_sandbox.edge import JOBS, REALMS, SIGN_IN
-from zuora_sandbox.jobs import Job, end_of
+from zuora_sandbox.jobs import Job, decide_end
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.order_rules import complaints
-from zuora_sandbox.order_store import account_page as page_of_account
-from zuora_sandbox.order_store import order_page as page_of
-from zuora_sandbox.state import duplicate
+from zuora_sandbox.order_rules import check_order
+from zuora_sandbox.order_store import make_account_page, make_order_page
+from zuora_sandbox.state import make_duplicate_violation
 from zuora_sandbox.tenant import Tenant
 
 
@@ -32,56 +31,56 @@ def sign_in(tenant: Tenant, request: Request, _: str) -> Response:
     """
     form = {name: values[0] for name, values in parse_qs(request.body.decode("latin-1")).items()}
     if form.get("grant_type") != "client_credentials":
-        return reply(400, {"code": 400, "message": "grant_type must be client_credentials."})
+        return make_reply(400, {"code": 400, "message": "grant_type must be client_credentials."})
     known = tenant.settings
     if form.get("client_id") != known.client_id:
-        return reply(400, {"status": 400, "path": SIGN_IN, "message": "Invalid client id"})
+        return make_reply(400, {"status": 400, "path": SIGN_IN, "message": "Invalid client id"})
     if form.get("client_secret") != known.client_secret:
         body = {"error": "Unauthorized", "status": 401, "message": "Bad client secret", "path": SIGN_IN}
-        return reply(401, body, {"WWW-Authenticate": REALMS})
-    token = new_id(tenant.rng)
-    tenant.state.issue(token, tenant.now + known.token_seconds)
+        return make_reply(401, body, {"WWW-Authenticate": REALMS})
+    token = make_id(tenant.rng)
+    tenant.state.issue_token(token, tenant.now + known.token_seconds)
     granted = {"access_token": token, "token_type": "bearer", "expires_in": int(known.token_seconds)}
     scope = "platform.write service.genesis.read tenant.10001"
-    return reply(200, {**granted, "scope": scope, "jti": new_id(tenant.rng)})
+    return make_reply(200, {**granted, "scope": scope, "jti": make_id(tenant.rng)})
 
 
-def _accept(tenant: Tenant, request: Request, kind: str) -> Response | Job:
+def _accept_order(tenant: Tenant, request: Request, kind: str) -> Response | Job:
     try:
-        order = json_body(request)
+        order = parse_json_body(request)
     except Unreadable as error:
-        return tenant.refuse(request, Complaint(90, str(error)))
-    if found := complaints(order, kind, tenant.settings.subscriptions_per_call):
+        return tenant.refuse(request, Violation(90, str(error)))
+    if found := check_order(order, kind, tenant.settings.subscriptions_per_call):
         return tenant.refuse(request, *found)
     number = order.get("orderNumber")
     try:
-        end = end_of(order, kind, tenant.settings)
+        end = decide_end(order, kind, tenant.settings)
     except ValueError as error:
-        return tenant.refuse(request, Complaint(20, str(error)))
-    if kind == "create" and number in tenant.state.books.orders and not end.may_repeat_number:
-        return tenant.refuse(request, duplicate(number))
+        return tenant.refuse(request, Violation(20, str(error)))
+    if kind == "create" and number in tenant.state.order_store.orders and not end.may_repeat_number:
+        return tenant.refuse(request, make_duplicate_violation(number))
     return_ids = dict(request.params).get("returnIds", "").lower() == "true"
     key = request.header("Idempotency-Key")
-    job = Job(new_id(tenant.rng), kind, order, return_ids, key, tenant.now, end)
-    tenant.state.accept(job)
+    job = Job(make_id(tenant.rng), kind, order, return_ids, key, tenant.now, end)
+    tenant.state.accept_job(job)
     return job
 
 
-def create(tenant: Tenant, request: Request, _: str) -> Response:
+def create_order(tenant: Tenant, request: Request, _: str) -> Response:
     """Answer POST /v1/async/orders."""
-    job = _accept(tenant, request, "create")
+    job = _accept_order(tenant, request, "create")
     if isinstance(job, Response):
         return job
-    return reply(tenant.settings.create_status, {"jobId": job.job_id, "success": True})
+    return make_reply(tenant.settings.create_status, {"jobId": job.job_id, "success": True})
 
 
-def preview(tenant: Tenant, request: Request, _: str) -> Response:
+def preview_order(tenant: Tenant, request: Request, _: str) -> Response:
     """Answer POST /v1/async/orders/preview; unlike a create's, the answer does not say ``success``."""
-    job = _accept(tenant, request, "preview")
-    return job if isinstance(job, Response) else reply(202, {"jobId": job.job_id})
+    job = _accept_order(tenant, request, "preview")
+    return job if isinstance(job, Response) else make_reply(202, {"jobId": job.job_id})
 
 
-def job_page(tenant: Tenant, request: Request, job_id: str) -> Response:
+def show_job(tenant: Tenant, request: Request, job_id: str) -> Response:
     """
     Answer GET /v1/async-jobs/{jobId}; ``success`` says that it could be read, not that it succeeded.
 
@@ -93,47 +92,47 @@ def job_page(tenant: Tenant, request: Request, job_id: str) -> Response:
         or tenant.now - job.due > known.job_memory_seconds
         or tenant.now - job.accepted < known.job_lag_seconds
     ):
-        return _unknown(tenant, request, "Cannot find response for job")
-    return reply(200, job.body(tenant.version(request)))
+        return _refuse_unknown(tenant, request, "Cannot find response for job")
+    return make_reply(200, job.make_page(tenant.get_version(request)))
 
 
-def _unknown(tenant: Tenant, request: Request, text: str) -> Response:
-    complaint = Complaint(tenant.settings.unknown_category, text, ANY_RESOURCE)
-    return tenant.refuse(request, complaint, status=tenant.settings.unknown_status)
+def _refuse_unknown(tenant: Tenant, request: Request, text: str) -> Response:
+    violation = Violation(tenant.settings.unknown_category, text, ANY_RESOURCE)
+    return tenant.refuse(request, violation, status=tenant.settings.unknown_status)
 
 
-def order_page(tenant: Tenant, request: Request, number: str) -> Response:
+def show_order(tenant: Tenant, request: Request, number: str) -> Response:
     """Answer GET /v1/orders/{orderNumber}; the error for an unknown one was recorded at a tenant's."""
-    booked = tenant.state.books.orders.get(number)
-    if booked is None:
-        return _unknown(tenant, request, f"Invalid orderNumber: {number}")
-    return reply(200, page_of(booked, tenant.now))
+    stored = tenant.state.order_store.orders.get(number)
+    if stored is None:
+        return _refuse_unknown(tenant, request, f"Invalid orderNumber: {number}")
+    return make_reply(200, make_order_page(stored, tenant.now))
 
 
-def account_page(tenant: Tenant, request: Request, wanted: str) -> Response:
+def show_account(tenant: Tenant, request: Request, wanted: str) -> Response:
     """Answer GET /v1/accounts/{account-key}; the error for an unknown one was recorded at a tenant's."""
-    page = page_of_account(tenant.state.books, wanted)
+    page = make_account_page(tenant.state.order_store, wanted)
     if page is None:
         text = f"Cannot find entity by key: '{wanted}'."
-        return tenant.refuse(request, Complaint(40, text, ANY_RESOURCE))
-    return reply(200, page)
+        return tenant.refuse(request, Violation(40, text, ANY_RESOURCE))
+    return make_reply(200, page)
 
 
 Endpoint = Callable[[Tenant, Request, str], Response]
 
 ROUTES: dict[str, dict[str, Endpoint]] = {
     SIGN_IN: {"POST": sign_in},
-    "/v1/async/orders": {"POST": create},
-    "/v1/async/orders/preview": {"POST": preview},
-    JOBS: {"GET": job_page},
-    "/v1/orders/{orderNumber}": {"GET": order_page},
-    "/v1/accounts/{account-key}": {"GET": account_page},
+    "/v1/async/orders": {"POST": create_order},
+    "/v1/async/orders/preview": {"POST": preview_order},
+    JOBS: {"GET": show_job},
+    "/v1/orders/{orderNumber}": {"GET": show_order},
+    "/v1/accounts/{account-key}": {"GET": show_account},
 }
 
 BY_HEAD = {template.rpartition("/")[0]: template for template in ROUTES if template.endswith("}")}
 
 
-def template_of(path: str) -> tuple[str, str]:
+def find_template(path: str) -> tuple[str, str]:
     """
     Return the path template of a path and its last segment, decoded.
 

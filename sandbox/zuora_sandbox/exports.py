@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from zuora_sandbox.filters import Row, wanted
+from zuora_sandbox.filters import Row, parse_filter
 from zuora_sandbox.settings import Settings
 
 NO_RESULTS = "No results matched the supplied filter"
@@ -36,33 +36,33 @@ class Export:
     ends: float
     words: tuple[str, ...]
     error: str = ""
-    settled: bool = False
+    has_ended: bool = False
     rows: int = 0
     file: str | None = field(default=None, repr=False)
 
-    def status(self, now: float) -> str:
+    def get_status(self, now: float) -> str:
         """Return its status word."""
         waiting, running, succeeded, failed = self.words
-        if self.settled:
+        if self.has_ended:
             return failed if self.file is None else succeeded
         return waiting if now < self.starts else running
 
-    def body(self, now: float, base: str) -> dict[str, Any]:
+    def make_page(self, now: float, base: str) -> dict[str, Any]:
         """Return ``data`` of the answer to GET /v2/jobs/{jobID}."""
-        updated = self.ends if self.settled else self.starts
+        updated = self.ends if self.has_ended else self.starts
         page = {
             "id": self.job_id,
             "type": "job",
             "job_type": "order_export",
-            "status": self.status(now),
+            "status": self.get_status(now),
             "link": {"href": ""},
             "links": {"self": f"{base}/v2/jobs/{self.job_id}"},
             "timestamps": {
-                "created_at": stamp(self.created),
-                "updated_at": stamp(updated) if now >= self.starts else NEVER,
+                "created_at": format_time(self.created),
+                "updated_at": format_time(updated) if now >= self.starts else NEVER,
             },
         }
-        return page | ({"error": self.error} if self.settled and self.error else {})
+        return page | ({"error": self.error} if self.has_ended and self.error else {})
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Exports:
     orders: list[Row] = field(default_factory=list)
     jobs: dict[str, Export] = field(default_factory=dict)
 
-    def accept(self, job_id: str, filter_: str, now: float, settings: Settings) -> Export:
+    def add_job(self, job_id: str, filter_: str, now: float, settings: Settings) -> Export:
         """Take an export in; it begins when those before it have ended."""
         starts = max([now, *(job.ends for job in self.jobs.values())])
         ends = starts + settings.export_seconds
@@ -85,28 +85,28 @@ class Exports:
         self.jobs[job_id] = export
         return export
 
-    def settle(self, now: float) -> None:
+    def end_due_jobs(self, now: float) -> None:
         """End the exports whose time has come."""
         for job in self.jobs.values():
-            if not job.settled and job.ends <= now:
-                self._end(job)
+            if not job.has_ended and job.ends <= now:
+                self._end_job(job)
 
-    def _end(self, job: Export) -> None:
-        passes = wanted(job.filter)
+    def _end_job(self, job: Export) -> None:
+        passes = parse_filter(job.filter)
         rows = [row for row in self.orders if passes(row)]
-        job.settled, job.error = True, job.error or ("" if rows else NO_RESULTS)
+        job.has_ended, job.error = True, job.error or ("" if rows else NO_RESULTS)
         if not job.error:
-            job.rows, job.file = len(rows), written(rows)
+            job.rows, job.file = len(rows), write_csv(rows)
 
-    def ledger(self, now: float) -> list[dict[str, Any]]:
+    def make_ledger(self, now: float) -> list[dict[str, Any]]:
         """Return what became of every export."""
         return [
-            {"jobId": job.job_id, "filter": job.filter, "status": job.status(now), "rows": job.rows}
+            {"jobId": job.job_id, "filter": job.filter, "status": job.get_status(now), "rows": job.rows}
             for job in self.jobs.values()
         ]
 
 
-def written(rows: list[Row]) -> str:
+def write_csv(rows: list[Row]) -> str:
     """Return rows as a CSV with a header."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
@@ -116,6 +116,6 @@ def written(rows: list[Row]) -> str:
     return text.getvalue()
 
 
-def stamp(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Return a time as Elastic Path writes it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

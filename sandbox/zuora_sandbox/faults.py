@@ -10,10 +10,10 @@ from typing import Any
 
 from zuora_sandbox.answers import (
     Unreadable,
-    merged,
-    new_request_id,
-    unzipped,
-    with_request_id,
+    make_request_id,
+    merge_fields,
+    replace_request_id,
+    unzip_body,
 )
 from zuora_sandbox.messages import Request, Response
 
@@ -104,17 +104,17 @@ class Fault:
         if self.method not in ("", request.method) or not request.path.startswith(self.path):
             return False
         try:
-            return not self.contains or self.contains.encode() in unzipped(request)
+            return not self.contains or self.contains.encode() in unzip_body(request)
         except Unreadable:
             return False
 
-    def used(self) -> Fault | None:
+    def count_down(self) -> Fault | None:
         """Return what is left after it spoiled one request, None where nothing is."""
         if self.times is None:
             return self
         return replace(self, times=self.times - 1) if self.times > 1 else None
 
-    def answer(self, rng: random.Random, real: Response | None = None) -> Response:
+    def make_answer(self, rng: random.Random, real: Response | None = None) -> Response:
         """
         Return what the client gets.
 
@@ -126,8 +126,8 @@ class Fault:
             return Response(status=0, damage=self.kind)
         given = Response(self.status, dict(self.headers), self.body)
         if real is not None and (self.kind == "change" or (self.kind == "cut" and not self.body)):
-            given = replace(real, body=merged(real.body, self.change))
+            given = replace(real, body=merge_fields(real.body, self.change))
         if self.request_id:
-            new = new_request_id(rng) if self.request_id == "new" else self.request_id
-            given = with_request_id(given, new)
+            new = make_request_id(rng) if self.request_id == "new" else self.request_id
+            given = replace_request_id(given, new)
         return replace(given, damage="cut") if self.kind == "cut" else given

@@ -23,7 +23,7 @@ COMPARISONS: dict[str, Callable[[str, str], bool]] = {
 Row = Mapping[str, Any]
 
 
-def wanted(text: str) -> Callable[[Row], bool]:
+def parse_filter(text: str) -> Callable[[Row], bool]:
     """
     Return what says whether a row passes a filter.
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from zuora_sandbox.answers import reply
+from zuora_sandbox.answers import make_reply
 from zuora_sandbox.messages import Response
 
 LIFE = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredResponse:
     """
     What is known under one key; times are seconds of the sandbox's clock.
 
@@ -32,16 +32,16 @@ class Stored:
 
 
 @dataclass(slots=True)
-class Replays:
+class IdempotencyStore:
     """Answers by idempotency key."""
 
-    stored: dict[str, Stored] = field(default_factory=dict)
+    entries: dict[str, StoredResponse] = field(default_factory=dict)
 
-    def knows(self, key: str, now: float) -> bool:
+    def has_key(self, key: str, now: float) -> bool:
         """Return whether there was a request under this key, less than a day ago."""
-        return key in self.stored and now - self.stored[key].created < LIFE
+        return key in self.entries and now - self.entries[key].created < LIFE
 
-    def find(
+    def find_response(
         self, key: str, fingerprint: tuple[str, ...], now: float, payload: bytes | None = None
     ) -> Response | None:
         """
@@ -49,27 +49,29 @@ class Replays:
 
         :param payload: the body that the key must have come with; None: any.
         """
-        if not self.knows(key, now):
+        if not self.has_key(key, now):
             return None
-        known = self.stored[key]
+        known = self.entries[key]
         if known.fingerprint != fingerprint:
-            return reply(422, {"message": "The Idempotency-Key belongs to another method, URL or tenant."})
+            return make_reply(
+                422, {"message": "The Idempotency-Key belongs to another method, URL or tenant."}
+            )
         if payload not in (None, known.payload):
-            return reply(422, {"message": "The Idempotency-Key belongs to another request body."})
+            return make_reply(422, {"message": "The Idempotency-Key belongs to another request body."})
         if now < known.busy_until:
-            return reply(409, {"message": "A request with this Idempotency-Key is in progress."})
+            return make_reply(409, {"message": "A request with this Idempotency-Key is in progress."})
         return known.response
 
-    def keep(self, key: str, stored: Stored) -> None:
+    def store_response(self, key: str, entry: StoredResponse) -> None:
         """Store the answer to the first request under a key."""
-        self.stored[key] = stored
+        self.entries[key] = entry
 
-    def replace(self, key: str, response: Response) -> None:
+    def replace_response(self, key: str, response: Response) -> None:
         """Let another answer be the stored one; an unknown key is left alone."""
-        if key in self.stored:
-            self.stored[key] = replace(self.stored[key], response=response)
+        if key in self.entries:
+            self.entries[key] = replace(self.entries[key], response=response)
 
-    def hold(self, key: str, until: float) -> None:
+    def hold_key(self, key: str, until: float) -> None:
         """Let the first request under a key count as in progress until then; an unknown key is left alone."""
-        if key in self.stored:
-            self.stored[key] = replace(self.stored[key], busy_until=until)
+        if key in self.entries:
+            self.entries[key] = replace(self.entries[key], busy_until=until)

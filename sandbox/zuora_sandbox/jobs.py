@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zuora_sandbox.order_store import Booked, Life
-from zuora_sandbox.results import created, previewed, refused
+from zuora_sandbox.order_store import StatusPlan, StoredOrder
+from zuora_sandbox.results import make_create_result, make_preview_result, make_refused_result
 from zuora_sandbox.settings import Settings
 
 FIELD = "Sandbox__c"
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class JobEnd:
     """
     How a job will end.
 
@@ -34,15 +34,15 @@ class End:
     seconds: float
     status: str
     errors: str | None
-    order_life: Life
+    status_plan: StatusPlan
     refusal: str = ""
     may_repeat_number: bool = False
 
 
-DIRECTIVES: dict[str, Callable[[End, str], End]] = {
+DIRECTIVES: dict[str, Callable[[JobEnd, str], JobEnd]] = {
     "fail": lambda end, text: replace(end, status="Failed", errors=text),
-    "order": lambda end, text: replace(end, order_life=replace(end.order_life, first=text)),
-    "pending": lambda end, _: replace(end, order_life=replace(end.order_life, first="Pending")),
+    "order": lambda end, text: replace(end, status_plan=replace(end.status_plan, first=text)),
+    "pending": lambda end, _: replace(end, status_plan=replace(end.status_plan, first="Pending")),
     "processing": lambda end, text: replace(end, seconds=float(text)),
     "refuse": lambda end, text: replace(end, status="Completed", errors=None, refusal=text),
     "status": lambda end, text: replace(end, status=text),
@@ -52,7 +52,7 @@ DIRECTIVES: dict[str, Callable[[End, str], End]] = {
 BETWEEN = re.compile(rf";\s*(?=(?:{'|'.join(DIRECTIVES)})\b)")
 
 
-def end_of(order: dict[str, Any], kind: str, settings: Settings) -> End:
+def decide_end(order: dict[str, Any], kind: str, settings: Settings) -> JobEnd:
     """
     Return how the job of an order will end.
 
@@ -60,11 +60,11 @@ def end_of(order: dict[str, Any], kind: str, settings: Settings) -> End:
     :raises ValueError: the order holds a directive that means nothing; the text says which.
     """
     errors = settings.fail_jobs if kind == "create" else ""
-    end = End(
+    end = JobEnd(
         settings.job_seconds,
         status="Failed" if errors else "Completed",
         errors=errors or None,
-        order_life=Life(settings.order_status, settings.order_seconds, settings.order_next_status),
+        status_plan=StatusPlan(settings.order_status, settings.order_seconds, settings.order_next_status),
         refusal=settings.fail_results if kind == "create" and not errors else "",
         may_repeat_number=settings.duplicate_order_numbers == "accept",
     )
@@ -94,28 +94,28 @@ class Job:
     return_ids: bool
     key: str
     accepted: float
-    end: End
+    end: JobEnd
     status: str = "Processing"
     errors: str | None = None
-    booked: Booked | None = None
+    stored_order: StoredOrder | None = None
 
     @property
     def due(self) -> float:
         """Return when it ends."""
         return self.accepted + self.end.seconds
 
-    def body(self, version: str) -> dict[str, Any]:
+    def make_page(self, version: str) -> dict[str, Any]:
         """
         Return the answer to GET /v1/async-jobs/{jobId}.
 
         :param version: the Zuora-Version of that request; it decides which fields name the subscriptions.
         """
-        result = self._result(version) if self.status == "Completed" else None
+        result = self._make_result(version) if self.status == "Completed" else None
         return {"errors": self.errors, "result": result, "status": self.status, "success": True}
 
-    def _result(self, version: str) -> dict[str, Any]:
+    def _make_result(self, version: str) -> dict[str, Any]:
         if self.end.refusal:
-            return refused(self.end.refusal)
-        if self.booked is None:
-            return previewed(self.order)
-        return created(self.booked, version, ids=self.return_ids)
+            return make_refused_result(self.end.refusal)
+        if self.stored_order is None:
+            return make_preview_result(self.order)
+        return make_create_result(self.stored_order, version, ids=self.return_ids)

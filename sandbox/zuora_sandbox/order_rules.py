@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any, TypeAlias
 
-from zuora_sandbox.actions import action_complaints
-from zuora_sandbox.answers import Complaint
-from zuora_sandbox.shapes import ORDER, misshapen
+from zuora_sandbox.actions import check_action
+from zuora_sandbox.answers import Violation
+from zuora_sandbox.shapes import ORDER, check_shape
 
-Rule: TypeAlias = Callable[[dict[str, Any]], Iterator[Complaint]]
+Rule: TypeAlias = Callable[[dict[str, Any]], Iterator[Violation]]
 
 MOST_LINE_ITEMS = 100
 LENGTHS = {"orderNumber": 100, "existingAccountNumber": 70, "description": 500, "reasonCode": 255}
@@ -48,122 +48,133 @@ def is_date(value: str) -> bool:
     return True
 
 
-def _dated(order: dict[str, Any]) -> Iterator[Complaint]:
+def _check_order_date(order: dict[str, Any]) -> Iterator[Violation]:
     given = order.get("orderDate")
     if given is None:
-        yield Complaint(22, "orderDate is required.")
+        yield Violation(22, "orderDate is required.")
     elif not is_date(given):
-        yield Complaint(20, f"orderDate is {given!r}; it must be a date of the form YYYY-MM-DD.")
+        yield Violation(20, f"orderDate is {given!r}; it must be a date of the form YYYY-MM-DD.")
 
 
-def _fits(order: dict[str, Any]) -> Iterator[Complaint]:
+def _check_texts(order: dict[str, Any]) -> Iterator[Violation]:
     for name, most in LENGTHS.items():
         if len(order.get(name) or "") > most:
-            yield Complaint(20, f"{name} must be text of at most {most} characters.")
+            yield Violation(20, f"{name} must be text of at most {most} characters.")
     for name, words in CHOICES.items():
         if order.get(name) is not None and order[name] not in words:
-            yield Complaint(20, f"{name} is {order[name]!r}; it must be one of {sorted(words)}.")
+            yield Violation(20, f"{name} is {order[name]!r}; it must be one of {sorted(words)}.")
     number = order.get("orderNumber") or ""
     if set(number) & set("#?/"):
-        yield Complaint(20, f"orderNumber is {number!r}; the characters #, ? and / are not allowed in it.")
+        yield Violation(20, f"orderNumber is {number!r}; the characters #, ? and / are not allowed in it.")
 
 
-def _plain_text(order: dict[str, Any]) -> Iterator[Complaint]:
+def _check_characters(order: dict[str, Any]) -> Iterator[Violation]:
     if any(ord(letter) > 0xFFFF for letter in json.dumps(order, ensure_ascii=False)):
-        yield Complaint(20, "The order holds text outside Unicode's basic plane, which is not supported.")
+        yield Violation(20, "The order holds text outside Unicode's basic plane, which is not supported.")
 
 
-def _accounts(names: tuple[str, ...]) -> Rule:
-    def rule(order: dict[str, Any]) -> Iterator[Complaint]:
+def _make_account_rule(names: tuple[str, ...]) -> Rule:
+    def rule(order: dict[str, Any]) -> Iterator[Violation]:
         given = [name for name in names if order.get(name) is not None]
         if len(given) != 1:
-            yield Complaint(30, f"An order names exactly one of {', '.join(names)}; this one: {given}.")
+            yield Violation(30, f"An order names exactly one of {', '.join(names)}; this one: {given}.")
 
     return rule
 
 
-def _unknown(names: tuple[str, ...]) -> Rule:
-    def rule(order: dict[str, Any]) -> Iterator[Complaint]:
+def _make_unknown_field_rule(names: tuple[str, ...]) -> Rule:
+    def rule(order: dict[str, Any]) -> Iterator[Violation]:
         for name in names:
             if order.get(name) is not None:
-                yield Complaint(21, f"{name} is not a field of this request.")
+                yield Violation(21, f"{name} is not a field of this request.")
 
     return rule
 
 
-def _content(order: dict[str, Any]) -> Iterator[Complaint]:
+def _check_content(order: dict[str, Any]) -> Iterator[Violation]:
     subscriptions, items = order.get("subscriptions") or [], order.get("orderLineItems") or []
     if not subscriptions and not items:
-        yield Complaint(22, "An order needs subscriptions or orderLineItems.")
+        yield Violation(22, "An order needs subscriptions or orderLineItems.")
     if len(items) > MOST_LINE_ITEMS:
-        yield Complaint(30, f"{len(items)} orderLineItems; {MOST_LINE_ITEMS} are allowed in an order.")
+        yield Violation(30, f"{len(items)} orderLineItems; {MOST_LINE_ITEMS} are allowed in an order.")
     for each in subscriptions:
-        yield from _subscription(each)
+        yield from _check_subscription(each)
 
 
-def _count(order: dict[str, Any], most: int) -> Iterator[Complaint]:
+def _check_counts(order: dict[str, Any], most: int) -> Iterator[Violation]:
     subscriptions = order.get("subscriptions") or []
     if len(subscriptions) > most:
-        yield Complaint(30, f"{len(subscriptions)} subscriptions; {most} are allowed in a call.")
+        yield Violation(30, f"{len(subscriptions)} subscriptions; {most} are allowed in a call.")
     actions = sum(len(each.get("orderActions") or []) for each in subscriptions)
     if actions > most:
-        yield Complaint(30, f"{actions} order actions; {most} are allowed in a call.")
+        yield Violation(30, f"{actions} order actions; {most} are allowed in a call.")
 
 
-def _subscription(each: dict[str, Any]) -> Iterator[Complaint]:
+def _check_subscription(each: dict[str, Any]) -> Iterator[Violation]:
     actions, number = each.get("orderActions") or [], each.get("subscriptionNumber") or ""
     if not actions:
-        yield Complaint(22, "Each of the subscriptions needs orderActions.")
+        yield Violation(22, "Each of the subscriptions needs orderActions.")
     elif not number and all(action.get("type") != "CreateSubscription" for action in actions):
-        yield Complaint(22, "subscriptionNumber is required where no action creates the subscription.")
+        yield Violation(22, "subscriptionNumber is required where no action creates the subscription.")
     if len(number) > 100:
-        yield Complaint(20, "subscriptionNumber must be text of at most 100 characters.")
+        yield Violation(20, "subscriptionNumber must be text of at most 100 characters.")
     for action in actions:
-        yield from action_complaints(action)
+        yield from check_action(action)
 
 
-def _new_account(order: dict[str, Any]) -> Iterator[Complaint]:
+def _check_new_account(order: dict[str, Any]) -> Iterator[Violation]:
     account = order.get("newAccount")
     if account is None:
         return
     for name in ("name", "currency", "billCycleDay", "billToContact"):
         if account.get(name) is None:
-            yield Complaint(22, f"newAccount.{name} is required.")
+            yield Violation(22, f"newAccount.{name} is required.")
     if len(account.get("currency") or "USD") != 3:
-        yield Complaint(20, "newAccount.currency must have 3 characters.")
+        yield Violation(20, "newAccount.currency must have 3 characters.")
     if account.get("creditCard") and account.get("hpmCreditCardPaymentMethodId"):
-        yield Complaint(30, "newAccount takes creditCard or hpmCreditCardPaymentMethodId, not both.")
+        yield Violation(30, "newAccount takes creditCard or hpmCreditCardPaymentMethodId, not both.")
 
 
-def _billing(order: dict[str, Any]) -> Iterator[Complaint]:
+def _check_billing(order: dict[str, Any]) -> Iterator[Violation]:
     options = order.get("processingOptions") or {}
     if options.get("collectPayment") and options.get("runBilling") is False:
-        yield Complaint(30, "collectPayment may not be true where runBilling is false.")
+        yield Violation(30, "collectPayment may not be true where runBilling is false.")
 
 
-def _preview(order: dict[str, Any]) -> Iterator[Complaint]:
+def _check_preview(order: dict[str, Any]) -> Iterator[Violation]:
     options = order.get("previewOptions")
     if options is None:
-        yield Complaint(22, "previewOptions is required.")
+        yield Violation(22, "previewOptions is required.")
         return
     thru = options.get("previewThruType")
     if thru is not None and thru not in THRU:
-        yield Complaint(20, f"previewThruType is {thru!r}; it must be one of {sorted(THRU)}.")
+        yield Violation(20, f"previewThruType is {thru!r}; it must be one of {sorted(THRU)}.")
     elif thru is not None and not options.get(THRU[thru]):
-        yield Complaint(22, f"previewOptions.{THRU[thru]} is required where previewThruType is {thru}.")
+        yield Violation(22, f"previewOptions.{THRU[thru]} is required where previewThruType is {thru}.")
     wrong = set(options.get("previewTypes") or []) - PREVIEW_TYPES
     if wrong:
-        yield Complaint(20, f"previewTypes holds {sorted(wrong)}; it can hold {sorted(PREVIEW_TYPES)}.")
+        yield Violation(20, f"previewTypes holds {sorted(wrong)}; it can hold {sorted(PREVIEW_TYPES)}.")
 
 
-COMMON: tuple[Rule, ...] = (_dated, _fits, _plain_text, _content)
+COMMON: tuple[Rule, ...] = (_check_order_date, _check_texts, _check_characters, _check_content)
 RULES: dict[str, tuple[Rule, ...]] = {
-    "create": (*COMMON, _accounts(ACCOUNTS), _unknown(NOT_IN_CREATE), _new_account, _billing),
-    "preview": (*COMMON, _accounts(PREVIEW_ACCOUNTS), _unknown(NOT_IN_PREVIEW), _preview),
+    "create": (
+        *COMMON,
+        _make_account_rule(ACCOUNTS),
+        _make_unknown_field_rule(NOT_IN_CREATE),
+        _check_new_account,
+        _check_billing,
+    ),
+    "preview": (
+        *COMMON,
+        _make_account_rule(PREVIEW_ACCOUNTS),
+        _make_unknown_field_rule(NOT_IN_PREVIEW),
+        _check_preview,
+    ),
 }
 
 
-def complaints(order: Any, kind: str, most: int = 300) -> tuple[Complaint, ...]:
+def check_order(order: Any, kind: str, most: int = 300) -> tuple[Violation, ...]:
     """
     Return why Zuora would refuse an order, nothing where it would not.
 
@@ -171,5 +182,5 @@ def complaints(order: Any, kind: str, most: int = 300) -> tuple[Complaint, ...]:
     :param kind: ``create`` or ``preview``.
     :param most: how many subscriptions a call may have, and how many order actions.
     """
-    shape = tuple(misshapen(order, ORDER))
-    return shape or (*(found for rule in RULES[kind] for found in rule(order)), *_count(order, most))
+    shape = tuple(check_shape(order, ORDER))
+    return shape or (*(found for rule in RULES[kind] for found in rule(order)), *_check_counts(order, most))

@@ -17,13 +17,13 @@ AFTER = {"CancelSubscription": "Cancelled", "Suspend": "Suspended"}
 """What a subscription is after an action; Active after every other."""
 
 
-def id_of(kind: str, number: str) -> str:
+def derive_id(kind: str, number: str) -> str:
     """Return the id, 32 hexadecimal digits, of the object of this kind and number."""
     return hashlib.sha256(f"{kind} {number}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class StatusPlan:
     """
     Which status an order has when.
 
@@ -38,7 +38,7 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Booked:
+class StoredOrder:
     """
     An order that exists.
 
@@ -50,7 +50,7 @@ class Booked:
 
     number: str
     account: str
-    life: Life
+    life: StatusPlan
     subscriptions: tuple[tuple[str, str], ...]
     invoice: str
     payment: str
@@ -62,44 +62,44 @@ class Booked:
         """Return the status that it was made with, which is the one in its job's result."""
         return self.life.first
 
-    def status_at(self, now: float) -> str:
+    def get_status(self, now: float) -> str:
         """Return the status that it has now."""
         return self.life.first if now - self.created < self.life.seconds else self.life.then
 
 
 @dataclass(slots=True)
-class Books:
+class OrderStore:
     """
     Accounts with their subscriptions and the names of new ones, and orders by their number.
 
     Of orders that share a number, the first stands here.
     """
 
-    orders: dict[str, Booked] = field(default_factory=dict)
+    orders: dict[str, StoredOrder] = field(default_factory=dict)
     accounts: dict[str, dict[str, str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    counted: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
-    def _next(self, prefix: str) -> str:
-        self.counted[prefix] += 1
-        return f"{prefix}{self.counted[prefix]:08d}"
+    def _take_number(self, prefix: str) -> str:
+        self.counts[prefix] += 1
+        return f"{prefix}{self.counts[prefix]:08d}"
 
-    def _account(self, order: dict[str, Any]) -> str:
+    def _choose_account(self, order: dict[str, Any]) -> str:
         wanted = order.get("existingAccountId")
         if wanted is not None:
-            known = (number for number in self.accounts if id_of("account", number) == wanted)
+            known = (number for number in self.accounts if derive_id("account", number) == wanted)
             return next(known, f"A-{wanted}")
         new = order.get("newAccount") or {}
-        return order.get("existingAccountNumber") or new.get("accountNumber") or self._next("A")
+        return order.get("existingAccountNumber") or new.get("accountNumber") or self._take_number("A")
 
-    def _subscription(self, each: dict[str, Any], status: str) -> tuple[str, str]:
+    def _make_subscription(self, each: dict[str, Any], status: str) -> tuple[str, str]:
         chosen, state = each.get("subscriptionNumber"), ""
         for action in each["orderActions"]:
             chosen = chosen or (action.get("createSubscription") or {}).get("subscriptionNumber")
             state = AFTER.get(action["type"], "Active")
-        return chosen or self._next("A-S"), state if status == "Completed" else PENDING_ACTIVATION
+        return chosen or self._take_number("A-S"), state if status == "Completed" else PENDING_ACTIVATION
 
-    def book(self, order: dict[str, Any], life: Life, now: float) -> Booked:
+    def add_order(self, order: dict[str, Any], life: StatusPlan, now: float) -> StoredOrder:
         """
         Let an order exist and return it.
 
@@ -107,80 +107,86 @@ class Books:
         :param life: the order's status; only a Completed one activates subscriptions and is billed.
         """
         status = life.first
-        account = self._account(order)
-        subscriptions = tuple(self._subscription(each, status) for each in order.get("subscriptions") or [])
+        account = self._choose_account(order)
+        subscriptions = tuple(
+            self._make_subscription(each, status) for each in order.get("subscriptions") or []
+        )
         options = order.get("processingOptions") or {}
         billed = status == "Completed" and bool(options.get("runBilling"))
-        booked = Booked(
-            number=order.get("orderNumber") or self._free_number(),
+        stored = StoredOrder(
+            number=order.get("orderNumber") or self._take_free_number(),
             account=account,
             life=life,
             subscriptions=subscriptions,
-            invoice=self._next("INV") if billed else "",
-            payment=self._next("P-") if billed and options.get("collectPayment") else "",
+            invoice=self._take_number("INV") if billed else "",
+            payment=self._take_number("P-") if billed and options.get("collectPayment") else "",
             created=now,
             order=order,
         )
-        self.orders.setdefault(booked.number, booked)
+        self.orders.setdefault(stored.number, stored)
         if new := order.get("newAccount"):
             self.names[account] = new["name"]
         self.accounts.setdefault(account, {}).update(subscriptions)
-        return booked
+        return stored
 
-    def _free_number(self) -> str:
-        number = self._next("O-")
-        return self._free_number() if number in self.orders else number
+    def _take_free_number(self) -> str:
+        number = self._take_number("O-")
+        return self._take_free_number() if number in self.orders else number
 
 
-def account_page(books: Books, wanted: str) -> dict[str, Any] | None:
+def make_account_page(order_store: OrderStore, wanted: str) -> dict[str, Any] | None:
     """Return the body of GET /v1/accounts/{account-key}, by number or id; None for an account never seen."""
-    known = (number for number in books.accounts if wanted in (number, id_of("account", number)))
+    known = (number for number in order_store.accounts if wanted in (number, derive_id("account", number)))
     number = next(known, None)
     if number is None:
         return None
-    name = books.names.get(number, f"Account {number}")
-    basic = {"id": id_of("account", number), "name": name, "accountNumber": number}
+    name = order_store.names.get(number, f"Account {number}")
+    basic = {"id": derive_id("account", number), "name": name, "accountNumber": number}
     return {"success": True, "basicInfo": basic}
 
 
-def _time(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def order_page(booked: Booked, now: float) -> dict[str, Any]:
+def make_order_page(stored: StoredOrder, now: float) -> dict[str, Any]:
     """Return the body of GET /v1/orders/{orderNumber}, as it is now; the order stands under ``order``."""
-    order = booked.order
+    order = stored.order
     asked = order.get("subscriptions") or []
     return {
         "success": True,
         "order": {
-            "orderNumber": booked.number,
+            "orderNumber": stored.number,
             "orderDate": order["orderDate"],
             "category": order.get("category") or "NewSales",
             "description": order.get("description"),
             "customFields": order.get("customFields") or {},
-            "existingAccountNumber": booked.account,
-            "status": booked.status_at(now),
-            "createdDate": _time(booked.created),
-            "updatedDate": _time(booked.created),
+            "existingAccountNumber": stored.account,
+            "status": stored.get_status(now),
+            "createdDate": _format_time(stored.created),
+            "updatedDate": _format_time(stored.created),
             "orderLineItems": [
                 {**item, **named}
-                for item, named in zip(order.get("orderLineItems") or [], line_items(booked), strict=True)
+                for item, named in zip(
+                    order.get("orderLineItems") or [], list_line_items(stored), strict=True
+                )
             ],
             "subscriptions": [
                 {
                     "subscriptionNumber": number,
-                    "subscriptionOwnerAccountNumber": booked.account,
+                    "subscriptionOwnerAccountNumber": stored.account,
                     "orderActions": each["orderActions"],
                 }
-                for (number, _), each in zip(booked.subscriptions, asked, strict=True)
+                for (number, _), each in zip(stored.subscriptions, asked, strict=True)
             ],
         },
     }
 
 
-def line_items(booked: Booked) -> list[dict[str, str]]:
+def list_line_items(stored: StoredOrder) -> list[dict[str, str]]:
     """Return id and number of the order's line items; those without a number are counted from 1."""
-    items = enumerate(booked.order.get("orderLineItems") or [], start=1)
+    items = enumerate(stored.order.get("orderLineItems") or [], start=1)
     numbers = [str(item.get("itemNumber") or count) for count, item in items]
-    return [{"id": id_of("item", f"{booked.number}/{number}"), "itemNumber": number} for number in numbers]
+    return [
+        {"id": derive_id("item", f"{stored.number}/{number}"), "itemNumber": number} for number in numbers
+    ]

@@ -7,70 +7,70 @@ from __future__ import annotations
 
 from typing import Any
 
-from zuora_sandbox.answers import lists_subscriptions
-from zuora_sandbox.order_store import Booked, id_of, line_items
+from zuora_sandbox.answers import has_subscription_rows
+from zuora_sandbox.order_store import StoredOrder, derive_id, list_line_items
 
 
-def created(booked: Booked, version: str, *, ids: bool) -> dict[str, Any]:
+def make_create_result(stored: StoredOrder, version: str, *, ids: bool) -> dict[str, Any]:
     """
     Return what a create job made.
 
     :param version: the Zuora-Version of the request; it decides which fields name the subscriptions.
     :param ids: name things by ids, as was asked for with returnIds=true, not by numbers.
     """
-    result = by_id(booked) if ids else by_number(booked)
+    result = describe_by_ids(stored) if ids else describe_by_numbers(stored)
     rows = result.pop("subscriptions")
-    if lists_subscriptions(version):
+    if has_subscription_rows(version):
         result["subscriptions"] = rows
     elif not ids:
         result["subscriptionNumbers"] = [row["subscriptionNumber"] for row in rows]
-    if booked.payment:
+    if stored.payment:
         result["paidAmount"] = 0
-    result["orderLineItems"] = line_items(booked)
-    return {**result, "status": booked.status, "jobType": "AsyncCreateOrder", "success": True}
+    result["orderLineItems"] = list_line_items(stored)
+    return {**result, "status": stored.status, "jobType": "AsyncCreateOrder", "success": True}
 
 
-def refused(errors: str) -> dict[str, Any]:
+def make_refused_result(errors: str) -> dict[str, Any]:
     """Return the result of a create job that is Completed without having made an order: our reading."""
     return {"jobType": "AsyncCreateOrder", "success": False, "errors": errors}
 
 
-def by_number(booked: Booked) -> dict[str, Any]:
+def describe_by_numbers(stored: StoredOrder) -> dict[str, Any]:
     """Return what a create made, named by numbers."""
     owner = {
-        "subscriptionOwnerNumber": booked.account,
-        "subscriptionOwnerId": id_of("account", booked.account),
+        "subscriptionOwnerNumber": stored.account,
+        "subscriptionOwnerId": derive_id("account", stored.account),
     }
     result: dict[str, Any] = {
-        "orderNumber": booked.number,
-        "accountNumber": booked.account,
-        "invoiceNumbers": [booked.invoice] if booked.invoice else [],
+        "orderNumber": stored.number,
+        "accountNumber": stored.account,
+        "invoiceNumbers": [stored.invoice] if stored.invoice else [],
         "subscriptions": [
             {"subscriptionNumber": number, "status": status, **owner}
-            for number, status in booked.subscriptions
+            for number, status in stored.subscriptions
         ],
     }
-    return {**result, "paymentNumber": booked.payment} if booked.payment else result
+    return {**result, "paymentNumber": stored.payment} if stored.payment else result
 
 
-def by_id(booked: Booked) -> dict[str, Any]:
+def describe_by_ids(stored: StoredOrder) -> dict[str, Any]:
     """Return what a create made, named by ids: the answer where it was asked for with returnIds=true."""
     owner = {
-        "subscriptionOwnerNumber": booked.account,
-        "subscriptionOwnerId": id_of("account", booked.account),
+        "subscriptionOwnerNumber": stored.account,
+        "subscriptionOwnerId": derive_id("account", stored.account),
     }
-    ids = [id_of("subscription", number) for number, _ in booked.subscriptions]
+    ids = [derive_id("subscription", number) for number, _ in stored.subscriptions]
     result: dict[str, Any] = {
-        "orderId": id_of("order", booked.number),
-        "accountId": id_of("account", booked.account),
-        "invoiceIds": [id_of("invoice", booked.invoice)] if booked.invoice else [],
+        "orderId": derive_id("order", stored.number),
+        "accountId": derive_id("account", stored.account),
+        "invoiceIds": [derive_id("invoice", stored.invoice)] if stored.invoice else [],
         "subscriptionIds": ids,
         "subscriptions": [
             {"subscriptionId": each, "status": status, **owner}
-            for each, (_, status) in zip(ids, booked.subscriptions, strict=True)
+            for each, (_, status) in zip(ids, stored.subscriptions, strict=True)
         ],
     }
-    return {**result, "paymentId": id_of("payment", booked.payment)} if booked.payment else result
+    return {**result, "paymentId": derive_id("payment", stored.payment)} if stored.payment else result
 
 
 PREVIEWS: dict[str, dict[str, list[Any]]] = {
@@ -84,7 +84,7 @@ PREVIEWS: dict[str, dict[str, list[Any]]] = {
 """The parts of a preview's result, by previewType."""
 
 
-def previewed(order: dict[str, Any]) -> dict[str, Any]:
+def make_preview_result(order: dict[str, Any]) -> dict[str, Any]:
     """Return a preview's result: one invoice over nothing, for there are no prices; nothing is made."""
     types = order["previewOptions"].get("previewTypes") or ["BillingDocs"]
     result = {name: rows for each in types for name, rows in PREVIEWS[each].items()}

@@ -47,7 +47,7 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((str(address), port), family=family, backlog=512)
 
 
-def zipped(request: Request, response: Response) -> Response:
+def zip_response(request: Request, response: Response) -> Response:
     """Return the answer as it goes over the wire: gzipped where the client takes that and it is long."""
     if "gzip" not in request.header("Accept-Encoding") or len(response.body) <= WORTH_ZIPPING:
         return response
@@ -77,7 +77,7 @@ class Server:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         """Serve on the running event loop, until the block is left; hanging requests are dropped then."""
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_route("*", "/{path:.*}", self.answer)
@@ -106,13 +106,13 @@ class Server:
             body=await request.read(),
         )
         own = asked.path.startswith(PREFIX)
-        with nullcontext() if own else self.sandbox.occupied():
+        with nullcontext() if own else self.sandbox.track_call():
             with ExitStack() as stack:
                 stack.push(self.note_error)  # not around the door: a client that leaves is no error of ours
-                response = zipped(asked, self.sandbox.handle(asked))
+                response = zip_response(asked, self.sandbox.handle(asked))
             if not own and (seconds := self.sandbox.settings.answer_seconds):
                 await asyncio.sleep(seconds)
-            return await DOORS[response.damage](self, request, response)
+            return await SENDERS[response.damage](self, request, response)
 
     def note_error(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Note what leaves a block, as the exit of a context manager."""
@@ -121,11 +121,11 @@ class Server:
             self.errors.append(error)
 
 
-async def _whole(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+async def _send_whole(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
     return web.Response(status=response.status, headers=response.headers, body=response.body)
 
 
-async def _cut(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+async def _send_half(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
     stream = web.StreamResponse(status=response.status, headers=response.headers)
     stream.content_length = len(response.body)
     await stream.prepare(request)
@@ -134,7 +134,7 @@ async def _cut(server: Server, request: web.Request, response: Response) -> web.
     return stream
 
 
-async def _reset(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+async def _reset_connection(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
     connection = request.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
     request.protocol.force_close()
@@ -147,24 +147,33 @@ async def _hang(server: Server, request: web.Request, response: Response) -> web
     return web.Response()
 
 
-def _client(server: Server, request: web.Request) -> list[Process]:
+def _find_client(server: Server, request: web.Request) -> list[Process]:
     with ExitStack() as stack:
         stack.push(server.note_error)  # a client that cannot be found makes a test pass for the wrong reason
-        return clients.processes_at(request.get_extra_info("peername"), request.get_extra_info("sockname"))
+        return clients.find_client_processes(
+            request.get_extra_info("peername"), request.get_extra_info("sockname")
+        )
 
 
-async def _kill(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
-    clients.kill(_client(server, request))
+async def _kill_client(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+    clients.kill_processes(_find_client(server, request))
     request.protocol.force_close()
     return web.Response()
 
 
-async def _stop(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
-    await clients.stop(_client(server, request))
+async def _stop_client(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+    await clients.stop_processes(_find_client(server, request))
     return await server.answer(request)
 
 
-DOORS = {"": _whole, "cut": _cut, "reset": _reset, "hang": _hang, "kill": _kill, "stop": _stop}
+SENDERS = {
+    "": _send_whole,
+    "cut": _send_half,
+    "reset": _reset_connection,
+    "hang": _hang,
+    "kill": _kill_client,
+    "stop": _stop_client,
+}
 """How an answer leaves, by its damage."""
 
 
@@ -182,7 +191,7 @@ def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Iterator[
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def live() -> None:
-        async with server.running():
+        async with server.run():
             await stop.wait()
 
     with ThreadPoolExecutor(1, thread_name_prefix="sandbox") as pool:

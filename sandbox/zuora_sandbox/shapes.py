@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from zuora_sandbox.actions import BODIES
-from zuora_sandbox.answers import Complaint
+from zuora_sandbox.answers import Violation
 
 Shape: TypeAlias = "dict[str, Shape] | list[Shape] | str"
 
@@ -40,7 +40,7 @@ ORDER: Shape = {
 }
 
 
-def misshapen(value: Any, shape: Shape, name: str = "the order") -> Iterator[Complaint]:
+def check_shape(value: Any, shape: Shape, name: str = "the order") -> Iterator[Violation]:
     """
     Yield a complaint for every part that has the wrong JSON type.
 
@@ -50,9 +50,9 @@ def misshapen(value: Any, shape: Shape, name: str = "the order") -> Iterator[Com
     if isinstance(shape, dict) and isinstance(value, dict):
         for key, inner in shape.items():
             if value.get(key) is not None:
-                yield from misshapen(value[key], inner, key)
+                yield from check_shape(value[key], inner, key)
     elif isinstance(shape, list) and isinstance(value, list):
         for each in value:
-            yield from misshapen(each, shape[0], f"each of {name}")
+            yield from check_shape(each, shape[0], f"each of {name}")
     elif not (isinstance(shape, str) and isinstance(value, str)):
-        yield Complaint(20, f"{name} must be {NAMES[type(shape)]}.")
+        yield Violation(20, f"{name} must be {NAMES[type(shape)]}.")

@@ -7,21 +7,21 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zuora_sandbox.answers import Complaint
+from zuora_sandbox.answers import Violation
 from zuora_sandbox.exports import Exports
-from zuora_sandbox.idempotency import Replays
+from zuora_sandbox.idempotency import IdempotencyStore
 from zuora_sandbox.jobs import Job
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.order_store import Books
+from zuora_sandbox.order_store import OrderStore
 from zuora_sandbox.settings import Fault
 
 RECENT = 1000
 """How many requests the ledger lists; older ones are only counted."""
 
 
-def duplicate(number: str) -> Complaint:
+def make_duplicate_violation(number: str) -> Violation:
     """Return the complaint about an order number that is taken: our reading, Zuora documents none."""
-    return Complaint(30, f"The order number {number} is taken by another order.")
+    return Violation(30, f"The order number {number} is taken by another order.")
 
 
 IN_FLIGHT = 1.0
@@ -29,7 +29,7 @@ IN_FLIGHT = 1.0
 
 
 @dataclass(slots=True)
-class Minutes:
+class MinuteCounter:
     """Counts what happens in each clock minute."""
 
     minute: int = 0
@@ -43,7 +43,7 @@ class Minutes:
 
 
 @dataclass(slots=True)
-class Quiet:
+class CoolDown:
     """
     The time for which the sandbox last asked to be left alone: Retry-After of a 429 or 503, or a 429's reset.
 
@@ -52,11 +52,11 @@ class Quiet:
 
     since: float = 0.0
     until: float = 0.0
-    broken: int = 0
+    early_requests: int = 0
 
-    def note(self, response: Response, now: float, takes: float) -> None:
+    def note_response(self, response: Response, now: float, takes: float) -> None:
         """Note a request and its answer, which takes so many seconds to leave."""
-        self.broken += self.since + takes + IN_FLIGHT < now < self.until
+        self.early_requests += self.since + takes + IN_FLIGHT < now < self.until
         reset = response.header("RateLimit-Reset") if response.status == 429 else ""
         asked = response.header("Retry-After") or reset
         if response.status in (429, 503) and asked.isdecimal():
@@ -80,44 +80,44 @@ class State:
     issued: list[str] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     waiting: list[tuple[float, int, str]] = field(default_factory=list)
-    makers: list[str] = field(default_factory=list)
-    books: Books = field(default_factory=Books)
-    replays: Replays = field(default_factory=Replays)
+    maker_ids: list[str] = field(default_factory=list)
+    order_store: OrderStore = field(default_factory=OrderStore)
+    idempotency_store: IdempotencyStore = field(default_factory=IdempotencyStore)
     exports: Exports = field(default_factory=Exports)
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
-    calls: Minutes = field(default_factory=Minutes)
-    sign_ins: Minutes = field(default_factory=Minutes)
-    quiet: Quiet = field(default_factory=Quiet)
+    calls: MinuteCounter = field(default_factory=MinuteCounter)
+    sign_ins: MinuteCounter = field(default_factory=MinuteCounter)
+    cool_down: CoolDown = field(default_factory=CoolDown)
 
-    def issue(self, token: str, until: float) -> None:
+    def issue_token(self, token: str, until: float) -> None:
         """Let a token be valid until then."""
         self.tokens[token] = until
         self.issued.append(token)
 
-    def accept(self, job: Job) -> None:
+    def accept_job(self, job: Job) -> None:
         """Take a job in; it ends when its time has come."""
         self.jobs[job.job_id] = job
         heapq.heappush(self.waiting, (job.due, len(self.jobs), job.job_id))
 
-    def settle(self, now: float) -> None:
+    def end_due_jobs(self, now: float) -> None:
         """End the jobs whose time has come, in the order of their ends, then of their acceptance."""
         while self.waiting and self.waiting[0][0] <= now:
             _, _, job_id = heapq.heappop(self.waiting)
-            self.jobs[job_id] = self._ended(self.jobs[job_id])
-        self.exports.settle(now)
+            self.jobs[job_id] = self._end_job(self.jobs[job_id])
+        self.exports.end_due_jobs(now)
 
-    def _ended(self, job: Job) -> Job:
+    def _end_job(self, job: Job) -> Job:
         if job.end.status != "Completed" or job.kind != "create" or job.end.refusal:
             return replace(job, status=job.end.status, errors=job.end.errors)
         number = job.order.get("orderNumber")
-        if number in self.books.orders and not job.end.may_repeat_number:
-            complaint = duplicate(number)
-            return replace(job, status="Failed", errors=f"[{complaint.code}]: {complaint.message}")
-        booked = self.books.book(job.order, job.end.order_life, job.due)
-        self.makers.append(job.job_id)
-        return replace(job, status="Completed", booked=booked)
+        if number in self.order_store.orders and not job.end.may_repeat_number:
+            violation = make_duplicate_violation(number)
+            return replace(job, status="Failed", errors=f"[{violation.code}]: {violation.message}")
+        stored_order = self.order_store.add_order(job.order, job.end.status_plan, job.due)
+        self.maker_ids.append(job.job_id)
+        return replace(job, status="Completed", stored_order=stored_order)
 
     def take_fault(self, request: Request) -> Fault | None:
         """Return the fault that spoils this request, and count it down."""
@@ -127,12 +127,12 @@ class State:
             if fault.skip:
                 self.faults[place] = replace(fault, skip=fault.skip - 1)
                 continue
-            left = fault.used()
+            left = fault.count_down()
             self.faults[place : place + 1] = [left] if left else []
             return fault
         return None
 
-    def note(self, request: Request, template: str, response: Response, now: float) -> None:
+    def note_request(self, request: Request, template: str, response: Response, now: float) -> None:
         """Write a request and its answer into the ledger; the status 0 is no answer."""
         self.counts[f"{request.method} {template}"] += 1
         self.recent.append(
@@ -148,34 +148,36 @@ class State:
             }
         )
 
-    def ledger(self, now: float) -> dict[str, Any]:
+    def make_ledger(self, now: float) -> dict[str, Any]:
         """Return what happened so far, as a JSON object."""
-        made = [(job, job.booked) for job in map(self.jobs.__getitem__, self.makers) if job.booked]
+        made = [
+            (job, job.stored_order) for job in map(self.jobs.__getitem__, self.maker_ids) if job.stored_order
+        ]
         return {
             "signIns": len(self.issued),
             "tokens": list(self.issued),
             "requests": dict(self.counts),
-            "askedInQuiet": self.quiet.broken,
+            "askedInQuiet": self.cool_down.early_requests,
             "recent": list(self.recent),
-            "jobs": [_job_row(job) for job in self.jobs.values()],
+            "jobs": [_make_job_row(job) for job in self.jobs.values()],
             "orders": [
                 {
-                    "orderNumber": booked.number,
-                    "accountNumber": booked.account,
-                    "orderDate": booked.order["orderDate"],
-                    "description": booked.order.get("description"),
-                    "status": booked.status_at(now),
+                    "orderNumber": stored_order.number,
+                    "accountNumber": stored_order.account,
+                    "orderDate": stored_order.order["orderDate"],
+                    "description": stored_order.order.get("description"),
+                    "status": stored_order.get_status(now),
                     "jobId": job.job_id,
                     "idempotencyKey": job.key,
                 }
-                for job, booked in made
+                for job, stored_order in made
             ],
-            "accounts": {number: dict(held) for number, held in self.books.accounts.items()},
+            "accounts": {number: dict(held) for number, held in self.order_store.accounts.items()},
         }
 
 
-def _job_row(job: Job) -> dict[str, Any]:
-    number = job.booked.number if job.booked else job.order.get("orderNumber")
+def _make_job_row(job: Job) -> dict[str, Any]:
+    number = job.stored_order.number if job.stored_order else job.order.get("orderNumber")
     return {
         "jobId": job.job_id,
         "kind": job.kind,
@@ -183,5 +185,5 @@ def _job_row(job: Job) -> dict[str, Any]:
         "errors": job.errors,
         "orderNumber": number,
         "idempotencyKey": job.key,
-        "made": job.booked is not None,
+        "made": job.stored_order is not None,
     }

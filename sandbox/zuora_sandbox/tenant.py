@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zuora_sandbox.answers import Complaint, refusal
+from zuora_sandbox.answers import Violation, make_refusal
 from zuora_sandbox.settings import Fault, Settings
 from zuora_sandbox.state import State
 
@@ -37,7 +37,7 @@ class Tenant:
         self.state = State()
         self._clock, self._ahead = clock, 0.0
         self._lock = threading.RLock()
-        self.under_way = 0
+        self.calls_in_progress = 0
 
     @property
     def now(self) -> float:
@@ -50,15 +50,15 @@ class Tenant:
             self._ahead += seconds
 
     @contextmanager
-    def occupied(self) -> Iterator[None]:
+    def track_call(self) -> Iterator[None]:
         """Count a call as under way, for as long as the block lasts."""
         with self._lock:
-            self.under_way += 1
+            self.calls_in_progress += 1
         try:
             yield
         finally:
             with self._lock:
-                self.under_way -= 1
+                self.calls_in_progress -= 1
 
     def add_fault(self, fault: Fault) -> None:
         """Let something go wrong; faults strike in the order in which they were added."""
@@ -68,7 +68,7 @@ class Tenant:
     def set_exportable(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Let the store of Elastic Path have these orders and no others; a row is its line in the CSV."""
         with self._lock:
-            self.state.settle(self.now)  # what has ended was of the old ones
+            self.state.end_due_jobs(self.now)  # what has ended was of the old ones
             self.state.exports.orders = list(rows)
 
     def revoke_tokens(self) -> None:
@@ -84,18 +84,18 @@ class Tenant:
     def ledger(self) -> dict[str, Any]:
         """Return what happened so far, as a JSON object: the body of GET /sandbox/ledger."""
         with self._lock:
-            self.state.settle(self.now)
-            exports = self.state.exports.ledger(self.now)
-            return {"now": self.now, **self.state.ledger(self.now), "exports": exports}
+            self.state.end_due_jobs(self.now)
+            exports = self.state.exports.make_ledger(self.now)
+            return {"now": self.now, **self.state.make_ledger(self.now), "exports": exports}
 
-    def version(self, request: Request) -> str:
+    def get_version(self, request: Request) -> str:
         """Return the Zuora-Version in force for a request."""
         return request.header("Zuora-Version") or self.settings.zuora_version
 
-    def refuse(self, request: Request, *found: Complaint, status: int = 0) -> Response:
+    def refuse(self, request: Request, *found: Violation, status: int = 0) -> Response:
         """
         Return the error body with these complaints, as the request's Zuora-Version has it.
 
         :param status: an HTTP status other than the category's own.
         """
-        return refusal(found, self.version(request), self.rng, status)
+        return make_refusal(found, self.get_version(request), self.rng, status)

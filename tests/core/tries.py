@@ -61,7 +61,7 @@ def made_but(status: int, text: bytes) -> Callable[[Zuora, Request], Response]:
     """Return what makes the order and stores another answer than the job's id."""
 
     def answer(zuora: Zuora, request: Request) -> Response:
-        store = zuora.sandbox.state.replays.stored
+        store = zuora.sandbox.state.idempotency_store.entries
         key = request.header("Idempotency-Key")
         known = key in store
         response = ask_sandbox(zuora.sandbox, request)

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from demo.processes import wait_for
-from zuora_sandbox.clients import processes_at
+from zuora_sandbox.clients import find_client_processes
 from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
 from zuora_sandbox.server import serve
 
@@ -115,17 +115,17 @@ def test_its_own_process_is_spared_and_the_error_is_told_at_the_end(sandbox, kin
 
 def test_a_client_elsewhere_is_nobody_here():
     with pytest.raises(RuntimeError, match=r"192\.0\.2\.1"):
-        processes_at(("192.0.2.1", 4711), ("127.0.0.1", 80))
+        find_client_processes(("192.0.2.1", 4711), ("127.0.0.1", 80))
 
 
 def test_a_connection_that_nobody_holds():
     with pytest.raises(RuntimeError, match="nobody"):
-        processes_at(("127.0.0.1", 1), ("127.0.0.1", os.getpid() % 1024 + 1))
+        find_client_processes(("127.0.0.1", 1), ("127.0.0.1", os.getpid() % 1024 + 1))
 
 
 def test_a_client_that_has_gone_is_nobody():
     with pytest.raises(RuntimeError, match="gone"):
-        processes_at(None, ("127.0.0.1", 80))
+        find_client_processes(None, ("127.0.0.1", 80))
 
 
 SANDBOX = [sys.executable, "-m", "zuora_sandbox", "--port"]

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from zuora_sandbox.filters import wanted
+from zuora_sandbox.filters import parse_filter
 from zuora_sandbox.sandbox import Sandbox, Settings
 from zuora_sandbox.settings import Fault
 
@@ -244,7 +244,7 @@ def test_rows_over_http(desk):
     ],
 )
 def test_a_filter(text, ids):
-    assert [row["id"] for row in filter(wanted(text), ROWS)] == ids
+    assert [row["id"] for row in filter(parse_filter(text), ROWS)] == ids
 
 
 def test_a_sandbox_is_of_both_vendors():

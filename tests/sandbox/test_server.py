@@ -204,7 +204,7 @@ def test_calls_under_way_at_once_are_counted_and_those_below_sandbox_are_not(san
     assert signed_in.get(f"{url}/v1/orders/1", timeout=9).status_code == 429
     for each in hanging:
         each.close()
-    while sandbox.under_way:
+    while sandbox.calls_in_progress:
         time.sleep(0.01)
     assert signed_in.get(f"{url}/v1/orders/1", timeout=9).status_code == 404
 

@@ -26,7 +26,7 @@ from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
 from airflow_provider_zuora.core.wire import Recall, Request
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, POST, Actor, Zuora, body, stored, submit
-from zuora_sandbox.order_store import id_of
+from zuora_sandbox.order_store import derive_id
 from zuora_sandbox.sandbox import Fault
 
 HOUR = 3600
@@ -80,7 +80,7 @@ class TestAJobThatZuoraNoLongerKnows:
 
     def test_whose_order_is_gone_too_is_left_to_a_person(self):
         zuora, memory, _ = self.forgotten(NUMBERED, HOUR)
-        zuora.sandbox.state.books.orders.clear()
+        zuora.sandbox.state.order_store.orders.clear()
         for attempt in (CLEARED, Try(3, 4)):
             end = submit(zuora, memory, attempt).run().end
             assert isinstance(end, OutcomeUnknown)
@@ -707,7 +707,7 @@ class TestTheOrderIsThereAlready:
     def test_an_account_that_cannot_be_read_is_no_proof_that_the_order_is_not_there(self):
         """a30: one `except` for two pages."""
         order = {name: value for name, value in NUMBERED.items() if name != "existingAccountNumber"}
-        order |= {"existingAccountId": id_of("account", "A00000097")}
+        order |= {"existingAccountId": derive_id("account", "A00000097")}
         zuora = Zuora()
         since = zuora.clock()
         submit(zuora, None, Try(1, 1, since=since), NUMBERED).run()
