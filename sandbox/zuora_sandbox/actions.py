@@ -1,4 +1,4 @@
-"""What an order action must be; pure functions.
+"""The rules for order actions; pure functions.
 
 Source: "Create an order asynchronously" of Zuora's v1 API reference, schema of ``orderActions``.
 """
@@ -23,7 +23,7 @@ BODIES = {
     "Resume": "resume",
     "ChangePlan": "changePlan",
 }
-"""The action types, and the field that holds what each of them does."""
+"""The action types, each with the field that holds its details."""
 
 BODILESS = {"RenewSubscription"}
 NEEDED = {
@@ -37,7 +37,7 @@ TRIGGERS = {"ContractEffective", "ServiceActivation", "CustomerAcceptance"}
 
 
 def check_action(action: dict[str, Any]) -> Iterator[Violation]:
-    """Yield why Zuora would refuse one order action."""
+    """Check one order action and yield the violations."""
     kind = action.get("type")
     if kind is None:
         yield Violation(22, "Each of the orderActions needs a type.")

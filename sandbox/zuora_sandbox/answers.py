@@ -1,7 +1,7 @@
-"""The bodies and statuses that Zuora answers with; pure functions over values.
+"""The bodies and statuses of Zuora's answers; pure functions.
 
-Codes have eight digits, six for the resource and two for the category. Source: Zuora's guides "Error codes"
-and "Error handling", and "API upgrades" for what an error's HTTP status depends on.
+A code has eight digits: six for the resource and two for the category. Source: Zuora's guides "Error codes"
+and "Error handling", and "API upgrades" for what the HTTP status of an error depends on.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from zuora_sandbox.messages import Request, Response
 ORDERS = "532000"
 TERMS = "531003"
 FIRST_DATED_VERSION = "2024-05-20"
-"""The first Zuora-Version with HTTP statuses for errors; later ones are dates too, earlier ones numbers."""
+"""The first Zuora-Version in which errors have HTTP statuses; later ones are dates, earlier ones numbers."""
 
 ANY_RESOURCE = "500000"
-"""What a code names as its resource where the request had no body."""
+"""The resource in a code if the request had no body."""
 
 HTTP_STATUS = {
     10: 403, 20: 400, 21: 400, 22: 400, 23: 400, 27: 400, 30: 400,
     40: 404, 45: 405, 50: 409, 60: 500, 61: 500, 70: 429, 90: 400, 99: 500,
 }  # fmt: skip
-"""HTTP status of an error category from Zuora-Version 2024-05-20 on."""
+"""The HTTP status of each error category from Zuora-Version 2024-05-20 on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One of the reasons why a request is refused."""
+    """One rule that a request breaks, and so one reason why it is refused."""
 
     category: int
     message: str
@@ -43,55 +43,56 @@ class Violation:
 
     @property
     def code(self) -> int:
-        """Return the eight digits."""
+        """Return the code of eight digits."""
         return int(f"{self.resource}{self.category:02d}")
 
 
 def is_dated(version: str) -> bool:
-    """Say whether this Zuora-Version is of the kind that errors have HTTP statuses in."""
+    """Return whether errors have HTTP statuses of their own in this Zuora-Version."""
     return "-" in version
 
 
 def has_subscription_rows(version: str) -> bool:
-    """Say whether job results hold ``subscriptions`` rows, from 223.0 on, or ``subscriptionNumbers``."""
+    """Return whether job results have ``subscriptions`` (from 223.0 on) and not ``subscriptionNumbers``."""
     return is_dated(version) or float(version) >= 223
 
 
 def make_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON answer."""
+    """Return a response with a JSON body."""
     text = json.dumps(body, ensure_ascii=False).encode()
     return Response(status, {"Content-Type": "application/json", **(headers or {})}, text)
 
 
 def make_id(rng: random.Random) -> str:
-    """Return 32 hexadecimal digits, as tokens, jobs and objects have."""
+    """Return an id of 32 hexadecimal digits, as tokens, jobs and objects have."""
     return f"{rng.getrandbits(128):032x}"
 
 
 def make_request_id(rng: random.Random) -> str:
-    """Return 36 characters, as a Zuora-Request-Id has."""
+    """Return a new value for Zuora-Request-Id: a UUID of 36 characters."""
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
 def replace_request_id(response: Response, request_id: str) -> Response:
     """
-    Return an answer with this request id, in its header, and in its body where one stands there.
+    Return the response with this request id in its header, and in its body if the body has one.
 
-    :param request_id: ``none``: it has none; its header is empty then, and is not to be sent.
+    :param request_id: the new request id, or ``none`` to remove it; then the header is empty, and whoever
+        sends the response must leave it out.
     """
     shown = "" if request_id == "none" else request_id
     headers = {**response.headers, "zuora-request-id": shown}
     body = response.body
-    with suppress(ValueError, TypeError):  # a gateway's page stays as it is
+    with suppress(ValueError, TypeError):  # the page of a gateway is not changed
         body = merge_fields(body, {"requestId": shown or None}) if "requestId" in json.loads(body) else body
     return replace(response, headers=headers, body=body)
 
 
 def merge_fields(body: bytes, change: Mapping[str, Any]) -> bytes:
     """
-    Return a JSON object with some fields replaced, also in the objects in it; None takes a field out.
+    Return a JSON object with some fields replaced, also in nested objects; None removes a field.
 
-    :raises ValueError: the body is no JSON object.
+    :raises ValueError: if the body is not a JSON object.
     """
     if not change:
         return body
@@ -102,7 +103,7 @@ def merge_fields(body: bytes, change: Mapping[str, Any]) -> bytes:
 
 
 def _merge_objects(fields: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge as RFC 7396 does, but make no object where there is none: a job that runs has no result."""
+    """Merge as RFC 7396 does, but create no nested object: a job that still runs has no result."""
     kept = {name: value for name, value in fields.items() if change.get(name, "") is not None}
     for name, value in change.items():
         if isinstance(value, Mapping):
@@ -117,10 +118,10 @@ def make_refusal(
     violations: Iterable[Violation], version: str, rng: random.Random, status: int = 0
 ) -> Response:
     """
-    Return Zuora's error body; its reasons are the complaints.
+    Return an error response of Zuora whose reasons are these violations.
 
-    :param version: the Zuora-Version in force.
-    :param status: an HTTP status other than the category's own, whatever the version.
+    :param version: the Zuora-Version that applies.
+    :param status: the HTTP status to use instead of the one of the category, or 0.
     """
     reasons = [{"code": each.code, "message": each.message} for each in violations]
     request_id = make_request_id(rng)
@@ -136,7 +137,7 @@ def make_refusal(
 
 
 class Unreadable(ValueError):
-    """A request body that is not what its headers say; the text says why."""
+    """A request body that is not what its headers say; the message says why."""
 
 
 def _refuse_constant(word: str) -> None:
@@ -145,9 +146,9 @@ def _refuse_constant(word: str) -> None:
 
 def unzip_body(request: Request) -> bytes:
     """
-    Return the bytes that a request carries, unzipped where Content-Encoding says gzip.
+    Return the body of a request, unzipped if Content-Encoding says gzip.
 
-    :raises Unreadable: it is not gzip.
+    :raises Unreadable: if it is not gzip.
     """
     if request.header("Content-Encoding").lower() != "gzip":
         return request.body
@@ -159,9 +160,9 @@ def unzip_body(request: Request) -> bytes:
 
 def parse_json_body(request: Request) -> Any:
     """
-    Return the JSON value that a request carries, unzipped where Content-Encoding says gzip.
+    Return the JSON value in the body of a request, unzipped if Content-Encoding says gzip.
 
-    :raises Unreadable: it is not gzip, not UTF-8 or not JSON.
+    :raises Unreadable: if it is not gzip, not UTF-8 or not JSON.
     """
     body = unzip_body(request)
     try:

@@ -1,4 +1,7 @@
-"""The processes at the other end of a connection on this machine; found by both ends of it, never by name."""
+"""Finding, killing and stopping the client process of a connection on this machine.
+
+A process is found by both addresses of its connection, never by its name.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,21 @@ if TYPE_CHECKING:
     from psutil import Process
 
 Address = tuple[Any, ...]
-"""Host and port, and what IPv6 adds, as a socket tells them."""
+"""Host and port, and what IPv6 adds, as a socket reports them."""
 
-LOOK_SECONDS = 0.05
-SHOW_SECONDS = 2.0
-"""How long a stop may take to show; who sends SIGCONT at once may be quicker than we look."""
+POLL_SECONDS = 0.05
+STOP_TIMEOUT = 2.0
+"""Seconds to wait until a process shows as stopped; a SIGCONT may come before our first check."""
 
 
 def find_client_processes(peer: Address | None, here: Address | None) -> list[Process]:
     """
-    Return the processes that hold the client's end of a connection: the client, and what it forked since.
+    Return the processes that hold the client's end of a connection: the client and its forked children.
 
-    :param peer: the client's address, a loopback one; None: it has gone.
-    :param here: the server's own.
-    :raises RuntimeError: the client cannot be found, or a process that must live holds this end: this one,
-        what it was started by, or process 1.
+    :param peer: the address of the client, a loopback address, or None if the client has gone.
+    :param here: the address of the server.
+    :raises RuntimeError: if the client cannot be found, or if one of the processes must not be touched: this
+        process, its ancestors, and process 1.
     """
     if not peer or not here:
         raise RuntimeError("the client has gone")
@@ -49,19 +52,19 @@ def find_client_processes(peer: Address | None, here: Address | None) -> list[Pr
 
 
 def _normalize_address(address: Address) -> tuple[str, int]:
-    """Return host and port in one spelling; an IPv4 address may come as an IPv6 one."""
+    """Return host and port in one form; an IPv4 address may come as an IPv6 address."""
     host = ipaddress.ip_address(str(address[0]).partition("%")[0])
     return str(getattr(host, "ipv4_mapped", None) or host), address[1]
 
 
 def _check_process_ids() -> None:
-    """Refuse to act on numbers that mean other processes: /proc may be that of another namespace."""
+    """Check that process ids mean the same here as in /proc, which may belong to another namespace."""
     if _read_link(Path("/proc/self")) != str(os.getpid()):
         raise RuntimeError("a client is found in /proc alone, and there is none that knows this process")
 
 
 def _find_sockets(local: tuple[str, int], remote: tuple[str, int]) -> Iterator[tuple[int, int]]:
-    """Yield process and file descriptor of each socket with these ends, in our own network namespace."""
+    """Yield process id and file descriptor of each socket with these addresses, in our network namespace."""
     import psutil  # noqa: PLC0415 - only these faults need it, and importing the sandbox must stay cheap
 
     for each in psutil.net_connections("tcp"):
@@ -74,7 +77,7 @@ def _find_sockets(local: tuple[str, int], remote: tuple[str, int]) -> Iterator[t
 
 
 def _find_holders(pid: int, descriptor: int) -> Iterator[Process]:
-    """Yield the processes that hold a socket; psutil names one of them only."""
+    """Yield all processes that hold a socket; psutil reports only one of them."""
     import psutil  # noqa: PLC0415 - see above
 
     socket = _read_link(Path(f"/proc/{pid}/fd/{descriptor}"))
@@ -83,14 +86,14 @@ def _find_holders(pid: int, descriptor: int) -> Iterator[Process]:
             continue
         with suppress(psutil.NoSuchProcess):
             holder = psutil.Process(other)
-            if socket in _list_open_files(other):  # still: the number is not another's by now
+            if socket in _list_open_files(other):  # check again: the process id may have been reused
                 yield holder
 
 
 def _list_open_files(pid: int) -> set[str]:
     try:
         return set(map(_read_link, Path(f"/proc/{pid}/fd").iterdir()))
-    except OSError:  # it has ended, or is not ours to look at
+    except OSError:  # it has ended, or we may not look at it
         return set()
 
 
@@ -116,27 +119,27 @@ def _check_spared(found: set[Process]) -> None:
 
 
 def kill_processes(processes: Sequence[Process]) -> None:
-    """End processes as a power cut would: SIGKILL."""
+    """Kill processes with SIGKILL, which they cannot handle."""
     for each in processes:
         _send_signal(each, signal.SIGKILL)
 
 
 async def stop_processes(processes: Sequence[Process]) -> None:
-    """Stop processes (SIGSTOP), and come back when somebody has let the first of them go on, or ended it."""
+    """Stop processes with SIGSTOP, and return when the first of them has been continued or has ended."""
     first, *_ = processes
     for each in processes:
         _send_signal(each, signal.SIGSTOP)
-    patience = time.monotonic() + SHOW_SECONDS
-    while not _is_stopped(first) and time.monotonic() < patience:  # noqa: ASYNC110 - a process tells nobody
-        await asyncio.sleep(LOOK_SECONDS)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while not _is_stopped(first) and time.monotonic() < deadline:  # noqa: ASYNC110 - there is no event
+        await asyncio.sleep(POLL_SECONDS)
     while _is_stopped(first):  # noqa: ASYNC110
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _send_signal(process: Process, number: signal.Signals) -> None:
     import psutil  # noqa: PLC0415 - see above
 
-    with suppress(psutil.NoSuchProcess):  # it has ended; psutil sends nothing to who has its number now
+    with suppress(psutil.NoSuchProcess):  # it has ended; psutil signals no process that has reused its id
         process.send_signal(number)
 
 

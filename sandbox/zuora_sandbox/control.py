@@ -1,4 +1,4 @@
-"""The paths below ``/sandbox/``, by which a test or a demo steers a sandbox over HTTP; none needs a token."""
+"""The control API below ``/sandbox/``: tests and demos steer a sandbox with it over HTTP, without a token."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ACTIONS: dict[str, Callable[[Tenant, dict[str, Any]], None]] = {
     "revoke": lambda tenant, _: tenant.revoke_tokens(),
     "reset": lambda tenant, _: tenant.reset(),
 }
-"""What can be posted, by the rest of the path; each takes a JSON object and answers ``{"now": seconds}``."""
+"""The POST actions by the rest of the path; each takes a JSON object and answers ``{"now": seconds}``."""
 
 
 def _parse_object(request: Request) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _parse_object(request: Request) -> dict[str, Any]:
 
 
 def answer_request(tenant: Tenant, request: Request) -> Response:
-    """Answer a request below ``/sandbox/``; 400 with ``error`` where its body makes no sense."""
+    """Answer a request below ``/sandbox/``, with 400 and ``error`` if its body is invalid."""
     name = request.path.removeprefix(PREFIX)
     if (request.method, name) == ("GET", "ledger"):
         return make_reply(200, tenant.ledger())

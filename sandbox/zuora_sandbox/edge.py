@@ -1,7 +1,7 @@
-"""What happens to a request before its endpoint sees it: headers, tokens and limits; no body is judged here.
+"""The checks before the endpoint: headers, tokens and limits, but not the body.
 
-None of it is stored under an idempotency key: that a repeated request with a fresh token, or after a 429,
-must not be given the old 401 or 429 is our reading; Zuora's guide does not say.
+None of these answers is stored under an idempotency key, so that a repeated request with a new token, or
+after a 429, does not get the old 401 or 429 again. This is our reading; Zuora's guide does not say.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SIGN_IN = "/oauth/token"
 JOBS = "/v1/async-jobs/{jobId}"
 REALMS = ", ".join(f"{scheme} realm=Zuora API" for scheme in ("Basic", "ZSession", "Bearer"))
 LONGEST_KEY = 254
-"""Characters of an idempotency key: the guide says fewer than 255."""
+"""The most characters of an idempotency key; the guide says fewer than 255."""
 
 SIGN_INS_PER_MINUTE = 2000
-"""For a tenant; what is counted here are those of one IP address, of which there may be fewer."""
+"""The limit of a tenant, as the header shows it; the lower limit of one IP address is what is counted."""
 TOO_MANY = (
     "The total number of concurrent requests has exceeded the limit allowed by the system. "
     "Please resubmit your request later."
@@ -75,7 +75,7 @@ def _check_sign_in_entity(tenant: Tenant, request: Request, _: str) -> Response 
 
 
 def _refuse_header(tenant: Tenant, text: str) -> Response:
-    """Refuse a header: with HTTP 400 whatever the version, as a gateway does that knows no versions."""
+    """Refuse a header with HTTP 400, whatever the Zuora-Version, as a gateway does that knows no versions."""
     return make_refusal([Violation(20, text, ANY_RESOURCE)], FIRST_DATED_VERSION, tenant.rng)
 
 
@@ -151,7 +151,7 @@ SIGN_IN_CHECKS: tuple[Check, ...] = (_check_sign_in_rate, _check_track_id, _chec
 
 
 def check_request(tenant: Tenant, request: Request, template: str) -> Response | None:
-    """Return the answer to a request that does not reach its endpoint, None where it does."""
+    """Return the refusal of a request that must not reach its endpoint, or None."""
     checks = SIGN_IN_CHECKS if template == SIGN_IN else CHECKS
     return next((answer for check in checks if (answer := check(tenant, request, template))), None)
 
@@ -161,7 +161,7 @@ def _count_seconds_left(tenant: Tenant) -> int:
 
 
 def make_headers(tenant: Tenant, request: Request, template: str) -> dict[str, str]:
-    """Return the headers that every answer carries; a Zuora-Track-Id is given back where it may be one."""
+    """Return the headers that every answer has, with the Zuora-Track-Id of the request if it is valid."""
     track_id = request.header("Zuora-Track-Id")
     echoed = {"Zuora-Track-Id": track_id} if track_id and _is_track_id(track_id) else {}
     found = {"Zuora-Request-Id": make_request_id(tenant.rng), **echoed}

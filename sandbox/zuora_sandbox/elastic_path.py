@@ -1,6 +1,6 @@
-"""The part of Elastic Path's API that exports orders, on the same address as Zuora's.
+"""The part of Elastic Path's API that exports orders, at the same address as Zuora's API.
 
-Source: elasticpath.dev, "Get a Job", "Create a Job", "Errors". A client of Zuora's is one of this store too.
+Source: elasticpath.dev, "Get a Job", "Create a Job", "Errors". Client id and secret are those for Zuora.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access 
 
 
 def find_template(path: str) -> tuple[str, str]:
-    """Return the path template of one of Elastic Path's paths and the id in it; empty: it is none of them."""
+    """Return the template of an Elastic Path path and the id in it, or empty texts for any other path."""
     parts = path.strip("/").split("/")
     if path in (SIGN_IN, JOBS):
         return path, ""
@@ -60,7 +60,7 @@ def _make_refusal(tenant: Tenant, status: int, title: str, detail: str = "", **m
 
 
 def sign_in(tenant: Tenant, request: Request, _: str) -> Response:
-    """Answer POST /oauth/access_token; the body is a form, whatever the example of the reference says."""
+    """Answer POST /oauth/access_token; the body is a form, although the reference shows another example."""
     kind = request.header("Content-Type").partition(";")[0].strip().lower()
     form = {name: values[0] for name, values in parse_qs(request.body.decode("latin-1")).items()}
     if kind != "application/x-www-form-urlencoded" or form.get("grant_type") != "client_credentials":
@@ -98,7 +98,7 @@ def create_export(tenant: Tenant, request: Request, _: str) -> Response:
 
 
 def show_job(tenant: Tenant, request: Request, job_id: str) -> Response:
-    """Answer GET /v2/jobs/{jobID}; the error of an unknown job stands bare, as in the reference."""
+    """Answer GET /v2/jobs/{jobID}; the error for an unknown job is not in a list, as in the reference."""
     export = _find_export(tenant, job_id)
     return (
         _refuse_unknown()
@@ -113,8 +113,8 @@ def show_link(tenant: Tenant, request: Request, job_id: str) -> Response:
     if export is None:
         return _refuse_unknown()
     if export.file is None:
-        said = f"Job has no file to download. Job status: {export.get_status(tenant.now)}"
-        error = {"status": "422", "title": "Unprocessable Entity", "detail": said}  # the status as a text
+        detail = f"Job has no file to download. Job status: {export.get_status(tenant.now)}"
+        error = {"status": "422", "title": "Unprocessable Entity", "detail": detail}  # status is a text here
         return make_reply(422, {"errors": [error]})
     until = int(tenant.now + tenant.settings.link_seconds)
     query = f"Expires={until}&Signature={_sign_link(job_id, str(until))}"
@@ -122,7 +122,7 @@ def show_link(tenant: Tenant, request: Request, job_id: str) -> Response:
 
 
 def send_file(tenant: Tenant, request: Request, job_id: str) -> Response:
-    """Answer GET /exports/{file}: the CSV to whoever has a link that has not run out; errors are XML."""
+    """Answer GET /exports/{file} with the CSV if the link is valid and has not expired; errors are XML."""
     asked = dict(request.params)
     until, export = asked.get("Expires", ""), tenant.state.exports.jobs.get(job_id)
     signed = asked.get("Signature") == _sign_link(job_id, until)
@@ -143,7 +143,7 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
 
 
 def _find_export(tenant: Tenant, job_id: str) -> Export | None:
-    """Return an export that is not forgotten: a week after it was created, it is."""
+    """Return an export, or None if it is unknown or older than `export_memory_seconds`."""
     export = tenant.state.exports.jobs.get(job_id)
     if export is None or tenant.now - export.created >= tenant.settings.export_memory_seconds:
         return None
@@ -156,7 +156,7 @@ def _refuse_unknown() -> Response:
 
 
 def _render_export(tenant: Tenant, request: Request, export: Export) -> Any:
-    """Return a job as the settings want it: the schema of the reference says a list, its examples do not."""
+    """Return an export, in a list or not: the schema of the reference has a list, its examples do not."""
     page = export.make_page(tenant.now, _make_base_url(request))
     return [page] if tenant.settings.export_in_list else page
 

@@ -1,4 +1,4 @@
-"""What the endpoints of Zuora's API answer, once a request has passed the edge and the idempotency store."""
+"""The endpoints of Zuora's API; a request gets here after the edge checks and the idempotency store."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def sign_in(tenant: Tenant, request: Request, _: str) -> Response:
     """
     Answer POST /oauth/token.
 
-    A form that lacks something is answered as Zuora's reference documents a 400; an unknown client id and a
-    wrong secret as real answers looked that were seen in the wild (the same status, other fields).
+    A wrong grant type gets the 400 of Zuora's reference. An unknown client id and a wrong secret get what
+    real tenants were seen to answer (other fields).
     """
     form = {name: values[0] for name, values in parse_qs(request.body.decode("latin-1")).items()}
     if form.get("grant_type") != "client_credentials":
@@ -75,16 +75,16 @@ def create_order(tenant: Tenant, request: Request, _: str) -> Response:
 
 
 def preview_order(tenant: Tenant, request: Request, _: str) -> Response:
-    """Answer POST /v1/async/orders/preview; unlike a create's, the answer does not say ``success``."""
+    """Answer POST /v1/async/orders/preview; the answer has no ``success``, unlike that of a create."""
     job = _accept_order(tenant, request, "preview")
     return job if isinstance(job, Response) else make_reply(202, {"jobId": job.job_id})
 
 
 def show_job(tenant: Tenant, request: Request, job_id: str) -> Response:
     """
-    Answer GET /v1/async-jobs/{jobId}; ``success`` says that it could be read, not that it succeeded.
+    Answer GET /v1/async-jobs/{jobId}; ``success`` means that the job could be read, not that it succeeded.
 
-    The text for an unknown job was seen in the wild; its code is our reading, the one of an unknown order.
+    The text for an unknown job was seen at a real tenant. Its code, that of an unknown order, is our reading.
     """
     job, known = tenant.state.jobs.get(job_id), tenant.settings
     if (
@@ -102,7 +102,7 @@ def _refuse_unknown(tenant: Tenant, request: Request, text: str) -> Response:
 
 
 def show_order(tenant: Tenant, request: Request, number: str) -> Response:
-    """Answer GET /v1/orders/{orderNumber}; the error for an unknown one was recorded at a tenant's."""
+    """Answer GET /v1/orders/{orderNumber}; the error for an unknown one was recorded at a real tenant."""
     stored = tenant.state.order_store.orders.get(number)
     if stored is None:
         return _refuse_unknown(tenant, request, f"Invalid orderNumber: {number}")
@@ -110,7 +110,7 @@ def show_order(tenant: Tenant, request: Request, number: str) -> Response:
 
 
 def show_account(tenant: Tenant, request: Request, wanted: str) -> Response:
-    """Answer GET /v1/accounts/{account-key}; the error for an unknown one was recorded at a tenant's."""
+    """Answer GET /v1/accounts/{account-key}; the error for an unknown one was recorded at a real tenant."""
     page = make_account_page(tenant.state.order_store, wanted)
     if page is None:
         text = f"Cannot find entity by key: '{wanted}'."
@@ -134,9 +134,9 @@ BY_HEAD = {template.rpartition("/")[0]: template for template in ROUTES if templ
 
 def find_template(path: str) -> tuple[str, str]:
     """
-    Return the path template of a path and its last segment, decoded.
+    Return the template of a path and the last segment of the path, decoded.
 
-    A path that matches none is its own template. A slash at the end does not count.
+    A path that matches no template is its own template. A slash at the end is ignored.
     """
     bare = path.rstrip("/")
     head, _, last = bare.rpartition("/")

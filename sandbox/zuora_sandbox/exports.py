@@ -1,4 +1,4 @@
-"""The life of Elastic Path's export jobs: they run one at a time, the oldest first.
+"""Elastic Path's export jobs, which run one at a time, the oldest first.
 
 Source: "Get a Job" and "Create a Job" of Elastic Path's reference, and Moltin's pages on the same service.
 """
@@ -16,7 +16,7 @@ from zuora_sandbox.settings import Settings
 
 NO_RESULTS = "No results matched the supplied filter"
 NEVER = "0001-01-01T00:00:00Z"
-"""When a job was updated that never was."""
+"""The time of the last update of a job that was never updated."""
 
 
 @dataclass(slots=True)
@@ -24,9 +24,9 @@ class Export:
     """
     One export; times are seconds of the sandbox's clock.
 
-    :param words: the status words of its life: waiting, running, succeeded, failed.
-    :param error: why it fails, empty where it does not.
-    :param file: the CSV, None before its end or where it fails.
+    :param words: its status words while it waits, while it runs, and when it has succeeded or failed.
+    :param error: why it fails, or an empty text if it does not fail.
+    :param file: the CSV, or None if it has not ended or has failed.
     """
 
     job_id: str
@@ -41,14 +41,14 @@ class Export:
     file: str | None = field(default=None, repr=False)
 
     def get_status(self, now: float) -> str:
-        """Return its status word."""
+        """Return the status word at this time."""
         waiting, running, succeeded, failed = self.words
         if self.has_ended:
             return failed if self.file is None else succeeded
         return waiting if now < self.starts else running
 
     def make_page(self, now: float, base: str) -> dict[str, Any]:
-        """Return ``data`` of the answer to GET /v2/jobs/{jobID}."""
+        """Return the ``data`` for GET /v2/jobs/{jobID}."""
         updated = self.ends if self.has_ended else self.starts
         page = {
             "id": self.job_id,
@@ -68,16 +68,16 @@ class Export:
 @dataclass(slots=True)
 class Exports:
     """
-    The store's orders, as rows of the CSV, and the exports of them.
+    The orders in Elastic Path's store and their exports.
 
-    :param orders: a row is an object; the union of all names, in the order of their coming, is the header.
+    :param orders: the rows of the CSV, as objects; its header has all their names, in order of appearance.
     """
 
     orders: list[Row] = field(default_factory=list)
     jobs: dict[str, Export] = field(default_factory=dict)
 
     def add_job(self, job_id: str, filter_: str, now: float, settings: Settings) -> Export:
-        """Take an export in; it begins when those before it have ended."""
+        """Add an export, which starts when all earlier ones have ended."""
         starts = max([now, *(job.ends for job in self.jobs.values())])
         ends = starts + settings.export_seconds
         words = tuple(settings.export_words)
@@ -86,7 +86,7 @@ class Exports:
         return export
 
     def end_due_jobs(self, now: float) -> None:
-        """End the exports whose time has come."""
+        """End the exports that are due."""
         for job in self.jobs.values():
             if not job.has_ended and job.ends <= now:
                 self._end_job(job)
@@ -99,7 +99,7 @@ class Exports:
             job.rows, job.file = len(rows), write_csv(rows)
 
     def make_ledger(self, now: float) -> list[dict[str, Any]]:
-        """Return what became of every export."""
+        """Return the state of every export, for the ledger."""
         return [
             {"jobId": job.job_id, "filter": job.filter, "status": job.get_status(now), "rows": job.rows}
             for job in self.jobs.values()
@@ -107,7 +107,7 @@ class Exports:
 
 
 def write_csv(rows: list[Row]) -> str:
-    """Return rows as a CSV with a header."""
+    """Return the rows as a CSV with a header."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     table = csv.DictWriter(text, names)
@@ -117,5 +117,5 @@ def write_csv(rows: list[Row]) -> str:
 
 
 def format_time(seconds: float) -> str:
-    """Return a time as Elastic Path writes it."""
+    """Return a time in Elastic Path's format."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,7 +1,8 @@
-"""The idempotency store: the first answer under a key is the answer under it for a day, whatever it was.
+"""The idempotency store: for a day, a key gets the first answer again, whatever that was.
 
-Source: Zuora's guide "Idempotent requests". It does not say what the bodies of 409 and 422 are. Of another
-body under the same key it says nothing; Zuora's guide for coding agents says "rejected": both can be had.
+Source: Zuora's guide "Idempotent requests". It does not say what the bodies of 409 and 422 are, nor what
+happens to another body under the same key. Zuora's guide for coding agents says "rejected"; here a setting
+decides.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from dataclasses import dataclass, field, replace
 from zuora_sandbox.answers import make_reply
 from zuora_sandbox.messages import Response
 
-LIFE = 24 * 3600
+KEY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
     """
-    What is known under one key; times are seconds of the sandbox's clock.
+    The response under one key; times are seconds of the sandbox's clock.
 
-    :param fingerprint: tenant, method and URL of the first request.
+    :param fingerprint: client id, method and URL of the first request.
     :param payload: its body, unzipped.
     :param busy_until: until when the first request counts as in progress.
     """
@@ -33,21 +34,21 @@ class StoredResponse:
 
 @dataclass(slots=True)
 class IdempotencyStore:
-    """Answers by idempotency key."""
+    """The stored responses by idempotency key."""
 
     entries: dict[str, StoredResponse] = field(default_factory=dict)
 
     def has_key(self, key: str, now: float) -> bool:
-        """Return whether there was a request under this key, less than a day ago."""
-        return key in self.entries and now - self.entries[key].created < LIFE
+        """Return whether this key was first used less than a day ago."""
+        return key in self.entries and now - self.entries[key].created < KEY_SECONDS
 
     def find_response(
         self, key: str, fingerprint: tuple[str, ...], now: float, payload: bytes | None = None
     ) -> Response | None:
         """
-        Return the answer to a repeated request, None where this is the first under its key.
+        Return the answer to a repeated request, or None if the key is new.
 
-        :param payload: the body that the key must have come with; None: any.
+        :param payload: the body that the first request must have had, or None for any body.
         """
         if not self.has_key(key, now):
             return None
@@ -63,15 +64,15 @@ class IdempotencyStore:
         return known.response
 
     def store_response(self, key: str, entry: StoredResponse) -> None:
-        """Store the answer to the first request under a key."""
+        """Store the response to the first request under a key."""
         self.entries[key] = entry
 
     def replace_response(self, key: str, response: Response) -> None:
-        """Let another answer be the stored one; an unknown key is left alone."""
+        """Replace the stored response, if the key is known."""
         if key in self.entries:
             self.entries[key] = replace(self.entries[key], response=response)
 
     def hold_key(self, key: str, until: float) -> None:
-        """Let the first request under a key count as in progress until then; an unknown key is left alone."""
+        """Count the first request under a key as in progress until then, if the key is known."""
         if key in self.entries:
             self.entries[key] = replace(self.entries[key], busy_until=until)

@@ -1,7 +1,7 @@
-"""The life of a job: Processing until its time has come, then the end that it was given when it was accepted.
+"""Asynchronous jobs: Processing until they are due, then with the end that was decided at their start.
 
-Source: "Retrieve the status and response of a job" of Zuora's v1 API reference. How a job ends is told by
-the settings, or by the order itself in ``customFields.Sandbox__c``: directives, separated by semicolons.
+Source: "Retrieve the status and response of a job" of Zuora's v1 API reference. How a job ends is decided by
+the settings, or by the order itself with directives in ``customFields.Sandbox__c``, separated by semicolons.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ class JobEnd:
     """
     How a job will end.
 
-    :param seconds: how long it says Processing first.
-    :param status: the status word it will have; only Completed makes an order.
-    :param errors: its ``errors`` text, None where it has none.
-    :param order_life: the status of the order it makes.
-    :param refusal: the ``errors`` in its result, which then says ``success: false``; it makes no order.
-    :param may_repeat_number: whether its order may have the number of another.
+    :param seconds: how long its status is Processing.
+    :param status: its status then; only Completed makes an order.
+    :param errors: the text of its ``errors``, or None.
+    :param status_plan: the statuses of the order that it makes.
+    :param refusal: the ``errors`` in its result, which then has ``success: false``, and no order is made; or
+        an empty text.
+    :param may_repeat_number: whether its order may have the number of another order.
     """
 
     seconds: float
@@ -47,17 +48,17 @@ DIRECTIVES: dict[str, Callable[[JobEnd, str], JobEnd]] = {
     "refuse": lambda end, text: replace(end, status="Completed", errors=None, refusal=text),
     "status": lambda end, text: replace(end, status=text),
 }
-"""What an order can say of its job; each takes the rest of its text."""
+"""The directives that an order can hold; each takes the rest of its text."""
 
 BETWEEN = re.compile(rf";\s*(?=(?:{'|'.join(DIRECTIVES)})\b)")
 
 
 def decide_end(order: dict[str, Any], kind: str, settings: Settings) -> JobEnd:
     """
-    Return how the job of an order will end.
+    Decide how the job of an order will end.
 
-    :param kind: ``create`` or ``preview``; what `Settings` says of failures is for create jobs only.
-    :raises ValueError: the order holds a directive that means nothing; the text says which.
+    :param kind: ``create`` or ``preview``; the failures in `Settings` are for create jobs only.
+    :raises ValueError: if the order holds an invalid directive; the message says which.
     """
     errors = settings.fail_jobs if kind == "create" else ""
     end = JobEnd(
@@ -68,12 +69,12 @@ def decide_end(order: dict[str, Any], kind: str, settings: Settings) -> JobEnd:
         refusal=settings.fail_results if kind == "create" and not errors else "",
         may_repeat_number=settings.duplicate_order_numbers == "accept",
     )
-    told = (order.get("customFields") or {}).get(FIELD) or ""
-    for directive in BETWEEN.split(told) if told else ():
-        word, _, text = directive.strip().partition(" ")
+    text = (order.get("customFields") or {}).get(FIELD) or ""
+    for directive in BETWEEN.split(text) if text else ():
+        word, _, argument = directive.strip().partition(" ")
         if word not in DIRECTIVES:
             raise ValueError(f"{FIELD} says {directive!r}; it knows {', '.join(DIRECTIVES)}")
-        end = DIRECTIVES[word](end, text.strip())
+        end = DIRECTIVES[word](end, argument.strip())
     return end
 
 
@@ -82,10 +83,10 @@ class Job:
     """
     One asynchronous job.
 
-    :param due: when it ends, in seconds of the sandbox's clock.
-    :param key: the idempotency key of the request that made it.
-    :param status: its status word now; Processing until it has been settled.
-    :param booked: the order that it made, once it has completed.
+    :param accepted: when it was accepted, in seconds of the sandbox's clock.
+    :param key: the idempotency key of its request.
+    :param status: its current status; Processing until it has ended.
+    :param stored_order: the order that it made, once it has completed.
     """
 
     job_id: str
@@ -101,14 +102,14 @@ class Job:
 
     @property
     def due(self) -> float:
-        """Return when it ends."""
+        """Return when it ends, in seconds of the sandbox's clock."""
         return self.accepted + self.end.seconds
 
     def make_page(self, version: str) -> dict[str, Any]:
         """
-        Return the answer to GET /v1/async-jobs/{jobId}.
+        Return the body for GET /v1/async-jobs/{jobId}.
 
-        :param version: the Zuora-Version of that request; it decides which fields name the subscriptions.
+        :param version: the Zuora-Version of the request, which decides how subscriptions are listed.
         """
         result = self._make_result(version) if self.status == "Completed" else None
         return {"errors": self.errors, "result": result, "status": self.status, "success": True}

@@ -1,7 +1,7 @@
-"""What an order must be before a job is made of it: our own reading of Zuora's page; pure functions.
+"""The rules for orders, from our own reading of Zuora's page; pure functions.
 
 Source: "Create an order asynchronously" and "Preview an order asynchronously" of Zuora's v1 API reference.
-Each rule yields its complaints; a rule that needs a field which is missing leaves that to the rule for it.
+Each rule yields its violations. A rule does not report a missing field that another rule reports.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ THRU = {
     "NumberOfPeriods": "previewNumberOfPeriods",
     "TermEnd": "previewThruType",
 }
-"""What previewThruType can be, and the field that each kind needs."""
+"""The values of previewThruType, each with the field that it requires."""
 
 
 def is_date(value: str) -> bool:
-    """Say whether this is a date as Zuora writes them, YYYY-MM-DD."""
+    """Return whether this is a date in Zuora's format, YYYY-MM-DD."""
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
         return False
     try:
@@ -176,7 +176,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 def check_order(order: Any, kind: str, most: int = 300) -> tuple[Violation, ...]:
     """
-    Return why Zuora would refuse an order, nothing where it would not.
+    Check an order and return its violations.
 
     :param order: the parsed body of the request.
     :param kind: ``create`` or ``preview``.

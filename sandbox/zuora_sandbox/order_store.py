@@ -1,7 +1,7 @@
-"""The accounts and orders that a sandbox holds; an order stands in them once its job has completed.
+"""The accounts and orders of a sandbox; an order is stored when its job completes.
 
-Nothing is priced: there is no catalogue, so every amount is 0. Numbers are counted up in the order of
-booking; an id is derived from its number, so that the same number has the same id in every sandbox.
+There is no catalogue, so nothing has a price and every amount is 0. Numbers are counted up as orders are
+stored. An id is derived from its number, so that the same number has the same id in every sandbox.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 PENDING_ACTIVATION = "Pending Activation"
-AFTER = {"CancelSubscription": "Cancelled", "Suspend": "Suspended"}
-"""What a subscription is after an action; Active after every other."""
+STATUS_AFTER = {"CancelSubscription": "Cancelled", "Suspend": "Suspended"}
+"""The status of a subscription after an action; it is Active after any other action."""
 
 
 def derive_id(kind: str, number: str) -> str:
-    """Return the id, 32 hexadecimal digits, of the object of this kind and number."""
+    """Return the id, 32 hexadecimal digits, of the object of this kind with this number."""
     return hashlib.sha256(f"{kind} {number}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class StatusPlan:
     """
-    Which status an order has when.
+    The statuses of an order over time.
 
-    :param first: the status that it is made with.
-    :param seconds: for how long it has that.
-    :param then: the status that it has afterwards.
+    :param first: the status at first.
+    :param seconds: how long the order has it.
+    :param then: the status after that.
     """
 
     first: str = "Completed"
@@ -42,15 +42,16 @@ class StoredOrder:
     """
     An order that exists.
 
-    :param life: its status; what it made was made by the first one, and stays so.
-    :param subscriptions: number and status of each, in the order of the request.
-    :param invoice: the number of its invoice, empty where billing did not run; likewise `payment`.
-    :param created: when, in seconds of the sandbox's clock.
+    :param plan: its statuses over time; a later status does not change its subscriptions and its invoice.
+    :param subscriptions: number and status of each subscription, in the order of the request.
+    :param invoice: the number of its invoice, or an empty text if there is none; the same for `payment`.
+    :param created: when it was stored, in seconds of the sandbox's clock.
+    :param order: the body of its request.
     """
 
     number: str
     account: str
-    life: StatusPlan
+    plan: StatusPlan
     subscriptions: tuple[tuple[str, str], ...]
     invoice: str
     payment: str
@@ -59,20 +60,23 @@ class StoredOrder:
 
     @property
     def status(self) -> str:
-        """Return the status that it was made with, which is the one in its job's result."""
-        return self.life.first
+        """Return its first status, which is the one in the result of its job."""
+        return self.plan.first
 
     def get_status(self, now: float) -> str:
-        """Return the status that it has now."""
-        return self.life.first if now - self.created < self.life.seconds else self.life.then
+        """Return its status at this time."""
+        return self.plan.first if now - self.created < self.plan.seconds else self.plan.then
 
 
 @dataclass(slots=True)
 class OrderStore:
     """
-    Accounts with their subscriptions and the names of new ones, and orders by their number.
+    The accounts and orders.
 
-    Of orders that share a number, the first stands here.
+    :param orders: the orders by number; if several orders have the same number, the first one.
+    :param accounts: the status of each subscription, by number, for each account.
+    :param names: the names of the accounts that were created by an order.
+    :param counts: how many numbers were used for each prefix.
     """
 
     orders: dict[str, StoredOrder] = field(default_factory=dict)
@@ -96,17 +100,17 @@ class OrderStore:
         chosen, state = each.get("subscriptionNumber"), ""
         for action in each["orderActions"]:
             chosen = chosen or (action.get("createSubscription") or {}).get("subscriptionNumber")
-            state = AFTER.get(action["type"], "Active")
+            state = STATUS_AFTER.get(action["type"], "Active")
         return chosen or self._take_number("A-S"), state if status == "Completed" else PENDING_ACTIVATION
 
-    def add_order(self, order: dict[str, Any], life: StatusPlan, now: float) -> StoredOrder:
+    def add_order(self, order: dict[str, Any], plan: StatusPlan, now: float) -> StoredOrder:
         """
-        Let an order exist and return it.
+        Store an order and return it.
 
-        :param order: its request body, one that the order rules have passed.
-        :param life: the order's status; only a Completed one activates subscriptions and is billed.
+        :param order: the body of its request, without violations.
+        :param plan: its statuses; only the first status Completed activates subscriptions and allows billing.
         """
-        status = life.first
+        status = plan.first
         account = self._choose_account(order)
         subscriptions = tuple(
             self._make_subscription(each, status) for each in order.get("subscriptions") or []
@@ -116,7 +120,7 @@ class OrderStore:
         stored = StoredOrder(
             number=order.get("orderNumber") or self._take_free_number(),
             account=account,
-            life=life,
+            plan=plan,
             subscriptions=subscriptions,
             invoice=self._take_number("INV") if billed else "",
             payment=self._take_number("P-") if billed and options.get("collectPayment") else "",
@@ -135,7 +139,7 @@ class OrderStore:
 
 
 def make_account_page(order_store: OrderStore, wanted: str) -> dict[str, Any] | None:
-    """Return the body of GET /v1/accounts/{account-key}, by number or id; None for an account never seen."""
+    """Return the body for GET /v1/accounts/{account-key}, by number or id, or None for an unknown account."""
     known = (number for number in order_store.accounts if wanted in (number, derive_id("account", number)))
     number = next(known, None)
     if number is None:
@@ -150,7 +154,7 @@ def _format_time(seconds: float) -> str:
 
 
 def make_order_page(stored: StoredOrder, now: float) -> dict[str, Any]:
-    """Return the body of GET /v1/orders/{orderNumber}, as it is now; the order stands under ``order``."""
+    """Return the body for GET /v1/orders/{orderNumber} at this time."""
     order = stored.order
     asked = order.get("subscriptions") or []
     return {
@@ -184,7 +188,7 @@ def make_order_page(stored: StoredOrder, now: float) -> dict[str, Any]:
 
 
 def list_line_items(stored: StoredOrder) -> list[dict[str, str]]:
-    """Return id and number of the order's line items; those without a number are counted from 1."""
+    """Return id and number of each line item of an order; a missing number is its position, from 1."""
     items = enumerate(stored.order.get("orderLineItems") or [], start=1)
     numbers = [str(item.get("itemNumber") or count) for count, item in items]
     return [

@@ -13,10 +13,10 @@ from zuora_sandbox.order_store import StoredOrder, derive_id, list_line_items
 
 def make_create_result(stored: StoredOrder, version: str, *, ids: bool) -> dict[str, Any]:
     """
-    Return what a create job made.
+    Return the result of a create job.
 
-    :param version: the Zuora-Version of the request; it decides which fields name the subscriptions.
-    :param ids: name things by ids, as was asked for with returnIds=true, not by numbers.
+    :param version: the Zuora-Version of the request, which decides how subscriptions are listed.
+    :param ids: whether to give ids (returnIds=true) and not numbers.
     """
     result = describe_by_ids(stored) if ids else describe_by_numbers(stored)
     rows = result.pop("subscriptions")
@@ -31,12 +31,12 @@ def make_create_result(stored: StoredOrder, version: str, *, ids: bool) -> dict[
 
 
 def make_refused_result(errors: str) -> dict[str, Any]:
-    """Return the result of a create job that is Completed without having made an order: our reading."""
+    """Return the result of a create job that is Completed but made no order; this is our reading."""
     return {"jobType": "AsyncCreateOrder", "success": False, "errors": errors}
 
 
 def describe_by_numbers(stored: StoredOrder) -> dict[str, Any]:
-    """Return what a create made, named by numbers."""
+    """Return what an order made, with numbers."""
     owner = {
         "subscriptionOwnerNumber": stored.account,
         "subscriptionOwnerId": derive_id("account", stored.account),
@@ -54,7 +54,7 @@ def describe_by_numbers(stored: StoredOrder) -> dict[str, Any]:
 
 
 def describe_by_ids(stored: StoredOrder) -> dict[str, Any]:
-    """Return what a create made, named by ids: the answer where it was asked for with returnIds=true."""
+    """Return what an order made, with ids, as for returnIds=true."""
     owner = {
         "subscriptionOwnerNumber": stored.account,
         "subscriptionOwnerId": derive_id("account", stored.account),
@@ -81,11 +81,11 @@ PREVIEWS: dict[str, dict[str, list[Any]]] = {
     "RampMetrics": {"rampMetrics": []},
     "Funds": {"funds": []},
 }
-"""The parts of a preview's result, by previewType."""
+"""The parts of the result of a preview, by previewType."""
 
 
 def make_preview_result(order: dict[str, Any]) -> dict[str, Any]:
-    """Return a preview's result: one invoice over nothing, for there are no prices; nothing is made."""
+    """Return the result of a preview: at most one empty invoice, because there are no prices."""
     types = order["previewOptions"].get("previewTypes") or ["BillingDocs"]
     result = {name: rows for each in types for name, rows in PREVIEWS[each].items()}
     if "invoices" in result:

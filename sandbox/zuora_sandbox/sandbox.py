@@ -1,9 +1,9 @@
-"""What the sandbox answers: `Sandbox.handle(request) -> Response`; no sockets, no sleeping, no client code.
+"""The sandbox: `Sandbox.handle(request)` returns the response, without sockets and without sleeping.
 
-A request passes the edge (`edge.py`), then the idempotency store (`idempotency.py`), then its endpoint
-(`endpoints.py`); a `Fault` can strike before all of them, as a gateway does, instead of the endpoint, or
-after it. Paths of Elastic Path's (`elastic_path.py`) have nothing of that but the faults. Paths below
-``/sandbox/`` steer the sandbox itself (`control.py`).
+A request passes the checks of `edge.py`, then the idempotency store (`idempotency.py`), then its endpoint
+(`endpoints.py`). A `Fault` can come before all of them, as a gateway does, instead of the endpoint, or after
+it. For paths of Elastic Path (`elastic_path.py`) there are only the faults. Paths below ``/sandbox/`` control
+the sandbox itself (`control.py`).
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def _read_payload(request: Request) -> bytes:
 
 
 class Sandbox(Tenant):
-    """A tenant of Zuora's that answers requests, one at a time, whichever thread they come from."""
+    """A Zuora tenant that answers requests from any thread, one at a time."""
 
     def handle(self, request: Request) -> Response:
         """
         Answer a request.
 
-        The status 0 with a damage of ``reset`` or ``hang`` means that no answer comes at all; with the damage
-        ``cut`` the body is the whole one, of which the client gets a part. A body is never gzipped here.
+        A response with the status 0 must not be sent: its damage says what happens instead. With the damage
+        ``cut`` the body is complete, and the client must get a part of it. No body is gzipped here.
         """
         with self._lock:
             self.state.end_due_jobs(self.now)
@@ -90,7 +90,7 @@ class Sandbox(Tenant):
         return response if fault is None else fault.make_answer(self.rng, response)
 
     def _finish_response(self, response: Response) -> Response:
-        """Return an answer as it leaves: with the request id that all have, if so; never an empty one."""
+        """Return a response with the request id of the settings, if any, and without an empty request id."""
         if response.status and (constant := self.settings.request_id):
             response = replace_request_id(response, constant)
         if response.headers.get("zuora-request-id") != "":

@@ -1,4 +1,4 @@
-"""Which JSON type each part of an order has; pure functions. Told once, so that no rule has to ask.
+"""The JSON type of each part of an order, checked once, so that no rule has to; pure functions.
 
 Source: "Create an order asynchronously" of Zuora's v1 API reference.
 """
@@ -42,10 +42,10 @@ ORDER: Shape = {
 
 def check_shape(value: Any, shape: Shape, name: str = "the order") -> Iterator[Violation]:
     """
-    Yield a complaint for every part that has the wrong JSON type.
+    Check the JSON types of a value and its parts, and yield the violations.
 
-    :param shape: an object of shapes, an array of one shape, or text; null is let through outside arrays.
-    :param name: how a complaint names the value.
+    :param shape: an object of shapes, an array of one shape, or text; null is allowed outside of arrays.
+    :param name: the name of the value in a violation.
     """
     if isinstance(shape, dict) and isinstance(value, dict):
         for key, inner in shape.items():

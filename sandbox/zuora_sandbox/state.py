@@ -1,4 +1,4 @@
-"""Everything that a sandbox remembers; a reset replaces it by an empty one."""
+"""Everything that a sandbox remembers; a reset replaces it with an empty `State`."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from zuora_sandbox.order_store import OrderStore
 from zuora_sandbox.settings import Fault
 
 RECENT = 1000
-"""How many requests the ledger lists; older ones are only counted."""
+"""How many requests the ledger lists; older requests are only counted."""
 
 
 def make_duplicate_violation(number: str) -> Violation:
-    """Return the complaint about an order number that is taken: our reading, Zuora documents none."""
+    """Return the violation for an order number that is taken; it is our reading, Zuora documents none."""
     return Violation(30, f"The order number {number} is taken by another order.")
 
 
 IN_FLIGHT = 1.0
-"""Seconds after a Retry-After in which a request may arrive that was sent before its client heard of it."""
+"""For so many seconds after a Retry-After, requests may arrive that were sent before the client read it."""
 
 
 @dataclass(slots=True)
 class MinuteCounter:
-    """Counts what happens in each clock minute."""
+    """Counts events per clock minute."""
 
     minute: int = 0
     counted: int = 0
 
     def count(self, now: float) -> int:
-        """Count one more, and return how many there were in its minute."""
+        """Count one event, and return how many there were in its minute so far."""
         minute = int(now // 60)
         self.minute, self.counted = minute, self.counted + 1 if self.minute == minute else 1
         return self.counted
@@ -45,9 +45,9 @@ class MinuteCounter:
 @dataclass(slots=True)
 class CoolDown:
     """
-    The time for which the sandbox last asked to be left alone: Retry-After of a 429 or 503, or a 429's reset.
+    The time in which a client must not ask: Retry-After of a 429 or 503, or RateLimit-Reset of a 429.
 
-    :param broken: how many requests came within such a time.
+    :param early_requests: how many requests came within such a time.
     """
 
     since: float = 0.0
@@ -55,7 +55,7 @@ class CoolDown:
     early_requests: int = 0
 
     def note_response(self, response: Response, now: float, takes: float) -> None:
-        """Note a request and its answer, which takes so many seconds to leave."""
+        """Note the answer to a request, which takes so many seconds to be sent."""
         self.early_requests += self.since + takes + IN_FLIGHT < now < self.until
         reset = response.header("RateLimit-Reset") if response.status == 429 else ""
         asked = response.header("Retry-After") or reset
@@ -69,11 +69,12 @@ class State:
     """
     What happened so far.
 
-    :param tokens: when each bearer token ends, by token.
-    :param waiting: when each unsettled job ends, with its place in the queue and its id; a heap.
-    :param makers: the ids of the jobs that made an order, in the order of their ends.
-    :param counts: answered requests by method and path template.
-    :param calls: sign-ins apart, which are ``sign_ins``.
+    :param tokens: when each bearer token expires, by token.
+    :param issued: all tokens that were ever issued.
+    :param waiting: end, sequence number and id of each job that has not ended; a heap.
+    :param maker_ids: the ids of the jobs that made an order, in the order in which they ended.
+    :param counts: how many requests were answered, by method and path template.
+    :param calls: the calls without the sign-ins, which are in ``sign_ins``.
     """
 
     tokens: dict[str, float] = field(default_factory=dict)
@@ -92,17 +93,17 @@ class State:
     cool_down: CoolDown = field(default_factory=CoolDown)
 
     def issue_token(self, token: str, until: float) -> None:
-        """Let a token be valid until then."""
+        """Make a token valid until then."""
         self.tokens[token] = until
         self.issued.append(token)
 
     def accept_job(self, job: Job) -> None:
-        """Take a job in; it ends when its time has come."""
+        """Add a job, which ends when it is due."""
         self.jobs[job.job_id] = job
         heapq.heappush(self.waiting, (job.due, len(self.jobs), job.job_id))
 
     def end_due_jobs(self, now: float) -> None:
-        """End the jobs whose time has come, in the order of their ends, then of their acceptance."""
+        """End the jobs that are due, first by their end, then by their acceptance."""
         while self.waiting and self.waiting[0][0] <= now:
             _, _, job_id = heapq.heappop(self.waiting)
             self.jobs[job_id] = self._end_job(self.jobs[job_id])
@@ -120,7 +121,7 @@ class State:
         return replace(job, status="Completed", stored_order=stored_order)
 
     def take_fault(self, request: Request) -> Fault | None:
-        """Return the fault that spoils this request, and count it down."""
+        """Return the fault that applies to a request, if any, and count it down."""
         for place, fault in enumerate(self.faults):
             if not fault.matches(request):
                 continue
@@ -133,7 +134,7 @@ class State:
         return None
 
     def note_request(self, request: Request, template: str, response: Response, now: float) -> None:
-        """Write a request and its answer into the ledger; the status 0 is no answer."""
+        """Add a request and its answer to the ledger; the status 0 means no answer."""
         self.counts[f"{request.method} {template}"] += 1
         self.recent.append(
             {
@@ -149,7 +150,7 @@ class State:
         )
 
     def make_ledger(self, now: float) -> dict[str, Any]:
-        """Return what happened so far, as a JSON object."""
+        """Return what happened so far as a JSON object."""
         made = [
             (job, job.stored_order) for job in map(self.jobs.__getitem__, self.maker_ids) if job.stored_order
         ]

@@ -1,4 +1,4 @@
-"""A tenant of Zuora's in memory: its settings, its clock, its memory; requests are answered elsewhere."""
+"""A Zuora tenant in memory: its settings, its clock and its state. `Sandbox` answers its requests."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 class Tenant:
     """
-    What a test may do to a sandbox besides sending it requests; safe to call from several threads.
+    What a test can do with a sandbox besides sending requests; safe to call from several threads.
 
-    :param clock: seconds since 1970; a test passes its own. `advance` moves on from it.
-    :param rng: makes tokens, job ids and request ids; seed it to have the same ones again.
+    :param clock: returns seconds since 1970; a test passes its own. `advance` adds to it.
+    :param rng: the source of tokens, job ids and request ids; the same seed gives the same ones.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class Tenant:
 
     @property
     def now(self) -> float:
-        """Return the sandbox's time, in seconds since 1970."""
+        """Return the time of the sandbox's clock, in seconds since 1970."""
         return self._clock() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock on."""
+        """Move the sandbox's clock forward."""
         with self._lock:
             self._ahead += seconds
 
     @contextmanager
     def track_call(self) -> Iterator[None]:
-        """Count a call as under way, for as long as the block lasts."""
+        """Count a call as in progress until the block ends."""
         with self._lock:
             self.calls_in_progress += 1
         try:
@@ -61,41 +61,41 @@ class Tenant:
                 self.calls_in_progress -= 1
 
     def add_fault(self, fault: Fault) -> None:
-        """Let something go wrong; faults strike in the order in which they were added."""
+        """Add a fault; the first added fault that matches a request applies."""
         with self._lock:
             self.state.faults.append(fault)
 
     def set_exportable(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Let the store of Elastic Path have these orders and no others; a row is its line in the CSV."""
+        """Replace the orders in Elastic Path's store; each row is a line of the CSV."""
         with self._lock:
-            self.state.end_due_jobs(self.now)  # what has ended was of the old ones
+            self.state.end_due_jobs(self.now)  # exports that have ended hold the old orders
             self.state.exports.orders = list(rows)
 
     def revoke_tokens(self) -> None:
-        """Let no token be known any more."""
+        """Make all tokens invalid."""
         with self._lock:
             self.state.tokens.clear()
 
     def reset(self) -> None:
-        """Forget everything, and go back to the first settings and to the clock as it is."""
+        """Forget everything, and go back to the first settings and to the unmoved clock."""
         with self._lock:
             self.settings, self.state, self._ahead = self._first_settings, State(), 0.0
 
     def ledger(self) -> dict[str, Any]:
-        """Return what happened so far, as a JSON object: the body of GET /sandbox/ledger."""
+        """Return what happened so far as a JSON object, the body for GET /sandbox/ledger."""
         with self._lock:
             self.state.end_due_jobs(self.now)
             exports = self.state.exports.make_ledger(self.now)
             return {"now": self.now, **self.state.make_ledger(self.now), "exports": exports}
 
     def get_version(self, request: Request) -> str:
-        """Return the Zuora-Version in force for a request."""
+        """Return the Zuora-Version that applies to a request."""
         return request.header("Zuora-Version") or self.settings.zuora_version
 
     def refuse(self, request: Request, *found: Violation, status: int = 0) -> Response:
         """
-        Return the error body with these complaints, as the request's Zuora-Version has it.
+        Return the error response with these violations, as the Zuora-Version of the request defines it.
 
-        :param status: an HTTP status other than the category's own.
+        :param status: the HTTP status to use instead of the one of the category, or 0.
         """
         return make_refusal(found, self.get_version(request), self.rng, status)
