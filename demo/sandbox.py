@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from demo.api import fetch_json
 from demo.processes import Process, StackError, wait_for
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
 
 
 class ServedSandbox:

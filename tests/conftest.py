@@ -40,9 +40,7 @@ from airflow_provider_zuora.private_files import RUNTIME_DIR  # noqa: E402
 from airflow_provider_zuora.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports import Line  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
-from zuora_sandbox.sandbox import Sandbox  # noqa: E402
-from zuora_sandbox.server import serve  # noqa: E402
-from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
 
 # `make test` gives the same result each time; `make explore` draws other cases each time, and more of them.
 # How long the drawing takes says nothing on a machine that others use too.

@@ -17,9 +17,7 @@ from airflow_provider_zuora.hooks import TransientError
 from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from tests.conftest import StateStore, Zuora
 from tests.core.carriers import Clock
-from zuora_sandbox.sandbox import Sandbox
-from zuora_sandbox.server import serve
-from zuora_sandbox.settings import Settings
+from zuora_sandbox import Sandbox, Settings, serve
 
 
 class Airflow:

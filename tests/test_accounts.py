@@ -24,7 +24,7 @@ from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.wire import READ, Budget, Token
 from airflow_provider_zuora.transports import Line
 from tests.conftest import ORDER
-from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Settings
 
 
 def asked(budget=READ):
@@ -390,7 +390,6 @@ import asyncio, gc, sys
 from airflow_provider_zuora.accounts import Masks, account_of
 from airflow_provider_zuora.core.jobs import Credentials
 from airflow_provider_zuora.core.wire import Token
-from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET
 from airflow_provider_zuora.transports import Line
 
 async def mask(token):

@@ -24,7 +24,7 @@ from airflow_provider_zuora.hooks import PermanentError, TransientError
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.test_triggers import submitted
-from zuora_sandbox.settings import Settings
+from zuora_sandbox import Settings
 
 KNOWN = TypeAdapter(ToTriggerSupervisor)
 ENDS = {

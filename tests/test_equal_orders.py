@@ -15,8 +15,7 @@ from tests.core.carriers import Clock
 from tests.core.tries import NUMBERED
 from tests.core.tries import ORDER as PLAIN
 from tests.one_airflow import Airflow, served
-from zuora_sandbox.sandbox import Sandbox, Settings
-from zuora_sandbox.server import serve
+from zuora_sandbox import Sandbox, Settings, serve
 
 EQUAL = "this task has submitted an equal one"
 

@@ -15,9 +15,7 @@ from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
 from tests.conftest import ORDER, Zuora
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, served
-from zuora_sandbox.sandbox import Sandbox
-from zuora_sandbox.server import serve
-from zuora_sandbox.settings import Fault, Settings
+from zuora_sandbox import Fault, Sandbox, Settings, serve
 
 HOUR = 3600
 PAGE = (Path(__file__).parent.parent / "docs" / "exactly-once.md").read_text()

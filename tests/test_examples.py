@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.airflow_versions import IS_AIRFLOW_2
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
-from zuora_sandbox.server import serve
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings, serve
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "example_dags"

@@ -30,7 +30,7 @@ from airflow_provider_zuora.transports import Line
 from tests.conftest import StateStore
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, Worker, served
-from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
 
 HOUR = 3600.0
 POST = {"method": "POST", "path": "/v1/async/orders"}

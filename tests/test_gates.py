@@ -26,7 +26,7 @@ from airflow_provider_zuora.transports import AsyncTransport, Line
 from tests.conftest import ORDER
 from tests.core.carriers import ask_sandbox
 from tests.virtual_time import START, run_in_virtual_time
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
 
 URL = "http://127.0.0.1:1"
 QUIET = {"status": 429, "headers": {"Retry-After": "30"}}

@@ -22,7 +22,7 @@ from airflow_provider_zuora.core.errors import InvalidInput, Refused
 from airflow_provider_zuora.hooks import PermanentError, TransientError, ZuoraHook
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
-from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Settings
 
 TASK = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}
 

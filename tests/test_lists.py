@@ -22,8 +22,8 @@ from airflow_provider_zuora.hooks import PermanentError, TransientError
 from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.conftest import ORDER, WAITING
+from zuora_sandbox import Settings
 from zuora_sandbox.jobs import FIELD
-from zuora_sandbox.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("reschedule_dates")
 

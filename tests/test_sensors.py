@@ -31,7 +31,7 @@ from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger
 from tests.conftest import ORDER, WAITING
 from tests.core.carriers import Clock
-from zuora_sandbox.settings import CLIENT_SECRET, Settings
+from zuora_sandbox import CLIENT_SECRET, Settings
 
 REFUSAL = "[40000020]: Rate plan is not effective"
 CONTEXT: Any = {"ti": SimpleNamespace(**WAITING)}

@@ -21,7 +21,7 @@ from airflow_provider_zuora.core.wire import Token
 from airflow_provider_zuora.sharing import PATIENCE
 from airflow_provider_zuora.token_file import TokenFile
 from demo.processes import wait_for
-from zuora_sandbox.settings import CLIENT_SECRET
+from zuora_sandbox import CLIENT_SECRET
 
 SIGN_IN = "/oauth/token"
 

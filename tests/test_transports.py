@@ -20,7 +20,7 @@ from airflow_provider_zuora import __version__, bodies
 from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
 from airflow_provider_zuora.core.wire import Request, Response
 from airflow_provider_zuora.transports import AsyncTransport, BlockingTransport, Line
-from zuora_sandbox.settings import CLIENT_SECRET
+from zuora_sandbox import CLIENT_SECRET
 
 
 def blocking(line: Line, *requests: Request) -> list[Response]:

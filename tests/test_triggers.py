@@ -19,7 +19,7 @@ from airflow_provider_zuora.sensors import ZuoraJobSensor
 from airflow_provider_zuora.triggers import JobTrigger, read_event
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
-from zuora_sandbox.settings import CLIENT_SECRET, Settings
+from zuora_sandbox import CLIENT_SECRET, Settings
 
 JOBS = "/v1/async-jobs/"
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
+from zuora_sandbox.sandbox import Sandbox
 from zuora_sandbox.server import Server, listen
+from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 
 HELP = {
     "token_seconds": "how long a bearer token is valid",

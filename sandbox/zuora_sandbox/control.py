@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from zuora_sandbox.answers import make_reply, parse_json_body
+from zuora_sandbox.faults import Fault
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.settings import Fault
 from zuora_sandbox.tenant import Tenant
 
 PREFIX = "/sandbox/"

@@ -21,13 +21,9 @@ from zuora_sandbox.answers import (
     unzip_body,
 )
 from zuora_sandbox.endpoints import ROUTES, Endpoint, find_template
-from zuora_sandbox.faults import Fault
 from zuora_sandbox.idempotency import StoredResponse
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from zuora_sandbox.tenant import Tenant
-
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "Fault", "Sandbox", "Settings"]
 
 
 def _make_endpoint(response: Response) -> Endpoint:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from zuora_sandbox.faults import Fault
-
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "Fault", "Settings"]
-
 CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
 """The default client id of a sandbox; it has 36 characters, as Zuora's have."""
 

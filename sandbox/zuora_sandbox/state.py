@@ -9,11 +9,11 @@ from typing import Any
 
 from zuora_sandbox.answers import Violation
 from zuora_sandbox.exports import Exports
+from zuora_sandbox.faults import Fault
 from zuora_sandbox.idempotency import IdempotencyStore
 from zuora_sandbox.jobs import Job
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_store import OrderStore
-from zuora_sandbox.settings import Fault
 
 RECENT = 1000
 """How many requests the ledger lists; older requests are only counted."""

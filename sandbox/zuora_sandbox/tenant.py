@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zuora_sandbox.answers import Violation, make_refusal
-from zuora_sandbox.settings import Fault, Settings
+from zuora_sandbox.faults import Fault
+from zuora_sandbox.settings import Settings
 from zuora_sandbox.state import State
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from airflow_provider_zuora.core.errors import ApiError, Unreachable
 from airflow_provider_zuora.core.jobs import Credentials, Vendor
 from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.wire import Carrier, Memoir, Request, Response, Token, remembering, run
-from zuora_sandbox import messages
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, messages
 
 BASE = "https://rest.test.zuora.com"
 CREDENTIALS = Credentials(BASE, CLIENT_ID, CLIENT_SECRET)

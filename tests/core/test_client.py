@@ -32,7 +32,7 @@ from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.waiting import Wait, ended_job
 from airflow_provider_zuora.core.wire import ONCE, Pause, Request, Response
 from tests.core.carriers import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault
 
 FOREVER = itertools.repeat
 KEY = {"Idempotency-Key": "k-1"}

@@ -17,8 +17,8 @@ from airflow_provider_zuora.core.rereads import reread_ends
 from airflow_provider_zuora.core.waiting import Pauses, Wait
 from tests.conftest import ORDER
 from tests.core.carriers import Tenant
+from zuora_sandbox import Fault
 from zuora_sandbox.jobs import FIELD
-from zuora_sandbox.settings import Fault
 
 
 def jobs(tenant, *told):

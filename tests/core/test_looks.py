@@ -11,7 +11,7 @@ from airflow_provider_zuora.core.looks import Looks
 from tests.core.carriers import Tenant
 from tests.core.test_ends import jobs, words
 from tests.core.test_ends import looks as looks_at
-from zuora_sandbox.settings import Fault
+from zuora_sandbox import Fault
 
 GET = "/v1/async-jobs/"
 

@@ -14,7 +14,7 @@ from airflow_provider_zuora.core.vendors.zuora import Zuora
 from airflow_provider_zuora.core.verdicts import Verdicts
 from tests.core.carriers import Tenant
 from tests.core.test_ends import jobs, looks, reread, words
-from zuora_sandbox.settings import Fault
+from zuora_sandbox import Fault
 
 JOBS, ORDERS = "/v1/async-jobs/", "/v1/orders/"
 SEEN = 1_700_000_000.0

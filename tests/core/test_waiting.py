@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.jobs import JobState
 from airflow_provider_zuora.core.waiting import LONGEST, Pauses, Wait, ended_job
 from tests.core.carriers import Clock, Dice, Script, Tenant, answer, sample
-from zuora_sandbox.sandbox import Fault
+from zuora_sandbox import Fault
 
 FOREVER = itertools.repeat
 START = Clock().now

@@ -18,8 +18,7 @@ from airflow_provider_zuora.core.submission.keys import Submitter
 from airflow_provider_zuora.core.submission.post import KEY_AGE
 from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request, Response, Token
 from tests.core.carriers import Memory, Tenant, ask_sandbox, from_sandbox
-from zuora_sandbox import messages
-from zuora_sandbox.sandbox import Fault
+from zuora_sandbox import Fault, messages
 
 POST = "/v1/async/orders"
 ORDER = {

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from zuora_sandbox import Sandbox, Settings
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.sandbox import Sandbox, Settings
 
 
 @dataclass

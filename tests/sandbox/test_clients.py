@@ -15,9 +15,8 @@ import pytest
 import requests
 
 from demo.processes import wait_for
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, serve
 from zuora_sandbox.clients import find_client_processes
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
-from zuora_sandbox.server import serve
 
 ORDERS = "/v1/async/orders"
 SUBSCRIPTION = '{"orderActions": [{"type": "CreateSubscription", "createSubscription": {}}]}'

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault
 from zuora_sandbox.control import ACTIONS
 from zuora_sandbox.endpoints import ROUTES
 from zuora_sandbox.jobs import DIRECTIVES
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault
 from zuora_sandbox.settings import CHOICES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")

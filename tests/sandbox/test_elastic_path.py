@@ -7,9 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from zuora_sandbox import Fault, Sandbox, Settings
 from zuora_sandbox.filters import parse_filter
-from zuora_sandbox.sandbox import Sandbox, Settings
-from zuora_sandbox.settings import Fault
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ROWS = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zuora_sandbox.sandbox import Fault
+from zuora_sandbox import Fault
 
 DAY = 24 * 3600
 

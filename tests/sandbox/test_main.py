@@ -8,8 +8,8 @@ import sys
 import pytest
 import requests
 
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
 from zuora_sandbox.__main__ import main
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET
 from zuora_sandbox.server import listen
 
 COMMAND = [sys.executable, "-m", "zuora_sandbox"]

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from zuora_sandbox.sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
-from zuora_sandbox.server import listen, serve
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve
+from zuora_sandbox.server import listen
 
 FORM = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}
 ORDER = {

@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.submission.authority import (
 from airflow_provider_zuora.core.wire import Request, Response
 from tests.core.carriers import Memory, Script, answer
 from tests.core.tries import NUMBERED, ORDER, POST, Zuora, body, submit
-from zuora_sandbox.sandbox import Fault
+from zuora_sandbox import Fault
 
 FIRST, RETRY = Try(1, 2), Try(2, 2)
 ONE_ID = "c4a1f0de-93b7-4d25-8a6e-0f9b1c2d3e4f"

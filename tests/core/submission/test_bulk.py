@@ -43,7 +43,7 @@ from airflow_provider_zuora.core.submission.submission import EQUAL
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
 from tests.core.tries import ANSWERS, Actor, Zuora, body
-from zuora_sandbox.settings import Fault
+from zuora_sandbox import Fault
 
 TASK = Submitter("", ("dag", "run", "task"), -1)
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}

@@ -17,8 +17,8 @@ from airflow_provider_zuora.core.submission.order_lookup import (
 from airflow_provider_zuora.core.wire import Response
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
+from zuora_sandbox import Fault
 from zuora_sandbox.order_store import derive_id
-from zuora_sandbox.sandbox import Fault
 
 NEW = {
     "orderNumber": "O-1",

@@ -13,8 +13,8 @@ from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
 from tests.core.carriers import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
+from zuora_sandbox import Fault
 from zuora_sandbox.order_store import derive_id
-from zuora_sandbox.sandbox import Fault
 
 CLEARED, AGAIN = Try(2, 2, cleared=True), Try(3, 4, cleared=True)
 ANOTHER = Submitter("", ("dag", "another run", "task"), -1)

@@ -26,8 +26,8 @@ from airflow_provider_zuora.core.submission.submission import EQUAL, Submission
 from airflow_provider_zuora.core.wire import Recall, Request
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, POST, Actor, Zuora, body, stored, submit
+from zuora_sandbox import Fault
 from zuora_sandbox.order_store import derive_id
-from zuora_sandbox.sandbox import Fault
 
 HOUR = 3600
 FIRST, RETRY = Try(1, 1), Try(2, 1)
