@@ -7,8 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from zuora_sandbox import Sandbox, Settings
-from zuora_sandbox.messages import Request, Response
+from zuora_sandbox import Request, Response, Sandbox, Settings
 
 
 @dataclass
