@@ -60,9 +60,8 @@ _ESCAPES = frozenset("\\&%")  # how escapes begin
 _DEEP = 3  # times that a text may have been escaped: JSON in JSON, in a page
 _FINDS = 8  # ways to escape secrets in one text; of a text with more nothing is told
 _SINGLE, _DOUBLE = ("'", "&#x27;", "&#39;", "&apos;"), ('"', "&quot;", "&#34;", "&#x22;")
-_NET = {
-    ord(char): f"\\u{ord(char):04X}" for char in "&<>'+`"
-}  # what .NET's JSON escapes besides, in capitals
+# What .NET's JSON escapes besides, in capitals.
+_NET = {ord(char): f"\\u{ord(char):04X}" for char in "&<>'+`"}
 _IN_ANY_CASE = 8  # characters; of a secret that is shorter only its own case is hidden
 _SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
 _WITHIN = 6  # characters; a shorter one is looked for as a word of its own only

@@ -31,8 +31,6 @@ ORDER = f"""{{
 CLIENT = f"""
 import http.client, sys
 from urllib.parse import urlencode
-import asyncio
-import concurrent.futures
 import json
 form = urlencode({{"client_id": {CLIENT_ID!r}, "client_secret": {CLIENT_SECRET!r},
                    "grant_type": "client_credentials"}})
