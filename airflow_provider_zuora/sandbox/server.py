@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -187,18 +187,13 @@ def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Iterator[
         async with server.running():
             await stop.wait()
 
-    def run() -> None:
-        # A Runner lets what was closed last, or accepted at the last moment, come to its end.
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(live())
-
     with ThreadPoolExecutor(1, thread_name_prefix="sandbox") as pool:
-        served = pool.submit(run)
+        served = pool.submit(loop.run_until_complete, live())
         try:
             yield server
         finally:
-            with suppress(RuntimeError):  # the loop has ended already, with an error
-                loop.call_soon_threadsafe(stop.set)
+            loop.call_soon_threadsafe(stop.set)
             served.result()
+            loop.close()
     if server.errors:
         raise server.errors[0]
