@@ -94,7 +94,12 @@ class Server:
             yield
         finally:
             self.closing.set()
+            # asyncio (3.11) never closes a connection that it accepts just before the listener closes.
+            asyncio.get_running_loop().remove_reader(self.listener)
+            await asyncio.sleep(0)  # what was accepted gets its transport
+            await asyncio.sleep(0)  # and is made known to aiohttp
             await runner.cleanup()
+            await asyncio.sleep(0)  # the transports that aiohttp has ended close their sockets
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Let the sandbox answer a request, and the answer leave by the door that its damage names."""

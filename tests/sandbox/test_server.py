@@ -1,5 +1,6 @@
 """The sandbox over real HTTP: whole, gzipped, cut, reset and hanging answers, and a clean end."""
 
+import gc
 import gzip
 import http.client
 import json
@@ -7,6 +8,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
@@ -190,6 +192,16 @@ def test_nothing_listens_afterwards(sandbox):
         url = server.url
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=9)
+
+
+def test_connections_made_as_the_server_stops_are_closed(sandbox, recwarn):
+    with ExitStack() as clients:
+        for _ in range(5):
+            with serve(sandbox) as server:
+                for _ in range(20):
+                    clients.enter_context(socket.create_connection(server.listener.getsockname()))
+        gc.collect()
+    assert [str(each.message) for each in recwarn] == []
 
 
 def test_calls_under_way_at_once_are_counted_and_those_below_sandbox_are_not(sandbox, url, signed_in):
