@@ -20,7 +20,7 @@ Address = tuple[Any, ...]
 
 LOOK_SECONDS = 0.05
 SHOW_SECONDS = 2.0
-"""How long a stop may take to show; who sends SIGCONT at once may be quicker than we look."""
+"""How long a stop may take to show; who sends SIGCONT at once may be quicker than we look. An end, too."""
 
 
 def processes_at(peer: Address | None, here: Address | None) -> list[Process]:
@@ -127,6 +127,9 @@ async def stop(processes: Sequence[Process]) -> bool:
         await asyncio.sleep(LOOK_SECONDS)
     while _is_stopped(first):  # noqa: ASYNC110
         await asyncio.sleep(LOOK_SECONDS)
+    patience = time.monotonic() + SHOW_SECONDS
+    while _is_running(first) and time.monotonic() < patience:  # noqa: ASYNC110 - to its next wait, or to its end
+        await asyncio.sleep(LOOK_SECONDS)
     return _is_alive(first)
 
 
@@ -141,6 +144,13 @@ def _is_stopped(process: Process) -> bool:
     import psutil  # noqa: PLC0415 - see above
 
     return bool(_status(process) == psutil.STATUS_STOPPED)
+
+
+def _is_running(process: Process) -> bool:
+    """Return whether a process is at work; one that was killed is, until it has ended."""
+    import psutil  # noqa: PLC0415 - see above
+
+    return _status(process) in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
 
 
 def _is_alive(process: Process) -> bool:
