@@ -38,6 +38,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_2_11 := $(VENV_2_11)/.installed
 STAMP_BENCH := $(VENV_BENCH)/.installed
+# The provider and the sandbox are two distributions; every environment has both.
+PROJECTS := pyproject.toml sandbox/pyproject.toml
 FIND_PYTHON = for p in $(PYTHONS); do \
 	if "$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$p"; exit; fi; done
 
@@ -48,7 +50,7 @@ export FAIL
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
-	@echo 'make env-2.11    .venv-2.11 with Airflow 2.11 and this package'
+	@echo 'make env-2.11    .venv-2.11 with Airflow 2.11 and both packages'
 	@echo 'make demo        one order on a real Airflow, submitted, deferred, completed (FAIL="..." fails it)'
 	@echo 'make demo-pipeline  a day of orders from Elastic Path to Zuora, twice'
 	@echo 'make demo-ui     the same, and the web page stays until Ctrl-C'
@@ -61,7 +63,7 @@ help:
 	@echo 'make bench       side by side with the alternatives: 25 minutes (QUICK=1: five)'
 	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
 	@echo 'make format      let ruff write'
-	@echo 'make build       the wheel and the source archive, in dist/'
+	@echo 'make build       the wheels and the source archives of both distributions, in dist/'
 	@echo 'make clean       remove what the others made'
 
 env: $(STAMP)
@@ -70,7 +72,7 @@ env-2.11: $(STAMP_2_11)
 
 env-bench: $(STAMP_BENCH)
 
-# What both environments do: find a Python, make the venv $(1), install $(3) under the constraints $(2).
+# What all environments do: find a Python, make the venv $(1), install the sandbox and $(3) under the constraints $(2).
 define MAKE_VENV
 @python="$$($(FIND_PYTHON))"; \
 	if [ -z "$$python" ]; then \
@@ -81,17 +83,17 @@ define MAKE_VENV
 	echo "Making $(1) with $$python: about a minute"; \
 	rm -f $@; \
 	$(1)/bin/python -c '' 2>/dev/null || "$$python" -m venv --clear $(1)
-$(1)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --constraint $(2) --editable $(3)
+$(1)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --constraint $(2) --editable sandbox --editable $(3)
 @touch $@
 endef
 
-$(STAMP): pyproject.toml $(CONSTRAINTS)
+$(STAMP): $(PROJECTS) $(CONSTRAINTS)
 	$(call MAKE_VENV,$(VENV),$(CONSTRAINTS),'.[dev]')
 
-$(STAMP_2_11): pyproject.toml $(CONSTRAINTS_2_11)
+$(STAMP_2_11): $(PROJECTS) $(CONSTRAINTS_2_11)
 	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),. hypothesis pytest pytest-timeout)
 
-$(STAMP_BENCH): pyproject.toml $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
+$(STAMP_BENCH): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
 	$(call MAKE_VENV,$(VENV_BENCH),$(CONSTRAINTS) --constraint $(CONSTRAINTS_BENCH),'.[bench]')
 
 demo: env
@@ -117,7 +119,7 @@ test: env env-2.11
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
-	@echo 'Coverage of the package:'
+	@echo 'Coverage of the provider and the sandbox:'
 	@$(BIN)/python -m coverage report --fail-under=95
 
 test-alone: env
@@ -157,6 +159,7 @@ format: env
 
 build: env
 	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist sandbox
 
 clean:
 	rm -rf $(VENV) $(VENV_2_11) $(VENV_BENCH) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

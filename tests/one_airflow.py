@@ -14,11 +14,9 @@ import pytest
 
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sandbox.rules import Sandbox
-from airflow_provider_zuora.sandbox.server import serve
-from airflow_provider_zuora.sandbox.settings import Settings
 from tests.conftest import StateStore, Zuora
 from tests.core.carriers import Clock
+from zuora_sandbox import Sandbox, Settings, serve
 
 
 class Airflow:

@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID
+from zuora_sandbox import CLIENT_ID
 
 FILTER = "ge(created_at,2024-07-01):lt(created_at,2024-07-02)"
 ROWS = [{"id": "ep-1", "created_at": "2024-07-01T10:00:00Z"}, {"id": "ep-2", "created_at": "2024-07-02"}]

@@ -20,10 +20,10 @@ from pydantic import TypeAdapter
 
 from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
-from airflow_provider_zuora.sandbox.settings import Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
 from tests.test_triggers import submitted
+from zuora_sandbox import Settings
 
 KNOWN = TypeAdapter(ToTriggerSupervisor)
 ENDS = {

@@ -27,9 +27,9 @@ def loaded_after(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["core", "core.http.client", "core.submission.submission", "core.vendors", "sandbox", "sandbox.rules"],
+    ["core", "core.http.client", "core.submission.submission", "core.vendors"],
 )
-def test_core_and_sandbox_load_neither_airflow_nor_a_transport(module):
+def test_core_loads_neither_airflow_nor_a_transport(module):
     loaded = loaded_after(f"import {PACKAGE}.{module}")
 
     assert loaded & {"airflow", "requests", "aiohttp", "jsonschema"} == set()

@@ -20,11 +20,11 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_zuora.core.job import ResultState
 from airflow_provider_zuora.core.polling.events import pack_ids
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
-from airflow_provider_zuora.sandbox.jobs import FIELD
-from airflow_provider_zuora.sandbox.settings import Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
 from tests.conftest import ORDER, WAITING
+from zuora_sandbox import Settings
+from zuora_sandbox.jobs import FIELD
 
 pytestmark = pytest.mark.usefixtures("reschedule_dates")
 

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
-from airflow_provider_zuora.sandbox.filters import wanted
+from zuora_sandbox.filters import parse_filter
 
 EXPORT = Path(__file__).parent / "samples" / "elastic-path-orders.csv"
 
@@ -82,7 +82,7 @@ def test_the_filter_takes_the_interval_and_nothing_beside_it(example, zone):
     text = example["created_between"](start, start.add(days=1))
 
     assert text == "ge(created_at,2024-07-01T00:00:00Z):lt(created_at,2024-07-02T00:00:00Z)"
-    passes = wanted(text)
+    passes = parse_filter(text)
     times = [
         "2024-06-30T23:59:59.9Z",
         "2024-07-01T00:00:00Z",

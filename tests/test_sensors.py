@@ -23,11 +23,11 @@ from airflow_provider_zuora.core.polling.events import pack_ids
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 from tests.conftest import ORDER, WAITING
 from tests.core.carriers import Clock
+from zuora_sandbox import CLIENT_SECRET, Settings
 
 REFUSAL = "[40000020]: Rate plan is not effective"
 CONTEXT: Any = {"ti": SimpleNamespace(**WAITING)}

@@ -15,11 +15,11 @@ from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.job import ResultState
 from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET, Settings
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
+from zuora_sandbox import CLIENT_SECRET, Settings
 
 JOBS = "/v1/async-jobs/"
 

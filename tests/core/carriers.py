@@ -19,7 +19,7 @@ from airflow_provider_zuora.core.redaction import HIDDEN
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, messages
 
 BASE = "https://rest.test.zuora.com"
 CREDENTIALS = Credentials(BASE, CLIENT_ID, CLIENT_SECRET)
@@ -45,6 +45,17 @@ def answer(status: int, body: Any = None, **headers: str) -> Response:
 def arrived(response: Response) -> Response:
     """Return an answer as a transport does, with the names of its headers in lower case."""
     return replace(response, headers={name.lower(): value for name, value in response.headers.items()})
+
+
+def ask_sandbox(sandbox: Sandbox, request: Request) -> Response:
+    """Return the sandbox's response to our request; it has classes of its own for both."""
+    own = messages.Request(request.method, request.path, request.params, request.headers, request.body)
+    return from_sandbox(sandbox.handle(own))
+
+
+def from_sandbox(response: messages.Response) -> Response:
+    """Return a response of the sandbox's as one of ours."""
+    return Response(response.status, response.headers, response.body, response.damage)
 
 
 @contextmanager
@@ -188,7 +199,7 @@ class Tenant(_Line):
         return self.sandbox.ledger()
 
     def _send(self, request: Request) -> Response:
-        response = arrived(self.sandbox.handle(request))
+        response = ask_sandbox(self.sandbox, request)
         if response.status == 0:
             raise Unreachable(response.damage)
         if response.damage:

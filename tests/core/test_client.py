@@ -37,8 +37,8 @@ from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_page import build_order_request
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
 from tests.core.carriers import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault
 
 FOREVER = itertools.repeat
 KEY = {"Idempotency-Key": "k-1"}

@@ -23,8 +23,8 @@ from airflow_provider_zuora.core.submission.keys import KEY_AGE, IdempotencyScop
 from airflow_provider_zuora.core.submission.order_list import prepare_orders
 from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
-from airflow_provider_zuora.sandbox.rules import Fault
-from tests.core.carriers import Memory, Tenant, arrived
+from tests.core.carriers import Memory, Tenant, arrived, ask_sandbox, from_sandbox
+from zuora_sandbox import Fault, messages
 
 POST = "/v1/async/orders"
 ORDER = {
@@ -66,16 +66,16 @@ def made_but(status: int, text: bytes) -> Callable[[Zuora, Request], Response]:
     """Return what makes the order and stores another answer than the job's id."""
 
     def answer(zuora: Zuora, request: Request) -> Response:
-        store = zuora.sandbox.state.replays.stored
+        store = zuora.sandbox.state.idempotency_store.entries
         key = request.header("Idempotency-Key")
         known = key in store
-        response = zuora.sandbox.handle(request)
+        response = ask_sandbox(zuora.sandbox, request)
         if known or key not in store:
             return response  # it came no further than to the store, or to a fault of before
         request_id = str(uuid.UUID(int=zuora.sandbox.rng.getrandbits(128), version=4))
-        told = Response(status, {"Zuora-Request-Id": request_id}, text)
+        told = messages.Response(status, {"Zuora-Request-Id": request_id}, text)
         store[key] = replace(store[key], response=told)
-        return told
+        return from_sandbox(told)
 
     return answer
 
@@ -86,7 +86,7 @@ def job_fails(errors: str) -> Callable[[Zuora, Request], Response]:
     def answer(zuora: Zuora, request: Request) -> Response:
         jobs = zuora.sandbox.state.jobs
         known = set(jobs)
-        response = zuora.sandbox.handle(request)
+        response = ask_sandbox(zuora.sandbox, request)
         for job_id in set(jobs) - known:
             jobs[job_id] = replace(
                 jobs[job_id], end=replace(jobs[job_id].end, status="Failed", errors=errors)

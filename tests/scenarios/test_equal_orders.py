@@ -12,11 +12,10 @@ import pytest
 from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
-from airflow_provider_zuora.sandbox.server import serve
 from tests.core.tries import NUMBERED
 from tests.core.tries import ORDER as PLAIN
 from tests.one_airflow import Airflow
+from zuora_sandbox import Sandbox, Settings, serve
 
 EQUAL = "this task has submitted an equal one"
 

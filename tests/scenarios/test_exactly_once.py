@@ -14,11 +14,9 @@ from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, Permanen
 from airflow_provider_zuora.hooks.submitted import read_submitted_result
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sandbox.rules import Sandbox
-from airflow_provider_zuora.sandbox.server import serve
-from airflow_provider_zuora.sandbox.settings import Fault, Settings
 from tests.conftest import ORDER, Zuora
 from tests.one_airflow import Airflow
+from zuora_sandbox import Fault, Sandbox, Settings, serve
 
 HOUR = 3600
 PAGE = (Path(__file__).parents[2] / "docs" / "exactly-once.md").read_text()

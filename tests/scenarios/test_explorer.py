@@ -40,7 +40,7 @@ CLEARED = TaskAttempt(number=2, max_tries=5, is_cleared=True)
 LAST = TaskAttempt(number=3, max_tries=5, is_cleared=True)
 ALL = os.environ.get("EXPLORER") == "all"  # make explore
 MOST = math.inf if ALL else 60
-# Of three tries at once some worlds have more states than a day can explore: these are drawn.
+# Of three tries at once one world had not come to its end after an hour: their states are drawn.
 MOST_OF_THREE = 2000 if ALL else 60
 # The ways in which a POST can be answered, told apart by what the answer may decide.
 AUTHORITIES = [

@@ -21,7 +21,6 @@ from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
 from airflow_provider_zuora.session.registry import REGISTRY
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
@@ -29,6 +28,7 @@ from airflow_provider_zuora.transports.config import TransportConfig
 from tests.conftest import Source, StateStore, make_timing
 from tests.core.carriers import Clock
 from tests.one_airflow import Airflow, Worker, served
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
 
 HOUR = 3600.0
 POST = {"method": "POST", "path": "/v1/async/orders"}

@@ -25,8 +25,6 @@ from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_don
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
-from airflow_provider_zuora.sandbox.server import serve
 from airflow_provider_zuora.session.registry import REGISTRY, SessionRegistry
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
@@ -34,8 +32,9 @@ from airflow_provider_zuora.transports.blocking import BlockingTransport
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.timing import Timing
 from tests.conftest import ORDER, Source, Zuora, make_timing
-from tests.core.carriers import arrived
+from tests.core.carriers import ask_sandbox
 from tests.virtual_time import START, run_in_virtual_time
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve
 
 URL = "http://127.0.0.1:1"
 ZUORA = VENDORS["zuora"]
@@ -74,8 +73,8 @@ class Vendor:
         self.most = max(self.most, self.under_way)
         try:
             await asyncio.sleep(self.rng.uniform(*self.latency))
-            with self.sandbox.occupied():
-                response = arrived(self.sandbox.handle(request))
+            with self.sandbox.track_call():
+                response = ask_sandbox(self.sandbox, request)
                 await asyncio.sleep(self.rng.uniform(*self.latency))
         finally:
             self.under_way -= 1
@@ -105,10 +104,10 @@ class Vendor:
     def jobs(self, session, count):
         """Have so many jobs, as another process may have submitted them."""
         client, token = session.client(), "4" * 32
-        self.sandbox.state.issue(token, math.inf)
+        self.sandbox.state.issue_token(token, math.inf)
         for number in range(count):
             request = client.vendor.build_submit_request("order", ORDER | {"orderNumber": f"O-{number}"}, {})
-            self.sandbox.handle(request.with_headers({"Authorization": f"Bearer {token}"}))
+            ask_sandbox(self.sandbox, request.with_headers({"Authorization": f"Bearer {token}"}))
         return list(self.sandbox.state.jobs)
 
     def started_in_quiet(self):

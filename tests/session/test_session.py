@@ -21,7 +21,6 @@ from airflow_provider_zuora.core.flow import RetryBudget, Token
 from airflow_provider_zuora.core.http.retry import READ
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_zuora.session.registry import REGISTRY
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.transports.blocking import (
@@ -32,6 +31,7 @@ from airflow_provider_zuora.transports.blocking import (
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.timing import Timing
 from tests.conftest import ORDER, Source
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Settings
 
 ZUORA = VENDORS["zuora"]
 
@@ -375,7 +375,7 @@ import asyncio, gc, logging, sys
 from airflow_provider_zuora.core.flow import Token
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
 from airflow_provider_zuora.session.registry import REGISTRY
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.transports.config import TransportConfig

@@ -18,12 +18,12 @@ from airflow_provider_zuora.core.errors import SignInRefused
 from airflow_provider_zuora.core.flow import Token
 from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.sandbox.settings import CLIENT_SECRET
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.session.token_provider import PATIENCE
 from airflow_provider_zuora.transports.config import TransportConfig
 from demo.processes import wait_for
+from zuora_sandbox import CLIENT_SECRET
 
 SIGN_IN = "/oauth/token"
 

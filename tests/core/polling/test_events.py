@@ -23,10 +23,10 @@ from airflow_provider_zuora.core.polling.events import (
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
 from airflow_provider_zuora.core.polling.reload import reload_results
 from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule
-from airflow_provider_zuora.sandbox.jobs import FIELD
-from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
 from tests.core.carriers import Tenant
+from zuora_sandbox import Fault
+from zuora_sandbox.jobs import FIELD
 
 
 def jobs(tenant, *told):

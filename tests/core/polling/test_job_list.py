@@ -11,10 +11,10 @@ from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import ResultState
 from airflow_provider_zuora.core.polling.job_list import JobPolls
 from airflow_provider_zuora.core.polling.wait import PollOptions
-from airflow_provider_zuora.sandbox.settings import Fault
 from tests.core.carriers import Tenant
 from tests.core.polling.test_events import jobs, words
 from tests.core.polling.test_events import polls as count_polls
+from zuora_sandbox import Fault
 
 GET = "/v1/async-jobs/"
 

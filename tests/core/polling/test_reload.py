@@ -11,9 +11,9 @@ from airflow_provider_zuora.core.job import ORDER, JobState, ResultState
 from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.core.polling.reload import reload_results
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
-from airflow_provider_zuora.sandbox.settings import Fault
 from tests.core.carriers import Tenant
 from tests.core.polling.test_events import jobs, polls, reload, words
+from zuora_sandbox import Fault
 
 JOBS, ORDERS = "/v1/async-jobs/", "/v1/orders/"
 SEEN = 1_700_000_000.0

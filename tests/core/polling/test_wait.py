@@ -22,8 +22,8 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Clock, Dice, Script, Tenant, answer, sample
+from zuora_sandbox import Fault
 
 FOREVER = itertools.repeat
 START = Clock().now

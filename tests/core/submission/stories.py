@@ -6,8 +6,8 @@ from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.tries import BY, NUMBERED, ORDER, POST, body, submit
+from zuora_sandbox import Fault
 
 HOUR = 3600
 FIRST, RETRY = TaskAttempt(1, 1), TaskAttempt(2, 1)

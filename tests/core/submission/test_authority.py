@@ -18,9 +18,9 @@ from airflow_provider_zuora.core.submission.authority import (
     read_request_id,
 )
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory, Script, answer
 from tests.core.tries import NUMBERED, ORDER, POST, Zuora, body, submit
+from zuora_sandbox import Fault
 
 FIRST, RETRY = TaskAttempt(1, 2), TaskAttempt(2, 2)
 ONE_ID = "c4a1f0de-93b7-4d25-8a6e-0f9b1c2d3e4f"

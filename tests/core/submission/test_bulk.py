@@ -39,10 +39,10 @@ from airflow_provider_zuora.core.submission.failures import EQUAL
 from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.order_list import prepare_orders
 from airflow_provider_zuora.core.submission.submission import read_notes
-from airflow_provider_zuora.sandbox.settings import Fault
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
 from tests.core.tries import ANSWERS, Actor, Zuora, body
+from zuora_sandbox import Fault
 
 TASK = IdempotencyScope("", ("dag", "run", "task"), -1)
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}

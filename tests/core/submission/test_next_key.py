@@ -17,7 +17,6 @@ from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (
     CLEARED,
@@ -29,6 +28,7 @@ from tests.core.submission.stories import (
     prepare,
 )
 from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, Zuora, body, stored, submit
+from zuora_sandbox import Fault
 
 
 def test_an_order_that_came_late_is_found_where_its_next_key_was_refused():

@@ -15,10 +15,10 @@ from airflow_provider_zuora.core.submission.order_lookup import (
     find_existing_order,
     find_order,
 )
-from airflow_provider_zuora.sandbox.books import id_of
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
+from zuora_sandbox import Fault
+from zuora_sandbox.order_store import derive_id
 
 NEW = {
     "orderNumber": "O-1",
@@ -80,7 +80,7 @@ def test_a_number_that_another_order_has_is_an_error_that_names_both(order, chan
 
 def test_an_account_by_its_id_is_compared_by_its_id():
     zuora = made(NUMBERED)
-    order = BY_ID | {"existingAccountId": id_of("account", "A00000097")}
+    order = BY_ID | {"existingAccountId": derive_id("account", "A00000097")}
     assert zuora.run(find_order(zuora.client(), order)) == "order:O-1"
 
 

@@ -8,7 +8,6 @@ from airflow_provider_zuora.core.errors import (
     WrongOrder,
 )
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (
     CLEARED,
@@ -18,6 +17,7 @@ from tests.core.submission.stories import (
     killed_after_its_post,
 )
 from tests.core.tries import ORDER, Zuora, submit
+from zuora_sandbox import Fault
 
 
 class TestRawKey:

@@ -13,8 +13,6 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
 )
 from airflow_provider_zuora.core.submission.keys import TaskAttempt
-from airflow_provider_zuora.sandbox.books import id_of
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (
     CLEARED,
@@ -26,6 +24,8 @@ from tests.core.submission.stories import (
     killed_after_its_post,
 )
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, POST, Zuora, body, stored, submit
+from zuora_sandbox import Fault
+from zuora_sandbox.order_store import derive_id
 
 
 class TestAJobThatZuoraNoLongerKnows:
@@ -54,7 +54,7 @@ class TestAJobThatZuoraNoLongerKnows:
 
     def test_whose_order_is_gone_too_is_left_to_a_person(self):
         zuora, memory, _ = self.forgotten(NUMBERED, HOUR)
-        zuora.sandbox.state.books.orders.clear()
+        zuora.sandbox.state.order_store.orders.clear()
         for attempt in (CLEARED, TaskAttempt(3, 4)):
             end = submit(zuora, memory, attempt).run().end
             assert isinstance(end, OutcomeUnknown)
@@ -193,7 +193,7 @@ class TestTheOrderIsThereAlready:
     def test_an_account_that_cannot_be_read_is_no_proof_that_the_order_is_not_there(self):
         """a30: one `except` for two pages."""
         order = {name: value for name, value in NUMBERED.items() if name != "existingAccountNumber"}
-        order |= {"existingAccountId": id_of("account", "A00000097")}
+        order |= {"existingAccountId": derive_id("account", "A00000097")}
         zuora = Zuora()
         since = zuora.clock()
         submit(zuora, None, TaskAttempt(1, 1, since=since), NUMBERED).run()

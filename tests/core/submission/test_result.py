@@ -19,10 +19,10 @@ from airflow_provider_zuora.core.submission.notes import NAME
 from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
-from airflow_provider_zuora.sandbox.books import id_of
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
+from zuora_sandbox import Fault
+from zuora_sandbox.order_store import derive_id
 
 CLEARED, AGAIN = TaskAttempt(2, 2, is_cleared=True), TaskAttempt(3, 4, is_cleared=True)
 ANOTHER = IdempotencyScope("", ("dag", "another run", "task"), -1)
@@ -306,7 +306,7 @@ class TestWhatIsNotAdopted:
     @pytest.mark.parametrize(
         ("account", "words"),
         [
-            ({"existingAccountId": id_of("account", "A00000098")}, "its account's id is"),
+            ({"existingAccountId": derive_id("account", "A00000098")}, "its account's id is"),
             (
                 {"newAccount": NEW_ACCOUNT},
                 "its account's name is 'Account A00000097', this one's is 'Another'",
@@ -483,7 +483,7 @@ def test_a_job_of_an_earlier_try_is_compared_too():
 
 
 def test_an_account_by_its_id_is_compared_with_an_id():
-    expected = expectation({"existingAccountId": id_of("account", "A-1")})
-    check_result(job({"orderId": "8ad1", "accountId": id_of("account", "A-1").upper()}), expected)
+    expected = expectation({"existingAccountId": derive_id("account", "A-1")})
+    check_result(job({"orderId": "8ad1", "accountId": derive_id("account", "A-1").upper()}), expected)
     with pytest.raises(Refused):
-        check_result(job({"accountId": id_of("account", "A-2")}), expected)
+        check_result(job({"accountId": derive_id("account", "A-2")}), expected)

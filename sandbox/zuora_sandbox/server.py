@@ -1,4 +1,4 @@
-"""A sandbox behind HTTP on a loopback address; this module opens the door and decides nothing."""
+"""An HTTP server for a sandbox, on a loopback address; what it answers is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.sandbox import clients
-from airflow_provider_zuora.sandbox.control import PREFIX
-from airflow_provider_zuora.sandbox.rules import Sandbox
+from zuora_sandbox import clients
+from zuora_sandbox.control import PREFIX
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from psutil import Process
 
 LARGEST_BODY = 64 * 1024 * 1024
-WORTH_ZIPPING = 1000
+LONGEST_PLAIN_BODY = 1000
 """Bytes; Zuora compresses answers that are longer."""
 
-AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER on, for 0 seconds: closing the socket sends a reset instead of a farewell."""
+LINGER_ZERO = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for 0 seconds: closing the socket sends a reset (RST) instead of a FIN."""
 
 
 def listen(host: str, port: int) -> socket.socket:
     """
-    Return a bound and listening socket, so that its port is known before anything is served.
+    Return a bound and listening socket, so that the port is known before the server starts.
 
-    :param port: 0 chooses a free one.
-    :raises ValueError: the host is not a loopback address.
-    :raises OSError: the port is taken.
+    :param port: the port, or 0 for a free one.
+    :raises ValueError: if the host is not a loopback address.
+    :raises OSError: if the port is in use.
     """
     address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     if not address.is_loopback:
@@ -47,9 +47,9 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((str(address), port), family=family, backlog=512)
 
 
-def zipped(request: Request, response: Response) -> Response:
-    """Return the answer as it goes over the wire: gzipped where the client takes that and it is long."""
-    if "gzip" not in request.header("Accept-Encoding") or len(response.body) <= WORTH_ZIPPING:
+def zip_response(request: Request, response: Response) -> Response:
+    """Return the response, gzipped if the client accepts that and the body is long."""
+    if "gzip" not in request.header("Accept-Encoding") or len(response.body) <= LONGEST_PLAIN_BODY:
         return response
     headers = {**response.headers, "Content-Encoding": "gzip"}
     return Response(response.status, headers, gzip.compress(response.body), response.damage)
@@ -58,11 +58,10 @@ def zipped(request: Request, response: Response) -> Response:
 @dataclass(slots=True)
 class Server:
     """
-    A sandbox that is being served.
+    The HTTP server of a sandbox.
 
-    :param url: its base URL, without a slash at the end.
-    :param errors: what the sandbox raised; the client got a 500 each time.
-    :param closing: set when the server stops, to let go of what hangs.
+    :param errors: the errors that the sandbox raised; the client got a 500 each time.
+    :param closing: set when the server stops, so that hanging requests end.
     """
 
     sandbox: Sandbox
@@ -72,19 +71,19 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Return the base URL."""
+        """Return the base URL, without a slash at the end."""
         host, port = self.listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Serve on the running event loop, until the block is left; hanging requests are dropped then."""
+    async def run(self) -> AsyncIterator[None]:
+        """Serve on the running event loop until the block ends; then close hanging requests."""
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_route("*", "/{path:.*}", self.answer)
         runner = web.AppRunner(
             app,
             handler_cancellation=True,  # a hanging request ends with its client
-            auto_decompress=False,  # the rules see Content-Encoding, and so must unzip
+            auto_decompress=False,  # the sandbox sees Content-Encoding, and unzips
             access_log=None,
             shutdown_timeout=1.0,
         )
@@ -94,10 +93,15 @@ class Server:
             yield
         finally:
             self.closing.set()
+            # asyncio (3.11) never closes a connection that it accepts just before the listener closes.
+            asyncio.get_running_loop().remove_reader(self.listener)
+            await asyncio.sleep(0)  # what was accepted gets its transport
+            await asyncio.sleep(0)  # and is made known to aiohttp
             await runner.cleanup()
+            await asyncio.sleep(0)  # the transports that aiohttp has ended close their sockets
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Let the sandbox answer a request, and the answer leave by the door that its damage names."""
+        """Let the sandbox answer a request, and send the answer as its damage says."""
         asked = Request(
             method=request.method,
             path=request.rel_url.raw_path,
@@ -106,26 +110,28 @@ class Server:
             body=await request.read(),
         )
         own = asked.path.startswith(PREFIX)
-        with nullcontext() if own else self.sandbox.occupied():
+        with nullcontext() if own else self.sandbox.track_call():
             with ExitStack() as stack:
-                stack.push(self.note_error)  # not around the door: a client that leaves is no error of ours
-                response = zipped(asked, self.sandbox.handle(asked))
+                stack.push(
+                    self.note_error
+                )  # not around the sending: that a client leaves is no error of ours
+                response = zip_response(asked, self.sandbox.handle(asked))
             if not own and (seconds := self.sandbox.settings.answer_seconds):
                 await asyncio.sleep(seconds)
-            return await DOORS[response.damage](self, request, response)
+            return await SENDERS[response.damage](self, request, response)
 
     def note_error(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Note what leaves a block, as the exit of a context manager."""
-        # Noted, not caught: aiohttp answers 500 to whatever a handler raises, and logs it.
+        """Note an exception that leaves a block, as the exit of a context manager."""
+        # It is noted, not caught: aiohttp answers any exception of a handler with 500, and logs it.
         if isinstance(error, Exception):
             self.errors.append(error)
 
 
-async def _whole(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+async def _send_whole(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
     return web.Response(status=response.status, headers=response.headers, body=response.body)
 
 
-async def _cut(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+async def _send_half(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
     stream = web.StreamResponse(status=response.status, headers=response.headers)
     stream.content_length = len(response.body)
     await stream.prepare(request)
@@ -134,9 +140,9 @@ async def _cut(server: Server, request: web.Request, response: Response) -> web.
     return stream
 
 
-async def _reset(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+async def _reset_connection(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
     connection = request.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
     request.protocol.force_close()
     return web.Response()
 
@@ -147,48 +153,57 @@ async def _hang(server: Server, request: web.Request, response: Response) -> web
     return web.Response()
 
 
-def _client(server: Server, request: web.Request) -> list[Process]:
+def _find_client(server: Server, request: web.Request) -> list[Process]:
     with ExitStack() as stack:
-        stack.push(server.note_error)  # a client that cannot be found makes a test pass for the wrong reason
-        return clients.processes_at(request.get_extra_info("peername"), request.get_extra_info("sockname"))
+        stack.push(server.note_error)  # without its client, a fault has no effect and a test no meaning
+        return clients.find_client_processes(
+            request.get_extra_info("peername"), request.get_extra_info("sockname")
+        )
 
 
-async def _kill(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
-    clients.kill(_client(server, request))
+async def _kill_client(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+    clients.kill_processes(_find_client(server, request))
     request.protocol.force_close()
     return web.Response()
 
 
-async def _stop(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
-    if await clients.stop(_client(server, request)):
+async def _stop_client(server: Server, request: web.Request, response: Response) -> web.StreamResponse:
+    if await clients.stop_processes(_find_client(server, request)):
         return await server.answer(request)
-    request.protocol.force_close()  # who has ended sends nothing any more
+    request.protocol.force_close()  # a process that has ended sends nothing any more
     return web.Response()
 
 
-DOORS = {"": _whole, "cut": _cut, "reset": _reset, "hang": _hang, "kill": _kill, "stop": _stop}
-"""How an answer leaves, by its damage."""
+SENDERS = {
+    "": _send_whole,
+    "cut": _send_half,
+    "reset": _reset_connection,
+    "hang": _hang,
+    "kill": _kill_client,
+    "stop": _stop_client,
+}
+"""The functions that send an answer, by its damage."""
 
 
 @contextmanager
 def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     """
-    Serve a sandbox in a thread of its own, for as long as the block lasts.
+    Serve a sandbox in a thread of its own until the block ends.
 
-    Afterwards the first error that the sandbox raised, if any, is raised again.
+    Then the first error that the sandbox raised, if any, is raised again.
 
-    :raises ValueError: the host is not a loopback address.
-    :raises OSError: the port is taken.
+    :raises ValueError: if the host is not a loopback address.
+    :raises OSError: if the port is in use.
     """
     server = Server(sandbox, listen(host, port))
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
-    async def live() -> None:
-        async with server.running():
+    async def serve_until_stopped() -> None:
+        async with server.run():
             await stop.wait()
 
     with ThreadPoolExecutor(1, thread_name_prefix="sandbox") as pool:
-        served = pool.submit(loop.run_until_complete, live())
+        served = pool.submit(loop.run_until_complete, serve_until_stopped())
         try:
             yield server
         finally:

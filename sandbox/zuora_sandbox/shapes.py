@@ -1,4 +1,4 @@
-"""Which JSON type each part of an order has; pure functions. Told once, so that no rule has to ask.
+"""The JSON type of each part of an order, checked once, so that no rule has to; pure functions.
 
 Source: "Create an order asynchronously" of Zuora's v1 API reference.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from airflow_provider_zuora.sandbox.actions import BODIES
-from airflow_provider_zuora.sandbox.answers import Complaint
+from zuora_sandbox.actions import BODIES
+from zuora_sandbox.answers import Violation
 
 Shape: TypeAlias = "dict[str, Shape] | list[Shape] | str"
 
@@ -40,19 +40,19 @@ ORDER: Shape = {
 }
 
 
-def misshapen(value: Any, shape: Shape, name: str = "the order") -> Iterator[Complaint]:
+def check_shape(value: Any, shape: Shape, name: str = "the order") -> Iterator[Violation]:
     """
-    Yield a complaint for every part that has the wrong JSON type.
+    Check the JSON types of a value and its parts, and yield the violations.
 
-    :param shape: an object of shapes, an array of one shape, or text; null is let through outside arrays.
-    :param name: how a complaint names the value.
+    :param shape: an object of shapes, an array of one shape, or text; null is allowed outside of arrays.
+    :param name: the name of the value in a violation.
     """
     if isinstance(shape, dict) and isinstance(value, dict):
         for key, inner in shape.items():
             if value.get(key) is not None:
-                yield from misshapen(value[key], inner, key)
+                yield from check_shape(value[key], inner, key)
     elif isinstance(shape, list) and isinstance(value, list):
         for each in value:
-            yield from misshapen(each, shape[0], f"each of {name}")
+            yield from check_shape(each, shape[0], f"each of {name}")
     elif not (isinstance(shape, str) and isinstance(value, str)):
-        yield Complaint(20, f"{name} must be {NAMES[type(shape)]}.")
+        yield Violation(20, f"{name} must be {NAMES[type(shape)]}.")

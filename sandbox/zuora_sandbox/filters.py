@@ -1,6 +1,6 @@
-"""Elastic Path's filters, as far as a sandbox takes them: ``ge(created_at,2024-07-01):eq(payment,paid)``.
+"""Elastic Path's filters, as far as a sandbox supports them: ``ge(created_at,2024-07-01):eq(payment,paid)``.
 
-Source: elasticpath.dev, "Filtering". Values are compared as texts, which is right for times written alike.
+Source: elasticpath.dev, "Filtering". Values are compared as texts, which is right for times in one format.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ COMPARISONS: dict[str, Callable[[str, str], bool]] = {
 Row = Mapping[str, Any]
 
 
-def wanted(text: str) -> Callable[[Row], bool]:
+def parse_filter(text: str) -> Callable[[Row], bool]:
     """
-    Return what says whether a row passes a filter.
+    Parse a filter and return a function that returns whether a row passes it.
 
-    :raises ValueError: it is none that this sandbox takes; the text says why.
+    :raises ValueError: if the sandbox does not support the filter; the message says why.
     """
     terms = [TERM.fullmatch(term.strip()) for term in BETWEEN.split(text)]
     parts = [term.groups() for term in terms if term and term[1] in COMPARISONS]

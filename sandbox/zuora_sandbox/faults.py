@@ -1,4 +1,4 @@
-"""What goes wrong with a few requests, as a value; it acts on nothing but the answer."""
+"""A `Fault`: what goes wrong with some requests. It is a value and changes nothing but the answer."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.sandbox.answers import (
+from zuora_sandbox.answers import (
     Unreadable,
-    merged,
-    new_request_id,
-    unzipped,
-    with_request_id,
+    make_request_id,
+    merge_fields,
+    replace_request_id,
+    unzip_body,
 )
+from zuora_sandbox.messages import Request, Response
 
 SILENT = frozenset({"reset", "hang", "kill", "stop"})
-"""The kinds of fault in which the sandbox says nothing."""
+"""The kinds of fault without any answer."""
 
 KINDS = SILENT | {"answer", "cut", "change"}
 WHENS = frozenset({"before", "instead", "after"})
@@ -27,28 +27,29 @@ WHENS = frozenset({"before", "instead", "after"})
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    What goes wrong with requests that match.
+    What goes wrong with the requests that match.
 
-    :param method: the method to match; empty: any.
-    :param path: how the path begins.
-    :param contains: a text that the body must contain, unzipped, as it is written there.
-    :param times: how many matching requests it spoils; None: every one.
-    :param skip: how many matching requests it lets through first.
-    :param when: ``before``: at the edge, the request is not processed, nor stored under its key. ``instead``:
-        the endpoint itself answers so, and the answer is stored under the idempotency key. ``after``: the
-        request is processed and its answer lost.
-    :param kind: ``answer``: `status`, `headers` and `body` are answered. ``reset``: the connection is reset.
-        ``change``: the real answer with the fields of `change`. ``cut``: half of the body arrives (of the
-        real answer, where ``after`` and no body is given).
-        ``hang``: nothing is ever answered. ``kill``: the client's process is ended (SIGKILL). ``stop``: it is
-        stopped (SIGSTOP) until somebody sends it SIGCONT; only then is the request processed, and answered.
-    :param hold_seconds: with ``after``: the idempotency key stays "in progress" (409) for so long.
-    :param change: for ``change``: fields to replace in the body, in the objects that it has; None takes a
-        field out.
-    :param stored: with ``after``: this answer is the one that is stored under the key, if it is the first.
-    :param request_id: the answer's request id, in Zuora-Request-Id, and in the body where it has one.
-        ``new``: a new UUID each time; ``none``: none; any other text as it is; empty: as `headers`, `body` or
-        the endpoint have it.
+    :param method: the method to match, or an empty text for any method.
+    :param path: the beginning of the path to match.
+    :param contains: a text that the body, unzipped, must contain literally.
+    :param times: how many matching requests are affected; None: all of them.
+    :param skip: how many matching requests are let through first.
+    :param when: ``before``: a gateway answers, and the request is neither processed nor stored under its key.
+        ``instead``: the endpoint answers so, and the answer is stored under the idempotency key. ``after``:
+        the request is processed, but its answer is lost.
+    :param kind: ``answer``: answer with `status`, `headers` and `body`. ``change``: give the real answer with
+        the fields of `change`. ``cut``: send half of the body (that of the real answer, if `when` is
+        ``after`` and no body is given). ``reset``: reset the connection. ``hang``: never answer. ``kill``:
+        kill the client process with SIGKILL. ``stop``: stop it with SIGSTOP until it gets SIGCONT; only then
+        is the request processed and answered.
+    :param hold_seconds: with ``after``: how long the idempotency key counts as in progress (409).
+    :param change: for ``change``: the fields to replace in the body and in its nested objects; None removes
+        a field.
+    :param stored: with ``after``: whether this answer is stored under the key instead of the real one, if the
+        key is new.
+    :param request_id: the request id of the answer, in Zuora-Request-Id, and in the body if the body has one.
+        ``new``: a new UUID for each answer; ``none``: no request id; empty: the one of `headers`, `body` or
+        the endpoint; any other text: this text.
     """
 
     method: str = ""
@@ -67,7 +68,7 @@ class Fault:
     request_id: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse words that mean nothing, before they make a test pass for the wrong reason."""
+        """Check the arguments: a fault without effect would let a test pass for the wrong reason."""
         if self.kind not in KINDS or self.when not in WHENS:
             raise ValueError(
                 f"a fault of kind {self.kind!r}, {self.when!r}: {sorted(KINDS)}, {sorted(WHENS)}"
@@ -93,41 +94,41 @@ class Fault:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Fault:
-        """Return the fault that a JSON object describes; its body may be text or any JSON value."""
+        """Return the fault for a JSON object, whose body may be text or any JSON value."""
         body, headers = values.get("body", ""), values.get("headers", {})
         if not isinstance(body, str):
             body, headers = json.dumps(body), {"Content-Type": "application/json", **headers}
         return cls(**{**values, "body": body.encode(), "headers": headers})
 
     def matches(self, request: Request) -> bool:
-        """Say whether this request is one to spoil."""
+        """Return whether this fault applies to a request."""
         if self.method not in ("", request.method) or not request.path.startswith(self.path):
             return False
         try:
-            return not self.contains or self.contains.encode() in unzipped(request)
+            return not self.contains or self.contains.encode() in unzip_body(request)
         except Unreadable:
             return False
 
-    def used(self) -> Fault | None:
-        """Return what is left after it spoiled one request, None where nothing is."""
+    def count_down(self) -> Fault | None:
+        """Return the fault that is left after one use, or None if it is used up."""
         if self.times is None:
             return self
         return replace(self, times=self.times - 1) if self.times > 1 else None
 
-    def answer(self, rng: random.Random, real: Response | None = None) -> Response:
+    def make_answer(self, rng: random.Random, real: Response | None = None) -> Response:
         """
-        Return what the client gets.
+        Return the answer for the client.
 
-        :param rng: makes new request ids.
-        :param real: the answer that is lost or changed, where the request was processed.
-        :raises ValueError: the real answer is to be changed, and it is no JSON object.
+        :param rng: the source of new request ids.
+        :param real: the real answer, if the request was processed.
+        :raises ValueError: if the real answer must be changed but is not a JSON object.
         """
         if self.kind in SILENT:
             return Response(status=0, damage=self.kind)
         given = Response(self.status, dict(self.headers), self.body)
         if real is not None and (self.kind == "change" or (self.kind == "cut" and not self.body)):
-            given = replace(real, body=merged(real.body, self.change))
+            given = replace(real, body=merge_fields(real.body, self.change))
         if self.request_id:
-            new = new_request_id(rng) if self.request_id == "new" else self.request_id
-            given = with_request_id(given, new)
+            new = make_request_id(rng) if self.request_id == "new" else self.request_id
+            given = replace_request_id(given, new)
         return replace(given, damage="cut") if self.kind == "cut" else given

@@ -2,7 +2,7 @@
 
 import pytest
 
-from airflow_provider_zuora.sandbox.rules import Fault
+from zuora_sandbox import Fault
 
 DAY = 24 * 3600
 
