@@ -123,14 +123,6 @@ def test_a_wait_counts_as_done_whatever_the_clock_says():
     assert [*turn] == [30]
 
 
-def test_a_clock_that_is_set_back_does_not_prolong_a_quiet():
-    desk = Desk()
-    desk.asks(quiet(30))
-    desk.clock.now -= 3600
-    before = desk.clock.now - desk.start
-    assert desk.starts() - before == 30
-
-
 def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
     desk = Desk(0.5)
     desk.asks(quiet(PATIENCE - 0.5))
@@ -278,14 +270,6 @@ def test_a_good_answer_ends_the_slowness():
     assert [desk.starts() for _ in range(5)] == [0] * 5
 
 
-def test_a_clock_that_is_set_back_does_not_prolong_a_window():
-    desk = Desk()
-    desk.asks(window(0, reset=50))
-    desk.clock.now -= 3600
-    before = desk.clock.now - desk.start
-    assert desk.starts() - before == 50
-
-
 @pytest.mark.parametrize(
     "headers",
     [
@@ -322,30 +306,12 @@ def test_where_others_leave_little_room_as_many_of_ours_wait():
     assert desk.due() == 1.5
 
 
-def test_a_clock_that_is_set_back_ends_the_news_of_a_crowd():
-    desk = Desk()
-    desk.starts()
-    desk.asks(crowd(0))
-    desk.clock.now -= 3600
-    assert [desk.due() for _ in range(5)] == [-3600] * 5
-
-
 def test_a_crowd_that_has_gone_is_heard_of_at_once():
     desk = Desk()
     desk.starts()
     desk.asks(crowd(0))
     desk.limits.release(crowd(39), desk.clock.now)
     assert [desk.due() for _ in range(5)] == [0] * 5
-
-
-def test_threads_that_read_the_clock_one_after_the_other_do_not_set_it_back():
-    desk = Desk()
-    desk.asks(quiet(30))
-    for _ in range(100):
-        desk.limits.release(None, desk.clock.now)
-        desk.limits.release(answer(200), desk.clock.now - 0.9)
-    desk.clock.now += 29
-    assert desk.due() == 30
 
 
 def test_one_request_at_a_time_is_always_let_through():

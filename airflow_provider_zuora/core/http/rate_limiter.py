@@ -25,7 +25,6 @@ _SCARCE = 10  # less than this part of a limit is left
 _REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often
 _SHORTEST = 1.0  # seconds of cool-down after a 429 that asks for none
 _LONGEST = 86_400.0  # seconds, Zuora's longest window; a header that says more is wrong
-_DISORDER = 1.0  # seconds; threads read the clock one after the other, a clock that was set back shows more
 _DATE_LENGTH = 64  # characters; the longest way to write a date
 _LIST_LENGTH = 1000  # characters of a header that may come several times; more is nobody's honest answer
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -44,8 +43,7 @@ class RateLimiter:
       over the time until the window begins anew. What is under way counts as spent.
     - If less than a tenth of the requests at once is left (Concurrency-Limit-*), as many of ours wait.
 
-    Its clock is a monotonic one. If one runs back all the same, time stands still here until it goes on,
-    so that nothing lasts longer for it.
+    Its clock is a monotonic one.
 
     :param rng: for jitter.
     """
@@ -55,7 +53,6 @@ class RateLimiter:
         self._lock = threading.Lock()  # never held across I/O
         self._under_way = 0  # requests that were admitted, the waiting ones included
         self._waiting = 0
-        self._latest, self._behind = -math.inf, 0.0  # what the clock said, and how far it was set back
         self._cool_down_until = 0.0
         self._left = math.inf
         self._window = 0.0  # when it begins anew; `_left` says nothing from then on
@@ -76,7 +73,7 @@ class RateLimiter:
         :raises RateLimited: if the request would have to wait for more than `PATIENCE`.
         """
         with self._lock:
-            now = self._passed(clock())
+            now = clock()
             self._under_way += 1
             due = self._find_start(now)
         while due > now:
@@ -88,7 +85,7 @@ class RateLimiter:
             finally:
                 self._count_waiting(-1)
             with self._lock:
-                now = max(due, self._passed(clock()))
+                now = max(due, clock())
                 due = self._after_cool_down(now)
 
     def release(self, response: Response | None, now: float) -> None:
@@ -97,7 +94,6 @@ class RateLimiter:
             self._under_way -= 1
             if response is None:
                 return
-            now = self._passed(now)
             was_cooling, was_slow = now < self._cool_down_until, now < self._window
             self._on_window_headers(response.headers, now)
             self._on_concurrency_headers(response.headers, now)
@@ -112,15 +108,6 @@ class RateLimiter:
             )
         elif rest_of_window > 0 and not was_slow:
             log.info("Little is left of the account's limit: requests are spread over %.0f s", rest_of_window)
-
-    def _passed(self, now: float) -> float:
-        """Return what a clock says as a time that never runs back."""
-        now += self._behind
-        if now < self._latest - _DISORDER:
-            self._behind += self._latest - now
-            self._free_slots_until = 0.0  # news for a second, and nobody knows how many have passed
-        self._latest = max(self._latest, now)
-        return self._latest
 
     def _count_waiting(self, change: int) -> None:
         with self._lock:
