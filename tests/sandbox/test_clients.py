@@ -115,7 +115,7 @@ def test_a_stop_tells_whether_the_client_goes_on(ends, is_reaped):
     try:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             ended = pool.submit(end)
-            goes_on = stopping.run_until_complete(clients.stop([psutil.Process(child.pid)]))
+            goes_on = stopping.run_until_complete(clients.stop_processes([psutil.Process(child.pid)]))
             ended.result()
         assert goes_on == (ends == signal.SIGCONT)
     finally:

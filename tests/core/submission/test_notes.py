@@ -95,8 +95,8 @@ def test_what_was_noted_is_read_by_the_next_try():
     second = loaded(2, store)
 
     assert found(second) == sent
-    assert second.of(sent.submitter, "acc") == [sent]
-    assert second.of(sent.submitter, "another account") == []
+    assert second.find_all(sent.submitter, "acc") == [sent]
+    assert second.find_all(sent.submitter, "another account") == []
     assert second.find(sent.submitter, "another account", sent.digest) is None
 
 
