@@ -138,6 +138,9 @@ async def stop_processes(processes: Sequence[Process]) -> bool:
         await asyncio.sleep(POLL_SECONDS)
     while _is_stopped(first):  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while _is_running(first) and time.monotonic() < deadline:  # noqa: ASYNC110 - until it waits or has ended
+        await asyncio.sleep(POLL_SECONDS)
     return _is_alive(first)
 
 
@@ -152,6 +155,13 @@ def _is_stopped(process: Process) -> bool:
     import psutil  # noqa: PLC0415 - see above
 
     return bool(_read_status(process) == psutil.STATUS_STOPPED)
+
+
+def _is_running(process: Process) -> bool:
+    """Return whether a process is running; one that was killed is, until it has ended."""
+    import psutil  # noqa: PLC0415 - see above
+
+    return _read_status(process) in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
 
 
 def _is_alive(process: Process) -> bool:
