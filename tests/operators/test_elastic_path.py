@@ -14,7 +14,7 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.sensors.elastic_path import ElasticPathJobSensor
 from airflow_provider_zuora.triggers.jobs import ElasticPathJobTrigger
-from tests.test_elastic_path import FILTER, ROWS
+from tests.hooks.test_elastic_path import FILTER, ROWS
 
 EMPTY = "ge(created_at,2030-01-01)"
 

@@ -18,7 +18,7 @@ from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from tests.conftest import ORDER
 from tests.core.carriers import Clock
 from tests.one_airflow import served
-from tests.test_operators import CARD, shown
+from tests.operators.test_create_order import CARD, shown
 
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
 POST = {"method": "POST", "path": "/v1/async/orders"}

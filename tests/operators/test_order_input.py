@@ -22,8 +22,8 @@ from airflow_provider_zuora.operators.orders import (
 )
 from tests.airflow_versions import record_masks
 from tests.conftest import ORDER
-from tests.test_bulk import Task
-from tests.test_operators import CARD, CONTEXT, NEW_ACCOUNT, Instance, shown
+from tests.operators.test_create_order import CARD, CONTEXT, NEW_ACCOUNT, Instance, shown
+from tests.operators.test_create_orders import Task
 
 POST = {"method": "POST", "path": "/v1/async/orders"}
 AWKWARD = {"PO__c": "1_000", "Ref__c": "1e5", "Hex__c": "0x1F", "Flag__c": "True", "End__c": "a\r\nb\n"}

@@ -295,7 +295,7 @@ def test_the_trigger_renders_no_template():
 
 
 def test_airflow_before_3_3_is_refused():
-    python = Path(__file__).parent.parent / ".venv-2.11" / "bin" / "python"
+    python = Path(__file__).parents[2] / ".venv-2.11" / "bin" / "python"
     script = (
         "from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor\n"
         "for option in ('end_from_trigger', 'start_from_trigger'):\n"

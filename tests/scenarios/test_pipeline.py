@@ -14,12 +14,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from zuora_sandbox.filters import parse_filter
 
-EXPORT = Path(__file__).parent / "samples" / "elastic-path-orders.csv"
+EXPORT = Path(__file__).parents[1] / "samples" / "elastic-path-orders.csv"
 
 
 @pytest.fixture(scope="module")
 def example():
-    return runpy.run_path(str(Path(__file__).parents[1] / "example_dags" / "elastic_path_to_zuora.py"))
+    return runpy.run_path(str(Path(__file__).parents[2] / "example_dags" / "elastic_path_to_zuora.py"))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
-from tests.test_triggers import submitted
+from tests.triggers.test_jobs import submitted
 from zuora_sandbox import Settings
 
 KNOWN = TypeAdapter(ToTriggerSupervisor)
