@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from benchmarks import polling
 from benchmarks.limits import AT_ONCE, PER_MINUTE
 from benchmarks.parts import Plan, Verdict
 from benchmarks.plot import chart, picture
-from benchmarks.rounds import ROOT, Figures
+from benchmarks.rounds import ROOT, Rounds
 
 DOCS = ROOT / "docs"
 MARK = "<!-- measured: written by `make bench-docs`, everything below -->\n"
@@ -31,10 +32,10 @@ class Found:
     """All that was measured; what was not asked for is empty."""
 
     plan: Plan
-    waits: Mapping[int, Mapping[str, Figures]] = field(default_factory=dict)
-    submits: Mapping[str, Figures] = field(default_factory=dict)
-    imports: Mapping[str, Figures] = field(default_factory=dict)
-    limits: Mapping[int, Figures] = field(default_factory=dict)
+    waits: Mapping[int, Mapping[str, Rounds]] = field(default_factory=dict)
+    submits: Mapping[str, Rounds] = field(default_factory=dict)
+    imports: Mapping[str, Rounds] = field(default_factory=dict)
+    limits: Mapping[int, Rounds] = field(default_factory=dict)
     workers: Mapping[str, int] = field(default_factory=dict)
     verdicts: Sequence[Verdict] = ()
 
@@ -50,7 +51,7 @@ def _of_waits(found: Found) -> str:
     for size, ways in found.waits.items():
         for name, title in NAMES.items():
             of, bare = ways[name], ways["bare"]
-            ratio = f"{of['cpu_ms'] / bare['cpu_ms']:.2f}"
+            ratio = f"{statistics.median(of.ratios(bare, 'cpu_ms')):.2f}"
             numbers = [f"{of[key]:.0f}" for key in ("connections", "sign_ins", "idle_mb", "peak_mb")]
             rows.append([f"{size:,}", title, f"{of['cpu_ms']:.2f}", ratio, *numbers])
     head = ("waits", "way", "CPU ms a poll", "x bare", "connections", "sign-ins", "MB before", "MB at most")
