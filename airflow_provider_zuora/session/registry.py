@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR
 from airflow_provider_zuora.session.session import ApiSession, SessionConfig
 from airflow_provider_zuora.session.token_provider import ConnectionSource
-from airflow_provider_zuora.transports.environment import VARIABLES
+from airflow_provider_zuora.transports.config import VARIABLES
 
 T = TypeVar("T")
 

@@ -19,8 +19,7 @@ from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.session.token_provider import ConnectionSource, TokenProvider
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 
 T = TypeVar("T")
 OpenTransport: TypeAlias = Callable[[TransportConfig, RateLimiter, Timing], BlockingTransport]

@@ -31,7 +31,7 @@ from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
 from airflow_provider_zuora.session.secure_directory import FileLock, InsecurePath
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing
 
 log = logging.getLogger(__name__)
 

@@ -29,8 +29,7 @@ from airflow_provider_zuora.session.registry import REGISTRY, SessionRegistry
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 from tests.conftest import ORDER, Source, Zuora, make_timing
 from tests.core.carriers import ask_sandbox
 from tests.virtual_time import START, run_in_virtual_time

@@ -23,13 +23,8 @@ from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.session.registry import REGISTRY
 from airflow_provider_zuora.session.session import SessionConfig
-from airflow_provider_zuora.transports.blocking import (
-    BlockingTransport,
-    ResponseLimits,
-    open_requests_session,
-)
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.blocking import BlockingTransport, open_requests_session
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 from tests.conftest import ORDER, Source
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Settings
 
@@ -327,7 +322,7 @@ def test_a_fork_amid_everything_finds_no_lock_taken(zuora, place):
 
 
 def requests_session(config):
-    return open_requests_session(config, ResponseLimits(30))
+    return open_requests_session(config)
 
 
 def in_a_thread(call):

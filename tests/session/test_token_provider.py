@@ -350,8 +350,7 @@ from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.session.registry import REGISTRY
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 
 how, *who = sys.argv[1:]
 credentials = Credentials(*who)
