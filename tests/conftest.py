@@ -37,12 +37,14 @@ from hypothesis import settings as chance  # noqa: E402
 
 from airflow_provider_zuora.core.messages import Credentials  # noqa: E402
 from airflow_provider_zuora.core.vendors import VENDORS  # noqa: E402
-from airflow_provider_zuora.session.registry import REGISTRY, SessionRegistry  # noqa: E402
-from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR  # noqa: E402
-from airflow_provider_zuora.session.session import ApiSession, SessionConfig  # noqa: E402
-from airflow_provider_zuora.session.token_file import TokenFile  # noqa: E402
-from airflow_provider_zuora.transports.config import TransportConfig  # noqa: E402
-from airflow_provider_zuora.transports.timing import Timing  # noqa: E402
+from airflow_provider_zuora.session.session import (  # noqa: E402
+    REGISTRY,
+    ApiSession,
+    SessionConfig,
+    SessionRegistry,
+)
+from airflow_provider_zuora.session.token_file import RUNTIME_DIR, TokenFile  # noqa: E402
+from airflow_provider_zuora.transports.config import Timing, TransportConfig  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
 

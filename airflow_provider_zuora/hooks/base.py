@@ -26,9 +26,12 @@ from airflow_provider_zuora.exceptions import PermanentError, convert_error, con
 from airflow_provider_zuora.hooks.call import build_call
 from airflow_provider_zuora.hooks.connection import AirflowConnection, Settings, read_settings
 from airflow_provider_zuora.hooks.connection_fields import build_ui_field_behaviour, build_widgets
-from airflow_provider_zuora.session.concurrency import arun_all, run_all
-from airflow_provider_zuora.session.registry import REGISTRY, SingleFlightCache
-from airflow_provider_zuora.session.session import ApiSession
+from airflow_provider_zuora.session.concurrency import (
+    SingleFlightCache,
+    call_concurrently,
+    run_on_own_loop,
+)
+from airflow_provider_zuora.session.session import REGISTRY, ApiSession
 
 T = TypeVar("T")
 
@@ -261,7 +264,8 @@ class BaseJobHook(BaseHook):
     def _run_many(self, flows: Callable[[ApiClient], Iterable[Flow[T]]]) -> list[T]:
         """Run many flows of this hook's client, 20 at a time, and return their results in their order."""
         with convert_errors():
-            return run_all(self.session, flows(self._settings.client), _CONCURRENCY)
+            session, pending = self.session, flows(self._settings.client)
+            return run_on_own_loop(lambda: call_concurrently(session.arun, pending, _CONCURRENCY))
 
     async def _wait_for_jobs(
         self, job_ids: Sequence[str], options: PollOptions, note: Callable[[JobResult, float], None]
@@ -274,7 +278,7 @@ class BaseJobHook(BaseHook):
         settings = await self._aload_settings()
         client = settings.client
         flows = wait_for_each(client, job_ids, options, lambda result: note(result, client.clock()))
-        await arun_all(settings.session, flows, min(_CONCURRENCY, len(job_ids)))
+        await call_concurrently(settings.session.arun, flows, min(_CONCURRENCY, len(job_ids)))
 
     def _refuse(self, violations: Sequence[str]) -> None:
         """Raise one `PermanentError` with all the rules that are broken, if there are any."""

@@ -25,8 +25,7 @@ from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_list import BulkOrder
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.submission import read_notes
-from airflow_provider_zuora.session.concurrency import call_concurrently
-from airflow_provider_zuora.session.event_loop import run_on_own_loop
+from airflow_provider_zuora.session.concurrency import call_concurrently, run_on_own_loop
 from airflow_provider_zuora.session.session import ApiSession
 
 log = logging.getLogger(__name__)

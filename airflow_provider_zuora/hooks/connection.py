@@ -30,10 +30,8 @@ from airflow_provider_zuora.hooks.connection_fields import (
     read_fields,
     strip_blanks,
 )
-from airflow_provider_zuora.session.registry import REGISTRY, SessionRegistry
-from airflow_provider_zuora.session.secure_directory import InsecurePath
-from airflow_provider_zuora.session.session import ApiSession, SessionConfig
-from airflow_provider_zuora.session.token_file import TokenFile
+from airflow_provider_zuora.session.session import REGISTRY, ApiSession, SessionConfig, SessionRegistry
+from airflow_provider_zuora.session.token_file import InsecurePath, TokenFile
 from airflow_provider_zuora.session.token_provider import ConnectionSource
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.version_compat import amask_secret

@@ -1,13 +1,16 @@
-"""One client id at one vendor: a session carries flows, answers what they ask for, owns the connections."""
+"""The only process-wide state: which sessions, rate limiters and read connections live; it survives forks."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
+from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.flow import AsyncRunner, Flow, Runner, Store, arun, run
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -15,26 +18,23 @@ from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.http.recent_requests import new_recent_requests
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
-from airflow_provider_zuora.session.token_file import TokenFile
+from airflow_provider_zuora.session.concurrency import SingleFlightCache
+from airflow_provider_zuora.session.token_file import RUNTIME_DIR, TokenFile
 from airflow_provider_zuora.session.token_provider import ConnectionSource, TokenProvider
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import VARIABLES, Timing, TransportConfig
 
 T = TypeVar("T")
-OpenTransport: TypeAlias = Callable[[TransportConfig, RateLimiter, Timing], BlockingTransport]
-OpenAsyncTransport: TypeAlias = Callable[[TransportConfig, RateLimiter, Timing], AsyncTransport]
+
+_MAX_SETTINGS = 16  # connections, the last ones, whose settings and sessions outlive their hooks
+_LOOKUP_SECONDS = 10.0  # a triggerer takes up a thousand waits in a second, and looks up a connection once
+_ENVIRONMENT = (*VARIABLES, RUNTIME_DIR, "XDG_RUNTIME_DIR", "HOME")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """
-    What makes a session: hooks whose connections agree in all of it share one.
-
-    :param token_file: where the processes of this host share the token, None if they do not. Two entities of
-        one client id have two.
-    """
+    """What makes a session: hooks whose connections agree in all of it share one."""
 
     vendor: Vendor
     credentials: Credentials
@@ -44,14 +44,11 @@ class SessionConfig:
 
 class ApiSession:
     """
-    Carry flows for one client id; safe to use from several threads and event loops.
+    Run flows for one client id at one vendor; safe to use from several threads and event loops.
 
     :ivar tokens: whoever uses the session next puts its `source` there.
-
-    :param source: masks new tokens, and reads the connection again.
     :param limiter: of the client id, the same for all of its sessions.
     :param rng: for jitter and Track-Ids.
-    :param open_transport: makes what sends requests from threads, and ``open_async_transport`` from a loop.
     """
 
     def __init__(
@@ -62,8 +59,8 @@ class ApiSession:
         *,
         rng: random.Random,
         timing: Timing | None = None,
-        open_transport: OpenTransport = BlockingTransport,
-        open_async_transport: OpenAsyncTransport = AsyncTransport,
+        open_transport: Callable[..., BlockingTransport] = BlockingTransport,
+        open_async_transport: Callable[..., AsyncTransport] = AsyncTransport,
     ):
         self.config = config
         self._timing = timing = timing or Timing()
@@ -93,11 +90,7 @@ class ApiSession:
         return self._make_client(self.tokens.credentials, headers or {})
 
     def run(self, flow: Flow[T], store: Store | None = None) -> T:
-        """
-        Perform a flow with blocking calls.
-
-        :param store: loads and saves what the flow remembers; None: nothing is remembered.
-        """
+        """Run a flow with blocking calls; the store keeps what it remembers, without one nothing is kept."""
         return run(flow, self._runner if store is None else replace(self._runner, store=store))
 
     def close(self) -> None:
@@ -105,7 +98,7 @@ class ApiSession:
         self._transport.close()
 
     async def arun(self, flow: Flow[T], store: Store | None = None) -> T:
-        """Perform a flow on the running event loop; connections are shared by all flows under way there."""
+        """Run a flow on the running event loop; all flows under way there share connections."""
         loop = asyncio.get_running_loop()
         _, runner = self._loops.get(loop) or self._open_on(loop)
         return await arun(flow, runner if store is None else replace(runner, store=store))
@@ -134,3 +127,92 @@ class ApiSession:
         runner = AsyncRunner(transport.send, partial(self.tokens.aget, transport.send), self._timing.asleep)
         self._loops[loop] = transport, runner
         return transport, runner
+
+
+class SessionSettings(Protocol):
+    """What was made of a connection."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether other hooks may use it too."""
+
+
+S = TypeVar("S", bound=SessionSettings)
+
+
+class SessionRegistry:
+    """
+    What the hooks of a process share; safe to use from several threads.
+
+    Sessions and limiters live as long as something uses them. All sessions of one client id, whatever their
+    secret and their transport, share one limiter. `lookups` are connections that coroutines read just now.
+    """
+
+    def __init__(self) -> None:
+        self._parents: list[object] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; sessions that are used elsewhere go on."""
+        self._lock = threading.RLock()
+        self._sessions: WeakValueDictionary[SessionConfig, ApiSession] = WeakValueDictionary()
+        self._limiters: WeakValueDictionary[tuple[str, str, str], RateLimiter] = WeakValueDictionary()
+        self._all: WeakSet[ApiSession] = WeakSet()
+        self._settings: dict[Hashable, Any] = {}
+        self.lookups: SingleFlightCache[Any] = SingleFlightCache(_LOOKUP_SECONDS)
+
+    def get_session(self, config: SessionConfig, source: ConnectionSource) -> ApiSession:
+        """Return the session of this process for a configuration; a changed secret makes another one."""
+        with self._lock:
+            session = self._sessions.get(config)
+            if session is None:
+                session = self._sessions[config] = self.make_session(config, source)
+            return session
+
+    def make_session(self, config: SessionConfig, source: ConnectionSource, **options: Any) -> ApiSession:
+        """Return a session of its own, with the limiter that its client id has in this process."""
+        rng = options.pop("rng", None) or random.SystemRandom()  # forked workers must not draw the same
+        key = (config.vendor.name, config.credentials.base_url, config.credentials.client_id)
+        with self._lock:
+            limiter = self._limiters.get(key)
+            if limiter is None:
+                limiter = self._limiters[key] = RateLimiter(rng)
+            session = ApiSession(config, source, limiter, rng=rng, **options)
+            self._all.add(session)
+            return session
+
+    def add(self, session: ApiSession) -> None:
+        """Let a session be that of the process for its configuration, from the next hook on."""
+        with self._lock:
+            self._sessions[session.config] = session
+            self._settings.clear()
+
+    def get_settings(self, content: Hashable, make: Callable[[], S]) -> S:
+        """
+        Return what was made of a connection; it is made again only if that or the environment has changed.
+
+        :param content: all that the connection says.
+        :param make: reads and checks the connection; what it makes is kept if others may use it too.
+        """
+        key = (content, *map(os.environ.get, _ENVIRONMENT))
+        settings: S = self._settings.get(key) or make()
+        if settings.is_shared:
+            with self._lock:
+                self._settings.pop(key, None)
+                self._settings[key] = settings  # behind all others: the first one is the oldest
+                if len(self._settings) > _MAX_SETTINGS:
+                    del self._settings[next(iter(self._settings))]
+        return settings
+
+    def renew_after_fork(self) -> None:
+        """Begin anew in a forked process, with the tokens; the parent's connections are kept unused."""
+        self._lock = threading.RLock()
+        for limiter in list(self._limiters.values()):
+            limiter.renew_lock()
+        self._parents += [session.renew_after_fork() for session in list(self._all)]
+
+
+REGISTRY = SessionRegistry()
+"""The registry of the process."""
+
+os.register_at_fork(after_in_child=REGISTRY.renew_after_fork)

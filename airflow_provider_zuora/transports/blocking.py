@@ -1,7 +1,7 @@
-"""Send requests from threads, with requests: so many at once, and each in bounded time.
+"""Send requests from threads, with requests: a number of them at once, and each in bounded time.
 
 No redirect is followed, no cookie kept, no ``~/.netrc`` read and nothing repeated: flows decide about these.
-A byte now and then would hold a worker for good, so all of an answer has a timeout, beside that of a silence.
+A byte now and then would hold a worker for ever, so all of an answer has a timeout too, not only a silence.
 requests is imported on first use, because DAG files import this package.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from http.client import HTTPMessage, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,7 @@ from airflow_provider_zuora.core.errors import Unreachable
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.transports.body import MAX_BODY, TOO_LARGE, unpack
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 
 if TYPE_CHECKING:
     import socket
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Connect = Callable[[str, int, Any], "socket.socket"]
-
 HEADERS = {"User-Agent": f"airflow-provider-zuora/{__version__}", "Accept-Encoding": "gzip"}
 
 _CHUNK = 64 * 1024  # bytes
@@ -47,7 +46,6 @@ class BlockingTransport:
     """
     Send requests with one requests session; safe to use from several threads.
 
-    :param config: how to reach the vendor.
     :param limiter: of the client id, the same for all of its transports.
     :param open_session: opens the requests session when the first request is sent.
     """
@@ -60,7 +58,7 @@ class BlockingTransport:
         open_session: Callable[[TransportConfig], requests.Session] | None = None,
     ):
         self._config, self._limiter, self._timing = config, limiter, timing
-        self._open_session = open_session or _open_pooled_session
+        self._open_session = open_session or partial(open_requests_session, max_bytes=2 * MAX_BODY)
         self._timeouts = (config.connect_timeout, config.timeout)
         self._slots = threading.BoundedSemaphore(config.max_connections)
         self._opening = threading.Lock()
@@ -71,7 +69,7 @@ class BlockingTransport:
         Send one request as soon as it may be sent, and return its answer, whole or not.
 
         The slot is taken before the limiter is asked: a request that queued for a connection behind the
-        limiter would start as soon as one is free, amid a cool-down too.
+        limiter would start as soon as one is free, during a cool-down too.
 
         :raises RateLimited: if that is too long to wait for.
         :raises Unreachable: if no answer came.
@@ -134,72 +132,30 @@ class BlockingTransport:
         return unpack(bytes(content), encoding) if encoding else (bytes(content), "")
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseLimits:
-    """
-    How long one answer may take, and how much may come.
-
-    :param seconds: from the end of the request on, whatever comes meanwhile.
-    :param bytes_per_second: an answer that comes at this rate may take longer; None: it may not.
-    :param max_bytes: of head and body; None: any number.
-    """
-
-    seconds: float
-    bytes_per_second: float | None = None
-    max_bytes: int | None = None
-
-
-class _LimitedReader(io.RawIOBase):
-    """Reads a socket for as long, and as much, as the limits allow."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, limits: ResponseLimits):
-        self._raw, self._sock, self._limits = raw, sock, limits
-        self._began, self._received = time.monotonic(), 0
-        self._timeout = sock.gettimeout()
-        self.max_bytes: int | None = _MAX_HEAD
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        limits = self._limits
-        earned = self._received / limits.bytes_per_second if limits.bytes_per_second else 0.0
-        left = self._began + limits.seconds + earned - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(f"it took longer than {limits.seconds:.0f} s in all")
-        if self._timeout is None or left < self._timeout:
-            self._sock.settimeout(max(left, _SHORTEST_TIMEOUT))
-        size = self._sock.recv_into(buffer)
-        self._received += size
-        if self.max_bytes is not None and self._received > self.max_bytes:
-            raise OSError(f"more than {self.max_bytes} bytes came")
-        return size
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
 def open_requests_session(
-    config: TransportConfig, limits: ResponseLimits, connect: Connect | None = None, **options: Any
+    config: TransportConfig,
+    connect: Connect | None = None,
+    *,
+    bytes_per_second: float = math.inf,
+    max_bytes: float = math.inf,
 ) -> requests.Session:
     """
     Return a session that sends nothing that was not given to it, and whose answers keep within limits.
 
     :param connect: opens the sockets of connections without a proxy; None: as usual.
-    :param options: of requests' adapter.
-    :raises InvalidInput: if the certificates to trust cannot be read.
+    :param bytes_per_second: an answer that comes at this rate may take longer than the total timeout.
+    :param max_bytes: of head and body.
     """
     import requests
     from requests.structures import CaseInsensitiveDict
 
-    if config.is_encrypted:
-        config.ssl_context()  # requests would raise it at each request, as if no answer had come
+    config.ssl_context()  # requests would raise what this does at each request, as if no answer had come
     session = requests.Session()
     session.trust_env = False  # netrc would replace our Authorization; TransportConfig reads the environment
     session.headers = CaseInsensitiveDict(HEADERS)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _make_adapter(limits, connect, **options)
+    response_class = _make_response_class(config.total_timeout, bytes_per_second, max_bytes)
+    adapter = _make_adapter(config.max_connections, response_class, connect)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.verify = config.ca_bundle or False
@@ -208,41 +164,30 @@ def open_requests_session(
     return session
 
 
-def _open_pooled_session(config: TransportConfig) -> requests.Session:
-    limits = ResponseLimits(config.total_timeout, max_bytes=2 * MAX_BODY)
-    size = config.max_connections
-    return open_requests_session(config, limits, pool_connections=2, pool_maxsize=size, pool_block=True)
-
-
-def _make_adapter(limits: ResponseLimits, connect: Connect | None, **options: Any) -> HTTPAdapter:
+def _make_adapter(
+    max_connections: int, response_class: type[HTTPResponse], connect: Connect | None
+) -> HTTPAdapter:
     from requests.adapters import HTTPAdapter
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-    response = _make_response_class(limits)
-
-    class Plain(HTTPConnection):
-        response_class = response
-
     class Tls(HTTPSConnection):
-        response_class = response
-
         @property
         def is_connected(self) -> bool:
             """Return whether it may be used again; urllib3 asks the socket alone, TLS may have read more."""
             return super().is_connected and not _count_unread(self.sock)
 
-    def make_pools(extra: Mapping[str, object]) -> dict[str, type[HTTPConnectionPool]]:
-        kinds = (("http", HTTPConnectionPool, Plain), ("https", HTTPSConnectionPool, Tls))
+    def make_pools(**members: object) -> dict[str, type[HTTPConnectionPool]]:
+        members["response_class"] = response_class
+        kinds = (("http", HTTPConnectionPool, HTTPConnection), ("https", HTTPSConnectionPool, Tls))
         return {
-            scheme: type("Pool", (pool,), {"ConnectionCls": type("Connection", (kind,), dict(extra))})
-            for scheme, pool, kind in kinds
+            scheme: type("Pool", (pool,), {"ConnectionCls": type("Connection", (connection,), members)})
+            for scheme, pool, connection in kinds
         }
 
-    proxied = make_pools({})
-    direct = proxied
+    direct = proxied = make_pools()
     if connect is not None:
-        direct = make_pools({"_new_conn": lambda it: connect(it.host, it.port, it.timeout)})
+        direct = make_pools(_new_conn=lambda it: connect(it.host, it.port, it.timeout))
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -254,16 +199,16 @@ def _make_adapter(limits: ResponseLimits, connect: Connect | None, **options: An
             manager.pool_classes_by_scheme = proxied
             return manager
 
-    return Adapter(**options)
+    return Adapter(pool_connections=2, pool_maxsize=max_connections, pool_block=True)
 
 
-def _make_response_class(limits: ResponseLimits) -> type[HTTPResponse]:
+def _make_response_class(seconds: float, bytes_per_second: float, max_bytes: float) -> type[HTTPResponse]:
     """Return what reads the answers of a connection."""
 
     class LimitedResponse(HTTPResponse):
         def __init__(self, sock: socket.socket, *args: Any, **options: Any):
             super().__init__(sock, *args, **options)
-            self._reader = _LimitedReader(self.fp.detach(), sock, limits)
+            self._reader = _LimitedReader(self.fp.detach(), sock, seconds, bytes_per_second)
             self.fp = io.BufferedReader(self._reader)
 
         def begin(self) -> None:
@@ -273,14 +218,44 @@ def _make_response_class(limits: ResponseLimits) -> type[HTTPResponse]:
                 self.headers = None  # type: ignore[assignment]  # http.client skips a 100, and no other 1xx
                 super().begin()
                 _drop_defects(self.headers)
-            self._reader.max_bytes = limits.max_bytes
+            self._reader.max_bytes = max_bytes
 
     return LimitedResponse
 
 
+class _LimitedReader(io.RawIOBase):
+    """Reads one answer from a socket, for as long, and as much, as the limits allow."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, seconds: float, bytes_per_second: float):
+        self._raw, self._sock, self._timeout = raw, sock, sock.gettimeout()
+        self._seconds, self._bytes_per_second = seconds, bytes_per_second
+        self._began, self._received = time.monotonic(), 0
+        self.max_bytes: float = _MAX_HEAD
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        seconds = self._seconds + self._received / self._bytes_per_second
+        left = self._began + seconds - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"it took longer than {self._seconds:.0f} s in all")
+        if self._timeout is None or left < self._timeout:
+            self._sock.settimeout(max(left, _SHORTEST_TIMEOUT))
+        size = self._sock.recv_into(buffer)
+        self._received += size
+        if self._received > self.max_bytes:
+            raise OSError(f"more than {self.max_bytes} bytes came")
+        return size
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 def _drop_defects(headers: HTTPMessage) -> None:
     """
-    Forget what could not be read of an answer's head.
+    Drop what could not be read of an answer's head.
 
     urllib3 writes all of it into the log: a server's words, of any length, with whatever they quote.
     """

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, redact_words
@@ -34,17 +34,6 @@ _INVISIBLE = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80
 _START_LENGTH = 1024  # bytes
 
 
-class DownloadTarget(Protocol):
-    """Where a file goes to; nothing is seen there until all of it is there."""
-
-    @property
-    def folder(self) -> Path:
-        """Return the local directory in which the file is put together."""
-
-    def put(self, file: Path) -> None:
-        """Move or copy a whole file to its place."""
-
-
 @dataclass(frozen=True, slots=True)
 class LocalTarget:
     """A path on this machine."""
@@ -53,34 +42,30 @@ class LocalTarget:
 
     def __post_init__(self) -> None:
         """Refuse a path that no file can be put to, before anything is asked."""
-        if rule := self._violation():
-            raise InvalidInput("Nothing was fetched.", (f"target: {rule}",))
-
-    def _violation(self) -> str:
+        path = quote_path(str(self.path))
         try:
             folder = self.folder
         except OSError as error:
-            path = quote_path(str(self.path))
-            return f"there is no working directory that {path} could be below ({describe_os_error(error)})"
-        if (why := path_problem(folder)) or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
-            there = why in ("", IS_MISSING)
-            return (
-                f"there is no directory {quote_path(str(folder))}"
-                if there
-                else f"{quote_path(str(folder))} {why}"
-            )
-        if (why := path_problem(self.path)) not in ("", IS_MISSING):
-            return f"{quote_path(str(self.path))} {why}"
-        is_other = not why and not os.path.isfile(self.path)  # noqa: PTH113 - that of Path may raise
-        return f"{quote_path(str(self.path))} is there, and no file" if is_other else ""
+            rule = f"there is no working directory that {path} could be below ({describe_os_error(error)})"
+            raise _invalid(rule) from error
+        why = path_problem(folder)
+        if why not in ("", IS_MISSING):
+            raise _invalid(f"{quote_path(str(folder))} {why}")
+        if why or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
+            raise _invalid(f"there is no directory {quote_path(str(folder))}")
+        why = path_problem(self.path)
+        if why not in ("", IS_MISSING):
+            raise _invalid(f"{path} {why}")
+        if not why and not os.path.isfile(self.path):  # noqa: PTH113 - that of Path may raise
+            raise _invalid(f"{path} is there, and no file")
 
     @property
     def folder(self) -> Path:
-        """Return the path's own directory: from there a file can be moved in one step."""
+        """Return where the file is put together: from the path's own directory it is moved in one step."""
         return self.path.absolute().parent
 
     def put(self, file: Path) -> None:
-        """Move the file, once the disk has it."""
+        """Move a whole file to its place, once the disk has it."""
         with file.open("rb") as written:
             os.fsync(written.fileno())
         file.replace(self.path)
@@ -98,24 +83,30 @@ class StoredTarget:
         try:
             tempfile.gettempdir()
         except OSError as error:
-            rule = "target: a store needs a directory for temporary files here, see TMPDIR"
-            rule += f" ({describe_os_error(error)})"
-            raise InvalidInput("Nothing was fetched.", (rule,)) from error
+            rule = "a store needs a directory for temporary files here, see TMPDIR"
+            raise _invalid(f"{rule} ({describe_os_error(error)})") from error
 
     @property
     def folder(self) -> Path:
-        """Return the directory of temporary files."""
+        """Return where the file is put together."""
         return Path(tempfile.gettempdir())
 
     def put(self, file: Path) -> None:
-        """Upload the file; a store's own upload of a file commits at its end, an open file at its closing."""
+        """Upload a whole file; a store's own upload commits at its end, an open file at its closing."""
         self.fs.put_file(str(file), self.path)
+
+
+DownloadTarget: TypeAlias = LocalTarget | StoredTarget
+
+
+def _invalid(rule: str, name: str = "target") -> InvalidInput:
+    return InvalidInput("Nothing was fetched.", (f"{name}: {rule}",))
 
 
 def check_size(max_bytes: object) -> None:
     """Refuse a ``max_bytes`` that is no size."""
     if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
-        raise InvalidInput("Nothing was fetched.", ("max_bytes: must be a whole number of bytes, 1 or more",))
+        raise _invalid("must be a whole number of bytes, 1 or more", "max_bytes")
 
 
 def download(
@@ -128,10 +119,10 @@ def download(
     """
     Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked.
 
-    :param line: how to reach hosts (time-outs, certificates, proxies); its base URL plays no part.
-    :raises InvalidInput: where ``max_bytes`` is none.
-    :raises UnsafeLink: where the link, or a redirect, leads where the fence does not.
-    :raises Refused, Unreachable, Unreadable: where the file does not come, or is none; nothing was put.
+    :param config: timeouts, certificates and proxies; its base URL is not used.
+    :raises InvalidInput: if ``max_bytes`` is no size, or the target's directory cannot be written to.
+    :raises UnsafeLink: if the link, or a redirect, leads to a place that the policy forbids.
+    :raises Refused, Unreachable, Unreadable: if no file comes, or one that is no CSV; nothing was put.
     """
     check_size(max_bytes)
     with _make_work_folder(target) as folder:
@@ -139,51 +130,35 @@ def download(
         with closing(Fetch(link, config, policy)) as fetch, file.open("xb") as out:
             _copy_chunks(fetch.read(max_bytes), out, max_bytes)
         for _ in range(_MAX_LAYERS):
-            if _read_start(file).startswith(_GZIP):
-                file = _unpack(file, max_bytes)
+            file = _unpack(file, max_bytes)
         size = _check_csv(file, fetch.secrets)
         target.put(file)
         return size
 
 
 def _make_work_folder(target: DownloadTarget) -> tempfile.TemporaryDirectory[str]:
-    """Make a directory in which a file is put together."""
     try:
         return tempfile.TemporaryDirectory(prefix=".download-", dir=target.folder)
     except OSError as error:
-        rule = (
-            f"target: nothing can be written to {quote_path(str(target.folder))} ({describe_os_error(error)})"
-        )
-        raise InvalidInput("Nothing was fetched.", (rule,)) from error
+        rule = f"nothing can be written to {quote_path(str(target.folder))} ({describe_os_error(error)})"
+        raise _invalid(rule) from error
 
 
-def _copy_chunks(read: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
+def _copy_chunks(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
     """Write chunks to a file, no more than is allowed."""
     size = 0
-    for chunk in read:
+    for chunk in chunks:
         size += len(chunk)
         if size > max_bytes:
             raise Unreadable(f"The file is longer than max_bytes={max_bytes}.")
         out.write(chunk)
 
 
-def _read_start(file: Path) -> bytes:
-    """Return the beginning of a file as the disk has it: how it came in chunks says nothing."""
-    with file.open("rb") as whole:
-        return whole.read(len(_GZIP))
-
-
-def _read_visible_start(file: Path) -> bytes:
-    """Return the beginning of what is visible of a file, however much there is before it that is not."""
-    start = b""
-    with file.open("rb") as whole:
-        while len(start) < _START_LENGTH and (chunk := whole.read(CHUNK)):
-            start = _INVISIBLE.sub(b"", (start + chunk).lstrip(), count=1)
-    return start
-
-
 def _unpack(file: Path, max_bytes: int) -> Path:
-    """Return the file that a gzipped one holds; the gzipped one goes, a disk may hold no more than two."""
+    """Return the file that a gzipped one holds, or the file itself; a disk may not hold three of them."""
+    with file.open("rb") as packed:
+        if packed.read(len(_GZIP)) != _GZIP:
+            return file
     unpacked = file.with_name(f"{file.name}.unpacked")
     try:
         with gzip.open(file) as source, unpacked.open("xb") as out:
@@ -206,3 +181,12 @@ def _check_csv(file: Path, secrets: Secrets) -> int:
     if start.startswith(_NOT_CSV) or b"\0" in start[:4]:
         raise Unreadable("What came is no CSV but a file of another kind (by its first bytes).")
     return file.stat().st_size
+
+
+def _read_visible_start(file: Path) -> bytes:
+    """Return the beginning of what is visible of a file, however much there is before it that is not."""
+    start = b""
+    with file.open("rb") as whole:
+        while len(start) < _START_LENGTH and (chunk := whole.read(CHUNK)):
+            start = _INVISIBLE.sub(b"", (start + chunk).lstrip(), count=1)
+    return start

@@ -7,25 +7,24 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from airflow_provider_zuora.core.errors import Refused, ResponseInfo, Unreachable, Unreadable, UnsafeLink
 from airflow_provider_zuora.core.redaction import NO_SECRETS, WORD_LENGTH, read_page_title, redact_words
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.validation import is_public
-from airflow_provider_zuora.transports.blocking import ResponseLimits, open_requests_session
+from airflow_provider_zuora.transports.blocking import open_requests_session
 from airflow_provider_zuora.transports.config import TransportConfig
 
 if TYPE_CHECKING:
     import requests
 
 CHUNK = 256 * 1024  # bytes
-_MIN_BYTES_PER_SECOND = (
-    10_000.0  # bytes a second, on average after the time that any answer has: files may be large
-)
+_MIN_BYTES_PER_SECOND = 10_000.0  # on average, after the time that any answer has: files may be large
 _REDIRECTS = 3
 _TRANSIENT = (403, 408, 429)  # 403: the link has run out, and the next try asks for another
 _PAGE_SIZE, _PAGE_CHUNKS = 16 * 1024, 64  # bytes, and parts, of a page that says why no file comes
@@ -34,17 +33,15 @@ _ENCODINGS = ("", "identity", "gzip", "x-gzip")
 _MIN_SECRET = 6  # characters of a piece of a link; a shorter one is too common a word
 _MIN_SECRET_NAME = 16  # characters of one name in its path, likewise
 _HEADERS = {"Accept": "text/csv, */*", "Accept-Encoding": "identity"}  # so that Content-Length is the file's
-_HOW_TO_ALLOW = (
-    "nothing was fetched. Where that is right, add the host to download_hosts in the connection's extra."
-)
+_HOW_TO_ALLOW = " If that is right, add the host to download_hosts in the connection's extra."
 
-Resolve = Callable[[str, int], list[str]]
+Resolve: TypeAlias = Callable[[str, int], list[str]]
 
 
 def resolve(host: str, port: int) -> list[str]:
     """Return the IP addresses of a host; an OSError if it has none."""
     found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +50,10 @@ class DownloadPolicy:
     Where a link may lead.
 
     A name is resolved once, its addresses are judged, and one of them is connected to: a name server that
-    answers otherwise the next time changes nothing. Through a proxy nobody here sees the address.
+    answers otherwise the next time changes nothing. Through a proxy the address cannot be seen.
 
-    :param plain: whether http will do.
-    :param private: whether every address will do.
     :param hosts: those of which every address will do, in lower case.
-    :param hide: called with the query of each link before it is followed: whoever has it has the file, and
-        libraries log it.
+    :param hide: called with the query of each link, before a library logs it: whoever has it has the file.
     """
 
     allows_http: bool = False
@@ -70,11 +64,7 @@ class DownloadPolicy:
 
     @classmethod
     def for_vendor(
-        cls,
-        base_url: str,
-        hosts: frozenset[str],
-        hide: Callable[[str], object],
-        resolve: Resolve = resolve,
+        cls, base_url: str, hosts: frozenset[str], hide: Callable[[str], object], resolve: Resolve = resolve
     ) -> DownloadPolicy:
         """Return the policy of a vendor: what its own base URL has is allowed for its files, too."""
         own = urlsplit(base_url)
@@ -86,21 +76,15 @@ class DownloadPolicy:
         return cls(own.scheme == "http", allows_private, hosts, resolve, hide)
 
     def check_link(self, url: str) -> SplitResult:
-        """
-        Return the parts of a link that may be followed.
-
-        :raises UnsafeLink: if it may not.
-        """
+        """Return the parts of a link; an `UnsafeLink` if it may not be followed."""
         parts = urlsplit(url)
         host = redact_words(parts.hostname, WORD_LENGTH)
         if not host or parts.scheme not in ("https", "http"):
-            raise UnsafeLink("The link to the file is no https URL; nothing was fetched.")
+            raise _make_unsafe("is no https URL")
         if parts.scheme != "https" and not self.allows_http:
-            raise UnsafeLink(
-                f"The link to the file leads to http://{host}, not to https; nothing was fetched."
-            )
+            raise _make_unsafe(f"leads to http://{host}, not to https")
         if "@" in parts.netloc:
-            raise UnsafeLink(f"The link to the file holds a user for {host}; nothing was fetched.")
+            raise _make_unsafe(f"holds a user for {host}")
         if parts.query:
             self.hide(parts.query)
         return parts
@@ -110,18 +94,12 @@ class DownloadPolicy:
         return self.allows_private or host.strip("[]").lower() in self.hosts
 
     def connect(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        """
-        Connect to a host, if all of its addresses are public or it is trusted.
-
-        :raises UnsafeLink: if they are not; nothing was sent there.
-        """
+        """Connect to a host if it is trusted or all its addresses are public, else raise an `UnsafeLink`."""
         addresses = self.resolve(host, port)
-        private = [] if self.is_trusted(host) else [each for each in addresses if not is_public(each)]
+        private = [] if self.is_trusted(host) else [other for other in addresses if not is_public(other)]
         if private:
-            raise UnsafeLink(
-                f"The link to the file leads to {host}, which is at {private[0]}, no public address; "
-                f"{_HOW_TO_ALLOW}"
-            )
+            where = f"leads to {host}, which is at {private[0]}, no public address"
+            raise _make_unsafe(where, _HOW_TO_ALLOW)
         failure = OSError(f"{host} has no address")
         for address in addresses:
             try:
@@ -131,65 +109,62 @@ class DownloadPolicy:
         raise failure
 
 
+def _make_unsafe(reason: str, hint: str = "") -> UnsafeLink:
+    return UnsafeLink(f"The link to the file {reason}; nothing was fetched.{hint}")
+
+
 class Fetch:
     """One GET of a link, with the redirects that the policy allows; close it afterwards."""
 
     def __init__(self, link: str, config: TransportConfig, policy: DownloadPolicy):
         self._link, self._config, self._policy = link, config, policy
-        self._open_resources: list[requests.Response | requests.Session] = []
-        self._status: int | None = None
+        self._resources = ExitStack()
         self._secret_words: tuple[str, ...] = ()
         self.secrets = NO_SECRETS
         """What no message may quote: the links that were followed, but for their hosts."""
 
     def close(self) -> None:
         """Close the connections."""
-        while self._open_resources:
-            self._open_resources.pop().close()
+        self._resources.close()
 
     def read(self, max_bytes: int) -> Iterator[bytes]:
         """
         Yield the body as it comes; it is whole if no error is raised at its end.
 
-        :raises UnsafeLink: if the policy forbids the link, or a redirect.
-        :raises Refused, Unreachable, Unreadable: if no file comes, or one that is too long or cut off.
+        :raises UnsafeLink, Refused, Unreachable, Unreadable: as `download.download` does.
         """
-        answer = self._open(self._link)
-        self._status = answer.status_code
-        length = answer.headers.get("Content-Length", "")
-        chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+        try:
+            answer = self._follow_redirects(self._link)
+        except ValueError as error:  # its words may quote the link
+            raise _make_unsafe(f"is malformed ({type(error).__name__})") from None
         if answer.status_code != 200:
             raise self._make_refused(answer)
-        if answer.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
-            raise self._make_unreadable("The file came in an encoding that was not asked for.")
-        if not chunked and not (length.isdecimal() and len(length) <= _MAX_LENGTH_DIGITS):
-            raise self._make_unreadable(
-                "The file came without its length: nobody can tell whether it is whole."
-            )
-        if not chunked and int(length) > max_bytes:
-            raise self._make_unreadable(f"The file has {length} bytes, more than max_bytes={max_bytes}.")
-        came = 0
+        length, came = self._check_headers(answer, max_bytes), 0
         for chunk in self._read_chunks(answer):
             came += len(chunk)
             yield chunk
-        if not chunked and came != int(length):
-            raise self._make_unreadable(
-                f"The file was cut off: {came} of {length} bytes came.", transient=True
-            )
+        if length not in (None, came):
+            reason = f"The file was cut off: {came} of {length} bytes came."
+            raise Unreadable(reason, info=self._describe_answer(answer), transient=True)
 
-    def _open(self, link: str) -> requests.Response:
-        try:
-            return self._follow_redirects(link)
-        except ValueError as error:  # its words may quote the link
-            said = f"The link to the file is malformed ({type(error).__name__}); nothing was fetched."
-            raise UnsafeLink(said) from None
+    def _check_headers(self, answer: requests.Response, max_bytes: int) -> int | None:
+        """Return the length of a file, None if it comes in chunks, which have an end of their own."""
+        info, length = self._describe_answer(answer), answer.headers.get("Content-Length", "")
+        if answer.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+            raise Unreadable("The file came in an encoding that was not asked for.", info=info)
+        if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
+            return None
+        if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS:
+            raise Unreadable("The file came without its length, so it may not be whole.", info=info)
+        if int(length) > max_bytes:
+            raise Unreadable(f"The file has {length} bytes, more than max_bytes={max_bytes}.", info=info)
+        return int(length)
 
     def _follow_redirects(self, url: str) -> requests.Response:
         for _ in range(1 + _REDIRECTS):
             self.close()
             url = _normalize_url(url)
-            answer = self._request(url)
-            self._open_resources.append(answer)
+            answer = self._resources.enter_context(self._request(url))
             location = answer.headers.get("Location")
             if answer.status_code not in (301, 302, 303, 307, 308) or not location:
                 return answer
@@ -204,13 +179,9 @@ class Fetch:
         self.secrets = Secrets(values=self._secret_words)
         self._config = config = replace(self._config, base_url=f"{parts.scheme}://{parts.netloc}")
         if config.proxy and not self._policy.is_trusted(host):
-            raise UnsafeLink(
-                f"The link to the file leads to {host} through a proxy, nobody can tell its address; "
-                f"{_HOW_TO_ALLOW}"
-            )
-        limits = ResponseLimits(config.total_timeout, bytes_per_second=_MIN_BYTES_PER_SECOND)
-        session = open_requests_session(config, limits, self._policy.connect)
-        self._open_resources.append(session)
+            raise _make_unsafe(f"leads to {host} through a proxy, its address is unknown", _HOW_TO_ALLOW)
+        session = open_requests_session(config, self._policy.connect, bytes_per_second=_MIN_BYTES_PER_SECOND)
+        self._resources.enter_context(session)
         try:
             return session.get(
                 url,
@@ -222,9 +193,8 @@ class Fetch:
         except OSError as error:
             if isinstance(error, ValueError):  # requests' own are both
                 raise
-            raise Unreachable(
-                f"The file was not fetched: {self._describe_error(error)}", transient=True
-            ) from None
+            reason = f"The file was not fetched: {self._describe_error(error)}"
+            raise Unreachable(reason, transient=True) from None
 
     def _read_chunks(self, answer: requests.Response) -> Iterator[bytes]:
         from urllib3.exceptions import HTTPError
@@ -234,34 +204,27 @@ class Fetch:
             while chunk := answer.raw.read(CHUNK, decode_content=False):
                 yield chunk
         except (HTTPError, OSError) as error:
-            raise self._make_unreadable(
-                f"The file was cut off: {self._describe_error(error)}", transient=True
-            ) from None
+            reason = f"The file was cut off: {self._describe_error(error)}"
+            raise Unreadable(reason, info=self._describe_answer(answer), transient=True) from None
 
     def _describe_error(self, error: BaseException) -> str:
         """Return the host and what went wrong there; apart, so that the host stays where the rest is cut."""
-        host, _, said = self._config.describe_error(error).partition(": ")
-        return f"{redact_words(host, WORD_LENGTH)}: {redact_words(said, WORD_LENGTH, self.secrets)}"
+        host, _, reason = self._config.describe_error(error).partition(": ")
+        return f"{redact_words(host, WORD_LENGTH)}: {redact_words(reason, WORD_LENGTH, self.secrets)}"
 
     def _make_refused(self, answer: requests.Response) -> Refused:
         """Return the error of a bad status, with the word of the page that says why."""
-        status = answer.status_code
-        word = read_page_title(self._read_page(answer), self.secrets)
-        said = ResponseInfo(f"GET {self._config.base_url}", status=status, messages=(word,) if word else ())
-        return Refused("No file came.", info=said, transient=status in _TRANSIENT or status >= 500)
-
-    def _read_page(self, answer: requests.Response) -> bytes:
-        """Return the beginning of a page, in however many parts it comes."""
         page = b""
         for chunk in islice(self._read_chunks(answer), _PAGE_CHUNKS):
             page += chunk
             if len(page) >= _PAGE_SIZE:
                 break
-        return page
+        word, status = read_page_title(page, self.secrets), answer.status_code
+        info = replace(self._describe_answer(answer), messages=(word,) if word else ())
+        return Refused("No file came.", info=info, transient=status in _TRANSIENT or status >= 500)
 
-    def _make_unreadable(self, message: str, *, transient: bool = False) -> Unreadable:
-        answer = ResponseInfo(f"GET {self._config.base_url}", status=self._status)
-        return Unreadable(message, info=answer, transient=transient)
+    def _describe_answer(self, answer: requests.Response) -> ResponseInfo:
+        return ResponseInfo(f"GET {self._config.base_url}", status=answer.status_code)
 
 
 def _list_secrets(parts: SplitResult) -> tuple[str, ...]:

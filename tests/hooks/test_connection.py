@@ -13,7 +13,7 @@ from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.hooks.connection import read_settings
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields
-from airflow_provider_zuora.session.secure_directory import RUNTIME_DIR
+from airflow_provider_zuora.session.token_file import RUNTIME_DIR
 from airflow_provider_zuora.transports.config import TransportConfig
 from tests.conftest import Source
 

@@ -21,8 +21,7 @@ from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
-from airflow_provider_zuora.session.registry import REGISTRY
-from airflow_provider_zuora.session.session import SessionConfig
+from airflow_provider_zuora.session.session import REGISTRY, SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.transports.config import TransportConfig
 from tests.conftest import Source, StateStore, make_timing

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from airflow_provider_zuora.core.flow import Sleep
-from airflow_provider_zuora.session.concurrency import arun_all, run_all
+from airflow_provider_zuora.session.concurrency import call_concurrently, run_on_own_loop
 
 
 class Flows:
@@ -35,15 +35,17 @@ class Flows:
         return number
 
 
-def patient(zuora):
-    return zuora.make_session(asleep=lambda _: asyncio.sleep(0))
+def run_all(zuora, flows, concurrency):
+    """Run flows that do not wait, as a hook does."""
+    session = zuora.make_session(asleep=lambda _: asyncio.sleep(0))
+    return run_on_own_loop(lambda: call_concurrently(session.arun, flows, concurrency))
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 20, 200])
 def test_results_come_in_the_order_of_the_flows(zuora, at_once):
     flows = Flows(100)
 
-    assert run_all(patient(zuora), flows, at_once) == list(range(100))
+    assert run_all(zuora, flows, at_once) == list(range(100))
     assert flows.most <= at_once
     assert (flows.most > 1) == (at_once > 1)
 
@@ -51,7 +53,7 @@ def test_results_come_in_the_order_of_the_flows(zuora, at_once):
 def test_a_flow_is_begun_when_its_turn_comes(zuora):
     flows = Flows(100, broken=7)
     with pytest.raises(ZeroDivisionError):
-        run_all(patient(zuora), flows, 3)
+        run_all(zuora, flows, 3)
 
     assert flows.begun < 15
     assert flows.now == 0, "an error ends those that are under way"
@@ -63,7 +65,7 @@ def test_an_error_ends_what_is_under_way_while_the_loop_goes_on(zuora):
 
     async def broken():
         with pytest.raises(ZeroDivisionError):
-            await arun_all(session, reversed([*flows]), 4)
+            await call_concurrently(session.arun, reversed([*flows]), 4)
         await asyncio.sleep(0)
         assert flows.now == 0
 
@@ -75,12 +77,12 @@ def test_who_is_cancelled_leaves_nothing_behind(zuora):
     session = zuora.make_session(asleep=asyncio.sleep)
 
     async def cancelled():
-        carrying = asyncio.ensure_future(arun_all(session, flows, 3))
+        running = asyncio.ensure_future(call_concurrently(session.arun, flows, 3))
         while flows.now < 3:  # noqa: ASYNC110 - it is the flows that are watched
             await asyncio.sleep(0)
-        carrying.cancel()
+        running.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await carrying
+            await running
         await asyncio.sleep(0)
 
     asyncio.run(cancelled())
@@ -88,4 +90,4 @@ def test_who_is_cancelled_leaves_nothing_behind(zuora):
 
 
 def test_no_flows_have_no_results(zuora):
-    assert run_all(patient(zuora), [], 20) == []
+    assert run_all(zuora, [], 20) == []

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 import pytest
 
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.session.event_loop import run_on_own_loop
+from airflow_provider_zuora.session.concurrency import run_on_own_loop
 from tests.conftest import ORDER
 
 try:
@@ -28,8 +28,8 @@ def threads():
     return [thread for thread in threading.enumerate() if thread.name == "zuora-loop"]
 
 
-def told():
-    """Send the signal that Airflow's time-outs are; it reaches the main thread, wherever this runs."""
+def send_signal():
+    """Send the signal that Airflow's timeouts are; it reaches the main thread, wherever this runs."""
     os.kill(os.getpid(), signal.SIGALRM)
 
 
@@ -48,7 +48,7 @@ def raising(error):
 
 
 class Sleeper:
-    """A coroutine that tells when it is under way, and how it was ended."""
+    """A coroutine that notes when it is under way, and how it was ended."""
 
     def __init__(self):
         self.begun = self.cancelled = self.closed = False
@@ -56,7 +56,7 @@ class Sleeper:
     async def __call__(self):
         self.begun = True
         try:
-            told()
+            send_signal()
             await asyncio.sleep(FOREVER)
         except asyncio.CancelledError:
             self.cancelled = True
@@ -114,7 +114,7 @@ def test_what_is_raised_before_the_coroutine_begins_ends_it_too():
     """The signal comes while the thread starts: its loop asks for the name of the thread's task first."""
 
     def late():
-        told()  # once: a second signal may meet the leaving
+        send_signal()  # once: a second signal may meet the leaving
         return asyncio.sleep(FOREVER)
 
     with raising(AirflowTaskTimeout()), pytest.raises(AirflowTaskTimeout):
@@ -126,7 +126,7 @@ def test_a_coroutine_that_does_not_end_holds_nobody_up():
     release, ended = threading.Event(), threading.Event()
 
     async def stubborn():
-        told()
+        send_signal()
         release.wait()
         ended.set()
 
@@ -181,7 +181,7 @@ def test_a_timeout_in_a_list_is_never_swallowed_and_leaves_nothing_behind(zuora)
     def flows(client, after):
         for number, job_id in enumerate(ids):
             if number == after:
-                told()
+                send_signal()
             yield client.get_job(job_id)
 
     for after in range(0, 40, 4):

@@ -1,4 +1,4 @@
-"""What a vendor's limits do to all who use a client id: in virtual time, and over real HTTP on both sides."""
+"""What a vendor's limits do to all users of a client id, in virtual time and over real HTTP on both sides."""
 
 from __future__ import annotations
 
@@ -25,12 +25,10 @@ from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_don
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.session.registry import REGISTRY, SessionRegistry
-from airflow_provider_zuora.session.session import SessionConfig
+from airflow_provider_zuora.session.session import REGISTRY, SessionConfig, SessionRegistry
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 from tests.conftest import ORDER, Source, Zuora, make_timing
 from tests.core.carriers import ask_sandbox
 from tests.virtual_time import START, run_in_virtual_time
@@ -38,14 +36,14 @@ from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, se
 
 URL = "http://127.0.0.1:1"
 ZUORA = VENDORS["zuora"]
-QUIET = {"status": 429, "headers": {"Retry-After": "30"}}
+THROTTLED = {"status": 429, "headers": {"Retry-After": "30"}}
 
 
 class Vendor:
     """
-    A sandbox at the other end of a line in memory, on the running loop's time.
+    A sandbox at the other end of a connection in memory, on the running loop's time.
 
-    It stands where an aiohttp session stands, and notes when requests started and when a Retry-After came.
+    It replaces an aiohttp session, and notes when requests started and when a Retry-After came.
     """
 
     def __init__(self, *, latency=(0.05, 0.4), **settings):
@@ -53,7 +51,7 @@ class Vendor:
         self.sandbox = Sandbox(Settings(**settings), self.loop.time, random.Random(1))
         self.latency = latency
         self.rng = random.Random(2)
-        self.starts, self.quiets, self.opened, self.closed = [], [], 0, 0
+        self.starts, self.cool_downs, self.opened, self.closed = [], [], 0, 0
         self.under_way = self.most = 0
 
     @asynccontextmanager
@@ -79,7 +77,7 @@ class Vendor:
         finally:
             self.under_way -= 1
         if response.status in (429, 503) and (seconds := response.header("Retry-After")):
-            self.quiets.append((self.loop.time(), self.loop.time() + float(seconds)))
+            self.cool_downs.append((self.loop.time(), self.loop.time() + float(seconds)))
         return response
 
     async def open(self, config, deadlines):
@@ -110,8 +108,8 @@ class Vendor:
             ask_sandbox(self.sandbox, request.with_headers({"Authorization": f"Bearer {token}"}))
         return list(self.sandbox.state.jobs)
 
-    def started_in_quiet(self):
-        return [at for at in self.starts for begin, end in self.quiets if begin < at < end]
+    def started_in_cool_down(self):
+        return [at for at in self.starts for begin, end in self.cool_downs if begin < at < end]
 
     def busiest_minute(self):
         return max(sum(1 for at in self.starts if begin <= at < begin + 60) for begin in self.starts)
@@ -128,24 +126,25 @@ def test_waits_keep_within_40_requests_at_once_and_600_a_minute(waits, connectio
         vendor.sandbox.settings = Settings(requests_per_minute=600, concurrent_requests=40)
         wait = PollOptions(started=START, not_before=START, deadline=START + 7200)
         found = await asyncio.gather(*(session.arun(wait_until_done(client, job, wait)) for job in jobs))
-        assert [(job.job_id, job.status) for job in found] == [(job, "Completed") for job in jobs]
+        ended = [(result.job_id, result.job.status) for result in found]
+        assert ended == [(job_id, "Completed") for job_id in jobs]
         return vendor
 
     vendor = run_in_virtual_time(waited())
     print(  # for whoever runs it with -s
         f"{waits} waits over {connections} connections: {len(vendor.starts)} requests, "
-        f"{vendor.busiest_minute()} in the busiest minute, {len(vendor.quiets)} refused, "
+        f"{vendor.busiest_minute()} in the busiest minute, {len(vendor.cool_downs)} refused, "
         f"{vendor.loop.time() - START:.0f} s of virtual time"
     )
-    assert vendor.started_in_quiet() == []
+    assert vendor.started_in_cool_down() == []
     assert vendor.sandbox.ledger()["askedInQuiet"] == 0
     assert vendor.busiest_minute() < 1.5 * 600, "a minute of the clock, at its end and its beginning"
-    assert len(vendor.quiets) <= refused
+    assert len(vendor.cool_downs) <= refused
     assert vendor.sandbox.ledger()["signIns"] == 1 + 1, "that of the submissions is the other one"
 
 
-def look(job_id="none"):
-    """Return a flow that asks for the page of a job once."""
+def poll(job_id="none"):
+    """Return a flow that polls a job once."""
 
     def flow():
         token = yield Token(budget=ONCE)
@@ -155,37 +154,37 @@ def look(job_id="none"):
     return flow()
 
 
-def test_a_request_that_queued_for_its_turn_does_not_start_in_the_quiet_that_began_meanwhile():
-    async def asked():
+def test_a_queued_request_does_not_start_in_a_cool_down_that_began_meanwhile():
+    async def poll_often():
         vendor = Vendor(latency=(0.5, 0.5))
         session = vendor.session(max_connections=1)
-        await session.arun(look())
-        vendor.sandbox.add_fault(Fault(method="GET", **QUIET))
-        await asyncio.gather(*(session.arun(look()) for _ in range(3)))
+        await session.arun(poll())
+        vendor.sandbox.add_fault(Fault(method="GET", **THROTTLED))
+        await asyncio.gather(*(session.arun(poll()) for _ in range(3)))
         return vendor
 
-    vendor = run_in_virtual_time(asked())
+    vendor = run_in_virtual_time(poll_often())
     _, _, first, second, third = vendor.starts
-    ((_, end),) = vendor.quiets
+    ((_, end),) = vendor.cool_downs
     assert first < end <= second < third
     assert vendor.most == 1
 
 
-def test_who_is_cancelled_while_it_waits_makes_room():
-    async def asked():
+def test_a_cancelled_wait_makes_room():
+    async def poll_often():
         vendor = Vendor()
         session = vendor.session(max_connections=1)
-        vendor.sandbox.add_fault(Fault(method="GET", **QUIET))
-        await session.arun(look())
-        waiting = asyncio.ensure_future(session.arun(look()))
+        vendor.sandbox.add_fault(Fault(method="GET", **THROTTLED))
+        await session.arun(poll())
+        waiting = asyncio.ensure_future(session.arun(poll()))
         await asyncio.sleep(5)
         waiting.cancel()
-        await session.arun(look())
+        await session.arun(poll())
         return vendor
 
-    vendor = run_in_virtual_time(asked())
+    vendor = run_in_virtual_time(poll_often())
     assert len(vendor.starts) == 3
-    assert vendor.started_in_quiet() == []
+    assert vendor.started_in_cool_down() == []
 
 
 # The connections' end.
@@ -196,7 +195,7 @@ def test_one_session_serves_a_loop_until_it_ends():
         vendor = Vendor()
         session = vendor.session()
         for pause in (29, 600, 0):
-            await session.arun(look())
+            await session.arun(poll())
             await asyncio.sleep(pause)
         assert (vendor.opened, vendor.closed) == (1, 0)
         return vendor, session
@@ -211,7 +210,7 @@ def test_a_session_that_nobody_uses_any_more_closes_its_connections():
         session = vendor.session()
         gc.disable()  # no circle may keep it
         try:
-            waiting = asyncio.ensure_future(session.arun(look()))
+            waiting = asyncio.ensure_future(session.arun(poll()))
             gone = weakref.ref(session)
             del session
             await waiting
@@ -230,7 +229,7 @@ def test_connections_that_nobody_uses_can_be_closed_at_once():
         vendor = Vendor()
         session = vendor.session()
         await session.aclose()
-        flow = asyncio.ensure_future(session.arun(look()))
+        flow = asyncio.ensure_future(session.arun(poll()))
         while not vendor.under_way:  # noqa: ASYNC110 - it is the vendor that is watched
             await asyncio.sleep(0)
         await session.aclose()
@@ -239,7 +238,7 @@ def test_connections_that_nobody_uses_can_be_closed_at_once():
         await session.aclose()
         await session.aclose()
         assert (vendor.opened, vendor.closed) == (1, 1)
-        await session.arun(look())
+        await session.arun(poll())
         assert (vendor.opened, vendor.closed) == (2, 1)
 
     run_in_virtual_time(used())
@@ -249,7 +248,7 @@ def test_flows_that_begin_together_open_one_session():
     async def used():
         vendor = Vendor()
         session = vendor.session()
-        await asyncio.gather(*(session.arun(look()) for _ in range(50)))
+        await asyncio.gather(*(session.arun(poll()) for _ in range(50)))
         assert vendor.opened == 1
 
     run_in_virtual_time(used())
@@ -289,17 +288,17 @@ SIDES = [(run, awaited), (awaited, run), (run, run), (awaited, awaited)]
 
 @pytest.mark.parametrize(("first", "second"), SIDES)
 @pytest.mark.parametrize("path", ["/oauth/token", "/v1/async-jobs/"])
-def test_a_429_quiets_both_sides(zuora, path, first, second):
-    zuora.fault(path=path, **QUIET)
+def test_both_sides_cool_down_after_a_429(zuora, path, first, second):
+    zuora.fault(path=path, **THROTTLED)
     clock = Time()
     session = clock.session(zuora)
     if path == "/oauth/token":
         with pytest.raises(Refused):
             first(session, client_job(session, ONCE))
     else:
-        first(session, look())
+        first(session, poll())
     assert clock.naps == []
-    second(session, look())
+    second(session, poll())
     session.close()
 
     (nap,) = clock.naps
@@ -311,16 +310,16 @@ def client_job(session, budget=READ):
 
 
 @pytest.mark.parametrize(("first", "second"), SIDES)
-def test_a_long_quiet_is_told_to_who_would_have_to_wait_for_it(zuora, first, second):
+def test_a_long_cool_down_is_an_error_for_what_would_have_to_wait(zuora, first, second):
     zuora.fault(path="/v1/async-jobs/", status=429, headers={"Retry-After": "120"})
     clock = Time()
     session = clock.session(zuora)
-    first(session, look())
-    asked = zuora.ledger()["requests"]
+    first(session, poll())
+    requests = zuora.ledger()["requests"]
     with pytest.raises(RateLimited, match=r"quiet for 12\d s more") as caught:
         second(session, client_job(session, ONCE))
     assert 120 <= caught.value.retry_after <= 121
-    assert zuora.ledger()["requests"] == asked
+    assert zuora.ledger()["requests"] == requests
     assert clock.naps == []
 
     with pytest.raises(NotFound):
@@ -329,12 +328,12 @@ def test_a_long_quiet_is_told_to_who_would_have_to_wait_for_it(zuora, first, sec
     session.close()
 
 
-def test_an_order_waits_for_the_end_of_a_long_quiet_and_is_sent_once(zuora):
+def test_an_order_waits_for_the_end_of_a_long_cool_down_and_is_sent_once(zuora):
     zuora.fault(path="/v1/async-jobs/", status=429, headers={"Retry-After": "120"})
     clock = Time()
     session = clock.session(zuora, token_file=zuora.token_file)
     REGISTRY.add(session)
-    session.run(look())
+    session.run(poll())
     ZuoraHook().create_order(ORDER, idempotency_key="k")
     session.close()
 
@@ -343,12 +342,12 @@ def test_an_order_waits_for_the_end_of_a_long_quiet_and_is_sent_once(zuora):
     assert len(zuora.posts()) == len(zuora.ledger()["jobs"]) == 1
 
 
-def test_an_order_that_cannot_wait_for_the_end_of_a_quiet_is_left_to_the_next_try(zuora):
+def test_an_order_that_cannot_wait_for_the_end_of_a_cool_down_is_left_to_the_next_try(zuora):
     zuora.fault(path="/v1/async-jobs/", status=429, headers={"Retry-After": "3600"})
     clock = Time()
     session = clock.session(zuora, token_file=zuora.token_file)
     REGISTRY.add(session)
-    session.run(look())
+    session.run(poll())
     with pytest.raises(TransientError, match=r"a limit is reached, not sent.* quiet for 360\d s more"):
         ZuoraHook().create_order(ORDER, idempotency_key="k")
     session.close()
@@ -356,8 +355,8 @@ def test_an_order_that_cannot_wait_for_the_end_of_a_quiet_is_left_to_the_next_tr
     assert (clock.naps, zuora.posts()) == ([], [])
 
 
-@pytest.mark.parametrize("carry", [run, awaited])
-def test_a_window_that_is_nearly_spent_is_spread_over_its_rest(carry):
+@pytest.mark.parametrize("perform", [run, awaited])
+def test_a_window_that_is_nearly_spent_is_spread_over_its_rest(perform):
     clock = Time()
     with serve(
         Sandbox(Settings(requests_per_minute=100), lambda: clock.now)
@@ -367,9 +366,9 @@ def test_a_window_that_is_nearly_spent_is_spread_over_its_rest(carry):
 
         def many():
             for _ in range(99):
-                yield from look()
+                yield from poll()
 
-        carry(session, many())
+        perform(session, many())
         session.close()
 
     assert START + 14 < clock.now <= START + 20
@@ -379,7 +378,7 @@ def test_a_window_that_is_nearly_spent_is_spread_over_its_rest(carry):
 
 def test_threads_get_as_many_connections_as_the_connection_allows():
     class Desk:
-        """Stands where a requests session stands, until two are before it."""
+        """Replaces a requests session, until two are before it."""
 
         at_once, most, both = 0, 0, threading.Event()
         lock = threading.Lock()

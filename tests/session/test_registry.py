@@ -10,8 +10,7 @@ import pytest
 
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.session.registry import SessionRegistry
-from airflow_provider_zuora.session.session import SessionConfig
+from airflow_provider_zuora.session.session import SessionConfig, SessionRegistry
 from airflow_provider_zuora.transports.config import TransportConfig
 from tests.conftest import Source
 

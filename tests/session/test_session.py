@@ -21,22 +21,19 @@ from airflow_provider_zuora.core.flow import RetryBudget, Token
 from airflow_provider_zuora.core.http.retry import READ
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.session.registry import REGISTRY
-from airflow_provider_zuora.session.session import SessionConfig
+from airflow_provider_zuora.session.session import REGISTRY, SessionConfig
 from airflow_provider_zuora.transports.blocking import (
     BlockingTransport,
-    ResponseLimits,
     open_requests_session,
 )
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 from tests.conftest import ORDER, Source
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Settings
 
 ZUORA = VENDORS["zuora"]
 
 
-def asked(budget=READ):
+def ask_token(budget=READ):
     """Return a flow that asks for the token."""
 
     def flow():
@@ -45,7 +42,7 @@ def asked(budget=READ):
     return flow()
 
 
-def refused(token):
+def ask_another_token(token):
     def flow():
         return (yield Token(refused=token))
 
@@ -55,11 +52,11 @@ def refused(token):
 def test_a_token_is_kept_until_a_minute_before_its_end(zuora):
     now = [1000.0]
     session = zuora.make_session(clock=lambda: now[0])
-    first = session.run(asked())
+    first = session.run(ask_token())
     now[0] += 3600 - 61
-    kept = session.run(asked())
+    kept = session.run(ask_token())
     now[0] += 2
-    renewed = session.run(asked())
+    renewed = session.run(ask_token())
     session.close()
 
     assert first == kept != renewed
@@ -69,17 +66,17 @@ def test_a_token_is_kept_until_a_minute_before_its_end(zuora):
 
 def test_worker_and_triggerer_share_the_token(zuora):
     session = zuora.make_session()
-    first = session.run(asked())
+    first = session.run(ask_token())
     session.close()
 
-    assert asyncio.run(session.arun(asked())) == first
+    assert asyncio.run(session.arun(ask_token())) == first
     assert zuora.ledger()["signIns"] == 1
 
 
 def test_many_threads_cause_one_sign_in(zuora):
     session = zuora.make_session()
     with ThreadPoolExecutor(16) as pool:
-        tokens = set(pool.map(lambda _: session.run(asked()), range(64)))
+        tokens = set(pool.map(lambda _: session.run(ask_token()), range(64)))
     session.close()
 
     assert len(tokens) == zuora.ledger()["signIns"] == 1
@@ -89,17 +86,17 @@ def test_many_coroutines_cause_one_sign_in(zuora):
     session = zuora.make_session()
 
     async def many():
-        return set(await asyncio.gather(*(session.arun(asked()) for _ in range(64))))
+        return set(await asyncio.gather(*(session.arun(ask_token()) for _ in range(64))))
 
     assert len(asyncio.run(many())) == zuora.ledger()["signIns"] == 1
 
 
 def test_a_token_refused_to_many_at_once_is_replaced_once(zuora):
     session = zuora.make_session()
-    old = session.run(asked())
+    old = session.run(ask_token())
 
     async def many():
-        return set(await asyncio.gather(*(session.arun(refused(old)) for _ in range(64))))
+        return set(await asyncio.gather(*(session.arun(ask_another_token(old)) for _ in range(64))))
 
     new = asyncio.run(many())
     session.close()
@@ -110,10 +107,10 @@ def test_a_token_refused_to_many_at_once_is_replaced_once(zuora):
 
 def test_a_token_that_was_replaced_already_is_not_replaced_again(zuora):
     session = zuora.make_session()
-    session.run(asked())
-    token = session.run(asked())
+    session.run(ask_token())
+    token = session.run(ask_token())
 
-    assert session.run(refused("an older one")) == token
+    assert session.run(ask_another_token("an older one")) == token
     session.close()
 
 
@@ -123,7 +120,7 @@ def test_two_loops_one_after_the_other(zuora):
 
     async def ask():
         loops.append(weakref.ref(asyncio.get_running_loop()))
-        return await session.arun(asked())
+        return await session.arun(ask_token())
 
     assert asyncio.run(ask()) == asyncio.run(ask())
     assert zuora.connections() == []
@@ -136,10 +133,10 @@ def test_the_coroutine_that_signs_in_may_be_cancelled(zuora):
     session = zuora.make_session()
 
     async def cancelled():
-        one = asyncio.ensure_future(session.arun(asked()))
+        one = asyncio.ensure_future(session.arun(ask_token()))
         while not zuora.ledger()["recent"]:  # noqa: ASYNC110 - the sandbox is on a thread of its own
             await asyncio.sleep(0.01)
-        other = asyncio.ensure_future(session.arun(asked()))
+        other = asyncio.ensure_future(session.arun(ask_token()))
         await asyncio.sleep(0)
         one.cancel()
         return await other
@@ -158,7 +155,7 @@ def test_a_sign_in_that_fails_fails_all_who_wait_for_it(zuora):
     session = zuora.make_session(asleep=until_all_wait)
 
     async def many():
-        flows = (session.arun(asked(RetryBudget(2, 100))) for _ in range(50))
+        flows = (session.arun(ask_token(RetryBudget(2, 100))) for _ in range(50))
         return await asyncio.gather(*flows, return_exceptions=True)
 
     assert {type(error) for error in asyncio.run(many())} == {Unreadable}
@@ -170,24 +167,24 @@ def test_a_sign_in_that_is_refused_is_thrown_into_the_flow(zuora):
     session = REGISTRY.get_session(SessionConfig(ZUORA, wrong, TransportConfig(zuora.url)), Source())
 
     with pytest.raises(SignInRefused):
-        session.run(asked())
+        session.run(ask_token())
     with pytest.raises(SignInRefused):
-        asyncio.run(session.arun(asked()))
+        asyncio.run(session.arun(ask_token()))
     session.close()
 
 
 def test_signing_in_afresh_replaces_a_good_token(zuora):
     session = zuora.make_session()
     session.sign_in()
-    first = session.run(asked())
+    first = session.run(ask_token())
     session.sign_in()
 
-    assert session.run(asked()) != first
+    assert session.run(ask_token()) != first
     session.close()
 
 
 class Transport:
-    """Stands where a `BlockingTransport` stands, and shows what it is made of."""
+    """Replaces a `BlockingTransport`, and shows what it is made of."""
 
     def __init__(self, config, limiter, timing):
         self.config, self.limiter, self.timing = config, limiter, timing
@@ -210,9 +207,9 @@ def test_the_secret_is_in_no_repr(zuora):
 def test_a_token_that_lasts_less_than_a_minute_is_used_for_many_requests(zuora):
     now = [zuora.sandbox.now]
     session = zuora.make_session(clock=lambda: now[0])
-    tokens = [session.run(asked()) for _ in range(40)]
+    tokens = [session.run(ask_token()) for _ in range(40)]
     now[0] += 45
-    tokens.append(session.run(asked()))
+    tokens.append(session.run(ask_token()))
     session.close()
 
     assert len(set(tokens[:40])) == 1
@@ -231,9 +228,9 @@ def test_a_thread_beside_a_loop(zuora):
     tokens = []
 
     async def beside():
-        thread = threading.Thread(target=lambda: tokens.append(session.run(asked())))
+        thread = threading.Thread(target=lambda: tokens.append(session.run(ask_token())))
         thread.start()
-        tokens.append(await session.arun(asked()))
+        tokens.append(await session.arun(ask_token()))
         await asyncio.to_thread(thread.join)
 
     asyncio.run(beside())
@@ -260,30 +257,30 @@ def in_a_child(check):
 
 def test_a_forked_process_has_connections_of_its_own_and_the_token(zuora):
     session = zuora.make_session()
-    token = session.run(asked())
+    token = session.run(ask_token())
     ports = zuora.connections()
 
     def child_asks():
         return (
             zuora.connections() == ports  # inherited, not closed
-            and session.run(looked(session)).status == "Processing"
+            and session.run(poll(session)).status == "Processing"
             and len(set(zuora.connections()) - set(ports)) == 1
         )
 
     zuora.sandbox.settings = Settings(job_seconds=1e6)
-    job = session.run(submitted(session))
+    job = session.run(submit(session))
 
-    def looked(session):
+    def poll(session):
         return session.client().get_job(job)
 
     assert in_a_child(child_asks)
-    assert session.run(looked(session)).status == "Processing"
+    assert session.run(poll(session)).status == "Processing"
     assert zuora.connections() == ports
     assert zuora.ledger()["tokens"] == [token]
     session.close()
 
 
-def submitted(session):
+def submit(session):
     client = session.client()
     request = client.vendor.build_submit_request("order", ORDER, {})
     return client.submit(request.with_headers({"Idempotency-Key": "k"}))
@@ -327,7 +324,7 @@ def test_a_fork_amid_everything_finds_no_lock_taken(zuora, place):
 
 
 def requests_session(config):
-    return open_requests_session(config, ResponseLimits(30))
+    return open_requests_session(config)
 
 
 def in_a_thread(call):
@@ -342,10 +339,10 @@ def test_a_fork_on_a_running_loop_leaves_the_parents_connections_alone(zuora):
     session = zuora.make_session()
 
     async def replace_token():
-        return await session.arun(refused(await session.arun(asked())))
+        return await session.arun(ask_another_token(await session.arun(ask_token())))
 
     async def forked():
-        await session.arun(asked())
+        await session.arun(ask_token())
         ports = zuora.connections()
         child = os.fork()
         if child == 0:
@@ -376,7 +373,7 @@ from airflow_provider_zuora.core.flow import Token
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
-from airflow_provider_zuora.session.registry import REGISTRY
+from airflow_provider_zuora.session.session import REGISTRY
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.transports.config import TransportConfig
 
@@ -384,7 +381,7 @@ class Source:
     async def amask(self, token):
         print("signed in")
 
-def asked():
+def ask_token():
     yield Token()
 
 logging.getLogger("asyncio").setLevel(logging.ERROR)  # in its debug mode it warns of a busy machine
@@ -392,17 +389,17 @@ url, end = sys.argv[1:]
 config = SessionConfig(VENDORS["zuora"], Credentials(url, CLIENT_ID, CLIENT_SECRET), TransportConfig(url))
 session = REGISTRY.get_session(config, Source())
 if end == "run":
-    asyncio.run(session.arun(asked()))
+    asyncio.run(session.arun(ask_token()))
 elif end == "aclose":
     async def closed():
-        await session.arun(asked())
+        await session.arun(ask_token())
         await session.aclose()
     loop = asyncio.new_event_loop()
     loop.run_until_complete(closed())
     loop.close()
 elif end == "dropped":
     async def dropped(session):
-        await session.arun(asked())
+        await session.arun(ask_token())
         del session
         await asyncio.sleep(0.1)
     loop = asyncio.new_event_loop()
@@ -412,11 +409,11 @@ elif end == "dropped":
     loop.close()
 else:
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(session.arun(asked()))
+    loop.run_until_complete(session.arun(ask_token()))
     loop.close()
     del loop
     if end == "next":
-        asyncio.run(session.arun(asked()))
+        asyncio.run(session.arun(ask_token()))
         gc.collect()
 """
 
@@ -442,18 +439,18 @@ def test_nothing_complains_where_a_loop_ends_while_its_connections_are_kept(zuor
 
 
 class TestRenewal:
-    """A secret that is changed while an session is in use."""
+    """A secret that is changed while a session is in use."""
 
     NEW = "another-secret-of-ours"
 
     @pytest.fixture(params=["run", "arun"])
-    def carry(self, request):
-        def carried(session):
+    def perform(self, request):
+        def perform(session):
             if request.param == "run":
-                return session.run(asked())
-            return asyncio.run(session.arun(asked()))
+                return session.run(ask_token())
+            return asyncio.run(session.arun(ask_token()))
 
-        return carried
+        return perform
 
     def session(self, zuora, found, **options):
         """Return a session whose connection says other credentials by now, and that connection."""
@@ -466,10 +463,10 @@ class TestRenewal:
         return replace(zuora.credentials, client_secret=self.NEW)
 
     @pytest.mark.parametrize("shared", [True, False])
-    def test_a_changed_secret_is_taken_once(self, zuora, carry, shared):
+    def test_a_changed_secret_is_taken_once(self, zuora, perform, shared):
         file = zuora.token_file if shared else None
         session, source = self.session(zuora, self.rotate(zuora), token_file=file)
-        token = carry(session)
+        token = perform(session)
 
         assert token in zuora.ledger()["tokens"]
         assert source.reads == 1
@@ -483,22 +480,22 @@ class TestRenewal:
     @pytest.mark.parametrize(
         "changed", [{}, {"client_id": "another"}, {"base_url": "https://another"}, None], ids=str
     )
-    def test_what_is_no_other_secret_of_this_client_is_not(self, zuora, carry, changed):
+    def test_what_is_no_other_secret_of_this_client_is_not(self, zuora, perform, changed):
         self.rotate(zuora)
         found = None if changed is None else replace(zuora.credentials, **changed)
         session, source = self.session(zuora, found)
         with pytest.raises(SignInRefused):
-            carry(session)
+            perform(session)
 
         assert source.reads == 1
         assert session.client().credentials == zuora.credentials
         session.close()
 
-    def test_a_new_secret_that_is_refused_too_is_an_error(self, zuora, carry):
+    def test_a_new_secret_that_is_refused_too_is_an_error(self, zuora, perform):
         self.rotate(zuora)
         session, source = self.session(zuora, replace(zuora.credentials, client_secret="a-third-one"))
         with pytest.raises(SignInRefused):
-            carry(session)
+            perform(session)
 
         assert source.reads == 1
         session.close()
@@ -507,7 +504,7 @@ class TestRenewal:
         session, source = self.session(zuora, self.rotate(zuora))
 
         async def many():
-            found = await asyncio.gather(*(session.arun(asked()) for _ in range(50)))
+            found = await asyncio.gather(*(session.arun(ask_token()) for _ in range(50)))
             await session.aclose()
             return found
 

@@ -1,10 +1,10 @@
-"""A reading is shared by those who ask at about the same time, and by nobody else."""
+"""A reading is shared by coroutines that ask at about the same time, and by no others."""
 
 import asyncio
 
 import pytest
 
-from airflow_provider_zuora.session.registry import SingleFlightCache
+from airflow_provider_zuora.session.concurrency import SingleFlightCache
 
 
 class Clock:
@@ -36,25 +36,25 @@ def clock():
 
 
 @pytest.fixture
-def readings(clock):
+def cache(clock):
     return SingleFlightCache(10.0, clock)
 
 
-def test_those_who_ask_at_the_same_time_share_a_reading(readings):
+def test_those_who_ask_at_the_same_time_share_a_reading(cache):
     source = Source()
 
     async def many():
-        return await asyncio.gather(*(readings.get("a", source) for _ in range(100)))
+        return await asyncio.gather(*(cache.get("a", source) for _ in range(100)))
 
     assert asyncio.run(many()) == [1] * 100
 
 
-def test_a_reading_is_used_until_it_is_old(readings, clock):
+def test_a_reading_is_used_until_it_is_old(cache, clock):
     source = Source()
 
     async def often():
         for clock.now in (0.0, 9.9, 10.0, 19.9, 20.0):
-            yield await readings.get("a", source)
+            yield await cache.get("a", source)
 
     async def all_of_them():
         return [reading async for reading in often()]
@@ -62,33 +62,33 @@ def test_a_reading_is_used_until_it_is_old(readings, clock):
     assert asyncio.run(all_of_them()) == [1, 1, 2, 2, 3]
 
 
-def test_names_and_loops_are_told_apart(readings):
+def test_names_and_loops_are_told_apart(cache):
     source = Source()
 
     async def two():
-        return await readings.get("a", source), await readings.get("b", source)
+        return await cache.get("a", source), await cache.get("b", source)
 
     assert asyncio.run(two()) == (1, 2)
     assert asyncio.run(two()) == (3, 4)
 
 
-def test_an_error_is_the_readers_own_and_the_next_reads_for_itself(readings):
+def test_an_error_is_the_readers_own_and_the_next_reads_for_itself(cache):
     source = Source(ValueError("once"))
 
     async def three():
-        return await asyncio.gather(*(readings.get("a", source) for _ in range(3)), return_exceptions=True)
+        return await asyncio.gather(*(cache.get("a", source) for _ in range(3)), return_exceptions=True)
 
     first, *others = asyncio.run(three())
     assert isinstance(first, ValueError)
     assert others == [2, 2]
 
 
-def test_a_reader_that_is_cancelled_leaves_the_reading_to_the_next(readings):
+def test_a_reader_that_is_cancelled_leaves_the_reading_to_the_next(cache):
     source = Source()
 
     async def cancelled():
-        reader = asyncio.create_task(readings.get("a", source))
-        other = asyncio.create_task(readings.get("a", source))
+        reader = asyncio.create_task(cache.get("a", source))
+        other = asyncio.create_task(cache.get("a", source))
         await asyncio.sleep(0)
         reader.cancel()
         return await other

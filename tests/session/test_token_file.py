@@ -10,8 +10,7 @@ import pytest
 
 from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.session.secure_directory import InsecurePath, SecureDirectory
-from airflow_provider_zuora.session.token_file import TokenFile
+from airflow_provider_zuora.session.token_file import InsecurePath, SecureDirectory, TokenFile
 
 NOW = 1_700_000_000.0
 SECRET = "s3cret-s3cret"

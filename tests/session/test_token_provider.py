@@ -1,4 +1,4 @@
-"""One sign-in for all processes of a host, against a served sandbox; an session stands for a process."""
+"""One sign-in for all processes of a host, against a served sandbox; a session stands for a process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from zuora_sandbox import CLIENT_SECRET
 SIGN_IN = "/oauth/token"
 
 
-def asked(refused=None):
+def ask_token(refused=None):
     """Return a flow that asks for the token."""
 
     def flow():
@@ -37,16 +37,16 @@ def asked(refused=None):
     return flow()
 
 
-def carried(session, flow):
+def run_flow(session, flow):
     return session.run(flow)
 
 
-def acarried(session, flow):
+def arun_flow(session, flow):
     return asyncio.run(session.arun(flow))
 
 
-@pytest.fixture(params=[carried, acarried], ids=["run", "arun"])
-def carry(request):
+@pytest.fixture(params=[run_flow, arun_flow], ids=["run", "arun"])
+def perform(request):
     return request.param
 
 
@@ -65,7 +65,7 @@ def session(zuora):
 
 
 @pytest.fixture
-def said(caplog):
+def warnings(caplog):
     """Return the warnings of this package."""
     caplog.set_level(logging.INFO, logger="airflow_provider_zuora")
     return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
@@ -79,58 +79,58 @@ def lock_path(zuora):
     return token_path(zuora).with_suffix(".lock")
 
 
-def test_the_first_process_signs_in_for_all(zuora, session, carry, said):
-    tokens = {carry(session(), asked()), *(carry(session(), asked()) for _ in range(3))}
+def test_the_first_process_signs_in_for_all(zuora, session, perform, warnings):
+    tokens = {perform(session(), ask_token()), *(perform(session(), ask_token()) for _ in range(3))}
 
     assert len(tokens) == zuora.ledger()["signIns"] == 1
     assert zuora.masked == [*tokens] * 4
     assert zuora.naps == []
-    assert said() == []
+    assert warnings() == []
 
 
-def test_a_refused_token_is_not_taken_again_and_is_replaced_once(zuora, session, carry):
+def test_a_refused_token_is_not_taken_again_and_is_replaced_once(zuora, session, perform):
     one, other = session(), session()
-    old = carry(one, asked())
-    assert carry(other, asked()) == old
+    old = perform(one, ask_token())
+    assert perform(other, ask_token()) == old
     zuora.sandbox.revoke_tokens()
 
-    new = carry(one, asked(refused=old))
+    new = perform(one, ask_token(refused=old))
     assert new != old
-    assert carry(other, asked(refused=old)) == new
-    assert carry(session(), asked()) == new
+    assert perform(other, ask_token(refused=old)) == new
+    assert perform(session(), ask_token()) == new
     assert zuora.ledger()["signIns"] == 2
 
 
-def test_an_old_token_is_replaced_without_a_word(zuora, session, carry, said):
+def test_an_old_token_is_replaced_without_a_word(zuora, session, perform, warnings):
     now = [zuora.sandbox.now]
-    first = carry(session(clock=lambda: now[0]), asked())
+    first = perform(session(clock=lambda: now[0]), ask_token())
     now[0] += 3600 - 59
 
-    second = carry(session(clock=lambda: now[0]), asked())
-    assert carry(session(clock=lambda: now[0]), asked()) == second != first
-    assert said() == []
+    second = perform(session(clock=lambda: now[0]), ask_token())
+    assert perform(session(clock=lambda: now[0]), ask_token()) == second != first
+    assert warnings() == []
 
 
-def test_a_sign_in_that_fails_lets_the_next_process_try(zuora, session, carry):
+def test_a_sign_in_that_fails_lets_the_next_process_try(zuora, session, perform):
     zuora.fault(path=SIGN_IN, status=401)
     with pytest.raises(SignInRefused):
-        carry(session(), asked())
+        perform(session(), ask_token())
 
-    assert carry(session(), asked()) in zuora.ledger()["tokens"]
+    assert perform(session(), ask_token()) in zuora.ledger()["tokens"]
     assert zuora.naps == []
 
 
-def test_signing_in_afresh_reads_no_file_and_leaves_its_token(zuora, session, carry):
-    first = carry(session(), asked())
+def test_a_forced_sign_in_reads_no_file_and_leaves_its_token(zuora, session, perform):
+    first = perform(session(), ask_token())
     session().sign_in()
 
     assert zuora.ledger()["signIns"] == 2
-    assert carry(session(), asked()) == zuora.ledger()["tokens"][-1] != first
+    assert perform(session(), ask_token()) == zuora.ledger()["tokens"][-1] != first
 
 
-def test_a_process_that_does_not_share_makes_no_file(zuora, session, runtime_dir, carry):
+def test_a_process_that_does_not_share_makes_no_file(zuora, session, runtime_dir, perform):
     alone = zuora.make_session()
-    carry(alone, asked())
+    perform(alone, ask_token())
     alone.close()
 
     assert not runtime_dir.exists()
@@ -144,7 +144,7 @@ def test_two_entities_share_no_token_and_no_session(zuora, registry):
     transport = TransportConfig(zuora.url)
     configs = [SessionConfig(VENDORS["zuora"], zuora.credentials, transport, file) for file in files]
     sessions = [registry.get_session(config, zuora.source) for config in configs]
-    tokens = {each.run(asked()) for each in sessions}
+    tokens = {each.run(ask_token()) for each in sessions}
     for each in sessions:
         each.close()
 
@@ -181,45 +181,45 @@ def from_the_future(zuora):
 @pytest.mark.parametrize(
     "spoil", [damaged, emptied, opened, linked, sealed_by_another, from_the_future], ids=lambda f: f.__name__
 )
-def test_a_file_of_no_use_is_reported_once_and_replaced(zuora, session, carry, said, spoil):
-    first = carry(session(), asked())
+def test_a_file_of_no_use_is_reported_once_and_replaced(zuora, session, perform, warnings, spoil):
+    first = perform(session(), ask_token())
     spoil(zuora)
 
-    second = carry(session(), asked())
+    second = perform(session(), ask_token())
     assert second != first
-    [line] = said()
+    [line] = warnings()
     assert line.startswith(f"The shared token is of no use, signing in without it. {token_path(zuora)}: ")
-    assert carry(session(), asked()) == second
-    assert len(said()) == 1
+    assert perform(session(), ask_token()) == second
+    assert len(warnings()) == 1
     assert zuora.ledger()["signIns"] == 2
 
 
-def test_no_directory_no_sharing_and_one_line_about_it(zuora, session, carry, said, runtime_dir):
+def test_no_directory_no_sharing_and_one_line_about_it(zuora, session, perform, warnings, runtime_dir):
     runtime_dir.mkdir()
     runtime_dir.chmod(0o755)
-    tokens = [carry(session(), asked()) for _ in range(2)]
+    tokens = [perform(session(), ask_token()) for _ in range(2)]
 
     assert len(set(tokens)) == 2
     reason = f"{runtime_dir}: others may use it, its mode is 0755"
-    assert said() == [f"The shared token is of no use, signing in without it. {reason}"] * 2
+    assert warnings() == [f"The shared token is of no use, signing in without it. {reason}"] * 2
     assert [*runtime_dir.iterdir()] == []
 
 
-def test_without_a_lock_the_token_is_shared_still(zuora, session, carry, said, runtime_dir):
+def test_without_a_lock_the_token_is_shared_still(zuora, session, perform, warnings, runtime_dir):
     runtime_dir.mkdir(mode=0o700)
     lock_path(zuora).symlink_to(runtime_dir / "nowhere")
-    tokens = {carry(session(), asked()) for _ in range(2)}
+    tokens = {perform(session(), ask_token()) for _ in range(2)}
 
     assert len(tokens) == zuora.ledger()["signIns"] == 1
-    [line] = said()
+    [line] = warnings()
     assert str(lock_path(zuora)) in line, "the second found the token and needs no lock"
 
 
-def test_no_secret_is_in_any_log_line(zuora, session, carry, caplog):
+def test_no_secret_is_in_any_log_line(zuora, session, perform, caplog):
     caplog.set_level(logging.DEBUG)
-    token = carry(session(), asked())
+    token = perform(session(), ask_token())
     damaged(zuora)
-    tokens = [token, carry(session(), asked()), carry(session(), asked())]
+    tokens = [token, perform(session(), ask_token()), perform(session(), ask_token())]
 
     assert "with this host's token" in caplog.text
     for secret in (CLIENT_SECRET, *tokens):
@@ -237,7 +237,7 @@ class TestWaiting:
         lock.release()
 
     def napping(self, session, zuora, then):
-        """Return an session that does something in its third pause."""
+        """Return a session that does something in its third pause."""
 
         def nap(seconds):
             zuora.naps.append(seconds)
@@ -249,53 +249,53 @@ class TestWaiting:
 
         return session(sleep=nap, asleep=anap)
 
-    def test_a_token_that_is_left_meanwhile_is_taken(self, zuora, session, carry, held, said):
-        grant = AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000)
-        waiting = self.napping(session, zuora, lambda: zuora.token_file.write(grant))
+    def test_a_token_that_is_left_meanwhile_is_taken(self, zuora, session, perform, held, warnings):
+        token = AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000)
+        waiting = self.napping(session, zuora, lambda: zuora.token_file.write(token))
 
-        assert carry(waiting, asked()) == grant.token
-        assert zuora.masked == [grant.token]
+        assert perform(waiting, ask_token()) == token.token
+        assert zuora.masked == [token.token]
         assert zuora.ledger()["signIns"] == 0
         assert len(zuora.naps) == 3
-        assert said() == []
+        assert warnings() == []
 
-    def test_who_finds_a_good_token_waits_for_no_lock(self, zuora, session, carry, held, caplog):
+    def test_who_finds_a_good_token_waits_for_no_lock(self, zuora, session, perform, held, caplog):
         caplog.set_level(logging.INFO)
         zuora.token_file.write(AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000))
 
-        assert carry(session(), asked()) == "6447d349d8854f0d"
+        assert perform(session(), ask_token()) == "6447d349d8854f0d"
         assert zuora.naps == []
         assert "Waiting" not in caplog.text
 
-    def test_the_wait_is_told_of_once(self, zuora, session, carry, held, caplog):
+    def test_the_wait_is_logged_once(self, zuora, session, perform, held, caplog):
         caplog.set_level(logging.INFO)
-        carry(self.napping(session, zuora, held.release), asked())
+        perform(self.napping(session, zuora, held.release), ask_token())
 
         assert len(zuora.naps) == 3
         waiting = [each for each in caplog.records if each.getMessage().startswith("Waiting for another")]
         assert [each.levelname for each in waiting] == ["INFO"]
 
-    def test_a_lock_that_is_freed_without_a_token_is_taken(self, zuora, session, carry, held, said):
+    def test_a_lock_that_is_freed_without_a_token_is_taken(self, zuora, session, perform, held, warnings):
         waiting = self.napping(session, zuora, held.release)
 
-        assert carry(waiting, asked()) in zuora.ledger()["tokens"]
+        assert perform(waiting, ask_token()) in zuora.ledger()["tokens"]
         assert len(zuora.naps) == 3
-        assert said() == []
+        assert warnings() == []
 
-    def test_one_who_never_ends_is_not_waited_for_for_ever(self, zuora, session, carry, held, said):
-        token = carry(session(), asked())
+    def test_one_who_never_ends_is_not_waited_for_for_ever(self, zuora, session, perform, held, warnings):
+        token = perform(session(), ask_token())
 
         assert token in zuora.ledger()["tokens"]
         assert PATIENCE <= sum(zuora.naps) < PATIENCE + 1
         assert zuora.naps[0] == 0.05
         assert max(zuora.naps) == 1
-        assert said() == [
+        assert warnings() == [
             f"Another process has been signing in for {sum(zuora.naps):.0f} s; signing in beside it"
         ]
-        assert carry(session(), asked()) == token
+        assert perform(session(), ask_token()) == token
 
-    def test_the_lock_is_free_afterwards(self, zuora, session, carry):
-        carry(session(), asked())
+    def test_the_lock_is_free_afterwards(self, zuora, session, perform):
+        perform(session(), ask_token())
         lock = zuora.token_file.lock()
 
         assert lock.try_acquire()
@@ -319,7 +319,7 @@ class TestWaiting:
 
         async def main():
             ticking = asyncio.ensure_future(tick())
-            await session(asleep=nap).arun(asked())
+            await session(asleep=nap).arun(ask_token())
             ticking.cancel()
 
         asyncio.run(main())
@@ -330,7 +330,7 @@ class TestWaiting:
         zuora.fault(path=SIGN_IN, kind="hang")
 
         async def main():
-            waiting = asyncio.ensure_future(session().arun(asked()))
+            waiting = asyncio.ensure_future(session().arun(ask_token()))
             for _ in range(steps):
                 await asyncio.sleep(0)
             waiting.cancel()
@@ -347,11 +347,10 @@ import asyncio, sys, time
 from airflow_provider_zuora.core.flow import Token
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.session.registry import REGISTRY
+from airflow_provider_zuora.session.session import REGISTRY
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 
 how, *who = sys.argv[1:]
 credentials = Credentials(*who)
@@ -370,13 +369,13 @@ class Source:
     async def amask(self, token):
         pass
 
-def asked():
+def ask_token():
     return (yield Token())
 
 file = TokenFile.for_credentials(credentials)
 config = SessionConfig(VENDORS["zuora"], credentials, TransportConfig(who[0]), file)
 session = REGISTRY.make_session(config, Source(), timing=Timing(sleep=nap, asleep=anap))
-print(session.run(asked()) if how == "run" else asyncio.run(session.arun(asked())), flush=True)
+print(session.run(ask_token()) if how == "run" else asyncio.run(session.arun(ask_token())), flush=True)
 session.close()
 """
 
@@ -400,7 +399,7 @@ class TestProcesses:
             process.stdout.close()
 
     def waiting(self, processes, count):
-        """Return those that have said that they wait, once there are so many."""
+        """Return those that have printed that they wait, once there are so many."""
         found = {}
         while len(found) < count:
             rest = {each.stdout.fileno(): each for each in processes if each not in found.values()}

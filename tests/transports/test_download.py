@@ -33,7 +33,7 @@ from tests.file_servers import answer, files
 
 CSV = b'id,created_at,note\r\nep-1,2024-07-01T10:00:00Z,"a, b"\r\n'
 OPEN = DownloadPolicy(allows_http=True, allows_private=True)
-LINE = TransportConfig("https://useast.api.elasticpath.com", timeout=5)
+CONFIG = TransportConfig("https://useast.api.elasticpath.com", timeout=5)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ WHOLE = {
 @pytest.mark.parametrize("case", WHOLE)
 def test_a_whole_file_comes(server, place, case):
     server.answers["/a.csv"] = WHOLE[case]
-    size = download(server.url("/a.csv"), place[0], LINE, OPEN)
+    size = download(server.url("/a.csv"), place[0], CONFIG, OPEN)
     came = place[1]()
 
     assert came.removeprefix(b"\xef\xbb\xbf") == CSV
@@ -95,7 +95,7 @@ def lacking(body: bytes) -> bytes:
     return answer(body, length=len(body) + 1)
 
 
-# What comes, the error, whether a retry may help, what is said.
+# What comes, the error, whether a retry may help, the words of the error.
 BROKEN = {
     "cut off": (
         lacking(CSV),
@@ -201,12 +201,12 @@ def test_of_a_broken_file_nothing_is_under_the_final_name(server, place, case, b
     if before:
         (place[0].folder / "before").write_bytes(before)
         place[0].put(place[0].folder / "before")
-    server.answers["/secret.csv"], kind, passing, words = BROKEN[case]
+    server.answers["/secret.csv"], kind, transient, words = BROKEN[case]
     with pytest.raises(kind, match=words) as caught:
-        download(server.url("/secret.csv?Signature=secret"), place[0], LINE, OPEN)
+        download(server.url("/secret.csv?Signature=secret"), place[0], CONFIG, OPEN)
 
     assert type(caught.value) is kind
-    assert caught.value.transient is passing
+    assert caught.value.transient is transient
     assert place[1]() == before
     assert list(place[0].folder.glob(".download-*")) == []
     assert "secret" not in str(caught.value)
@@ -214,7 +214,7 @@ def test_of_a_broken_file_nothing_is_under_the_final_name(server, place, case, b
 
 def test_blanks_before_a_file_are_no_lack_of_it(server, place):
     server.answers["/a.csv"] = answer(b"\r\n" * 2_000 + CSV)
-    assert download(server.url("/a.csv"), place[0], LINE, OPEN) == 4_000 + len(CSV)
+    assert download(server.url("/a.csv"), place[0], CONFIG, OPEN) == 4_000 + len(CSV)
 
 
 NAME = "0b5a7c1e-order-export.csv"
@@ -248,11 +248,11 @@ ECHOES = {
 @pytest.mark.parametrize("echo", ECHOES)
 @pytest.mark.parametrize("part", PARTS)
 def test_of_a_link_no_message_holds_more_than_its_host(server, place, echo, part):
-    said = ECHOES[echo](PARTS[part].encode())
-    server.answers |= {"/way": answer(b"", 302, Location=f"/exports/{NAME}{QUERY}"), f"/exports/{NAME}": said}
+    page = ECHOES[echo](PARTS[part].encode())
+    server.answers |= {"/way": answer(b"", 302, Location=f"/exports/{NAME}{QUERY}"), f"/exports/{NAME}": page}
     for link in (f"/exports/{NAME}{QUERY}", "/way?first=one"):
         with pytest.raises(ApiError, match=r"127\.0\.0\.1|no CSV but a page") as caught:
-            download(server.url(link), place[0], LINE, OPEN)
+            download(server.url(link), place[0], CONFIG, OPEN)
         for secret in (NAME, SIGNATURE, "AKIAEXAMPLE", TOKEN[:19]):
             assert secret not in str(caught.value)
 
@@ -269,36 +269,36 @@ def test_of_a_link_no_message_holds_more_than_its_host(server, place, echo, part
 def test_no_more_is_fetched_than_is_allowed(server, place, body, words):
     server.answers["/a.csv"] = body
     with pytest.raises(Unreadable, match=f"{words} max_bytes={len(CSV) - 1}"):
-        download(server.url("/a.csv"), place[0], LINE, OPEN, len(CSV) - 1)
+        download(server.url("/a.csv"), place[0], CONFIG, OPEN, len(CSV) - 1)
     assert place[1]() is None
 
     server.answers["/a.csv"] = body
     most = max(len(CSV), len(zipped(CSV)))
-    assert download(server.url("/a.csv"), place[0], LINE, OPEN, most) == len(CSV)
+    assert download(server.url("/a.csv"), place[0], CONFIG, OPEN, most) == len(CSV)
 
 
 @pytest.mark.parametrize("most", [0, -1, 1.5, True, None, "9"])
 def test_a_limit_that_is_none_is_refused(place, most):
     with pytest.raises(InvalidInput, match="max_bytes: must be a whole number"):
-        download("https://127.0.0.1:1/a", place[0], LINE, OPEN, most)
+        download("https://127.0.0.1:1/a", place[0], CONFIG, OPEN, most)
 
 
 def test_a_bomb_does_not_go_off(server, place):
     server.answers["/a.csv"] = answer(zipped(b"a" * 50_000_000))
     with pytest.raises(Unreadable, match="longer than max_bytes=1000000"):
-        download(server.url("/a.csv"), place[0], LINE, OPEN, 1_000_000)
+        download(server.url("/a.csv"), place[0], CONFIG, OPEN, 1_000_000)
     assert place[1]() is None
 
 
 def test_a_file_nobody_serves(place):
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1: .*refused"):
-        download("http://127.0.0.1:1/a", place[0], LINE, OPEN)
+        download("http://127.0.0.1:1/a", place[0], CONFIG, OPEN)
 
 
 def test_what_is_written_has_the_rights_that_new_files_have(server, tmp_path):
     server.answers["/a.csv"] = answer(CSV)
     (tmp_path / "usual").touch()
-    download(server.url("/a.csv"), LocalTarget(tmp_path / "a.csv"), LINE, OPEN)
+    download(server.url("/a.csv"), LocalTarget(tmp_path / "a.csv"), CONFIG, OPEN)
 
     assert (tmp_path / "a.csv").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
@@ -315,7 +315,7 @@ def test_a_directory_that_is_gone_by_then_is_named(tmp_path):
     place = LocalTarget(tmp_path / "gone" / "a.csv")
     (tmp_path / "gone").rmdir()
     with pytest.raises(InvalidInput, match=r"target: nothing can be written to .*gone \(FileNotFoundError: "):
-        download("https://127.0.0.1:1/a", place, LINE, OPEN)
+        download("https://127.0.0.1:1/a", place, CONFIG, OPEN)
 
 
 def test_an_upload_that_fails_is_not_repeated_by_halves(server, tmp_path):
@@ -325,7 +325,7 @@ def test_an_upload_that_fails_is_not_repeated_by_halves(server, tmp_path):
 
     server.answers["/a.csv"] = answer(CSV)
     with pytest.raises(OSError, match="no room"):
-        download(server.url("/a.csv"), StoredTarget(Full(), "/bucket/a.csv"), LINE, OPEN)
+        download(server.url("/a.csv"), StoredTarget(Full(), "/bucket/a.csv"), CONFIG, OPEN)
     assert not Full().exists("/bucket/a.csv")
 
 
@@ -351,7 +351,7 @@ class TestWhatIsSent:
         hidden = []
         caplog.set_level("DEBUG", "urllib3")
         policy = DownloadPolicy(allows_http=True, allows_private=True, hide=hidden.append)
-        download(server.url("/a.csv?Signature=a"), place[0], LINE, policy)
+        download(server.url("/a.csv?Signature=a"), place[0], CONFIG, policy)
         logged = [record.getMessage() for record in caplog.records if "GET" in record.getMessage()]
 
         assert hidden == ["Signature=a", "Signature=b%2F~~"]
@@ -370,17 +370,17 @@ class TestWhatIsSent:
 PRIVATE = ["127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[fe80::1]", "[::ffff:10.0.0.1]", "0.0.0.0"]
 
 
-class TestFence:
+class TestDownloadPolicy:
     @pytest.mark.parametrize("host", PRIVATE)
     @pytest.mark.parametrize("scheme", ["https", "http"])
     def test_a_link_to_no_public_address_is_refused(self, place, host, scheme):
         with pytest.raises(UnsafeLink, match="no public address; nothing was fetched"):
-            download(f"{scheme}://{host}/a.csv?secret", place[0], LINE, DownloadPolicy(allows_http=True))
+            download(f"{scheme}://{host}/a.csv?secret", place[0], CONFIG, DownloadPolicy(allows_http=True))
         assert place[1]() is None
 
     def test_nothing_is_connected_to_before_it_is_judged(self, server, place):
         with pytest.raises(UnsafeLink):
-            download(server.url("/a.csv"), place[0], LINE, DownloadPolicy(allows_http=True))
+            download(server.url("/a.csv"), place[0], CONFIG, DownloadPolicy(allows_http=True))
         assert (server.connections, server.asked) == (0, [])
 
     @pytest.mark.parametrize("host", ["localhost:1", *PRIVATE])
@@ -389,7 +389,7 @@ class TestFence:
         first = DownloadPolicy(allows_http=True, hosts=frozenset({"files.test"}), resolve=to_loopback)
         server.answers["/a.csv"] = answer(b"", 302, Location=f"http://{host}/b.csv")
         with pytest.raises(UnsafeLink, match="no public address"):
-            download(server.url("/a.csv", "files.test"), place[0], LINE, first)
+            download(server.url("/a.csv", "files.test"), place[0], CONFIG, first)
         assert len(server.asked) == 1
         assert place[1]() is None
 
@@ -415,7 +415,7 @@ class TestFence:
     )
     def test_what_is_no_link_is_not_followed(self, place, link, words):
         with pytest.raises(UnsafeLink, match=words) as caught:
-            download(link, place[0], LINE, DownloadPolicy(allows_private=True))
+            download(link, place[0], CONFIG, DownloadPolicy(allows_private=True))
         assert "hidden" not in str(caught.value)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 500
@@ -424,7 +424,7 @@ class TestFence:
     def test_a_redirect_that_is_malformed_is_not_followed(self, server, place, location):
         server.answers["/a.csv"] = answer(b"", 302, Location=location)
         with pytest.raises(UnsafeLink, match="malformed"):
-            download(server.url("/a.csv"), place[0], LINE, OPEN)
+            download(server.url("/a.csv"), place[0], CONFIG, OPEN)
 
     def test_https_does_not_lead_to_http(self, place, certificate):
         pem, tls = certificate
@@ -444,10 +444,10 @@ class TestFence:
             server.answers[f"/{number}"] = answer(b"", 307, Location=f"{number + 1}")
         server.answers[f"/{times}"] = answer(CSV)
         if comes:
-            assert download(server.url("/0"), place[0], LINE, OPEN) == len(CSV)
+            assert download(server.url("/0"), place[0], CONFIG, OPEN) == len(CSV)
         else:
             with pytest.raises(Refused, match="redirected more than 3 times"):
-                download(server.url("/0"), place[0], LINE, OPEN)
+                download(server.url("/0"), place[0], CONFIG, OPEN)
             assert len(server.asked) == 4
 
     def test_a_host_is_resolved_once_and_what_was_judged_is_connected_to(self, server, place):
@@ -461,14 +461,14 @@ class TestFence:
         server.answers["/a.csv"] = answer(CSV)
         policy = DownloadPolicy(allows_http=True, hosts=frozenset({"files.invalid"}), resolve=rebound)
 
-        assert download(server.url("/a.csv", "files.invalid"), place[0], LINE, policy) == len(CSV)
+        assert download(server.url("/a.csv", "files.invalid"), place[0], CONFIG, policy) == len(CSV)
         assert asked == ["files.invalid"]
         assert f"Host: files.invalid:{server.server_address[1]}" in server.asked[0]
 
     def test_one_address_that_is_not_public_is_enough(self, place):
         policy = DownloadPolicy(resolve=lambda host, port: ["93.184.216.34", "10.0.0.1"])
         with pytest.raises(UnsafeLink, match=r"is at 10\.0\.0\.1, no public address"):
-            download("https://files.test/a", place[0], LINE, policy)
+            download("https://files.test/a", place[0], CONFIG, policy)
 
     def test_the_next_address_is_tried(self, server, place):
         server.answers["/a.csv"] = answer(CSV)
@@ -476,27 +476,27 @@ class TestFence:
             allows_http=True, allows_private=True, resolve=lambda host, port: ["::1", "127.0.0.1"]
         )
 
-        assert download(server.url("/a.csv", "files.test"), place[0], LINE, policy) == len(CSV)
+        assert download(server.url("/a.csv", "files.test"), place[0], CONFIG, policy) == len(CSV)
 
     @pytest.mark.parametrize("addresses", [[], ["127.0.0.2"]])
     def test_no_address_that_answers(self, place, addresses):
         policy = DownloadPolicy(allows_http=True, allows_private=True, resolve=lambda host, port: addresses)
         with pytest.raises(Unreachable, match=r"files\.test"):
-            download("http://files.test:1/a", place[0], LINE, policy)
+            download("http://files.test:1/a", place[0], CONFIG, policy)
 
     def test_the_certificate_is_for_the_name_and_not_for_the_address(self, place, certificate):
         pem, tls = certificate
-        line = TransportConfig("https://h", verify=str(pem))
+        config = TransportConfig("https://h", verify=str(pem))
         with files(tls) as server:
             server.answers["/a.csv"] = answer(CSV)
-            assert download(server.url("/a.csv"), place[0], line, DownloadPolicy(allows_private=True)) == len(
-                CSV
-            )
+            assert download(
+                server.url("/a.csv"), place[0], config, DownloadPolicy(allows_private=True)
+            ) == len(CSV)
             with pytest.raises(Unreachable, match=r"(?i)certificate"):
-                download(server.url("/a.csv"), place[0], LINE, DownloadPolicy(allows_private=True))
+                download(server.url("/a.csv"), place[0], CONFIG, DownloadPolicy(allows_private=True))
             other = DownloadPolicy(allows_private=True, resolve=to_loopback)
             with pytest.raises(Unreachable, match=r"(?i)files\.test"):
-                download(server.url("/a.csv", "files.test"), place[0], line, other)
+                download(server.url("/a.csv", "files.test"), place[0], config, other)
 
     @pytest.mark.parametrize(
         ("base", "hosts", "expected"),
@@ -522,16 +522,14 @@ class TestFence:
 
     def test_through_a_proxy_a_host_must_be_named(self, server, place):
         """A proxy is asked for the whole address; here the file server is one."""
-        line = TransportConfig("https://h", proxies=(("http", server.url("")),))
+        config = TransportConfig("https://h", proxies=(("http", server.url("")),))
         server.answers["http://files.invalid/a.csv"] = answer(CSV)
-        with pytest.raises(
-            UnsafeLink, match=r"through a proxy, nobody can tell its address; .*download_hosts"
-        ):
-            download("http://files.invalid/a.csv", place[0], line, DownloadPolicy(allows_http=True))
+        with pytest.raises(UnsafeLink, match=r"through a proxy, its address is unknown; .*download_hosts"):
+            download("http://files.invalid/a.csv", place[0], config, DownloadPolicy(allows_http=True))
         assert server.asked == []
 
         named = DownloadPolicy(allows_http=True, hosts=frozenset({"files.invalid"}))
-        assert download("http://files.invalid/a.csv", place[0], line, named) == len(CSV)
+        assert download("http://files.invalid/a.csv", place[0], config, named) == len(CSV)
 
     def test_names_are_resolved(self):
         assert "127.0.0.1" in resolve("localhost", 80)

@@ -1,4 +1,4 @@
-"""What the environment says of proxies and certificates, for every request alike."""
+"""What the environment states about proxies and certificates, for every request alike."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.validation import url_violations
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.environment import normalize_proxy, read_ca_bundle, read_proxy
+from airflow_provider_zuora.transports.config import (
+    TransportConfig,
+    normalize_proxy,
+    read_ca_bundle,
+    read_proxy,
+)
 
 PROXY = "http://proxy:3128"
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -246,15 +250,15 @@ def test_a_bundle_by_any_variable(name, environ, tmp_path):
 
 
 def test_the_first_variable_that_is_set_counts():
-    said = {"SSL_CERT_DIR": "/d", "SSL_CERT_FILE": "/c", "CURL_CA_BUNDLE": "/b", "REQUESTS_CA_BUNDLE": " "}
+    environ = {"SSL_CERT_DIR": "/d", "SSL_CERT_FILE": "/c", "CURL_CA_BUNDLE": "/b", "REQUESTS_CA_BUNDLE": " "}
 
-    assert read_ca_bundle(said) == ("/b", "CURL_CA_BUNDLE")
+    assert read_ca_bundle(environ) == ("/b", "CURL_CA_BUNDLE")
     assert read_ca_bundle({}) == ("", "")
 
 
 def test_what_the_environment_says_later_changes_nothing(environ):
-    line = TransportConfig("https://h")
+    config = TransportConfig("https://h")
     environ.setenv("HTTPS_PROXY", PROXY)
 
-    assert line.proxy == ""
-    assert line == TransportConfig("https://h"), "an account is the same one"
+    assert config.proxy == ""
+    assert config == TransportConfig("https://h"), "a session is the same one"

@@ -62,13 +62,13 @@ def half_of_it_at_once(peer: socket.socket, path: bytes) -> None:
     peer.sendall(late[20:])
 
 
-def a_time_out(peer: socket.socket, path: bytes) -> None:
+def a_timeout(peer: socket.socket, path: bytes) -> None:
     peer.sendall(answer(path))
     time.sleep(PAUSE)
     peer.sendall(answer(b"<h1>408</h1>", b"408 Request Time-out"))
 
 
-WAYS = [at_once, at_once_behind_a_full_buffer, a_moment_later, in_halves, half_of_it_at_once, a_time_out]
+WAYS = [at_once, at_once_behind_a_full_buffer, a_moment_later, in_halves, half_of_it_at_once, a_timeout]
 
 
 @contextmanager
@@ -95,11 +95,11 @@ def serving(late: Late, context: ssl.SSLContext | None = None) -> Iterator[str]:
     def live(peer: socket.socket) -> None:
         with suppress(OSError), context.wrap_socket(peer, server_side=True) if context else peer as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            late(client, asked(client))
-            while path := asked(client):
+            late(client, read_path(client))
+            while path := read_path(client):
                 client.sendall(answer(path))
 
-    def asked(peer: socket.socket) -> bytes:
+    def read_path(peer: socket.socket) -> bytes:
         head = peer.recv(65536)
         return head.split(b" ")[1] if head else b""
 

@@ -15,9 +15,8 @@ from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.operators.order_file import OrderFile, check_refused_path
-from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.config import CA_BUNDLES, TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget
-from airflow_provider_zuora.transports.environment import CA_BUNDLES
 from airflow_provider_zuora.transports.paths import expand_home, path_problem, resolve_path
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
@@ -30,19 +29,19 @@ NO_PATHS = {
     "half a surrogate pair": "/tmp/\ud800",
     "a NUL in a user": "~a\0b/c",
     "half a surrogate pair in a user": "~\ud800/c",
-    "a user whom nobody knows": "~no-such-user/c",
+    "an unknown user": "~no-such-user/c",
 }
 
 
 @pytest.fixture
 def closed(tmp_path):
-    """Return a directory with a file, neither of which may be looked at."""
+    """Return a directory with a file, neither of which may be read."""
     folder = tmp_path / "closed"
     folder.mkdir()
     (folder / "file").write_text("{}")
     folder.chmod(0)
     user = os.geteuid()
-    if user == 0:  # whom no right stops
+    if user == 0:  # whom no permission stops
         os.seteuid(65534)
     yield folder
     os.seteuid(user)
@@ -111,7 +110,7 @@ def test_a_file_of_a_store_of_this_machine_is_refused_alike():
         OrderFile("orders", ObjectStoragePath("file:///tmp/" + "x" * 300)).read()
 
 
-def test_what_may_not_be_looked_at_is_told_from_what_is_not_there(closed, environ):
+def test_what_may_not_be_read_is_not_called_missing(closed, environ):
     words = "is in a directory that may not be entered"
     with pytest.raises(InvalidInput, match=f"verify: .* {words}"):
         TransportConfig("https://h", verify=str(closed / "file"))

@@ -63,12 +63,12 @@ class Echo(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = answer  # noqa: N815 - the names that http.server calls
 
     def echo(self, body: bytes) -> None:
-        said = {
+        answer = {
             "line": self.requestline,
             "headers": {name.lower(): value for name, value in self.headers.items()},
             "body": body.decode("latin-1"),
         }
-        self.say(200, json.dumps(said).encode(), {"Set-Cookie": "session=1; Path=/"})
+        self.say(200, json.dumps(answer).encode(), {"Set-Cookie": "session=1; Path=/"})
 
     def say(self, status: int, body: bytes, headers: dict[str, str], length: int | None = None) -> None:
         self.send_response(status)
@@ -140,10 +140,10 @@ def test_a_request_arrives_as_it_is(send, echo):
         body=b'{"x": "\xc3\xa9"}',
     )
     (response,) = send(TransportConfig(echo[0]), request)
-    heard = json.loads(response.body)
+    received = json.loads(response.body)
 
-    assert heard["line"] == "POST /v1/a%2Fb?returnIds=true&q=a+b%26c HTTP/1.1"
-    assert heard["body"].encode("latin-1") == request.body
+    assert received["line"] == "POST /v1/a%2Fb?returnIds=true&q=a+b%26c HTTP/1.1"
+    assert received["body"].encode("latin-1") == request.body
     expected = {
         "authorization": "Bearer t",
         "accept-encoding": "gzip",
@@ -151,7 +151,7 @@ def test_a_request_arrives_as_it_is(send, echo):
         "user-agent": f"airflow-provider-zuora/{__version__}",
         "content-length": str(len(request.body)),
     }
-    assert expected.items() <= heard["headers"].items()
+    assert expected.items() <= received["headers"].items()
 
 
 @both
@@ -297,10 +297,10 @@ class TestTls:
     def test_a_bundle_that_is_gone_by_now_is_an_error_of_ours(self, send, tmp_path):
         bundle = tmp_path / "bundle.pem"
         bundle.touch()
-        line = TransportConfig("https://127.0.0.1:1", timeout=1, verify=str(bundle))
+        config = TransportConfig("https://127.0.0.1:1", timeout=1, verify=str(bundle))
         bundle.unlink()
         with pytest.raises((InvalidInput, Unreachable)):
-            send(line, Request("GET", "/x"))
+            send(config, Request("GET", "/x"))
 
     @both
     def test_a_bundle_without_certificates_is_an_error_of_ours(self, send):
@@ -342,11 +342,11 @@ class TestProxies:
         proxy = echo[0].replace("//", "//bob:hunter22@")
         monkeypatch.setenv("https_proxy", proxy if way == "environment" else "")
         monkeypatch.setenv("no_proxy", "")
-        line = TransportConfig(
+        config = TransportConfig(
             "https://zuora.invalid", proxies=(("https", proxy),) if way == "connection" else ()
         )
         with pytest.raises(Unreachable) as caught:
-            send(line, Request("GET", "/x"))
+            send(config, Request("GET", "/x"))
 
         assert "hunter22" not in "".join(traceback.format_exception(caught.value))
         assert caught.value.__context__ is None
@@ -445,7 +445,7 @@ def test_an_answer_that_never_ends_is_given_up(send, parts, forever):
 
 
 @pytest.mark.parametrize("busy", [0, 0.5])
-def test_who_cancels_a_request_that_does_not_begin_is_heard(busy):
+def test_a_request_that_does_not_begin_can_be_cancelled(busy):
     """Whether the time is up too or not; and nothing is left behind."""
 
     async def cancelled():
@@ -551,7 +551,7 @@ def test_a_large_gzipped_answer_is_unpacked(send):
 @pytest.mark.parametrize(
     "line", [b"a:" * 4000, b"(Caused by " * 700, b"< object at 0x" * 500, b"a:b@" * 2000]
 )
-def test_a_first_line_of_any_words_is_told_of_shortly(send, line):
+def test_a_first_line_of_any_length_gives_a_short_error(send, line):
     with saying(line + b"\r\n\r\n") as url, pytest.raises(Unreachable) as caught:
         send(TransportConfig(url), Request("GET", "/x"))
 
@@ -570,12 +570,12 @@ def test_certificates_that_cannot_be_read_are_named_by_their_variable(send, cont
 
 
 def test_the_words_of_an_error_hold_no_user_of_a_proxy():
-    line = TransportConfig("https://h", proxies=(("https", "http://bob:hun'ter%4022@p"),))
-    said = line.describe_error(
+    config = TransportConfig("https://h", proxies=(("https", "http://bob:hun'ter%4022@p"),))
+    words = config.describe_error(
         OSError("to http://bob:hun'ter%4022@p, hun'ter@22, and http://al:so@q/x failed")
     )
 
-    assert said == "h: OSError: to http://***@p, ***, and http://***@q/x failed"
+    assert words == "h: OSError: to http://***@p, ***, and http://***@q/x failed"
 
 
 @both

@@ -1,4 +1,4 @@
-"""Both transports with a limiter of their own, which has heard of no limit."""
+"""Both transports with a limiter of their own, which knows of no limit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import random
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
-from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.timing import Timing
+from airflow_provider_zuora.transports.config import Timing, TransportConfig
 
 
 def open_blocking(config: TransportConfig) -> BlockingTransport:
