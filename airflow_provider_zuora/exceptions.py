@@ -1,4 +1,4 @@
-"""The errors that users catch; the one place where a core error becomes Airflow's."""
+"""The errors that users catch; only here a core error becomes Airflow's."""
 
 from __future__ import annotations
 
@@ -7,29 +7,22 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_zuora.core.errors import (
-    ApiError,
-    LockContention,
-    OutcomeUnknown,
-    ResponseInfo,
-    TimedOut,
-)
+from airflow_provider_zuora.core.errors import ApiError, LockContention, OutcomeUnknown, TimedOut
 
 
 class ZuoraProviderError(AirflowException):
     """
-    The root of all errors that this provider's hooks, operators, sensors and triggers raise for a request.
+    The root of all errors that this provider raises for a request.
 
-    The attributes survive pickling and copying. Those about an answer are None, or empty, if there was none.
+    The attributes survive pickling. Those about an answer are None, or empty, if there was none.
 
     :ivar status_code: HTTP status of the vendor's answer.
     :ivar codes: the vendor's error codes as text, for example ``("53200020",)``.
-    :ivar messages: the vendor's own words, in the order of the codes, free of secrets.
+    :ivar messages: the vendor's own messages, in the order of the codes, free of secrets.
     :ivar request_id: the vendor's id of the request, for its support.
     :ivar track_id: the Zuora-Track-Id that was sent with the request.
-    :ivar transient: True if the same request may succeed later, by the vendor's codes. A sensor raises a
-        `PermanentError` for a failed job in any case, because waiting again cannot help; submitting again can
-        if this is True.
+    :ivar transient: True if the same request may succeed later, by the vendor's codes. For a failed job a
+        sensor raises a `PermanentError` in any case: waiting again cannot help, but submitting again can.
     """
 
     status_code: int | None = None  # type: ignore[assignment]  # Airflow means its own API
@@ -72,19 +65,16 @@ _SPECIAL: dict[type[ApiError], type[ZuoraProviderError]] = {
 def convert_error(
     error: ApiError, kind: type[ZuoraProviderError] | None = None, message: str = ""
 ) -> ZuoraProviderError:
-    """
-    Return a core error as Airflow's; raise it from the core error, so that this stays its ``__cause__``.
-
-    :param kind: the class to use; None: by the kind of the core error.
-    :param message: what it says; empty: what the core error says.
-    """
+    """Return a core error as Airflow's, to be raised from it; of another class or text if that is given."""
     if kind is None:
         is_transient = error.transient or isinstance(error, TimedOut)
         kind = _SPECIAL.get(type(error)) or (TransientError if is_transient else PermanentError)
     converted = kind(message or str(error))
     converted.transient = error.transient or issubclass(kind, TransientError)
-    if error.info is not None:
-        _copy_answer(error.info, converted)
+    if (answer := error.info) is not None:
+        converted.status_code = answer.status
+        converted.codes, converted.messages = answer.codes, answer.messages
+        converted.request_id, converted.track_id = answer.request_id or None, answer.track_id or None
     return converted
 
 
@@ -95,9 +85,3 @@ def convert_errors() -> Iterator[None]:
         yield
     except ApiError as error:
         raise convert_error(error) from error
-
-
-def _copy_answer(answer: ResponseInfo, error: ZuoraProviderError) -> None:
-    error.status_code = answer.status
-    error.codes, error.messages = answer.codes, answer.messages
-    error.request_id, error.track_id = answer.request_id or None, answer.track_id or None

@@ -1,1 +1,1 @@
-"""What a running task tells of itself, and how it waits."""
+"""Which try of which task this is, its parameters, and how it waits."""

@@ -1,4 +1,4 @@
-"""One task's wait for its jobs: polled here, or handed to a trigger; the base of what waits."""
+"""One task's wait for its jobs: polled here, or handed to a trigger; and the base of what waits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,47 +18,37 @@ from airflow_provider_zuora.airflow_context.parameters import refuse_unknown_par
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
 from airflow_provider_zuora.core.job import JobResult
 from airflow_provider_zuora.core.options import check_execution_timeout
-from airflow_provider_zuora.core.polling.events import DeferredResults
+from airflow_provider_zuora.core.polling.events import DeferredResults, pack_ids
 from airflow_provider_zuora.core.polling.job_list import JobPolls
 from airflow_provider_zuora.core.polling.reload import reload_results
 from airflow_provider_zuora.core.polling.wait import (
     LONGEST,
     MAX_POLL_ERRORS,
     NEW_JOB_SECONDS,
+    Clock,
     PollOptions,
     PollSchedule,
     make_steady_clock,
 )
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.base import BaseJobHook
-from airflow_provider_zuora.triggers.jobs import TRIGGERS, BaseJobTrigger, make_ids_arguments, read_event
+from airflow_provider_zuora.triggers.jobs import TRIGGERS, BaseJobTrigger, read_event
 
-FIRST_POLL = 10.0
-"""Seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner."""
-_GRACE = 410.0  # seconds for the trigger's last poll: an answer may take three times its `timeout`, 130 s
-_GRACE_EACH = 0.5  # and for each job of a list
+FIRST_POLL = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
+_GRACE = 420.0  # seconds after the deadline: `FIRST_POLL`, and the last answer, three `timeout`s of 130 s
+_GRACE_EACH = 0.5  # seconds more for each job of a list
 _ARGUMENTS_SIZE = 40 * 1024  # characters; MySQL holds 65,535 bytes, and Fernet makes a third more of them
 _OTHER_ARGUMENTS = 600  # characters of a trigger's arguments but for its ids and its connection, at the most
 
 
 @dataclass(slots=True)
 class JobWait:
-    """
-    One task's wait for its jobs; all times are seconds since 1970.
-
-    :param deadline: when the last poll is sent.
-    :param clock: returns what the clock of this host shows.
-    :param now: returns the same at the beginning, and then counts on, whoever sets that clock.
-    """
+    """One task's wait for its jobs; all times are seconds since 1970."""
 
     hook: BaseJobHook
-    job_ids: Sequence[str]
-    started: float
-    deadline: float
     polls: JobPolls
-    clock: Callable[[], float] = field(default=time.time, kw_only=True)
-    now: Callable[[], float] = field(default=time.time, kw_only=True)
-    _ids: dict[str, str] | None = None
+    clock: Clock
+    now: Clock  # a steady one, see `make_steady_clock`
 
     @classmethod
     def start(
@@ -69,72 +59,55 @@ class JobWait:
         max_errors: int | None = MAX_POLL_ERRORS,
         started: float | None = None,
         *,
-        clock: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.monotonic,
+        clock: Clock = time.time,
+        ticks: Clock = time.monotonic,
     ) -> JobWait:
-        """
-        Return a wait of at most so many seconds; an id that is named twice is one job.
-
-        :param started: when it began; None: now.
-        :param clock: returns seconds since 1970.
-        :param ticks: returns seconds, and nobody sets it.
-        """
+        """Return a wait of so many seconds since ``started``, or since now; each id counts once."""
         began = clock() if started is None else started
-        deadline = began + min(LONGEST, seconds)
-        unique = tuple(dict.fromkeys(job_ids))
-        polls = JobPolls(unique, PollOptions(began, began, deadline, max_errors=max_errors))
-        now = make_steady_clock(clock, ticks, began)
-        return cls(hook, unique, began, deadline, polls, clock=clock, now=now)
+        options = PollOptions(began, began, began + min(LONGEST, seconds), max_errors=max_errors)
+        polls = JobPolls(tuple(dict.fromkeys(job_ids)), options)
+        return cls(hook, polls, clock, make_steady_clock(clock, ticks, began))
 
     @property
     def is_over(self) -> bool:
         """Return whether the deadline has passed."""
-        return self.now() >= self.deadline
+        return self.now() >= self.polls.options.deadline
 
     def poll(self, *, stop_early: bool = False) -> list[JobResult] | None:
-        """
-        Poll once and return the results of all waits, None if one goes on.
-
-        The first poll is a blocking call, which signs in too; a single job needs no event loop.
-
-        :param stop_early: no more is polled once a job is seen to go on.
-        :raises AirflowException: if the connection cannot be used.
-        """
+        """Poll once and return all results, None if one is missing; ``stop_early``: stop at the first one."""
+        is_early = stop_early and not self.is_over
         if self.polls.results is None:
-            is_early = stop_early and not self.is_over
             flows = self.polls.poll_each(self.hook._settings.client, stop_early=is_early)
-            first = next(flows)
+            first = next(flows)  # it signs in too; a single job needs no event loop
             self.hook._run(lambda _: first)
-            if len(self.job_ids) > 1:
+            if len(self.polls.job_ids) > 1:
                 self.hook._run_many(lambda _: flows)
         return self.polls.results
 
     def poll_last(self, why: str) -> list[JobResult]:
-        """Poll all and return their results: one that has not ended has timed out, and this is why."""
+        """Poll once and return all results: a job that has not ended has timed out, and this is why."""
         results = self.poll()
         return self.polls.time_out(why) if results is None else results
 
     def make_trigger(
         self, schedule: PollSchedule, end_options: Mapping[str, Any] | None = None
     ) -> tuple[BaseJobTrigger, timedelta]:
-        """
-        Return the trigger that goes on with the wait, and after how long it must have fired.
-
-        :param end_options: see `BaseJobTrigger`.
-        """
+        """Return the trigger that goes on with the wait, and within how long it must have fired."""
         now = self.clock()
-        ahead = now - self.now()  # by so much the clock was set; the trigger reads it as it is by now
-        started, deadline = self.started + ahead, self.deadline + ahead
+        ahead = now - self.now()  # by so much the clock was set; the trigger reads it as it is now
+        started, deadline = self.polls.options.started + ahead, self.polls.options.deadline + ahead
+        earliest = now + max(FIRST_POLL, self.polls.quiet_left)
         due = min(now + schedule.delay_after(0, random.SystemRandom()), deadline)
-        path = self._trigger_class(
-            **self._make_arguments(schedule),
+        timeout = timedelta(seconds=deadline - now + self._grace)
+        trigger = self._build_trigger(
+            schedule,
             started=started,
             unknown_until=started + NEW_JOB_SECONDS,
-            not_before=max(due, now + FIRST_POLL, now + self.polls.quiet_left),
+            not_before=max(due, earliest),
             deadline=deadline,
             end_options=end_options,
         )
-        return path, timedelta(seconds=deadline - now + self._grace)
+        return trigger, timeout
 
     def make_start_args(
         self,
@@ -146,24 +119,20 @@ class JobWait:
         """
         Return Airflow's ``StartTriggerArgs`` of a task whose wait begins when its trigger starts.
 
-        Each parse makes the same, or the DAG would be a new one. The trigger polls at once: no worker has run
-        the task, so Airflow's scheduler has nothing to mix up.
+        They are the same for each parse, or the DAG would be a new one. The trigger polls at once: no worker
+        has run the task, so Airflow's scheduler has nothing to mix up.
 
         :param execution_limit: seconds after which Airflow ends the deferral in any case.
-        :param upstream: task and key of the XCom that holds the ids, None if ``job_ids`` does.
-        :param end_options: see `BaseJobTrigger`.
-        :raises PermanentError: if its arguments would be too many for Airflow's database.
+        :param upstream: task and key of the XCom that holds the ids, None if the wait has them.
         """
         from airflow.triggers.base import StartTriggerArgs
 
         self.refuse_too_many()
-        limit = self.deadline - self.started
+        limit = self.polls.options.deadline - self.polls.options.started
         seconds = limit + self._grace
         task_id, key = upstream or (None, None)
         start = {"limit": limit, "lasts": min(execution_limit, seconds), "task_id": task_id, "key": key}
-        trigger = self._trigger_class(
-            **self._make_arguments(schedule), start_options=start, end_options=end_options
-        )
+        trigger = self._build_trigger(schedule, start_options=start, end_options=end_options)
         path, arguments = trigger.serialize()
         return StartTriggerArgs(
             trigger_cls=path,
@@ -173,36 +142,31 @@ class JobWait:
         )
 
     @property
-    def _trigger_class(self) -> type[BaseJobTrigger]:
-        return TRIGGERS[self.hook.conn_type]
-
-    @property
     def _grace(self) -> float:
-        return FIRST_POLL + _GRACE + _GRACE_EACH * len(self.job_ids)
+        return _GRACE + _GRACE_EACH * len(self.polls.job_ids)
 
-    def _make_arguments(self, schedule: PollSchedule) -> dict[str, Any]:
-        """Return those arguments of the trigger that do not depend on when the wait began."""
-        self._ids = self._ids or make_ids_arguments(self.job_ids)
-        return {
-            **self._ids,
-            "conn_id": self.hook.conn_id,
-            "poll_interval": schedule.interval,
-            "exponential_backoff": schedule.exponential,
-            "max_wait": schedule.max_wait,
-            "max_errors": self.polls.options.max_errors,
-        }
+    def _build_trigger(self, schedule: PollSchedule, **more: Any) -> BaseJobTrigger:
+        return TRIGGERS[self.hook.conn_type](
+            **self._make_ids_arguments(),
+            conn_id=self.hook.conn_id,
+            poll_interval=schedule.interval,
+            exponential_backoff=schedule.exponential,
+            max_wait=schedule.max_wait,
+            max_errors=self.polls.options.max_errors,
+            **more,
+        )
+
+    def _make_ids_arguments(self) -> dict[str, Any]:
+        job_ids = self.polls.job_ids  # a single one stays readable in Airflow's database
+        return {"job_id": job_ids[0]} if len(job_ids) == 1 else {"job_ids": pack_ids(job_ids)}
 
     def refuse_too_many(self) -> None:
-        """
-        Refuse a list of ids that is too long to be handed to a trigger, before anything is asked.
-
-        :raises PermanentError: if the trigger's arguments would be too many for Airflow's database.
-        """
-        count = len(self.job_ids)
+        """Raise if the ids are too many for Airflow's database, before anything is asked."""
+        count = len(self.polls.job_ids)
         if count == 1:
             return
-        self._ids = self._ids or make_ids_arguments(self.job_ids)
-        size = len(json.dumps({"conn_id": self.hook.conn_id, **self._ids})) + _OTHER_ARGUMENTS
+        arguments = {"conn_id": self.hook.conn_id, **self._make_ids_arguments()}
+        size = len(json.dumps(arguments)) + _OTHER_ARGUMENTS
         if size > _ARGUMENTS_SIZE:
             parts = math.ceil(size * 1.1 / _ARGUMENTS_SIZE)
             raise PermanentError(
@@ -213,22 +177,17 @@ class JobWait:
 
 
 class BaseWaitingTask(BaseLiteralTexts):
-    """
-    What all tasks that wait for jobs have in common; a subclass names its hook and the options of its result.
-
-    :param deferrable: wait in the triggerer, without a worker.
-    """
+    """What waits for jobs; a subclass names its hook and the options that `Vendor.read_result` reads."""
 
     hook_class: ClassVar[type[BaseJobHook]]
-    timeout: float
     result_options: ClassVar[Sequence[str]] = ()
-    """The options of the task that `Vendor.read_result` reads."""
+    deferrable: bool = True
+    timeout: float
 
-    def __init__(self, *, deferrable: bool = True, **kwargs: Any):
+    def __init__(self, **kwargs: Any):
         refuse_unknown_parameters(type(self), kwargs)
         super().__init__(**kwargs)
         check_execution_timeout(self.execution_timeout)
-        self.deferrable = deferrable
 
     @property
     def conn_id(self) -> str:
@@ -245,6 +204,12 @@ class BaseWaitingTask(BaseLiteralTexts):
         """Return the options of the result."""
         return {name: getattr(self, name) for name in self.result_options}
 
+    def check_options(self) -> None:
+        """Raise a `PermanentError` if the vendor refuses the options of the result."""
+        options = self.options
+        if violations := self.hook.vendor.list_violations(options):
+            self.hook._refuse(violations)
+
     @property
     def execution_limit(self) -> float:
         """Return the seconds that Airflow lets the task run; Airflow 3 ignores them while it is deferred."""
@@ -256,19 +221,9 @@ class BaseWaitingTask(BaseLiteralTexts):
         return min(self.timeout, self.execution_limit)
 
     def poll_or_defer(
-        self,
-        wait: JobWait,
-        schedule: PollSchedule,
-        end_options: Mapping[str, Any] | None = None,
-        kwargs: dict[str, Any] | None = None,
+        self, wait: JobWait, schedule: PollSchedule, end_options: Any = None, kwargs: Any = None
     ) -> list[JobResult]:
-        """
-        Poll once, and return the results if all jobs have ended or time is up; else defer.
-
-        :param end_options: see `BaseJobTrigger`.
-        :param kwargs: for ``execute_complete``.
-        :raises TaskDeferred: to leave the wait to a trigger.
-        """
+        """Poll once, and return the results if all jobs have ended or time is up; else defer."""
         wait.refuse_too_many()
         results = wait.poll(stop_early=True)
         if results is not None:
@@ -280,11 +235,7 @@ class BaseWaitingTask(BaseLiteralTexts):
         raise AssertionError("defer raises")
 
     def read_results(self, event: Any) -> list[JobResult]:
-        """
-        Return what a trigger's event tells; results that were too large for one are read again.
-
-        :raises AirflowException: what the trigger failed with, or if the event is not ours.
-        """
+        """Return the results in a trigger's event, or raise its error; too large ones are reloaded."""
         fired = read_event(event)
         if isinstance(fired, AirflowException):
             raise fired
@@ -295,6 +246,6 @@ class BaseWaitingTask(BaseLiteralTexts):
         return self.hook._run_many(lambda client: reload_results(client, fired))
 
     def on_kill(self) -> None:
-        """Say that the vendor is not stopped."""
+        """Log that the vendor is not stopped."""
         words = "%s has no cancel: what was sent before the task was killed goes on there"
         self.log.warning(words, self.hook_class.hook_name)

@@ -11,11 +11,7 @@ LOCAL_PROTOCOLS = ("", "file", "local")
 
 
 def file_system_of(path: ObjectStoragePath) -> Any:
-    """
-    Return the file system of a path: Airflow's, or fsspec's own if no provider registers its protocol.
-
-    :raises ImportError, TypeError, ValueError: if nothing here knows it.
-    """
+    """Return the file system of a path: Airflow's, or fsspec's if no provider registers its protocol."""
     try:
         return path.fs
     except ValueError:

@@ -12,20 +12,16 @@ if TYPE_CHECKING:
 
 
 class BaseLiteralTexts(BaseOperator):
-    """An operator whose texts without Jinja marks are left as they are, under native rendering too."""
+    """An operator whose texts without Jinja marks stay as they are, under native rendering too."""
 
     def render_template(
-        self,
-        content: Any,
-        context: Any,
-        jinja_env: jinja2.Environment | None = None,
-        seen_oids: set[int] | None = None,
+        self, content: Any, context: Any, jinja_env: jinja2.Environment | None = None, seen_oids: Any = None
     ) -> Any:
         """
-        Return what Airflow makes of a template, and anything else untouched.
+        Return what Airflow makes of a template, and any other text untouched.
 
         With ``render_template_as_native_obj`` Airflow reads every text as Python: ``1_000`` would be 1000.
-        Jinja alone drops a line break at the end of a text, and a return before one.
+        Jinja alone drops a line break at the end of a text, and a carriage return before one.
         """
         env = jinja_env or self.get_template_env()
         if (
@@ -41,11 +37,6 @@ class BaseLiteralTexts(BaseOperator):
 
 def has_jinja_marks(text: str, env: jinja2.Environment) -> bool:
     """Return whether Jinja would do anything with a text."""
-    marks = (
-        env.block_start_string,
-        env.variable_start_string,
-        env.comment_start_string,
-        env.line_statement_prefix,
-        env.line_comment_prefix,
-    )
-    return any(mark and mark in text for mark in marks)
+    starts = (env.block_start_string, env.variable_start_string, env.comment_start_string)
+    prefixes = (env.line_statement_prefix, env.line_comment_prefix)
+    return any(mark and mark in text for mark in (*starts, *prefixes))

@@ -1,4 +1,4 @@
-"""What all hooks have: a connection becomes a session, and the session's errors become Airflow's."""
+"""What all hooks have in common: a connection becomes a session, and core errors become Airflow's."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from typing import Any, ClassVar, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook, Connection
+from typing_extensions import override
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
 from airflow_provider_zuora.core.flow import Flow, Store
+from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobResult
-from airflow_provider_zuora.core.options import checked_seconds
+from airflow_provider_zuora.core.json_types import to_json_types
+from airflow_provider_zuora.core.options import checked_seconds, text_violations
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
 from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.exceptions import PermanentError, convert_error, convert_errors
-from airflow_provider_zuora.hooks.call import build_call
 from airflow_provider_zuora.hooks.connection import AirflowConnection, Settings, read_settings
-from airflow_provider_zuora.hooks.connection_fields import build_ui_field_behaviour, build_widgets
+from airflow_provider_zuora.hooks.connection_fields import build_form, build_widgets
 from airflow_provider_zuora.session.concurrency import (
     SingleFlightCache,
     call_concurrently,
@@ -40,25 +42,19 @@ _CONCURRENCY = 20  # flows of one task or trigger; the connection's max_connecti
 
 @dataclass(frozen=True)
 class AirflowJobResult(JobResult):
-    """The result of a job that has ended; what it raises is Airflow's error."""
+    """The result of a job that has ended; it raises Airflow's errors."""
 
     @property
+    @override
     def result(self) -> Any:
-        """
-        Return the job's result.
-
-        :raises PermanentError: if the job failed; waiting again cannot help.
-        """
         if self.error is not None:
-            raise convert_error(self.error, PermanentError) from self.error
+            raise convert_error(self.error, PermanentError) from self.error  # to wait again cannot help
         return super().result
 
 
 class BaseJobHook(BaseHook):
     """
     A hook for one vendor, which a subclass names by its ``conn_type``.
-
-    What takes a flow, settings or a store is private to this package.
 
     :param conn_id: the Airflow connection.
     :ivar values_to_hide: values of an order that no message may quote; set before the connection is read.
@@ -86,7 +82,8 @@ class BaseJobHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return the form's labels and placeholders, for Airflow before 3.2."""
-        return build_ui_field_behaviour(cls.conn_type)
+        behaviour = build_form(cls.conn_type)["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -95,11 +92,7 @@ class BaseJobHook(BaseHook):
 
     @cached_property
     def session(self) -> ApiSession:
-        """
-        Return the session behind the connection; it signs in when the first flow asks for a token.
-
-        :raises PermanentError: if the connection cannot be used; each line names a field and its rule.
-        """
+        """Return the session behind the connection, or raise a `PermanentError` that names wrong fields."""
         return self._settings.session
 
     def get_conn(self) -> ApiSession:
@@ -119,20 +112,20 @@ class BaseJobHook(BaseHook):
         """
         Send a signed request to any other endpoint and return the body of the answer.
 
-        A GET is repeated while it fails for a transient reason, such as a cut-off answer. Anything else is
-        repeated only if the vendor says that it was not processed; a POST with an ``idempotency_key`` also
+        A GET is repeated while it fails for a transient reason, such as a cut-off answer. Other requests are
+        repeated only if the vendor says that they were not processed; a POST with an ``idempotency_key`` also
         while its outcome is unknown. After a 2xx only a GET is ever sent again.
 
         :param path: below the base URL, starting with ``/``.
         :param json: the body; dates and Decimals are written as in an order.
         :param idempotency_key: for a POST; sent as it is: 1 to 254 printable ASCII characters.
         :param track_id: at most 64 printable ASCII characters without ``: ; " '``; generated if left out.
-        :return: of any 2xx: None if it is empty; JSON as Python's own types; a str if its Content-Type is one
-            of text (``text/csv``, XML, a page) and its charset fits; anything else as bytes.
-        :raises PermanentError, TransientError: with the vendor's codes, words and request id; for a 2xx too,
-            if it says ``success: false``.
+        :return: of any 2xx: None if it is empty; JSON as Python's own types; text (``text/csv``, XML, HTML)
+            as a str; anything else as bytes.
+        :raises PermanentError, TransientError: with the vendor's codes, messages and request id; for a 2xx
+            too, if its body has ``success: false``.
         """
-        return self._run(build_call(method, path, json, params, idempotency_key, track_id))
+        return self._run(lambda client: _call(client, method, path, json, params, idempotency_key, track_id))
 
     async def arequest(
         self,
@@ -144,19 +137,17 @@ class BaseJobHook(BaseHook):
         idempotency_key: str | None = None,
         track_id: str | None = None,
     ) -> Any:
-        """Do what `request` does for a coroutine, without blocking its event loop."""
-        return await self._arun(build_call(method, path, json, params, idempotency_key, track_id))
+        """Do what `request` does, for a coroutine."""
+        return await self._arun(
+            lambda client: _call(client, method, path, json, params, idempotency_key, track_id)
+        )
 
     def get_job(self, job_id: str) -> Job:
-        """
-        Read a job once, repeating the read up to ten times while it fails for a transient reason.
-
-        :raises PermanentError, TransientError: if it could not be read; a failed job is returned.
-        """
+        """Read a job once, in up to ten attempts while they fail for a transient reason."""
         return self._run(lambda client: client.get_job(job_id))
 
     async def aget_job(self, job_id: str) -> Job:
-        """Do what `get_job` does for a coroutine."""
+        """Do what `get_job` does, for a coroutine."""
         return await self._arun(lambda client: client.get_job(job_id))
 
     def wait_for_job(
@@ -173,16 +164,14 @@ class BaseJobHook(BaseHook):
 
         :param poll_interval: seconds between two polls; None: from 1 s, growing by half, to 60 s.
         :param timeout: seconds, or a timedelta; at most ten years.
-        :return: ``result`` is what the job returned, or raises `PermanentError` if it failed; ``job`` is the
-            job itself.
-        :raises PermanentError: if an option is no time; nothing was sent.
+        :return: its ``result`` raises `PermanentError` if the job failed; ``job`` is the job itself.
+        :raises PermanentError: if an option is invalid; nothing was sent.
         :raises TransientError: if the job has not ended in time.
         """
         try:
-            seconds = min(checked_seconds("timeout", timeout, zero=True), LONGEST)
-            interval = (
-                None if poll_interval is None else checked_seconds("poll_interval", poll_interval, zero=True)
-            )
+            seconds, interval = min(checked_seconds("timeout", timeout, zero=True), LONGEST), None
+            if poll_interval is not None:
+                interval = checked_seconds("poll_interval", poll_interval, zero=True)
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
         schedule = PollSchedule(interval, first=1.0)
@@ -196,29 +185,27 @@ class BaseJobHook(BaseHook):
         return AirflowJobResult(read.job_id, read.job, read.error, read.warning, read.skipped)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Sign in, whatever token is at hand; return whether that worked and a sentence for the form."""
+        """Sign in, even if there is a token; return whether that worked and a sentence for the form."""
         try:
             with convert_errors():
                 self.session.sign_in()
         except AirflowException as error:
             return False, str(error)
-        credentials = self._settings.credentials
-        return True, f"Signed in to {credentials.base_url} as client {credentials.client_id}."
+        used = self._settings.credentials
+        return True, f"Signed in to {used.base_url} as client {used.client_id}."
 
     @cached_property
     def _settings(self) -> Settings:
-        """
-        Return what the connection says; it is read once.
-
-        :raises PermanentError: if it cannot be used; each line names a field and its rule.
-        """
+        """Return the settings of the connection, which is read once."""
         conn = self.get_connection(self.conn_id)
         conn.extra_dejson  # noqa: B018 - Airflow masks the secrets of extra as it reads it
-        with convert_errors():
+        try:
             return self._read_settings(conn)
+        except ApiError as error:
+            raise convert_error(error) from error
 
     async def _aload_settings(self) -> Settings:
-        """Return `_settings`; hooks that share a session and ask at about one time share its lookup too."""
+        """Return `_settings`; hooks that share a session and ask at about the same time share one lookup."""
         own = vars(self)
         if "_settings" not in own:
             settings = await REGISTRY.lookups.get((self.conn_type, self.conn_id), self._aread_settings)
@@ -234,7 +221,7 @@ class BaseJobHook(BaseHook):
         return await asyncio.to_thread(self._read_settings, conn)  # it opens files
 
     def _read_settings(self, conn: Connection) -> Settings:
-        """Return what the connection says, and warn of what it says in vain."""
+        """Return the settings of the connection, and warn of fields that have no effect."""
         settings = read_settings(self.vendor, conn, AirflowConnection(self.vendor, self.conn_id))
         for warning in settings.warnings:
             self.log.warning("Connection %s: %s", self.conn_id, warning)
@@ -243,12 +230,7 @@ class BaseJobHook(BaseHook):
         return replace(settings, client=client.hide(self.values_to_hide))
 
     def _run(self, flow: Callable[[ApiClient], Flow[T]], store: Store | None = None) -> T:
-        """
-        Run a flow of this hook's client with blocking calls; core errors become Airflow's.
-
-        :param store: where the flow loads and saves its state; if it fails, a `TransientError` says whether
-            the order was sent.
-        """
+        """Run a flow of this hook's client with blocking calls; ``store`` is where it keeps its state."""
         client = self._settings.client
         try:
             return self.session.run(flow(client), store)
@@ -256,7 +238,7 @@ class BaseJobHook(BaseHook):
             raise convert_error(error) from error
 
     async def _arun(self, flow: Callable[[ApiClient], Flow[T]]) -> T:
-        """Run a flow of this hook's client on the running event loop; core errors become Airflow's."""
+        """Run a flow of this hook's client on the running event loop."""
         with convert_errors():
             settings = await self._aload_settings()
             return await settings.session.arun(flow(settings.client))
@@ -270,11 +252,7 @@ class BaseJobHook(BaseHook):
     async def _wait_for_jobs(
         self, job_ids: Sequence[str], options: PollOptions, note: Callable[[JobResult, float], None]
     ) -> None:
-        """
-        Wait for jobs on an event loop, for triggers; errors of the connection are raised as they are.
-
-        :param note: is called with each result, and when it came, in seconds since 1970.
-        """
+        """Wait for jobs on an event loop, and note each result and when it came, in seconds since 1970."""
         settings = await self._aload_settings()
         client = settings.client
         flows = wait_for_each(client, job_ids, options, lambda result: note(result, client.clock()))
@@ -285,3 +263,25 @@ class BaseJobHook(BaseHook):
         if violations:
             error = InvalidInput("Nothing was sent.", tuple(violations))
             raise convert_error(error) from error
+
+
+def _call(
+    client: ApiClient, method: str, path: str, json: Any, params: Any, key: str | None, track_id: str | None
+) -> Flow[Any]:
+    """Send a request to any endpoint; what cannot be sent is refused first."""
+    violations = text_violations({"track_id": track_id})
+    if not isinstance(params, (Mapping, type(None))):
+        violations = (*violations, "params: must be a mapping")
+    if violations:
+        raise InvalidInput("Nothing was sent.", violations)
+    return (
+        yield from call_endpoint(
+            client,
+            str(method).upper(),
+            path,
+            json_body=None if json is None else to_json_types(json),
+            params=params,
+            headers={} if key is None else {"Idempotency-Key": key},
+            track_id=track_id or "",
+        )
+    )

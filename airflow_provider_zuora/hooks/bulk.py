@@ -1,4 +1,4 @@
-"""Submit the orders of a list over one session: a hundred are noted at a time, before the first is sent."""
+"""Submit the orders of a list over one session; a hundred at a time are noted before they are sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from itertools import islice
 from airflow_provider_zuora.airflow_context.task import TaskCall
 from airflow_provider_zuora.core.errors import StoreUnavailable
 from airflow_provider_zuora.core.flow import Store
-from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission.bulk import (
     BulkResult,
     PreparedOrder,
@@ -25,6 +24,7 @@ from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_list import BulkOrder
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.submission import read_notes
+from airflow_provider_zuora.hooks.connection import Settings
 from airflow_provider_zuora.session.concurrency import call_concurrently, run_on_own_loop
 from airflow_provider_zuora.session.session import ApiSession
 
@@ -35,48 +35,27 @@ _PATIENCE = 10  # transient failures in a row, at the least, before the rest is 
 
 
 def submit_all(
-    session: ApiSession,
-    client: ApiClient,
-    orders: Sequence[BulkOrder],
-    call: TaskCall,
-    *,
-    concurrency: int,
-    adopt: bool = False,
+    settings: Settings, orders: Sequence[BulkOrder], call: TaskCall, *, concurrency: int, adopt: bool
 ) -> list[BulkResult]:
-    """
-    Submit orders, so many at once, and return what became of each, in their order.
-
-    :param call: what the task's next try can read. A hundred orders are noted at a time, before the first of
-        them is sent.
-    :param adopt: take orders that are there already, found by their number.
-    """
+    """Submit orders and return what became of each, in their order; ``adopt``: take those that exist."""
     if not orders:
         return []
-    notes = session.run(read_notes(call.attempt, call.shared), call.store)
+    notes = settings.session.run(read_notes(call.attempt, call.shared), call.store)
     notes.is_kept = call.store is not None
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
-    prepared = _prepare(client, orders, notes)
-    batches = _Batches(session, notes, call.store, progress, concurrency, adopt)
+    # Each is made when its turn comes: while others are under way that takes no time.
+    prepared = (prepare_order(settings.client, order, notes.attempt, notes) for order in orders)
+    if not notes.is_empty:
+        every = list(prepared)
+        refuse_repeated(every)
+        prepared = (each for each in every)
+    batches = _Batches(settings.session, notes, call.store, progress, concurrency, adopt)
     return run_on_own_loop(lambda: batches.submit(prepared))
-
-
-def _prepare(client: ApiClient, orders: Sequence[BulkOrder], notes: Notes) -> Iterator[PreparedOrder]:
-    """
-    Return the submissions, each made when its turn comes: while others are under way that takes no time.
-
-    :raises InvalidInput: if this try has submitted one of them, which takes notes.
-    """
-    prepared = (prepare_order(client, order, notes.attempt, notes) for order in orders)
-    if notes.is_empty:
-        return prepared
-    every = list(prepared)
-    refuse_repeated(every)
-    return iter(every)
 
 
 @dataclass(frozen=True, slots=True)
 class _Batches:
-    """Submits the orders of a list in batches; for its parameters see `submit_all`."""
+    """The orders of a list in batches; for the parameters see `submit_all`."""
 
     session: ApiSession
     notes: Notes
@@ -86,7 +65,7 @@ class _Batches:
     adopt: bool
 
     async def submit(self, prepared: Iterator[PreparedOrder]) -> list[BulkResult]:
-        """Submit all orders and return what became of each, in their order."""
+        """Submit the orders; see `submit_all`."""
         results: list[BulkResult] = []
         try:
             if self.store is None:
@@ -103,7 +82,7 @@ class _Batches:
         return await call_concurrently(self._submit_one, batch, min(self.concurrency, size))
 
     async def _reserve(self, records: Iterable[SubmissionRecord], *, is_first: bool) -> None:
-        """Note a batch before it is sent; the results of what was sent before are returned in any case."""
+        """Note a batch before it is sent; if that fails, the results of the batches before are kept."""
         try:
             await self.session.arun(self.notes.reserve(records), self.store)
         except StoreUnavailable as error:
@@ -116,7 +95,7 @@ class _Batches:
         if self.progress.stop is None:
             try:
                 result = await self.session.arun(submit_one(prepared, adopt=self.adopt), self.store)
-            except StoreUnavailable as error:  # its words are about this order, the others go on
+            except StoreUnavailable as error:  # it is about this order, the others go on
                 result = BulkResult(prepared.order, error=error)
         else:
             result = leave_unsent(prepared.order, self.progress.stop)

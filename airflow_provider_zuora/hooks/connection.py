@@ -1,4 +1,4 @@
-"""Read an Airflow connection, once and again, check what it says, and make a session of it."""
+"""Read an Airflow connection, check it, and make a session of it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from ipaddress import IPv6Address, ip_address
-from typing import Any, Protocol
+from ipaddress import IPv6Address
+from typing import Any
 
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import (
-    AirflowNotFoundException,
-    BaseHook,
-    Connection,
-    mask_secret,
-)
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection, mask_secret
 from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.core.errors import InvalidInput
@@ -42,19 +38,6 @@ _GENERIC_TYPES = frozenset({"generic", "http", "", None})
 _MASK = "***"  # what Airflow shows, and its web page may store, instead of a value that looks like a secret
 
 
-class ConnectionFields(Protocol):
-    """The fields of an Airflow connection that are read here."""
-
-    conn_id: str
-    conn_type: str | None
-    host: str | None
-    port: int | None
-    schema: str | None
-    login: str | None
-    password: str | None
-    extra: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class AirflowConnection:
     """A `ConnectionSource`: one connection, by its id."""
@@ -63,7 +46,7 @@ class AirflowConnection:
     conn_id: str
 
     def mask(self, secret: str) -> None:
-        """Hide a secret in Airflow's logs."""
+        """Mask a secret in Airflow's logs."""
         mask_secret(secret)
 
     async def amask(self, secret: str) -> None:
@@ -79,7 +62,7 @@ class AirflowConnection:
             return await sync_to_async(BaseHook.get_connection)(self.conn_id)
 
     def read_credentials(self) -> Credentials | None:
-        """Return the credentials that the connection holds by now, None if it cannot be used any more."""
+        """Return the credentials of the connection as it is now, None if it cannot be used any more."""
         try:
             return self._get_credentials(BaseHook.get_connection(self.conn_id))
         except AirflowNotFoundException:
@@ -102,46 +85,30 @@ class AirflowConnection:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """
-    What a connection says.
-
-    :param session: it signs in when the first flow asks for a token.
-    :param client: makes flows, with the connection's own headers.
-    :param transport: how to reach the vendor.
-    :param fields: those of `connection_fields.FIELDS`, as they were read.
-    :param is_shared: True if the session is that of the process.
-    :param warnings: about what the connection says in vain, a sentence each.
-    """
+    """What was made of a connection."""
 
     credentials: Credentials
     session: ApiSession
     client: ApiClient
     transport: TransportConfig
-    fields: Mapping[str, Any] = field(repr=False)
-    is_shared: bool
-    warnings: tuple[str, ...]
+    fields: Mapping[str, Any] = field(repr=False)  # those of `FIELDS`, as they were read
+    is_shared: bool  # the session is that of the process
+    warnings: tuple[str, ...]  # about fields that have no effect, a sentence each
 
 
 def read_settings(
-    vendor: Vendor, conn: ConnectionFields, source: ConnectionSource, registry: SessionRegistry = REGISTRY
+    vendor: Vendor, conn: Connection, source: ConnectionSource, registry: SessionRegistry = REGISTRY
 ) -> Settings:
-    """
-    Return what a connection says; one that has not changed is not parsed again.
-
-    :param source: reads the connection again, for its session.
-    :raises InvalidInput: if it cannot be used; each line names a field and its rule.
-    """
-    content = (
-        *(vendor.name, conn.conn_type, conn.host, conn.port, conn.schema),
-        *(conn.login, conn.password, conn.extra),
-    )
+    """Return the settings of a connection, which is parsed again only if it has changed."""
+    where = (vendor.name, conn.conn_type, conn.host, conn.port, conn.schema)
+    content = (*where, conn.login, conn.password, conn.extra)
     settings = registry.get_settings(content, lambda: _make_settings(vendor, conn, source, registry))
     settings.session.tokens.source = source
     return settings
 
 
 def _make_settings(
-    vendor: Vendor, conn: ConnectionFields, source: ConnectionSource, registry: SessionRegistry
+    vendor: Vendor, conn: Connection, source: ConnectionSource, registry: SessionRegistry
 ) -> Settings:
     extra = _parse_extra(conn.extra)
     try:
@@ -151,7 +118,12 @@ def _make_settings(
     credentials = read_credentials(vendor, conn, source)
     transport = TransportConfig(credentials.base_url, **{name: fields[name] for name in TRANSPORT_FIELDS})
     is_shared = fields["shared_sign_in"]
-    file = _find_token_file(credentials, fields.get("entity_id", "")) if is_shared else None
+    file: TokenFile | None = None
+    if is_shared:
+        try:
+            file = TokenFile.for_credentials(credentials, fields.get("entity_id", ""))
+        except InsecurePath as problem:
+            log.warning("The token cannot be shared, each process signs in for itself. %s", problem)
     open_session = registry.get_session if is_shared else registry.make_session
     session = open_session(SessionConfig(vendor, credentials, transport, file), source)
     client = session.client(vendor.build_headers(fields))
@@ -159,8 +131,8 @@ def _make_settings(
     return Settings(credentials, session, client, transport, fields, is_shared, warnings)
 
 
-def read_credentials(vendor: Vendor, conn: ConnectionFields, source: ConnectionSource) -> Credentials:
-    """Return where a connection signs in and as whom; errors as `read_settings`."""
+def read_credentials(vendor: Vendor, conn: Connection, source: ConnectionSource) -> Credentials:
+    """Return where a connection signs in, and as whom; raise `InvalidInput` with each broken rule."""
     if conn.conn_type != vendor.name and conn.conn_type not in _GENERIC_TYPES:
         raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
     login, password = strip_blanks(conn.login), strip_blanks(conn.password)
@@ -173,22 +145,13 @@ def _invalid(*violations: str) -> InvalidInput:
     return InvalidInput("The connection cannot be used; nothing was sent.", violations)
 
 
-def _find_unused(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> Iterator[str]:
+def _find_unused(vendor: Vendor, conn: Connection, extra: Mapping[str, Any]) -> Iterator[str]:
     known = FIELDS[vendor.name]
     for name in sorted(set(extra) - set(known)):
         near = get_close_matches(name, known, 1)
         yield f"extra holds {name!r}, which nobody reads" + (f"; did you mean {near[0]!r}?" if near else "")
     if strip_blanks(conn.host) and extra.get("environment"):
         yield "the environment in extra is not used, because there is a base URL (host)"
-
-
-def _find_token_file(credentials: Credentials, entity: str) -> TokenFile | None:
-    """Return where the token is shared, None if this machine has no place for it."""
-    try:
-        return TokenFile.for_credentials(credentials, entity)
-    except InsecurePath as problem:
-        log.warning("The token cannot be shared, each process signs in for itself. %s", problem)
-        return None
 
 
 def _parse_extra(text: str | None) -> Mapping[str, Any]:
@@ -218,26 +181,20 @@ def _drop_masks(value: Any) -> Any:
     return value
 
 
-def _is_ipv6(host: str) -> bool:
-    try:
-        return isinstance(ip_address(host), IPv6Address)
-    except ValueError:
-        return False
-
-
-def _build_base_url(vendor: Vendor, conn: ConnectionFields, extra: Mapping[str, Any]) -> str:
-    """Return the base URL: the host, with a scheme and port that are given apart, else the environment's."""
+def _build_base_url(vendor: Vendor, conn: Connection, extra: Mapping[str, Any]) -> str:
+    """Return the host as a URL, with the fields schema and port, or else the URL of the environment."""
     host = strip_blanks(conn.host).rstrip("/")
     if not host:
         by_name = {name.lower(): url for name, url in vendor.environments.items()}
         named = strip_blanks(str(extra.get("environment") or "")).lower()
         if named not in by_name:
+            names = ", ".join(vendor.environments)
             raise _invalid(
-                "host: must be a base URL, or be blank while environment in extra is one of "
-                + ", ".join(vendor.environments)
+                f"host: must be a base URL, or be blank while environment in extra is one of {names}"
             )
         return by_name[named]
-    host = f"[{host}]" if _is_ipv6(host) else host  # as Airflow stores that of a URI
+    with suppress(ValueError):
+        host = f"[{IPv6Address(host)}]"  # Airflow stores that of a URI without the brackets
     url = host if "://" in host else f"{strip_blanks(conn.schema) or 'https'}://{host}"
     scheme, rest = url.split("://", 1)
     authority, *path = rest.split("/", 1)

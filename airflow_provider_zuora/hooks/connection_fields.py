@@ -1,4 +1,4 @@
-"""The fields of extra: ONE table that feeds the form, the parser and the transport; no Airflow here."""
+"""The fields of extra: ONE table for the form, the parser and the transport; no Airflow here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,47 +26,32 @@ class Field:
     """
     One field of extra.
 
-    :param label: its name in the form.
-    :param help: its explanation in the form.
-    :param read: returns what a value means, None and a blank text included; raises `ValueError` with the
-        rule that the value breaks. A connection that is given as a URI holds texts only.
-    :param kind: its type in JSON.
-    :param schema: more of its JSON schema.
-    :param placeholder: what the form shows while it is blank.
+    :param read: returns the meaning of a value, None and a blank text included, or raises `ValueError` with
+        the rule that the value breaks. A connection that is given as a URI holds texts only.
     """
 
     label: str
     help: str
     read: Callable[[Any], Any]
-    kind: str = "string"
-    schema: Mapping[str, object] = field(default_factory=dict)
+    kind: str = "string"  # in JSON
+    schema: Mapping[str, object] = field(default_factory=dict)  # the rest of its JSON schema
     placeholder: str = ""
-
-    def as_form(self) -> dict[str, object]:
-        """Return the field as Airflow's provider info describes one."""
-        return {
-            "label": self.label,
-            "description": self.help,
-            "schema": {"type": [self.kind, "null"], **self.schema},
-        }
 
 
 def strip_blanks(text: str | None) -> str:
-    """Return a text without the blanks, line breaks and invisible characters that it was pasted with."""
+    """Return a text without the white space and invisible characters around it."""
     text = text or ""
     visible = [at for at, c in enumerate(text) if not (c.isspace() or unicodedata.category(c)[0] == "C")]
     return text[visible[0] : visible[-1] + 1] if visible else ""
 
 
 def _read_text(value: object) -> str:
-    """Return a text; a whole number may be meant as one."""
     if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
         raise ValueError("must be a text")  # noqa: TRY004 - one kind for all rules
     return "" if value is None else strip_blanks(str(value))
 
 
 def _read_texts(value: object) -> str:
-    """Return texts between commas."""
     texts = value if isinstance(value, list) else ["" if value is None else value]
     if any(isinstance(text, bool) or not isinstance(text, (str, int)) for text in texts):
         raise ValueError("must be a text or a list of texts")
@@ -107,7 +92,6 @@ def _read_flag(value: object) -> bool:
 
 
 def _read_verify(value: object) -> bool | str:
-    """Return True, False or a path."""
     if isinstance(value, str):
         return _FLAGS.get(value.strip().lower(), value.strip())
     if value is not None and not isinstance(value, bool):
@@ -127,7 +111,6 @@ def _read_proxies(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def _read_hosts(value: object) -> frozenset[str]:
-    """Return the names of hosts in a list, or in a text between commas, in lower case."""
     names = value.split(",") if isinstance(value, str) else value or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("must be names of hosts, comma-separated or a list")
@@ -137,11 +120,7 @@ def _read_hosts(value: object) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def _build_environment(label: str, help_text: str, names: Collection[str]) -> Field:
-    return Field(label, help_text, _read_text, schema={"enum": list(names)})
-
-
-TRANSPORT_FIELDS: Mapping[str, Field] = {
+TRANSPORT_FIELDS: Mapping[str, Field] = {  # of every vendor: arguments of `TransportConfig`
     "timeout": Field(
         "Timeout (s)",
         f"Seconds without a byte of an answer, after which the request fails; {TIMEOUT:g}.",
@@ -167,23 +146,23 @@ TRANSPORT_FIELDS: Mapping[str, Field] = {
         "Proxies", 'JSON, for example {"https": "http://proxy:3128"}; blank: the environment.', _read_proxies
     ),
 }
-"""The fields of every vendor that are arguments of `TransportConfig`."""
 
-_SHARED_SIGN_IN = {
-    # No word that Airflow mistakes for a secret's name: its page would store "***" instead of the default.
-    "shared_sign_in": Field(
-        "Shared sign-in",
-        "Let all processes of a user on a host use one token; true.",
-        _read_flag,
-        "boolean",
-        {"default": True},
-    )
-}
+# Its name holds no word that Airflow takes for a secret's: the form would store "***" instead of the default.
+_SHARED_SIGN_IN = Field(
+    "Shared sign-in",
+    "Let all processes of a user on a host use one token; true.",
+    _read_flag,
+    "boolean",
+    {"default": True},
+)
 
-FIELDS: Mapping[str, Mapping[str, Field]] = {
+FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the form
     "zuora": {
-        "environment": _build_environment(
-            "Environment", "Which Zuora to talk to; used if the base URL is blank.", Zuora.environments
+        "environment": Field(
+            "Environment",
+            "Which Zuora to talk to; used if the base URL is blank.",
+            _read_text,
+            schema={"enum": list(Zuora.environments)},
         ),
         "entity_id": Field("Entity ID", "Only with Multi-entity: sent as Zuora-Entity-Ids.", _read_text),
         "org_ids": Field(
@@ -206,11 +185,14 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
             'Where Zuora has raised your tenant\'s: 500, or {"subscriptions": 500, "orderLineItems": 200}.',
             OrderLimits.of,
         ),
-        **_SHARED_SIGN_IN,
+        "shared_sign_in": _SHARED_SIGN_IN,
     },
     "elastic_path": {
-        "environment": _build_environment(
-            "Region", "Where the store is; used if the base URL is blank.", ElasticPath.environments
+        "environment": Field(
+            "Region",
+            "Where the store is; used if the base URL is blank.",
+            _read_text,
+            schema={"enum": list(ElasticPath.environments)},
         ),
         **TRANSPORT_FIELDS,
         "download_hosts": Field(
@@ -219,10 +201,9 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
             "reached through a proxy.",
             _read_hosts,
         ),
-        **_SHARED_SIGN_IN,
+        "shared_sign_in": _SHARED_SIGN_IN,
     },
 }
-"""The fields by vendor, in the order of the form."""
 
 _PLACEHOLDERS = {
     "zuora": {
@@ -234,11 +215,7 @@ _PLACEHOLDERS = {
 
 
 def read_fields(vendor: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return what extra says, by field; what it leaves out has its default.
-
-    :raises ValueError: with the rules that are broken, a line each, which begin with the field's name.
-    """
+    """Return the meaning of extra by field, or raise a `ValueError` with a line for each broken rule."""
     values, violations = {}, []
     for name, definition in FIELDS[vendor].items():
         try:
@@ -255,18 +232,20 @@ def build_form(vendor: str) -> dict[str, Any]:
     fields = FIELDS[vendor]
     placeholders = {name: each.placeholder for name, each in fields.items() if each.placeholder}
     return {
-        "conn-fields": {name: each.as_form() for name, each in fields.items()},
+        "conn-fields": {
+            name: {
+                "label": each.label,
+                "description": each.help,
+                "schema": {"type": [each.kind, "null"], **each.schema},
+            }
+            for name, each in fields.items()
+        },
         "ui-field-behaviour": {
             "hidden-fields": ["schema", "port"],
             "relabeling": {"host": "Base URL", "login": "OAuth client ID", "password": "OAuth client secret"},
             "placeholders": placeholders | _PLACEHOLDERS[vendor],
         },
     }
-
-
-def build_ui_field_behaviour(vendor: str) -> dict[str, Any]:
-    """Return the form's labels and placeholders as Airflow before 3.2 reads them from a hook."""
-    return {name.replace("-", "_"): value for name, value in build_form(vendor)["ui-field-behaviour"].items()}
 
 
 def build_widgets(vendor: str) -> dict[str, Any]:

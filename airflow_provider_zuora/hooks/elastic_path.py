@@ -52,12 +52,12 @@ class ElasticPathHook(BaseJobHook):
         """
         Start an export of orders to a CSV, and return the id of its job.
 
-        An export changes no order. Elastic Path has no idempotency keys: if the outcome of a request is
-        unknown it is repeated, and at worst one more job is in the queue.
+        Elastic Path has no idempotency keys: a request whose outcome is unknown is repeated, and at worst one
+        more job is in the queue. An export changes no order.
 
         :param filter: in the grammar of Elastic Path's order list, for example
             ``ge(created_at,2024-07-01T00:00:00Z):lt(created_at,2024-07-02T00:00:00Z)``.
-        :raises PermanentError, TransientError: with Elastic Path's words and request id.
+        :raises PermanentError, TransientError: with Elastic Path's messages and request id.
         """
         return self._run(lambda client: start_export(client, filter))
 
@@ -67,10 +67,9 @@ class ElasticPathHook(BaseJobHook):
         """
         Fetch the CSV of an export that succeeded, and return its size in bytes.
 
-        It is downloaded to a temporary file (beside a local target, else where temporary files go), checked,
-        and then moved or uploaded: the final name always holds all of it, or what was there before.
-        No secret of the connection goes to the file's host, which must be https and public;
-        docs/elastic-path.md describes what else is allowed.
+        It is downloaded to a temporary file (beside a local target), checked, and then moved or uploaded: the
+        target always holds all of it, or what was there before. No secret of the connection goes to the
+        file's host, which must be https and public; docs/elastic-path.md describes what else is allowed.
 
         :param target: a local path, or what ``ObjectStoragePath`` takes, such as ``s3://conn_id@bucket/a.csv``.
         :param max_bytes: a larger file is not fetched.
@@ -82,22 +81,16 @@ class ElasticPathHook(BaseJobHook):
             destination = _make_target(target)
         link = self._run(lambda client: read_file_link(client, job_id))
         settings = self._settings
+        base_url, hosts = settings.credentials.base_url, settings.fields["download_hosts"]
         with convert_errors():
-            policy = DownloadPolicy.for_vendor(
-                settings.credentials.base_url, settings.fields["download_hosts"], mask_secret
-            )
+            policy = DownloadPolicy.for_vendor(base_url, hosts, mask_secret)
             size = download(link, destination, settings.transport, policy, max_bytes)
         self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, target, size)
         return size
 
 
 def start_export(client: ApiClient, filter_: object) -> Flow[str]:
-    """
-    Start an export and return the id of its job.
-
-    :param filter_: which orders, in the vendor's own words.
-    :raises InvalidInput: if it cannot be a filter; nothing was sent.
-    """
+    """Start an export, and return the id of its job; see `ElasticPathHook.export_orders`."""
     if not isinstance(filter_, str) or not filter_.strip() or not filter_.isprintable():
         rule = "filter: must be a text such as ge(created_at,2024-07-01), without line breaks"
         raise InvalidInput("Nothing was sent.", (rule,))
@@ -106,12 +99,7 @@ def start_export(client: ApiClient, filter_: object) -> Flow[str]:
 
 
 def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:
-    """
-    Ask for the link to a job's file, again while it is not ready; whoever holds the link can read the file.
-
-    :raises Refused: if there is no such job, or it has no file.
-    :raises Unreadable: if the answer holds no link.
-    """
+    """Read the link to a job's file, a secret; repeat that while the file is not ready."""
     parsed = yield from client.send(client.job_request(job_id, build_file_request), READ_POLICY)
     link = read_link(parsed.body)
     if not link:
@@ -120,7 +108,7 @@ def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:
 
 
 def _make_target(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTarget:
-    """Return the target of a download; a store of local files is this machine."""
+    """Return the target of a download."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:

@@ -3,60 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
+from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
 from airflow_provider_zuora.core.errors import TimedOut
-from airflow_provider_zuora.core.job import Job, JobResult
+from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.polling.wait import PollSchedule
-from airflow_provider_zuora.exceptions import convert_error
-from airflow_provider_zuora.hooks.submitted import read_submitted_result
-from airflow_provider_zuora.version_compat import JOB_ID
+from airflow_provider_zuora.core.submission.adoption import record_failure
+from airflow_provider_zuora.core.submission.result import check_result
+from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
+from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.version_compat import JOB_ID, NEVER_EXPIRE
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
 class BaseJobOperator(BaseWaitingTask):
-    """
-    What the operators that start a job have in common; a subclass names its hook, and how the job is started.
+    """An operator that starts a job; a subclass names its hook, and how the job is started."""
 
-    :param wait_for_completion: wait for the job in the same task; its result is the return value then, and
-        its id is under the XCom key ``job_id``.
-    :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s if the worker waits).
-    :param timeout: seconds that the wait may last, or a timedelta; at most ten years. The job goes on at the
-        vendor.
-    """
-
-    job_method: ClassVar[str]
-    """The hook's method that starts the job and returns its id; its arguments are `job_options`."""
-    job_options: ClassVar[Sequence[str]] = ()
-    next_try: ClassVar[str] = "starts another job"
-    """What a retry of the task does after a timeout, in words."""
+    job_method: ClassVar[str]  # of the hook; it starts the job and returns its id
+    job_options: ClassVar[Sequence[str]] = ()  # its arguments
+    next_try: ClassVar[str] = "starts another job"  # what a retry does after a timeout, for its message
     ui_color = "#d5ecd4"
+    wait_for_completion: bool = False
+    poll_interval: Any = None
+    timeout: Any = 3600.0
 
-    def __init__(
-        self,
-        *,
-        wait_for_completion: bool = False,
-        deferrable: bool = True,
-        poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = 3600.0,
-        **kwargs: Any,
-    ):
-        super().__init__(deferrable=deferrable, **kwargs)
-        check_flags({"wait_for_completion": wait_for_completion, "deferrable": deferrable})
-        self.wait_for_completion = wait_for_completion
-        self.poll_interval = (
-            None if poll_interval is None else checked_seconds("poll_interval", poll_interval)
-        )
-        self.timeout = checked_seconds("timeout", timeout)
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        check_flags({name: getattr(self, name) for name in ("wait_for_completion", "deferrable")})
+        if self.poll_interval is not None:
+            self.poll_interval = checked_seconds("poll_interval", self.poll_interval)
+        self.timeout = checked_seconds("timeout", self.timeout)
 
     def start_job(self, context: Context) -> str:
         """Start the job, or find the one that an earlier try has started, and return its id."""
@@ -68,9 +51,8 @@ class BaseJobOperator(BaseWaitingTask):
         return {}
 
     def execute(self, context: Context) -> Any:
-        """Start the job, and wait for it if told to."""
-        if violations := self.hook.vendor.list_violations(self.options):
-            self.hook._refuse(violations)
+        """Start the job, and wait for it if asked to."""
+        self.check_options()
         job_id = self.start_job(context)
         if not self.wait_for_completion:
             return job_id
@@ -78,27 +60,31 @@ class BaseJobOperator(BaseWaitingTask):
         expected = self.expected()
         if self.deferrable:
             wait = JobWait.start(self.time_limit, self.hook, [job_id])
+            schedule = PollSchedule(self.poll_interval, first=FIRST_POLL)
             kwargs = {"expected": dict(expected)} if expected else None
-            [result] = self.poll_or_defer(
-                wait, PollSchedule(self.poll_interval, first=FIRST_POLL), None, kwargs
-            )
-            return self._conclude(self._read_job(result), context, expected)
-        result = self.hook.wait_for_job(job_id, poll_interval=self.poll_interval, timeout=self.time_limit)
-        return self._conclude(self._read_job(result), context, expected)
+            [result] = self.poll_or_defer(wait, schedule, None, kwargs)
+        else:
+            result = self.hook.wait_for_job(job_id, poll_interval=self.poll_interval, timeout=self.time_limit)
+        return self._conclude(result, context, expected)
 
     def execute_complete(
         self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
     ) -> Any:
         """
-        Take the trigger's event.
+        Conclude from the trigger's event.
 
         :param expected: what `expected` was when the job was started; a template may say something else now.
         """
         [result] = self.read_results(event)
-        return self._conclude(self._read_job(result), context, expected or {})
+        return self._conclude(result, context, expected or {})
 
-    def _conclude(self, job: Job, context: Context, expected: Mapping[str, str]) -> Any:
+    def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:
         """Return the result of a job that has ended, or raise what its failure means to the next try."""
+        if waited.job is None and waited.error is not None:
+            retry = f"{waited.error} A retry of this task {self.next_try}."
+            words = retry if isinstance(waited.error, TimedOut) else ""
+            raise convert_error(waited.error, message=words) from waited.error
+        job = waited.job or waited.result
         result = read_submitted_result(self.hook, job, context, expected, self.options)
         if result.warning:
             self.log.warning(result.warning)
@@ -106,10 +92,34 @@ class BaseJobOperator(BaseWaitingTask):
             raise AirflowSkipException(result.skipped)
         return result.result
 
-    def _read_job(self, result: JobResult) -> Job:
-        """Return the job that has ended, or raise why the wait ended without it."""
-        error = result.error
-        if result.job is not None or error is None:
-            return result.job or result.result
-        words = f"{error} A retry of this task {self.next_try}." if isinstance(error, TimedOut) else ""
-        raise convert_error(error, message=words) from error
+
+def read_submitted_result(
+    hook: BaseJobHook,
+    job: Job,
+    context: Mapping[str, Any],
+    expected: Mapping[str, str],
+    options: Mapping[str, object],
+) -> JobResult:
+    """
+    Return the result of a job that has ended, to the task that submitted it and can submit it again.
+
+    A failure is recorded; if that cannot be done, the next try asks the vendor again.
+
+    :param expected: what its result must repeat of what was submitted, see `check_result`.
+    :raises PermanentError: if the job failed permanently, or made another order.
+    :raises TransientError: if it failed for a transient reason; `LockContentionError` if on a lock.
+    """
+    job = hook._settings.client.redact_job(job)  # a trigger does not know what to hide
+    if job.state is JobState.FAILED:
+        attempt, shared = read_attempt(context), get_claims(context.get("ti")).shared
+        store = open_store(context, NEVER_EXPIRE)
+        try:
+            hook._run(lambda client: record_failure(client, attempt, job, shared), store)
+        except TransientError as error:
+            hook.log.warning("That job %s failed could not be recorded: %s", job.job_id, error)
+    with convert_errors():
+        check_result(job, expected)
+        result = hook.vendor.read_result(job, options)
+        if result.error:
+            raise result.error
+    return result

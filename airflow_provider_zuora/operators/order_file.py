@@ -1,4 +1,4 @@
-"""From what a user gives to orders: objects, JSON texts, and files on this machine or in a store."""
+"""Orders as users give them: objects, JSON texts, and files on this machine or in a store."""
 
 from __future__ import annotations
 
@@ -42,62 +42,50 @@ class OrderFile:
 
     A local one is opened without ``ObjectStoragePath``: on Airflow 2.11 that takes ``orders.jsonl`` for
     ``/orders.jsonl``, and before 3.1.2 nobody can iterate over what it opens.
-
-    :param option: the option's name, for errors.
-    :param path: a path, a URL, or a path object.
     """
 
     option: str
     path: str | PathLike[str]
 
     def __str__(self) -> str:
-        """Return the path as it was given, as far as an error may quote it."""
+        """Return the path as an error may quote it."""
         return quote_path(str(self.path))
 
     @property
     def local_path(self) -> Path | None:
         """Return the path on this machine, None if it is in a store."""
-        if isinstance(self.path, PathLike) or hasattr(self.path, "protocol"):
-            store: Any = self.path
-            if getattr(store, "protocol", "") not in LOCAL_PROTOCOLS:
+        path: Any = self.path
+        if hasattr(path, "protocol"):
+            return Path(expand_home(path.path)) if path.protocol in LOCAL_PROTOCOLS else None
+        if isinstance(path, str):
+            local = _LOCAL_URL.match(path)
+            if _URL.match(path) and not local:
                 return None
-            return Path(expand_home(store.path if hasattr(store, "protocol") else os.fsdecode(store)))
-        if here := _LOCAL_URL.match(self.path):
-            return Path(expand_home(self.path[here.end() :]))
-        return None if _URL.match(self.path) else Path(expand_home(self.path))
+            path = path[local.end() :] if local else path
+        return Path(expand_home(os.fsdecode(path)))
 
     def read(self) -> bytes:
-        """
-        Return what the file holds, at most one byte more than `MAX_BYTES`.
-
-        :raises InvalidInput: if there is no such file, or nothing here knows its store.
-        """
+        """Return the content, at most one byte more than `MAX_BYTES`; else raise `InvalidInput`."""
         path = self.local_path
         if path is not None and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
             why = path_problem(path)  # empty for what is there and no file: a pipe would be waited for
             raise self._violation(f"there is no file {self}" if why in ("", IS_MISSING) else f"{self} {why}")
         try:
-            with self._open(path) as file:
-                content: bytes = file.read(MAX_BYTES + 1)
+            with path.open("rb") if path else self._file_system.open(self._storage_path.path, "rb") as file:
+                return bytes(file.read(MAX_BYTES + 1))
         except (FileNotFoundError, IsADirectoryError) as error:
             raise self._violation(f"there is no file {self}") from error
         except PermissionError as error:
             raise self._violation(f"the file {self} may not be read") from error
         except OSError as error:
-            raise self._violation(
-                f"the file {self} could not be read ({describe_os_error(error)})"
-            ) from error
+            why = describe_os_error(error)
+            raise self._violation(f"the file {self} could not be read ({why})") from error
         except (ImportError, TypeError, ValueError) as error:  # no provider knows its scheme
             raise self._violation(quote_path(str(error))) from error
-        return content
 
     def is_same_as(self, other: OrderFile) -> bool:
-        """
-        Return whether two names are of one file: links, ``./``, URLs, another connection, encoded letters.
-
-        In a store letters of either case count as one, and each connection as the same store: better to
-        refuse a name too many than to write over the orders.
-        """
+        """Return whether two names may be of one file: links, ``./``, URLs, encoded letters."""
+        # In a store neither case nor connection counts: refuse too much rather than overwrite the orders.
         one, two = self.local_path, other.local_path
         if one is None or two is None:
             return one is two and self._store_key == other._store_key
@@ -107,11 +95,7 @@ class OrderFile:
             return resolve_path(one) == resolve_path(two)
 
     def check_writable(self) -> None:
-        """
-        Check that the file can be written to; its content stays as it is.
-
-        :raises InvalidInput: if it cannot be written to.
-        """
+        """Raise `InvalidInput` if the file cannot be written to; its content stays as it is."""
         try:
             if str(self.path).endswith(("/", os.sep)):
                 raise IsADirectoryError(str(self))
@@ -141,9 +125,6 @@ class OrderFile:
             return f"{self.option}: {self} could not be written ({describe_os_error(error)})"
         return ""
 
-    def _open(self, local_path: Path | None) -> Any:
-        return local_path.open("rb") if local_path else self._file_system.open(self._storage_path.path, "rb")
-
     @property
     def _file_system(self) -> Any:
         return file_system_of(self._storage_path)
@@ -153,12 +134,11 @@ class OrderFile:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
         path: Any = self.path
-        stored: ObjectStoragePath = path if hasattr(path, "protocol") else ObjectStoragePath(str(path))
-        return stored
+        return path if hasattr(path, "protocol") else ObjectStoragePath(str(path))
 
     @property
     def _store_key(self) -> tuple[str, str]:
-        """Return what tells a file in a store from others: protocol and normalised path."""
+        """Return protocol and normalised path."""
         protocol, path = str(self._storage_path.protocol), unquote(str(self._storage_path.path)).casefold()
         path = posixpath.normpath(path.partition("://")[2] or path).strip("/")
         return _ALIASES.get(protocol, protocol), path
@@ -175,11 +155,7 @@ def is_path(value: object) -> TypeGuard[str | PathLike[str]]:
 
 
 def read_order(value: object) -> Mapping[str, Any]:
-    """
-    Return the one order that an input holds.
-
-    :raises InvalidInput: if it holds none; the input is not quoted.
-    """
+    """Return the one order that an input holds; an error does not quote the input."""
     content = OrderFile("order", value).read() if is_path(value) else value
     try:
         order = read_json(content) if isinstance(content, (str, bytes)) else content
@@ -193,11 +169,7 @@ def read_order(value: object) -> Mapping[str, Any]:
 
 
 def read_order_list(value: Any) -> tuple[Any, list[str]]:
-    """
-    Return the orders that an input holds, and what messages call them if they are lines of a text.
-
-    :raises InvalidInput: if it cannot be read; the input is not quoted. What is no list, the hook refuses.
-    """
+    """Return the orders of an input, and what messages call them if they are lines of a text."""
     content = OrderFile("orders", value).read() if is_path(value) else value
     if isinstance(content, (str, bytes)):
         return read_orders(content)
@@ -205,11 +177,7 @@ def read_order_list(value: Any) -> tuple[Any, list[str]]:
 
 
 def check_refused_path(path: object, orders: object) -> OrderFile | None:
-    """
-    Return the file for refused orders, None if none is wanted.
-
-    :raises InvalidInput: if it is no path, or is the file of the orders, under whatever name.
-    """
+    """Return the file for refused orders, None if none is wanted; it must not be the file of the orders."""
     if path is None or path == "":
         return None
     if isinstance(path, str) and path != path.strip():

@@ -6,21 +6,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal, Unpack
 
-from airflow_provider_zuora.airflow_context.operator_options import SensorOptions
+from airflow_provider_zuora.airflow_context.parameters import SensorOptions, keep_parameters
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.sensors.base import BaseJobSensor
 
 
 class ElasticPathJobSensor(BaseJobSensor):
     """
-    Wait until an export of Elastic Path's has ended, and return what is known of it.
+    Wait until an export of Elastic Path has ended, and return the job.
 
-    All that is said of `BaseJobSensor` holds. Exports run
-    one at a time there: a wait may be one for others.
+    The rest of `BaseJobSensor` applies. Exports run one at a time there, so this one may wait for others.
 
     :param job_id: what ``ElasticPathExportOrdersOperator`` returned.
     :param elastic_path_conn_id: the Airflow connection.
-    :param empty_export: what an export is that no order matched, to Elastic Path a failed job: ``fail``, or
+    :param empty_export: what to do if no order matches, which Elastic Path calls a failed job: ``fail`` or
         ``skip`` the task.
     :param deferrable: wait in the triggerer, without a worker.
     :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
@@ -45,13 +44,5 @@ class ElasticPathJobSensor(BaseJobSensor):
         start_from_trigger: bool = False,
         **kwargs: Unpack[SensorOptions],
     ):
-        super().__init__(
-            job_id=job_id,
-            deferrable=deferrable,
-            poke_interval=poke_interval,
-            end_from_trigger=end_from_trigger,
-            start_from_trigger=start_from_trigger,
-            **kwargs,
-        )
-        self.elastic_path_conn_id = elastic_path_conn_id
-        self.empty_export = empty_export
+        keep_parameters(self, locals())
+        super().__init__(**kwargs)

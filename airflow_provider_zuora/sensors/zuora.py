@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Unpack
 
-from airflow_provider_zuora.airflow_context.operator_options import SensorOptions
+from airflow_provider_zuora.airflow_context.parameters import SensorOptions, keep_parameters
 from airflow_provider_zuora.core.options import check_flags
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sensors.base import BaseJobSensor
@@ -16,7 +16,7 @@ class ZuoraJobSensor(BaseJobSensor):
     """
     Wait until a job of Zuora's asynchronous orders has ended, and return its result.
 
-    All that is said of `BaseJobSensor` holds.
+    The rest of `BaseJobSensor` applies.
 
     :param job_id: what ``ZuoraCreateOrderOperator`` or ``ZuoraCreateOrdersOperator`` returned.
     :param zuora_conn_id: the Airflow connection.
@@ -45,14 +45,6 @@ class ZuoraJobSensor(BaseJobSensor):
         start_from_trigger: bool = False,
         **kwargs: Unpack[SensorOptions],
     ):
-        super().__init__(
-            job_id=job_id,
-            deferrable=deferrable,
-            poke_interval=poke_interval,
-            end_from_trigger=end_from_trigger,
-            start_from_trigger=start_from_trigger,
-            **kwargs,
-        )
+        keep_parameters(self, locals())
         check_flags({"require_order_completed": require_order_completed})
-        self.zuora_conn_id = zuora_conn_id
-        self.require_order_completed = require_order_completed
+        super().__init__(**kwargs)

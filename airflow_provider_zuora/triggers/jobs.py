@@ -1,4 +1,4 @@
-"""Wait for jobs in the triggerer; whatever blocks an event loop is done elsewhere."""
+"""Wait for jobs in the triggerer, without blocking its event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from airflow_provider_zuora.core.polling.events import (
     EVENT_SIZE,
     DeferredResults,
     ResultsEvent,
-    pack_ids,
     read_results,
     unpack_ids,
 )
@@ -27,52 +26,32 @@ from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.triggers.start_and_end import end_task, find_start
 
-_ARGUMENTS = (
-    "conn_id",
-    "job_id",
-    "job_ids",
-    "poll_interval",
-    "exponential_backoff",
-    "max_wait",
-    "started",
-    "unknown_until",
-    "not_before",
-    "deadline",
-    "max_errors",
-    "start_options",
-    "end_options",
-)
-
 
 class BaseJobTrigger(BaseTrigger):
     """
     Wait until a job has ended, or all of many, and fire one event that `read_event` understands.
 
-    All arguments are plain JSON and have defaults; those that only another release knows are ignored. A
-    triggerer that takes over goes on where the last one was: all times are absolute. How much of them is left
-    it reads off the wall clock once, as it begins, and who sets that clock later puts off no poll and no end.
-
-    A subclass names its hook. Its path stands in the databases of users: it must not change.
+    All arguments are plain JSON and have defaults; those of another release are ignored. All times are
+    absolute, so that another triggerer can take over; the wall clock is read once, at the start. A subclass
+    names its hook. Its path stands in the databases of users: it must not change.
 
     :param conn_id: the Airflow connection; None: the default one of the vendor.
     :param job_id: the job; ``job_ids`` replaces it for many, packed by `pack_ids`.
     :param poll_interval: seconds between two polls; None: growing by half, from 10 s to 60 s.
-    :param exponential_backoff: Airflow's; ``max_wait``, seconds, too.
+    :param exponential_backoff, max_wait: those of Airflow's sensors; seconds.
     :param started: epoch seconds at which the wait began; None: now.
     :param unknown_until: epoch seconds until which the vendor may not know a job that was just issued; None:
         a job that it does not know ends the wait at once.
     :param not_before: epoch seconds before which no poll is sent.
     :param deadline: epoch seconds at which the last poll is sent; None: never.
-    :param max_errors: so many polls in a row that fail for a passing reason end the wait; None: never.
+    :param max_errors: so many polls in a row that fail for a transient reason end the wait; None: never.
     :param start_options: for a task that starts here, see `start_and_end.find_start`; else None.
     :param end_options: for a task that may end here, see `start_and_end.end_task`; else None.
     """
 
     hook_class: ClassVar[type[BaseJobHook]]
-    event_size = EVENT_SIZE
-    """The most characters of JSON in the event; a worker reads larger results again."""
-    airflow_timeout = 60.0
-    """Seconds that an answer of Airflow's is waited for; the first of a new triggerer takes up to five."""
+    event_size = EVENT_SIZE  # characters of JSON, at the most; a worker reloads larger results
+    airflow_timeout = 60.0  # seconds, of a call to Airflow; the first of a new triggerer takes up to five
 
     def __init__(  # noqa: PLR0913 - what a triggerer needs to go on
         self,
@@ -99,7 +78,7 @@ class BaseJobTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
-        self.started = self.clock() if started is None else started
+        self.started = time.time() if started is None else started
         self.unknown_until = unknown_until
         self.not_before = not_before
         self.deadline = deadline
@@ -110,13 +89,8 @@ class BaseJobTrigger(BaseTrigger):
         if others:
             self.log.warning("Ignored the arguments of another release: %s", ", ".join(sorted(others)))
 
-    @staticmethod
-    def clock() -> float:
-        """Return the seconds since 1970."""
-        return time.time()
-
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and all arguments; there is no secret among them."""
+        """Return the class path and all arguments; none is a secret."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in _ARGUMENTS}
 
@@ -125,25 +99,22 @@ class BaseJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait; fire one event, which ends the task if it may."""
-        hook, is_list = self.hook_class(self.conn_id), None
+        is_list = None
         try:
             self._job_ids = self.list_job_ids()
             if self.start_options is not None:
                 self._job_ids, is_list = await find_start(self, self.start_options)
-            event = await self._wait_for(hook, tuple(dict.fromkeys(self._job_ids)))
+            event = await self._wait_for(tuple(dict.fromkeys(self._job_ids)))
         except ApiError as error:
             event = {"status": "error", "message": str(error), "transient": error.transient}
         except AirflowException as error:  # the connection is missing, for example
             event = {"status": "error", "message": str(error), "transient": True}
-        if self.end_options is not None and await end_task(
-            self, hook, self._job_ids, read_event(event), is_list=is_list
-        ):
+        if self.end_options and await end_task(self, self._job_ids, read_event(event), is_list=is_list):
             yield TaskSuccessEvent()
         else:
             yield TriggerEvent(event)
 
-    async def _wait_for(self, hook: BaseJobHook, job_ids: Sequence[str]) -> dict[str, Any]:
-        """Wait for jobs, and return the event that tells of their results."""
+    async def _wait_for(self, job_ids: Sequence[str]) -> dict[str, Any]:
         if not job_ids:
             return {"status": "nothing"}
         options = PollOptions(
@@ -155,48 +126,41 @@ class BaseJobTrigger(BaseTrigger):
             unknown_until=-math.inf if self.unknown_until is None else self.unknown_until,
         )
         event = ResultsEvent(job_ids, self.event_size)
-        await hook._wait_for_jobs(job_ids, options, event.add)
+        await self.hook_class(self.conn_id)._wait_for_jobs(job_ids, options, event.add)
         return event.as_event()
 
     async def on_kill(self) -> None:
-        """Say that nobody waits here any more; Airflow calls this also if another triggerer takes over."""
+        """Log that the wait here is over; Airflow calls this also if another triggerer takes over."""
         words = "This triggerer waits no longer; at the vendor all goes on: %s"
         self.log.info(words, name_jobs(self._job_ids or self.list_job_ids()))
 
     def list_job_ids(self) -> tuple[str, ...]:
-        """Return the ids that the arguments name."""
+        """Return the ids in the arguments."""
         return unpack_ids(self.job_ids) if self.job_ids else (self.job_id,)
 
 
+_ARGUMENTS = tuple(BaseJobTrigger.__init__.__kwdefaults__ or ())
+
+
 class ZuoraJobTrigger(BaseJobTrigger):
-    """Wait for jobs of Zuora; see `BaseJobTrigger`."""
+    """See `BaseJobTrigger`."""
 
     hook_class = ZuoraHook
 
 
 class ElasticPathJobTrigger(BaseJobTrigger):
-    """Wait for exports of Elastic Path; see `BaseJobTrigger`."""
+    """See `BaseJobTrigger`."""
 
     hook_class = ElasticPathHook
 
 
-TRIGGERS: Mapping[str, type[BaseJobTrigger]] = {
+TRIGGERS: Mapping[str, type[BaseJobTrigger]] = {  # by the type of the connection
     trigger.hook_class.conn_type: trigger for trigger in (ZuoraJobTrigger, ElasticPathJobTrigger)
 }
-"""The triggers by the type of their connections."""
-
-
-def make_ids_arguments(job_ids: Sequence[str]) -> dict[str, str]:
-    """Return the arguments that name jobs, each once; a single id stays readable in Airflow's database."""
-    return {"job_id": job_ids[0]} if len(job_ids) == 1 else {"job_ids": pack_ids(job_ids)}
 
 
 def read_event(event: Any) -> list[JobResult] | DeferredResults | AirflowException:
-    """
-    Return what an event of ours tells: the results, what to read again, or an error to raise.
-
-    Anything else, None and the texts of ``dag.test()`` included, is an error, and never mistaken for success.
-    """
+    """Return what a trigger's event holds: results, what to reload, or an error, as for any other event."""
     fields = event if isinstance(event, Mapping) else {}
     try:
         match fields.get("status"):

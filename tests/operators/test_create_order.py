@@ -400,10 +400,11 @@ def test_a_subclass_says_by_names_how_its_job_is_started_and_the_vendor_what_its
         hook_class = EmptyHook
         job_method, job_options, result_options = "create_order", ("order",), ("empty",)
         zuora_conn_id, order, empty = "zuora_default", ORDER, "as usual"
+        wait_for_completion = True
 
     context = {"ti": Instance(try_number=1, max_tries=0), "task": SimpleNamespace(retries=0)}
     with pytest.raises(AirflowSkipException, match=r"there was nothing \(as usual\)"):
-        Start(task_id="start", wait_for_completion=True).execute(context)
+        Start(task_id="start").execute(context)
     assert context["ti"].xcoms == {"job_id": zuora.ledger()["orders"][0]["jobId"]}
     Start.empty = "otherwise"
     with pytest.raises(PermanentError, match=r"Nothing was sent\.\n.*empty: must be as usual"):

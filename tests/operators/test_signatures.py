@@ -11,7 +11,7 @@ from typing import Unpack, get_type_hints
 import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
-from airflow_provider_zuora.airflow_context.operator_options import OperatorOptions, SensorOptions
+from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, SensorOptions
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrderOperator,

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
-from airflow_provider_zuora.hooks.submitted import read_submitted_result
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.base import read_submitted_result
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from tests.conftest import ORDER, Zuora
 from tests.one_airflow import Airflow
