@@ -13,7 +13,7 @@ from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_lines import read_orders, write_lines
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags
 from airflow_provider_zuora.core.submission.bulk import option_violations, summarize_errors
-from airflow_provider_zuora.core.submission.result import expectation
+from airflow_provider_zuora.core.submission.result import build_expectation
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, reveal
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
@@ -105,7 +105,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
 
     def expected(self) -> dict[str, str]:
         """Return the numbers of order and account, as far as the order names them."""
-        return expectation(self._read_order())
+        return build_expectation(self._read_order())
 
     def start_job(self, context: Context) -> str:
         """Submit the order, once."""

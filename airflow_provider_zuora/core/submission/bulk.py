@@ -122,9 +122,13 @@ def submit_one(prepared: PreparedOrder, *, adopt: bool = False) -> Flow[BulkResu
     :param adopt: look first whether there is an order with its number, and take that one.
     """
     order, submission = prepared.order, prepared.submission
+    client, job_id = submission.client, None
     try:
-        job_id = (yield from _find_existing(submission)) if adopt and order.number else None
-        if job_id is None:
+        if adopt and order.number:
+            job_id = yield from find_existing_order(client, order.document)
+        if job_id is not None:
+            yield from submission.notes.save(submission.record.with_job(job_id, client.clock()))
+        else:
             job_id = yield from submission.run()
     except ApiError as error:
         log.warning("%s was not submitted: %s", order, error)
@@ -132,17 +136,9 @@ def submit_one(prepared: PreparedOrder, *, adopt: bool = False) -> Flow[BulkResu
     return BulkResult(order, job_id)
 
 
-def _find_existing(submission: Submission) -> Flow[str | None]:
-    client = submission.client
-    order_id = yield from find_existing_order(client, submission.document)
-    if order_id is not None:
-        yield from submission.notes.save(submission.record.with_job(order_id, client.clock()))
-    return order_id
-
-
 class Progress:
     """
-    What has become of a list so far; it says so in the log at each tenth, and when to give up.
+    What has become of a list so far; it logs that at each tenth, and knows when to give up.
 
     :param patience: so many transient failures in a row, without an answer that decides anything in between,
         end the submission: the orders that are left keep their turn for a retry of the task.
@@ -174,12 +170,12 @@ class Progress:
 
 def leave_unsent(order: BulkOrder, stop: ApiError) -> BulkResult:
     """Return the result of an order whose turn did not come."""
-    kinds = {
+    reasons = {
         SignInRefused: "the sign-in is refused",
         StoreUnavailable: "the task's state store failed, so that it could not be noted",
     }
-    kind = kinds.get(type(stop), "too many before it failed")
-    return BulkResult(order, error=ApiError(f"It was not sent in this try: {kind}.", transient=True))
+    reason = reasons.get(type(stop), "too many before it failed")
+    return BulkResult(order, error=ApiError(f"It was not sent in this try: {reason}.", transient=True))
 
 
 def summarize_errors(results: Sequence[BulkResult]) -> ApiError | None:
@@ -187,15 +183,15 @@ def summarize_errors(results: Sequence[BulkResult]) -> ApiError | None:
     Return one error that tells of all orders without a job, None if each has one.
 
     :return: `SignInRefused` if the connection must be fixed; transient if a retry goes on with some;
-        `TurnedAway` if nobody has let some pass to the vendor; `OutcomeUnknown` if a person must look;
-        `Refused` if the vendor said no to all of them.
+        `TurnedAway` if some were turned away before they reached the vendor; `OutcomeUnknown` if a person
+        must look; `Refused` if the vendor refused all of them.
     """
     left = [result for result in results if result.error is not None]
     if not left:
         return None
     states = Counter(result.state for result in results)
     counts = ", ".join(f"{states[state]} {state}" for state in ("submitted", "refused", "unknown", "open"))
-    lines = [f"{result.order}: {result.state}: {_indent(result.error)}" for result in left[:SHOWN]]
+    lines = [f"{each.order}: {each.state}: {each.error}".replace("\n", "\n    ") for each in left[:SHOWN]]
     more = [f"and {len(left) - SHOWN} more, see the XCom submit_results"] if len(left) > SHOWN else []
     head = f"{len(left)} of {len(results)} orders have no job ({counts})."
     message = "\n".join((head, *lines, *more))
@@ -206,7 +202,3 @@ def summarize_errors(results: Sequence[BulkResult]) -> ApiError | None:
     if states["open"]:
         return TurnedAway(f"{message}\nA clear sends what is open under the same keys.")
     return OutcomeUnknown(message) if states["unknown"] else Refused(message)
-
-
-def _indent(error: object) -> str:
-    return str(error).replace("\n", "\n    ")

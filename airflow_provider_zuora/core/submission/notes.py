@@ -82,28 +82,22 @@ class Notes:
         :raises OutcomeUnknown: if there is something that is no note of ours.
         :raises ApiError: if a later try of this task has begun.
         """
-        number = self.attempt.number
+        number, entries = self.attempt.number, []
         if number > 1:
-            yield from self._begin_try(number)
+            yield from self._check_latest()
+            yield SaveState(LATEST, {"try": number})
         for earlier in range(number, max(0, number - _TRIES_BACK), -1):
-            if entries := (yield from _load_entries(earlier)):
-                self._take_entries(entries, is_own=earlier == number)
+            entries = yield from _load_entries(earlier)
+            if entries:
                 break
-        else:
-            self.is_complete = self.attempt.is_first
-        return self
-
-    def _begin_try(self, number: int) -> Flow[None]:
-        yield from self._check_latest()
-        yield SaveState(LATEST, {"try": number})
-
-    def _take_entries(self, entries: list[Any], *, is_own: bool) -> None:
-        for record in (record for entry in entries for record in _unpack(entry)):
-            self._hold(record)
-        if is_own:
+        for entry in entries:
+            for record in _unpack(entry):
+                self._hold(record)
+        if entries and earlier == number:
             self._changed.clear()
             self._parts = len(entries)
-        self.is_complete = entries[0].get("complete", False) is True
+        self.is_complete = entries[0].get("complete") is True if entries else self.attempt.is_first
+        return self
 
     def find(self, submitter: str, account: str, digest: str) -> SubmissionRecord | None:
         """Return what is noted of an order with exactly this content."""
@@ -125,9 +119,9 @@ class Notes:
 
     def note_nothing_sent(self) -> Flow[None]:
         """Note that the first try has sent nothing, unless it has, so that the next one knows."""
-        name = _entry(self.attempt.number)
+        name = _name_entry(self.attempt.number)
         if self.attempt.is_first and (yield LoadState(name)) is None:
-            yield SaveState(name, _pack([], 1, complete=True))
+            yield SaveState(name, _pack([], 1, is_complete=True))
 
     def reserve(self, records: Iterable[SubmissionRecord]) -> Flow[None]:
         """
@@ -137,7 +131,7 @@ class Notes:
         """
         for identity in self._ahead:
             self._touch(identity)
-        self._ahead = {}
+        self._ahead.clear()
         for record in records:
             own = self._own(record)
             self._ahead[self._hold(own)] = replace(own, unanswered=own.unanswered + 1)
@@ -149,34 +143,34 @@ class Notes:
 
         :raises ApiError: if a later try of this task has begun.
         """
-        self._put(record)
-        ahead = self._ahead.get(_identity(record))
+        identity = self._hold(self._own(record))
+        ahead = self._ahead.get(identity)
         if ahead is None or ahead.key != record.key or ahead.contents != record.contents:
-            self._ahead.pop(_identity(record), None)
+            self._ahead.pop(identity, None)
             yield from self._flush()
 
     def save(self, record: SubmissionRecord) -> Flow[None]:
-        """Note what was heard; of a batch that is under way it is written with the next one."""
-        self._put(record)
-        if _identity(record) not in self._ahead:
-            yield from self._flush(checking=False)
+        """Note what came of a POST; for a batch that is under way it is written with the next one."""
+        identity = self._hold(self._own(record))
+        if identity not in self._ahead:
+            yield from self._flush(is_checked=False)
 
     def read_job(self, record: SubmissionRecord) -> Flow[SubmissionRecord | None]:
         """
         Return what is kept of a submission if it has led to a job under this key; None if it has not.
 
-        Two calls in one try, of two threads say, write to one entry: who would say less reads it first.
+        Two calls in one try, of two threads say, write to one entry: one that knows of no job reads it first.
         """
         entries = yield from _load_entries(self.attempt.number)
-        kept = (each for entry in entries for each in _unpack(entry))
-        started = (each for each in kept if each.state is SubmissionState.STARTED and each.key == record.key)
-        return next((each for each in started if _identity(each) == _identity(record)), None)
+        for entry in entries:
+            for kept in _unpack(entry):
+                is_started = kept.state is SubmissionState.STARTED and kept.key == record.key
+                if is_started and _identity(kept) == _identity(record):
+                    return kept
+        return None
 
     def _own(self, record: SubmissionRecord) -> SubmissionRecord:
         return replace(record, try_number=self.attempt.number, max_tries=self.attempt.max_tries)
-
-    def _put(self, record: SubmissionRecord) -> None:
-        self._hold(self._own(record))
 
     def _hold(self, record: SubmissionRecord) -> str:
         identity = _identity(record)
@@ -192,9 +186,9 @@ class Notes:
         with self._writing:
             self._changed.add(self._parts_of.setdefault(identity, len(self._parts_of) // _IN_ONE_ENTRY))
 
-    def _flush(self, *, checking: bool = True) -> Flow[None]:
+    def _flush(self, *, is_checked: bool = True) -> Flow[None]:
         """
-        Write what has changed.
+        Write what has changed, and check that no later try has begun.
 
         Another thread of the task waits to note something meanwhile: else what this one has read before that
         could be written after it, and over it.
@@ -202,21 +196,17 @@ class Notes:
         if not self.is_kept:
             return
         with self._writing:
-            yield from self._write()
+            kept = [self._ahead.get(identity, record) for identity, record in list(self._records.items())]
+            parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
+            if len(parts) != self._parts:  # the first entry tells how many there are
+                self._parts = len(parts)
+                self._changed.add(0)
+            for part in sorted(self._changed, reverse=True):
+                entry = _pack(parts[part], len(parts), is_complete=self.is_complete)
+                yield SaveState(_name_entry(self.attempt.number, part), entry)
             self._changed.clear()
-        if checking:
+        if is_checked:
             yield from self._check_latest()
-
-    def _write(self) -> Flow[None]:
-        kept = [self._ahead.get(identity, record) for identity, record in list(self._records.items())]
-        parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
-        if len(parts) != self._parts:  # the first entry tells how many there are
-            self._parts = len(parts)
-            self._changed.add(0)
-        for part in sorted(self._changed, reverse=True):
-            yield SaveState(
-                _entry(self.attempt.number, part), _pack(parts[part], len(parts), complete=self.is_complete)
-            )
 
     def _check_latest(self) -> Flow[None]:
         latest = yield LoadState(LATEST)
@@ -231,16 +221,17 @@ class Notes:
 
 def _load_entries(number: int) -> Flow[list[Any]]:
     """Return all that a try has noted, in the order of its parts; empty if it has noted nothing."""
-    first = yield LoadState(_entry(number))
+    first = yield LoadState(_name_entry(number))
     if first is None:
         return []
+    parts = first.get("parts", 1) if isinstance(first, Mapping) else 1
     entries = [first]
-    while len(entries) < _count_parts(first) and entries[-1] is not None:
-        entries += [(yield LoadState(_entry(number, len(entries))))]
+    while isinstance(parts, int) and len(entries) < parts and entries[-1] is not None:
+        entries += [(yield LoadState(_name_entry(number, len(entries))))]
     return entries
 
 
-def _entry(number: int, part: int = 0) -> str:
+def _name_entry(number: int, part: int = 0) -> str:
     return f"{NAME}:{number}" + (f":{part}" if part else "")
 
 
@@ -248,28 +239,23 @@ def _identity(record: SubmissionRecord) -> str:
     return " ".join((record.submitter, record.account, record.order_number or "", record.digest))
 
 
-def _pack(records: list[SubmissionRecord], parts: int, *, complete: bool) -> dict[str, Any]:
+def _pack(records: list[SubmissionRecord], parts: int, *, is_complete: bool) -> dict[str, Any]:
     """Return an entry; a long one holds no Track-Ids and no hashes of values."""
+    entry = {"complete": is_complete, "parts": parts}
     rows = [record.as_dict() for record in records]
     if len(json.dumps(rows)) <= _IN_PLAIN:
-        return {"complete": complete, "parts": parts, "submissions": rows}
+        return entry | {"submissions": rows}
     short = [{name: row[name] for name in row if name not in _LEFT_OUT} for row in rows]
     packed = zlib.compress(json.dumps(short, separators=(",", ":")).encode(), 9)
-    return {"complete": complete, "parts": parts, "packed": base64.b85encode(packed).decode()}
-
-
-def _count_parts(entry: Any) -> int:
-    parts = entry.get("parts", 1) if isinstance(entry, Mapping) else 1
-    return parts if isinstance(parts, int) else 1
+    return entry | {"packed": base64.b85encode(packed).decode()}
 
 
 def _unpack(entry: Any) -> list[SubmissionRecord]:
     try:
         rows = entry.get("submissions")
         if rows is None:
-            unzip = zlib.decompressobj()
-            text = unzip.decompress(base64.b85decode(entry["packed"]), _LARGEST)
-            rows = json.loads(text)
+            packed = base64.b85decode(entry["packed"])
+            rows = json.loads(zlib.decompressobj().decompress(packed, _LARGEST))
         return [SubmissionRecord.from_dict(row) for row in rows]
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise OutcomeUnknown(

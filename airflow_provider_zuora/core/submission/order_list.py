@@ -43,11 +43,11 @@ class BulkOrder:
     @property
     def number(self) -> str | None:
         """Return the order's own number."""
-        return self.checked.document.get("orderNumber")
+        return self.checked.number
 
     @property
     def claim(self) -> tuple[object, ...] | None:
-        """Return what tells an order from others of its try, None if its number or its own key does."""
+        """Return the identity of the order in its try, None if its number or its own key tells it apart."""
         if self.number is not None or self.scope.position is None:
             return None
         return (self.scope.identity, self.scope.position, self.checked.content)
@@ -110,21 +110,19 @@ def _find_own_key(order: Mapping[str, Any], key: Key) -> str | None:
 def _count_equals(
     orders: Sequence[BulkOrder], broken: list[str], *, has_own_keys: bool
 ) -> Iterator[BulkOrder]:
-    """Yield the orders with the count among equal ones in what their keys are made of."""
+    """Yield the orders, each with its count among equal ones in its scope."""
     contents = [(order.scope.identity, order.checked.content) for order in orders]
     totals, counts = Counter(contents), Counter[object]()
     numbers: dict[str, BulkOrder] = {}
     for order, content in zip(orders, contents, strict=True):
         if order.number is not None and (first := numbers.setdefault(order.number, order)) is not order:
             broken.append(f"{order.label}: $.orderNumber: {first.label} has it too")
-        count = counts[content]
+        scope, count = order.scope, counts[content]
         counts[content] += 1
         if count and has_own_keys:
             broken.append(f"{order.label}: idempotency_key: an equal order before it has the same one")
-        yield replace(order, scope=_add_count(order.scope, count), equals=totals[content] - 1)
-
-
-def _add_count(scope: IdempotencyScope, count: int) -> IdempotencyScope:
-    if scope.position is None:
-        return replace(scope, identity=(*scope.identity, str(count))) if count else scope
-    return replace(scope, position=f"{scope.position}/{count}")
+        if scope.position is not None:
+            scope = replace(scope, position=f"{scope.position}/{count}")
+        elif count:
+            scope = replace(scope, identity=(*scope.identity, str(count)))
+        yield replace(order, scope=scope, equals=totals[content] - 1)

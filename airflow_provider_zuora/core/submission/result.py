@@ -1,4 +1,4 @@
-"""Whether a job made the order that was submitted: the one place where end and beginning are compared."""
+"""Whether a job made the order that was submitted: the one place where the two are compared."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 from airflow_provider_zuora.core.errors import WrongOrder
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 
-_OF_AN_ORDER = ("orderNumber", "orderId")
-_CREATES = "AsyncCreateOrder"
 _NAMES = {
     "jobType": "type",
     "orderNumber": "order number",
@@ -18,7 +16,7 @@ _NAMES = {
 }
 
 
-def expectation(document: Mapping[str, Any]) -> dict[str, str]:
+def build_expectation(document: Mapping[str, Any]) -> dict[str, str]:
     """
     Return what a result must repeat of an order, in plain JSON and without secrets.
 
@@ -26,14 +24,14 @@ def expectation(document: Mapping[str, Any]) -> dict[str, str]:
         them.
     """
     new = document.get("newAccount")
-    given = {
-        "jobType": _CREATES,
+    own = new.get("accountNumber") if isinstance(new, Mapping) else None
+    expected = {
+        "jobType": "AsyncCreateOrder",
         "orderNumber": document.get("orderNumber"),
-        "accountNumber": document.get("existingAccountNumber")
-        or (new.get("accountNumber") if isinstance(new, Mapping) else None),
+        "accountNumber": document.get("existingAccountNumber") or own,
         "accountId": document.get("existingAccountId"),
     }
-    return {name: str(value) for name, value in given.items() if value}
+    return {name: str(value) for name, value in expected.items() if value}
 
 
 def check_result(job: Job, expected: Mapping[str, str]) -> None:
@@ -43,11 +41,11 @@ def check_result(job: Job, expected: Mapping[str, str]) -> None:
     Its result must name an order, and be no preview's. It may carry ids instead of numbers (``return_ids``):
     what it does not name is not compared.
 
-    :param expected: see `expectation`; empty: it was no order that was submitted.
+    :param expected: see `build_expectation`; empty: it was no order that was submitted.
     :raises WrongOrder: if it is another order's, or no order's.
     """
     if job.state is JobState.SUCCEEDED and expected:
-        _refuse(job, _wrong(_result(job), expected))
+        _refuse(job, _describe_wrong(_read_result(job), expected))
 
 
 def check_adopted(job: Job, expected: Mapping[str, str]) -> None:
@@ -57,31 +55,33 @@ def check_adopted(job: Job, expected: Mapping[str, str]) -> None:
     :param job: one that has ended well, or an order that was found by its number.
     :raises WrongOrder: if it is another order's, or no order's, or if it does not say whose it is.
     """
-    found = job.job_id.removeprefix(ORDER) if job.job_id.startswith(ORDER) else ""
-    result = _result(job) | ({"orderNumber": found} if found else {})
-    wrong = list(_wrong(result, expected))
+    result = _read_result(job)
+    if job.job_id.startswith(ORDER):
+        result["orderNumber"] = job.job_id.removeprefix(ORDER)
+    wrong = list(_describe_wrong(result, expected))
     if not wrong and expected.get("orderNumber") and not result.get("orderNumber"):
         wrong.append(f"it does not say whether it is order {expected['orderNumber']}")
     _refuse(job, wrong)
 
 
 def _refuse(job: Job, wrong: Iterable[str]) -> None:
-    if found := "; ".join(wrong):
+    if words := "; ".join(wrong):
         raise WrongOrder(
-            f"Job {job.job_id} did not make this task's order: {found}. Look for the order in Zuora before "
+            f"Job {job.job_id} did not make this task's order: {words}. Look for the order in Zuora before "
             "you submit it again.",
             info=job.info,
         )
 
 
-def _result(job: Job) -> dict[str, Any]:
+def _read_result(job: Job) -> dict[str, Any]:
     return dict(job.result) if isinstance(job.result, Mapping) else {}
 
 
-def _wrong(result: Mapping[str, Any], expected: Mapping[str, str]) -> Iterator[str]:
+def _describe_wrong(result: Mapping[str, Any], expected: Mapping[str, str]) -> Iterator[str]:
     for name, ours in expected.items():
         found = result.get(name)
         if found and str(found).strip().casefold() != ours.strip().casefold():
             yield f"its {_NAMES[name]} is {str(found)[:80]!r}, this one's is {ours!r}"
-    if not any(isinstance(result.get(name), (str, int)) and result[name] for name in _OF_AN_ORDER):
+    names = ("orderNumber", "orderId")
+    if not any(isinstance(result.get(name), (str, int)) and result[name] for name in names):
         yield "it names no order that it made"

@@ -1,28 +1,21 @@
-"""One order, in one try: it does what the protocol's table says, and notes what was sent and heard."""
+"""One order, in one try: it does what the protocol's table says, and notes each POST and what came of it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput, OutcomeUnknown
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.flow import Flow, Sleep, Token
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.submission.authority import Heard
-from airflow_provider_zuora.core.submission.failures import (
-    EQUAL,
-    build_undecided_error,
-    build_used_up_error,
-    write_question,
-)
+from airflow_provider_zuora.core.submission.failures import EQUAL, reword_error, write_question
 from airflow_provider_zuora.core.submission.keys import (
     OUTSIDE,
     Generations,
     IdempotencyScope,
     TaskAttempt,
 )
-from airflow_provider_zuora.core.submission.noted_order import find_noted
 from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
 from airflow_provider_zuora.core.submission.post import Post
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
@@ -30,6 +23,7 @@ from airflow_provider_zuora.core.submission.record import SubmissionState
 from airflow_provider_zuora.core.submission.recovery import (
     check_raw_key,
     find_late_order,
+    find_noted,
     look_once,
     look_up,
     read_job,
@@ -39,9 +33,6 @@ from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 log = logging.getLogger(__name__)
 
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
-STANDINGS: Mapping[SubmissionState, Standing] = {
-    state: Standing[state.name] for state in SubmissionState if state is not SubmissionState.OPEN
-}
 
 
 def submit_order(
@@ -120,21 +111,19 @@ class Submission:
     ):
         self.client = client.hide(order.secrets) if order.secrets else client
         self.order = order
-        self.document = order.document
         self.notes = notes
         self.raw_key = raw_key
         self.place = place
+        is_alone = place == "alone"
         self.keys = Generations(
             client,
             order,
             scope,
             attempt,
-            raw_key=raw_key,
+            raw_key,
             is_remembered=notes.is_complete,
-            keeps_paths=place == "alone",  # of a list nothing is kept
+            keeps_paths=is_alone,  # of a list nothing is kept
         )
-        self.number = self.keys.number
-        is_alone = place == "alone"
         noted = None if notes.is_empty else find_noted(notes, self.keys, is_alone=is_alone, is_sole=is_sole)
         self.is_noted = noted is not None  # the record is of the notes
         self.record = noted or self.keys.begin_record(0)
@@ -142,8 +131,10 @@ class Submission:
             self.keys.is_of_an_earlier_try(0) if noted is None else noted.try_number != attempt.number
         )
         self.is_cleared = attempt.is_cleared if noted is None else noted.max_tries < attempt.max_tries
-        is_open = Standing.UNDECIDED if self.record.unanswered else Standing.CLEAR
-        self.standing = STANDINGS.get(self.record.state, is_open)
+        if self.record.state is SubmissionState.OPEN:
+            self.standing = Standing.UNDECIDED if self.record.unanswered else Standing.CLEAR
+        else:
+            self.standing = Standing[self.record.state.name]
         self.issued_at = self.record.decided_at
         self.post = Post(self.client, order.request, notes, self.keys.digest)
         self.left_absent = False  # this try has gone on from a key because there was no order
@@ -155,11 +146,11 @@ class Submission:
         """
         Submit the order, or find what an earlier try has made of it, and return its job's id.
 
-        :raises ApiError: as `submit_order` tells.
+        :raises ApiError: as `submit_order` does.
         """
         if self.is_repeated:
             raise InvalidInput("Nothing was sent.", (EQUAL,))
-        if self.is_noted and self.place == "alone" and self.number is None:
+        if self.is_noted and self.place == "alone" and self.order.number is None:
             yield from self.notes.save(self.record)  # the task's other orders are not this one
         event = Event.START
         while True:
@@ -170,7 +161,7 @@ class Submission:
                 break
             event = yield from self._perform(action)
         job_id = str(self.record.job_id)
-        if self.raw_key and self.post.heard is Heard.ACCEPTED:
+        if self.raw_key and self.post.answer is Event.ACCEPTED:
             yield from check_raw_key(self, job_id)  # it may be another order's
         return job_id
 
@@ -181,7 +172,7 @@ class Submission:
             self.record.try_number == self.keys.attempt.number
             and self.record.state is SubmissionState.STARTED
         )
-        return has_own_job and self.number is None and self.keys.scope.position is not None
+        return has_own_job and self.order.number is None and self.keys.scope.position is not None
 
     def _perform(self, action: Action) -> Flow[Event]:
         if action is Action.SEND:
@@ -193,13 +184,11 @@ class Submission:
             return (yield from self._next_key())
         if action in ACTIONS:
             return (yield from ACTIONS[action](self))
-        raise self._error_after(action)
-
-    # -- what it does ---------------------------------------------------------------------------------------
+        raise self._build_error(action)
 
     def _note(self, event: Event) -> Flow[bool]:
         """
-        Note where the submission stands now, if that has changed.
+        Note the submission as it is now, if that has changed.
 
         :return: True if another call in this very try has led it to a job: that is not written over.
         """
@@ -215,14 +204,12 @@ class Submission:
 
     def _settle(self, event: Event) -> None:
         """Make the record what its standing says."""
-        record, now = self.record, self.client.clock()
-        reason = (
-            self.post.parsed.info.without_words if self.post.parsed and event is not Event.ACCEPTED else ""
-        )
+        record, parsed, now = self.record, self.post.parsed, self.client.clock()
+        reason = parsed.info.without_words if parsed and event is not Event.ACCEPTED else ""
         if event in Event.NOT_FOUND | Event.NOT_FOUND_STORED:
             record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
-            is_locked = self.post.heard is Heard.LOCKED
+            is_locked = self.post.answer is Event.LOCKED
             decided_at = record.decided_at if record.locked else now  # it was met in an earlier try
             record = record.with_refusal(reason, decided_at, locked=is_locked)
         elif self.standing is Standing.ABSENT and record.state is not SubmissionState.ABSENT:
@@ -242,12 +229,13 @@ class Submission:
         """Begin the next generation, after one that cannot make an order."""
         before = self.record
         if self.raw_key:
-            raise build_used_up_error(self.record, self.client.vendor.title, self.post.heard)
+            raise self._build_used_up_error()
         is_absent = before.state is SubmissionState.ABSENT
         if is_absent and self.left_absent and not self.is_inherited:
             raise before.to_error()  # one new key in a try is enough
         if before.absence_believed:
-            log.warning("Looking for order %s: it may have been made under an earlier key", self.number)
+            number = self.order.number
+            log.warning("Looking for order %s: it may have been made under an earlier key", number)
             if (yield from find_late_order(self)):
                 return Event.FOUND
         self.left_absent |= is_absent
@@ -262,32 +250,40 @@ class Submission:
         self.post = Post(self.client, self.order.request, self.notes, self.keys.digest)
         return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
 
-    # -- how it ends badly ----------------------------------------------------------------------------------
-
-    def _error_after(self, action: Action) -> ApiError:
+    def _build_error(self, action: Action) -> ApiError:
         """Return the error that ends this try."""
+        answer, record = self.post.answer, self.record
         if action is Action.STOP:
-            is_open = self.standing is Standing.UNDECIDED and self.post.heard is not Heard.NO_ANSWER
-            return build_undecided_error(self.post.error(), self.record.key) if is_open else self.post.error()
+            error = self.post.build_error()
+            if self.standing is not Standing.UNDECIDED or answer is Event.NO_ANSWER:
+                return error
+            words = (
+                f"An earlier POST under key {record.key} may have made the order: the next try, or a clear,"
+            )
+            return reword_error(error, f"{error} {words} sends the same key again.")
         if action is Action.ASK:
-            return self._ask_error()
-        if self.record.state is SubmissionState.FAILED:
-            return self.failure or self.record.to_error()
-        return self.post.error() if self.post.parsed else self.record.to_error()
+            # The key may have been used for this very order, in another POST.
+            may_be_ours = record.unanswered or len(record.contents) > 1 or self.is_noted
+            is_used_up = self.raw_key and answer is Event.KEY_IN_USE and not may_be_ours
+            return self._build_used_up_error() if is_used_up else self.build_question()
+        if record.state is SubmissionState.FAILED:
+            return self.failure or record.to_error()
+        return self.post.build_error() if self.post.parsed else record.to_error()
 
-    def _ask_error(self) -> ApiError:
-        """Return the question to a person, or what is known of a raw key."""
-        # The key may have been used for this very order, in another POST.
-        may_be_ours = self.record.unanswered or len(self.record.contents) > 1 or self.is_noted
-        if self.raw_key and self.post.heard is Heard.KEY_IN_USE and not may_be_ours:
-            return build_used_up_error(self.record, self.client.vendor.title, self.post.heard)
-        return self.build_question()
+    def _build_used_up_error(self) -> Refused:
+        """Return the error of a raw key that cannot make the order."""
+        key, reason = self.record.key, self.record.reason
+        why = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"
+        if self.post.answer is Event.KEY_IN_USE:
+            why = "was used for another request"
+        known = f" What is known of it: {reason}" if reason else ""
+        return Refused(f"The raw_idempotency_key {key} {why}. Pass another one.{known}")
 
     def build_question(self) -> OutcomeUnknown:
         """Return the question to a person."""
         title, now = self.client.vendor.title, self.client.clock()
         return OutcomeUnknown(
-            write_question(self.record, self.document, title, self.why, now, place=self.place),
+            write_question(self.record, self.order.document, title, self.why, now, place=self.place),
             info=self.post.parsed.info if self.post.parsed else None,
         )
 
