@@ -19,8 +19,7 @@ from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
 from airflow_provider_zuora.core.job import JobResult
 from airflow_provider_zuora.core.options import check_execution_timeout
 from airflow_provider_zuora.core.polling.events import DeferredResults
-from airflow_provider_zuora.core.polling.job_list import JobPolls
-from airflow_provider_zuora.core.polling.reload import reload_results
+from airflow_provider_zuora.core.polling.job_list import JobPolls, reload_results
 from airflow_provider_zuora.core.polling.wait import (
     LONGEST,
     MAX_POLL_ERRORS,
@@ -130,7 +129,7 @@ class JobWait:
             **self._make_arguments(schedule),
             started=started,
             unknown_until=started + NEW_JOB_SECONDS,
-            not_before=max(due, now + FIRST_POLL, now + self.polls.quiet_left),
+            not_before=max(due, now + FIRST_POLL, now + self.polls.cool_down),
             deadline=deadline,
             end_options=end_options,
         )

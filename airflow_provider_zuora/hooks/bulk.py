@@ -12,6 +12,7 @@ from airflow_provider_zuora.core.errors import StoreUnavailable
 from airflow_provider_zuora.core.flow import Store
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission.bulk import (
+    BulkOrder,
     BulkResult,
     PreparedOrder,
     Progress,
@@ -22,7 +23,6 @@ from airflow_provider_zuora.core.submission.bulk import (
     submit_one,
 )
 from airflow_provider_zuora.core.submission.notes import Notes
-from airflow_provider_zuora.core.submission.order_list import BulkOrder
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.submission import read_notes
 from airflow_provider_zuora.session.concurrency import call_concurrently

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowException, get_current_co
 from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.submission.adoption import record_failure
-from airflow_provider_zuora.core.submission.result import check_result
+from airflow_provider_zuora.core.submission.order_lookup import check_result
 from airflow_provider_zuora.exceptions import TransientError, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE

@@ -10,8 +10,11 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
-from airflow_provider_zuora.core.submission.order_lookup import describe_order_difference
-from airflow_provider_zuora.core.submission.result import build_expectation, check_adopted
+from airflow_provider_zuora.core.submission.order_lookup import (
+    build_expectation,
+    check_adopted,
+    describe_order_difference,
+)
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
@@ -34,7 +37,6 @@ def adopt_job(
     """
     Let a job, or ``order:<orderNumber>``, replace an order that is not submitted, and return its id.
 
-    :param shared: what the calls of this try note together; None: there is no other call.
     :raises NotFound: if the vendor does not know it.
     :raises Refused: if it is a job that has failed, or another order's.
     """
@@ -46,7 +48,7 @@ def adopt_job(
         check_adopted(job, build_expectation(order.document))
     except Refused as error:
         raise Refused(f"adopt_job_id: {error} Nothing was submitted.", info=job.info) from error
-    yield from _check_account(client, order, job)
+    yield from _check_order(client, order, job)
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
     try:
         notes = (shared and shared.notes) or (yield from Notes(attempt).load())
@@ -59,12 +61,8 @@ def adopt_job(
     return job_id
 
 
-def _check_account(client: ApiClient, order: CheckedOrder, job: Job) -> Flow[None]:
-    """
-    Compare what the page of an adopted order tells, as its account's id or name, as far as it can be read.
-
-    :raises Refused: if it is another account's order, or if it will never be carried out.
-    """
+def _check_order(client: ApiClient, order: CheckedOrder, job: Job) -> Flow[None]:
+    """Refuse a job whose order, as far as it can be read, is another account's or will not be carried out."""
     number = str(job.result.get("orderNumber") or "") if isinstance(job.result, dict) else ""
     if not number:
         return
@@ -86,10 +84,8 @@ def _wait_for_end(client: ApiClient, job_id: str) -> Flow[Job]:
         try:
             job = yield from client.get_job(job_id)
         except NotFound as error:
-            raise NotFound(
-                f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted.",
-                info=error.info,
-            ) from error
+            words = f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted."
+            raise NotFound(words, info=error.info) from error
         if job.has_ended or job_id.startswith(ORDER):
             return job
         if client.clock() - began >= _MOST_SECONDS:

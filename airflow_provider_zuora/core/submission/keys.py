@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_zuora.core.errors import OutcomeUnknown
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.json_types import CANONICAL
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
@@ -17,29 +18,21 @@ from airflow_provider_zuora.core.times import read_minute
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
 KEY_AGE = 23 * 3600.0  # seconds; Zuora forgets a key at 24 hours
-# How a time is written at the end of a user's own key.
-_ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")
+_ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")  # such as 2026-03-01T12:30Z
+EQUAL = "order: this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
 _MOST_PATHS = 250  # a record of this many stays below 32 kB
-_WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is remembered
+_WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is noted
 
 
 @dataclass(frozen=True, slots=True)
 class TaskAttempt:
-    """
-    Which try of a task submits; the defaults are those of a submission outside of Airflow.
-
-    :param number: Airflow's try number.
-    :param max_tries: Airflow's; clearing a task raises it.
-    :param is_cleared: True if the task was cleared since it first ran.
-    :param since: when its run was first queued, or a time before that, in seconds since 1970; None: now.
-    :param has_moved: True if another of the mapped tasks may have had this order before the run was cleared.
-    """
+    """Which try of a task submits; the defaults are those of a submission outside of Airflow."""
 
     number: int = 1
-    max_tries: int = 0
-    is_cleared: bool = False
-    since: float | None = None
-    has_moved: bool = False
+    max_tries: int = 0  # Airflow's; clearing a task raises it
+    is_cleared: bool = False  # since it first ran
+    since: float | None = None  # seconds since 1970; its run was first queued then, or later; None: now
+    has_moved: bool = False  # another of the mapped tasks may have had this order before a clear
 
     @property
     def is_first(self) -> bool:
@@ -57,8 +50,8 @@ class IdempotencyScope:
 
     :param namespace: tells two Airflows apart that submit to one tenant.
     :param identity: dag, run and task; or a user's own key alone.
-    :param position: the map index, and the count among equal orders of a list; it plays no part if the order
-        has its own ``orderNumber``. None: with a user's own key neither plays a part.
+    :param position: the map index, and the count among equal orders of a list; the order's ``orderNumber``
+        replaces it in the key. None: with a user's own key neither is part of it.
     """
 
     namespace: str
@@ -66,7 +59,7 @@ class IdempotencyScope:
     position: int | str | None = None
 
     def key(self, digest: str, order_number: str | None, generation: int = 0) -> str:
-        """Return the Idempotency-Key: ``af-`` and the SHA-256 of all that makes a submission the same one."""
+        """Return the Idempotency-Key, made of all that makes a submission the same one."""
         return "af-" + sha256([self.namespace, self._members(order_number), digest, generation])
 
     def fingerprint(self, order_number: str | None) -> str:
@@ -75,11 +68,7 @@ class IdempotencyScope:
 
     @property
     def issued_at(self) -> float | None:
-        """
-        Return the time in which a user's own key ends, such as ``2026-03-01T12:30Z``, in seconds since 1970.
-
-        The key cannot have been sent before. None: it ends in no time, or is not a user's own.
-        """
+        """Return the seconds since 1970 that end a user's own key, if any do: it was not sent earlier."""
         found = None if self.position is not None else _ISSUED.search(self.identity[0])
         return None if found is None else read_minute(found[0])
 
@@ -94,7 +83,6 @@ class Generations:
 
     :param raw_key: sent as it is instead of a key of ours; then there are no generations.
     :param is_remembered: True if nothing can have been sent that is not in the notes of the tries.
-    :param keeps_paths: True if records hold the hashes of the order's values.
     """
 
     client: ApiClient
@@ -149,13 +137,12 @@ class Generations:
         """
         Return the next generation.
 
-        If a run is too old for its first keys and nothing is noted of them, they are not sent. Those of its
-        second 23 hours begin at 1000, and so on, so that the tries of a window agree on them.
-
         :param is_known: True if the key before is noted, or was sent by this try.
         """
         if is_known or self.is_remembered:
             return before.generation + 1
+        # The run may be too old for its first keys. Those of its second 23 hours begin at 1000, and so on, so
+        # that the tries of a window agree on them.
         return max(before.generation, int((self.client.clock() - self._since) // KEY_AGE) * _WINDOW)
 
     def _may_have_been_sent(self, generation: int) -> bool:
@@ -170,6 +157,15 @@ class Generations:
         moments = (self.attempt.since, self.scope.issued_at)
         known = [moment for moment in moments if moment is not None]
         return max(known, default=self.client.clock())
+
+
+def build_shared_job_error(job_id: str) -> OutcomeUnknown:
+    """Return the error of a job that a try has been given for two orders."""
+    return OutcomeUnknown(
+        f"Job {job_id} was returned for two orders of this task that differ, so one of them was not "
+        "submitted. Look in Zuora for which of them the job has made; give each an orderNumber, or an own "
+        "idempotency_key."
+    )
 
 
 def compute_digest(client: ApiClient, order: CheckedOrder) -> str:

@@ -2,10 +2,9 @@
 What the tries of one task note of their submissions, each try in an entry of its own.
 
 A store cannot compare and set, so no entry has two writers: a try writes only under its own number, and reads
-what the tries before it wrote; the calls of one try in one process share its notes. It notes a POST before it
-sends it, and then looks whether a later try has begun: of two tries that overlap at least one sees the other.
-The earlier one sends nothing more then; the later one takes what the earlier one noted as sent for undecided.
-(Airflow 3.3 refuses an old try's writes besides: its store belongs to the try that runs.)
+what the tries before it wrote. It notes a POST before it sends it, and then checks whether a later try has
+begun: of two tries that overlap at least one sees the other. The earlier one sends nothing more then; for the
+later one, what the earlier one noted as sent is undecided.
 """
 
 from __future__ import annotations
@@ -36,12 +35,7 @@ _LARGEST = 4 * 1024 * 1024  # bytes of an entry, unpacked
 
 @dataclass(slots=True)
 class SharedNotes:
-    """
-    What the calls of one try note together.
-
-    :ivar reading: held while the notes are read.
-    :ivar notes: None before they are read.
-    """
+    """The notes of all calls of one try in a process: with its own, each would write over those of others."""
 
     reading: threading.Lock = field(default_factory=threading.Lock)
     notes: Notes | None = None
@@ -52,7 +46,6 @@ class Notes:
     """
     What one try knows of the submissions of its task.
 
-    :param attempt: which try this is.
     :ivar is_complete: True if nothing can have been sent that is not in here.
     :ivar is_empty: True if nothing is noted of any order.
     :ivar is_kept: False if there is no store: what is not kept is not packed either.
@@ -62,16 +55,14 @@ class Notes:
     is_complete: bool = False
     is_empty: bool = True
     is_kept: bool = True
+    # By identity: the submissions, those whose batch is under way as they are kept, and the entry of each.
     _records: dict[str, SubmissionRecord] = field(default_factory=dict)
     _ahead: dict[str, SubmissionRecord] = field(default_factory=dict)
-    """What is kept of those whose batch is under way."""
     _parts_of: dict[str, int] = field(default_factory=dict)
-    """The entry that each record is in."""
+    # Their identities by submitter, account and digest, and by submitter and account.
     _contents: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    """Submitter, account and digest -> identity."""
     _submitters: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
-    _changed: set[int] = field(default_factory=set)
-    """The entries that differ from what is kept."""
+    _changed: set[int] = field(default_factory=set)  # the entries that differ from what is kept
     _parts: int = 0
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,7 +71,7 @@ class Notes:
         Read what this try, or the last one that noted anything, has noted.
 
         :raises OutcomeUnknown: if there is something that is no note of ours.
-        :raises ApiError: if a later try of this task has begun.
+        :raises ApiError: if a later try of this task has begun; so do `reserve` and `note_post`.
         """
         number, entries = self.attempt.number, []
         if number > 1:
@@ -105,11 +96,11 @@ class Notes:
         return None if identity is None else self._records[identity]
 
     def find_all(self, submitter: str, account: str) -> list[SubmissionRecord]:
-        """Return what is noted of one submitter's orders in one account."""
+        """Return what is noted of all orders of a submitter."""
         return [self._records[identity] for identity in self._submitters.get((submitter, account), ())]
 
     def is_of_another_account(self, submitter: str, account: str) -> bool:
-        """Return whether this submitter's order is noted, but for other accounts alone."""
+        """Return whether this submitter's order is noted for other accounts only."""
         accounts = {known for other, known in self._submitters if other == submitter}
         return bool(accounts) and account not in accounts
 
@@ -124,11 +115,7 @@ class Notes:
             yield SaveState(name, _pack([], 1, is_complete=True))
 
     def reserve(self, records: Iterable[SubmissionRecord]) -> Flow[None]:
-        """
-        Note a batch of submissions as sent before the first of them is; ends the batch before.
-
-        :raises ApiError: if a later try of this task has begun.
-        """
+        """Note a batch of submissions as sent before the first of them is; this ends the batch before."""
         for identity in self._ahead:
             self._touch(identity)
         self._ahead.clear()
@@ -138,11 +125,7 @@ class Notes:
         yield from self._flush()
 
     def note_post(self, record: SubmissionRecord) -> Flow[None]:
-        """
-        Note a POST that is about to be sent.
-
-        :raises ApiError: if a later try of this task has begun.
-        """
+        """Note a POST that is about to be sent."""
         identity = self._hold(self._own(record))
         ahead = self._ahead.get(identity)
         if ahead is None or ahead.key != record.key or ahead.contents != record.contents:
@@ -190,8 +173,7 @@ class Notes:
         """
         Write what has changed, and check that no later try has begun.
 
-        Another thread of the task waits to note something meanwhile: else what this one has read before that
-        could be written after it, and over it.
+        Meanwhile other threads of the task wait: their changes could be written over.
         """
         if not self.is_kept:
             return

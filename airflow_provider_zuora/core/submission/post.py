@@ -11,7 +11,6 @@ from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import WRITE
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
-from airflow_provider_zuora.core.submission.failures import reword_error
 from airflow_provider_zuora.core.submission.keys import KEY_AGE
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.protocol import Event
@@ -21,8 +20,7 @@ log = logging.getLogger(__name__)
 
 UNDER_WAY = 120.0  # seconds by which a try that began in time may still send a key that has come of age
 CLOCKS_APART = 600.0  # seconds by which the clocks of two machines may differ
-PROOF_SECONDS = 30.0
-"""Between two answers that must be the same one to prove that it is stored."""
+PROOF_SECONDS = 30.0  # between two answers that must be the same one to prove that it is stored
 PROVABLE = Event.REFUSED | Event.LOCKED | Event.LIMITED | Event.NO_ANSWER
 UNSETTLED = Event.ACCEPTED | Event.NO_ANSWER | Event.IN_PROGRESS
 """The answers after which their POST, or one that was not counted, may have made an order."""
@@ -39,6 +37,7 @@ _EVENTS = {
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _LEAST_DIGITS = 4  # different ones; a random UUID has nine or more
 _CODE = re.compile(r"[0-9]{8}")
+_NEXT_TRY = "the next try sends the same idempotency key."
 
 
 def classify_answer(parsed: ParsedResponse, job_id: str) -> Event:
@@ -70,17 +69,13 @@ class Repetition:
     """
     The proof that a vendor stores an answer under a key: the same request id twice, half a minute apart.
 
-    Between the two a request under another key is answered with another request id; an edge that gives all
-    its answers one id proves nothing so.
-
-    :param request_id: of the first answer; empty: it had none that can prove anything.
-    :param since: seconds on the client's clock.
-    :param control: the request id of the answer in between; empty: there was none.
+    In between, a request under another key is answered with another request id: an edge may give all its
+    answers one id.
     """
 
-    request_id: str = ""
-    since: float = 0.0
-    control: str = ""
+    request_id: str = ""  # of the first answer, if it has one that can prove anything
+    since: float = 0.0  # seconds on the client's clock
+    control: str = ""  # the request id of the answer in between
 
     def proves(self, parsed: ParsedResponse, now: float) -> bool:
         """Return whether this answer is the first one, repeated."""
@@ -94,21 +89,17 @@ class Post:
     """
     The POSTs of one try under one key.
 
-    :param request: the POST of the order, without a key.
-    :param digest: of the content that is sent.
-    :ivar sent: how many POSTs there were.
-    :ivar parsed: the last answer; ``answer``: what it decides.
-    :ivar is_proven: True if that answer is proven to be the one that is stored under the key.
+    :param request: the POST of the order, without a key; ``digest``: of the content that is sent.
     """
 
     client: ApiClient
     request: Request
     notes: Notes
     digest: str
-    sent: int = 0
-    parsed: ParsedResponse | None = None
-    answer: Event = Event.NO_ANSWER
-    is_proven: bool = False
+    sent: int = 0  # POSTs
+    parsed: ParsedResponse | None = None  # the last answer
+    answer: Event = Event.NO_ANSWER  # what it decides
+    is_proven: bool = False  # to be the one that is stored under the key
     _began: float = 0.0
     _repetition: Repetition = field(default_factory=Repetition)
 
@@ -116,8 +107,7 @@ class Post:
         """
         Send the order once more and return the record as the answer leaves it, and the event.
 
-        Nothing is sent if the vendor may have forgotten the key (`OLD`), or if this try has sent it often
-        enough (`ENOUGH`).
+        Nothing is sent if that is `OLD` or `ENOUGH`.
 
         :raises ApiError: if a later try of this task has begun.
         """
@@ -166,12 +156,9 @@ class Post:
 
     def _prove(self, parsed: ParsedResponse) -> Flow[bool]:
         """Return whether this answer is proven to be the stored one; if it seems so, ask for the proof."""
-        is_limited_by_gateway = self.answer is Event.LIMITED and not any(
-            len(code) == 8 for code in parsed.info.codes
-        )
-        request_id = read_request_id(parsed)
-        if self.answer not in PROVABLE or is_limited_by_gateway or not request_id:
-            return False
+        request_id, has_code = read_request_id(parsed), any(len(code) == 8 for code in parsed.info.codes)
+        if self.answer not in PROVABLE or not request_id or (self.answer is Event.LIMITED and not has_code):
+            return False  # a limit without a code is a gateway's
         if self._repetition.request_id != request_id:
             self._repetition = Repetition(request_id, self.client.clock())
             return False
@@ -183,11 +170,7 @@ class Post:
         return False
 
     def _send_control(self) -> Flow[str]:
-        """
-        Return the request id that another request is answered with, empty if it has none.
-
-        It is an order without any content, which cannot be made, under a key that nobody uses.
-        """
+        """Return the request id of the answer to an empty order, which cannot be made, under another key."""
         track_id = self.client.new_track_id()
         empty = replace(self.request, body=b"{}").with_headers({"Idempotency-Key": f"control-{track_id}"})
         log.info("Sending an empty order, to see whether each answer has a request id of its own")
@@ -202,23 +185,17 @@ class Post:
         return max(delay, known.since + PROOF_SECONDS - self.client.clock()) if known.control else delay
 
     def _is_old(self, record: SubmissionRecord, delay: float) -> bool:
-        """
-        Return whether the vendor may have forgotten the key, or whether its age is unknown.
-
-        A try that began in time goes on: what it began with one key it must not end with another.
-        """
+        """Return whether the vendor may have forgotten the key, or whether its age is unknown."""
         age = self.client.clock() + delay - record.first_post
+        # A try that began in time goes on: what it began with one key it must not end with another.
         has_begun_in_time = self._began - record.first_post <= KEY_AGE
         return not -CLOCKS_APART <= age <= KEY_AGE + (UNDER_WAY if has_begun_in_time else 0.0)
 
     def build_error(self) -> ApiError:
         """Return the error that the last answer amounts to; a transient one if the key can be sent again."""
         if self.parsed is None:
-            return RateLimited(
-                "This try was stopped for longer than its POSTs may take, so it sends nothing; the next try "
-                "sends the same idempotency key.",
-                transient=True,
-            )
+            words = "This try was stopped for longer than its POSTs may take, so it sends nothing"
+            return RateLimited(f"{words}; {_NEXT_TRY}", transient=True)
         error = self.client.error_for(self.parsed, self.sent)
         if self.answer is Event.LOCKED:
             return LockContention(str(error), transient=True)
@@ -227,11 +204,14 @@ class Post:
         if self.answer is Event.TURNED_AWAY:
             return reword_error(error, str(error), TurnedAway)
         if self.answer is Event.NO_ANSWER:
-            return Unreadable(
-                f"{self.client.vendor.title} named no job, so whether there is one is unknown; the next try "
-                "sends the same idempotency key.",
-                info=error.info,
-                transient=True,
-                attempts=error.attempts,
-            )
+            words = f"{self.client.vendor.title} named no job, so whether there is one is unknown"
+            attempts = error.attempts
+            return Unreadable(f"{words}; {_NEXT_TRY}", info=error.info, transient=True, attempts=attempts)
         return error
+
+
+def reword_error(error: ApiError, words: str, kind: type[ApiError] | None = None) -> ApiError:
+    """Return an error of the same answer in other words, or of another kind."""
+    reworded = (kind or type(error))(words, transient=error.transient, attempts=error.attempts)
+    reworded.info = error.info
+    return reworded

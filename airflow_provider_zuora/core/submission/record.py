@@ -26,48 +26,29 @@ class SubmissionState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRecord:
-    """
-    One submission, under one key; all times are seconds since 1970. The names are those of stored JSON.
+    """One submission, under one key; all times are seconds since 1970. The names are those of stored JSON."""
 
-    :param submitter: fingerprint of who submits which order; ``account``: of URL, client id, entity and orgs.
-    :param digest: of the content that the key was made for.
-    :param contents: digests of the contents that went out under this key: one, unless the order changed
-        between two tries of which the first had an unknown outcome.
-    :param params: the query of the POST; a key belongs to it.
-    :param first_post: when a POST was first sent under this key, or a time before that.
-    :param try_number: Airflow's number of the try that wrote this last.
-    :param max_tries: Airflow's, when this was last written; clearing the task raises it.
-    :param unanswered: how many POSTs under this key may have made an order that is unknown; a POST is counted
-        before it is sent.
-    :param lasting: True if a refusal or a failure is permanent; ``locked``: if it met a lock.
-    :param absence_believed: True if the key before was left because no order was found: one may come late.
-    :param decided_at: when the job, the refusal, the failure or the absence was seen.
-    :param reason: what was seen, without the vendor's words: these may quote the order.
-    :param paths: hashes of the values of the first of these contents, see `keys.hash_paths`.
-    :param track_ids: of the last POSTs.
-    """
-
-    submitter: str
+    submitter: str  # fingerprint of who submits which order
     order_number: str | None
-    account: str
+    account: str  # fingerprint of URL, client id, entity and orgs
     key: str
     generation: int
-    digest: str
-    contents: tuple[str, ...]
-    params: tuple[tuple[str, str], ...]
-    first_post: float
-    try_number: int
-    max_tries: int
+    digest: str  # of the content that the key was made for
+    contents: tuple[str, ...]  # digests of all that went out under it; several if the order has changed
+    params: tuple[tuple[str, str], ...]  # the query of the POST; a key belongs to it
+    first_post: float  # when a POST was first sent under this key, or a time before that
+    try_number: int  # Airflow's, of the try that wrote this last
+    max_tries: int  # Airflow's then; clearing the task raises it
     state: SubmissionState = SubmissionState.OPEN
-    unanswered: int = 0
+    unanswered: int = 0  # POSTs that may have made an order; each is counted before it is sent
     job_id: str | None = None
-    lasting: bool = False
-    locked: bool = False
-    absence_believed: bool = False
-    decided_at: float = 0.0
-    reason: str = ""
-    paths: Mapping[str, str] | None = None
-    track_ids: tuple[str, ...] = ()
+    lasting: bool = False  # a refusal or a failure that is permanent
+    locked: bool = False  # it met a lock
+    absence_believed: bool = False  # the key before was left because no order was found: one may come late
+    decided_at: float = 0.0  # when the job, the refusal, the failure or the absence was seen
+    reason: str = ""  # what was seen, without the vendor's words: these may quote the order
+    paths: Mapping[str, str] | None = None  # hashes of the order's values, see `keys.hash_paths`
+    track_ids: tuple[str, ...] = ()  # of the last POSTs
 
     def count_post(self, track_id: str, digest: str) -> SubmissionRecord:
         """Return the record as it is noted before a POST of this content: one more may make an order."""
@@ -151,7 +132,6 @@ _WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "contents": list,
     "params": lambda pairs: [list(pair) for pair in pairs],
     "state": lambda state: state.value,
-    "paths": dict,
     "track_ids": list,
 }
 _READERS: Mapping[str, Callable[[Any], Any]] = {

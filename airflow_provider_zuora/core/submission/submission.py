@@ -6,28 +6,21 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput, OutcomeUnknown, Refused
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
 from airflow_provider_zuora.core.flow import Flow, Sleep, Token
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.submission.failures import EQUAL, reword_error, write_question
+from airflow_provider_zuora.core.submission import recovery
 from airflow_provider_zuora.core.submission.keys import (
+    EQUAL,
     OUTSIDE,
     Generations,
     IdempotencyScope,
     TaskAttempt,
 )
 from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
-from airflow_provider_zuora.core.submission.post import Post
+from airflow_provider_zuora.core.submission.post import Post, reword_error
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
-from airflow_provider_zuora.core.submission.recovery import (
-    check_raw_key,
-    find_late_order,
-    find_noted,
-    look_once,
-    look_up,
-    read_job,
-)
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
 log = logging.getLogger(__name__)
@@ -46,11 +39,8 @@ def submit_order(
     shared: SharedNotes | None = None,
 ) -> Flow[str]:
     """
-    Submit an order once and return its job's id, or ``order:<orderNumber>``.
+    Submit an order once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
 
-    :param raw_key: sent as it is instead of a key of ours; then there are no generations.
-    :param is_sole: False if the task may submit other orders too.
-    :param shared: what the calls of this try note together; None: there is no other call.
     :raises Refused, JobFailed: if the vendor refused it; the first try after a clear asks again.
     :raises LockContention: if it met a lock; the next try submits it again, a minute later at the earliest.
     :raises OutcomeUnknown: if only a person can tell whether the order exists.
@@ -66,24 +56,18 @@ def read_notes(attempt: TaskAttempt, shared: SharedNotes | None = None) -> Flow[
     Return what the tries of the task have noted, once the account is signed in.
 
     If signing in fails the first try notes that it has sent nothing.
-
-    :param shared: what the calls of this try note together; it is read once for all of them, because they
-        write to one entry of the store: of two threads that each had its own notes, one would write over
-        what the other has noted.
     """
-    if shared is not None:
-        with shared.reading:
+    shared = shared or SharedNotes()
+    with shared.reading:
+        try:
+            yield Token()  # of this account
+        except ApiError:
             if shared.notes is None:
-                shared.notes = yield from read_notes(attempt)
-            else:
-                yield Token()  # of this account
-            return shared.notes
-    try:
-        yield Token()
-    except ApiError:
-        yield from Notes(attempt).note_nothing_sent()
-        raise
-    return (yield from Notes(attempt).load())
+                yield from Notes(attempt).note_nothing_sent()
+            raise
+        if shared.notes is None:
+            shared.notes = yield from Notes(attempt).load()
+        return shared.notes
 
 
 class Submission:
@@ -112,25 +96,21 @@ class Submission:
         self.client = client.hide(order.secrets) if order.secrets else client
         self.order = order
         self.notes = notes
-        self.raw_key = raw_key
         self.place = place
-        is_alone = place == "alone"
-        self.keys = Generations(
-            client,
-            order,
-            scope,
-            attempt,
-            raw_key,
-            is_remembered=notes.is_complete,
-            keeps_paths=is_alone,  # of a list nothing is kept
-        )
-        noted = None if notes.is_empty else find_noted(notes, self.keys, is_alone=is_alone, is_sole=is_sole)
-        self.is_noted = noted is not None  # the record is of the notes
-        self.record = noted or self.keys.begin_record(0)
-        self.is_inherited = (  # an earlier try may have ended with the key
-            self.keys.is_of_an_earlier_try(0) if noted is None else noted.try_number != attempt.number
-        )
-        self.is_cleared = attempt.is_cleared if noted is None else noted.max_tries < attempt.max_tries
+        is_alone = place == "alone"  # of a list no paths are kept
+        self.keys = Generations(client, order, scope, attempt, raw_key, notes.is_complete, is_alone)
+        noted = None
+        if not notes.is_empty:
+            noted = recovery.find_noted(notes, self.keys, is_alone=is_alone, is_sole=is_sole)
+        self.is_noted = noted is not None
+        if noted is None:
+            self.record = self.keys.begin_record(0)
+            self.is_inherited = self.keys.is_of_an_earlier_try(0)  # one may have ended with the key
+            self.is_cleared = attempt.is_cleared
+        else:
+            self.record = noted
+            self.is_inherited = noted.try_number != attempt.number
+            self.is_cleared = noted.max_tries < attempt.max_tries
         if self.record.state is SubmissionState.OPEN:
             self.standing = Standing.UNDECIDED if self.record.unanswered else Standing.CLEAR
         else:
@@ -143,11 +123,7 @@ class Submission:
         self._kept = self.record
 
     def run(self) -> Flow[str]:
-        """
-        Submit the order, or find what an earlier try has made of it, and return its job's id.
-
-        :raises ApiError: as `submit_order` does.
-        """
+        """Do what `submit_order` says."""
         if self.is_repeated:
             raise InvalidInput("Nothing was sent.", (EQUAL,))
         if self.is_noted and self.place == "alone" and self.order.number is None:
@@ -161,18 +137,16 @@ class Submission:
                 break
             event = yield from self._perform(action)
         job_id = str(self.record.job_id)
-        if self.raw_key and self.post.answer is Event.ACCEPTED:
-            yield from check_raw_key(self, job_id)  # it may be another order's
+        if self.keys.raw_key and self.post.answer is Event.ACCEPTED:
+            yield from recovery.check_raw_key(self, job_id)  # it may be another order's
         return job_id
 
     @property
     def is_repeated(self) -> bool:
         """Return whether this try has submitted an equal order, which nothing tells from this one."""
-        has_own_job = (
-            self.record.try_number == self.keys.attempt.number
-            and self.record.state is SubmissionState.STARTED
-        )
-        return has_own_job and self.order.number is None and self.keys.scope.position is not None
+        record, keys = self.record, self.keys
+        is_of_this_try = record.try_number == keys.attempt.number and record.state is SubmissionState.STARTED
+        return is_of_this_try and self.order.number is None and keys.scope.position is not None
 
     def _perform(self, action: Action) -> Flow[Event]:
         if action is Action.SEND:
@@ -228,7 +202,7 @@ class Submission:
     def _next_key(self) -> Flow[Event]:
         """Begin the next generation, after one that cannot make an order."""
         before = self.record
-        if self.raw_key:
+        if self.keys.raw_key:
             raise self._build_used_up_error()
         is_absent = before.state is SubmissionState.ABSENT
         if is_absent and self.left_absent and not self.is_inherited:
@@ -236,7 +210,7 @@ class Submission:
         if before.absence_believed:
             number = self.order.number
             log.warning("Looking for order %s: it may have been made under an earlier key", number)
-            if (yield from find_late_order(self)):
+            if (yield from recovery.find_late_order(self)):
                 return Event.FOUND
         self.left_absent |= is_absent
         if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
@@ -264,32 +238,23 @@ class Submission:
         if action is Action.ASK:
             # The key may have been used for this very order, in another POST.
             may_be_ours = record.unanswered or len(record.contents) > 1 or self.is_noted
-            is_used_up = self.raw_key and answer is Event.KEY_IN_USE and not may_be_ours
-            return self._build_used_up_error() if is_used_up else self.build_question()
+            is_used_up = self.keys.raw_key and answer is Event.KEY_IN_USE and not may_be_ours
+            return self._build_used_up_error() if is_used_up else recovery.build_question(self)
         if record.state is SubmissionState.FAILED:
             return self.failure or record.to_error()
         return self.post.build_error() if self.post.parsed else record.to_error()
 
     def _build_used_up_error(self) -> Refused:
         """Return the error of a raw key that cannot make the order."""
-        key, reason = self.record.key, self.record.reason
         why = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"
         if self.post.answer is Event.KEY_IN_USE:
             why = "was used for another request"
-        known = f" What is known of it: {reason}" if reason else ""
-        return Refused(f"The raw_idempotency_key {key} {why}. Pass another one.{known}")
-
-    def build_question(self) -> OutcomeUnknown:
-        """Return the question to a person."""
-        title, now = self.client.vendor.title, self.client.clock()
-        return OutcomeUnknown(
-            write_question(self.record, self.order.document, title, self.why, now, place=self.place),
-            info=self.post.parsed.info if self.post.parsed else None,
-        )
+        known = f" What is known of it: {self.record.reason}" if self.record.reason else ""
+        return Refused(f"The raw_idempotency_key {self.record.key} {why}. Pass another one.{known}")
 
 
 ACTIONS: dict[Action, Callable[[Submission], Flow[Event]]] = {
-    Action.READ_JOB: read_job,
-    Action.LOOK_ONCE: look_once,
-    Action.LOOK_UP: look_up,
+    Action.READ_JOB: recovery.read_job,
+    Action.LOOK_ONCE: recovery.look_once,
+    Action.LOOK_UP: recovery.look_up,
 }

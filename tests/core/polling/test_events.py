@@ -20,8 +20,7 @@ from airflow_provider_zuora.core.polling.events import (
     read_order_number,
     read_results,
 )
-from airflow_provider_zuora.core.polling.job_list import wait_for_each
-from airflow_provider_zuora.core.polling.reload import reload_results
+from airflow_provider_zuora.core.polling.job_list import reload_results, wait_for_each
 from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule
 from tests.conftest import ORDER
 from tests.core.carriers import Tenant

@@ -93,7 +93,7 @@ def test_a_round_is_over_where_the_vendor_asks_for_quiet():
     task = Task(fault, told=["", ""], job_seconds=0)
 
     assert (task.poll(), task.count) == (None, 1)
-    assert 3590 < task.polls.quiet_until - task.tenant.clock() <= 3600
+    assert 3590 < task.polls.cool_down_until - task.tenant.clock() <= 3600
     task.tenant.clock.now += 3600
     task.tenant.sandbox.add_fault(Fault(method="GET", path=GET, times=2))
     assert task.poll() == ["Completed", "Completed"], "a new round begins with new patience"
@@ -107,12 +107,12 @@ def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(hours):
     fault = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "400"})
     task = Task(fault, told=["processing 9000", ""], job_seconds=0)
 
-    assert (task.polls.quiet_left, task.poll(), task.count) == (0, None, 1)
+    assert (task.polls.cool_down, task.poll(), task.count) == (0, None, 1)
     task.tenant.clock.ahead = hours * 3600.0
     task.tenant.clock.now += 300
-    assert (round(task.polls.quiet_left), task.poll(), task.count) == (100, None, 2)
+    assert (round(task.polls.cool_down), task.poll(), task.count) == (100, None, 2)
     task.tenant.clock.now += 101
-    assert (task.polls.quiet_left, task.poll(), task.count) == (0, None, 4)
+    assert (task.polls.cool_down, task.poll(), task.count) == (0, None, 4)
 
 
 @SET

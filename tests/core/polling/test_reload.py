@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
 from airflow_provider_zuora.core.job import ORDER, JobState, ResultState
 from airflow_provider_zuora.core.polling.events import DeferredResults
-from airflow_provider_zuora.core.polling.reload import reload_results
+from airflow_provider_zuora.core.polling.job_list import reload_results
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from tests.core.carriers import Tenant
 from tests.core.polling.test_events import jobs, polls, reload, words

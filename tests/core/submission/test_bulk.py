@@ -30,14 +30,13 @@ from airflow_provider_zuora.core.submission.bulk import (
     leave_unsent,
     option_violations,
     prepare_order,
+    prepare_orders,
     refuse_repeated,
     select_records,
     submit_one,
     summarize_errors,
 )
-from airflow_provider_zuora.core.submission.failures import EQUAL
-from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.order_list import prepare_orders
+from airflow_provider_zuora.core.submission.keys import EQUAL, OUTSIDE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.submission import read_notes
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
@@ -54,7 +53,7 @@ def order(text, number=None):
 
 def keys(orders, by=TASK, key=None):
     """Return what tells the orders apart, as the pair of description and submitter."""
-    return {(each.document["description"], each.scope) for each in prepare_orders(orders, by, key)}
+    return {(each.checked.document["description"], each.scope) for each in prepare_orders(orders, by, key)}
 
 
 class TestKeys:
@@ -601,7 +600,7 @@ def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries
         zuora.clock.now += 120
         ended = one_try(texts)
     made = Counter(each["description"] for each in zuora.ledger["orders"])
-    submitted_now = Counter(e.order.document["description"] for e in ended if e.state == "submitted")
+    submitted_now = Counter(e.order.checked.document["description"] for e in ended if e.state == "submitted")
     assert submitted_now <= made <= Counter(texts)
     if answers is PASSING:
         assert submitted_now == Counter(texts)

@@ -10,7 +10,7 @@ from airflow_provider_zuora.core.errors import (
     InvalidInput,
     OutcomeUnknown,
 )
-from airflow_provider_zuora.core.submission.failures import EQUAL
+from airflow_provider_zuora.core.submission.keys import EQUAL
 from airflow_provider_zuora.core.submission.notes import NAME
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (

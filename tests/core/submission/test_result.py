@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.adoption import adopt_job
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import NAME
-from airflow_provider_zuora.core.submission.result import build_expectation, check_adopted, check_result
+from airflow_provider_zuora.core.submission.order_lookup import build_expectation, check_adopted, check_result
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from tests.core.carriers import Memory
