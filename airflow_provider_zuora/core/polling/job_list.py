@@ -108,7 +108,7 @@ class JobPolls:
         """Return the results of the waits if no more polls are sent."""
         results = dict(self._results)
         for job_id in self.job_ids:
-            seen = f" Last seen: {self._polls[job_id].seen}." if job_id in self._polls else ""
+            seen = f" Last seen: {self._polls[job_id].describe()}." if job_id in self._polls else ""
             error = TimedOut(f"Job {job_id} has not ended in time: {why}{seen}")
             results.setdefault(job_id, JobResult(job_id, error=error))
         return [results[job_id] for job_id in self.job_ids]

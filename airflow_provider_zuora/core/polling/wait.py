@@ -168,8 +168,7 @@ class JobPoll:
         self.cool_down_until = self.now() + error.retry_after
         return None
 
-    @property
-    def seen(self) -> str:
+    def describe(self) -> str:
         """Return in words what the last poll found."""
         if self.error is not None:
             return f"the last poll failed: {self.error}"
@@ -177,7 +176,7 @@ class JobPoll:
 
     def time_out(self) -> JobResult:
         """Return the result of a wait whose deadline has passed."""
-        words = f"has not ended in time, {self.seen}. It goes on at {self.client.vendor.title}."
+        words = f"has not ended in time, {self.describe()}. It goes on at {self.client.vendor.title}."
         return JobResult(self.job_id, error=TimedOut(f"Job {self.job_id} {words}"))
 
 
@@ -212,6 +211,6 @@ def wait_until_done(
         due = min(max(poll.cool_down_until, due), max(options.deadline, polled))
         found = str(poll.error or (poll.job and poll.job.status))
         if polled >= report_at or (reported and found != reported):
-            log.info("Job %s: %s; next poll in %.0f s", job_id, poll.seen, due - polled)
+            log.info("Job %s: %s; next poll in %.0f s", job_id, poll.describe(), due - polled)
             report_at = polled + _SILENCE
         reported = found

@@ -238,12 +238,12 @@ class Progress:
     """
     What has become of a list so far; it logs that at each tenth, and knows when to give up.
 
-    :param patience: so many transient failures in a row, without an answer that decides anything in between,
-        end the submission: the orders that are left keep their turn for a retry of the task.
+    :param max_failures: so many transient failures in a row, without an answer that decides anything in
+        between, end the submission: a retry of the task sends the orders that are left.
     """
 
     total: int
-    patience: int
+    max_failures: int
     states: Counter[str] = field(default_factory=Counter)
     failed: int = 0  # in a row
     stop: ApiError | None = None
@@ -254,7 +254,7 @@ class Progress:
         error = result.error
         is_transient = error is not None and error.transient and not isinstance(error, LockContention)
         self.failed = self.failed + 1 if is_transient else 0
-        if isinstance(error, SignInRefused) or self.failed >= self.patience:
+        if isinstance(error, SignInRefused) or self.failed >= self.max_failures:
             self.stop = self.stop or error
         done = self.states.total()
         if done * 10 // self.total > (done - 1) * 10 // self.total:

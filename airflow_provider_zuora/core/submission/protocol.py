@@ -27,7 +27,7 @@ class Standing(Enum):
     MISUSED = "the vendor knows the key from another request"
     STARTED = "there is a job"
     LOST = "the vendor does not know the job any more"
-    REFUSED = "the vendor said no, for all POSTs under the key"
+    REFUSED = "the vendor refused it, for all POSTs under the key"
     REPROVED = "refused in an earlier try, and sent once more"
     FAILED = "the job failed"
     ABSENT = "there is no order, and the key is not sent again"
@@ -66,8 +66,8 @@ class Event(Flag):
     NO_NUMBER = auto()  # it has no number to be looked up by
     AGAIN = auto()  # the end is an earlier try's, and this one is to try again
     AGAIN_ASKED = auto()  # the same, and this try has sent the key itself
-    OVER = auto()  # the end stands
-    BEGUN = auto()  # the next key, which nobody can have sent
+    OVER = auto()  # the end is final
+    BEGUN = auto()  # the next key, which cannot have been sent
     BEGUN_BEFORE = auto()  # the next key, which an earlier try may have sent
 
 

@@ -123,7 +123,7 @@ class Submission:
         self._kept = self.record
 
     def run(self) -> Flow[str]:
-        """Do what `submit_order` says."""
+        """Submit the order, or find what an earlier try has made of it, and return its job's id."""
         if self.is_repeated:
             raise InvalidInput("Nothing was sent.", (EQUAL,))
         if self.is_noted and self.place == "alone" and self.order.number is None:
@@ -177,7 +177,7 @@ class Submission:
         return found is not None
 
     def _settle(self, event: Event) -> None:
-        """Make the record what its standing says."""
+        """Bring the record in line with the standing."""
         record, parsed, now = self.record, self.post.parsed, self.client.clock()
         reason = parsed.info.without_words if parsed and event is not Event.ACCEPTED else ""
         if event in Event.NOT_FOUND | Event.NOT_FOUND_STORED:
