@@ -272,7 +272,7 @@ class TestReport:
 
 
 class TestProgress:
-    def test_it_is_told_at_each_tenth(self, caplog):
+    def test_it_is_logged_at_each_tenth(self, caplog):
         caplog.set_level(logging.INFO)
         progress = Progress(30, 10)
         for entry in entries(*[None] * 29, Refused("no")):
@@ -282,7 +282,7 @@ class TestProgress:
         assert caplog.messages[-1] == "30 of 30 orders: 1 refused, 29 submitted"
         assert str(Progress(1, 1)) == "none yet"
 
-    def test_too_many_passing_failures_in_a_row_end_it(self):
+    def test_too_many_transient_failures_in_a_row_end_it(self):
         progress = Progress(10, 3)
         passing, locked = Unreachable("x", transient=True), LockContention("locked", transient=True)
         for entry in entries(passing, passing, Refused("no"), passing, passing, locked, passing, passing):
@@ -334,7 +334,7 @@ class TestSubmitting:
         )
 
     @pytest.mark.parametrize(("return_ids", "query"), [(True, (("returnIds", "true"),)), (False, ())])
-    def test_the_ids_are_asked_for_where_the_task_says_so(self, return_ids, query):
+    def test_the_ids_are_asked_for_if_the_task_says_so(self, return_ids, query):
         tenant = Tenant()
         self.run(tenant, [order("a")], return_ids=return_ids)
 
@@ -395,7 +395,7 @@ class TestSubmitting:
         assert entry.job_id == "order:N-1"
         assert "/v1/async/orders" not in [each.path for each in tenant.sent[sent:]]
 
-    def test_where_the_lookup_fails_nothing_is_sent(self):
+    def test_if_the_lookup_fails_nothing_is_sent(self):
         tenant = Tenant(Fault("GET", "/v1/orders", kind="reset", times=None))
         [entry] = self.run(tenant, [order("a", "N-1")], adopt=True)
 

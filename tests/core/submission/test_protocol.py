@@ -206,14 +206,14 @@ def test_success_is_a_job_or_an_order_that_was_found():
             assert event in {Event.ACCEPTED, Event.RUNS, Event.FOUND}
 
 
-def test_where_there_is_a_job_no_order_is_sent():
+def test_if_there_is_a_job_no_order_is_sent():
     for (stands, event), (_, action) in TABLE.items():
         if stands in {Standing.STARTED, Standing.LOST} and event not in {Event.BEGUN, Event.BEGUN_BEFORE}:
             assert action is not Action.SEND
             assert action is not Action.NEXT_KEY
 
 
-def test_a_person_is_asked_where_nobody_can_know():
+def test_a_person_is_asked_if_nothing_can_be_known():
     asked = leading(lambda stands, _, then, action: action is Action.ASK)
 
     assert {event for _, event in asked} == {Event.NO_NUMBER, Event.NOT_FOUND}
@@ -223,7 +223,7 @@ def test_a_person_is_asked_where_nobody_can_know():
     }
 
 
-def test_the_next_key_follows_only_where_every_post_under_this_one_comes_to_nothing():
+def test_the_next_key_follows_only_if_every_post_under_this_one_comes_to_nothing():
     """Else a try that remembers nothing would send the key that was left, and make a second order."""
     left = leading(lambda stands, _, then, action: action is Action.NEXT_KEY)
 

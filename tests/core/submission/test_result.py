@@ -416,7 +416,7 @@ class TestWaitingForIt:
 class TestARawKeyThatLedToAnothersJob:
     OTHER = NUMBERED | {"orderNumber": "O-2"}
 
-    def test_fails_loudly_where_the_number_is_another(self):
+    def test_fails_loudly_if_the_number_is_another(self):
         zuora = Zuora()
         elsewhere(zuora, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
@@ -425,7 +425,7 @@ class TestARawKeyThatLedToAnothersJob:
         assert type(end) is WrongOrder
         assert "did not make this task's order: its order number is 'O-1', this one's is 'O-2'" in str(end)
 
-    def test_fails_loudly_where_the_account_is_another(self):
+    def test_fails_loudly_if_the_account_is_another(self):
         zuora = Zuora()
         elsewhere(zuora, ORDER, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
@@ -462,7 +462,7 @@ class TestARawKeyThatLedToAnothersJob:
 
         assert [end] == zuora.made
 
-    def test_a_key_of_ours_needs_no_look(self):
+    def test_a_key_of_ours_needs_no_look_up(self):
         zuora = Zuora()
         zuora.run(submit_order(zuora.client(), check_order(NUMBERED), BY))
 
