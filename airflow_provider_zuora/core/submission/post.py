@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 UNDER_WAY = 120.0  # seconds by which a try that began in time may still send a key that has come of age
 CLOCKS_APART = 600.0  # seconds by which the clocks of two machines may differ
 PROOF_SECONDS = 30.0  # between two answers that must be the same one to prove that it is stored
-PROVABLE = Event.REFUSED | Event.LOCKED | Event.LIMITED | Event.NO_ANSWER
+REFUSALS = Event.REFUSED | Event.LOCKED
+PROVABLE = REFUSALS | Event.LIMITED | Event.NO_ANSWER
 UNSETTLED = Event.ACCEPTED | Event.NO_ANSWER | Event.IN_PROGRESS
 """The answers after which their POST, or one that was not counted, may have made an order."""
 _EVENTS = {
@@ -52,7 +53,7 @@ def classify_answer(parsed: ParsedResponse, job_id: str) -> Event:
         return Event.KEY_IN_USE
     has_code = parsed.whole and any(_CODE.fullmatch(code) for code in parsed.info.codes)
     event = _EVENTS.get(parsed.kind, Event.NO_ANSWER)
-    if event in Event.REFUSED | Event.LOCKED and not has_code:
+    if event in REFUSALS and not has_code:
         return Event.TURNED_AWAY
     return Event.REFUSED if event is Event.TURNED_AWAY and has_code else event
 
@@ -150,7 +151,7 @@ class Post:
         if self.answer not in UNSETTLED:
             record = record.discount_post()
         self.is_proven = yield from self._prove(parsed)
-        is_after_absence = record.absence_believed and self.answer in Event.REFUSED | Event.LOCKED
+        is_after_absence = record.absence_believed and self.answer in REFUSALS
         event = Event.REFUSED_AFTER_ABSENCE if is_after_absence else self.answer
         return record, Event[f"{event.name}_STORED"] if self.is_proven else event
 

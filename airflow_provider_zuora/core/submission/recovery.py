@@ -17,7 +17,7 @@ from airflow_provider_zuora.core.submission.order_lookup import (
     describe_order_difference,
     find_order,
 )
-from airflow_provider_zuora.core.submission.post import CLOCKS_APART, UNDER_WAY
+from airflow_provider_zuora.core.submission.post import CLOCKS_APART, REFUSALS, UNDER_WAY
 from airflow_provider_zuora.core.submission.protocol import Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.times import write_minute, write_second
@@ -154,7 +154,7 @@ def look_up(submission: Submission) -> Flow[Event]:
         return Event.FOUND
     if standing is not Standing.CONTRADICTED:
         return Event.NOT_FOUND
-    if submission.post.answer not in Event.REFUSED | Event.LOCKED:
+    if submission.post.answer not in REFUSALS:
         return Event.NOT_FOUND_TURNED_AWAY
     return Event.NOT_FOUND_STORED if is_proven else Event.NOT_FOUND
 
