@@ -75,7 +75,7 @@ class Notes:
         """
         number, entries = self.attempt.number, []
         if number > 1:
-            yield from self._check_latest()
+            self._check_latest((yield LoadState(LATEST)))
             yield SaveState(LATEST, {"try": number})
         for earlier in range(number, max(0, number - _TRIES_BACK), -1):
             entries = yield from _load_entries(earlier)
@@ -184,14 +184,13 @@ class Notes:
                 self._parts = len(parts)
                 self._changed.add(0)
             for part in sorted(self._changed, reverse=True):
-                entry = _pack(parts[part], len(parts), is_complete=self.is_complete)
-                yield SaveState(_name_entry(self.attempt.number, part), entry)
+                name = _name_entry(self.attempt.number, part)
+                yield SaveState(name, _pack(parts[part], len(parts), is_complete=self.is_complete))
             self._changed.clear()
         if is_checked:
-            yield from self._check_latest()
+            self._check_latest((yield LoadState(LATEST)))
 
-    def _check_latest(self) -> Flow[None]:
-        latest = yield LoadState(LATEST)
+    def _check_latest(self, latest: Any) -> None:
         begun = latest.get("try") if isinstance(latest, Mapping) else None
         if isinstance(begun, int) and begun > self.attempt.number:
             raise ApiError(
