@@ -19,8 +19,7 @@ from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
 from airflow_provider_zuora.core.job import JobResult
 from airflow_provider_zuora.core.options import check_execution_timeout
 from airflow_provider_zuora.core.polling.events import DeferredResults, pack_ids
-from airflow_provider_zuora.core.polling.job_list import JobPolls
-from airflow_provider_zuora.core.polling.reload import reload_results
+from airflow_provider_zuora.core.polling.job_list import JobPolls, reload_results
 from airflow_provider_zuora.core.polling.wait import (
     LONGEST,
     MAX_POLL_ERRORS,
@@ -96,7 +95,7 @@ class JobWait:
         now = self.clock()
         ahead = now - self.now()  # by so much the clock was set; the trigger reads it as it is now
         started, deadline = self.polls.options.started + ahead, self.polls.options.deadline + ahead
-        earliest = now + max(FIRST_POLL, self.polls.quiet_left)
+        earliest = now + max(FIRST_POLL, self.polls.cool_down)
         due = min(now + schedule.delay_after(0, random.SystemRandom()), deadline)
         timeout = timedelta(seconds=deadline - now + self._grace)
         trigger = self._build_trigger(

@@ -21,8 +21,7 @@ from typing import Any
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.job import ORDER
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.core.submission.failures import EQUAL
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.keys import EQUAL, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import SharedNotes
 from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder

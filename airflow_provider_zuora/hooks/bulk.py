@@ -11,6 +11,7 @@ from airflow_provider_zuora.airflow_context.task import TaskCall
 from airflow_provider_zuora.core.errors import StoreUnavailable
 from airflow_provider_zuora.core.flow import Store
 from airflow_provider_zuora.core.submission.bulk import (
+    BulkOrder,
     BulkResult,
     PreparedOrder,
     Progress,
@@ -21,7 +22,6 @@ from airflow_provider_zuora.core.submission.bulk import (
     submit_one,
 )
 from airflow_provider_zuora.core.submission.notes import Notes
-from airflow_provider_zuora.core.submission.order_list import BulkOrder
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.submission import read_notes
 from airflow_provider_zuora.hooks.connection import Settings

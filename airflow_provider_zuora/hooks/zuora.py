@@ -14,10 +14,14 @@ from airflow_provider_zuora.core.errors import ApiError, InvalidInput
 from airflow_provider_zuora.core.json_lines import raise_first
 from airflow_provider_zuora.core.options import flag_violations, text_violations
 from airflow_provider_zuora.core.submission.adoption import adopt_job
-from airflow_provider_zuora.core.submission.bulk import BulkResult, option_violations
-from airflow_provider_zuora.core.submission.failures import EQUAL, build_shared_job_error
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope
-from airflow_provider_zuora.core.submission.order_list import BulkOrder, Key, prepare_orders
+from airflow_provider_zuora.core.submission.bulk import (
+    BulkOrder,
+    BulkResult,
+    Key,
+    option_violations,
+    prepare_orders,
+)
+from airflow_provider_zuora.core.submission.keys import EQUAL, IdempotencyScope, build_shared_job_error
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.validation import KEY_LENGTH, header_violation
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order, check_preview

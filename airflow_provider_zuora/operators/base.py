@@ -14,7 +14,7 @@ from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.polling.wait import PollSchedule
 from airflow_provider_zuora.core.submission.adoption import record_failure
-from airflow_provider_zuora.core.submission.result import check_result
+from airflow_provider_zuora.core.submission.order_lookup import check_result
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.version_compat import JOB_ID, NEVER_EXPIRE

@@ -15,7 +15,7 @@ from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, k
 from airflow_provider_zuora.core.json_lines import read_orders, write_lines
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags
 from airflow_provider_zuora.core.submission.bulk import option_violations, summarize_errors
-from airflow_provider_zuora.core.submission.result import expectation
+from airflow_provider_zuora.core.submission.order_lookup import build_expectation
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import hidden_values, mask_secrets, reveal
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
@@ -141,7 +141,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
 
     def expected(self) -> dict[str, str]:
         """Return the numbers of order and account, as far as the order names them."""
-        return expectation(self._read_order())
+        return build_expectation(self._read_order())
 
     def start_job(self, context: Context) -> str:
         """Submit the order, once."""
@@ -235,7 +235,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     def _conclude(self, results: Sequence[BulkResult], refused_file: OrderFile | None) -> None:
         """Write the refused orders, and raise what the results mean to the task."""
         error = summarize_errors(results)
-        refused = [result.order.document for result in results if result.state == "refused"]
+        refused = [result.order.checked.document for result in results if result.state == "refused"]
         write_error = refused_file.write(write_lines(refused)) if refused_file else ""
         others = {result.state for result in results} - {"submitted", "refused"}
         if error and (self.on_refusal == "fail" or others):

@@ -235,7 +235,7 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
         first = FIRST_POLL if self.reschedule else 1.0
         pause = self._make_schedule(first).delay_after(run_duration(), random.SystemRandom())
         left = max(0.0, self.timeout - run_duration())  # at the deadline one last poll is sent
-        pause = min(max(pause, self._wait.polls.quiet_left), left, LONGEST)
+        pause = min(max(pause, self._wait.polls.cool_down), left, LONGEST)
         return max(pause, FIRST_POLL) if self.reschedule else pause
 
 

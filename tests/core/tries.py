@@ -15,12 +15,12 @@ from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState, Sleep, 
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.core.submission.bulk import (
     prepare_order,
+    prepare_orders,
     select_records,
     submit_one,
     summarize_errors,
 )
 from airflow_provider_zuora.core.submission.keys import KEY_AGE, IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.order_list import prepare_orders
 from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.carriers import Memory, Tenant, arrived, ask_sandbox, from_sandbox

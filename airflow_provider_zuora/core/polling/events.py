@@ -1,4 +1,4 @@
-"""Results on their way through Airflow's database: one event tells of all, and it never grows too large."""
+"""Results on their way through Airflow's database: one event holds all, and it never grows too large."""
 
 from __future__ import annotations
 
@@ -18,20 +18,13 @@ from airflow_provider_zuora.core.job import Job, JobResult, JobState, ResultStat
 
 log = logging.getLogger(__name__)
 
-EVENT_SIZE = 32 * 1024
-"""Characters of JSON in one event; what is larger is read again by the worker."""
+EVENT_SIZE = 32 * 1024  # characters of JSON; what is larger is read again by the worker
 _ENCODER = json.JSONEncoder(allow_nan=False)
-_LETTERS = {
-    ResultState.COMPLETED: "c",
-    ResultState.FAILED: "f",
-    ResultState.TIMED_OUT: "t",
-    ResultState.UNKNOWN: "u",
-    ResultState.OPEN: "o",
-}
-_STATES = {letter: state for state, letter in _LETTERS.items()}
+# The states that a trigger sees, by their first letters, which stand for them in an event.
+_STATES = {state[0]: state for state in ResultState if state not in (ResultState.SKIPPED, ResultState.UNREAD)}
 _NUMBER_LENGTH = 100  # characters; Zuora's limit of an order number
 _PRINTABLE = frozenset(string.printable) - frozenset(string.whitespace)
-# An id of Zuora's is mostly 32 digits of chance, which no compression makes smaller than 16 bytes.
+# An id of Zuora's is mostly 32 random digits, which no compression makes smaller than 16 bytes.
 _DIGITS = re.compile(r"(?:[0-9a-f]{2}){2,64}")
 _MARK = 0xE000  # this and so many bytes stand for a run of digits; of Private Use, which no id holds
 _MARKS = re.compile(f"[{chr(_MARK)}-{chr(_MARK + 64)}]")
@@ -39,30 +32,24 @@ _MARKS = re.compile(f"[{chr(_MARK)}-{chr(_MARK + 64)}]")
 
 @dataclass(frozen=True, slots=True)
 class DeferredResults:
-    """
-    Results that were too large for an event; `core.polling.reload` reads the jobs again.
-
-    :param states: what the trigger has seen of each.
-    :param order_numbers: of those that completed, one a job; empty if these were too many too.
-    :param seen_at: when the last result was seen, in seconds since 1970.
-    """
+    """Results that were too large for an event; `job_list.reload_results` reads the jobs again."""
 
     job_ids: tuple[str, ...]
-    states: tuple[ResultState, ...]
-    order_numbers: tuple[str, ...] = ()
-    seen_at: float = 0.0
+    states: tuple[ResultState, ...]  # of each, as the trigger has seen it
+    order_numbers: tuple[str, ...] = ()  # one a job; none if these were too large too
+    seen_at: float = 0.0  # seconds since 1970, of the last one
 
 
 class ResultsEvent:
     """
-    The results of many jobs as they come; what it keeps in memory is no more than an event carries.
+    The results of many jobs as they come; it keeps no more in memory than an event carries.
 
     :param job_ids: each once.
     :param size: the most characters of JSON.
     """
 
     def __init__(self, job_ids: Sequence[str], size: int = EVENT_SIZE):
-        self._places = {job_id: index for index, job_id in enumerate(job_ids)}
+        self._indexes = {job_id: index for index, job_id in enumerate(job_ids)}
         self._letters = [""] * len(job_ids)
         self._order_numbers = [""] * len(job_ids)
         self._seen_at = 0.0
@@ -71,20 +58,19 @@ class ResultsEvent:
         self._done = 0
 
     def add(self, result: JobResult, now: float) -> None:
-        """Take note of a result; ``now`` is in seconds since 1970."""
-        index, count = self._places[result.job_id], len(self._places)
+        """Add a result; ``now`` is in seconds since 1970."""
+        index, count = self._indexes[result.job_id], len(self._indexes)
         state = ResultState.COMPLETED if result.error is None else result.state
-        self._letters[index] = _LETTERS[state]
+        self._letters[index] = state[0]
         self._order_numbers[index] = read_order_number(result)
         self._seen_at = now
-        if self._room >= 0:
+        if self._room >= 0:  # all results are kept, or none
             self._keep(index, result)
         self._done += 1
         if count > 1 and self._done * 10 // count > (self._done - 1) * 10 // count:
             log.info("The waits for %d of %d jobs are over", self._done, count)
 
     def _keep(self, index: int, result: JobResult) -> None:
-        """Keep a result for the event, all of them or none."""
         self._whole[index] = write_result(result)
         try:
             self._room -= measure_json(self._whole[index], self._room) + 2
@@ -94,12 +80,12 @@ class ResultsEvent:
             self._whole.clear()
 
     def as_event(self) -> dict[str, Any]:
-        """Return the event that tells of all results, which `read_results` understands."""
+        """Return the event that holds all results, for `read_results`."""
         if self._room >= 0:
             return {"status": "ended", "results": [self._whole[index] for index in range(self._done)]}
         event = {
             "status": "ended",
-            "job_ids": pack_ids(tuple(self._places)),
+            "job_ids": pack_ids(tuple(self._indexes)),
             "states": "".join(self._letters),
             "seen_at": round(self._seen_at),
             "order_numbers": "",
@@ -110,7 +96,7 @@ class ResultsEvent:
 
 
 def read_order_number(result: JobResult) -> str:
-    """Return the number of the order that a job made, an empty text if its result names none that is one."""
+    """Return the number of the order that a job made, empty if its result names none that can be one."""
     found = result.job.result if result.job else None
     number = found.get("orderNumber") if isinstance(found, dict) else None
     is_usable = isinstance(number, str) and len(number) <= _NUMBER_LENGTH and set(number) <= _PRINTABLE
@@ -118,12 +104,8 @@ def read_order_number(result: JobResult) -> str:
 
 
 def measure_json(value: dict[str, Any], most: int) -> int:
-    """
-    Return the characters of JSON that a value takes, or more than there may be.
-
-    The encoder in C counts all of a value, however large; so what is surely too large is found before.
-    """
-    least, left = 0, [value]
+    """Return the characters of JSON that a value takes, or more than ``most``."""
+    least, left = 0, [value]  # the encoder would count all of a value, however large
     while left and least + len(left) <= most:
         part: Any = left.pop()
         if isinstance(part, dict):
@@ -140,33 +122,22 @@ def write_result(result: JobResult) -> dict[str, Any]:
     job, error = result.job, result.error
     if job is not None:
         return {"job_id": result.job_id, "job": write_job(job), "error": None}
-    words = error and {
-        "message": str(error),
-        "transient": error.transient,
-        "is_timeout": isinstance(error, TimedOut),
-    }
+    is_timeout = isinstance(error, TimedOut)
+    words = error and {"message": str(error), "transient": error.transient, "is_timeout": is_timeout}
     return {"job_id": result.job_id, "job": None, "error": words}
 
 
 def write_job(job: Job) -> dict[str, Any]:
-    """Return a job in plain JSON types."""
-    info = None if job.info is None else _list_members(job.info)
-    if info is not None:
+    """Return a job in plain JSON types; unlike asdict this copies nothing, a large result least of all."""
+    values = {name: getattr(job, name) for name in job.__dataclass_fields__}
+    info = job.info and {name: getattr(job.info, name) for name in job.info.__dataclass_fields__}
+    if info:
         info |= {"codes": list(info["codes"]), "messages": list(info["messages"])}
-    return {**_list_members(job), "state": job.state.value, "info": info}
-
-
-def _list_members(value: Job | ResponseInfo) -> dict[str, Any]:
-    """Return the fields of a value by name; unlike asdict it copies nothing, a large result least of all."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return {**values, "state": job.state.value, "info": info}
 
 
 def read_job(values: Mapping[str, Any]) -> Job:
-    """
-    Return the job that `write_job` described.
-
-    :raises ValueError, TypeError, KeyError: if it did not.
-    """
+    """Return the job that `write_job` described; raises as `read_results`."""
     info = values["info"]
     if info is not None:
         info = ResponseInfo(**{**info, "codes": tuple(info["codes"]), "messages": tuple(info["messages"])})
@@ -175,7 +146,7 @@ def read_job(values: Mapping[str, Any]) -> Job:
 
 def read_results(event: Mapping[str, Any]) -> list[JobResult] | DeferredResults:
     """
-    Return what an event says, in the order of the ids.
+    Return the results that an event holds, in the order of the ids.
 
     :raises ValueError, TypeError, KeyError: if it was not made by `ResultsEvent.as_event`.
     """
@@ -208,7 +179,7 @@ def _read_result(values: Mapping[str, Any]) -> JobResult:
 
 
 def pack_ids(job_ids: Sequence[str]) -> str:
-    """Return ids as one text, in the room of 20 characters for 32 digits of chance; `unpack_ids` reads it."""
+    """Return ids as one text, 20 characters for each 32 random digits; `unpack_ids` reads it."""
     text = "\n".join(job_ids)
     runs = _DIGITS.findall(text)
     marked = _DIGITS.sub(lambda run: chr(_MARK + len(run[0]) // 2), text)
@@ -217,11 +188,7 @@ def pack_ids(job_ids: Sequence[str]) -> str:
 
 
 def unpack_ids(text: str) -> tuple[str, ...]:
-    """
-    Return the ids that `pack_ids` wrote.
-
-    :raises ValueError: if it did not.
-    """
+    """Return the ids that `pack_ids` wrote; raises `ValueError` if it did not."""
     try:
         marked, _, digits = zlib.decompress(base64.b85decode(text)).partition(b"\0")
     except zlib.error as error:

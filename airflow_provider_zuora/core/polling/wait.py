@@ -19,18 +19,15 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
-MAX_POLL_ERRORS = 10  # in a row; one poll of a worker repeats its read as often (`flow.READ`)
-
-_GROWTH, _CEILING, _JITTER = 0.5, 60.0, 0.1
-_AIRFLOWS_INTERVAL = 60.0  # seconds, a sensor's poke_interval if nobody sets it
-_FLOOR = 0.2  # seconds; an interval of 0 must not make a triggerer do nothing else
+MAX_POLL_ERRORS = 10  # in a row; one poll of a worker repeats its read as often (`retry.READ`)
+# Seconds for which the vendor may not know a job that it has just issued: "not found" ends no wait then. Few
+# waits know when their job was issued, so they count from their own beginning.
 NEW_JOB_SECONDS = 600.0
-"""
-Seconds for which the vendor may not know a job that it has just issued: "not found" is a poll that failed
-then, and no end. When a job was issued few waits know, so they count from their own beginning.
-"""
+# Seconds; a longer wait or pause is cut to this, because Python's dates and sleeps fail beyond it.
 LONGEST = 10 * 365 * 86_400.0
-"""Seconds; a longer wait or pause is this one, because dates and sleeps beyond it are errors of Python's."""
+_GROWTH, _CEILING, _JITTER = 0.5, 60.0, 0.1
+_AIRFLOWS_INTERVAL = 60.0  # seconds, the default of a sensor's poke_interval
+_FLOOR = 0.2  # seconds; an interval of 0 must not make a triggerer do nothing else
 _NEW_JOB_PAUSES = (1.0, 2.0, 4.0)  # seconds, before one poll asks again for a job that is not known yet
 _SILENCE = 60.0  # seconds without a line in the log if polls find nothing new: a triggerer has many waits
 
@@ -38,14 +35,12 @@ _SILENCE = 60.0  # seconds without a line in the log if polls find nothing new: 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
     """
-    The pauses of a wait, as a function of how long it has lasted, so that a restart does not begin again.
+    The pauses of a wait, as a function of how long it has lasted, so that a restart changes nothing.
 
     :param interval: seconds between two polls, plus up to a tenth of jitter; None: pauses that grow by half
         from ``first`` to 60 s (growing by half each time is ``first`` plus half of the time waited).
     :param exponential: Airflow's ``exponential_backoff``: the pauses double, from half of the interval on,
-        and each lasts up to twice as long by chance.
-    :param max_wait: Airflow's ``max_wait``: no pause is longer than this.
-    :param first: seconds, the pause to begin with if no interval is set.
+        and each lasts up to twice as long by chance; ``max_wait``: Airflow's longest pause.
     """
 
     interval: float | None = None
@@ -70,9 +65,8 @@ class PollOptions:
     When to poll a job; all times are seconds on the client's clock as it is when the wait is taken up.
 
     :param started: when the wait began; the pauses grow from here.
-    :param not_before: no poll is sent earlier, not even at the deadline.
-    :param deadline: the last poll is sent then.
-    :param max_errors: so many polls in a row that fail for a passing reason end the wait; None: never.
+    :param not_before: no poll is sent earlier, not even the last one, at the deadline.
+    :param max_errors: so many polls in a row that fail for a transient reason end the wait; None: never.
     :param unknown_until: until then the vendor may not know the job; None: for `NEW_JOB_SECONDS`.
     """
 
@@ -85,23 +79,22 @@ class PollOptions:
 
     @classmethod
     def within(cls, client: ApiClient, seconds: float, schedule: PollSchedule) -> PollOptions:
-        """Return the options of a wait that begins now, and lasts so many seconds at the most."""
+        """Return the options of a wait that begins now."""
         now = client.clock()
         return cls(now, now, now + seconds, schedule)
 
     def allows_unknown(self, now: float) -> bool:
-        """Return whether the job may have been issued so lately that the vendor does not know it yet."""
+        """Return whether the vendor may not know the job yet, because it was just issued."""
         return now < (self.started + NEW_JOB_SECONDS if self.unknown_until is None else self.unknown_until)
 
 
 def make_steady_clock(clock: Clock, ticks: Clock, since: float) -> Clock:
     """
-    Return a clock that shows what ``clock`` does now, and goes on by ``ticks`` from there, whoever sets it.
+    Return a clock that begins with what ``clock`` shows, and then counts ``ticks``, whoever sets ``clock``.
 
-    Deadlines that outlive a process stand on the wall clock, and this is what one process counts by: what is
-    left is read off once. The time for which a machine is suspended is none of it.
+    Deadlines that outlive a process are wall-clock times; a process reads once how much of them is left.
 
-    :param since: it shows no less: a clock that says so is behind the one that the beginning was read from.
+    :param since: it shows no less, because a clock that does is behind the one that read the beginning.
     """
     ahead = max(clock(), since) - ticks()
     return lambda: ticks() + ahead
@@ -111,10 +104,10 @@ def read_new_job(
     client: ApiClient, job_id: str, budget: RetryBudget, request: Request | None = None
 ) -> Flow[Job]:
     """
-    Read a job that there must be: for some seconds it is asked for again if the vendor does not know it.
+    Read a job that must be there: for some seconds it is asked for again if the vendor does not know it.
 
-    :param request: what reads it, as `ApiClient.asking` makes it.
-    :raises NotFound: if it still does not then; otherwise as `ApiClient.job`.
+    :param request: of `ApiClient.job_request`; None: it is made here.
+    :raises NotFound: if the vendor still does not know it; otherwise as `ApiClient.get_job`.
     """
     request = request or client.job_request(job_id)
     for pause in _NEW_JOB_PAUSES:
@@ -128,30 +121,21 @@ def read_new_job(
 
 @dataclass(slots=True)
 class JobPoll:
-    """
-    The polls of one job; all times are seconds on the clock of the wait, see `make_steady_clock`.
-
-    :param max_errors: as in `PollOptions`; a vendor that is away is asked for others no more so often.
-    :param errors: how many polls failed in a row.
-    :param error: what the last poll failed with, None if it did not.
-    :param job: the job as the last poll that did not fail found it.
-    :param quiet_until: until when the vendor asked not to be asked.
-    """
+    """The polls of one job; all times are seconds on the clock of the wait, see `make_steady_clock`."""
 
     client: ApiClient
     job_id: str
     options: PollOptions
     now: Clock
-    max_errors: int | None
-    errors: int = 0
-    error: ApiError | None = None
-    job: Job | None = None
-    quiet_until: float = -math.inf
+    errors: int = 0  # in a row
+    error: ApiError | None = None  # of the last poll
+    job: Job | None = None  # as the last poll that did not fail found it
+    cool_down_until: float = -math.inf  # the vendor asked not to be asked before
     _request: Request | None = None
 
     def poll_once(self, budget: RetryBudget = ONCE, *, is_patient: bool = False) -> Flow[JobResult | None]:
         """
-        Poll the job once; return what the wait came to, None if it goes on.
+        Poll the job once; return the result of the wait, None if it goes on.
 
         :param budget: how often the read is repeated within this poll.
         :param is_patient: a job that is not known yet is asked for a few times.
@@ -164,80 +148,69 @@ class JobPoll:
                 job = yield from self.client.poll_job(self.job_id, self._request, budget)
         except ApiError as error:
             self.error = error
-            return self._weigh_error(error, budget)
+            return self._handle_error(error, budget)
         self.errors, self.error = 0, None
-        if job.state is JobState.SUCCEEDED:
-            return JobResult(self.job_id, job)
-        if job.state is JobState.FAILED:
-            return JobResult.of_job(job)
-        self.job = job
-        return None
+        if job.state is JobState.ACTIVE:
+            self.job = job
+            return None
+        failure = job.build_error() if job.state is JobState.FAILED else None
+        return JobResult(self.job_id, job, failure)
 
-    def _weigh_error(self, error: ApiError, budget: RetryBudget) -> JobResult | None:
-        """Return the result if a poll's error ends the wait: a permanent one, or one too many in a row."""
+    def _handle_error(self, error: ApiError, budget: RetryBudget) -> JobResult | None:
+        """Return the result if an error ends the wait: a permanent one, or one too many in a row."""
         is_new = isinstance(error, NotFound) and self.options.allows_unknown(self.now())
         if not (is_new or error.transient):
             return JobResult(self.job_id, error=error)
-        if not (is_new or isinstance(error, RateLimited)):  # of a poll that was held the vendor knows nothing
+        if not (is_new or isinstance(error, RateLimited)):  # that poll was not sent
             self.errors += min(error.attempts, budget.attempts)
-            if self.max_errors and self.errors >= self.max_errors:
+            if self.options.max_errors and self.errors >= self.options.max_errors:
                 return JobResult(self.job_id, error=error)
-        self.quiet_until = self.now() + error.retry_after
+        self.cool_down_until = self.now() + error.retry_after
         return None
 
-    @property
-    def seen(self) -> str:
-        """Return what the last poll found, in words that follow "the job"."""
+    def describe(self) -> str:
+        """Return in words what the last poll found."""
         if self.error is not None:
             return f"the last poll failed: {self.error}"
         return self.client.vendor.describe(self.job) if self.job else "nothing was seen of it"
 
     def time_out(self) -> JobResult:
         """Return the result of a wait whose deadline has passed."""
-        title = self.client.vendor.title
-        words = f"Job {self.job_id} has not ended in time, {self.seen}. It goes on at {title}."
-        return JobResult(self.job_id, error=TimedOut(words))
+        words = f"has not ended in time, {self.describe()}. It goes on at {self.client.vendor.title}."
+        return JobResult(self.job_id, error=TimedOut(f"Job {self.job_id} {words}"))
 
 
 def wait_until_done(
-    client: ApiClient,
-    job_id: str,
-    options: PollOptions,
-    *,
-    now: Clock | None = None,
-    max_errors: int | None = None,
+    client: ApiClient, job_id: str, options: PollOptions, *, now: Clock | None = None
 ) -> Flow[JobResult]:
     """
-    Poll a job until it has ended, and return what the wait came to; no error of the vendor's is raised.
+    Poll a job until it has ended, and return the result; no error of the vendor's is raised.
 
     At the deadline one last poll is sent, unless the vendor has asked not to be asked so soon.
 
     :param now: the clock of the wait if several share one, see `make_steady_clock`; None: one of its own.
-    :param max_errors: stands for that of the options.
     """
     now = now or make_steady_clock(client.clock, client.ticks, options.started)
-    poll = JobPoll(client, job_id, options, now, max_errors or options.max_errors)
+    poll = JobPoll(client, job_id, options, now)
     due, reported, report_at = options.not_before, "", now() + _SILENCE
     while True:
         if (pause := due - now()) > 0:
             yield Sleep(pause)
         is_last = now() >= options.deadline
-        if is_last and now() < poll.quiet_until:
+        if is_last and now() < poll.cool_down_until:
             return poll.time_out()
         result = yield from poll.poll_once()
-        if result is not None:
-            return result
-        if is_last:
-            return poll.time_out()
+        if result is not None or is_last:
+            return result or poll.time_out()
         if poll.error is not None:
             is_fault = not isinstance(poll.error, (NotFound, RateLimited))
             level = logging.WARNING if is_fault else logging.DEBUG
             log.log(level, "Poll %d in a row that failed at job %s: %s", poll.errors, job_id, poll.error)
         polled = now()
         due = polled + max(_FLOOR, options.schedule.delay_after(polled - options.started, client.rng))
-        due = min(max(poll.quiet_until, due), max(options.deadline, polled))
+        due = min(max(poll.cool_down_until, due), max(options.deadline, polled))
         found = str(poll.error or (poll.job and poll.job.status))
         if polled >= report_at or (reported and found != reported):
-            log.info("Job %s: %s; next poll in %.0f s", job_id, poll.seen, due - polled)
+            log.info("Job %s: %s; next poll in %.0f s", job_id, poll.describe(), due - polled)
             report_at = polled + _SILENCE
         reported = found

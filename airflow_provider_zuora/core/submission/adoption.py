@@ -1,4 +1,4 @@
-"""Let a job, or an order, that is there already stand for an order that is not submitted."""
+"""Let a job, or an order, that is there already replace an order that is not submitted."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
-from airflow_provider_zuora.core.submission.order_lookup import describe_adopted_difference
-from airflow_provider_zuora.core.submission.result import check_adopted, expectation
+from airflow_provider_zuora.core.submission.order_lookup import (
+    build_expectation,
+    check_adopted,
+    describe_order_difference,
+)
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 600.0  # seconds that an adopted job may take to end
-_POLL = 15.0  # seconds
+_MOST_SECONDS = 600.0  # that an adopted job may take to end
+_POLL_INTERVAL = 15.0  # seconds
 
 
 def adopt_job(
@@ -32,9 +35,8 @@ def adopt_job(
     shared: SharedNotes | None = None,
 ) -> Flow[str]:
     """
-    Let a job, or ``order:<orderNumber>``, stand for an order that is not submitted, and return its id.
+    Let a job, or ``order:<orderNumber>``, replace an order that is not submitted, and return its id.
 
-    :param shared: what the calls of this try note together; None: there is no other call.
     :raises NotFound: if the vendor does not know it.
     :raises Refused: if it is a job that has failed, or another order's.
     """
@@ -43,32 +45,29 @@ def adopt_job(
     if job.state is JobState.FAILED:
         raise Refused(f"adopt_job_id: there is no order to adopt. {job.build_error()}")
     try:
-        check_adopted(job, expectation(order.document))
+        check_adopted(job, build_expectation(order.document))
     except Refused as error:
         raise Refused(f"adopt_job_id: {error} Nothing was submitted.", info=job.info) from error
-    yield from _check_account(client, order, job)
+    yield from _check_order(client, order, job)
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
     try:
         notes = (shared and shared.notes) or (yield from Notes(attempt).load())
         submission = Submission(client, order, scope, attempt, notes, raw_key)
     except OutcomeUnknown as error:
         log.warning("What is adopted replaces what was noted: %s", error)
-        notes = Notes(attempt)
-        submission = Submission(client, order, scope, attempt, notes, raw_key)
+        submission = Submission(client, order, scope, attempt, Notes(attempt), raw_key)
     record = submission.record.with_content(submission.keys.digest)
-    yield from notes.save(record.with_job(job_id, client.clock()))
+    yield from submission.notes.save(record.with_job(job_id, client.clock()))
     return job_id
 
 
-def _check_account(client: ApiClient, order: CheckedOrder, job: Job) -> Flow[None]:
-    """
-    Compare what the page of an adopted order tells, as its account's id or name, as far as it can be read.
-
-    :raises Refused: if it is another account's order, or if it will never be carried out.
-    """
+def _check_order(client: ApiClient, order: CheckedOrder, job: Job) -> Flow[None]:
+    """Refuse a job whose order, as far as it can be read, is another account's or will not be carried out."""
     number = str(job.result.get("orderNumber") or "") if isinstance(job.result, dict) else ""
+    if not number:
+        return
     try:
-        wrong = (yield from describe_adopted_difference(client, order.document, number)) if number else ""
+        wrong = yield from describe_order_difference(client, order.document, number, is_adopted=True)
     except ApiError as error:
         if error.transient:
             raise
@@ -79,25 +78,23 @@ def _check_account(client: ApiClient, order: CheckedOrder, job: Job) -> Flow[Non
 
 
 def _wait_for_end(client: ApiClient, job_id: str) -> Flow[Job]:
-    """Return a job that is to be adopted, when it has ended: before that it does not tell whose it is."""
+    """Return a job that is to be adopted, when it has ended: before that it is unknown whose it is."""
     began = client.clock()
     while True:
         try:
             job = yield from client.get_job(job_id)
         except NotFound as error:
-            raise NotFound(
-                f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted.",
-                info=error.info,
-            ) from error
+            words = f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted."
+            raise NotFound(words, info=error.info) from error
         if job.has_ended or job_id.startswith(ORDER):
             return job
-        if client.clock() - began >= _PATIENCE:
+        if client.clock() - began >= _MOST_SECONDS:
             raise TimedOut(
                 f"adopt_job_id: job {job_id} is still {job.status}, so whether it makes this task's order is "
                 "unknown; nothing was submitted. Clear the task when it has ended."
             )
-        log.info("adopt_job_id: job %s is %s; polling again in %.0f s", job_id, job.status, _POLL)
-        yield Sleep(_POLL)
+        log.info("adopt_job_id: job %s is %s; polling again in %.0f s", job_id, job.status, _POLL_INTERVAL)
+        yield Sleep(_POLL_INTERVAL)
 
 
 def record_failure(
@@ -107,6 +104,5 @@ def record_failure(
     if job.state is not JobState.FAILED:
         return
     notes = (shared and shared.notes) or (yield from Notes(attempt).load())
-    record = notes.find_job(job.job_id)
-    if record is not None:
+    if (record := notes.find_job(job.job_id)) is not None:
         yield from notes.save(record.with_failure(job, client.clock()))

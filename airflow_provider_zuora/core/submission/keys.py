@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_zuora.core.errors import OutcomeUnknown
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.json_types import CANONICAL
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
@@ -18,38 +18,29 @@ from airflow_provider_zuora.core.times import read_minute
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
 KEY_AGE = 23 * 3600.0  # seconds; Zuora forgets a key at 24 hours
-# How a time is written at the end of a user's own key.
-_ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")
+_ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")  # such as 2026-03-01T12:30Z
+EQUAL = "order: this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
 _MOST_PATHS = 250  # a record of this many stays below 32 kB
-_WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is remembered
+_WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is noted
 
 
 @dataclass(frozen=True, slots=True)
 class TaskAttempt:
-    """
-    Which try of a task submits; the defaults are those of a submission outside of Airflow.
-
-    :param number: Airflow's try number.
-    :param max_tries: Airflow's; clearing a task raises it.
-    :param is_cleared: True if the task was cleared since it first ran.
-    :param since: when its run was first queued, or a time before that, in seconds since 1970; None: now.
-    :param has_moved: True if another of the mapped tasks may have had this order before the run was cleared.
-    """
+    """Which try of a task submits; the defaults are those of a submission outside of Airflow."""
 
     number: int = 1
-    max_tries: int = 0
-    is_cleared: bool = False
-    since: float | None = None
-    has_moved: bool = False
+    max_tries: int = 0  # Airflow's; clearing a task raises it
+    is_cleared: bool = False  # since it first ran
+    since: float | None = None  # seconds since 1970; its run was first queued then, or later; None: now
+    has_moved: bool = False  # another of the mapped tasks may have had this order before a clear
 
     @property
     def is_first(self) -> bool:
-        """Return whether certainly no other try can have sent the order before."""
+        """Return whether no other try can have sent the order before."""
         return self.number <= 1 and not self.is_cleared and not self.has_moved
 
 
 OUTSIDE = TaskAttempt()
-"""A submission outside of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +50,8 @@ class IdempotencyScope:
 
     :param namespace: tells two Airflows apart that submit to one tenant.
     :param identity: dag, run and task; or a user's own key alone.
-    :param position: the map index, and the count among equal orders of a list; it plays no part if the order
-        has its own ``orderNumber``. None: with a user's own key neither plays a part.
+    :param position: the map index, and the count among equal orders of a list; the order's ``orderNumber``
+        replaces it in the key. None: with a user's own key neither is part of it.
     """
 
     namespace: str
@@ -68,7 +59,7 @@ class IdempotencyScope:
     position: int | str | None = None
 
     def key(self, digest: str, order_number: str | None, generation: int = 0) -> str:
-        """Return the Idempotency-Key: ``af-`` and the SHA-256 of all that makes a submission the same one."""
+        """Return the Idempotency-Key, made of all that makes a submission the same one."""
         return "af-" + sha256([self.namespace, self._members(order_number), digest, generation])
 
     def fingerprint(self, order_number: str | None) -> str:
@@ -77,111 +68,104 @@ class IdempotencyScope:
 
     @property
     def issued_at(self) -> float | None:
-        """
-        Return the time in which a user's own key ends, such as ``2026-03-01T12:30Z``, in seconds since 1970.
-
-        Nobody can have sent the key before. None: it ends in no time, or is not a user's own.
-        """
-        if self.position is not None or (found := _ISSUED.search(self.identity[0])) is None:
-            return None
-        return read_minute(found[0])
+        """Return the seconds since 1970 that end a user's own key, if any do: it was not sent earlier."""
+        found = None if self.position is not None else _ISSUED.search(self.identity[0])
+        return None if found is None else read_minute(found[0])
 
     def _members(self, order_number: str | None) -> list[str | int]:
-        own = () if self.position is None else (order_number or self.position,)
-        return [*self.identity, *own]
+        return [*self.identity] if self.position is None else [*self.identity, order_number or self.position]
 
 
+@dataclass(slots=True)
 class Generations:
     """
     The keys of one order in one try, one after the other, and the record that each begins with.
 
     :param raw_key: sent as it is instead of a key of ours; then there are no generations.
     :param is_remembered: True if nothing can have been sent that is not in the notes of the tries.
-    :param keeps_paths: True if records hold the hashes of the order's values.
     """
 
-    def __init__(
-        self,
-        client: ApiClient,
-        order: CheckedOrder,
-        scope: IdempotencyScope,
-        attempt: TaskAttempt,
-        *,
-        raw_key: str | None,
-        is_remembered: bool,
-        keeps_paths: bool,
-    ):
-        self.client = client
-        self.document = order.document
-        self.params = order.request.params
-        self.scope = scope
-        self.attempt = attempt
-        self.raw_key = raw_key
-        self.is_remembered = is_remembered
-        self.keeps_paths = keeps_paths
-        self.number = order.number
-        self.digest = compute_digest(client, order)
-        self.submitter = scope.fingerprint(self.number)
-        self.account = compute_account(client)
+    client: ApiClient
+    order: CheckedOrder
+    scope: IdempotencyScope
+    attempt: TaskAttempt
+    raw_key: str | None
+    is_remembered: bool
+    keeps_paths: bool
+    digest: str = field(init=False)
+    submitter: str = field(init=False)
+    account: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute what all keys have in common."""
+        self.digest = compute_digest(self.client, self.order)
+        self.submitter = self.scope.fingerprint(self.order.number)
+        self.account = compute_account(self.client)
 
     def begin_record(self, generation: int, before: SubmissionRecord | None = None) -> SubmissionRecord:
         """Return the record of a generation; all generations are of the content of the first."""
-        digest = before.digest if before else self.digest
+        digest, number = before.digest if before else self.digest, self.order.number
         is_absent = before is not None and before.state is SubmissionState.ABSENT
         may_be_sent = self._may_have_been_sent(generation)
+        first_post = self._since if may_be_sent else self.client.clock()
+        if may_be_sent and before is not None and is_absent:
+            first_post = max(first_post, before.decided_at)  # it was not sent earlier, or came to nothing
         return SubmissionRecord(
             submitter=self.submitter,
-            order_number=self.number,
+            order_number=number,
             account=self.account,
-            key=self.raw_key or self.scope.key(digest, self.number, generation),
+            key=self.raw_key or self.scope.key(digest, number, generation),
             generation=generation,
             digest=digest,
             contents=(self.digest,),
-            params=self.params,
-            paths=hash_paths(self.client, self.document) if self.keeps_paths else None,
-            first_post=self._earliest_post(before) if may_be_sent else self.client.clock(),
+            params=self.order.request.params,
+            paths=hash_paths(self.client, self.order.document) if self.keeps_paths else None,
+            first_post=first_post,
             try_number=self.attempt.number,
             max_tries=self.attempt.max_tries,
             unanswered=int(may_be_sent),
-            absence_believed=is_absent and self.number is not None,
+            absence_believed=is_absent and number is not None,
         )
 
     def is_of_an_earlier_try(self, generation: int) -> bool:
         """Return whether an earlier try would have ended with this key: each goes one key further."""
-        further = max(self.attempt.has_moved, self.attempt.is_cleared)
-        may_be_sent = self._may_have_been_sent(generation)
-        return may_be_sent and generation % _WINDOW < self.attempt.number - 1 + further
+        attempt = self.attempt
+        tries_before = attempt.number - 1 + (attempt.has_moved or attempt.is_cleared)
+        return self._may_have_been_sent(generation) and generation % _WINDOW < tries_before
 
     def generation_after(self, before: SubmissionRecord, *, is_known: bool) -> int:
         """
         Return the next generation.
 
         :param is_known: True if the key before is noted, or was sent by this try.
-
-        If a run is too old for its first keys and nobody remembers them, they are not sent. Those of its
-        second 23 hours begin at 1000, and so on, so that the tries of a window agree on them.
         """
         if is_known or self.is_remembered:
             return before.generation + 1
+        # The run may be too old for its first keys. Those of its second 23 hours begin at 1000, and so on, so
+        # that the tries of a window agree on them.
         return max(before.generation, int((self.client.clock() - self._since) // KEY_AGE) * _WINDOW)
-
-    def _earliest_post(self, before: SubmissionRecord | None) -> float:
-        """Return a time before which a key that nobody remembers was not sent, or came to nothing."""
-        absent = before.decided_at if before and before.state is SubmissionState.ABSENT else -math.inf
-        return max(self._since, absent)
 
     def _may_have_been_sent(self, generation: int) -> bool:
         """Return whether an earlier try may have sent this key although nothing is noted of it."""
         if self.is_remembered:  # but perhaps by another of the mapped tasks
-            return self.attempt.has_moved and self.number is not None and generation == 0
+            return self.attempt.has_moved and self.order.number is not None and generation == 0
         return not self.attempt.is_first
 
     @property
     def _since(self) -> float:
         """Return a time before which no try can have sent a key."""
-        known = (self.attempt.since, self.scope.issued_at)
-        moments = [moment for moment in known if moment is not None]
-        return max(moments, default=self.client.clock())
+        moments = (self.attempt.since, self.scope.issued_at)
+        known = [moment for moment in moments if moment is not None]
+        return max(known, default=self.client.clock())
+
+
+def build_shared_job_error(job_id: str) -> OutcomeUnknown:
+    """Return the error of a job that a try has been given for two orders."""
+    return OutcomeUnknown(
+        f"Job {job_id} was returned for two orders of this task that differ, so one of them was not "
+        "submitted. Look in Zuora for which of them the job has made; give each an orderNumber, or an own "
+        "idempotency_key."
+    )
 
 
 def compute_digest(client: ApiClient, order: CheckedOrder) -> str:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, field, replace
 
-from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.errors import ApiError, LockContention, RateLimited, TurnedAway, Unreadable
 from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import WRITE
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
-from airflow_provider_zuora.core.submission.authority import (
-    APART,
-    Heard,
-    Repetition,
-    classify_answer,
-    read_request_id,
-)
-from airflow_provider_zuora.core.submission.failures import build_stopped_error, classify_error
 from airflow_provider_zuora.core.submission.keys import KEY_AGE
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.protocol import Event
@@ -27,8 +20,69 @@ log = logging.getLogger(__name__)
 
 UNDER_WAY = 120.0  # seconds by which a try that began in time may still send a key that has come of age
 CLOCKS_APART = 600.0  # seconds by which the clocks of two machines may differ
-PROVABLE = (Heard.REFUSED, Heard.LOCKED, Heard.LIMITED, Heard.NO_ANSWER)
-_EIGHT_DIGITS = 8
+PROOF_SECONDS = 30.0  # between two answers that must be the same one to prove that it is stored
+REFUSALS = Event.REFUSED | Event.LOCKED
+PROVABLE = REFUSALS | Event.LIMITED | Event.NO_ANSWER
+UNSETTLED = Event.ACCEPTED | Event.NO_ANSWER | Event.IN_PROGRESS
+"""The answers after which their POST, or one that was not counted, may have made an order."""
+_EVENTS = {
+    ResponseKind.REFUSED: Event.REFUSED,
+    ResponseKind.NOT_FOUND: Event.REFUSED,
+    ResponseKind.LOCKED: Event.LOCKED,
+    ResponseKind.LIMITED: Event.LIMITED,
+    ResponseKind.HELD: Event.LIMITED,
+    ResponseKind.DENIED: Event.TURNED_AWAY,
+    ResponseKind.TOKEN: Event.SIGN_IN_REFUSED,
+    ResponseKind.IN_PROGRESS: Event.IN_PROGRESS,
+}
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_LEAST_DIGITS = 4  # different ones; a random UUID has nine or more
+_CODE = re.compile(r"[0-9]{8}")
+_NEXT_TRY = "the next try sends the same idempotency key."
+
+
+def classify_answer(parsed: ParsedResponse, job_id: str) -> Event:
+    """
+    Return what an answer decides, as the table "What an answer decides" of docs/exactly-once.md has it.
+
+    :param job_id: the one that it names, empty if it names none.
+    """
+    if parsed.kind is ResponseKind.OK and job_id:
+        return Event.ACCEPTED
+    if parsed.info.status == 422:
+        return Event.KEY_IN_USE
+    has_code = parsed.whole and any(_CODE.fullmatch(code) for code in parsed.info.codes)
+    event = _EVENTS.get(parsed.kind, Event.NO_ANSWER)
+    if event in REFUSALS and not has_code:
+        return Event.TURNED_AWAY
+    return Event.REFUSED if event is Event.TURNED_AWAY and has_code else event
+
+
+def read_request_id(parsed: ParsedResponse) -> str:
+    """Return the request id of an answer that was not cut off, if it is a UUID; an empty text otherwise."""
+    request_id = parsed.info.request_id.lower()
+    is_uuid = parsed.arrived and _UUID.fullmatch(request_id) and len(set(request_id)) > _LEAST_DIGITS
+    return request_id if is_uuid else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """
+    The proof that a vendor stores an answer under a key: the same request id twice, half a minute apart.
+
+    In between, a request under another key is answered with another request id: an edge may give all its
+    answers one id.
+    """
+
+    request_id: str = ""  # of the first answer, if it has one that can prove anything
+    since: float = 0.0  # seconds on the client's clock
+    control: str = ""  # the request id of the answer in between
+
+    def proves(self, parsed: ParsedResponse, now: float) -> bool:
+        """Return whether this answer is the first one, repeated."""
+        varies = bool(self.control) and self.control != self.request_id
+        is_apart = now - self.since >= PROOF_SECONDS
+        return bool(self.request_id) and varies and is_apart and read_request_id(parsed) == self.request_id
 
 
 @dataclass(slots=True)
@@ -36,30 +90,25 @@ class Post:
     """
     The POSTs of one try under one key.
 
-    :param request: the POST of the order, without a key.
-    :param digest: of the content that is sent.
-    :ivar sent: how many POSTs there were.
-    :ivar parsed: the last answer; ``heard``: what it says of its POST.
-    :ivar is_proven: True if that answer is proven to be the one that is stored under the key.
+    :param request: the POST of the order, without a key; ``digest``: of the content that is sent.
     """
 
     client: ApiClient
     request: Request
     notes: Notes
     digest: str
-    sent: int = 0
-    parsed: ParsedResponse | None = None
-    heard: Heard = Heard.NO_ANSWER
-    is_proven: bool = False
+    sent: int = 0  # POSTs
+    parsed: ParsedResponse | None = None  # the last answer
+    answer: Event = Event.NO_ANSWER  # what it decides
+    is_proven: bool = False  # to be the one that is stored under the key
     _began: float = 0.0
     _repetition: Repetition = field(default_factory=Repetition)
 
     def send(self, record: SubmissionRecord) -> Flow[tuple[SubmissionRecord, Event]]:
         """
-        Send the order once more and return the record as the answer leaves it, and what was heard.
+        Send the order once more and return the record as the answer leaves it, and the event.
 
-        Nothing is sent if the vendor may have forgotten the key (`OLD`), or if this try has sent it often
-        enough (`ENOUGH`).
+        Nothing is sent if that is `OLD` or `ENOUGH`.
 
         :raises ApiError: if a later try of this task has begun.
         """
@@ -73,7 +122,8 @@ class Post:
         if self.sent >= WRITE.attempts or is_late:
             return record, Event.ENOUGH
         if pause:
-            log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, self.error())
+            error = self.build_error()
+            log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, error)
             yield Sleep(pause)
         track_id = client.new_track_id()
         record = record.count_post(track_id, self.digest)
@@ -91,51 +141,41 @@ class Post:
     def _decide(
         self, record: SubmissionRecord, parsed: ParsedResponse
     ) -> Flow[tuple[SubmissionRecord, Event]]:
-        """Return the record as an answer leaves it, and what was heard."""
-        job_id = self.client.vendor.read_job_id(parsed.body) if isinstance(parsed.body, dict) else ""
-        if job_id and parsed.kind is ResponseKind.OK:
-            self.heard = Heard.ACCEPTED
-            log.info("%s started job %s: %s", self.client.vendor.title, job_id, parsed.info)
+        """Return the record as an answer leaves it, and the event."""
+        vendor = self.client.vendor
+        job_id = vendor.read_job_id(parsed.body) if isinstance(parsed.body, dict) else ""
+        self.answer = classify_answer(parsed, job_id)
+        if self.answer is Event.ACCEPTED:
+            log.info("%s started job %s: %s", vendor.title, job_id, parsed.info)
             return record.with_job(job_id, self.client.clock()), Event.ACCEPTED
-        self.heard = classify_answer(parsed, job_id)
-        if self.heard.is_about_its_post:
+        if self.answer not in UNSETTLED:
             record = record.discount_post()
         self.is_proven = yield from self._prove(parsed)
-        is_after_absence = record.absence_believed and self.heard in (Heard.REFUSED, Heard.LOCKED)
-        name = Event.REFUSED_AFTER_ABSENCE.name if is_after_absence else self.heard.name
-        return record, Event[f"{name}_STORED" if self.is_proven else str(name)]
+        is_after_absence = record.absence_believed and self.answer in REFUSALS
+        event = Event.REFUSED_AFTER_ABSENCE if is_after_absence else self.answer
+        return record, Event[f"{event.name}_STORED"] if self.is_proven else event
 
     def _prove(self, parsed: ParsedResponse) -> Flow[bool]:
         """Return whether this answer is proven to be the stored one; if it seems so, ask for the proof."""
-        is_limited_by_gateway = self.heard is Heard.LIMITED and not any(
-            len(code) == _EIGHT_DIGITS for code in parsed.info.codes
-        )
-        request_id = read_request_id(parsed)
-        if self.heard not in PROVABLE or is_limited_by_gateway or not request_id:
-            return False
+        request_id, has_code = read_request_id(parsed), any(len(code) == 8 for code in parsed.info.codes)
+        if self.answer not in PROVABLE or not request_id or (self.answer is Event.LIMITED and not has_code):
+            return False  # a limit without a code is a gateway's
         if self._repetition.request_id != request_id:
             self._repetition = Repetition(request_id, self.client.clock())
             return False
         if self._repetition.proves(parsed, self.client.clock()):
             return True
         if not self._repetition.control:
-            control = yield from self._send_control()
+            control = (yield from self._send_control()) or request_id
             self._repetition = replace(self._repetition, control=control)
         return False
 
     def _send_control(self) -> Flow[str]:
-        """
-        Return the request id that another request is answered with, empty if it proves nothing.
-
-        It is an order without any content, which cannot be made, under a key that nobody uses.
-        """
+        """Return the request id of the answer to an empty order, which cannot be made, under another key."""
         track_id = self.client.new_track_id()
         empty = replace(self.request, body=b"{}").with_headers({"Idempotency-Key": f"control-{track_id}"})
         log.info("Sending an empty order, to see whether each answer has a request id of its own")
-        return (
-            read_request_id((yield from self.client.send_once(empty, track_id)))
-            or self._repetition.request_id
-        )
+        return read_request_id((yield from self.client.send_once(empty, track_id)))
 
     def _delay(self) -> float:
         """Return the seconds to wait before the next POST, 0 before the first one."""
@@ -143,21 +183,36 @@ class Post:
             return 0.0
         delay = self.client.delay_before_retry(self.parsed, self.sent)
         known = self._repetition
-        return max(delay, known.since + APART - self.client.clock()) if known.control else delay
+        return max(delay, known.since + PROOF_SECONDS - self.client.clock()) if known.control else delay
 
     def _is_old(self, record: SubmissionRecord, delay: float) -> bool:
-        """
-        Return whether the vendor may have forgotten the key, or whether nobody can tell how old it is.
-
-        A try that began in time goes on: what it began with one key it must not end with another.
-        """
+        """Return whether the vendor may have forgotten the key, or whether its age is unknown."""
         age = self.client.clock() + delay - record.first_post
+        # A try that began in time goes on: what it began with one key it must not end with another.
         has_begun_in_time = self._began - record.first_post <= KEY_AGE
         return not -CLOCKS_APART <= age <= KEY_AGE + (UNDER_WAY if has_begun_in_time else 0.0)
 
-    def error(self) -> ApiError:
+    def build_error(self) -> ApiError:
         """Return the error that the last answer amounts to; a transient one if the key can be sent again."""
         if self.parsed is None:
-            return build_stopped_error()
+            words = "This try was stopped for longer than its POSTs may take, so it sends nothing"
+            return RateLimited(f"{words}; {_NEXT_TRY}", transient=True)
         error = self.client.error_for(self.parsed, self.sent)
-        return classify_error(error, self.heard, self.client.vendor.title)
+        if self.answer is Event.LOCKED:
+            return LockContention(str(error), transient=True)
+        if error.transient:
+            return error
+        if self.answer is Event.TURNED_AWAY:
+            return reword_error(error, str(error), TurnedAway)
+        if self.answer is Event.NO_ANSWER:
+            words = f"{self.client.vendor.title} named no job, so whether there is one is unknown"
+            attempts = error.attempts
+            return Unreadable(f"{words}; {_NEXT_TRY}", info=error.info, transient=True, attempts=attempts)
+        return error
+
+
+def reword_error(error: ApiError, words: str, kind: type[ApiError] | None = None) -> ApiError:
+    """Return an error of the same answer in other words, or of another kind."""
+    reworded = (kind or type(error))(words, transient=error.transient, attempts=error.attempts)
+    reworded.info = error.info
+    return reworded

@@ -5,113 +5,85 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import Enum
+from types import NoneType
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, LockContention, Refused
 from airflow_provider_zuora.core.job import Job
 
 _MOST_TRACK_IDS = 8
-_NONE = type(None)
 
 
 class SubmissionState(Enum):
     """What is known of the POSTs under one key."""
 
-    OPEN = "open"  # no answer speaks for the key yet; `unanswered` says how many POSTs may have made an order
+    OPEN = "open"  # no answer decides for the key yet; `unanswered` POSTs may have made an order
     STARTED = "started"  # there is a job; how it ends is the vendor's to say
-    REFUSED = "refused"  # the vendor said no, and no POST under this key can have made an order
+    REFUSED = "refused"  # the vendor refused it, and no POST under this key can have made an order
     FAILED = "failed"  # there was a job, and it failed
     ABSENT = "absent"  # there is no order, and this key is not sent again
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRecord:
-    """
-    One submission, under one key; all times are seconds since 1970. The names are those of stored JSON.
+    """One submission, under one key; all times are seconds since 1970. The names are those of stored JSON."""
 
-    :param submitter: fingerprint of who submits which order; ``account``: of URL, client id, entity and orgs.
-    :param digest: of the content that the key was made for.
-    :param contents: digests of the contents that went out under this key: one, unless the order changed
-        between two tries of which the first had an unknown outcome.
-    :param params: the query of the POST; a key belongs to it.
-    :param first_post: when a POST was first sent under this key, or a time before that.
-    :param try_number: Airflow's number of the try that wrote this last.
-    :param max_tries: Airflow's, when this was last written; clearing the task raises it.
-    :param unanswered: how many POSTs under this key may have made an order that nobody has heard of. A POST
-        is counted before it is sent.
-    :param lasting: True if a refusal or a failure is permanent; ``locked``: if it met a lock.
-    :param absence_believed: True if the key before was left because no order was found: one may come late.
-    :param decided_at: when the job, the refusal, the failure or the absence was seen.
-    :param reason: what was seen, without the vendor's words: these may quote the order.
-    :param paths: hashes of the values of the first of these contents, see `keys.hash_paths`.
-    :param track_ids: of the last POSTs.
-    """
-
-    submitter: str
+    submitter: str  # fingerprint of who submits which order
     order_number: str | None
-    account: str
+    account: str  # fingerprint of URL, client id, entity and orgs
     key: str
     generation: int
-    digest: str
-    contents: tuple[str, ...]
-    params: tuple[tuple[str, str], ...]
-    first_post: float
-    try_number: int
-    max_tries: int
+    digest: str  # of the content that the key was made for
+    contents: tuple[str, ...]  # digests of all that went out under it; several if the order has changed
+    params: tuple[tuple[str, str], ...]  # the query of the POST; a key belongs to it
+    first_post: float  # when a POST was first sent under this key, or a time before that
+    try_number: int  # Airflow's, of the try that wrote this last
+    max_tries: int  # Airflow's then; clearing the task raises it
     state: SubmissionState = SubmissionState.OPEN
-    unanswered: int = 0
+    unanswered: int = 0  # POSTs that may have made an order; each is counted before it is sent
     job_id: str | None = None
-    lasting: bool = False
-    locked: bool = False
-    absence_believed: bool = False
-    decided_at: float = 0.0
-    reason: str = ""
-    paths: Mapping[str, str] | None = None
-    track_ids: tuple[str, ...] = ()
+    lasting: bool = False  # a refusal or a failure that is permanent
+    locked: bool = False  # it met a lock
+    absence_believed: bool = False  # the key before was left because no order was found: one may come late
+    decided_at: float = 0.0  # when the job, the refusal, the failure or the absence was seen
+    reason: str = ""  # what was seen, without the vendor's words: these may quote the order
+    paths: Mapping[str, str] | None = None  # hashes of the order's values, see `keys.hash_paths`
+    track_ids: tuple[str, ...] = ()  # of the last POSTs
 
     def count_post(self, track_id: str, digest: str) -> SubmissionRecord:
-        """Return the record as it is written before a POST of this content: one more may make an order."""
+        """Return the record as it is noted before a POST of this content: one more may make an order."""
         return replace(
-            self,
-            contents=self._contents_with(digest),
+            self.with_content(digest),
             state=SubmissionState.OPEN,
             unanswered=self.unanswered + 1,
             track_ids=(*self.track_ids, track_id)[-_MOST_TRACK_IDS:],
         )
 
     def discount_post(self) -> SubmissionRecord:
-        """Return the record after an answer that tells that its own POST has made no order."""
+        """Return the record after an answer whose own POST has made no order."""
         return replace(self, unanswered=max(0, self.unanswered - 1))
 
     def with_content(self, digest: str) -> SubmissionRecord:
         """Return the record as one that this content may have gone out under, too."""
-        return replace(self, contents=self._contents_with(digest))
+        return self if digest in self.contents else replace(self, contents=(*self.contents, digest))
 
     def with_job(self, job_id: str, now: float) -> SubmissionRecord:
         """Return the record with the job that it led to."""
         return replace(self, state=SubmissionState.STARTED, job_id=job_id, unanswered=0, decided_at=now)
 
     def with_refusal(self, reason: str, now: float, *, locked: bool) -> SubmissionRecord:
-        """Return the record after a refusal that speaks for the key."""
-        state = SubmissionState.REFUSED
-        return replace(
-            self, state=state, lasting=not locked, locked=locked, unanswered=0, decided_at=now, reason=reason
-        )
+        """Return the record after a refusal that decides for the key."""
+        refused = replace(self, state=SubmissionState.REFUSED, unanswered=0, decided_at=now, reason=reason)
+        return replace(refused, lasting=not locked, locked=locked)
 
     def with_failure(self, job: Job, now: float) -> SubmissionRecord:
         """Return the record as its failed job leaves it."""
-        reason = f"Job {job.job_id} ended as {job.status}" + (
-            f": {job.info.without_words}" if job.info else ""
-        )
+        reason = f"Job {job.job_id} ended as {job.status}"
+        if job.info:
+            reason += f": {job.info.without_words}"
         decided_at = self.decided_at if self.state is SubmissionState.FAILED else now
-        return replace(
-            self,
-            state=SubmissionState.FAILED,
-            lasting=not job.transient,
-            locked=job.locked,
-            decided_at=decided_at,
-            reason=reason,
-        )
+        failed = replace(self, state=SubmissionState.FAILED, decided_at=decided_at, reason=reason)
+        return replace(failed, lasting=not job.transient, locked=job.locked)
 
     def with_absence(self, reason: str, now: float) -> SubmissionRecord:
         """Return the record of a key that is left because there is no order."""
@@ -121,11 +93,8 @@ class SubmissionRecord:
         """Return the error that the end of this submission amounts to."""
         if self.locked:
             return LockContention(self.reason, transient=True)
-        kind = _ERRORS.get(self.state, ApiError)
-        return kind(self.reason, transient=not self.lasting)
-
-    def _contents_with(self, digest: str) -> tuple[str, ...]:
-        return self.contents if digest in self.contents else (*self.contents, digest)
+        kinds = {SubmissionState.FAILED: JobFailed, SubmissionState.REFUSED: Refused}
+        return kinds.get(self.state, ApiError)(self.reason, transient=not self.lasting)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record in plain JSON types; what has its default is left out."""
@@ -149,10 +118,6 @@ class SubmissionRecord:
         )
 
 
-_ERRORS: Mapping[SubmissionState, type[ApiError]] = {
-    SubmissionState.FAILED: JobFailed,
-    SubmissionState.REFUSED: Refused,
-}
 _DEFAULTS = {each.name: each.default for each in fields(SubmissionRecord)}
 _TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("submitter", "account", "key", "digest", "reason"), (str,)),
@@ -160,14 +125,13 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("contents", "params", "track_ids"), (list,)),
     **dict.fromkeys(("first_post", "decided_at"), (int, float)),
     **dict.fromkeys(("lasting", "locked", "absence_believed"), (bool,)),
-    **dict.fromkeys(("job_id", "order_number"), (str, _NONE)),
+    **dict.fromkeys(("job_id", "order_number"), (str, NoneType)),
     "paths": (dict,),
 }
 _WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "contents": list,
     "params": lambda pairs: [list(pair) for pair in pairs],
     "state": lambda state: state.value,
-    "paths": dict,
     "track_ids": list,
 }
 _READERS: Mapping[str, Callable[[Any], Any]] = {
@@ -184,6 +148,6 @@ def _check_types(values: Mapping[str, Any]) -> None:
             raise TypeError(f"{name} is of type {type(values[name]).__name__}")
     for name in ("contents", "track_ids"):
         if not all(isinstance(each, str) for each in values.get(name, ())):
-            raise TypeError(f"{name} holds what is no text")
+            raise TypeError(f"{name} holds a value that is no text")
     if values.get("state") == SubmissionState.STARTED.value and not values.get("job_id"):
         raise ValueError("a job without an id")

@@ -1,47 +1,31 @@
-"""One order, in one try: it does what the protocol's table says, and notes what was sent and heard."""
+"""One order, in one try: it does what the protocol's table says, and notes each POST and what came of it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput, OutcomeUnknown
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
 from airflow_provider_zuora.core.flow import Flow, Sleep, Token
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.submission.authority import Heard
-from airflow_provider_zuora.core.submission.failures import (
-    EQUAL,
-    build_undecided_error,
-    build_used_up_error,
-    write_question,
-)
+from airflow_provider_zuora.core.submission import recovery
 from airflow_provider_zuora.core.submission.keys import (
+    EQUAL,
     OUTSIDE,
     Generations,
     IdempotencyScope,
     TaskAttempt,
 )
-from airflow_provider_zuora.core.submission.noted_order import find_noted
 from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
-from airflow_provider_zuora.core.submission.post import Post
+from airflow_provider_zuora.core.submission.post import Post, reword_error
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
-from airflow_provider_zuora.core.submission.recovery import (
-    check_raw_key,
-    find_late_order,
-    look_once,
-    look_up,
-    read_job,
-)
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
 log = logging.getLogger(__name__)
 
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
-STANDINGS: Mapping[SubmissionState, Standing] = {
-    state: Standing[state.name] for state in SubmissionState if state is not SubmissionState.OPEN
-}
 
 
 def submit_order(
@@ -55,11 +39,8 @@ def submit_order(
     shared: SharedNotes | None = None,
 ) -> Flow[str]:
     """
-    Submit an order once and return its job's id, or ``order:<orderNumber>``.
+    Submit an order once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
 
-    :param raw_key: sent as it is instead of a key of ours; then there are no generations.
-    :param is_sole: False if the task may submit other orders too.
-    :param shared: what the calls of this try note together; None: there is no other call.
     :raises Refused, JobFailed: if the vendor refused it; the first try after a clear asks again.
     :raises LockContention: if it met a lock; the next try submits it again, a minute later at the earliest.
     :raises OutcomeUnknown: if only a person can tell whether the order exists.
@@ -75,24 +56,18 @@ def read_notes(attempt: TaskAttempt, shared: SharedNotes | None = None) -> Flow[
     Return what the tries of the task have noted, once the account is signed in.
 
     If signing in fails the first try notes that it has sent nothing.
-
-    :param shared: what the calls of this try note together; it is read once for all of them, because they
-        write to one entry of the store: of two threads that each had its own notes, one would write over
-        what the other has noted.
     """
-    if shared is not None:
-        with shared.reading:
+    shared = shared or SharedNotes()
+    with shared.reading:
+        try:
+            yield Token()  # of this account
+        except ApiError:
             if shared.notes is None:
-                shared.notes = yield from read_notes(attempt)
-            else:
-                yield Token()  # of this account
-            return shared.notes
-    try:
-        yield Token()
-    except ApiError:
-        yield from Notes(attempt).note_nothing_sent()
-        raise
-    return (yield from Notes(attempt).load())
+                yield from Notes(attempt).note_nothing_sent()
+            raise
+        if shared.notes is None:
+            shared.notes = yield from Notes(attempt).load()
+        return shared.notes
 
 
 class Submission:
@@ -120,30 +95,26 @@ class Submission:
     ):
         self.client = client.hide(order.secrets) if order.secrets else client
         self.order = order
-        self.document = order.document
         self.notes = notes
-        self.raw_key = raw_key
         self.place = place
-        self.keys = Generations(
-            client,
-            order,
-            scope,
-            attempt,
-            raw_key=raw_key,
-            is_remembered=notes.is_complete,
-            keeps_paths=place == "alone",  # of a list nothing is kept
-        )
-        self.number = self.keys.number
-        is_alone = place == "alone"
-        noted = None if notes.is_empty else find_noted(notes, self.keys, is_alone=is_alone, is_sole=is_sole)
-        self.is_noted = noted is not None  # the record is of the notes
-        self.record = noted or self.keys.begin_record(0)
-        self.is_inherited = (  # an earlier try may have ended with the key
-            self.keys.is_of_an_earlier_try(0) if noted is None else noted.try_number != attempt.number
-        )
-        self.is_cleared = attempt.is_cleared if noted is None else noted.max_tries < attempt.max_tries
-        is_open = Standing.UNDECIDED if self.record.unanswered else Standing.CLEAR
-        self.standing = STANDINGS.get(self.record.state, is_open)
+        is_alone = place == "alone"  # of a list no paths are kept
+        self.keys = Generations(client, order, scope, attempt, raw_key, notes.is_complete, is_alone)
+        noted = None
+        if not notes.is_empty:
+            noted = recovery.find_noted(notes, self.keys, is_alone=is_alone, is_sole=is_sole)
+        self.is_noted = noted is not None
+        if noted is None:
+            self.record = self.keys.begin_record(0)
+            self.is_inherited = self.keys.is_of_an_earlier_try(0)  # one may have ended with the key
+            self.is_cleared = attempt.is_cleared
+        else:
+            self.record = noted
+            self.is_inherited = noted.try_number != attempt.number
+            self.is_cleared = noted.max_tries < attempt.max_tries
+        if self.record.state is SubmissionState.OPEN:
+            self.standing = Standing.UNDECIDED if self.record.unanswered else Standing.CLEAR
+        else:
+            self.standing = Standing[self.record.state.name]
         self.issued_at = self.record.decided_at
         self.post = Post(self.client, order.request, notes, self.keys.digest)
         self.left_absent = False  # this try has gone on from a key because there was no order
@@ -152,14 +123,10 @@ class Submission:
         self._kept = self.record
 
     def run(self) -> Flow[str]:
-        """
-        Submit the order, or find what an earlier try has made of it, and return its job's id.
-
-        :raises ApiError: as `submit_order` tells.
-        """
+        """Submit the order, or find what an earlier try has made of it, and return its job's id."""
         if self.is_repeated:
             raise InvalidInput("Nothing was sent.", (EQUAL,))
-        if self.is_noted and self.place == "alone" and self.number is None:
+        if self.is_noted and self.place == "alone" and self.order.number is None:
             yield from self.notes.save(self.record)  # the task's other orders are not this one
         event = Event.START
         while True:
@@ -170,18 +137,16 @@ class Submission:
                 break
             event = yield from self._perform(action)
         job_id = str(self.record.job_id)
-        if self.raw_key and self.post.heard is Heard.ACCEPTED:
-            yield from check_raw_key(self, job_id)  # it may be another order's
+        if self.keys.raw_key and self.post.answer is Event.ACCEPTED:
+            yield from recovery.check_raw_key(self, job_id)  # it may be another order's
         return job_id
 
     @property
     def is_repeated(self) -> bool:
         """Return whether this try has submitted an equal order, which nothing tells from this one."""
-        has_own_job = (
-            self.record.try_number == self.keys.attempt.number
-            and self.record.state is SubmissionState.STARTED
-        )
-        return has_own_job and self.number is None and self.keys.scope.position is not None
+        record, keys = self.record, self.keys
+        is_of_this_try = record.try_number == keys.attempt.number and record.state is SubmissionState.STARTED
+        return is_of_this_try and self.order.number is None and keys.scope.position is not None
 
     def _perform(self, action: Action) -> Flow[Event]:
         if action is Action.SEND:
@@ -193,13 +158,11 @@ class Submission:
             return (yield from self._next_key())
         if action in ACTIONS:
             return (yield from ACTIONS[action](self))
-        raise self._error_after(action)
-
-    # -- what it does ---------------------------------------------------------------------------------------
+        raise self._build_error(action)
 
     def _note(self, event: Event) -> Flow[bool]:
         """
-        Note where the submission stands now, if that has changed.
+        Note the submission as it is now, if that has changed.
 
         :return: True if another call in this very try has led it to a job: that is not written over.
         """
@@ -214,15 +177,13 @@ class Submission:
         return found is not None
 
     def _settle(self, event: Event) -> None:
-        """Make the record what its standing says."""
-        record, now = self.record, self.client.clock()
-        reason = (
-            self.post.parsed.info.without_words if self.post.parsed and event is not Event.ACCEPTED else ""
-        )
+        """Bring the record in line with the standing."""
+        record, parsed, now = self.record, self.post.parsed, self.client.clock()
+        reason = parsed.info.without_words if parsed and event is not Event.ACCEPTED else ""
         if event in Event.NOT_FOUND | Event.NOT_FOUND_STORED:
             record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
-            is_locked = self.post.heard is Heard.LOCKED
+            is_locked = self.post.answer is Event.LOCKED
             decided_at = record.decided_at if record.locked else now  # it was met in an earlier try
             record = record.with_refusal(reason, decided_at, locked=is_locked)
         elif self.standing is Standing.ABSENT and record.state is not SubmissionState.ABSENT:
@@ -241,14 +202,15 @@ class Submission:
     def _next_key(self) -> Flow[Event]:
         """Begin the next generation, after one that cannot make an order."""
         before = self.record
-        if self.raw_key:
-            raise build_used_up_error(self.record, self.client.vendor.title, self.post.heard)
+        if self.keys.raw_key:
+            raise self._build_used_up_error()
         is_absent = before.state is SubmissionState.ABSENT
         if is_absent and self.left_absent and not self.is_inherited:
             raise before.to_error()  # one new key in a try is enough
         if before.absence_believed:
-            log.warning("Looking for order %s: it may have been made under an earlier key", self.number)
-            if (yield from find_late_order(self)):
+            number = self.order.number
+            log.warning("Looking for order %s: it may have been made under an earlier key", number)
+            if (yield from recovery.find_late_order(self)):
                 return Event.FOUND
         self.left_absent |= is_absent
         if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
@@ -262,38 +224,37 @@ class Submission:
         self.post = Post(self.client, self.order.request, self.notes, self.keys.digest)
         return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
 
-    # -- how it ends badly ----------------------------------------------------------------------------------
-
-    def _error_after(self, action: Action) -> ApiError:
+    def _build_error(self, action: Action) -> ApiError:
         """Return the error that ends this try."""
+        answer, record = self.post.answer, self.record
         if action is Action.STOP:
-            is_open = self.standing is Standing.UNDECIDED and self.post.heard is not Heard.NO_ANSWER
-            return build_undecided_error(self.post.error(), self.record.key) if is_open else self.post.error()
+            error = self.post.build_error()
+            if self.standing is not Standing.UNDECIDED or answer is Event.NO_ANSWER:
+                return error
+            words = (
+                f"An earlier POST under key {record.key} may have made the order: the next try, or a clear,"
+            )
+            return reword_error(error, f"{error} {words} sends the same key again.")
         if action is Action.ASK:
-            return self._ask_error()
-        if self.record.state is SubmissionState.FAILED:
-            return self.failure or self.record.to_error()
-        return self.post.error() if self.post.parsed else self.record.to_error()
+            # The key may have been used for this very order, in another POST.
+            may_be_ours = record.unanswered or len(record.contents) > 1 or self.is_noted
+            is_used_up = self.keys.raw_key and answer is Event.KEY_IN_USE and not may_be_ours
+            return self._build_used_up_error() if is_used_up else recovery.build_question(self)
+        if record.state is SubmissionState.FAILED:
+            return self.failure or record.to_error()
+        return self.post.build_error() if self.post.parsed else record.to_error()
 
-    def _ask_error(self) -> ApiError:
-        """Return the question to a person, or what is known of a raw key."""
-        # The key may have been used for this very order, in another POST.
-        may_be_ours = self.record.unanswered or len(self.record.contents) > 1 or self.is_noted
-        if self.raw_key and self.post.heard is Heard.KEY_IN_USE and not may_be_ours:
-            return build_used_up_error(self.record, self.client.vendor.title, self.post.heard)
-        return self.build_question()
-
-    def build_question(self) -> OutcomeUnknown:
-        """Return the question to a person."""
-        title, now = self.client.vendor.title, self.client.clock()
-        return OutcomeUnknown(
-            write_question(self.record, self.document, title, self.why, now, place=self.place),
-            info=self.post.parsed.info if self.post.parsed else None,
-        )
+    def _build_used_up_error(self) -> Refused:
+        """Return the error of a raw key that cannot make the order."""
+        why = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"
+        if self.post.answer is Event.KEY_IN_USE:
+            why = "was used for another request"
+        known = f" What is known of it: {self.record.reason}" if self.record.reason else ""
+        return Refused(f"The raw_idempotency_key {self.record.key} {why}. Pass another one.{known}")
 
 
 ACTIONS: dict[Action, Callable[[Submission], Flow[Event]]] = {
-    Action.READ_JOB: read_job,
-    Action.LOOK_ONCE: look_once,
-    Action.LOOK_UP: look_up,
+    Action.READ_JOB: recovery.read_job,
+    Action.LOOK_ONCE: recovery.look_once,
+    Action.LOOK_UP: recovery.look_up,
 }

@@ -20,8 +20,7 @@ from airflow_provider_zuora.core.polling.events import (
     read_order_number,
     read_results,
 )
-from airflow_provider_zuora.core.polling.job_list import wait_for_each
-from airflow_provider_zuora.core.polling.reload import reload_results
+from airflow_provider_zuora.core.polling.job_list import reload_results, wait_for_each
 from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule
 from tests.conftest import ORDER
 from tests.core.carriers import Tenant
@@ -85,7 +84,7 @@ def test_each_ends_in_its_own_way():
         _ = read[2].result
 
 
-def test_a_job_whose_turn_comes_late_costs_one_look():
+def test_a_job_whose_turn_comes_late_costs_one_poll():
     tenant = Tenant(job_seconds=30)
     job_ids = jobs(tenant, *[""] * 30)
 
@@ -105,7 +104,7 @@ def test_after_an_outage_has_ended_one_wait_the_others_are_given_up_soon():
     assert "the last polls of others had failed" in str(read[-1].error)
 
 
-def test_patience_comes_back_with_the_vendor():
+def test_a_poll_that_succeeds_ends_an_outage():
     tenant = Tenant(Fault(method="GET", times=10), Fault(method="GET", times=3, skip=1), job_seconds=0)
     job_ids = jobs(tenant, *[""] * 3)
 
@@ -170,7 +169,7 @@ def test_an_order_number_that_is_none_does_not_travel(number):
     assert read_order_number(made("j", ["O-1"])) == ""
 
 
-def test_order_numbers_travel_where_there_is_room():
+def test_order_numbers_travel_if_there_is_room():
     chance = random.Random(1)
     numbers = ["".join(chance.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=90)) for _ in range(600)]
     job_ids = [f"{chance.getrandbits(128):032x}" for _ in range(600)]
@@ -268,7 +267,7 @@ def test_an_end_of_nothing_is_no_end():
 
 
 @pytest.mark.parametrize("late", [0, 299, 3600])
-def test_a_wait_whose_time_was_up_long_ago_is_looked_at_once_all_the_same(late):
+def test_a_wait_whose_time_was_up_long_ago_is_polled_once_all_the_same(late):
     """The triggerer was away, or its clock is ahead."""
     tenant = Tenant(job_seconds=0)
     job_ids = jobs(tenant, "", "")

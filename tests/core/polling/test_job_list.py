@@ -43,7 +43,7 @@ class Task:
         return count_polls(self.tenant)
 
 
-def test_what_has_ended_is_not_looked_at_again():
+def test_what_has_ended_is_not_polled_again():
     task = Task(told=["", "processing 100", "fail [40000020]: No"], ids=["no-such-job"], job_seconds=0)
 
     assert (task.poll(), task.count) == (None, 4)
@@ -53,14 +53,14 @@ def test_what_has_ended_is_not_looked_at_again():
     assert task.count == 6
 
 
-def test_a_hasty_round_is_over_once_a_job_is_seen_that_goes_on():
+def test_a_round_that_stops_early_is_over_once_a_job_is_seen_that_goes_on():
     task = Task(told=["", "processing 100", "processing 100", ""], job_seconds=0)
 
     assert (task.poll(stop_early=True), task.count) == (None, 2)
     assert (task.poll(), task.count) == (None, 5)
 
 
-def test_a_passing_failure_is_no_end(caplog):
+def test_a_transient_failure_is_no_end(caplog):
     task = Task(Fault(method="GET", path=GET, times=9), told=[""], job_seconds=0)
 
     assert task.poll() == ["Completed"]
@@ -88,15 +88,15 @@ def test_a_wait_that_never_gives_up_goes_on():
     assert task.poll() == ["Completed", "Completed"]
 
 
-def test_a_round_is_over_where_the_vendor_asks_for_quiet():
+def test_a_round_is_over_if_the_vendor_asks_for_a_pause():
     fault = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "3600"})
     task = Task(fault, told=["", ""], job_seconds=0)
 
     assert (task.poll(), task.count) == (None, 1)
-    assert 3590 < task.polls.quiet_until - task.tenant.clock() <= 3600
+    assert 3590 < task.polls.cool_down_until - task.tenant.clock() <= 3600
     task.tenant.clock.now += 3600
     task.tenant.sandbox.add_fault(Fault(method="GET", path=GET, times=2))
-    assert task.poll() == ["Completed", "Completed"], "a new round begins with new patience"
+    assert task.poll() == ["Completed", "Completed"], "a new round begins anew"
 
 
 SET = pytest.mark.parametrize("hours", [1, -1])
@@ -107,12 +107,12 @@ def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(hours):
     fault = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "400"})
     task = Task(fault, told=["processing 9000", ""], job_seconds=0)
 
-    assert (task.polls.quiet_left, task.poll(), task.count) == (0, None, 1)
+    assert (task.polls.cool_down, task.poll(), task.count) == (0, None, 1)
     task.tenant.clock.ahead = hours * 3600.0
     task.tenant.clock.now += 300
-    assert (round(task.polls.quiet_left), task.poll(), task.count) == (100, None, 2)
+    assert (round(task.polls.cool_down), task.poll(), task.count) == (100, None, 2)
     task.tenant.clock.now += 101
-    assert (task.polls.quiet_left, task.poll(), task.count) == (0, None, 4)
+    assert (task.polls.cool_down, task.poll(), task.count) == (0, None, 4)
 
 
 @SET
@@ -150,10 +150,10 @@ def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(hours):
     assert [nap for nap in task.tenant.clock.naps if nap >= 14] == [14.0] * 2
 
 
-def test_patience_comes_back_with_the_vendor():
-    quiet = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "3600"}, skip=1)
+def test_a_poll_that_succeeds_ends_an_outage():
+    cooling = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "3600"}, skip=1)
     task = Task(Fault(method="GET", path=GET, times=10), told=["", "", ""], job_seconds=0)
-    task.tenant.sandbox.add_fault(quiet)
+    task.tenant.sandbox.add_fault(cooling)
 
     assert task.poll() is None
     task.tenant.clock.now += 3600
@@ -195,7 +195,7 @@ def young(*faults, told=("",), **settings):
     return task
 
 
-def test_a_job_that_is_not_known_yet_is_asked_for_a_few_times_in_one_look():
+def test_a_job_that_is_not_known_yet_is_asked_for_a_few_times_in_one_poll():
     task = young(replace(NOT_YET, times=3))
 
     assert (task.poll(), task.count) == (["Completed"], 4)
@@ -258,7 +258,7 @@ def test_a_slow_vendor_ends_a_round_after_five_minutes():
     assert task.count == 50
 
 
-def test_a_status_word_that_nobody_knows_is_told_at_the_deadline():
+def test_an_unknown_status_word_is_in_the_error_at_the_deadline():
     queued = Fault(
         method="GET", path=GET, status=200, body=b'{"status": "Queued", "success": true}', times=None
     )

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
 from airflow_provider_zuora.core.job import ORDER, JobState, ResultState
 from airflow_provider_zuora.core.polling.events import DeferredResults
-from airflow_provider_zuora.core.polling.reload import reload_results
+from airflow_provider_zuora.core.polling.job_list import reload_results
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from tests.core.carriers import Tenant
 from tests.core.polling.test_events import jobs, polls, reload, words
@@ -47,7 +47,7 @@ def test_a_job_that_can_be_read_is_as_it_is(state):
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_job_that_was_seen_to_complete_is_asked_for_again_where_it_is_not_found(times):
+def test_a_job_that_was_seen_to_complete_is_asked_for_again_if_it_is_not_found(times):
     end = end_of(Tenant(Fault(path=JOBS, times=times, **GONE), job_seconds=0))
 
     assert words([end]) == ["Completed"]
@@ -72,7 +72,7 @@ def test_a_result_that_cannot_be_read_any_more_is_taken_from_its_order(fault, ca
     assert "was seen to complete, and its result cannot be read any more" in caplog.text
 
 
-def test_where_the_order_cannot_be_read_either_the_error_says_that_it_completed():
+def test_if_the_order_cannot_be_read_either_the_error_says_that_it_completed():
     tenant = Tenant(
         Fault(path=JOBS, times=None, **GONE), Fault(path=ORDERS, times=None, **GONE), job_seconds=0
     )

@@ -68,7 +68,7 @@ def test_a_failed_job_is_returned_too():
     assert polls.wait().state is JobState.FAILED
 
 
-def test_no_poll_is_sent_earlier_than_told():
+def test_no_poll_is_sent_earlier_than_the_options_say():
     polls = Polls([PROCESSING, COMPLETED])
     polls.wait(not_before=7.5, schedule=EVERY_TEN)
     assert polls.times == [7.5, 17.5]
@@ -101,7 +101,7 @@ def test_a_job_that_has_not_ended_at_the_deadline_is_an_error_that_says_so():
     assert polls.times == [0.0, 10.0, 20.0, 25.0]
 
 
-def test_a_deadline_that_has_passed_leaves_one_look():
+def test_a_deadline_that_has_passed_leaves_one_poll():
     polls = Polls([COMPLETED])
     assert polls.wait(deadline=-1).state is JobState.SUCCEEDED
     polls = Polls([PROCESSING])
@@ -156,7 +156,7 @@ def test_a_poll_that_succeeds_begins_the_count_anew():
 
 
 @pytest.mark.parametrize("most", [1, 3])
-def test_the_number_of_errors_is_told(most):
+def test_the_number_of_errors_is_an_option(most):
     polls = Polls(FOREVER(BROKEN))
     with pytest.raises(Unreadable):
         polls.wait(max_errors=most, schedule=EVERY_TEN)
@@ -202,13 +202,13 @@ def test_a_job_that_is_unknown_for_longer_is_not_found(most):
     assert polls.times[-1] == 600.0
 
 
-def test_who_takes_over_an_old_wait_is_told_at_once_that_a_job_is_unknown():
+def test_who_takes_over_an_old_wait_gets_an_unknown_job_as_a_result_at_once():
     polls = Polls([NOT_YET])
     with pytest.raises(NotFound):
         polls.wait(started=-600.0)
 
 
-def test_an_unknown_job_is_a_time_out_where_the_deadline_comes_first():
+def test_an_unknown_job_is_a_timeout_if_the_deadline_comes_first():
     polls = Polls(FOREVER(NOT_YET))
     with pytest.raises(TimedOut, match=r"the last poll failed: .*Cannot find response for job"):
         polls.wait(deadline=30.0, schedule=EVERY_TEN)
@@ -228,7 +228,7 @@ def test_an_unknown_job_is_a_time_out_where_the_deadline_comes_first():
         ),
     ],
 )
-def test_a_status_word_that_nobody_knows_is_waited_for_and_told_at_the_deadline(body, words):
+def test_an_unknown_status_word_is_waited_for_and_named_at_the_deadline(body, words):
     polls = Polls([answer(200, body), COMPLETED])
     assert polls.wait(max_errors=1, schedule=EVERY_TEN).state is JobState.SUCCEEDED
     with pytest.raises(TimedOut, match=words):
@@ -245,7 +245,7 @@ def test_no_pause_is_too_long_for_python(pauses):
     polls.wait(schedule=pauses)
 
 
-def test_a_refused_token_is_replaced_within_a_look():
+def test_a_refused_token_is_replaced_within_a_poll():
     polls = Polls([PROCESSING, sample("message-only/401"), COMPLETED])
     polls.wait(schedule=EVERY_TEN)
     assert polls.times == [0.0, 10.0, 10.0]
@@ -268,7 +268,7 @@ def test_the_wait_that_a_failing_poll_asks_for_is_respected(response, second):
     assert polls.times == [0.0, second]
 
 
-def test_a_wait_that_reaches_beyond_the_deadline_leaves_no_time_for_a_last_look():
+def test_a_wait_that_reaches_beyond_the_deadline_leaves_no_time_for_a_last_poll():
     polls = Polls([answer(429, Retry_After="1000"), COMPLETED])
     with pytest.raises(TimedOut, match=r"the last poll failed: .* HTTP 429"):
         polls.wait(deadline=100, schedule=EVERY_TEN)
@@ -373,7 +373,7 @@ def test_a_wait_that_is_held_back_at_its_deadline_says_so():
     assert polls.clock.now - START == 80.0
 
 
-def test_a_poll_is_logged_where_it_is_news_and_once_a_minute(caplog):
+def test_a_poll_is_logged_if_it_finds_something_new_and_once_a_minute(caplog):
     caplog.set_level(logging.INFO)
     Polls([PROCESSING] * 14 + [BROKEN, PROCESSING, COMPLETED]).wait(schedule=EVERY_TEN)
     lines = [message for message in caplog.messages if message.startswith("Job j-1: ")]

@@ -30,14 +30,13 @@ from airflow_provider_zuora.core.submission.bulk import (
     leave_unsent,
     option_violations,
     prepare_order,
+    prepare_orders,
     refuse_repeated,
     select_records,
     submit_one,
     summarize_errors,
 )
-from airflow_provider_zuora.core.submission.failures import EQUAL
-from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.order_list import prepare_orders
+from airflow_provider_zuora.core.submission.keys import EQUAL, OUTSIDE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.submission import read_notes
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
@@ -54,7 +53,7 @@ def order(text, number=None):
 
 def keys(orders, by=TASK, key=None):
     """Return what tells the orders apart, as the pair of description and submitter."""
-    return {(each.document["description"], each.scope) for each in prepare_orders(orders, by, key)}
+    return {(each.checked.document["description"], each.scope) for each in prepare_orders(orders, by, key)}
 
 
 class TestKeys:
@@ -273,7 +272,7 @@ class TestReport:
 
 
 class TestProgress:
-    def test_it_is_told_at_each_tenth(self, caplog):
+    def test_it_is_logged_at_each_tenth(self, caplog):
         caplog.set_level(logging.INFO)
         progress = Progress(30, 10)
         for entry in entries(*[None] * 29, Refused("no")):
@@ -283,7 +282,7 @@ class TestProgress:
         assert caplog.messages[-1] == "30 of 30 orders: 1 refused, 29 submitted"
         assert str(Progress(1, 1)) == "none yet"
 
-    def test_too_many_passing_failures_in_a_row_end_it(self):
+    def test_too_many_transient_failures_in_a_row_end_it(self):
         progress = Progress(10, 3)
         passing, locked = Unreachable("x", transient=True), LockContention("locked", transient=True)
         for entry in entries(passing, passing, Refused("no"), passing, passing, locked, passing, passing):
@@ -335,7 +334,7 @@ class TestSubmitting:
         )
 
     @pytest.mark.parametrize(("return_ids", "query"), [(True, (("returnIds", "true"),)), (False, ())])
-    def test_the_ids_are_asked_for_where_the_task_says_so(self, return_ids, query):
+    def test_the_ids_are_asked_for_if_the_task_says_so(self, return_ids, query):
         tenant = Tenant()
         self.run(tenant, [order("a")], return_ids=return_ids)
 
@@ -396,7 +395,7 @@ class TestSubmitting:
         assert entry.job_id == "order:N-1"
         assert "/v1/async/orders" not in [each.path for each in tenant.sent[sent:]]
 
-    def test_where_the_lookup_fails_nothing_is_sent(self):
+    def test_if_the_lookup_fails_nothing_is_sent(self):
         tenant = Tenant(Fault("GET", "/v1/orders", kind="reset", times=None))
         [entry] = self.run(tenant, [order("a", "N-1")], adopt=True)
 
@@ -601,7 +600,7 @@ def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries
         zuora.clock.now += 120
         ended = one_try(texts)
     made = Counter(each["description"] for each in zuora.ledger["orders"])
-    submitted_now = Counter(e.order.document["description"] for e in ended if e.state == "submitted")
+    submitted_now = Counter(e.order.checked.document["description"] for e in ended if e.state == "submitted")
     assert submitted_now <= made <= Counter(texts)
     if answers is PASSING:
         assert submitted_now == Counter(texts)

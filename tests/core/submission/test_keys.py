@@ -124,7 +124,7 @@ def test_a_generation_has_a_key_of_its_own():
     assert len({BY.key("digest", None, generation) for generation in range(5)}) == 5
 
 
-def test_the_map_index_plays_no_part_where_the_order_has_a_number():
+def test_the_map_index_plays_no_part_if_the_order_has_a_number():
     numbered = ORDER | {"orderNumber": "O-1"}
     assert key(numbered, IdempotencyScope("", TASK, 0)) == key(numbered, IdempotencyScope("", TASK, 7))
     assert key(ORDER, IdempotencyScope("", TASK, 0)) != key(ORDER, IdempotencyScope("", TASK, 7))

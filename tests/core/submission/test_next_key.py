@@ -31,7 +31,7 @@ from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, Zuora, body, stored, 
 from zuora_sandbox import Fault
 
 
-def test_an_order_that_came_late_is_found_where_its_next_key_was_refused():
+def test_an_order_that_came_late_is_found_if_its_next_key_was_refused():
     zuora, memory = Zuora("category 61, made", job_seconds=1000), Memory()
     submit(zuora, memory, FIRST).run()
     zuora.clock.now += 2000
@@ -74,14 +74,14 @@ class TestANextKeyThatIsRefused:
         assert end == "order:O-1"
         assert len(zuora.ledger["orders"]) == 1
 
-    def test_is_refused_where_there_is_no_order_still(self):
+    def test_is_refused_if_there_is_no_order_still(self):
         zuora, memory, end = self.refused("category 61")
 
         assert type(end) is Refused
         assert zuora.made == []
         assert type(submit(zuora, memory, RETRY).run().end) is Refused
 
-    def test_is_followed_by_another_after_a_clear_where_there_is_no_order_still(self):
+    def test_is_followed_by_another_after_a_clear_if_there_is_no_order_still(self):
         zuora, memory, _ = self.refused("category 61")
         looks = zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"]
         end = submit(zuora, memory, CLEARED).run().end
@@ -90,7 +90,7 @@ class TestANextKeyThatIsRefused:
         assert zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == looks
         assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 3
 
-    def test_that_is_stored_is_followed_by_another_after_a_clear_without_another_look(self):
+    def test_that_is_stored_is_followed_by_another_after_a_clear_without_another_look_up(self):
         zuora, memory = (
             Zuora("category 61", *["accepted"] * 3, "no answer, not made", "category 20"),
             Memory(),
@@ -104,7 +104,7 @@ class TestANextKeyThatIsRefused:
         assert looks == zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == 4
 
 
-def test_a_next_key_whose_job_failed_is_followed_by_another_where_there_is_no_order_still(order):
+def test_a_next_key_whose_job_failed_is_followed_by_another_if_there_is_no_order_still(order):
     """f1: the key before it was left as too old, so the order is looked for, if it has a number."""
     zuora, memory = Zuora("403", "job fails for good"), Memory()
     submit(zuora, memory, FIRST, order).run()
@@ -160,7 +160,7 @@ def test_a_clear_goes_one_key_further_than_what_is_noted(order):
 
 
 class TestNothingIsNoted:
-    """A store that was wiped looks like one that nobody wrote to."""
+    """A store that was wiped is like one that nothing was written to."""
 
     def test_within_23_hours_the_first_key_is_sent(self, order):
         zuora = Zuora()

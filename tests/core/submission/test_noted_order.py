@@ -10,7 +10,7 @@ from airflow_provider_zuora.core.errors import (
     InvalidInput,
     OutcomeUnknown,
 )
-from airflow_provider_zuora.core.submission.failures import EQUAL
+from airflow_provider_zuora.core.submission.keys import EQUAL
 from airflow_provider_zuora.core.submission.notes import NAME
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (
@@ -129,7 +129,7 @@ class TestSeveralOrdersOfOneTask:
         assert submit(zuora, memory, RETRY, changed).run().end in zuora.made
         assert len(zuora.made) == 3
 
-    def test_with_one_number_are_that_order_also_where_this_try_has_sent_another_of_them(self):
+    def test_with_one_number_are_that_order_also_if_this_try_has_sent_another_of_them(self):
         zuora, memory = Zuora("403"), Memory()
         first, second, third = (each | {"orderNumber": "O-1"} for each in self.ORDERS)
         submit(zuora, memory, FIRST, first).run()
@@ -143,7 +143,7 @@ class TestSeveralOrdersOfOneTask:
 class TestAnOrderThatHasChanged:
     CHANGED = ORDER | {"description": "changed"}
 
-    def test_is_what_the_earlier_try_sent_where_that_is_unknown(self, caplog):
+    def test_is_what_the_earlier_try_sent_if_that_is_unknown(self, caplog):
         zuora, memory = Zuora(), Memory()
         killed_after_its_post(zuora, memory, FIRST)
         end = submit(zuora, memory, RETRY, self.CHANGED).run().end

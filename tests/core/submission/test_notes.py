@@ -170,7 +170,7 @@ def test_a_job_is_found_by_its_id():
     assert notes.find_job("j-3") is None
 
 
-def test_where_there_is_no_store_nothing_is_known():
+def test_if_there_is_no_store_nothing_is_known():
     assert loaded(1, None).is_empty
     assert loaded(2, None).is_empty
 
@@ -272,7 +272,7 @@ def test_a_list_that_a_later_try_has_overtaken_sends_nothing_more():
         carry(notes.reserve([record()]), store)
 
 
-def test_what_was_heard_is_noted_even_so():
+def test_what_came_of_a_post_is_noted_even_so():
     store = Store()
     notes = loaded(1, store)
     carry(notes.note_post(record().count_post("t-1", "d1")), store)
@@ -414,7 +414,7 @@ def test_only_what_has_changed_is_written_again():
     assert store.written == [f"{NAME}:1:2"]
 
 
-def test_more_entries_than_before_are_told_by_the_first():
+def test_more_entries_than_before_are_counted_by_the_first():
     store = Store()
     records = list(many(201))
     notes = loaded(1, store)
@@ -464,7 +464,7 @@ def test_a_post_of_a_batch_needs_no_other_note():
     assert found(loaded(2, store), 0).state is SubmissionState.OPEN
 
 
-def test_what_was_heard_of_a_batch_is_noted_with_the_next_one():
+def test_what_came_of_a_batch_is_noted_with_the_next_one():
     store = Store()
     notes = loaded(1, store)
     batch = [record(number) for number in range(3)]
@@ -546,7 +546,7 @@ NO_NOTES = {
 
 
 @pytest.mark.parametrize("noted", NO_NOTES.values(), ids=NO_NOTES)
-def test_what_is_no_note_of_ours_means_that_nobody_knows_what_was_sent(noted):
+def test_what_is_no_note_of_ours_means_that_what_was_sent_is_unknown(noted):
     store = Store()
     store.set(f"{NAME}:1", noted)
     with pytest.raises(OutcomeUnknown) as caught:
@@ -623,7 +623,7 @@ def test_of_two_threads_neither_writes_over_what_the_other_has_noted():
     assert [found(read, number).job_id for number in (1, 2)] == ["j-1", "j-2"]
 
 
-def test_where_there_is_no_store_nothing_is_written_and_all_is_known():
+def test_if_there_is_no_store_nothing_is_written_and_all_is_known():
     notes = Notes(TaskAttempt())
     notes.is_kept = False
     started = record(1, job_id="j-1", state=SubmissionState.STARTED)

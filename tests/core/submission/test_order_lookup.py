@@ -160,7 +160,7 @@ class TestAnAccountThatCannotBeRead:
             zuora.run(find_order(zuora.client(), NEW))
         assert "pass order:O-1 as adopt_job_id" in str(caught.value)
 
-    def test_in_passing_is_for_the_next_try(self):
+    def test_for_a_transient_reason_is_for_the_next_try(self):
         zuora = made(NEW)
         zuora.sandbox.add_fault(self.told(503))
         with pytest.raises(ApiError) as caught:
@@ -177,7 +177,7 @@ class TestAnAccountThatCannotBeRead:
         assert [each.path for each in script.sent] == ["/v1/orders/O-1"]
 
 
-def test_an_order_that_comes_between_the_looks_is_found():
+def test_an_order_that_comes_between_the_look_ups_is_found():
     there = answer(
         200,
         {
@@ -214,7 +214,7 @@ class TestExisting:
         assert script.run(find_existing_order(script.client(), NUMBERED)) is None
         assert not script.clock.naps
 
-    def test_in_passing_is_for_the_next_try(self):
+    def test_for_a_transient_reason_is_for_the_next_try(self):
         script = Script([answer(503)] * 10)
         with pytest.raises(ApiError) as caught:
             script.run(find_existing_order(script.client(), NUMBERED))

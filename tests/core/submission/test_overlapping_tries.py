@@ -41,7 +41,7 @@ class TestTwoTriesThatOverlap:
         assert (len(zuora.keys), len(zuora.made)) == (sent, 1)
         assert end in (other.end, "order:O-1") or end.transient
 
-    def test_the_one_that_has_sent_already_still_tells_what_it_heard(self):
+    def test_the_one_that_has_sent_already_still_notes_its_answer(self):
         zuora, memory = Zuora(), Memory()
         first = submit(zuora, memory, FIRST, ORDER)
         while not zuora.keys:

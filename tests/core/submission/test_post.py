@@ -91,7 +91,7 @@ def test_only_the_post_that_may_prove_an_answer_is_put_off_for_half_a_minute():
     assert third == 30
 
 
-def test_a_try_ends_where_its_next_post_would_come_after_ten_minutes():
+def test_a_try_ends_if_its_next_post_would_come_after_ten_minutes():
     zuora = Zuora()
     zuora.script = [before(429, body(70), Retry_After="250")] * 6
     began = zuora.clock()

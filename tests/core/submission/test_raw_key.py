@@ -104,7 +104,7 @@ class TestRawKey:
         assert [end] == zuora.made
         assert "What raw key mine led to cannot be read" in caplog.text
 
-    def test_whose_order_cannot_be_read_in_passing_is_for_the_next_try(self):
+    def test_whose_order_cannot_be_read_for_a_transient_reason_is_for_the_next_try(self):
         zuora, memory = Zuora(), Memory()
         zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", kind="reset", times=None))
         end = submit(zuora, memory, FIRST, ORDER, raw_key="mine").run().end

@@ -37,7 +37,7 @@ class TestAJobThatZuoraNoLongerKnows:
         del zuora.sandbox.state.jobs[first]
         return zuora, memory, first
 
-    def test_is_taken_to_be_there_where_it_was_issued_a_moment_ago(self, order):
+    def test_is_taken_to_be_there_if_it_was_issued_a_moment_ago(self, order):
         zuora, memory, first = self.forgotten(order, 5)
 
         assert submit(zuora, memory, RETRY, order).run().end == first
@@ -75,7 +75,7 @@ def test_a_job_that_an_old_key_leads_to_may_not_be_known_yet(memory, order, seco
     assert {key for _, key in zuora.keys} == {zuora.keys[0][1]}
 
 
-def test_a_job_that_an_old_key_leads_to_and_nobody_knows_is_looked_up(memory, order):
+def test_a_job_that_an_old_key_leads_to_and_that_is_unknown_is_looked_up(memory, order):
     zuora = Zuora()
     since = zuora.clock()
     killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
@@ -168,7 +168,7 @@ class TestARefusalAfterALostAnswer:
         assert "may have made the order: the next try, or a clear, sends the same key again" in str(end)
 
     @pytest.mark.parametrize("fault", ["429", "lock before the store"])
-    def test_that_error_passes_where_the_vendors_does(self, fault):
+    def test_that_error_passes_if_the_vendors_does(self, fault):
         zuora = Zuora("no answer, made", *[fault] * 30)
         end = submit(zuora, Memory(), FIRST, ORDER).run().end
 
@@ -216,7 +216,7 @@ class TestTheOrderIsThereAlready:
         assert isinstance(end, OutcomeUnknown)
         assert "and it cannot be looked up" in str(end)
 
-    def test_a_look_up_that_fails_in_passing_is_for_the_next_try(self):
+    def test_a_look_up_that_fails_for_a_transient_reason_is_for_the_next_try(self):
         zuora, memory = Zuora("category 61, made"), Memory()
         zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", kind="reset", times=None))
         end = submit(zuora, memory, FIRST).run().end
@@ -252,7 +252,7 @@ class TestAJobThatCannotBeRead:
 
         assert end == first
 
-    def test_in_passing_is_for_the_next_try(self):
+    def test_for_a_transient_reason_is_for_the_next_try(self):
         _, end = self.after(kind="reset")
 
         assert end.transient

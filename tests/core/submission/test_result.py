@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.adoption import adopt_job
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import NAME
-from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
+from airflow_provider_zuora.core.submission.order_lookup import build_expectation, check_adopted, check_result
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from tests.core.carriers import Memory
@@ -52,13 +52,13 @@ NEW = {"orderDate": "2024-07-01", "newAccount": {"name": "Amy", "accountNumber":
     ],
 )
 def test_what_a_result_must_repeat_of_an_order(order, expected):
-    assert expectation(order) == {"jobType": "AsyncCreateOrder", **expected}
+    assert build_expectation(order) == {"jobType": "AsyncCreateOrder", **expected}
 
 
 def test_what_is_expected_holds_no_secret():
     card = {"newAccount": {"accountNumber": "A-7", "creditCard": {"cardNumber": "4111111111111111"}}}
 
-    assert "4111" not in str(expectation(NUMBERED | card))
+    assert "4111" not in str(build_expectation(NUMBERED | card))
 
 
 EXPECTED = {"jobType": "AsyncCreateOrder", "orderNumber": "O-1", "accountNumber": "A-1"}
@@ -125,7 +125,7 @@ def test_a_job_that_has_not_succeeded_says_nothing_yet(state):
     check_result(job({"orderNumber": "O-2"}, state), EXPECTED)
 
 
-@pytest.mark.parametrize("expected", [EXPECTED, expectation({})], ids=["with a number", "without"])
+@pytest.mark.parametrize("expected", [EXPECTED, build_expectation({})], ids=["with a number", "without"])
 @pytest.mark.parametrize("check", [check_result, check_adopted])
 @pytest.mark.parametrize(
     "result",
@@ -416,7 +416,7 @@ class TestWaitingForIt:
 class TestARawKeyThatLedToAnothersJob:
     OTHER = NUMBERED | {"orderNumber": "O-2"}
 
-    def test_fails_loudly_where_the_number_is_another(self):
+    def test_fails_loudly_if_the_number_is_another(self):
         zuora = Zuora()
         elsewhere(zuora, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
@@ -425,7 +425,7 @@ class TestARawKeyThatLedToAnothersJob:
         assert type(end) is WrongOrder
         assert "did not make this task's order: its order number is 'O-1', this one's is 'O-2'" in str(end)
 
-    def test_fails_loudly_where_the_account_is_another(self):
+    def test_fails_loudly_if_the_account_is_another(self):
         zuora = Zuora()
         elsewhere(zuora, ORDER, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
@@ -462,7 +462,7 @@ class TestARawKeyThatLedToAnothersJob:
 
         assert [end] == zuora.made
 
-    def test_a_key_of_ours_needs_no_look(self):
+    def test_a_key_of_ours_needs_no_look_up(self):
         zuora = Zuora()
         zuora.run(submit_order(zuora.client(), check_order(NUMBERED), BY))
 
@@ -483,7 +483,7 @@ def test_a_job_of_an_earlier_try_is_compared_too():
 
 
 def test_an_account_by_its_id_is_compared_with_an_id():
-    expected = expectation({"existingAccountId": derive_id("account", "A-1")})
+    expected = build_expectation({"existingAccountId": derive_id("account", "A-1")})
     check_result(job({"orderId": "8ad1", "accountId": derive_id("account", "A-1").upper()}), expected)
     with pytest.raises(Refused):
         check_result(job({"accountId": derive_id("account", "A-2")}), expected)

@@ -37,7 +37,7 @@ class TestTheEndIsNoted:
         assert end in {job["jobId"] for job in zuora.ledger["jobs"]}
         assert len(zuora.made) == 1
 
-    @pytest.mark.parametrize("killed", [True, False], ids=["its id was not heard", "its id is noted"])
+    @pytest.mark.parametrize("killed", [True, False], ids=["its id is not noted", "its id is noted"])
     def test_a_failed_job_is_an_error_in_the_vendors_words(self, order, killed):
         zuora, memory = Zuora("job fails for good"), Memory()
         if killed:

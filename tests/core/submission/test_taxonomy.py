@@ -135,7 +135,7 @@ def test_a_lock_is_retried_under_the_next_key_a_minute_later(name, order, memory
     assert zuora.clock() - began >= 60
 
 
-def test_no_rest_where_airflows_retry_delay_was_long_enough(order):
+def test_no_rest_if_airflows_retry_delay_was_long_enough(order):
     zuora, memory = Zuora("category 50"), Memory()
     first, retry, _ = TRIES
     submit(zuora, memory, first, order).run()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.submission.failures import write_question
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.submission.recovery import write_question
 
 NOW = 1_700_000_000.0
 RECORD = SubmissionRecord(

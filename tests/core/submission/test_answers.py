@@ -1,4 +1,4 @@
-"""For whom an answer speaks, and what proves that it is the one that the vendor stores under the key."""
+"""What an answer to a POST decides, and what proves that the vendor stores it under the key."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import pytest
 
 from airflow_provider_zuora.core.errors import OutcomeUnknown, RateLimited, Refused, Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.core.submission.authority import (
-    APART,
-    Heard,
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.post import (
+    _EVENTS,
+    PROOF_SECONDS,
+    UNSETTLED,
     Repetition,
     classify_answer,
     read_request_id,
 )
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.protocol import Event
 from tests.core.carriers import Memory, Script, answer
 from tests.core.tries import NUMBERED, ORDER, POST, Zuora, body, submit
 from zuora_sandbox import Fault
@@ -36,7 +38,7 @@ def read(given):
     return parsed, named
 
 
-def heard(given):
+def decide(given):
     return classify_answer(*read(given))
 
 
@@ -53,13 +55,13 @@ def cut(given):
 
 
 ACCEPTED = answer(200, {"success": True, "jobId": "j-1"})
-TABLE = {
-    Heard.ACCEPTED: {
+ANSWERS = {
+    Event.ACCEPTED: {
         "200": ACCEPTED,
         "202": answer(202, {"success": True, "jobId": "j-1"}),
         "an older one": answer(409, {"success": True, "jobId": "j-1"}),
     },
-    Heard.REFUSED: {
+    Event.REFUSED: {
         **{f"category {each}": reasons(53200000 + each) for each in (10, 20, 21, 22, 23, 27, 30, 40, 45, 90)},
         "404 with a code": reasons(58560040, 404),
         "403 with a code": reasons(90000010, 403),
@@ -69,24 +71,24 @@ TABLE = {
             400, {"success": False, "reasons": [{"code": 53200020, "message": "a"}, {"message": "b"}]}
         ),
     },
-    Heard.LOCKED: {
+    Event.LOCKED: {
         "409": reasons(53200050, 409),
         "200": reasons(53200050, 200),
     },
-    Heard.SIGN_IN_REFUSED: {
+    Event.SIGN_IN_REFUSED: {
         "401": answer(401, {"message": "Authentication error"}),
         "401 with a code": reasons(90000020, 401),
         "category 11": reasons(90000011),
         "two digits": reasons(11),
     },
-    Heard.LIMITED: {
+    Event.LIMITED: {
         "429": answer(429, {"message": "request exceeded limit"}),
         "429 without a body": answer(429),
         "429 as a page": page(429),
         "category 70": reasons(50000070, 200),
         "not sent": RateLimited("It is quiet.", transient=True),
     },
-    Heard.TURNED_AWAY: {
+    Event.TURNED_AWAY: {
         "403": answer(403, {"code": 403, "message": "Forbidden"}),
         "404": answer(404, {"message": "no Route matched with those values"}),
         "404 without a body": answer(404),
@@ -102,17 +104,17 @@ TABLE = {
         "a lock that was cut off": cut(reasons(53200050, 400)),
         "400 that is no JSON": Response(400, {}, b"Bad Request"),
     },
-    Heard.IN_PROGRESS: {
+    Event.IN_PROGRESS: {
         "409": answer(409, {"message": "A request with this key is in progress."}),
         "409 without a body": answer(409),
         "409 about the key": reasons(53200020, 409, message="The idempotency key is in use."),
     },
-    Heard.KEY_IN_USE: {
+    Event.KEY_IN_USE: {
         "422 with a code": reasons(53200020, 422),
         "422": answer(422, {"message": "The key belongs to another request."}),
         "422 without a body": answer(422),
     },
-    Heard.NO_ANSWER: {
+    Event.NO_ANSWER: {
         "none": Unreachable("reset"),
         "a part": cut(ACCEPTED),
         "500": answer(500),
@@ -143,25 +145,23 @@ TABLE = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "given"),
+    ("event", "given"),
     [
-        pytest.param(kind, given, id=f"{kind.name}: {name}")
-        for kind in TABLE
-        for name, given in TABLE[kind].items()
+        pytest.param(event, given, id=f"{event.name}: {name}")
+        for event in ANSWERS
+        for name, given in ANSWERS[event].items()
     ],
 )
-def test_what_an_answer_says_of_its_post(kind, given):
-    assert heard(given) is kind
+def test_what_an_answer_decides(event, given):
+    assert decide(given) is event
 
 
 def test_every_answer_has_its_row():
-    assert set(TABLE) == set(Heard)
+    assert set(ANSWERS) == {*_EVENTS.values(), Event.ACCEPTED, Event.KEY_IN_USE, Event.NO_ANSWER}
 
 
-def test_a_post_is_heard_of_unless_it_or_another_may_have_made_the_order():
-    not_heard_of = {each for each in Heard if not each.is_about_its_post}
-
-    assert not_heard_of == {Heard.ACCEPTED, Heard.NO_ANSWER, Heard.IN_PROGRESS}
+def test_a_post_is_settled_unless_it_or_another_may_have_made_the_order():
+    assert {*UNSETTLED} == {Event.ACCEPTED, Event.NO_ANSWER, Event.IN_PROGRESS}
 
 
 # Request ids.
@@ -227,13 +227,13 @@ def repeated(given=ONE_ID):
 @pytest.mark.parametrize(
     ("known", "now", "given", "proven"),
     [
-        (Repetition(ONE_ID, 0.0, OTHER_ID), APART, ONE_ID, True),
-        (Repetition(ONE_ID, 0.0, OTHER_ID), APART - 0.1, ONE_ID, False),
-        (Repetition(ONE_ID, 0.0, OTHER_ID), APART, OTHER_ID, False),
-        (Repetition(ONE_ID, 0.0, ONE_ID), APART, ONE_ID, False),
-        (Repetition(ONE_ID, 0.0), APART, ONE_ID, False),
-        (Repetition(), APART, ONE_ID, False),
-        (Repetition("", 0.0, OTHER_ID), APART, "", False),
+        (Repetition(ONE_ID, 0.0, OTHER_ID), PROOF_SECONDS, ONE_ID, True),
+        (Repetition(ONE_ID, 0.0, OTHER_ID), PROOF_SECONDS - 0.1, ONE_ID, False),
+        (Repetition(ONE_ID, 0.0, OTHER_ID), PROOF_SECONDS, OTHER_ID, False),
+        (Repetition(ONE_ID, 0.0, ONE_ID), PROOF_SECONDS, ONE_ID, False),
+        (Repetition(ONE_ID, 0.0), PROOF_SECONDS, ONE_ID, False),
+        (Repetition(), PROOF_SECONDS, ONE_ID, False),
+        (Repetition("", 0.0, OTHER_ID), PROOF_SECONDS, "", False),
     ],
     ids=["proven", "too soon", "another answer", "a constant id", "no control", "nothing", "no ids"],
 )
@@ -261,7 +261,7 @@ def test_a_stored_refusal_is_proven_by_three_equal_answers_half_a_minute_apart(o
 
     assert isinstance(end, Refused)
     assert tell(zuora) == (4, 1)
-    assert zuora.clock() - began >= APART
+    assert zuora.clock() - began >= PROOF_SECONDS
     control = next(at for at, (_, key) in enumerate(zuora.keys) if key.startswith("control-"))
     assert 1 < control < len(zuora.keys) - 1, "between two answers that are equal"
     assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 1
@@ -375,7 +375,7 @@ def test_an_answer_that_is_cut_off_twice_is_no_stored_one():
 
     assert [end] == zuora.made
     assert tell(zuora) == (3, 0)
-    assert zuora.clock() - began < APART, "nothing was looked up, and nothing proven"
+    assert zuora.clock() - began < PROOF_SECONDS, "nothing was looked up, and nothing proven"
 
 
 def test_a_limit_without_a_code_of_zuoras_is_not_taken_for_a_stored_answer():
