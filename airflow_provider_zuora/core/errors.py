@@ -1,43 +1,33 @@
-"""Everything that can go wrong, as one tree; a vendor's words in it have come over the border, `redaction`.
+"""Everything that can go wrong, as one tree; a vendor's words stand in it redacted.
 
 ::
 
-    ApiError              the root: what was asked, what was answered, what to do next
-    |-- InvalidInput      our user's input breaks a documented rule; nothing was sent
-    |-- RateLimited       a limit of the vendor's is reached and the account cools down; nothing was sent
-    |-- Unreachable       no answer came: connect, TLS, timeout, reset
-    |-- Refused           the vendor answered no
-    |   |-- SignInRefused it said no to the client id and secret, or to a new token
-    |   |-- NotFound      it does not know what was asked for
-    |   |-- TurnedAway    somebody before the vendor said no: that says nothing about the order
-    |   `-- WrongOrder    what a key or a job id led to is another order
-    |-- Unreadable        an answer came that cannot be understood, or only a part of one
-    |-- UnsafeLink        an answer links to a file at a place from which nothing may be fetched
-    |-- TimedOut          the deadline passed and the job had not ended
-    |-- JobFailed         the job ended, and the vendor says that it failed
-    |-- ResultLost        the job was seen to complete, and its result cannot be read any more
-    |-- StoreUnavailable  the state store of a task could not be read or written
-    |-- LockContention    an order, or its job, was refused because something else holds what it changes
-    `-- OutcomeUnknown    an order may exist or not, and nothing that we may do can tell
+    ApiError
+    |-- InvalidInput, RateLimited, Unreachable, Unreadable, UnsafeLink
+    |-- Refused
+    |   `-- SignInRefused, NotFound, TurnedAway, WrongOrder
+    |-- TimedOut, JobFailed, ResultLost
+    `-- StoreUnavailable, LockContention, OutcomeUnknown
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 
 from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
     REASONS,
     WORD_LENGTH,
-    Redacted,
+    RedactedText,
     make_printable,
     redact_words,
 )
 
 _WORDS_LENGTH = 1200  # characters; of all reasons in one line, so that an error fits a screen
 _ASKED_LENGTH = 200  # characters; of the request in one line
+_SHOWN = 100  # violations of one error
 
 
 @dataclass(slots=True)
@@ -45,9 +35,7 @@ class ResponseInfo:
     """
     What the vendor answered to one request, as far as it can be read, in words that may be shown and kept.
 
-    No vendor's word is in it that has not been redacted: codes and messages are `Redacted`, which only
-    `redaction` makes (mypy sees to it), so whoever has a text must go by `with_words`. The ids come from
-    `core.http.answers`, which lets nothing through but plain ids and redacted ones.
+    Codes and messages are `RedactedText`, so they are set by `with_words`; the ids by `core.http.answers`.
 
     :param asked: method and path, for example ``POST /v1/async/orders``.
     :param track_id: the Zuora-Track-Id sent with the request; empty if the vendor has none.
@@ -62,19 +50,14 @@ class ResponseInfo:
     asked: str
     track_id: str = ""
     status: int | None = None
-    codes: tuple[Redacted, ...] = ()
-    messages: tuple[Redacted, ...] = ()
+    codes: tuple[RedactedText, ...] = ()
+    messages: tuple[RedactedText, ...] = ()
     request_id: str = ""
     process_id: str = ""
     retry_after: float | None = None
 
     def with_words(self, messages: Iterable[str], codes: Iterable[str] | None = None) -> ResponseInfo:
-        """
-        Return this with other words, redacted.
-
-        :param messages: as they came; the first `REASONS` are kept, and so are those of the codes.
-        :param codes: None: they stay as they are.
-        """
+        """Return a copy with the first `REASONS` of these words, redacted; codes None: they stay."""
         kept = self.codes
         if codes is not None:
             kept = tuple(redact_words(code, WORD_LENGTH) for code in islice(codes, REASONS))
@@ -104,10 +87,7 @@ class ResponseInfo:
 
     def reasons(self) -> list[tuple[str, str]]:
         """Return the pairs of code and message; what one side lacks is empty."""
-        length = max(len(self.codes), len(self.messages))
-        codes = self.codes + ("",) * (length - len(self.codes))
-        messages = self.messages + ("",) * (length - len(self.messages))
-        return list(zip(codes, messages, strict=True))
+        return list(zip_longest(self.codes, self.messages, fillvalue=""))
 
 
 class ApiError(Exception):
@@ -135,15 +115,18 @@ class ApiError(Exception):
 
 
 class InvalidInput(ApiError):
-    """
-    The input breaks a documented rule; nothing was sent.
-
-    :param violations: one line each: the JSON path and the rule.
-    """
+    """The input breaks documented rules, of which `violations` has a line each; nothing was sent."""
 
     def __init__(self, message: str, violations: tuple[str, ...] = ()):
         super().__init__("\n".join((message, *violations)))
         self.violations = violations
+
+
+def raise_first(message: str, violations: Sequence[str]) -> None:
+    """Raise one error with the first hundred of the violations, none if there are none."""
+    if violations:
+        more = [f"and {len(violations) - _SHOWN} more"] if len(violations) > _SHOWN else []
+        raise InvalidInput(message, (*violations[:_SHOWN], *more))
 
 
 class RateLimited(ApiError):
@@ -203,4 +186,4 @@ class LockContention(ApiError):
 
 
 class OutcomeUnknown(ApiError):
-    """An order may exist or not; sending it again might make it twice. A person has to look."""
+    """An order may exist or not; sending it again might make it twice. A person has to check."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,7 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo
-from airflow_provider_zuora.core.validation import canonical_url, credential_violation, url_violations
+from airflow_provider_zuora.core.validation import (
+    find_credential_violation,
+    find_url_violations,
+    normalize_url,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +22,8 @@ class Credentials:
     """
     Where to sign in, and as whom.
 
-    :param base_url: scheme, host, port and path prefix; http only on loopback. Kept in its one spelling.
-    :raises InvalidInput: where a field is missing or the URL is not one that a secret may be sent to.
+    :param base_url: scheme, host, port and path prefix, in its one spelling; http only on loopback.
+    :raises InvalidInput: if a field is missing, or the URL is not one that a secret may be sent to.
     """
 
     base_url: str
@@ -26,14 +31,13 @@ class Credentials:
     client_secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a connection that cannot work, before anything is sent."""
-        object.__setattr__(self, "base_url", canonical_url(self.base_url))
-        wrong = url_violations(self.base_url)
+        object.__setattr__(self, "base_url", normalize_url(self.base_url))
+        wrong = find_url_violations(self.base_url)
         for field_name, words, value in (
             ("login", "id", self.client_id),
             ("password", "secret", self.client_secret),
         ):
-            if rule := credential_violation(value) if value else "is missing":
+            if rule := find_credential_violation(value) if value else "is missing":
                 wrong.append(f"{field_name}: the OAuth client {words} {rule}")
         if wrong:
             raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
@@ -55,9 +59,9 @@ class Credentials:
 
 class ResponseKind(Enum):
     """
-    What an answer means for the request that it answers; when to ask again hangs on this alone.
+    What an answer means for the request: in words, and whether the same request may succeed later.
 
-    The second value says whether asking again may help.
+    When a request is sent again depends on this alone.
     """
 
     OK = "answered", False
@@ -70,20 +74,14 @@ class ResponseKind(Enum):
     HELD = "a limit is reached, not sent", True
     IN_PROGRESS = "the same request is still in progress", True
     LOCKED = "locked by another operation", True
-    TEMPORARY = "a passing error, or one of the vendor's own", True
+    TEMPORARY = "a transient error, or one of the vendor's own", True
     GATEWAY = "no readable answer of the vendor's own, outcome unknown", True
     SILENCE = "no answer, outcome unknown", True
     TOO_LARGE = "the answer is larger than what is read", False
 
-    @property
-    def words(self) -> str:
-        """Return the meaning in words, for messages."""
-        return self.value[0]
-
-    @property
-    def transient(self) -> bool:
-        """Say whether asking again may help."""
-        return self.value[1]
+    def __init__(self, words: str, transient: bool):
+        self.words = words
+        self.transient = transient
 
 
 @dataclass(slots=True)
@@ -91,10 +89,10 @@ class ParsedResponse:
     """
     One answer, understood: what it means, what it says, and its JSON body (None if there is none).
 
-    :param whole: True only if all of the body came and could be read. A cut-off answer, a page, an answer
-        without a body and none at all are not whole: they prove nothing about what the vendor keeps.
+    :param whole: True only if there is a body, and all of it came and could be read. What is not whole proves
+        nothing about what the vendor keeps.
     :param arrived: True if all of the body came, whether or not it can be read.
-    :param is_large: True if going over the body takes so long that no event loop is to wait for it.
+    :param is_large: True if reading the body takes so long that no event loop is to wait for it.
     """
 
     kind: ResponseKind
@@ -121,10 +119,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
 
-    def header(self, name: str) -> str:
-        """Return a header whatever the case of its name, an empty text where it is missing."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
+    @classmethod
+    def post_json(cls, path: str, document: object, params: tuple[tuple[str, str], ...] = ()) -> Request:
+        """Return the POST of a document in plain JSON types."""
+        body = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        return cls("POST", path, params, {"Content-Type": "application/json"}, body)
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return a copy with these headers added."""
@@ -136,7 +135,7 @@ class Request:
 
 
 LARGE_BODY = 256 * 1024
-"""Bytes of a body that is so long that no event loop is to wait until it is read."""
+"""Bytes; while a longer body is read, no event loop is to wait."""
 
 
 @dataclass(slots=True)
@@ -144,7 +143,7 @@ class Response:
     """
     One HTTP answer.
 
-    :param headers: by name in lower case; several of one name are joined by commas.
+    :param headers: by name in lower case; several headers of one name are joined by commas.
     :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
     :param damage: why the body is not whole (cut off, too large), empty if it is.
     :param is_too_large: True if it is longer than what is read, as it will be the next time.
@@ -155,8 +154,3 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     damage: str = ""
     is_too_large: bool = False
-
-    def header(self, name: str) -> str:
-        """Return a header whatever the case of its name, an empty text where it is missing."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")

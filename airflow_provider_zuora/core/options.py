@@ -8,16 +8,16 @@ from datetime import timedelta
 from decimal import Decimal
 
 MOST_SECONDS = 10 * 365 * 86400.0
-"""Ten years; what is much longer ends beyond the year 9999, where neither Python nor a database counts."""
+"""Ten years; what is much longer ends beyond the year 9999, which neither Python nor a database knows."""
 
 
-def checked_seconds(name: str, value: object, *, zero: bool = False) -> float:
+def check_seconds(name: str, value: object, *, zero: bool = False) -> float:
     """
     Return a time as seconds.
 
     :param value: a number of seconds, or a timedelta.
-    :param zero: True where no time at all is one too.
-    :raises ValueError: where it is no number, not above 0, infinite or longer than ten years.
+    :param zero: True: 0 is allowed.
+    :raises ValueError: if it is no number, not above 0, infinite or longer than ten years.
     """
     least = "0 or above" if zero else "above 0"
     seconds = math.nan
@@ -29,7 +29,7 @@ def checked_seconds(name: str, value: object, *, zero: bool = False) -> float:
         except OverflowError:  # a whole number beyond any float
             seconds = math.inf
         except ValueError:  # a signalling NaN
-            seconds = math.nan
+            pass
     if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero):
         raise ValueError(f"{name}: must be a number of seconds {least}, or a timedelta, not {value!r:.80}")
     if seconds > MOST_SECONDS:
@@ -38,13 +38,13 @@ def checked_seconds(name: str, value: object, *, zero: bool = False) -> float:
 
 
 def check_execution_timeout(limit: timedelta | None) -> None:
-    """Refuse a limit that is over before the task begins: Airflow takes it, and the order would be sent."""
+    """Refuse a negative timeout: Airflow accepts it, and the order would be sent."""
     if limit is not None and limit < timedelta(0):
         raise ValueError(f"execution_timeout: must be 0 or above, not {limit!r:.80}")
 
 
-def flag_violations(flags: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the names of what is neither True nor False, with the rule: the text "False" counts as True."""
+def find_flag_violations(flags: Mapping[str, object]) -> tuple[str, ...]:
+    """Return a line for each option that is neither True nor False: the text "False" counts as True."""
     return tuple(
         f"{name}: must be True or False, not {value!r:.80}"
         for name, value in flags.items()
@@ -53,13 +53,13 @@ def flag_violations(flags: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def check_flags(flags: Mapping[str, object]) -> None:
-    """Raise a ValueError with a line for each of `flag_violations`."""
-    if wrong := flag_violations(flags):
+    """Raise a ValueError with a line for each of `find_flag_violations`."""
+    if wrong := find_flag_violations(flags):
         raise ValueError("\n".join(wrong))
 
 
-def text_violations(texts: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the names of what is neither a text nor None, with the rule."""
+def find_text_violations(texts: Mapping[str, object]) -> tuple[str, ...]:
+    """Return a line for each option that is neither a text nor None."""
     return tuple(
         f"{name}: must be a text, not of type {type(value).__name__}"
         for name, value in texts.items()

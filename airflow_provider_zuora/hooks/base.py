@@ -17,7 +17,7 @@ from airflow_provider_zuora.core.errors import ApiError, InvalidInput
 from airflow_provider_zuora.core.flow import Flow, Store
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobResult
-from airflow_provider_zuora.core.options import checked_seconds
+from airflow_provider_zuora.core.options import check_seconds
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
 from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -176,9 +176,9 @@ class BaseJobHook(BaseHook):
         :raises TransientError: if the job has not ended in time.
         """
         try:
-            seconds = min(checked_seconds("timeout", timeout, zero=True), LONGEST)
+            seconds = min(check_seconds("timeout", timeout, zero=True), LONGEST)
             interval = (
-                None if poll_interval is None else checked_seconds("poll_interval", poll_interval, zero=True)
+                None if poll_interval is None else check_seconds("poll_interval", poll_interval, zero=True)
             )
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
@@ -237,7 +237,7 @@ class BaseJobHook(BaseHook):
             self.log.warning("Connection %s: %s", self.conn_id, warning)
         # A client of its own: it warns of each unknown word once, and each task has a log of its own.
         client = settings.session.client(settings.client.headers)
-        return replace(settings, client=client.hide(self.values_to_hide))
+        return replace(settings, client=client.with_redacted(self.values_to_hide))
 
     def _run(self, flow: Callable[[ApiClient], Flow[T]], store: Store | None = None) -> T:
         """

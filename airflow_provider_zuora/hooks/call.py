@@ -10,7 +10,7 @@ from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.json_types import to_json_types
-from airflow_provider_zuora.core.options import text_violations
+from airflow_provider_zuora.core.options import find_text_violations
 
 
 def build_call(
@@ -43,6 +43,6 @@ def build_call(
 
 
 def _find_violations(params: object, track_id: object) -> tuple[str, ...]:
-    violations = text_violations({"track_id": track_id})
+    violations = find_text_violations({"track_id": track_id})
     is_known = isinstance(params, (Mapping, type(None)))
     return violations if is_known else (*violations, "params: must be a mapping")

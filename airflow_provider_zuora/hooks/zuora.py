@@ -10,16 +10,15 @@ from typing import Any, Literal, TypeVar
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput
-from airflow_provider_zuora.core.json_lines import raise_first
-from airflow_provider_zuora.core.options import flag_violations, text_violations
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
+from airflow_provider_zuora.core.options import find_flag_violations, find_text_violations
 from airflow_provider_zuora.core.submission.adoption import adopt_job
 from airflow_provider_zuora.core.submission.bulk import BulkResult, option_violations
 from airflow_provider_zuora.core.submission.failures import EQUAL, build_shared_job_error
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.order_list import BulkOrder, Key, prepare_orders
 from airflow_provider_zuora.core.submission.submission import submit_order
-from airflow_provider_zuora.core.validation import KEY_LENGTH, header_violation
+from airflow_provider_zuora.core.validation import KEY_LENGTH, find_header_violation
 from airflow_provider_zuora.core.vendors.zuora.order_rules import (
     CheckedOrder,
     check_order,
@@ -163,7 +162,9 @@ class ZuoraHook(BaseJobHook):
         :param labels: what messages call the orders; ``orders[0]`` and so on if it is empty.
         :raises PermanentError: if a rule is broken (a line each), or signing in fails: nothing was sent.
         """
-        violations = option_violations(on_existing, concurrency) + flag_violations({"return_ids": return_ids})
+        violations = option_violations(on_existing, concurrency) + find_flag_violations(
+            {"return_ids": return_ids}
+        )
         if labels and len(labels) != len(orders):
             violations += ("labels: must be as many as orders",)
         self._refuse(violations)
@@ -216,9 +217,11 @@ class ZuoraHook(BaseJobHook):
         :raises PermanentError: with each broken rule.
         """
         texts = {"adopt_job_id": adopt_job_id, "idempotency_key": idempotency_key}
-        self._refuse((*text_violations(texts), *flag_violations({"return_ids": return_ids})))
+        self._refuse((*find_text_violations(texts), *find_flag_violations({"return_ids": return_ids})))
         keys = {"idempotency_key": idempotency_key, "raw_idempotency_key": raw_idempotency_key}
-        wrong = {name: header_violation(key, KEY_LENGTH) for name, key in keys.items() if key is not None}
+        wrong = {
+            name: find_header_violation(key, KEY_LENGTH) for name, key in keys.items() if key is not None
+        }
         self._refuse([f"{name}: {rule}" for name, rule in wrong.items() if rule])
 
     def _check(self, order: object, check: Callable[[object], CheckedOrder]) -> CheckedOrder:

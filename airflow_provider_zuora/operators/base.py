@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import Job, JobResult
-from airflow_provider_zuora.core.options import check_flags, checked_seconds
+from airflow_provider_zuora.core.options import check_flags, check_seconds
 from airflow_provider_zuora.core.polling.wait import PollSchedule
 from airflow_provider_zuora.exceptions import convert_error
 from airflow_provider_zuora.hooks.submitted import read_submitted_result
@@ -53,10 +53,8 @@ class BaseJobOperator(BaseWaitingTask):
         super().__init__(deferrable=deferrable, **kwargs)
         check_flags({"wait_for_completion": wait_for_completion, "deferrable": deferrable})
         self.wait_for_completion = wait_for_completion
-        self.poll_interval = (
-            None if poll_interval is None else checked_seconds("poll_interval", poll_interval)
-        )
-        self.timeout = checked_seconds("timeout", timeout)
+        self.poll_interval = None if poll_interval is None else check_seconds("poll_interval", poll_interval)
+        self.timeout = check_seconds("timeout", timeout)
 
     def start_job(self, context: Context) -> str:
         """Start the job, or find the one that an earlier try has started, and return its id."""

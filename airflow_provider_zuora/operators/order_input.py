@@ -14,10 +14,10 @@ from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts, h
 from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
     Redacted,
-    hidden_values,
-    hide,
+    list_secrets,
     mask_secrets,
-    reveal,
+    redact,
+    unredact,
 )
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
@@ -125,7 +125,7 @@ class BaseOrderInput(BaseLiteralTexts):
 
     def _redact_input(self, value: Any) -> Any:
         """Return what Airflow may show of the field: a path as it is, and of orders what is no secret."""
-        value = reveal(value)
+        value = unredact(value)
         if is_path(value):
             return value
         orders = _parse(value)
@@ -173,7 +173,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
     def hook(self) -> ZuoraHook:
         """Return the hook, the same for a whole task; its messages are free of the order's secrets."""
         hook = ZuoraHook(self.zuora_conn_id)
-        hook.values_to_hide = hidden_values(self._read_order())
+        hook.values_to_hide = list_secrets(self._read_order())
         return hook
 
     def execute(self, context: Context) -> Any:
@@ -199,7 +199,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
         """Return the order as it is sent, secrets included."""
         if self._order is not None:
             return self._order
-        order = reveal(self.order)
+        order = unredact(self.order)
         if isinstance(order, Mapping):
             return order  # it was masked when it was rendered
         with convert_errors():
@@ -210,7 +210,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
 
 def _redact_order(order: Any) -> Any:
     """Redact the secrets of an order, and all of what is no object: it cannot be searched for them."""
-    return hide(order, str) if isinstance(order, Mapping) else Redacted(order)
+    return redact(order, str) if isinstance(order, Mapping) else Redacted(order)
 
 
 def _parse(orders: Any) -> Any:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from airflow_provider_zuora.airflow_context.operator_options import OperatorOptions
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_lines import read_orders, write_lines
+from airflow_provider_zuora.core.json_text import read_orders, write_lines
 from airflow_provider_zuora.core.options import check_execution_timeout, check_flags
 from airflow_provider_zuora.core.submission.bulk import option_violations, summarize_errors
 from airflow_provider_zuora.core.submission.result import expectation
-from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, reveal
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, unredact
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.order_file import check_refused_path, is_path, read_order_list
@@ -202,7 +202,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     def execute(self, context: Context) -> list[str]:
         """Submit the orders, and leave what became of each as an XCom."""
         with convert_errors():
-            given = reveal(self.orders)
+            given = unredact(self.orders)
             refused_file = check_refused_path(self.refused_path, given)
             orders, labels = read_order_list(given)
             if refused_file:
@@ -241,7 +241,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
 
     def _redact_input(self, value: Any) -> Any:
         """Redact the orders of JSON Lines, and of what a mapped task has pushed, one by one."""
-        value = reveal(value)
+        value = unredact(value)
         if isinstance(value, (str, bytes)) and not is_path(value):
             try:
                 value, _ = read_orders(value)

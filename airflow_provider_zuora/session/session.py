@@ -10,9 +10,9 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from airflow_provider_zuora.core.flow import AsyncRunner, Flow, Runner, Store, arun, run
+from airflow_provider_zuora.core.http.answers import make_recent_requests
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
-from airflow_provider_zuora.core.http.recent_requests import new_recent_requests
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.session.token_file import TokenFile
@@ -73,7 +73,7 @@ class ApiSession:
             clock=timing.wall_clock,
             ticks=timing.monotonic,
             rng=rng,
-            recent=new_recent_requests(),
+            recent=make_recent_requests(),
         )
         self.tokens = TokenProvider(self._make_client, config.credentials, config.token_file, source, timing)
         # Partials, no methods of this object: nothing that is kept here may lead back here. What is in no

@@ -10,7 +10,7 @@ from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.validation import canonical_url, is_this_machine
+from airflow_provider_zuora.core.validation import is_this_machine, normalize_url
 from airflow_provider_zuora.transports.environment import (
     normalize_proxy,
     proxy_violations,
@@ -32,7 +32,7 @@ class TransportConfig:
     """
     How to reach a vendor.
 
-    :param base_url: kept in its one spelling, see `canonical_url`.
+    :param base_url: kept in its one spelling, see `normalize_url`.
     :param timeout: seconds without a byte of the answer after which it is given up, and three times as many
         for all of it.
     :param verify: True, False, or the path of a CA bundle; the default honours `environment.CA_BUNDLES`.
@@ -62,7 +62,7 @@ class TransportConfig:
     def __post_init__(self) -> None:
         """Read the environment, once, and refuse settings that cannot work, before anything is sent."""
         keep = partial(object.__setattr__, self)  # the object is frozen
-        keep("base_url", canonical_url(self.base_url))
+        keep("base_url", normalize_url(self.base_url))
         if isinstance(self.verify, str):
             keep("verify", expand_home(self.verify))
         wrong = []

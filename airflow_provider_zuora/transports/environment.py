@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from airflow_provider_zuora.core.validation import canonical_url, is_this_machine
+from airflow_provider_zuora.core.validation import is_this_machine, normalize_url
 from airflow_provider_zuora.transports.paths import expand_home
 
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -58,7 +58,7 @@ def read_proxy(base_url: str, environ: Mapping[str, str] = os.environ) -> tuple[
     ``https_proxy`` or ``http_proxy`` counts, by the URL's scheme, else ``all_proxy``; in lower case before
     upper case, as for curl and Python. ``no_proxy`` names the hosts that are asked without one.
     """
-    parts = urlsplit(canonical_url(base_url))
+    parts = urlsplit(normalize_url(base_url))
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         variable, value = _read_variable(name, environ)
         if value.strip():
@@ -112,7 +112,7 @@ def _entry_matches(host: str, port: int | None, entry: str) -> bool:
 
 def _to_ascii(name: str) -> str:
     """Return a name as a URL's host is spelt, in ASCII (IDNA); as it is if it is no name."""
-    return name if name.isascii() else urlsplit(canonical_url(f"https://{name}")).hostname or name
+    return name if name.isascii() else urlsplit(normalize_url(f"https://{name}")).hostname or name
 
 
 def _split_port(entry: str) -> tuple[str, int | None]:

@@ -143,7 +143,7 @@ class _Line:
 
     def headers(self, name: str) -> list[str]:
         """Return what the requests carried in a header, one text each."""
-        return [request.header(name) for request in self.sent]
+        return [request.headers.get(name, "") for request in self.sent]
 
 
 class Script(_Line):

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_lines import read_items, read_lines, read_orders, write_lines
+from airflow_provider_zuora.core.json_text import read_items, read_lines, read_orders, write_lines
 
 
 def test_a_number_of_too_many_digits_is_named_by_its_line():

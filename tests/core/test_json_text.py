@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_zuora.core import json_text
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json, unpacked
+from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json, unpack
 from airflow_provider_zuora.core.json_types import to_json_types
 
 CARD = "4111111111111111"
@@ -67,7 +67,7 @@ def test_a_bomb_is_unpacked_no_further_than_the_bound(monkeypatch):
     bomb = gzip.compress(b" " * 64 * 1024**2)
     tracemalloc.start()
     with pytest.raises(BrokenText, match="is larger than 1 MB, unpacked; split it"):
-        unpacked(bomb)
+        unpack(bomb)
     assert tracemalloc.get_traced_memory()[1] < 8 * 1024**2
     tracemalloc.stop()
 

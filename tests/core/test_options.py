@@ -12,8 +12,8 @@ from airflow_provider_zuora.core.options import (
     MOST_SECONDS,
     check_execution_timeout,
     check_flags,
-    checked_seconds,
-    text_violations,
+    check_seconds,
+    find_text_violations,
 )
 
 
@@ -28,15 +28,15 @@ from airflow_provider_zuora.core.options import (
     ],
 )
 def test_a_time_is_seconds_or_a_timedelta(value, seconds):
-    assert checked_seconds("timeout", value) == seconds
+    assert check_seconds("timeout", value) == seconds
 
 
 def test_no_time_at_all_is_one_where_it_may_be():
-    assert checked_seconds("poke_interval", 0, zero=True) == 0.0
+    assert check_seconds("poke_interval", 0, zero=True) == 0.0
     with pytest.raises(
         ValueError, match=r"^timeout: must be a number of seconds above 0, or a timedelta, not 0$"
     ):
-        checked_seconds("timeout", 0)
+        check_seconds("timeout", 0)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_no_time_at_all_is_one_where_it_may_be():
 )
 def test_what_is_no_time(value):
     with pytest.raises(ValueError, match=r"^timeout: must be a number of seconds"):
-        checked_seconds("timeout", value, zero=True)
+        check_seconds("timeout", value, zero=True)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_more_than_ten_years_is_refused_before_it_overflows_anything(value):
     with pytest.raises(
         ValueError, match=r"^timeout: must be a number of seconds of at most 315360000 \(ten years\)$"
     ):
-        checked_seconds("timeout", value)
+        check_seconds("timeout", value)
 
 
 def test_a_limit_of_airflows_that_is_over_before_the_task_begins_is_refused():
@@ -88,4 +88,4 @@ def test_a_switch_is_true_or_false_and_never_a_text():
 
 
 def test_what_is_no_text():
-    assert text_violations({"a": None, "b": "x", "c": 5}) == ("c: must be a text, not of type int",)
+    assert find_text_violations({"a": None, "b": "x", "c": 5}) == ("c: must be a text, not of type int",)

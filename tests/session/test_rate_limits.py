@@ -78,7 +78,7 @@ class Vendor:
                 await asyncio.sleep(self.rng.uniform(*self.latency))
         finally:
             self.under_way -= 1
-        if response.status in (429, 503) and (seconds := response.header("Retry-After")):
+        if response.status in (429, 503) and (seconds := response.headers.get("retry-after", "")):
             self.quiets.append((self.loop.time(), self.loop.time() + float(seconds)))
         return response
 

@@ -5,37 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from email.message import Message
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ResponseInfo
-from airflow_provider_zuora.core.messages import LARGE_BODY, ParsedResponse, Response, ResponseKind
-from airflow_provider_zuora.core.untrusted_json import read_foreign_json
+from airflow_provider_zuora.core.messages import ParsedResponse, Response, ResponseKind
+from airflow_provider_zuora.core.vendors.body import read_untrusted_json
 
 _JSON = ("/json", "+json")
-_TEXTS = frozenset(
-    f"application/{name}"
-    for name in (
-        "csv",
-        "ecmascript",
-        "javascript",
-        "jsonl",
-        "x-csv",
-        "x-ndjson",
-        "x-www-form-urlencoded",
-        "x-yaml",
-        "xml",
-        "yaml",
-    )
+_TEXT = re.compile(
+    r"text/.*|.*\+xml|application/(?:csv|ecmascript|javascript|jsonl|x-csv|x-ndjson|x-www-form-urlencoded|x-yaml"
+    r"|xml|yaml)"
 )
 # A server may name any codec of Python's: punycode takes a time that is the square of a text's length.
 _CHARSETS = re.compile(
     r"utf-?8|utf-?(?:16|32)(?:-?[lb]e)?|(?:us-)?ascii|iso-?8859-\d{1,2}|latin-?1|(?:cp|windows-)125[0-8]"
 )
-
 _HEADER = 1000  # characters; several headers of one name are joined to one of any length
-_PARAMETER = re.compile(r';\s*([^=;"\s]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)')  # what is quoted goes to its end
-
-
 _BEGINNING = 64  # bytes of a body
 
 
@@ -45,73 +31,58 @@ def parse_any_content(
     """
     Return what a 2xx means, whatever it holds: it is good if it came whole and does not refuse.
 
-    :param parse: reads a body of the vendor's own, a JSON object.
+    A CSV may begin with a bracket, so a whole body of any type but JSON is what its type says; but many a
+    server calls its JSON text/plain or text/html.
+
+    :param parse: parses a body of the vendor's own, a JSON object.
     """
-    if not is_content(response):
+    kind, charset = _read_content_type(response.headers.get("content-type", ""))
+    may_be_json = kind in ("", "text/plain", "text/html") or kind.endswith(_JSON)
+    if may_be_json or response.damage:
         parsed = parse(response, info)
         if parsed.kind is not ResponseKind.GATEWAY or response.damage:
             return parsed
         info = replace(parsed.info, messages=())
-        return replace(parsed, kind=ResponseKind.OK, info=info, body=read_content(response))
+        body = _read_content(response.body, kind, charset)
+        return replace(parsed, kind=ResponseKind.OK, info=info, body=body)
     if response.body[:_BEGINNING].lstrip().startswith(b"{"):
         parsed = parse(response, info)
         if parsed.kind is not ResponseKind.OK and any(parsed.info.codes):
             return parsed
-    body = read_content(response) if response.body else None
+    body = _read_content(response.body, kind, charset) if response.body else None
     return ParsedResponse(ResponseKind.OK, info, body, arrived=True)
 
 
-def is_content(response: Response) -> bool:
+def _read_content(body: bytes, kind: str, charset: str) -> Any:
     """
-    Return whether a whole body is no JSON by its Content-Type, whatever it looks like.
+    Return what a body holds that is not empty, and no object or list of JSON.
 
-    A CSV may begin with a bracket; but many a server calls its JSON text/plain or text/html.
+    It is JSON of any type if the Content-Type is JSON, or missing, and None if JSON is blank; else a str if
+    the type is one of text and the bytes are in its charset (UTF-8 if it names none); else bytes. In all but
+    bytes U+FFFD replaces what no database keeps.
     """
-    kind, _ = _content_type(response.headers.get("content-type", ""))
-    named = bool(kind) and kind not in ("text/plain", "text/html") and not kind.endswith(_JSON)
-    return named and not response.damage
-
-
-def read_content(response: Response) -> Any:
-    """
-    Return what a body holds that is not empty, and no object or list of JSON or `is_content`.
-
-    A number, a text, true, false or null if the Content-Type is one of JSON, or missing, and None for the
-    blanks of one that should be JSON; else a str if it is one of text and the bytes are what its charset says
-    (UTF-8 if it names none, a BOM is left out), one of UTF-8, UTF-16, UTF-32, ASCII, ISO-8859 or Windows';
-    else bytes. In all but bytes U+FFFD stands for what no database keeps.
-    """
-    kind, charset = _content_type(response.headers.get("content-type", ""))
     is_json = kind.endswith(_JSON)
-    if is_json and not response.body.strip():
+    if is_json and not body.strip():
         return None
     if is_json or not kind:
         try:
-            return read_foreign_json(response.body, patient=len(response.body) > LARGE_BODY)
+            return read_untrusted_json(body)
         except (ValueError, RecursionError):
             pass
-    is_text = is_json or kind in _TEXTS or kind.startswith("text/") or kind.endswith("+xml")
-    return _text(response.body, charset) if is_text else response.body
-
-
-def _text(body: bytes, charset: str) -> str | bytes:
-    """Return a body as the text that it is in a charset; as it is, if it is none, or the charset is odd."""
     name = charset.replace("_", "-") or "utf-8"
-    if not _CHARSETS.fullmatch(name):
+    if not ((is_json or _TEXT.fullmatch(kind)) and _CHARSETS.fullmatch(name)):
         return body
     try:
         text = body.decode("utf-8-sig" if name in ("utf-8", "utf8") else name)
-    except (LookupError, ValueError):  # Python does not know that one, or the body is not in it
+    except (LookupError, ValueError):  # Python does not know that charset, or the body is not in it
         return body
     return text.replace("\0", "\ufffd")
 
 
-def _content_type(header: str) -> tuple[str, str]:
+def _read_content_type(header: str) -> tuple[str, str]:
     """Return type and charset, in lower case, empty if they are not given."""
-    kind, _, parameters = header[:_HEADER].partition(";")
-    kind = kind.strip().lower()
-    if kind.count("/") != 1:
-        kind = "text/plain" if header.strip() else ""  # RFC 2045, 5.2
-    named = (found.group(1, 2) for found in _PARAMETER.finditer(f";{parameters}"))
-    charset = next((value for name, value in named if name.lower() == "charset"), "")
-    return kind, charset.strip('"').strip().lower()
+    if not header.strip():
+        return "", ""
+    message = Message()
+    message["Content-Type"] = header[:_HEADER]
+    return message.get_content_type(), message.get_content_charset("")

@@ -18,10 +18,10 @@ from airflow_provider_zuora.core.errors import (
     StoreUnavailable,
     TurnedAway,
     WrongOrder,
+    raise_first,
 )
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.json_lines import raise_first
 from airflow_provider_zuora.core.redaction import make_printable
 from airflow_provider_zuora.core.submission.failures import EQUAL
 from airflow_provider_zuora.core.submission.keys import TaskAttempt

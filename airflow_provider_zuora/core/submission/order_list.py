@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_lines import raise_first
+from airflow_provider_zuora.core.errors import InvalidInput, raise_first
 from airflow_provider_zuora.core.redaction import make_printable
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope
-from airflow_provider_zuora.core.validation import KEY_LENGTH, header_violation
+from airflow_provider_zuora.core.validation import KEY_LENGTH, find_header_violation
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order
 
 Key: TypeAlias = str | Callable[[Mapping[str, Any]], str] | None
@@ -102,7 +101,7 @@ def _find_own_key(order: Mapping[str, Any], key: Key) -> str | None:
         where = traceback.extract_tb(error.__traceback__)[-1]
         rule = f"idempotency_key: it raised {type(error).__name__} in {where.name}, line {where.lineno}"
         raise InvalidInput("", (rule,)) from None
-    if wrong := header_violation(own, KEY_LENGTH):
+    if wrong := find_header_violation(own, KEY_LENGTH):
         raise InvalidInput("", (f"idempotency_key: {wrong}",))
     return own
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.http.answers import make_error
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.http.retry import WRITE
+from airflow_provider_zuora.core.http.retry import WRITE, delay_before_retry
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
 from airflow_provider_zuora.core.submission.authority import (
     APART,
@@ -75,7 +76,7 @@ class Post:
         if pause:
             log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, self.error())
             yield Sleep(pause)
-        track_id = client.new_track_id()
+        track_id = client.make_track_id()
         record = record.count_post(track_id, self.digest)
         yield from self.notes.note_post(record)
         if self._is_old(record, 0.0):  # it took hours to pause, or to note it
@@ -129,7 +130,7 @@ class Post:
 
         It is an order without any content, which cannot be made, under a key that nobody uses.
         """
-        track_id = self.client.new_track_id()
+        track_id = self.client.make_track_id()
         empty = replace(self.request, body=b"{}").with_headers({"Idempotency-Key": f"control-{track_id}"})
         log.info("Sending an empty order, to see whether each answer has a request id of its own")
         return (
@@ -141,7 +142,7 @@ class Post:
         """Return the seconds to wait before the next POST, 0 before the first one."""
         if self.parsed is None:
             return 0.0
-        delay = self.client.delay_before_retry(self.parsed, self.sent)
+        delay = delay_before_retry(self.parsed, self.sent, self.client.rng)
         known = self._repetition
         return max(delay, known.since + APART - self.client.clock()) if known.control else delay
 
@@ -159,5 +160,5 @@ class Post:
         """Return the error that the last answer amounts to; a transient one if the key can be sent again."""
         if self.parsed is None:
             return build_stopped_error()
-        error = self.client.error_for(self.parsed, self.sent)
+        error = make_error(self.client.vendor, self.parsed, self.sent)
         return classify_error(error, self.heard, self.client.vendor.title)
