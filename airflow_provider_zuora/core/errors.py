@@ -35,15 +35,12 @@ class ResponseInfo:
     """
     What the vendor answered to one request, as far as it can be read, in words that may be shown and kept.
 
-    Codes and messages are `RedactedText`, so they are set by `with_words`; the ids by `core.http.answers`.
-
     :param asked: method and path, for example ``POST /v1/async/orders``.
     :param track_id: the Zuora-Track-Id sent with the request; empty if the vendor has none.
     :param status: HTTP status, or None if no answer came.
-    :param codes: the vendor's error codes as text, for example ``("53200020",)``.
+    :param codes: the vendor's error codes, for example ``("53200020",)``; set by `with_words`.
     :param messages: the vendor's own words, in the order of the codes; of many reasons the first ones.
     :param request_id: the vendor's id of the request (``requestId`` or ``Zuora-Request-Id``).
-    :param process_id: Zuora's ``processId``.
     :param retry_after: seconds to wait as the vendor states them, or None.
     """
 

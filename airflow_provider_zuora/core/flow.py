@@ -28,25 +28,19 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class RetryBudget:
-    """
-    How long a request is repeated before its error leaves the flow.
+    """How long a request is repeated before its error leaves the flow."""
 
-    :param attempts: how many times it is sent at most, not counting a new sign-in after a 401.
-    :param seconds: no pause begins that would end later than this after the first attempt.
-    """
-
-    attempts: int
-    seconds: float
+    attempts: int  # at most, not counting one after a new sign-in
+    seconds: float  # no pause begins that would end later than this after the first attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """
-    Ask the session for a bearer token.
+    Ask the session for a bearer token; ``budget`` is that of a sign-in, None: that of a read.
 
-    :param refused: the token that the vendor has just refused; the session signs in only if this is still
-        its own one, so that many flows refused at once cause one sign-in.
-    :param budget: how long a sign-in may be repeated for this flow; None: as long as a read.
+    If ``refused``, a token that the vendor has just refused, is still the session's own one, it signs in. So
+    many flows that are refused at once cause one sign-in.
     """
 
     refused: str | None = field(default=None, repr=False)
@@ -105,7 +99,6 @@ class Runner:
     Answers the steps of one flow with blocking calls; make one for each flow.
 
     :param send: sends a request, raises `Unreachable` if no answer comes.
-    :param token: answers a `Token`; may sign in.
     :param store: answers `LoadState` and `SaveState`; None: nothing is loaded, and what is saved is lost.
     """
 

@@ -139,7 +139,6 @@ class JobResult:
 
     :param job: the job, which has ended; None if the wait ended without it.
     :param error: why there is no result: the job failed, or the wait ended without it.
-    :param warning: a warning for the task's log, or empty.
     :param skipped: why the task should count as skipped, empty if it should not.
     """
 
@@ -193,11 +192,7 @@ class JobResults:
     def of(
         cls, job_ids: Sequence[str], results: Iterable[JobResult], read: Callable[[Job], JobResult]
     ) -> JobResults:
-        """
-        Return the results in the order of the ids; raise `InvalidInput` if they are those of other jobs.
-
-        :param read: returns what a job that has ended means to the task.
-        """
+        """Return what jobs mean to the task, in the order of the ids; raise if they are other jobs."""
         found = {each.job_id: read(each.job) if each.job else each for each in results}
         if set(job_ids) - set(found):
             raise InvalidInput("job_id names other jobs now than those that were waited for; clear the task.")

@@ -48,12 +48,7 @@ class BrokenText(ValueError):
 
 
 def looks_like_path(text: str) -> bool:
-    """
-    Return whether a text can only be the path of a file; whatever else it is may hold secrets.
-
-    A path begins with a scheme and ``:/``, ``/``, ``./``, ``../`` or ``~/``, or is one word that ends in
-    ``.jsonl``, ``.ndjson``, ``.json`` or ``.txt``, with or without ``.gz``.
-    """
+    """Return whether a text can only be the path of a file; whatever else it is may hold secrets."""
     if not text or len(text) > _LONGEST_PATH or text != text.strip() or ": " in text:
         return False
     return bool(_PATH.fullmatch(text) and (_ROOTED.match(text) or _RELATIVE.fullmatch(text)))
@@ -98,11 +93,9 @@ def _find_first_char(content: str | bytes) -> str:
 
 def read_json(given: str | bytes) -> Any:
     """
-    Return what a JSON document holds.
+    Return what a JSON document holds: text, or bytes in UTF-8, gzipped or not, with a byte order mark or not.
 
-    :param given: text, or bytes in UTF-8, gzipped or not; a byte order mark is no part of it.
-    :raises BrokenText: if it is no JSON, with line and column; if a field stands twice in one object, or a
-        number is none of JSON's or would be rounded.
+    :raises BrokenText: if it is no JSON, a field stands twice in one object, or a number would be rounded.
     """
     whole = _decode(unpack(given)) if isinstance(given, bytes) else given
     text = whole.strip(_SPACE)
@@ -172,8 +165,7 @@ def read_orders(given: str | bytes) -> tuple[Any, list[str]]:
     """
     Return the orders of a text or of a file's bytes, gzipped or not, and their labels for messages.
 
-    :return: the labels are ``line 1`` and so on for JSON Lines; for any other JSON there are none.
-    :raises InvalidInput: with each line, or the whole, that is no JSON.
+    The labels are ``line 1`` and so on for JSON Lines; for any other JSON there are none.
     """
     start = "["
     try:

@@ -9,35 +9,26 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
+from airflow_provider_zuora.core import validation
 from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo
-from airflow_provider_zuora.core.validation import (
-    find_credential_violation,
-    find_url_violations,
-    normalize_url,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """
-    Where to sign in, and as whom.
-
-    :param base_url: scheme, host, port and path prefix, in its one spelling; http only on loopback.
-    :raises InvalidInput: if a field is missing, or the URL is not one that a secret may be sent to.
-    """
+    """Where to sign in, and as whom; the base URL has a path or not, and http is for loopback only."""
 
     base_url: str
     client_id: str
     client_secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", normalize_url(self.base_url))
-        wrong = find_url_violations(self.base_url)
+        object.__setattr__(self, "base_url", validation.normalize_url(self.base_url))
+        wrong = validation.find_url_violations(self.base_url)
         for field_name, words, value in (
             ("login", "id", self.client_id),
             ("password", "secret", self.client_secret),
         ):
-            if rule := find_credential_violation(value) if value else "is missing":
+            if rule := validation.find_credential_violation(value) if value else "is missing":
                 wrong.append(f"{field_name}: the OAuth client {words} {rule}")
         if wrong:
             raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
@@ -58,11 +49,7 @@ class Credentials:
 
 
 class ResponseKind(Enum):
-    """
-    What an answer means for the request: in words, and whether the same request may succeed later.
-
-    When a request is sent again depends on this alone.
-    """
+    """What an answer means: in words, and whether the same request may succeed later, if it is sent again."""
 
     OK = "answered", False
     REFUSED = "refused", False
@@ -105,17 +92,11 @@ class ParsedResponse:
 
 @dataclass(slots=True)
 class Request:
-    """
-    One HTTP request below the base URL of an account.
-
-    :param path: starts with ``/``; its segments are percent-encoded already.
-    :param params: the query, as name and value; values are encoded by the transport.
-    :param body: the bytes to send; headers and body may hold secrets and stay out of the repr.
-    """
+    """One HTTP request below the base URL of an account; headers and body may hold secrets."""
 
     method: str
-    path: str
-    params: tuple[tuple[str, str], ...] = ()
+    path: str  # starts with a slash; its segments are percent-encoded already
+    params: tuple[tuple[str, str], ...] = ()  # the query; the transport encodes it
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
 
@@ -141,10 +122,9 @@ LARGE_BODY = 256 * 1024
 @dataclass(slots=True)
 class Response:
     """
-    One HTTP answer.
+    One HTTP answer; the transport has undone a ``Content-Encoding``.
 
     :param headers: by name in lower case; several headers of one name are joined by commas.
-    :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
     :param damage: why the body is not whole (cut off, too large), empty if it is.
     :param is_too_large: True if it is longer than what is read, as it will be the next time.
     """

@@ -12,13 +12,7 @@ MOST_SECONDS = 10 * 365 * 86400.0
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> float:
-    """
-    Return a time as seconds.
-
-    :param value: a number of seconds, or a timedelta.
-    :param zero: True: 0 is allowed.
-    :raises ValueError: if it is no number, not above 0, infinite or longer than ten years.
-    """
+    """Return a number of seconds, or a timedelta, as seconds; raise a ValueError for anything else."""
     least = "0 or above" if zero else "above 0"
     seconds = math.nan
     if isinstance(value, timedelta):

@@ -90,7 +90,6 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | N
 
     Numbers of cards and accounts are hidden in any case: a waiting task does not know what its order holds.
 
-    :param words: a text, or what is to be shown as one; None is an empty text.
     :param most: characters of what is returned.
     :param secrets: None: those of `HIDDEN`.
     """
@@ -107,11 +106,9 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | N
 
 def redact_messages(value: Any, secrets: Secrets) -> Any:
     """
-    Return JSON in which every text below a member such as ``paymentErrorMessage`` is redacted.
+    Return JSON, not nested deeply, in which texts below members such as ``paymentErrorMessage`` are redacted.
 
     All else is data and stays; what does not change is not copied. Of very many texts the first are shown.
-
-    :param value: as `read_untrusted_json` returns it: it is not nested deeply.
     """
     left = iter(range(_MESSAGES))
 

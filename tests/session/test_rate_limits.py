@@ -317,7 +317,7 @@ def test_a_long_quiet_is_told_to_who_would_have_to_wait_for_it(zuora, first, sec
     session = clock.session(zuora)
     first(session, look())
     asked = zuora.ledger()["requests"]
-    with pytest.raises(RateLimited, match=r"quiet for 12\d s more") as caught:
+    with pytest.raises(RateLimited, match=r"cools down for 12\d s") as caught:
         second(session, client_job(session, ONCE))
     assert 120 <= caught.value.retry_after <= 121
     assert zuora.ledger()["requests"] == asked
@@ -349,7 +349,7 @@ def test_an_order_that_cannot_wait_for_the_end_of_a_quiet_is_left_to_the_next_tr
     session = clock.session(zuora, token_file=zuora.token_file)
     REGISTRY.add(session)
     session.run(look())
-    with pytest.raises(TransientError, match=r"a limit is reached, not sent.* quiet for 360\d s more"):
+    with pytest.raises(TransientError, match=r"a limit is reached, not sent.* cools down for 360\d s"):
         ZuoraHook().create_order(ORDER, idempotency_key="k")
     session.close()
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from email.message import Message
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_zuora.core import errors
 from airflow_provider_zuora.core.errors import ApiError, RateLimited, ResponseInfo, Unreachable
 from airflow_provider_zuora.core.flow import Flow
-from airflow_provider_zuora.core.http.content import parse_any_content
 from airflow_provider_zuora.core.http.retry import RetryPolicy
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
@@ -26,6 +26,7 @@ from airflow_provider_zuora.core.redaction import HIDDEN, WORD_LENGTH, redact_me
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.validation import find_path_violation
 from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.body import read_untrusted_json
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,17 @@ _UNKNOWN_WORDS, _STATUS_LENGTH = 20, 80  # status words that are warned of, and 
 # An id that is neither a word nor the number of a card or an account: a UUID, or hex with a letter in it.
 _PLAIN_ID = r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{0,12}|(?=[0-9]*[a-f])[0-9a-f]{13,32})"
 _PLAIN_IDS = re.compile(f"{_PLAIN_ID} {_PLAIN_ID}")
+_JSON = ("/json", "+json")
+_TEXT = re.compile(
+    r"text/.*|.*\+xml|application/(?:csv|ecmascript|javascript|jsonl|x-csv|x-ndjson|x-www-form-urlencoded|x-yaml"
+    r"|xml|yaml)"
+)
+# A server may name any codec of Python's: punycode takes a time that is the square of a text's length.
+_CHARSETS = re.compile(
+    r"utf-?8|utf-?(?:16|32)(?:-?[lb]e)?|(?:us-)?ascii|iso-?8859-\d{1,2}|latin-?1|(?:cp|windows-)125[0-8]"
+)
+_HEADER = 1000  # characters; several headers of one name are joined to one of any length
+_BEGINNING = 64  # bytes of a body
 
 
 def parse_answer(
@@ -63,12 +75,7 @@ def parse_answer(
     secrets: Secrets,
     policy: RetryPolicy,
 ) -> ParsedResponse:
-    """
-    Return what a response means; this blocks as long as its body is large.
-
-    :param info: what is known without reading the body.
-    :param secrets: what the answer may not hold.
-    """
+    """Return what a response means; ``info`` is known without its body. A large body blocks for long."""
     if 300 <= response.status < 400:
         return _parse_redirect(response, info, secrets)
     for secret in secrets.in_bytes:
@@ -78,7 +85,7 @@ def parse_answer(
     mark = HIDDEN.set(secrets)
     try:
         if policy.allows_any_content and is_2xx:
-            parsed = parse_any_content(partial(vendor.read_response, request), response, info)
+            parsed = _parse_any_content(partial(vendor.read_response, request), response, info)
         else:
             parsed = vendor.read_response(request, response, info)
     finally:
@@ -91,6 +98,69 @@ def parse_answer(
     if not _is_plain(parsed.info, secrets):
         parsed = replace(parsed, info=redact_info(parsed.info, secrets))
     return parsed
+
+
+def _parse_any_content(
+    parse: Callable[[Response, ResponseInfo], ParsedResponse], response: Response, info: ResponseInfo
+) -> ParsedResponse:
+    """
+    Return what a 2xx means, whatever it holds: it is good if it came whole and does not refuse.
+
+    A CSV may begin with a bracket, so a whole body of any type but JSON is what its type says; but many a
+    server calls its JSON text/plain or text/html.
+
+    :param parse: parses a body of the vendor's own, a JSON object.
+    """
+    kind, charset = _read_content_type(response.headers.get("content-type", ""))
+    may_be_json = kind in ("", "text/plain", "text/html") or kind.endswith(_JSON)
+    if may_be_json or response.damage:
+        parsed = parse(response, info)
+        if parsed.kind is not ResponseKind.GATEWAY or response.damage:
+            return parsed
+        info = replace(parsed.info, messages=())
+        body = _read_content(response.body, kind, charset)
+        return replace(parsed, kind=ResponseKind.OK, info=info, body=body)
+    if response.body[:_BEGINNING].lstrip().startswith(b"{"):
+        parsed = parse(response, info)
+        if parsed.kind is not ResponseKind.OK and any(parsed.info.codes):
+            return parsed
+    body = _read_content(response.body, kind, charset) if response.body else None
+    return ParsedResponse(ResponseKind.OK, info, body, arrived=True)
+
+
+def _read_content(body: bytes, kind: str, charset: str) -> Any:
+    """
+    Return what a body holds that is not empty, and no object or list of JSON.
+
+    It is JSON of any type if the Content-Type is JSON, or missing, and None if JSON is blank; else a str if
+    the type is one of text and the bytes are in its charset (UTF-8 if it names none); else bytes. In all but
+    bytes U+FFFD replaces what no database keeps.
+    """
+    is_json = kind.endswith(_JSON)
+    if is_json and not body.strip():
+        return None
+    if is_json or not kind:
+        try:
+            return read_untrusted_json(body)
+        except (ValueError, RecursionError):
+            pass
+    name = charset.replace("_", "-") or "utf-8"
+    if not ((is_json or _TEXT.fullmatch(kind)) and _CHARSETS.fullmatch(name)):
+        return body
+    try:
+        text = body.decode("utf-8-sig" if name in ("utf-8", "utf8") else name)
+    except (LookupError, ValueError):  # Python does not know that charset, or the body is not in it
+        return body
+    return text.replace("\0", "\ufffd")
+
+
+def _read_content_type(header: str) -> tuple[str, str]:
+    """Return type and charset, in lower case, empty if they are not given."""
+    if not header.strip():
+        return "", ""
+    message = Message()
+    message["Content-Type"] = header[:_HEADER]
+    return message.get_content_type(), message.get_content_charset("")
 
 
 def _parse_redirect(response: Response, info: ResponseInfo, secrets: Secrets) -> ParsedResponse:
@@ -182,10 +252,9 @@ def make_recent_requests() -> RecentRequests:
 
 def refuse_answer_to_another(recent: RecentRequests, track_id: str, request: Request) -> None:
     """
-    Raise `Unreachable`, as if no answer had come, if a Track-Id that came back is that of another request.
+    Raise `Unreachable` if a Track-Id that came back is that of another request, whose answer came late.
 
-    It came late, by a connection of ours. An old page of the same path is let in. What is stored under a key
-    may give back the Track-Id of another request with this key, and of no other.
+    A cached page of the same path, or what is stored under the same key, may have an older Track-Id.
     """
     topic = (request.method, request.path, request.headers.get("Idempotency-Key", ""))
     known = [sent for sent_id, sent in list(recent) if sent_id == track_id]

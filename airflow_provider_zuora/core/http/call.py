@@ -6,17 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_provider_zuora.core import validation
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import NOT_PROCESSED, READ, TRANSIENT, UNKNOWN, WRITE, RetryPolicy
 from airflow_provider_zuora.core.messages import Request
-from airflow_provider_zuora.core.validation import (
-    KEY_LENGTH,
-    find_header_violation,
-    find_method_violation,
-    find_path_violation,
-)
 from airflow_provider_zuora.core.vendors.base import Vendor
 
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
@@ -32,18 +27,16 @@ def call_endpoint(
     headers: Mapping[str, str] | None = None,
     track_id: str = "",
 ) -> Flow[Any]:
-    """
-    Send any other request and return what a 2xx holds: see `ZuoraHook.request`.
-
-    :param headers: ``Idempotency-Key`` lets a POST be repeated while its outcome is unknown.
-    :raises InvalidInput: if an argument cannot be sent as it is.
-    """
+    """Send any other request and return what a 2xx holds: see `ZuoraHook.request`."""
     headers = headers or {}
     has_key = any(name.lower() == "idempotency-key" for name in headers)
     wrong = {
-        "method": find_method_violation(method),
-        "path": find_path_violation(path) if isinstance(path, str) else "must be a text",
-        **{name: find_header_violation(value, KEY_LENGTH) for name, value in headers.items()},
+        "method": validation.find_method_violation(method),
+        "path": validation.find_path_violation(path) if isinstance(path, str) else "must be a text",
+        **{
+            name: validation.find_header_violation(value, validation.KEY_LENGTH)
+            for name, value in headers.items()
+        },
         **_find_unsupported(client.vendor, method, has_key=has_key, track_id=track_id),
     }
     if violations := tuple(f"{name}: {why}" for name, why in wrong.items() if why):
@@ -67,7 +60,7 @@ def _find_unsupported(vendor: Vendor, method: str, *, has_key: bool, track_id: s
     unsupported = f"{vendor.title} knows none"
     wrong = {}
     if track_id and vendor.track_id_header:
-        wrong["track_id"] = find_header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT)
+        wrong["track_id"] = validation.find_header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT)
     elif track_id:
         wrong["track_id"] = unsupported
     if has_key and not vendor.supports_idempotency_keys:

@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.http.answers import RecentRequests
 from airflow_provider_zuora.core.http.rate_limiter import read_retry_after
 from airflow_provider_zuora.core.http.retry import RetryPolicy
 from airflow_provider_zuora.core.http.sign_in import AccessToken, make_sign_in_error, read_access_token
-from airflow_provider_zuora.core.job import Job
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import (
     LARGE_BODY,
     Credentials,
@@ -145,11 +145,7 @@ class ApiClient:
         return read_access_token(self.vendor, self.credentials, parsed, self.clock())
 
     def submit(self, request: Request, retry_on: retry.ResponseKinds = retry.UNKNOWN) -> Flow[str]:
-        """
-        Start a job and return its id; any 2xx that names one will do.
-
-        :param request: repeated while its outcome is unknown, so it carries a key or changes nothing.
-        """
+        """Start a job by a request that may be repeated; return its id, whatever 2xx names it."""
         parsed = yield from self.send(request, RetryPolicy(retry.WRITE, retry_on))
         job_id = self.vendor.read_job_id(parsed.body)
         if not job_id:
@@ -180,7 +176,7 @@ class ApiClient:
         """Read a job as `get_job` does, with the request that `job_request` returned."""
         parsed = yield from self.send(request, RetryPolicy(budget, retry.TRANSIENT))
         job = yield from self.read_job(job_id, parsed)
-        if not self.vendor.is_documented(job):
+        if job.state is JobState.ACTIVE and not self.vendor.is_documented(job):
             answers.warn_of_status(self.vendor, job, self._unknown_words)
         return job
 

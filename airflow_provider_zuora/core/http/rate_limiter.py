@@ -64,13 +64,7 @@ class RateLimiter:
         self._under_way = self._waiting = 0
 
     def acquire(self, request: Request, clock: Callable[[], float]) -> Iterator[float]:
-        """
-        Yield the seconds to wait, until the request may start; mostly there are none.
-
-        A wait counts as done when the next one is asked for, whatever the clock says.
-
-        :raises RateLimited: if the request would have to wait for more than `PATIENCE`.
-        """
+        """Yield the seconds to wait, each done when the next are asked for; refuse more than `PATIENCE`."""
         with self._lock:
             now = clock()
             self._under_way += 1
@@ -171,9 +165,7 @@ def read_retry_after(
     Return the wait that an answer asks for, in seconds: Retry-After, on a 429 or RateLimit-Reset if longer.
 
     A 429 for the rate carries RateLimit-* alone, one for the requests at once a Retry-After (Zuora's guide on
-    rate limits): if requests are left, the reset is no wait. The longest counts, up to a day.
-
-    :param wall: what a Retry-After that is a date counts from if the answer has no Date of its own.
+    rate limits): if requests are left, the reset is no wait. A date counts from the answer's or ``wall``.
     """
     headers = response.headers
     date = headers.get("date", "")

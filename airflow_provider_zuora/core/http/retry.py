@@ -29,20 +29,13 @@ _BACKOFF_BASE, _BACKOFF_CAP = 1.0, 30.0  # seconds; full jitter, as in Zuora's o
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """
-    How a request is sent, and how often.
-
-    :param retry_on: the kinds of answer after which it is sent again.
-    :param is_sign_in: True for the sign-in itself: it carries no token and none of the account's headers.
-    :param allows_any_content: False: a 2xx without a JSON object is no answer of the vendor's own.
-    :param is_final_at_2xx: True: a 2xx is never repeated, even if it says no or is cut off.
-    """
+    """How a request is sent, and how often."""
 
     budget: RetryBudget
     retry_on: ResponseKinds
-    is_sign_in: bool = False
-    allows_any_content: bool = False
-    is_final_at_2xx: bool = False
+    is_sign_in: bool = False  # it carries no token and none of the account's headers
+    allows_any_content: bool = False  # otherwise a 2xx without a JSON object is not of the vendor's own
+    is_final_at_2xx: bool = False  # it is not repeated, even if it says no or is cut off
 
 
 READ_POLICY = RetryPolicy(READ, TRANSIENT)

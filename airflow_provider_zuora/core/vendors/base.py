@@ -1,4 +1,4 @@
-"""What the package asks of a vendor, and of a kind of its jobs; pure: no I/O, no state."""
+"""What the package asks of a vendor, and of a kind of its jobs; no I/O, no state."""
 
 from __future__ import annotations
 
@@ -128,9 +128,7 @@ class Vendor(ABC):
         return self.find_kind(job.job_id).read_result(job, options)
 
     def is_documented(self, job: Job) -> bool:
-        """Return whether the status of a job is a word that is documented."""
-        if job.state is not JobState.ACTIVE:
-            return True
+        """Return whether the status of a job that has not ended is a word that is documented."""
         return job.status.strip().lower() in self.find_kind(job.job_id).states
 
     def describe(self, job: Job) -> str:

@@ -29,10 +29,20 @@ from airflow_provider_zuora.core.errors import (
     Unreadable,
 )
 from airflow_provider_zuora.core.flow import RunInThread, Runner, Sleep, Token, run
+from airflow_provider_zuora.core.http.answers import make_error
 from airflow_provider_zuora.core.http.call import call_endpoint as call
-from airflow_provider_zuora.core.http.retry import NOT_PROCESSED, ONCE, READ, TRANSIENT, UNKNOWN, WRITE
+from airflow_provider_zuora.core.http.retry import (
+    NOT_PROCESSED,
+    ONCE,
+    READ,
+    TRANSIENT,
+    UNKNOWN,
+    WRITE,
+    delay_before_retry,
+)
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, arrived, sample
 
 FOREVER = itertools.repeat
@@ -452,7 +462,7 @@ KINDS_OF_ERRORS = {
 @pytest.mark.parametrize("meaning", [*ResponseKind][1:], ids=lambda meaning: meaning.name)
 def test_the_error_that_an_answer_amounts_to(meaning):
     parsed = ParsedResponse(meaning, ResponseInfo("POST /v1/a", "t", 400, retry_after=7.0))
-    error = Script([]).client().error_for(parsed, 3)
+    error = make_error(Zuora(), parsed, 3)
     assert type(error) is KINDS_OF_ERRORS.get(meaning, Refused)
     assert str(error).startswith(f"Zuora: {meaning.words}.")
     assert error.transient is meaning.transient
@@ -465,7 +475,7 @@ def test_the_error_that_an_answer_amounts_to(meaning):
 )
 def test_the_pause_after_an_answer_is_what_was_asked_for_or_the_backoff(asked_for, attempt, seconds):
     parsed = ParsedResponse(ResponseKind.LIMITED, ResponseInfo("POST /v1/a", retry_after=asked_for))
-    assert Script([], rng=Dice(1)).client().delay_before_retry(parsed, attempt) == seconds
+    assert delay_before_retry(parsed, attempt, Dice(1)) == seconds
 
 
 # Tokens.

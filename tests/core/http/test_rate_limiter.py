@@ -129,7 +129,7 @@ def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
     assert desk.due() == PATIENCE
     desk = Desk(0.5)
     desk.asks(quiet(120))
-    with pytest.raises(RateLimited, match=r"GET /v1/async-jobs/j: .*quiet for 120 s more") as caught:
+    with pytest.raises(RateLimited, match=r"GET /v1/async-jobs/j: .*cools down for 120 s") as caught:
         desk.due()
     assert caught.value.retry_after == 120.5
     assert caught.value.transient

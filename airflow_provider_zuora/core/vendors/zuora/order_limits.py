@@ -15,22 +15,13 @@ PUBLISHED: Mapping[str, int] = {"subscriptions": 300, "orderActions": 300, "orde
 
 @dataclass(frozen=True, slots=True)
 class OrderLimits:
-    """
-    A connection's ``order_limits``.
-
-    :param raised: the tenant's limits by the names of `PUBLISHED`; above them nothing is sent. Above a
-        published limit that is not raised there is a warning.
-    """
+    """A connection's ``order_limits``, above which nothing is sent; above the published ones is a warning."""
 
     raised: Mapping[str, int]
 
     @classmethod
     def of(cls, value: object) -> OrderLimits:
-        """
-        Return the limits of a connection's extra, or raise a ValueError with the broken rule.
-
-        :param value: a number, for subscriptions and order actions, or an object of them; or its JSON text.
-        """
+        """Return the limits of a number, for subscriptions and actions, or of an object, or of JSON text."""
         if isinstance(value, str):
             try:
                 value = json.loads(value) if value.strip() else None

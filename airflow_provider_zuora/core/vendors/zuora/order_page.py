@@ -50,9 +50,8 @@ def describe_difference(
     """
     Return in words how a found order differs from the document, empty if account and date agree.
 
-    Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling).
-
-    :raises Unreadable: if a page is not that of an order, or of its account, but from a cache for example.
+    Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling). Raise
+    `Unreadable` if a page is not that of an order, or of its account, but from a cache for example.
     """
     order, account = _read_object(order, "order"), _read_object(account, "basicInfo")
     number, own = order.get("existingAccountNumber"), account.get("accountNumber")
@@ -150,11 +149,8 @@ def _read_order(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job
     """
     Return an order that was found by its number as the job that must have made it.
 
-    Its result has those fields of a job's result that the page holds. An order that will never be completed
-    has failed; one that Zuora is about to carry out, or whose status is undocumented, is active. A pending
-    one exists: `read_order_result` decides whether that is enough.
-
-    :raises Unreadable: if the page holds no order, or another one than was asked for: a cache may give it.
+    A pending one exists: `read_order_result` decides whether that is enough. Raise `Unreadable` if the page
+    holds no order, or another one than was asked for: a cache may give it.
     """
     order = _read_object(body, "order")
     number = describe_value(order.get("orderNumber") or "", _NUMBER_LENGTH)

@@ -47,32 +47,21 @@ _FOUND |= {float: "a decimal number", type(None): "null"}
 
 @dataclass(frozen=True, slots=True)
 class CheckedOrder:
-    """
-    An order, or a preview, that breaks no rule.
+    """An order, or a preview, that breaks no rule."""
 
-    :param document: in plain JSON types, secrets included.
-    :param request: the POST that submits it, without a key.
-    :param canonical: its JSON text with sorted keys and no blanks: the same for equal orders.
-    :param content: the SHA-256 of that, in hex.
-    :param secrets: the secret values in it, as texts.
-    :param number: the order's own number, None if it has none.
-    :param is_special: True if it holds secrets, or may hold more items than Zuora publishes limits for.
-    """
-
-    document: dict[str, Any] = field(repr=False)
-    request: Request
-    canonical: bytes = field(repr=False)
-    content: str
-    secrets: tuple[str, ...] = field(repr=False)
-    number: str | None
-    is_special: bool
+    document: dict[str, Any] = field(repr=False)  # in plain JSON types, secrets included
+    request: Request  # the POST that submits it, without a key
+    canonical: bytes = field(repr=False)  # the JSON text with sorted keys that equal orders have
+    content: str  # the SHA-256 of that, in hex
+    secrets: tuple[str, ...] = field(repr=False)  # the secret values in it, as texts
+    number: str | None  # the order's own one
+    is_special: bool  # it holds secrets, or may hold more items than Zuora publishes limits for
 
 
 def check_order(order: object, *, return_ids: bool = False) -> CheckedOrder:
     """
-    Check the body of ``POST /v1/async/orders``; its document is what `to_json_types` makes of it.
+    Check the body of ``POST /v1/async/orders``; ``return_ids``: the result has ids instead of numbers.
 
-    :param return_ids: True: the job's result carries ids instead of numbers.
     :raises InvalidInput: with a line for each broken rule, ``$.path: rule``, sorted by path.
     """
     return _check(order, "order", "newAccount", "/v1/async/orders", return_ids=return_ids)

@@ -58,8 +58,7 @@ def redact(
     """
     Return a copy with every secret value in a `Redacted`, and whatever is no JSON, a date or a Decimal.
 
-    :param mask: called with the text of each secret, for the logs; Airflow's masker ignores texts of fewer
-        than five characters, a card's security code for example.
+    :param mask: called with each secret, for the logs; Airflow ignores those of fewer than five characters.
     """
     if not is_secret and type(document) in _SCALARS:
         return document

@@ -118,9 +118,11 @@ def _read_job_errors(errors: object, info: ResponseInfo) -> tuple[ResponseInfo, 
 def _read_contradiction(body: Mapping[str, Any], info: ResponseInfo) -> ResponseInfo | None:
     """Return the answer of a completed job that says no after all, or None."""
     parts = [part for part in (body, body.get("result")) if isinstance(part, dict) and _is_denial(part)]
+    if not parts:
+        return None
     found = (chain(_list_job_reasons(part.get("errors")), responses.list_reasons(part)) for part in parts)
     reasons = responses.read_first_reasons(chain.from_iterable(found))
-    return responses.replace_reasons(info, reasons or [("", "it says success: false")]) if parts else None
+    return responses.replace_reasons(info, reasons or [("", "it says success: false")])
 
 
 def _is_denial(part: Mapping[str, Any]) -> bool:

@@ -190,12 +190,7 @@ def _is_no_order(reason: tuple[str, str]) -> bool:
 
 
 def _is_no_job(reason: tuple[str, str]) -> bool:
-    """
-    Return whether a reason says that there is no such job, in whatever words.
-
-    The id is all that is sent, so it is the bad value of category 20. A code that begins with 9 is about the
-    sign-in or the entity.
-    """
+    # Only the id is sent, so it is the bad value of category 20; a 9 is about the sign-in or the entity.
     code = reason[0]
     is_documented = len(code) == _CODE_LENGTH and not code.startswith("9")
     return is_documented and read_category(code) in (_NOT_FOUND, _BAD_VALUE)

@@ -58,7 +58,7 @@ def test_the_track_id_has_a_header():
 
 
 def test_the_sign_in_is_a_form_that_carries_any_secret():
-    request = ZUORA.build_sign_in(Credentials("https://h", "id-1", "a+b/c=d&e%f"))
+    request = Credentials("https://h", "id-1", "a+b/c=d&e%f").grant(ZUORA.sign_in_path)
     assert str(request) == "POST /oauth/token"
     assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
     assert parse_qs(request.body.decode("ascii")) == {
