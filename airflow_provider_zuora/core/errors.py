@@ -32,26 +32,16 @@ _SHOWN = 100  # violations of one error
 
 @dataclass(slots=True)
 class ResponseInfo:
-    """
-    What the vendor answered to one request, as far as it can be read, in words that may be shown and kept.
+    """What the vendor answered to one request, as far as it can be read, fit to be shown and kept."""
 
-    :param asked: method and path, for example ``POST /v1/async/orders``.
-    :param track_id: the Zuora-Track-Id sent with the request; empty if the vendor has none.
-    :param status: HTTP status, or None if no answer came.
-    :param codes: the vendor's error codes, for example ``("53200020",)``; set by `with_words`.
-    :param messages: the vendor's own words, in the order of the codes; of many reasons the first ones.
-    :param request_id: the vendor's id of the request (``requestId`` or ``Zuora-Request-Id``).
-    :param retry_after: seconds to wait as the vendor states them, or None.
-    """
-
-    asked: str
-    track_id: str = ""
-    status: int | None = None
-    codes: tuple[RedactedText, ...] = ()
-    messages: tuple[RedactedText, ...] = ()
-    request_id: str = ""
+    asked: str  # method and path, for example ``POST /v1/async/orders``
+    track_id: str = ""  # sent with the request; empty if the vendor knows none
+    status: int | None = None  # of HTTP; None if no answer came
+    codes: tuple[RedactedText, ...] = ()  # of errors, for example ``("53200020",)``; set by `with_words`
+    messages: tuple[RedactedText, ...] = ()  # in the order of the codes; of many the first ones
+    request_id: str = ""  # ``requestId`` or ``Zuora-Request-Id``
     process_id: str = ""
-    retry_after: float | None = None
+    retry_after: float | None = None  # seconds, as the vendor states them
 
     def with_words(self, messages: Iterable[str], codes: Iterable[str] | None = None) -> ResponseInfo:
         """Return a copy with the first `REASONS` of these words, redacted; codes None: they stay."""
@@ -65,17 +55,12 @@ class ResponseInfo:
         """Return one line that a person can hand to the vendor's support."""
         reasons = (f"[{code}] {message}".strip() if code else message for code, message in self.reasons())
         words = redact_words("; ".join(reasons), _WORDS_LENGTH) if self.codes or self.messages else ""
-        ids = {
-            "requestId": self.request_id,
-            "processId": self.process_id,
-            "Zuora-Track-Id": self.track_id,
-        }
-        named = ", ".join(
-            f"{name} {redact_words(value, WORD_LENGTH)}" for name, value in ids.items() if value
-        )
+        ids = {"requestId": self.request_id, "processId": self.process_id, "Zuora-Track-Id": self.track_id}
+        named = [f"{name} {redact_words(value, WORD_LENGTH)}" for name, value in ids.items() if value]
         status = "no answer" if self.status is None else f"HTTP {self.status}"
         asked = make_printable(self.asked[:_ASKED_LENGTH])
-        return f"{asked}: {status}{': ' + words if words else ''}{f' ({named})' if named else ''}"
+        ending = f" ({', '.join(named)})" if named else ""
+        return f"{asked}: {status}{': ' + words if words else ''}{ending}"
 
     @property
     def without_words(self) -> str:

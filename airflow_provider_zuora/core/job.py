@@ -28,23 +28,15 @@ class JobState(Enum):
 
 @dataclass(slots=True)
 class Job:
-    """
-    A job as the vendor described it last.
-
-    :param status: the vendor's own word, for example ``Completed``, in one printable line and not too long.
-    :param result: the vendor's result, as parsed from JSON; None while the job is active or has failed.
-    :param transient: True if by the vendor's codes the job may succeed when it is submitted again.
-    :param info: the answer that this was read from; for a failed job its codes and messages are the job's.
-    :param locked: True if it failed because something else held what it was to change.
-    """
+    """A job as the vendor described it last."""
 
     job_id: str
     state: JobState
-    status: str
-    result: Any = None
-    transient: bool = False
-    info: ResponseInfo | None = None
-    locked: bool = False
+    status: str  # the vendor's own word, for example ``Completed``, in one printable line
+    result: Any = None  # the vendor's, as parsed from JSON; None while the job is active or has failed
+    transient: bool = False  # by the vendor's codes the job may succeed when it is submitted again
+    info: ResponseInfo | None = None  # with the codes and messages of a job that has failed
+    locked: bool = False  # it failed because something else held what it was to change
 
     @property
     def has_ended(self) -> bool:
@@ -134,19 +126,13 @@ _SHOWN = 10  # lines of an error; the XCom `job_results` has all
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """
-    What the wait for one job came to.
-
-    :param job: the job, which has ended; None if the wait ended without it.
-    :param error: why there is no result: the job failed, or the wait ended without it.
-    :param skipped: why the task should count as skipped, empty if it should not.
-    """
+    """What the wait for one job came to."""
 
     job_id: str
-    job: Job | None = None
-    error: ApiError | None = None
+    job: Job | None = None  # has ended; None if the wait ended without it
+    error: ApiError | None = None  # the job failed, or the wait ended without it
     warning: str = ""
-    skipped: str = ""
+    skipped: str = ""  # why the task should count as skipped, empty if it should not
 
     @classmethod
     def of_job(cls, job: Job) -> JobResult:

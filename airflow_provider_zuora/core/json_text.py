@@ -18,7 +18,6 @@ from airflow_provider_zuora.core.errors import InvalidInput, raise_first
 from airflow_provider_zuora.core.json_types import ROUNDED, read_decimal
 
 MAX_BYTES = 256 * 1024**2  # of a file, unpacked; a few kilobytes of gzip can unpack to gigabytes
-
 _GZIP = b"\x1f\x8b"
 _OTHERS = (
     (b"PK\x03\x04", "is a zip archive, not JSON"),

@@ -35,17 +35,9 @@ class Credentials:
 
     def grant(self, path: str) -> Request:
         """Return the form POST of OAuth's client credentials grant."""
-        form = {
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "grant_type": "client_credentials",
-        }
-        return Request(
-            "POST",
-            path,
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            body=urlencode(form).encode(),
-        )
+        client = {"client_id": self.client_id, "client_secret": self.client_secret}
+        form = urlencode({**client, "grant_type": "client_credentials"}).encode()
+        return Request("POST", path, (), {"Content-Type": "application/x-www-form-urlencoded"}, form)
 
 
 class ResponseKind(Enum):
@@ -73,21 +65,14 @@ class ResponseKind(Enum):
 
 @dataclass(slots=True)
 class ParsedResponse:
-    """
-    One answer, understood: what it means, what it says, and its JSON body (None if there is none).
-
-    :param whole: True only if there is a body, and all of it came and could be read. What is not whole proves
-        nothing about what the vendor keeps.
-    :param arrived: True if all of the body came, whether or not it can be read.
-    :param is_large: True if reading the body takes so long that no event loop is to wait for it.
-    """
+    """One answer, understood: what it means, what it says, and its JSON body (None if there is none)."""
 
     kind: ResponseKind
     info: ResponseInfo
     body: Any = field(default=None, repr=False)
-    whole: bool = False
-    arrived: bool = False
-    is_large: bool = False
+    whole: bool = False  # all of a body came and was read; else it proves nothing about what the vendor keeps
+    arrived: bool = False  # all of the body came, whether or not it can be read
+    is_large: bool = False  # no event loop is to wait while the body is read
 
 
 @dataclass(slots=True)
@@ -121,16 +106,15 @@ LARGE_BODY = 256 * 1024
 
 @dataclass(slots=True)
 class Response:
-    """
-    One HTTP answer; the transport has undone a ``Content-Encoding``.
-
-    :param headers: by name in lower case; several headers of one name are joined by commas.
-    :param damage: why the body is not whole (cut off, too large), empty if it is.
-    :param is_too_large: True if it is longer than what is read, as it will be the next time.
-    """
+    """One HTTP answer; the transport has undone a ``Content-Encoding``."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # in lower case, joined by commas
     body: bytes = field(default=b"", repr=False)
-    damage: str = ""
-    is_too_large: bool = False
+    damage: str = ""  # why the body is not whole (cut off, too large)
+    is_too_large: bool = False  # for what is read, as it will be the next time
+
+    @property
+    def is_large(self) -> bool:
+        """Whether reading the body takes so long that no event loop is to wait for it."""
+        return len(self.body) > LARGE_BODY

@@ -17,9 +17,9 @@ from airflow_provider_zuora.core.errors import ApiError, InvalidInput
 from airflow_provider_zuora.core.flow import Flow, Store
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobResult
-from airflow_provider_zuora.core.options import check_seconds
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
 from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
+from airflow_provider_zuora.core.validation import check_seconds
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.exceptions import PermanentError, convert_error, convert_errors

@@ -10,7 +10,7 @@ from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.json_types import to_json_types
-from airflow_provider_zuora.core.options import find_text_violations
+from airflow_provider_zuora.core.validation import find_text_violations
 
 
 def build_call(

@@ -11,14 +11,18 @@ from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
-from airflow_provider_zuora.core.options import find_flag_violations, find_text_violations
 from airflow_provider_zuora.core.submission.adoption import adopt_job
 from airflow_provider_zuora.core.submission.bulk import BulkResult, option_violations
 from airflow_provider_zuora.core.submission.failures import EQUAL, build_shared_job_error
 from airflow_provider_zuora.core.submission.keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.order_list import BulkOrder, Key, prepare_orders
 from airflow_provider_zuora.core.submission.submission import submit_order
-from airflow_provider_zuora.core.validation import KEY_LENGTH, find_header_violation
+from airflow_provider_zuora.core.validation import (
+    KEY_LENGTH,
+    find_flag_violations,
+    find_header_violation,
+    find_text_violations,
+)
 from airflow_provider_zuora.core.vendors.zuora.order_rules import (
     CheckedOrder,
     check_order,

@@ -11,8 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import Job, JobResult
-from airflow_provider_zuora.core.options import check_flags, check_seconds
 from airflow_provider_zuora.core.polling.wait import PollSchedule
+from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import convert_error
 from airflow_provider_zuora.hooks.submitted import read_submitted_result
 from airflow_provider_zuora.version_compat import JOB_ID

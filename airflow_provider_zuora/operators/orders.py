@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 from airflow_provider_zuora.airflow_context.operator_options import OperatorOptions
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import read_orders, write_lines
-from airflow_provider_zuora.core.options import check_execution_timeout, check_flags
 from airflow_provider_zuora.core.submission.bulk import option_violations, summarize_errors
 from airflow_provider_zuora.core.submission.result import expectation
+from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, unredact
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook

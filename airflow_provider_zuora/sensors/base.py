@@ -20,8 +20,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.job import JobResult, JobResults, ResultState, check_job_ids, name_jobs
-from airflow_provider_zuora.core.options import check_flags, check_seconds
 from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, PollSchedule
+from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
 from airflow_provider_zuora.triggers.start_and_end import (
     find_upstream,

@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 RecentRequests: TypeAlias = deque[tuple[str, tuple[str, str, str]]]
 """Track-Id of each of the last requests, and what it is about: method, path and Idempotency-Key."""
-
 ERRORS: Mapping[ResponseKind, type[ApiError]] = {
     ResponseKind.HELD: RateLimited,
     ResponseKind.SILENCE: Unreachable,
@@ -42,10 +41,10 @@ ERRORS: Mapping[ResponseKind, type[ApiError]] = {
     ResponseKind.NOT_FOUND: errors.NotFound,
 }
 """The error that each kind of answer amounts to; of all others `Refused`."""
+NO_ANSWER = (Unreachable, RateLimited)
 SIGN_IN_ADVICE = "Check client id, secret and environment: a wrong data centre refuses them too."
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 """HTTP statuses whose Location may be followed."""
-
 _MOST_REDIRECTS = 3  # of one request that are followed
 _RECENT = 256  # requests of an account; an answer that comes late is to one of the latest
 # `ResponseInfo.with_words` keeps more than this: what it has cut a secret in two at is left behind.

@@ -7,16 +7,11 @@ import logging
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache, partial
 
-from airflow_provider_zuora.core.errors import (
-    InvalidInput,
-    RateLimited,
-    ResponseInfo,
-    Unreachable,
-    Unreadable,
-)
+from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo, Unreadable
 from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
 from airflow_provider_zuora.core.http import answers, retry
 from airflow_provider_zuora.core.http.answers import RecentRequests
@@ -24,15 +19,8 @@ from airflow_provider_zuora.core.http.rate_limiter import read_retry_after
 from airflow_provider_zuora.core.http.retry import RetryPolicy
 from airflow_provider_zuora.core.http.sign_in import AccessToken, make_sign_in_error, read_access_token
 from airflow_provider_zuora.core.job import Job, JobState
-from airflow_provider_zuora.core.messages import (
-    LARGE_BODY,
-    Credentials,
-    ParsedResponse,
-    Request,
-    Response,
-    ResponseKind,
-)
-from airflow_provider_zuora.core.secret_search import make_secrets
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
+from airflow_provider_zuora.core.secret_search import Secrets, make_secrets
 from airflow_provider_zuora.core.validation import (
     find_header_violation,
     find_id_violation,
@@ -47,6 +35,12 @@ _TOKENS = 4  # that are known at once: none, the one in use, and one that was re
 _PLAIN_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,250}")
 
 
+def _cache_secrets(credentials: Credentials, values: tuple[str, ...]) -> Callable[[str], Secrets]:
+    """Return what makes the secrets of an answer from the token of its request."""
+    pair = (credentials.client_id, credentials.client_secret)
+    return lru_cache(_TOKENS)(partial(make_secrets, pair, values))
+
+
 class ApiClient:
     """
     The conversations of one account with one vendor, as flows.
@@ -54,7 +48,6 @@ class ApiClient:
     :param headers: sent with every request but the sign-in, for example the entity.
     :param clock: returns seconds; expiries, and all that outlives the process, are read against it.
     :param rng: for jitter and Track-Ids.
-    :param hidden: values of an order that no answer's words may hold, see `with_redacted`.
     :param ticks: returns seconds of a monotonic clock, for budgets and waits; None: ``clock``.
     :param recent: the last requests of the account; None: of this client alone.
     """
@@ -67,7 +60,6 @@ class ApiClient:
         *,
         clock: Callable[[], float],
         rng: random.Random,
-        hidden: Sequence[str] = (),
         ticks: Callable[[], float] | None = None,
         recent: RecentRequests | None = None,
     ):
@@ -86,24 +78,16 @@ class ApiClient:
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
         self._track_header = vendor.track_id_header.lower()
-        pair = (credentials.client_id, credentials.client_secret)
-        self._secrets_beside = lru_cache(_TOKENS)(partial(make_secrets, pair, tuple(hidden)))
+        self.secrets_beside = _cache_secrets(credentials, ())
         self._unknown_words: set[str] = set()  # status words that were warned of
 
     def with_redacted(self, values: Sequence[str]) -> ApiClient:
         """Return this client as one in whose answers and jobs these values of an order are redacted."""
         if not values:
             return self
-        return ApiClient(
-            self.vendor,
-            self.credentials,
-            self.headers,
-            clock=self.clock,
-            ticks=self.ticks,
-            rng=self.rng,
-            hidden=values,
-            recent=self._recent,
-        )
+        client = copy(self)
+        client.secrets_beside = _cache_secrets(self.credentials, tuple(values))
+        return client
 
     def make_track_id(self) -> str:
         """Return a Track-Id that nobody has used."""
@@ -182,7 +166,7 @@ class ApiClient:
 
     def read_job(self, job_id: str, parsed: ParsedResponse) -> Flow[Job]:
         """Return the job that an answer describes, redacted, or raise `Unreadable`."""
-        parse = partial(answers.parse_job, self.vendor, job_id, parsed, self._secrets_beside(""))
+        parse = partial(answers.parse_job, self.vendor, job_id, parsed, self.secrets_beside(""))
         if parsed.is_large:
             job: Job = yield RunInThread(parse)
             return job
@@ -190,7 +174,7 @@ class ApiClient:
 
     def redact_job(self, job: Job) -> Job:
         """Return a job of another client without what this one redacts."""
-        return answers.redact_job(job, self._secrets_beside(""))
+        return answers.redact_job(job, self.secrets_beside(""))
 
     def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
         """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""
@@ -221,7 +205,7 @@ class ApiClient:
     ) -> Flow[ParsedResponse]:
         """Send a request once, follow the redirects that may be followed, and parse the answer."""
         method, path, headers = request.method, request.path, request.headers
-        asked, is_redirected, secrets = f"{method} {path}", False, self._secrets_beside(token)
+        asked, is_redirected, secrets = f"{method} {path}", False, self.secrets_beside(token)
         level = logging.DEBUG if method == "GET" else logging.INFO
         log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
         if token:
@@ -236,13 +220,13 @@ class ApiClient:
             given_back = response.headers.get(self._track_header, track_id)
             if given_back != track_id:
                 answers.refuse_answer_to_another(self._recent, given_back, request)
-        except (Unreachable, RateLimited) as error:
+        except answers.NO_ANSWER as error:
             return answers.parse_failure(error, ResponseInfo(asked, track_id), secrets)
         has_wait = response.status == 429 or "retry-after" in response.headers
         wait = read_retry_after(response) if has_wait else None
         info = ResponseInfo(asked, track_id, response.status, retry_after=wait)
         parse = partial(answers.parse_answer, self.vendor, request, response, info, secrets, policy)
-        if len(response.body) > LARGE_BODY:
+        if response.is_large:
             parsed: ParsedResponse = replace((yield RunInThread(parse)), is_large=True)
         else:
             parsed = parse()

@@ -19,7 +19,6 @@ from airflow_provider_zuora.core.times import read_http_date
 log = logging.getLogger(__name__)
 
 PATIENCE = 60.0  # seconds; a request waits as long for its turn, for more its flow waits
-
 _JITTER = 1.0  # seconds, so that all who waited for one moment do not start at that moment
 _SCARCE = 10  # less than this part of a limit is left
 _REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often

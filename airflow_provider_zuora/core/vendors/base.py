@@ -25,57 +25,33 @@ class RepeatedSubmit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """
-    One kind of job: all that sensor, trigger, bulk wait and events know of it.
+    """One kind of job: all that sensor, trigger, bulk wait and events know of it."""
 
-    :param prefix: how its ids begin, empty for bare ones; the requests hold the id without it.
-    :param states: every status word, in lower case; with another word, or none, a job is polled on.
-    :param read_job: reads a job from its whole id, an answer's body, and what is known of the answer; raises
-        `Unreadable` if there is none.
-    :param read_result: returns what a job that has ended means to a task with these options.
-    :param build_submit_request: makes the request that starts a job, from a document in plain JSON types and
-        options; None: such a job is never started.
-    :param read_id: returns the id in the answer to a submit request, an empty text if it names none.
-    :param build_cancel_request: makes the request that stops a job; None: it cannot be stopped.
-    :param build_lookup_request: makes the request that finds out whether a submission came through; None:
-        there is none.
-    """
-
-    prefix: str
+    prefix: str  # how its ids begin, empty for bare ones; the requests hold the id without it
     build_status_request: Callable[[str], Request]
-    states: Mapping[str, JobState]
-    read_job: Callable[[str, Document, ResponseInfo], Job]
-    read_result: Callable[[Job, Document], JobResult]
-    build_submit_request: Callable[[Document, Document], Request] | None = None
+    states: Mapping[str, JobState]  # by word, in lower case; with another word, or none, a job is polled on
+    read_job: Callable[[str, Document, ResponseInfo], Job]  # by its whole id; raises `Unreadable` for no job
+    read_result: Callable[[Job, Document], JobResult]  # of a job that has ended, by the task's options
+    build_submit_request: Callable[[Document, Document], Request] | None = None  # of a document and options
     repeated_submit: RepeatedSubmit = RepeatedSubmit.NEITHER
-    read_id: Callable[[Document], str] = lambda _: ""
-    build_cancel_request: Callable[[str], Request] | None = None
-    build_lookup_request: Callable[[Document], Request] | None = None
+    read_id: Callable[[Document], str] = lambda _: ""  # of the job that was started; empty if there is none
+    build_cancel_request: Callable[[str], Request] | None = None  # None: it cannot be stopped
+    build_lookup_request: Callable[[Document], Request] | None = None  # finds out whether it was submitted
 
 
 class Vendor(ABC):
     """What every vendor has: how to sign in, how to read its answers, and its kinds of jobs."""
 
-    name: ClassVar[str]
-    """The connection type."""
-    title: ClassVar[str]
-    """The name that people use."""
-    environments: ClassVar[Mapping[str, str]]
-    """Base URLs by the name of the environment."""
-    kinds: ClassVar[Mapping[str, JobKind]]
-    """The kinds of jobs by name; of those that share a prefix the first one reads what was started."""
-    sign_in_path: ClassVar[str]
-    """The path to which OAuth's client credentials grant is posted."""
-    headers_by_field: ClassVar[Mapping[str, str]] = {}
-    """The headers that a connection's fields ask for, for every request but the sign-in."""
-    scope_headers: ClassVar[tuple[str, ...]] = ()
-    """Those of the headers that choose where a submission takes effect."""
-    track_id_header: ClassVar[str] = ""
-    """The header that carries a Track-Id, empty if the vendor knows none."""
-    supports_idempotency_keys: ClassVar[bool] = False
-    """Whether an Idempotency-Key makes a repeated POST the same one."""
-    accepts_gzip: ClassVar[bool] = False
-    """Whether a long request may be sent gzipped."""
+    name: ClassVar[str]  # the connection type
+    title: ClassVar[str]  # the name that people use
+    environments: ClassVar[Mapping[str, str]]  # base URLs by the name of the environment
+    kinds: ClassVar[Mapping[str, JobKind]]  # of those with one prefix, the first one reads what was started
+    sign_in_path: ClassVar[str]  # to which OAuth's client credentials grant is posted
+    headers_by_field: ClassVar[Mapping[str, str]] = {}  # of a connection; for all requests but the sign-in
+    scope_headers: ClassVar[tuple[str, ...]] = ()  # those that choose where a submission takes effect
+    track_id_header: ClassVar[str] = ""  # empty if the vendor knows no Track-Id
+    supports_idempotency_keys: ClassVar[bool] = False  # by an Idempotency-Key a repeated POST is the same one
+    accepts_gzip: ClassVar[bool] = False  # for long requests
 
     def build_headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the headers of every request but the sign-in."""

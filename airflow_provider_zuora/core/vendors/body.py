@@ -28,7 +28,6 @@ from airflow_provider_zuora.core.redaction import (
 _Scan: TypeAlias = Callable[[str, int], tuple[Any, int]]
 _read_array: Callable[..., tuple[Any, int]] = json.decoder.JSONArray  # type: ignore[attr-defined]
 _read_object: Callable[..., tuple[Any, int]] = json.decoder.JSONObject  # type: ignore[attr-defined]
-
 TEXT_LENGTH = 64 * 1024  # characters of one text of an answer that are read
 _QUOTE_LENGTH = 200  # characters of a body in an error that has no other words
 _MAX_GROUPS = 2_000_000  # objects and lists; 20 MB of brackets would be 1 GB of lists

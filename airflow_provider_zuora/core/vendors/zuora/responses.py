@@ -21,7 +21,6 @@ Reasons: TypeAlias = list[tuple[str, str]]
 """Codes and messages of an answer, as they came: many of them decide, the first ones are shown."""
 MAX_REASONS = 1000  # reasons of an answer that are read; some kilobytes of gzip may hold millions
 MORE = ("", "and more")  # replaces those that are not read, whose category is unknown
-
 # "Error codes": the last two digits of a code are its category.
 _CATEGORIES = {
     **dict.fromkeys((20, 21, 22, 23, 27, 30, 90), ResponseKind.REFUSED),
@@ -59,7 +58,6 @@ _TELLING = frozenset(
 _NOT_FOUND, _BAD_VALUE, _CODE_LENGTH = 40, 20, 8
 _ABSENT_AT = (200, 400, 404)  # HTTP statuses at which Zuora says that there is no such thing
 _ABSENT = ("invalid ordernumber", "invalid order number", "does not exist", "cannot find")
-
 _CODE = re.compile(r"[0-9]{2}|[0-9]{8}")
 _EDGE_LIMIT = "request exceeded limit"
 
