@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_zuora.airflow_context.parameters import refuse_unknown_parameters
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
 from airflow_provider_zuora.core.job import JobResult
-from airflow_provider_zuora.core.options import check_execution_timeout
 from airflow_provider_zuora.core.polling.events import DeferredResults, pack_ids
 from airflow_provider_zuora.core.polling.job_list import JobPolls, reload_results
 from airflow_provider_zuora.core.polling.wait import (
@@ -29,6 +28,7 @@ from airflow_provider_zuora.core.polling.wait import (
     PollSchedule,
     make_steady_clock,
 )
+from airflow_provider_zuora.core.validation import check_execution_timeout
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.triggers.jobs import TRIGGERS, BaseJobTrigger, read_event

@@ -1,80 +1,50 @@
-"""Everything that can go wrong, as one tree; a vendor's words in it have come over the border, `redaction`.
+"""Everything that can go wrong, as one tree; a vendor's words stand in it redacted.
 
 ::
 
-    ApiError              the root: what was asked, what was answered, what to do next
-    |-- InvalidInput      our user's input breaks a documented rule; nothing was sent
-    |-- RateLimited       a limit of the vendor's is reached and the account cools down; nothing was sent
-    |-- Unreachable       no answer came: connect, TLS, timeout, reset
-    |-- Refused           the vendor answered no
-    |   |-- SignInRefused it said no to the client id and secret, or to a new token
-    |   |-- NotFound      it does not know what was asked for
-    |   |-- TurnedAway    somebody before the vendor said no: that says nothing about the order
-    |   `-- WrongOrder    what a key or a job id led to is another order
-    |-- Unreadable        an answer came that cannot be understood, or only a part of one
-    |-- UnsafeLink        an answer links to a file at a place from which nothing may be fetched
-    |-- TimedOut          the deadline passed and the job had not ended
-    |-- JobFailed         the job ended, and the vendor says that it failed
-    |-- ResultLost        the job was seen to complete, and its result cannot be read any more
-    |-- StoreUnavailable  the state store of a task could not be read or written
-    |-- LockContention    an order, or its job, was refused because something else holds what it changes
-    `-- OutcomeUnknown    an order may exist or not, and nothing that we may do can tell
+    ApiError
+    |-- InvalidInput, RateLimited, Unreachable, Unreadable, UnsafeLink
+    |-- Refused
+    |   `-- SignInRefused, NotFound, TurnedAway, WrongOrder
+    |-- TimedOut, JobFailed, ResultLost
+    `-- StoreUnavailable, LockContention, OutcomeUnknown
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 
 from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
     REASONS,
     WORD_LENGTH,
-    Redacted,
+    RedactedText,
     make_printable,
     redact_words,
 )
 
 _WORDS_LENGTH = 1200  # characters; of all reasons in one line, so that an error fits a screen
 _ASKED_LENGTH = 200  # characters; of the request in one line
+_SHOWN = 100  # violations of one error
 
 
 @dataclass(slots=True)
 class ResponseInfo:
-    """
-    What the vendor answered to one request, as far as it can be read, in words that may be shown and kept.
+    """What the vendor answered to one request, as far as it can be read, fit to be shown and kept."""
 
-    No vendor's word is in it that has not been redacted: codes and messages are `Redacted`, which only
-    `redaction` makes (mypy sees to it), so whoever has a text must go by `with_words`. The ids come from
-    `core.http.answers`, which lets nothing through but plain ids and redacted ones.
-
-    :param asked: method and path, for example ``POST /v1/async/orders``.
-    :param track_id: the Zuora-Track-Id sent with the request; empty if the vendor has none.
-    :param status: HTTP status, or None if no answer came.
-    :param codes: the vendor's error codes as text, for example ``("53200020",)``.
-    :param messages: the vendor's own words, in the order of the codes; of many reasons the first ones.
-    :param request_id: the vendor's id of the request (``requestId`` or ``Zuora-Request-Id``).
-    :param process_id: Zuora's ``processId``.
-    :param retry_after: seconds to wait as the vendor states them, or None.
-    """
-
-    asked: str
-    track_id: str = ""
-    status: int | None = None
-    codes: tuple[Redacted, ...] = ()
-    messages: tuple[Redacted, ...] = ()
-    request_id: str = ""
+    asked: str  # method and path, for example ``POST /v1/async/orders``
+    track_id: str = ""  # sent with the request; empty if the vendor knows none
+    status: int | None = None  # of HTTP; None if no answer came
+    codes: tuple[RedactedText, ...] = ()  # of errors, for example ``("53200020",)``; set by `with_words`
+    messages: tuple[RedactedText, ...] = ()  # in the order of the codes; of many the first ones
+    request_id: str = ""  # ``requestId`` or ``Zuora-Request-Id``
     process_id: str = ""
-    retry_after: float | None = None
+    retry_after: float | None = None  # seconds, as the vendor states them
 
     def with_words(self, messages: Iterable[str], codes: Iterable[str] | None = None) -> ResponseInfo:
-        """
-        Return this with other words, redacted.
-
-        :param messages: as they came; the first `REASONS` are kept, and so are those of the codes.
-        :param codes: None: they stay as they are.
-        """
+        """Return a copy with the first `REASONS` of these words, redacted; codes None: they stay."""
         kept = self.codes
         if codes is not None:
             kept = tuple(redact_words(code, WORD_LENGTH) for code in islice(codes, REASONS))
@@ -85,17 +55,12 @@ class ResponseInfo:
         """Return one line that a person can hand to the vendor's support."""
         reasons = (f"[{code}] {message}".strip() if code else message for code, message in self.reasons())
         words = redact_words("; ".join(reasons), _WORDS_LENGTH) if self.codes or self.messages else ""
-        ids = {
-            "requestId": self.request_id,
-            "processId": self.process_id,
-            "Zuora-Track-Id": self.track_id,
-        }
-        named = ", ".join(
-            f"{name} {redact_words(value, WORD_LENGTH)}" for name, value in ids.items() if value
-        )
+        ids = {"requestId": self.request_id, "processId": self.process_id, "Zuora-Track-Id": self.track_id}
+        named = [f"{name} {redact_words(value, WORD_LENGTH)}" for name, value in ids.items() if value]
         status = "no answer" if self.status is None else f"HTTP {self.status}"
         asked = make_printable(self.asked[:_ASKED_LENGTH])
-        return f"{asked}: {status}{': ' + words if words else ''}{f' ({named})' if named else ''}"
+        ending = f" ({', '.join(named)})" if named else ""
+        return f"{asked}: {status}{': ' + words if words else ''}{ending}"
 
     @property
     def without_words(self) -> str:
@@ -104,10 +69,7 @@ class ResponseInfo:
 
     def reasons(self) -> list[tuple[str, str]]:
         """Return the pairs of code and message; what one side lacks is empty."""
-        length = max(len(self.codes), len(self.messages))
-        codes = self.codes + ("",) * (length - len(self.codes))
-        messages = self.messages + ("",) * (length - len(self.messages))
-        return list(zip(codes, messages, strict=True))
+        return list(zip_longest(self.codes, self.messages, fillvalue=""))
 
 
 class ApiError(Exception):
@@ -135,15 +97,18 @@ class ApiError(Exception):
 
 
 class InvalidInput(ApiError):
-    """
-    The input breaks a documented rule; nothing was sent.
-
-    :param violations: one line each: the JSON path and the rule.
-    """
+    """The input breaks documented rules, of which `violations` has a line each; nothing was sent."""
 
     def __init__(self, message: str, violations: tuple[str, ...] = ()):
         super().__init__("\n".join((message, *violations)))
         self.violations = violations
+
+
+def raise_first(message: str, violations: Sequence[str]) -> None:
+    """Raise one error with the first hundred of the violations, none if there are none."""
+    if violations:
+        more = [f"and {len(violations) - _SHOWN} more"] if len(violations) > _SHOWN else []
+        raise InvalidInput(message, (*violations[:_SHOWN], *more))
 
 
 class RateLimited(ApiError):
@@ -203,4 +168,4 @@ class LockContention(ApiError):
 
 
 class OutcomeUnknown(ApiError):
-    """An order may exist or not; sending it again might make it twice. A person has to look."""
+    """An order may exist or not; sending it again might make it twice. A person has to check."""

@@ -3,15 +3,15 @@
 A flow is a generator that describes one conversation with a vendor: it yields what it needs next and is sent
 the answer. `run` performs it with blocking calls, `arun` with awaits; they differ by that only.
 
-Steps, and the values that are made for each poll (`Request`, `Response`, `ResponseInfo`, `ParsedResponse` and
-`Job`), are never changed. Those of a poll are not frozen all the same: frozen ones would take an eighth of a
-flow's time.
+No step is ever changed, nor any value that is made for each poll (`Request`, `Response`, `ResponseInfo`,
+`ParsedResponse`, `Job`). The latter are not frozen: that would take an eighth of a flow's time.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -28,25 +28,19 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class RetryBudget:
-    """
-    How long a request is repeated before its error leaves the flow.
+    """How long a request is repeated before its error leaves the flow."""
 
-    :param attempts: how many times it is sent at most, not counting a new sign-in after a 401.
-    :param seconds: no pause begins that would end later than this after the first attempt.
-    """
-
-    attempts: int
-    seconds: float
+    attempts: int  # at most, not counting one after a new sign-in
+    seconds: float  # no pause begins that would end later than this after the first attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """
-    Ask the session for a bearer token.
+    Ask the session for a bearer token; ``budget`` is that of a sign-in, None: that of a read.
 
-    :param refused: the token that the vendor has just refused; the session replaces its own only if that is
-        still this one, so that many flows refused at once cause one sign-in.
-    :param budget: how long a sign-in may be repeated for this flow; None: as long as a read.
+    If ``refused``, a token that the vendor has just refused, is still the session's own one, it signs in. So
+    many flows that are refused at once cause one sign-in.
     """
 
     refused: str | None = field(default=None, repr=False)
@@ -55,7 +49,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class RunInThread:
-    """Ask for the result of a call that may block, on a file for example; it does not block an event loop."""
+    """Ask for the result of a call that may block, on a file for example; no event loop waits for it."""
 
     call: Callable[[], Any]
 
@@ -76,7 +70,7 @@ class SaveState:
 
 
 class Store(Protocol):
-    """Names and JSON objects that outlive a try of a task. It may forget, and it cannot compare and set."""
+    """JSON objects by name that outlive a try of a task; it may forget them, and cannot compare and set."""
 
     def get(self, name: str, /) -> Any:
         """Return the value stored under a name, None if there is none."""
@@ -105,8 +99,6 @@ class Runner:
     Answers the steps of one flow with blocking calls; make one for each flow.
 
     :param send: sends a request, raises `Unreachable` if no answer comes.
-    :param token: answers a `Token`; may sign in.
-    :param sleep: waits for a number of seconds.
     :param store: answers `LoadState` and `SaveState`; None: nothing is loaded, and what is saved is lost.
     """
 
@@ -158,12 +150,10 @@ class AsyncRunner:
 
 def run(flow: Flow[T], runner: Runner) -> T:
     """
-    Perform a flow with blocking calls and return its result.
+    Perform a flow with blocking calls and return its result; a `StoreUnavailable` ends the flow.
 
     An `ApiError` of a step is thrown into the flow, once it is handled here: its words, a server's first line
     for example, may hold our token, so it must be the context of no other error.
-
-    :raises StoreUnavailable: if the store raises an error; the flow does not see it, it ends.
     """
     try:
         step = next(flow)
@@ -206,12 +196,7 @@ async def arun(flow: Flow[T], runner: AsyncRunner) -> T:
 
 
 def _use_store(store: Store | None, step: LoadState | SaveState, has_posted: bool) -> Any:
-    """
-    Load or save a value.
-
-    :param has_posted: whether the flow has sent a POST: an error says whether the order was sent.
-    :raises StoreUnavailable: if the store raises an error, whatever it is.
-    """
+    """Load or save a value; the error of a store says whether the flow has sent a POST."""
     if store is None:
         return None
     with _StoreErrors(has_posted):
@@ -221,17 +206,13 @@ def _use_store(store: Store | None, step: LoadState | SaveState, has_posted: boo
     return None
 
 
-class _StoreErrors:
-    """Raises `StoreUnavailable` in place of a store's error; what ends a task stays as it is."""
+@dataclass
+class _StoreErrors(AbstractContextManager[Any]):
+    """Raises `StoreUnavailable` in place of a store's error, whatever it is; what ends a task stays."""
 
-    def __init__(self, has_posted: bool):
-        self.has_posted = has_posted
-
-    def __enter__(self) -> None:
-        """Begin to use the store."""
+    has_posted: bool
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Raise ours in place of the store's error."""
         if isinstance(error, Exception):
             words = _SENT if self.has_posted else _NOT_SENT
             message = f"{words} The task's state store failed: {type(error).__name__}: {error!s:.500}"

@@ -8,23 +8,14 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
 
-from airflow_provider_zuora.core.errors import (
-    ApiError,
-    InvalidInput,
-    JobFailed,
-    LockContention,
-    ResponseInfo,
-    ResultLost,
-    TimedOut,
-)
-from airflow_provider_zuora.core.json_lines import raise_first
+from airflow_provider_zuora.core import errors
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, JobFailed, ResponseInfo, raise_first
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
-from airflow_provider_zuora.core.validation import id_violation
+from airflow_provider_zuora.core.validation import find_id_violation
 
 ORDER = "order:"
-"""How an id begins that stands for an order which was found by its number, its job being unknown."""
+"""How the id of an order begins that was found by its number; its job is unknown."""
 NO_STATUS = "without a status"
-"""The status of a job that the vendor gives none."""
 
 
 class JobState(Enum):
@@ -37,42 +28,30 @@ class JobState(Enum):
 
 @dataclass(slots=True)
 class Job:
-    """
-    A job as the vendor described it last.
-
-    :param status: the vendor's own word, for example ``Completed``, in one printable line and not too long.
-    :param result: the vendor's result, as parsed from JSON; None while the job is active or has failed.
-    :param transient: True if the vendor calls a failure a passing one.
-    :param info: the answer that this was read from; for a failed job its codes and messages are the job's.
-    :param locked: True if it failed because something else held what it was to change.
-    """
+    """A job as the vendor described it last."""
 
     job_id: str
     state: JobState
-    status: str
-    result: Any = None
-    transient: bool = False
-    info: ResponseInfo | None = None
-    locked: bool = False
+    status: str  # the vendor's own word, for example ``Completed``, in one printable line
+    result: Any = None  # the vendor's, as parsed from JSON; None while the job is active or has failed
+    transient: bool = False  # by the vendor's codes the job may succeed when it is submitted again
+    info: ResponseInfo | None = None  # with the codes and messages of a job that has failed
+    locked: bool = False  # it failed because something else held what it was to change
 
     @property
     def has_ended(self) -> bool:
-        """Return whether the job is over, well or badly."""
+        """Return whether the job is over, whether it succeeded or failed."""
         return self.state is not JobState.ACTIVE
 
-    def build_error(self) -> JobFailed | LockContention:
+    def build_error(self) -> JobFailed | errors.LockContention:
         """Return the error of a job that failed."""
-        kind = (
-            "passing failure: submit again (a retry of a task that submits and waits does; else clear the "
-            "submitting task)"
-            if self.transient
-            else "lasting failure"
+        advice = (
+            ": submit again (a retry of a task that submits and waits does; else clear the submitting task)"
         )
-        return (LockContention if self.locked else JobFailed)(
-            f"Job {self.job_id} ended as {self.status}; by the vendor's codes this is a {kind}.",
-            info=self.info,
-            transient=self.transient,
-        )
+        kind = f"transient failure{advice}" if self.transient else "permanent failure"
+        words = f"Job {self.job_id} ended as {self.status}; by the vendor's codes this is a {kind}."
+        error_type = errors.LockContention if self.locked else JobFailed
+        return error_type(words, info=self.info, transient=self.transient)
 
 
 def clean_status(word: object) -> str:
@@ -81,37 +60,25 @@ def clean_status(word: object) -> str:
 
 
 def clean_job_id(value: object) -> str:
-    """Return the id in an answer, an empty text if it is none that can be kept and asked for."""
+    """Return the id in an answer, an empty text if no job with this id can be polled."""
     job_id = value.strip() if isinstance(value, str) else ""
-    return "" if id_violation(job_id) else job_id
+    return "" if find_id_violation(job_id) else job_id
 
 
 def check_job_ids(job_id: object) -> tuple[str, ...]:
-    """
-    Return the ids that a task waits for, in their order; one id is a list of one.
-
-    :raises InvalidInput: if it is neither a text nor a list of texts that can be sent; a list that is the
-        text of one is not read.
-    """
+    """Return the ids that a task waits for; raise `InvalidInput` for anything but an id or a list of them."""
     if isinstance(job_id, str):
         if job_id.isalnum() and len(job_id) <= WORD_LENGTH:  # as nearly all are
             return (job_id,)
-        given: Sequence[object] = (job_id,)
+        named: dict[str, object] = {"job_id": job_id}
     elif isinstance(job_id, Sequence) and not isinstance(job_id, (bytes, bytearray)):
-        given = list(job_id)
+        named = {f"job_id[{index}]": each for index, each in enumerate(job_id)}
     else:
         rule = f"job_id: must be an id or a list of ids, not of type {type(job_id).__name__}"
         raise InvalidInput("Nothing was sent.", (rule,))
-    names = ["job_id"] if isinstance(job_id, str) else [f"job_id[{index}]" for index in range(len(given))]
-    raise_first(
-        "Nothing was sent.",
-        [
-            f"{name}: {wrong}"
-            for name, each in zip(names, given, strict=True)
-            if (wrong := id_violation(each))
-        ],
-    )
-    return tuple([str(each) for each in given])
+    broken = [f"{name}: {wrong}" for name, each in named.items() if (wrong := find_id_violation(each))]
+    raise_first("Nothing was sent.", broken)
+    return tuple(map(str, named.values()))
 
 
 def name_jobs(job_ids: Sequence[str]) -> str:
@@ -132,7 +99,7 @@ class ResultState(StrEnum):
     UNREAD = "unread"
     """It completed, and its result cannot be read any more."""
     OPEN = "open"
-    """Polls failed for a passing reason; a retry goes on."""
+    """Polls failed for a transient reason; a retry goes on."""
     TIMED_OUT = "timed_out"
     """The wait is over, and the job goes on at the vendor."""
 
@@ -150,8 +117,8 @@ _WORST_FIRST = (
     ResultState.TIMED_OUT,
 )
 _STATE_OF_ERROR = {
-    TimedOut: ResultState.TIMED_OUT,
-    ResultLost: ResultState.UNREAD,
+    errors.TimedOut: ResultState.TIMED_OUT,
+    errors.ResultLost: ResultState.UNREAD,
     JobFailed: ResultState.FAILED,
 }
 _SHOWN = 10  # lines of an error; the XCom `job_results` has all
@@ -159,35 +126,24 @@ _SHOWN = 10  # lines of an error; the XCom `job_results` has all
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """
-    What the wait for one job came to.
-
-    :param job: the job, which has ended; None if the wait ended without it.
-    :param error: why there is no result: the job failed, or the wait ended without it.
-    :param warning: what the task should say in its log, empty for nothing.
-    :param skipped: why the task should count as skipped, empty if it should not.
-    """
+    """What the wait for one job came to."""
 
     job_id: str
-    job: Job | None = None
-    error: ApiError | None = None
+    job: Job | None = None  # has ended; None if the wait ended without it
+    error: ApiError | None = None  # the job failed, or the wait ended without it
     warning: str = ""
-    skipped: str = ""
+    skipped: str = ""  # why the task should count as skipped, empty if it should not
 
     @classmethod
     def of_job(cls, job: Job) -> JobResult:
-        """
-        Return the result of a job that has ended.
-
-        :raises ValueError: if it has not.
-        """
+        """Return the result of a job that has ended; raise a ValueError if it has not."""
         if job.state is JobState.ACTIVE:
             raise ValueError(f"job {job.job_id} has not ended: it is {job.status}")
         return cls(job.job_id, job, job.build_error() if job.state is JobState.FAILED else None)
 
     @property
     def state(self) -> ResultState:
-        """Return what became of the job, in a word."""
+        """Return what became of the job."""
         if self.error is None:
             return ResultState.SKIPPED if self.skipped else ResultState.COMPLETED
         if self.job is not None:
@@ -199,15 +155,10 @@ class JobResult:
 
     @property
     def result(self) -> Any:
-        """
-        Return what the task returns for this job.
-
-        :raises ApiError: `error`, if there is one.
-        """
+        """Return what the task returns for this job, or raise `error`."""
         if self.error is not None:
             raise self.error
-        if self.job is None:
-            raise ValueError("a result has a job or an error")
+        assert self.job is not None, "a result has a job or an error"
         return None if self.skipped else self.job.result
 
     def as_dict(self) -> dict[str, Any]:
@@ -219,7 +170,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class JobResults:
-    """What became of all jobs of a list, in its order; a job that is named twice stands there twice."""
+    """What became of all jobs of a list, in its order; a job that is named twice has two results."""
 
     each: tuple[JobResult, ...]
 
@@ -227,12 +178,7 @@ class JobResults:
     def of(
         cls, job_ids: Sequence[str], results: Iterable[JobResult], read: Callable[[Job], JobResult]
     ) -> JobResults:
-        """
-        Return what the waits for jobs came to, in the order of the ids.
-
-        :param read: what a job that has ended means to the task.
-        :raises InvalidInput: if these are the results of other jobs: an upstream task has run again.
-        """
+        """Return what jobs mean to the task, in the order of the ids; raise if they are other jobs."""
         found = {each.job_id: read(each.job) if each.job else each for each in results}
         if set(job_ids) - set(found):
             raise InvalidInput("job_id names other jobs now than those that were waited for; clear the task.")
@@ -245,39 +191,36 @@ class JobResults:
 
     @property
     def warnings(self) -> list[str]:
-        """Return what the task should say in its log."""
-        skipped = [
-            f"Job {each.job_id} counts as skipped: {each.skipped}" for each in self.each if each.skipped
-        ]
-        return [*skipped, *(each.warning for each in self.each if each.warning)]
+        """Return the warnings for the task's log."""
+        skipped = [each for each in self.each if each.skipped]
+        warnings = [f"Job {each.job_id} counts as skipped: {each.skipped}" for each in skipped]
+        return warnings + [each.warning for each in self.each if each.warning]
 
     @property
     def skipped(self) -> str:
-        """Return why the task should count as skipped: all of its jobs do; empty if it should not."""
+        """Return why the task should count as skipped, which it does if all of its jobs do; else empty."""
         reasons = [each.skipped for each in self.each if each.skipped]
         return reasons[0] if reasons and len(reasons) == len(self.each) else ""
 
     @property
     def worst(self) -> JobResult | None:
-        """Return the first of the worst, None if each job came to a good end."""
-        return next(iter(self._without_result()), None)
+        """Return the first of the worst results, None if no job is without a result."""
+        return next(iter(self._list_failed()), None)
 
-    def _without_result(self) -> list[JobResult]:
-        bad = (each for each in self.each if each.error is not None)
-        return sorted(bad, key=lambda each: _WORST_FIRST.index(each.state))
+    def _list_failed(self) -> list[JobResult]:
+        failed = (each for each in self.each if each.error is not None)
+        return sorted(failed, key=lambda each: _WORST_FIRST.index(each.state))
 
     def describe_errors(self) -> str:
-        """Return what there is to say of the jobs that have no result, the worst first."""
-        bad = self._without_result()
+        """Return the errors of the jobs that have no result, the worst first, ten at most."""
+        failed = self._list_failed()
         if len(self.each) == 1:
-            return str(bad[0].error)
+            return str(failed[0].error)
         states = Counter(each.state for each in self.each)
         order = (ResultState.COMPLETED, ResultState.SKIPPED, *_WORST_FIRST)
         counts = ", ".join(f"{states[state]} {state.words}" for state in order if states[state])
-        lines = [f"{each.job_id}: {each.state.words}: {_indent(each.error)}" for each in bad[:_SHOWN]]
-        more = [f"and {len(bad) - _SHOWN} more, see the XCom job_results"] if len(bad) > _SHOWN else []
-        return "\n".join((f"{len(bad)} of {len(self.each)} jobs have no result ({counts}).", *lines, *more))
-
-
-def _indent(error: object) -> str:
-    return str(error).replace("\n", "\n    ")
+        texts = ((each, str(each.error).replace("\n", "\n    ")) for each in failed[:_SHOWN])
+        lines = [f"{each.job_id}: {each.state.words}: {error}" for each, error in texts]
+        if len(failed) > _SHOWN:
+            lines.append(f"and {len(failed) - _SHOWN} more, see the XCom job_results")
+        return "\n".join((f"{len(failed)} of {len(self.each)} jobs have no result ({counts}).", *lines))

@@ -1,4 +1,4 @@
-"""Turn a document into plain JSON types, or name what cannot be one; the input is never changed."""
+"""Turn a document into plain JSON types, or name what cannot be turned; the input is never changed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Violation: TypeAlias = tuple[Path, str]
 
 CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 """Writes the one JSON text that equal documents in plain types have, whatever the order of their keys."""
-MAX_DEPTH = 64
+MAX_DEPTH = 64  # levels; what Airflow does with an XCom or an event may take a call for each
 _SCALARS = frozenset({str, bool, int, float, type(None)})  # most of an order; `Mapping` is slow to ask
-REFUSED = object()  # stands where a value was refused, so that one broken value makes one line
+REFUSED = object()  # replaces a refused value, so that one broken value makes one line
 _INFINITE = "numbers must be finite, not NaN or infinity"
 ROUNDED = "more digits than a JSON number holds; round it to at most 15"
 _HALF_PAIR = "must be whole text, not half a surrogate pair"
@@ -30,15 +30,12 @@ _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 def to_json_types(document: object) -> Any:
     """
-    Return a document in plain JSON types; the input is left as it is.
+    Return a document in plain JSON types; raise `InvalidInput` with a line for each value refused.
 
-    The normal form: a mapping is a dict with text keys, a list or tuple a list, a date or datetime
-    (pendulum's too) its ISO 8601 text, an enum of texts or whole numbers its value, and a Decimal a number:
-    whole if it is whole, else the float whose shortest spelling has the same value. Refused: NaN and
-    infinities, a Decimal that a float cannot hold, whole numbers beyond 64 bits, broken text (half a
-    surrogate pair), any other type, and a document that contains itself or is more than 64 levels deep.
-
-    :raises InvalidInput: with one line for each value refused.
+    A mapping is a dict with text keys, a list or tuple a list, a date or datetime (pendulum's too) its ISO
+    8601 text, an enum of texts or whole numbers its value, and a Decimal a number. Refused: NaN, an infinity,
+    a Decimal that a float cannot hold, whole numbers beyond 64 bits, half a surrogate pair, any other type,
+    and a document that contains itself or is more than 64 levels deep.
     """
     reading = JsonReader()
     result = reading.read(document)
@@ -55,6 +52,17 @@ def raise_any(checked: str, broken: Iterable[Violation]) -> None:
         raise InvalidInput(f"Invalid {checked}: {count} broken, nothing was sent.", lines)
 
 
+def is_deep(value: Any) -> bool:
+    """Return whether lists and objects are nested for more than `MAX_DEPTH` levels; it does not recurse."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        each = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [member for members in each for member in members if isinstance(member, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
 def format_path(path: Path) -> str:
     """Return a JSON path in one line of ASCII: ``$.subscriptions[0]["odd name"]``."""
     names = {step for step in path if isinstance(step, str) and _NAME.fullmatch(step)}
@@ -63,7 +71,7 @@ def format_path(path: Path) -> str:
 
 @dataclass(slots=True)
 class JsonReader:
-    """One pass over a foreign document, which notes all that cannot be plain JSON."""
+    """One pass over a foreign document, which notes all that is refused."""
 
     refused: list[Violation] = field(default_factory=list)
 
@@ -74,20 +82,20 @@ class JsonReader:
         if len(path) > MAX_DEPTH:
             return self._refuse(path, f"at most {MAX_DEPTH} levels of nesting")
         if type(value) not in _SCALARS and isinstance(value, (dict, Mapping)):
-            return self._members(value, path, (*above, id(value)))
+            return self._read_members(value, path, (*above, id(value)))
         if isinstance(value, list | tuple):
             return [self.read(item, (*path, index), (*above, id(value))) for index, item in enumerate(value)]
-        result, rule = _scalar(value)
+        result, rule = _read_scalar(value)
         return self._refuse(path, rule) if rule else result
 
-    def _members(self, value: Mapping[Any, object], path: Path, above: tuple[int, ...]) -> dict[str, Any]:
+    def _read_members(
+        self, value: Mapping[Any, object], path: Path, above: tuple[int, ...]
+    ) -> dict[str, Any]:
         result = {}
         for key, member in value.items():
-            name, rule = (
-                _scalar(key)
-                if isinstance(key, str)
-                else (key, f"must be text, not of type {type(key).__name__}")
-            )
+            name, rule = key, f"must be text, not of type {type(key).__name__}"
+            if isinstance(key, str):
+                name, rule = _read_scalar(key)
             if rule:
                 self._refuse(path, f"a field name {rule}")
             else:
@@ -99,8 +107,8 @@ class JsonReader:
         return REFUSED
 
 
-def _scalar(value: object) -> tuple[Any, str]:
-    """Return a single value in its plain type, and the rule that it breaks or an empty text."""
+def _read_scalar(value: object) -> tuple[Any, str]:
+    """Return a single value in its plain type, and the rule that it breaks, empty if none."""
     result: object = value
     broken = ""
     if isinstance(value, str):
@@ -120,7 +128,7 @@ def _scalar(value: object) -> tuple[Any, str]:
 
 
 def read_decimal(value: Decimal) -> tuple[int | float, str]:
-    """Return the number of JSON with the value of a Decimal, and the rule that it breaks or an empty text."""
+    """Return the JSON number with the value of a Decimal, and the rule that it breaks, empty if none."""
     if not value.is_finite():
         return 0, _INFINITE
     number = float(value)

@@ -2,63 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
+from airflow_provider_zuora.core import validation
 from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo
-from airflow_provider_zuora.core.validation import canonical_url, credential_violation, url_violations
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """
-    Where to sign in, and as whom.
-
-    :param base_url: scheme, host, port and path prefix; http only on loopback. Kept in its one spelling.
-    :raises InvalidInput: where a field is missing or the URL is not one that a secret may be sent to.
-    """
+    """Where to sign in, and as whom; the base URL has a path or not, and http is for loopback only."""
 
     base_url: str
     client_id: str
     client_secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a connection that cannot work, before anything is sent."""
-        object.__setattr__(self, "base_url", canonical_url(self.base_url))
-        wrong = url_violations(self.base_url)
+        object.__setattr__(self, "base_url", validation.normalize_url(self.base_url))
+        wrong = validation.find_url_violations(self.base_url)
         for field_name, words, value in (
             ("login", "id", self.client_id),
             ("password", "secret", self.client_secret),
         ):
-            if rule := credential_violation(value) if value else "is missing":
+            if rule := validation.find_credential_violation(value) if value else "is missing":
                 wrong.append(f"{field_name}: the OAuth client {words} {rule}")
         if wrong:
             raise InvalidInput("The connection cannot be used; nothing was sent.", tuple(wrong))
 
     def grant(self, path: str) -> Request:
         """Return the form POST of OAuth's client credentials grant."""
-        form = {
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "grant_type": "client_credentials",
-        }
-        return Request(
-            "POST",
-            path,
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            body=urlencode(form).encode(),
-        )
+        client = {"client_id": self.client_id, "client_secret": self.client_secret}
+        form = urlencode({**client, "grant_type": "client_credentials"}).encode()
+        return Request("POST", path, (), {"Content-Type": "application/x-www-form-urlencoded"}, form)
 
 
 class ResponseKind(Enum):
-    """
-    What an answer means for the request that it answers; when to ask again hangs on this alone.
-
-    The second value says whether asking again may help.
-    """
+    """What an answer means: in words, and whether the same request may succeed later, if it is sent again."""
 
     OK = "answered", False
     REFUSED = "refused", False
@@ -70,61 +53,43 @@ class ResponseKind(Enum):
     HELD = "a limit is reached, not sent", True
     IN_PROGRESS = "the same request is still in progress", True
     LOCKED = "locked by another operation", True
-    TEMPORARY = "a passing error, or one of the vendor's own", True
+    TEMPORARY = "a transient error, or one of the vendor's own", True
     GATEWAY = "no readable answer of the vendor's own, outcome unknown", True
     SILENCE = "no answer, outcome unknown", True
     TOO_LARGE = "the answer is larger than what is read", False
 
-    @property
-    def words(self) -> str:
-        """Return the meaning in words, for messages."""
-        return self.value[0]
-
-    @property
-    def transient(self) -> bool:
-        """Say whether asking again may help."""
-        return self.value[1]
+    def __init__(self, words: str, transient: bool):
+        self.words = words
+        self.transient = transient
 
 
 @dataclass(slots=True)
 class ParsedResponse:
-    """
-    One answer, understood: what it means, what it says, and its JSON body (None if there is none).
-
-    :param whole: True only if all of the body came and could be read. A cut-off answer, a page, an answer
-        without a body and none at all are not whole: they prove nothing about what the vendor keeps.
-    :param arrived: True if all of the body came, whether or not it can be read.
-    :param is_large: True if going over the body takes so long that no event loop is to wait for it.
-    """
+    """One answer, understood: what it means, what it says, and its JSON body (None if there is none)."""
 
     kind: ResponseKind
     info: ResponseInfo
     body: Any = field(default=None, repr=False)
-    whole: bool = False
-    arrived: bool = False
-    is_large: bool = False
+    whole: bool = False  # all of a body came and was read; else it proves nothing about what the vendor keeps
+    arrived: bool = False  # all of the body came, whether or not it can be read
+    is_large: bool = False  # no event loop is to wait while the body is read
 
 
 @dataclass(slots=True)
 class Request:
-    """
-    One HTTP request below the base URL of an account.
-
-    :param path: starts with ``/``; its segments are percent-encoded already.
-    :param params: the query, as name and value; values are encoded by the transport.
-    :param body: the bytes to send; headers and body may hold secrets and stay out of the repr.
-    """
+    """One HTTP request below the base URL of an account; headers and body may hold secrets."""
 
     method: str
-    path: str
-    params: tuple[tuple[str, str], ...] = ()
+    path: str  # starts with a slash; its segments are percent-encoded already
+    params: tuple[tuple[str, str], ...] = ()  # the query; the transport encodes it
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
 
-    def header(self, name: str) -> str:
-        """Return a header whatever the case of its name, an empty text where it is missing."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
+    @classmethod
+    def post_json(cls, path: str, document: object, params: tuple[tuple[str, str], ...] = ()) -> Request:
+        """Return the POST of a document in plain JSON types."""
+        body = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        return cls("POST", path, params, {"Content-Type": "application/json"}, body)
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return a copy with these headers added."""
@@ -136,27 +101,20 @@ class Request:
 
 
 LARGE_BODY = 256 * 1024
-"""Bytes of a body that is so long that no event loop is to wait until it is read."""
+"""Bytes; while a longer body is read, no event loop is to wait."""
 
 
 @dataclass(slots=True)
 class Response:
-    """
-    One HTTP answer.
-
-    :param headers: by name in lower case; several of one name are joined by commas.
-    :param body: the decoded bytes (a ``Content-Encoding`` is undone by the transport).
-    :param damage: why the body is not whole (cut off, too large), empty if it is.
-    :param is_too_large: True if it is longer than what is read, as it will be the next time.
-    """
+    """One HTTP answer; the transport has undone a ``Content-Encoding``."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # in lower case, joined by commas
     body: bytes = field(default=b"", repr=False)
-    damage: str = ""
-    is_too_large: bool = False
+    damage: str = ""  # why the body is not whole (cut off, too large)
+    is_too_large: bool = False  # for what is read, as it will be the next time
 
-    def header(self, name: str) -> str:
-        """Return a header whatever the case of its name, an empty text where it is missing."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
+    @property
+    def is_large(self) -> bool:
+        """Whether reading the body takes so long that no event loop is to wait for it."""
+        return len(self.body) > LARGE_BODY

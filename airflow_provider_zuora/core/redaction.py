@@ -1,7 +1,7 @@
-"""The border: a stranger's words come in here, before an error, a log line, an XCom, an event or a note.
+"""The words of others, redacted before they are in an error, a log line, an XCom, an event or a note.
 
-A bounded piece of them, longer than what is told, is read from front to back, so that no text costs more than
-its length: secrets go first, as they stand and as escapes spell them, then comes the cut.
+A bounded piece of them, longer than what is shown, is read from front to back, so that no text takes longer
+than its length: secrets go first, as they stand and as escapes spell them, then comes the cut.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any, NewType
 
 from airflow_provider_zuora.core.secret_search import GAP, MARK, WHOLE_WORD, Secrets, replace_matches
 
-Redacted = NewType("Redacted", str)
-"""Words that have come over the border: only this module makes them, mypy takes no other text for them."""
+RedactedText = NewType("RedactedText", str)
+"""Words without secrets: only this module makes them, mypy takes no other text for them."""
 
 MESSAGE_LENGTH, WORD_LENGTH, REASONS = 2000, 200, 20
 """The most characters of a message, and of a code, an id or a status word; the most reasons of one answer."""
 
 _CUT, _LOST = "...", "\ufffd"
-_PAGE = 64 * 1024  # bytes of a page in which its title is looked for
+_PAGE = 64 * 1024  # bytes of a page that are searched for its title
 _TITLES = (b"<title", b"<h1", b"<code")  # the last one is of a store's error
 
 _WORDS = ("message", "messages")  # how the name of a member ends that holds words
 _NAMED = max(map(len, _WORDS))
-_MESSAGES = 1000  # texts of one result that are told
+_MESSAGES = 1000  # texts of one result that are shown
 
 # A card's number in one piece, or in groups as cards are printed; an IBAN likewise. All lengths are bounded.
 _CARD = re.compile(
@@ -45,30 +45,29 @@ _IBAN = re.compile(
 _NUMBER_LENGTH = 13  # characters; what is shorter is no number of a card or an account
 
 NO_SECRETS = Secrets()
-HIDDEN = ContextVar("what no word that comes in may hold", default=NO_SECRETS)
-"""The secrets that `redact_words` takes out unless it is given others; set while an answer is read."""
+HIDDEN = ContextVar("the secrets that redact_words removes", default=NO_SECRETS)
+"""The secrets that `redact_words` removes unless it is given others; set while an answer is read."""
 
 
-def search_length(most: int, secrets: Secrets | None = None) -> int:
-    """Return of how many characters secrets have to be looked for in, so that so many can be told."""
+def find_search_length(most: int, secrets: Secrets | None = None) -> int:
+    """Return how many characters have to be searched for secrets, so that `most` can be shown."""
     return most + (secrets or HIDDEN.get()).overlap
 
 
 def describe_value(value: object, most: int) -> str:
-    """Return the beginning of what ``str`` would say, without writing down all of a large value."""
+    """Return the beginning of ``str(value)``, without writing all of a large value."""
     if isinstance(value, str):
         return value[:most]
-    parts, length = [], 0
+    text = ""
     for part in _write_value(value, most):
-        parts.append(part)
-        length += len(part)
-        if length >= most:
+        text += part
+        if len(text) >= most:
             break
-    return "".join(parts)[:most]
+    return text[:most]
 
 
 def _write_value(value: object, most: int) -> Iterator[str]:
-    """Yield what ``repr`` would say, bit by bit; a call for each level, of which foreign JSON has few."""
+    """Yield the parts of ``repr(value)``; it recurses, and an answer's JSON has few levels."""
     if isinstance(value, dict):
         for index, (name, member) in enumerate(value.items()):
             yield ", " if index else "{"
@@ -85,47 +84,41 @@ def _write_value(value: object, most: int) -> Iterator[str]:
         yield repr(value[:most] if isinstance(value, str) else value)
 
 
-def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | None = None) -> Redacted:
+def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | None = None) -> RedactedText:
     """
-    Return a stranger's words as others may read them: cut, without secrets, in one printable line.
+    Return the words of others as anybody may read them: cut, without secrets, in one printable line.
 
-    Numbers of cards and accounts are hidden even if nobody has named them: a waiting task does not know what
-    the order holds that its job is about.
+    Numbers of cards and accounts are hidden in any case: a waiting task does not know what its order holds.
 
-    :param words: a text, or what is to be told as one; None is an empty text.
     :param most: characters of what is returned.
     :param secrets: None: those of `HIDDEN`.
     """
     secrets = secrets or HIDDEN.get()
-    read = search_length(most, secrets)
+    read = find_search_length(most, secrets)
     text = "" if words is None else describe_value(words, read + 1)
     is_long = len(text) > read
     text = secrets.redact(text[:read])
     if len(text) >= _NUMBER_LENGTH:
         text = replace_matches(_IBAN, _hide_iban, replace_matches(_CARD, _hide_card, text))
     text = make_printable(text[: -secrets.overlap] if is_long else text)
-    return Redacted(text if not is_long and len(text) <= most else text[: most - len(_CUT)] + _CUT)
+    return RedactedText(text if not is_long and len(text) <= most else text[: most - len(_CUT)] + _CUT)
 
 
 def redact_messages(value: Any, secrets: Secrets) -> Any:
     """
-    Return JSON whose words are redacted: every text below a member such as ``paymentErrorMessage``.
+    Return JSON, not nested deeply, in which texts below members such as ``paymentErrorMessage`` are redacted.
 
-    All else is data and stays; what holds nothing that changes is not copied. Of very many words the first
-    are told.
-
-    :param value: as `foreign_json` reads it: it is not nested deeply.
+    All else is data and stays; what does not change is not copied. Of very many texts the first are shown.
     """
     left = iter(range(_MESSAGES))
 
     def redact(text: str) -> str:
         return _CUT if next(left, None) is None else redact_words(text, MESSAGE_LENGTH, secrets)
 
-    return _reword(value, redact, are_words=False)
+    return _redact_members(value, redact, are_words=False)
 
 
-def _reword(value: Any, redact: Callable[[str], str], *, are_words: bool) -> Any:
-    """Return a value with the words in it redacted, the very same if nothing changes."""
+def _redact_members(value: Any, redact: Callable[[str], str], *, are_words: bool) -> Any:
     if isinstance(value, str):
         new = redact(value) if are_words else value
         return value if new == value else new
@@ -135,7 +128,7 @@ def _reword(value: Any, redact: Callable[[str], str], *, are_words: bool) -> Any
     for name, member in value.items() if isinstance(value, dict) else enumerate(value):
         inside = are_words or (isinstance(name, str) and name[-_NAMED:].lower().endswith(_WORDS))
         if isinstance(member, (dict, list)) or (inside and isinstance(member, str)):
-            new = _reword(member, redact, are_words=inside)
+            new = _redact_members(member, redact, are_words=inside)
             if new is not member:
                 changed[name] = new
     if not changed:
@@ -159,7 +152,7 @@ def _show_char(char: str) -> str:
     return " " if kind == "Zs" else char.encode("unicode_escape").decode()
 
 
-def read_page_title(page: bytes, secrets: Secrets | None = None) -> Redacted:
+def read_page_title(page: bytes, secrets: Secrets | None = None) -> RedactedText:
     """Return the title of a page, its first heading, or the code of a store's error; empty if it has none."""
     head = page[:_PAGE]
     lower = head.lower()
@@ -168,19 +161,19 @@ def read_page_title(page: bytes, secrets: Secrets | None = None) -> Redacted:
         end = lower.find(b"<", begin)
         words = head[begin : end if end >= 0 else None].strip() if begin else b""
         if words:
-            longest = 4 * search_length(WORD_LENGTH, secrets) + 4  # bytes: a character more than is read
+            longest = 4 * find_search_length(WORD_LENGTH, secrets) + 4  # bytes: a character more than is read
             return redact_words(words[:longest].decode("utf-8", "replace"), WORD_LENGTH, secrets)
-    return Redacted("")
+    return RedactedText("")
 
 
 def _hide_card(found: re.Match[str]) -> str:
-    """Return asterisks for the number of a card, which its last digit tells (Luhn); else what was found."""
+    """Return asterisks for the number of a card, by its check digit (Luhn); else what was found."""
     digits = [int(char) for char in found[0] if char.isdecimal()]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return found[0] if (sum(digits[-1::-2]) + sum(doubled)) % 10 else MARK
 
 
 def _hide_iban(found: re.Match[str]) -> str:
-    """Return asterisks for an IBAN, which its check digits tell (ISO 13616); else what was found."""
+    """Return asterisks for an IBAN, by its check digits (ISO 13616); else what was found."""
     text = GAP.sub("", found[0])
     return MARK if int("".join(str(int(char, 36)) for char in text[4:] + text[:4])) % 97 == 1 else found[0]

@@ -10,13 +10,14 @@ import json
 import re
 import sys
 import unicodedata
+from base64 import b64encode
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from urllib.parse import quote, quote_plus, unquote
 
 MARK = "***"
-"""Stands for what is hidden."""
+"""Replaces what is hidden."""
 
 _OVERLAP = 256  # characters read behind a cut, so that no half of a secret is left before it
 _ESCAPE_LENGTH = 6  # characters of an escape such as \u002b, which may spell one of a secret's
@@ -42,19 +43,19 @@ _LIKE_ID = re.compile("[0-9a-f-]{1,36}")  # what a request id may hold
 _IN_BODIES = 8  # characters; a shorter secret is no reason to change what an answer holds
 _IN_ANY_CASE = 8  # characters; of a secret that is shorter only its own case is hidden
 _SHORTEST = 3  # characters; a hidden value that is shorter is too common a word
-_WITHIN = 6  # characters; a shorter one is looked for as a word of its own only
-_LONGEST = 64  # characters; of a longer one its beginning is looked for, and all behind that goes
+_WITHIN = 6  # characters; a shorter one is hidden as a word of its own only
+_LONGEST = 64  # characters; of a longer one its beginning is searched for, and all behind that goes
+_ACCOUNTS = 16  # whose secrets are spelt once; as many sessions outlive their hooks
 
 
 class Secrets:
     """
-    What no stranger's word may hold.
+    What no words of others may hold.
 
-    :param texts: secrets of the connection; hidden to the letter, wherever they stand, and in any case if
-        they are long enough to be no word.
+    :param texts: secrets of the connection; hidden to the letter, long ones in upper or lower case too.
     :param values: hidden values of an order; they are found whatever signs stand in them, with full-width
         digits and letters too, and one of digits also if it is glued to letters (``CVV987``).
-    :ivar in_bytes: the texts that are long enough to be taken out of a body.
+    :ivar in_bytes: the texts that are long enough to be removed from a body.
     :ivar like_ids: the texts that a request id could hold.
     :ivar has_values: whether there are values that are long enough to be hidden.
     """
@@ -73,11 +74,7 @@ class Secrets:
         self.has_values = bool(self._values)
 
     def redact(self, text: str) -> str:
-        """
-        Return the text without the secrets, the very same if it holds none.
-
-        If one is found only as JSON, a page or a URL spells it, the text is returned as read from there.
-        """
+        """Return the text without secrets, the very same if there are none, unescaped if one is escaped."""
         if len(text) < self._shortest:
             return text
         text = self._remove(text)
@@ -91,7 +88,7 @@ class Secrets:
         return MARK
 
     def _remove_escaped(self, text: str) -> str | None:
-        """Return a text as read, without the secrets that are found in it then; None if there are none."""
+        """Return a text unescaped, without the secrets that are found in it then; None if there are none."""
         seen, texts = {text}, [text]
         for _ in range(_DEEP):
             texts = [reader(each) for each in texts for reader in _READERS]
@@ -123,7 +120,7 @@ class Secrets:
 
 
 def _unescape(text: str) -> str:
-    """Return a text that was written as JSON, or by `printable`, as it was before."""
+    """Return a text as it was before JSON, or `make_printable`, escaped it."""
     if "\\" not in text:
         return text
     text = _ESCAPED.sub(_unescape_char, text)
@@ -138,7 +135,7 @@ def _unescape_char(found: re.Match[str]) -> str:
 
 
 def _unescape_page(text: str) -> str:
-    """Return a text of a page (HTML) as it reads; Python's own takes a number of any length for a char."""
+    """Return the text of a page (HTML); Python's own takes a number of any length for a character."""
     return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
 
 
@@ -174,7 +171,7 @@ def _char_to_ascii(char: str) -> str:
 
 
 def replace_matches(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str], text: str) -> str:
-    """Return a text in which what is found in its plain letters is replaced; the rest stays as it is."""
+    """Replace what a pattern finds in a text whose letters and digits are made ASCII; the rest stays."""
     if text.isascii():
         return pattern.sub(replacement, text)
     parts, at = [], 0
@@ -183,6 +180,21 @@ def replace_matches(pattern: re.Pattern[str], replacement: Callable[[re.Match[st
             parts += [text[at : found.start()], new]
             at = found.end()
     return "".join((*parts, text[at:]))
+
+
+def make_secrets(credentials: tuple[str, str], hidden: tuple[str, ...], token: str) -> Secrets:
+    """Return what no answer may hold: a client's secret, values of an order, and a token or ""."""
+    return Secrets((*_spell_credentials(credentials), *spell_secret(token)), hidden)
+
+
+@lru_cache(_ACCOUNTS)
+def _spell_credentials(credentials: tuple[str, str]) -> tuple[str, ...]:
+    """Return the spellings of the client secret, and of it beside the client id as HTTP's Basic has them."""
+    secrets = [credentials[1]]
+    for words in {":".join(credentials), ":".join(map(quote_plus, credentials))}:
+        basic = b64encode(words.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+        secrets += {basic, basic.translate({ord("+"): "-", ord("/"): "_"})}
+    return tuple(text for secret in secrets for text in spell_secret(secret))
 
 
 def spell_secret(secret: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Moments as texts: those of HTTP headers, of keys and of what people read."""
+"""Moments as texts: of HTTP headers, of keys and for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MINUTE = "YYYY-MM-DDTHH:mm[Z]"
 
 
 def read_http_date(text: str) -> pendulum.DateTime | None:
-    """Return the moment of an HTTP header in any of the forms of RFC 9110, 5.6.7; None if it is none."""
+    """Return the moment of an HTTP header in any form of RFC 9110, 5.6.7; None if it is none."""
     try:
         return pendulum.instance(parsedate_to_datetime(text))
     except (ValueError, OverflowError):

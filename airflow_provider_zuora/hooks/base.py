@@ -20,9 +20,9 @@ from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.json_types import to_json_types
-from airflow_provider_zuora.core.options import checked_seconds, text_violations
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
 from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
+from airflow_provider_zuora.core.validation import check_seconds, find_text_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.exceptions import PermanentError, convert_error, convert_errors
@@ -169,9 +169,9 @@ class BaseJobHook(BaseHook):
         :raises TransientError: if the job has not ended in time.
         """
         try:
-            seconds, interval = min(checked_seconds("timeout", timeout, zero=True), LONGEST), None
+            seconds, interval = min(check_seconds("timeout", timeout, zero=True), LONGEST), None
             if poll_interval is not None:
-                interval = checked_seconds("poll_interval", poll_interval, zero=True)
+                interval = check_seconds("poll_interval", poll_interval, zero=True)
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
         schedule = PollSchedule(interval, first=1.0)
@@ -227,7 +227,7 @@ class BaseJobHook(BaseHook):
             self.log.warning("Connection %s: %s", self.conn_id, warning)
         # A client of its own: it warns of each unknown word once, and each task has a log of its own.
         client = settings.session.client(settings.client.headers)
-        return replace(settings, client=client.hide(self.values_to_hide))
+        return replace(settings, client=client.with_redacted(self.values_to_hide))
 
     def _run(self, flow: Callable[[ApiClient], Flow[T]], store: Store | None = None) -> T:
         """Run a flow of this hook's client with blocking calls; ``store`` is where it keeps its state."""
@@ -269,7 +269,7 @@ def _call(
     client: ApiClient, method: str, path: str, json: Any, params: Any, key: str | None, track_id: str | None
 ) -> Flow[Any]:
     """Send a request to any endpoint; what cannot be sent is refused first."""
-    violations = text_violations({"track_id": track_id})
+    violations = find_text_violations({"track_id": track_id})
     if not isinstance(params, (Mapping, type(None))):
         violations = (*violations, "params: must be a mapping")
     if violations:

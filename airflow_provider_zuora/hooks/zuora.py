@@ -10,9 +10,7 @@ from typing import Any, Literal
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput
-from airflow_provider_zuora.core.json_lines import raise_first
-from airflow_provider_zuora.core.options import flag_violations, text_violations
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
 from airflow_provider_zuora.core.submission.adoption import adopt_job
 from airflow_provider_zuora.core.submission.bulk import (
     BulkOrder,
@@ -23,7 +21,12 @@ from airflow_provider_zuora.core.submission.bulk import (
 )
 from airflow_provider_zuora.core.submission.keys import EQUAL, IdempotencyScope, build_shared_job_error
 from airflow_provider_zuora.core.submission.submission import submit_order
-from airflow_provider_zuora.core.validation import KEY_LENGTH, header_violation
+from airflow_provider_zuora.core.validation import (
+    KEY_LENGTH,
+    find_flag_violations,
+    find_header_violation,
+    find_text_violations,
+)
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
@@ -145,7 +148,9 @@ class ZuoraHook(BaseJobHook):
         :param labels: what messages call the orders; empty: ``orders[0]`` and so on.
         :raises PermanentError: if a rule is broken (a line each), or signing in fails: nothing was sent.
         """
-        violations = option_violations(on_existing, concurrency) + flag_violations({"return_ids": return_ids})
+        violations = option_violations(on_existing, concurrency) + find_flag_violations(
+            {"return_ids": return_ids}
+        )
         if labels and len(labels) != len(orders):
             violations += ("labels: must be as many as orders",)
         self._refuse(violations)
@@ -182,9 +187,11 @@ class ZuoraHook(BaseJobHook):
     ) -> None:
         """Raise a `PermanentError` with each rule that the options of one order break."""
         texts = {"adopt_job_id": adopt_job_id, "idempotency_key": idempotency_key}
-        self._refuse((*text_violations(texts), *flag_violations({"return_ids": return_ids})))
+        self._refuse((*find_text_violations(texts), *find_flag_violations({"return_ids": return_ids})))
         keys = {"idempotency_key": idempotency_key, "raw_idempotency_key": raw_idempotency_key}
-        wrong = {name: header_violation(key, KEY_LENGTH) for name, key in keys.items() if key is not None}
+        wrong = {
+            name: find_header_violation(key, KEY_LENGTH) for name, key in keys.items() if key is not None
+        }
         self._refuse([f"{name}: {rule}" for name, rule in wrong.items() if rule])
 
     def _check(self, order: object, check: Callable[[object], CheckedOrder]) -> CheckedOrder:

@@ -11,10 +11,10 @@ from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWait
 from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
-from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.polling.wait import PollSchedule
 from airflow_provider_zuora.core.submission.adoption import record_failure
 from airflow_provider_zuora.core.submission.order_lookup import check_result
+from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.version_compat import JOB_ID, NEVER_EXPIRE
@@ -38,8 +38,8 @@ class BaseJobOperator(BaseWaitingTask):
         super().__init__(**kwargs)
         check_flags({name: getattr(self, name) for name in ("wait_for_completion", "deferrable")})
         if self.poll_interval is not None:
-            self.poll_interval = checked_seconds("poll_interval", self.poll_interval)
-        self.timeout = checked_seconds("timeout", self.timeout)
+            self.poll_interval = check_seconds("poll_interval", self.poll_interval)
+        self.timeout = check_seconds("timeout", self.timeout)
 
     def start_job(self, context: Context) -> str:
         """Start the job, or find the one that an earlier try has started, and return its id."""

@@ -14,8 +14,14 @@ from urllib.parse import unquote
 
 from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_lines import read_items, read_orders
-from airflow_provider_zuora.core.json_text import MAX_BYTES, BrokenText, looks_like_path, read_json
+from airflow_provider_zuora.core.json_text import (
+    MAX_BYTES,
+    BrokenText,
+    looks_like_path,
+    read_items,
+    read_json,
+    read_orders,
+)
 from airflow_provider_zuora.transports.paths import (
     IS_MISSING,
     describe_os_error,

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import mask_secret
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts, has_jinja_marks
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json
-from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, hide, mask_secrets, reveal
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, mask_secrets, redact, unredact
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.order_file import is_path
@@ -116,7 +116,7 @@ class BaseOrderInput(BaseLiteralTexts):
 
     def _redact_input(self, value: Any) -> Any:
         """Return what Airflow may show of the field: a path as it is, and of orders what is no secret."""
-        value = reveal(value)
+        value = unredact(value)
         if value is None or is_path(value):
             return value
         try:
@@ -132,7 +132,7 @@ class BaseOrderInput(BaseLiteralTexts):
 
 def _redact_order(order: Any) -> Any:
     """Redact the secrets of an order, and all of what is no object: it cannot be searched for them."""
-    return hide(order, str) if isinstance(order, Mapping) else Redacted(order)
+    return redact(order, str) if isinstance(order, Mapping) else Redacted(order)
 
 
 def _render(template: jinja2.Template, context: Any) -> Any:

@@ -12,11 +12,11 @@ from airflow.providers.common.compat.sdk import mask_secret
 from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
-from airflow_provider_zuora.core.json_lines import read_orders, write_lines
-from airflow_provider_zuora.core.options import check_execution_timeout, check_flags
+from airflow_provider_zuora.core.json_text import read_orders, write_lines
 from airflow_provider_zuora.core.submission.bulk import option_violations, summarize_errors
 from airflow_provider_zuora.core.submission.order_lookup import build_expectation
-from airflow_provider_zuora.core.vendors.zuora.order_secrets import hidden_values, mask_secrets, reveal
+from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import list_secrets, mask_secrets, unredact
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.base import BaseJobOperator
@@ -48,7 +48,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
     def hook(self) -> ZuoraHook:
         """Return the hook, the same all through a task; its messages are free of the order's secrets."""
         hook = ZuoraHook(self.zuora_conn_id)
-        hook.values_to_hide = hidden_values(self._read_order())
+        hook.values_to_hide = list_secrets(self._read_order())
         return hook
 
     def execute(self, context: Context) -> Any:
@@ -73,7 +73,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
     def _read_order(self) -> Mapping[str, Any]:
         if self._order is not None:
             return self._order
-        order = reveal(self.order)
+        order = unredact(self.order)
         if isinstance(order, Mapping):
             return order  # it was masked when it was rendered
         with convert_errors():
@@ -219,7 +219,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     def execute(self, context: Context) -> list[str]:
         """Submit the orders, and leave what became of each as an XCom."""
         with convert_errors():
-            given = reveal(self.orders)
+            given = unredact(self.orders)
             refused_file = check_refused_path(self.refused_path, given)
             orders, labels = read_order_list(given)
             if refused_file:

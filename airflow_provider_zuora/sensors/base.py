@@ -20,8 +20,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.job import JobResult, JobResults, ResultState, check_job_ids, name_jobs
-from airflow_provider_zuora.core.options import check_flags, checked_seconds
 from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, PollSchedule
+from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
 from airflow_provider_zuora.triggers.start_and_end import find_upstream, refuse_mapping, validate_options
 from airflow_provider_zuora.version_compat import JOB_RESULTS
@@ -245,7 +245,7 @@ def _check_options(sensor: BaseJobSensor, airflows: Mapping[str, Any]) -> None:
     times |= {name: airflows.get(name) for name in ("timeout", "max_wait")}
     for name, value in times.items():
         if value is not None:
-            checked_seconds(name, value, zero=True)
+            check_seconds(name, value, zero=True)
     flags = ("soft_fail", "never_fail", "silent_fail", "exponential_backoff")
     given = {name: airflows[name] for name in flags if name in airflows}
     check_flags({"deferrable": sensor.deferrable} | given)

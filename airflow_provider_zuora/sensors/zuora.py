@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Unpack
 
 from airflow_provider_zuora.airflow_context.parameters import SensorOptions, keep_parameters
-from airflow_provider_zuora.core.options import check_flags
+from airflow_provider_zuora.core.validation import check_flags
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sensors.base import BaseJobSensor
 

@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.flow import AsyncRunner, Flow, Runner, Store, arun, run
+from airflow_provider_zuora.core.http.answers import make_recent_requests
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
-from airflow_provider_zuora.core.http.recent_requests import new_recent_requests
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.session.concurrency import SingleFlightCache
@@ -70,7 +70,7 @@ class ApiSession:
             clock=timing.wall_clock,
             ticks=timing.monotonic,
             rng=rng,
-            recent=new_recent_requests(),
+            recent=make_recent_requests(),
         )
         self.tokens = TokenProvider(self._make_client, config.credentials, config.token_file, source, timing)
         # Partials, no methods of this object: nothing that is kept here may lead back here. What is in no

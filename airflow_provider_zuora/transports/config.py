@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.validation import canonical_url, is_this_machine
+from airflow_provider_zuora.core.validation import is_this_machine, normalize_url
 from airflow_provider_zuora.transports.paths import expand_home, path_problem
 
 TIMEOUT = 130.0  # seconds, the default; Zuora itself gives up after 120 and answers 504
@@ -88,7 +88,7 @@ class TransportConfig:
     def __post_init__(self) -> None:
         """Read the environment, once, and refuse settings that cannot work, before anything is sent."""
         keep = partial(object.__setattr__, self)  # the object is frozen
-        keep("base_url", canonical_url(self.base_url))
+        keep("base_url", normalize_url(self.base_url))
         if isinstance(self.verify, str):
             keep("verify", expand_home(self.verify))
         proxy, rule = self._read_proxy()
@@ -207,7 +207,7 @@ def read_proxy(base_url: str, environ: Mapping[str, str] = os.environ) -> tuple[
     ``https_proxy`` or ``http_proxy`` counts, by the URL's scheme, else ``all_proxy``; in lower case before
     upper case, as for curl and Python. ``no_proxy`` names the hosts that are reached without one.
     """
-    parts = urlsplit(canonical_url(base_url))
+    parts = urlsplit(normalize_url(base_url))
     host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme)
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         value, variable = _read_variable(name, environ)
@@ -252,7 +252,7 @@ def _entry_matches(host: str, port: int | None, entry: str) -> bool:
         return False
     name = name.removeprefix("*.").strip(".")
     if not name.isascii():  # as a URL's host is spelt (IDNA), if it is a name
-        name = urlsplit(canonical_url(f"https://{name}")).hostname or name
+        name = urlsplit(normalize_url(f"https://{name}")).hostname or name
     if not name:
         return False
     if host == name or ("*" in name and fnmatchcase(host, name)):

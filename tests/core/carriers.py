@@ -143,7 +143,8 @@ class _Line:
 
     def headers(self, name: str) -> list[str]:
         """Return what the requests carried in a header, one text each."""
-        return [request.header(name) for request in self.sent]
+        lower = ({key.lower(): value for key, value in request.headers.items()} for request in self.sent)
+        return [headers.get(name.lower(), "") for headers in lower]
 
 
 class Script(_Line):

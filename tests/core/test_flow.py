@@ -29,18 +29,6 @@ ASK = Request("GET", "/v1/ask")
 SECRET = "s3cret-s3cret"
 
 
-@pytest.mark.parametrize("name", ["Retry-After", "retry-after", "RETRY-AFTER"])
-def test_a_header_is_found_whatever_its_case(name):
-    headers = {"Date": "today", "reTry-aFter": "5"}
-    assert Request("GET", "/", headers=headers).header(name) == "5"
-    assert Response(200, headers).header(name) == "5"
-
-
-def test_a_missing_header_is_an_empty_text():
-    assert Request("GET", "/", headers={"Retry": "5"}).header("Retry-After") == ""
-    assert Response(200, {"Retry": "5"}).header("Retry-After") == ""
-
-
 def test_headers_are_added_to_a_copy():
     request = Request("GET", "/", (("a", "b"),), {"A": "1", "B": "1"}, b"body")
     assert request.with_headers({"B": "2", "C": "3"}) == Request(

@@ -29,7 +29,7 @@ def test_a_job_has_ended_well_or_badly_or_not_at_all(job, ended):
 
 
 MAY_PASS = (
-    "Job j ended as Failed; by the vendor's codes this is a passing failure: "
+    "Job j ended as Failed; by the vendor's codes this is a transient failure: "
     "submit again (a retry of a task that submits and waits does; else clear the submitting task)."
 )
 
@@ -41,7 +41,7 @@ def test_a_job_that_succeeded_gives_its_result():
 @pytest.mark.parametrize(
     ("job", "kind", "words"),
     [
-        (FAILED, JobFailed, "Job j ended as Failed; by the vendor's codes this is a lasting failure."),
+        (FAILED, JobFailed, "Job j ended as Failed; by the vendor's codes this is a permanent failure."),
         (PASSING, JobFailed, MAY_PASS),
         (LOCKED, LockContention, MAY_PASS),
     ],

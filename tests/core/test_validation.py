@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.validation import (
-    canonical_url,
-    header_violation,
-    method_violation,
-    path_violation,
-    url_violations,
+    MOST_SECONDS,
+    check_execution_timeout,
+    check_flags,
+    check_seconds,
+    find_header_violation,
+    find_method_violation,
+    find_path_violation,
+    find_text_violations,
+    find_url_violations,
+    normalize_url,
 )
 
 LOOPBACK = "host: http is refused except on loopback, use https"
@@ -50,7 +59,7 @@ def api(path):
     ],
 )
 def test_a_base_url_passes(url):
-    assert url_violations(url) == []
+    assert find_url_violations(url) == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +119,7 @@ def test_a_base_url_passes(url):
     ],
 )
 def test_a_base_url_is_refused_with_every_rule_that_it_breaks(url, rules):
-    assert url_violations(url) == rules
+    assert find_url_violations(url) == rules
 
 
 @pytest.mark.parametrize(
@@ -138,20 +147,20 @@ def test_a_base_url_is_refused_with_every_rule_that_it_breaks(url, rules):
     ],
 )
 def test_every_spelling_of_a_place_is_one(urls, one):
-    assert {canonical_url(url) for url in (*urls, one)} == {one}
+    assert {normalize_url(url) for url in (*urls, one)} == {one}
 
 
 @pytest.mark.parametrize("url", ["", "HTTP://Rest.Zuora.Com", "https://U@h", "https://H?", "https://[::1"])
 def test_a_url_that_breaks_a_rule_stays_as_it_is(url):
-    assert canonical_url(url) == url
+    assert normalize_url(url) == url
 
 
 @given(st.text())
 def test_any_text_can_be_asked_about_as_a_url(text):
     """Whatever a connection holds, the answer is words, never an exception."""
     for url in (text, f"https://{text}", f"http://[{text}]"):
-        assert all(rule.startswith("host: ") for rule in url_violations(url))
-        assert canonical_url(canonical_url(url)) == canonical_url(url)
+        assert all(rule.startswith("host: ") for rule in find_url_violations(url))
+        assert normalize_url(normalize_url(url)) == normalize_url(url)
 
 
 PRINTABLE = "must be printable ASCII without white space at its ends"
@@ -159,7 +168,7 @@ PRINTABLE = "must be printable ASCII without white space at its ends"
 
 @pytest.mark.parametrize("value", ["a", "a b", "~!", "x" * 2048])
 def test_a_header_value_passes(value):
-    assert header_violation(value) == ""
+    assert find_header_violation(value) == ""
 
 
 @pytest.mark.parametrize(
@@ -184,17 +193,17 @@ def test_a_header_value_passes(value):
     ids=repr,
 )
 def test_a_header_value_is_refused(value, limit, rule):
-    assert header_violation(value, limit, ";:") == rule
+    assert find_header_violation(value, limit, ";:") == rule
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 def test_a_method_passes(method):
-    assert method_violation(method) == ""
+    assert find_method_violation(method) == ""
 
 
 @pytest.mark.parametrize("method", ["get", "TRACE", "CONNECT", "OPTIONS", "", "GET "])
 def test_another_method_is_refused(method):
-    assert method_violation(method) == "must be one of GET, HEAD, POST, PUT, PATCH, DELETE"
+    assert find_method_violation(method) == "must be one of GET, HEAD, POST, PUT, PATCH, DELETE"
 
 
 BELOW = "must start with one slash: it is a path below the base URL"
@@ -206,7 +215,7 @@ DOTS = "must not contain the segments . or .."
     "path", ["/", "/v1/orders/O-1", "/v1/a..b/...", "/a%2Fb", "/a?b=../c&d=//e", "/a/.b/c.", "/a//b", "/X!~"]
 )
 def test_a_path_passes(path):
-    assert path_violation(path) == ""
+    assert find_path_violation(path) == ""
 
 
 @pytest.mark.parametrize(
@@ -234,4 +243,81 @@ def test_a_path_passes(path):
     ],
 )
 def test_a_path_that_leads_away_is_refused(path, rule):
-    assert path_violation(path) == rule
+    assert find_path_violation(path) == rule
+
+
+# Options of operators, sensors and hooks.
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (1, 1.0),
+        (0.5, 0.5),
+        (Decimal("1.5"), 1.5),
+        (timedelta(minutes=2), 120.0),
+        (MOST_SECONDS, MOST_SECONDS),
+    ],
+)
+def test_a_time_is_seconds_or_a_timedelta(value, seconds):
+    assert check_seconds("timeout", value) == seconds
+
+
+def test_no_time_at_all_is_one_where_it_may_be():
+    assert check_seconds("poke_interval", 0, zero=True) == 0.0
+    with pytest.raises(
+        ValueError, match=r"^timeout: must be a number of seconds above 0, or a timedelta, not 0$"
+    ):
+        check_seconds("timeout", 0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        -1,
+        -0.1,
+        -math.inf,
+        math.nan,
+        Decimal("NaN"),
+        Decimal("sNaN"),
+        True,
+        False,
+        None,
+        "60",
+        [],
+        {},
+        timedelta(seconds=-1),
+    ],
+)
+def test_what_is_no_time(value):
+    with pytest.raises(ValueError, match=r"^timeout: must be a number of seconds"):
+        check_seconds("timeout", value, zero=True)
+
+
+@pytest.mark.parametrize(
+    "value", [math.inf, 1e15, 10**400, timedelta.max, MOST_SECONDS + 1, Decimal("Infinity")]
+)
+def test_more_than_ten_years_is_refused_before_it_overflows_anything(value):
+    with pytest.raises(
+        ValueError, match=r"^timeout: must be a number of seconds of at most 315360000 \(ten years\)$"
+    ):
+        check_seconds("timeout", value)
+
+
+def test_a_limit_of_airflows_that_is_over_before_the_task_begins_is_refused():
+    for limit in (None, timedelta(0), timedelta.max):
+        check_execution_timeout(limit)
+    with pytest.raises(ValueError, match=r"^execution_timeout: must be 0 or above, not .*days=-1"):
+        check_execution_timeout(timedelta(days=-1))
+
+
+def test_a_switch_is_true_or_false_and_never_a_text():
+    check_flags({"a": True, "b": False})
+    with pytest.raises(
+        ValueError, match="a: must be True or False, not 'False'\nc: must be True or False, not None"
+    ):
+        check_flags({"a": "False", "b": True, "c": None})
+
+
+def test_what_is_no_text():
+    assert find_text_violations({"a": None, "b": "x", "c": 5}) == ("c: must be a text, not of type int",)

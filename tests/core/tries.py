@@ -67,7 +67,7 @@ def made_but(status: int, text: bytes) -> Callable[[Zuora, Request], Response]:
 
     def answer(zuora: Zuora, request: Request) -> Response:
         store = zuora.sandbox.state.idempotency_store.entries
-        key = request.header("Idempotency-Key")
+        key = request.headers.get("Idempotency-Key", "")
         known = key in store
         response = ask_sandbox(zuora.sandbox, request)
         if known or key not in store:
@@ -151,7 +151,7 @@ class Zuora(Tenant):
         # Ids depend on which POST this is, not on who has read what before it.
         self.sandbox.rng.seed(f"{len(self.keys)} {request}")
         if (request.method, request.path) == ("POST", POST):
-            self.keys.append((self.clock(), request.header("Idempotency-Key")))
+            self.keys.append((self.clock(), request.headers.get("Idempotency-Key", "")))
             answer = self.script.pop(0) if self.script else None
             if isinstance(answer, Fault):
                 self.sandbox.add_fault(answer)

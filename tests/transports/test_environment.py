@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.validation import url_violations
+from airflow_provider_zuora.core.validation import find_url_violations
 from airflow_provider_zuora.transports.config import (
     TransportConfig,
     normalize_proxy,
@@ -138,7 +138,7 @@ def test_a_request_to_another_machine_goes_through_the_proxy(url, environ):
 
 @pytest.mark.parametrize("host", ["sub.localhost", "127.1", "0x7f.0.0.1", "0.0.0.0", "localhost.localdomain"])
 def test_http_will_not_do_where_only_a_resolver_can_tell_that_it_is_this_machine(host):
-    assert any("http is refused" in rule for rule in url_violations(f"http://{host}"))
+    assert any("http is refused" in rule for rule in find_url_violations(f"http://{host}"))
 
 
 @pytest.mark.parametrize(

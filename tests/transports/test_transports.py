@@ -199,7 +199,7 @@ def test_a_gzipped_answer_is_unpacked(send, echo):
 def test_a_cut_off_answer_keeps_its_status_and_headers(send, echo):
     (response,) = send(TransportConfig(echo[0]), Request("GET", "/cut"))
 
-    assert (response.status, response.header("zuora-request-id")) == (200, "r")
+    assert (response.status, response.headers.get("zuora-request-id", "")) == (200, "r")
     assert response.damage.startswith("the answer was cut off: ")
 
 
@@ -225,7 +225,7 @@ def test_the_size_of_an_answer_is_bounded_after_unpacking_too(send, echo, path):
 def test_no_redirect_is_followed(send, echo):
     (response,) = send(TransportConfig(echo[0]), Request("GET", "/away"))
 
-    assert (response.status, response.header("Location")) == (302, "/elsewhere")
+    assert (response.status, response.headers.get("location", "")) == (302, "/elsewhere")
 
 
 @both
@@ -522,7 +522,7 @@ def test_a_header_that_comes_twice_is_one(send):
     with saying(OK, b"Retry-After: 5\r\nretry-after: 120\r\nContent-Length: 2\r\n\r\n{}") as url:
         (response,) = send(TransportConfig(url), Request("GET", "/x"))
 
-    assert response.header("Retry-After") == "5, 120"
+    assert response.headers.get("retry-after", "") == "5, 120"
 
 
 @both

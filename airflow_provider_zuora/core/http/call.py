@@ -1,4 +1,4 @@
-"""A request to any other endpoint of the vendor: checked, sent, and its answer as Python's own values."""
+"""A request to any other endpoint of the vendor: checked, sent, and its answer as Python values."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_provider_zuora.core import validation
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import NOT_PROCESSED, READ, TRANSIENT, UNKNOWN, WRITE, RetryPolicy
 from airflow_provider_zuora.core.messages import Request
-from airflow_provider_zuora.core.validation import (
-    KEY_LENGTH,
-    header_violation,
-    method_violation,
-    path_violation,
-)
 from airflow_provider_zuora.core.vendors.base import Vendor
 
 _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT = 64, ":;\"'"
@@ -32,21 +27,24 @@ def call_endpoint(
     headers: Mapping[str, str] | None = None,
     track_id: str = "",
 ) -> Flow[Any]:
-    """
-    Send any other request and return what a 2xx holds: see `ZuoraHook.request`.
-
-    :param path: below the base URL, starting with ``/``; it may hold a query.
-    :param headers: ``Idempotency-Key`` lets a POST be repeated while its outcome is unknown.
-    :raises InvalidInput: if an argument cannot be sent as it is.
-    """
+    """Send any other request and return what a 2xx holds: see `ZuoraHook.request`."""
     headers = headers or {}
-    has_key = _has_key(headers)
-    if wrong := _find_violations(client.vendor, method, path, headers, track_id):
-        raise InvalidInput("Nothing was sent.", wrong)
+    has_key = any(name.lower() == "idempotency-key" for name in headers)
+    wrong = {
+        "method": validation.find_method_violation(method),
+        "path": validation.find_path_violation(path) if isinstance(path, str) else "must be a text",
+        **{
+            name: validation.find_header_violation(value, validation.KEY_LENGTH)
+            for name, value in headers.items()
+        },
+        **_find_unsupported(client.vendor, method, has_key=has_key, track_id=track_id),
+    }
+    if violations := tuple(f"{name}: {why}" for name, why in wrong.items() if why):
+        raise InvalidInput("Nothing was sent.", violations)
     request = Request(
         method,
         path,
-        params=tuple(_query(params or {})),
+        params=tuple(_list_params(params or {})),
         headers={**headers, **({} if json_body is None else {"Content-Type": "application/json"})},
         body=b"" if json_body is None else json.dumps(json_body, ensure_ascii=False).encode(),
     )
@@ -58,31 +56,21 @@ def call_endpoint(
     return parsed.body
 
 
-def _has_key(headers: Mapping[str, str]) -> bool:
-    return any(name.lower() == "idempotency-key" for name in headers)
+def _find_unsupported(vendor: Vendor, method: str, *, has_key: bool, track_id: str) -> dict[str, str]:
+    unsupported = f"{vendor.title} knows none"
+    wrong = {}
+    if track_id and vendor.track_id_header:
+        wrong["track_id"] = validation.find_header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT)
+    elif track_id:
+        wrong["track_id"] = unsupported
+    if has_key and not vendor.supports_idempotency_keys:
+        wrong["Idempotency-Key"] = unsupported
+    elif has_key and method != "POST":
+        wrong["Idempotency-Key"] = "is for POST only"
+    return wrong
 
 
-def _find_violations(
-    vendor: Vendor, method: str, path: str, headers: Mapping[str, str], track_id: str
-) -> tuple[str, ...]:
-    """Return the rules that a request breaks, one line each."""
-    wrong = {
-        "method": method_violation(method),
-        "path": path_violation(path) if isinstance(path, str) else "must be a text",
-        **{name: header_violation(value, KEY_LENGTH) for name, value in headers.items()},
-    }
-    if track_id:
-        wrong["track_id"] = header_violation(track_id, _TRACK_ID_LENGTH, _TRACK_ID_WITHOUT)
-        if not vendor.track_id_header:
-            wrong["track_id"] = f"{vendor.title} knows none"
-    if _has_key(headers) and not (vendor.supports_idempotency_keys and method == "POST"):
-        wrong["Idempotency-Key"] = (
-            "is for POST only" if vendor.supports_idempotency_keys else f"{vendor.title} knows none"
-        )
-    return tuple(f"{name}: {why}" for name, why in wrong.items() if why)
-
-
-def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _list_params(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield names and values; None is left out, a list gives its name several times."""
     for name, value in params.items():
         for item in value if isinstance(value, (list, tuple)) else (value,):

@@ -7,54 +7,25 @@ import logging
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache, partial
 
-from airflow_provider_zuora.core.errors import (
-    ApiError,
-    InvalidInput,
-    RateLimited,
-    ResponseInfo,
-    Unreachable,
-)
+from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo, Unreadable
 from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
-from airflow_provider_zuora.core.http.answers import make_secrets, parse_answer, parse_job, redact_job
-from airflow_provider_zuora.core.http.failures import (
-    make_error,
-    make_no_job_error,
-    make_sign_in_error,
-    read_rate_limit,
-    read_silence,
-    warn_of_status,
-)
-from airflow_provider_zuora.core.http.rate_limiter import retry_after
-from airflow_provider_zuora.core.http.recent_requests import (
-    RecentRequests,
-    new_recent_requests,
-    refuse_answer_to_another,
-)
-from airflow_provider_zuora.core.http.redirects import REDIRECTS, follow_redirects, refuse_redirect
-from airflow_provider_zuora.core.http.retry import (
-    NEVER,
-    READ,
-    TRANSIENT,
-    UNKNOWN,
-    WRITE,
-    ResponseKinds,
-    RetryPolicy,
-    delay_before_retry,
-)
-from airflow_provider_zuora.core.http.sign_in import AccessToken, read_access_token
+from airflow_provider_zuora.core.http import answers, retry
+from airflow_provider_zuora.core.http.answers import RecentRequests
+from airflow_provider_zuora.core.http.rate_limiter import read_retry_after
+from airflow_provider_zuora.core.http.retry import RetryPolicy
+from airflow_provider_zuora.core.http.sign_in import AccessToken, make_sign_in_error, read_access_token
 from airflow_provider_zuora.core.job import Job, JobState
-from airflow_provider_zuora.core.messages import (
-    LARGE_BODY,
-    Credentials,
-    ParsedResponse,
-    Request,
-    Response,
-    ResponseKind,
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
+from airflow_provider_zuora.core.secret_search import Secrets, make_secrets
+from airflow_provider_zuora.core.validation import (
+    find_header_violation,
+    find_id_violation,
+    find_path_violation,
 )
-from airflow_provider_zuora.core.validation import header_violation, id_violation, path_violation
 from airflow_provider_zuora.core.vendors.base import Vendor
 
 log = logging.getLogger(__name__)
@@ -62,7 +33,12 @@ log = logging.getLogger(__name__)
 _GZIP_ABOVE = 64 * 1024  # bytes
 _TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
 _PLAIN_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,250}")
-# A request id that is neither a word nor the number of a card or an account: a UUID, or hex with a letter.
+
+
+def _cache_secrets(credentials: Credentials, values: tuple[str, ...]) -> Callable[[str], Secrets]:
+    """Return what makes the secrets of an answer from the token of its request."""
+    pair = (credentials.client_id, credentials.client_secret)
+    return lru_cache(_TOKENS)(partial(make_secrets, pair, values))
 
 
 class ApiClient:
@@ -72,8 +48,7 @@ class ApiClient:
     :param headers: sent with every request but the sign-in, for example the entity.
     :param clock: returns seconds; expiries, and all that outlives the process, are read against it.
     :param rng: for jitter and Track-Ids.
-    :param hidden: values of an order that no answer's words may hold, see `hide`.
-    :param ticks: returns seconds that budgets and waits are measured by, and nobody sets it; None: ``clock``.
+    :param ticks: returns seconds of a monotonic clock, for budgets and waits; None: ``clock``.
     :param recent: the last requests of the account; None: of this client alone.
     """
 
@@ -85,11 +60,12 @@ class ApiClient:
         *,
         clock: Callable[[], float],
         rng: random.Random,
-        hidden: Sequence[str] = (),
         ticks: Callable[[], float] | None = None,
         recent: RecentRequests | None = None,
     ):
-        wrong = tuple(f"{name}: {why}" for name, value in headers.items() if (why := header_violation(value)))
+        wrong = tuple(
+            f"{name}: {why}" for name, value in headers.items() if (why := find_header_violation(value))
+        )
         if wrong:
             raise InvalidInput("The connection cannot be used; nothing was sent.", wrong)
         self.vendor = vendor
@@ -98,42 +74,27 @@ class ApiClient:
         self.clock = clock
         self.ticks = ticks or clock
         self.rng = rng
-        self._recent = new_recent_requests() if recent is None else recent
+        self._recent = answers.make_recent_requests() if recent is None else recent
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
         self._track_header = vendor.track_id_header.lower()
-        self._secrets_beside = lru_cache(_TOKENS)(partial(make_secrets, credentials, hidden))
+        self.secrets_beside = _cache_secrets(credentials, ())
         self._unknown_words: set[str] = set()  # status words that were warned of
 
-    def hide(self, values: Sequence[str]) -> ApiClient:
-        """
-        Return this client as one in whose answers and jobs these values are hidden, whoever quotes them.
-
-        :param values: of an order, see `order_secrets.hidden_values`.
-        """
+    def with_redacted(self, values: Sequence[str]) -> ApiClient:
+        """Return this client as one in whose answers and jobs these values of an order are redacted."""
         if not values:
             return self
-        return ApiClient(
-            self.vendor,
-            self.credentials,
-            self.headers,
-            clock=self.clock,
-            ticks=self.ticks,
-            rng=self.rng,
-            hidden=values,
-            recent=self._recent,
-        )
+        client = copy(self)
+        client.secrets_beside = _cache_secrets(self.credentials, tuple(values))
+        return client
 
-    def new_track_id(self) -> str:
+    def make_track_id(self) -> str:
         """Return a Track-Id that nobody has used."""
         return f"af-{self.rng.getrandbits(128):032x}"
 
     def send(self, request: Request, policy: RetryPolicy, track_id: str = "") -> Flow[ParsedResponse]:
-        """
-        Send a request until its answer is final and return a good one.
-
-        :raises ApiError: of the kind that the last answer means, transient if asking again may help.
-        """
+        """Send a request until its answer is final; return a good one, raise the `ApiError` of any other."""
         request, track_id = self._prepare(request, track_id, policy)
         started, attempt = self.ticks(), 0
         renewals = 0 if policy.is_sign_in else 1  # one new sign-in, never a loop
@@ -143,114 +104,82 @@ class ApiClient:
             if parsed.kind is ResponseKind.OK:
                 return parsed
             renewals -= renewed
-            delay = self.delay_before_retry(parsed, attempt)
+            delay = retry.delay_before_retry(parsed, attempt, self.rng)
             is_late = self.ticks() - started + delay > policy.budget.seconds
             is_final = policy.is_final_at_2xx and 200 <= (parsed.info.status or 0) < 300
             if policy.is_sign_in:
                 error = make_sign_in_error(self.vendor, self.credentials, parsed, attempt)
             else:
-                error = self.error_for(parsed, attempt)
+                error = answers.make_error(self.vendor, parsed, attempt)
             if is_final or is_late or parsed.kind not in policy.retry_on or attempt >= policy.budget.attempts:
                 raise error
             log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, delay, error)
             yield Sleep(delay)
 
     def send_once(self, request: Request, track_id: str = "") -> Flow[ParsedResponse]:
-        """
-        Send a signed request once and return its answer, good or bad.
-
-        If the token is refused, it is sent once more with a new one.
-        """
-        request, track_id = self._prepare(request, track_id, NEVER)
-        parsed, _ = yield from self._send_signed(request, track_id, NEVER, renewals=1)
+        """Send a signed request once, twice if its token is refused; return the answer, good or bad."""
+        request, track_id = self._prepare(request, track_id, retry.NEVER)
+        parsed, _ = yield from self._send_signed(request, track_id, retry.NEVER, renewals=1)
         return parsed
 
-    def error_for(self, parsed: ParsedResponse, attempts: int = 1) -> ApiError:
-        """Return the error that an answer to a signed request amounts to."""
-        return make_error(self.vendor, parsed, attempts)
-
-    def delay_before_retry(self, parsed: ParsedResponse, attempt: int) -> float:
-        """Return the seconds to wait before the request of an answer is sent another time."""
-        return delay_before_retry(parsed, attempt, self.rng)
-
-    def sign_in(self, budget: RetryBudget = READ) -> Flow[AccessToken]:
-        """
-        Ask for a token; only the session runs this, all other flows yield `Token`.
-
-        :raises SignInRefused: if the client id or the secret is not accepted.
-        """
-        policy = RetryPolicy(budget, TRANSIENT, is_sign_in=True)
-        parsed = yield from self.send(self.vendor.build_sign_in(self.credentials), policy)
+    def sign_in(self, budget: RetryBudget = retry.READ) -> Flow[AccessToken]:
+        """Ask for a token, or raise `SignInRefused`; only the session runs this, others yield `Token`."""
+        policy = RetryPolicy(budget, retry.TRANSIENT, is_sign_in=True)
+        parsed = yield from self.send(self.credentials.grant(self.vendor.sign_in_path), policy)
         return read_access_token(self.vendor, self.credentials, parsed, self.clock())
 
-    def submit(self, request: Request, retry_on: ResponseKinds = UNKNOWN) -> Flow[str]:
-        """
-        Start a job and return its id; any 2xx that names one will do.
-
-        :param request: repeated while its outcome is unknown, so it carries a key or changes nothing.
-        :param retry_on: the kinds of answer after which it is repeated.
-        :raises InvalidInput: with every broken rule, before anything is sent.
-        :raises Refused: if the vendor says no.
-        :raises Unreachable, Unreadable: if nobody knows whether the vendor accepted it.
-        """
-        parsed = yield from self.send(request, RetryPolicy(WRITE, retry_on))
+    def submit(self, request: Request, retry_on: retry.ResponseKinds = retry.UNKNOWN) -> Flow[str]:
+        """Start a job by a request that may be repeated; return its id, whatever 2xx names it."""
+        parsed = yield from self.send(request, RetryPolicy(retry.WRITE, retry_on))
         job_id = self.vendor.read_job_id(parsed.body)
         if not job_id:
-            raise make_no_job_error(self.vendor, parsed)
+            raise Unreadable(
+                f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
+                "It changes nothing, so it may be repeated.",
+                info=parsed.info,
+                transient=True,
+            )
         log.info("%s started job %s: %s", self.vendor.title, job_id, parsed.info)
         return job_id
 
     def job_request(self, job_id: str, about: Callable[[str], Request] | None = None) -> Request:
-        """
-        Return the request that reads a job, checked; `poll_job` sends it any number of times.
-
-        :param about: makes another request about a job than the one that reads it.
-        :raises InvalidInput: if it is no id.
-        """
+        """Return the request that reads a job, or another one about it; raise `InvalidInput` for no id."""
         is_plain = isinstance(job_id, str) and _PLAIN_JOB_ID.fullmatch(job_id)
-        if not is_plain and (wrong := id_violation(job_id)):
+        if not is_plain and (wrong := find_id_violation(job_id)):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
         request = (about or self.vendor.build_status_request)(job_id)
-        if not is_plain and (wrong := path_violation(request.path)):
+        if not is_plain and (wrong := find_path_violation(request.path)):
             raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
         return request
 
-    def get_job(self, job_id: str, budget: RetryBudget = READ) -> Flow[Job]:
-        """
-        Read a job, repeating the read while it fails for a transient reason.
-
-        :raises Refused: if the vendor does not know the job, or may not show it.
-        """
+    def get_job(self, job_id: str, budget: RetryBudget = retry.READ) -> Flow[Job]:
+        """Read a job, again while that fails for a transient reason; raise `Refused` if it is unknown."""
         return (yield from self.poll_job(job_id, self.job_request(job_id), budget))
 
     def poll_job(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
         """Read a job as `get_job` does, with the request that `job_request` returned."""
-        parsed = yield from self.send(request, RetryPolicy(budget, TRANSIENT))
+        parsed = yield from self.send(request, RetryPolicy(budget, retry.TRANSIENT))
         job = yield from self.read_job(job_id, parsed)
         if job.state is JobState.ACTIVE and not self.vendor.is_documented(job):
-            warn_of_status(self.vendor, job, self._unknown_words)
+            answers.warn_of_status(self.vendor, job, self._unknown_words)
         return job
 
     def read_job(self, job_id: str, parsed: ParsedResponse) -> Flow[Job]:
-        """
-        Return the job that an answer describes, without what this client hides.
-
-        :raises Unreadable: if it describes none.
-        """
+        """Return the job that an answer describes, redacted, or raise `Unreadable`."""
+        parse = partial(answers.parse_job, self.vendor, job_id, parsed, self.secrets_beside(""))
         if parsed.is_large:
-            parse = partial(parse_job, self.vendor, job_id, parsed, self._secrets_beside(""))
             job: Job = yield RunInThread(parse)
             return job
-        return parse_job(self.vendor, job_id, parsed, self._secrets_beside(""))
+        return parse()
 
     def redact_job(self, job: Job) -> Job:
-        """Return a job of another client without what this one hides."""
-        return redact_job(job, self._secrets_beside(""))
+        """Return a job of another client without what this one redacts."""
+        return answers.redact_job(job, self.secrets_beside(""))
 
     def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
         """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""
         header = self.vendor.track_id_header
-        track_id = (track_id or self.new_track_id()) if header else ""
+        track_id = (track_id or self.make_track_id()) if header else ""
         headers = {**request.headers, **(self._unsigned if policy.is_sign_in else self._signed)}
         if header:
             headers[header] = track_id
@@ -263,11 +192,7 @@ class ApiClient:
     def _send_signed(
         self, request: Request, track_id: str, policy: RetryPolicy, renewals: int
     ) -> Flow[tuple[ParsedResponse, int]]:
-        """
-        Send a request, and again after a new sign-in if its token is refused.
-
-        :param renewals: new sign-ins that are left; the second value returned is how many took place.
-        """
+        """Send a request, and again if its token is refused; return the answer and the sign-ins."""
         token = "" if policy.is_sign_in else (yield Token(budget=policy.budget))
         parsed = yield from self._exchange(request, track_id, token, policy)
         if parsed.kind is not ResponseKind.TOKEN or not renewals:
@@ -280,7 +205,7 @@ class ApiClient:
     ) -> Flow[ParsedResponse]:
         """Send a request once, follow the redirects that may be followed, and parse the answer."""
         method, path, headers = request.method, request.path, request.headers
-        asked, is_redirected = f"{method} {path}", False
+        asked, is_redirected, secrets = f"{method} {path}", False, self.secrets_beside(token)
         level = logging.DEBUG if method == "GET" else logging.INFO
         log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
         if token:
@@ -289,27 +214,22 @@ class ApiClient:
         self._recent.append((track_id, (method, path, headers.get("Idempotency-Key", ""))))
         try:
             response: Response = yield request
-            if response.status in REDIRECTS:
-                response = yield from follow_redirects(self.credentials.base_url, request, response)
+            if response.status in answers.REDIRECTS:
+                response = yield from answers.follow_redirects(self.credentials.base_url, request, response)
                 is_redirected = True
             given_back = response.headers.get(self._track_header, track_id)
             if given_back != track_id:
-                refuse_answer_to_another(self._recent, given_back, request)
-        except Unreachable as error:
-            return read_silence(error, ResponseInfo(asked, track_id), self._secrets_beside(token))
-        except RateLimited as error:
-            return read_rate_limit(error, ResponseInfo(asked, track_id))
+                answers.refuse_answer_to_another(self._recent, given_back, request)
+        except answers.NO_ANSWER as error:
+            return answers.parse_failure(error, ResponseInfo(asked, track_id), secrets)
         has_wait = response.status == 429 or "retry-after" in response.headers
-        wait = retry_after(response) if has_wait else None
+        wait = read_retry_after(response) if has_wait else None
         info = ResponseInfo(asked, track_id, response.status, retry_after=wait)
-        secrets = self._secrets_beside(token)
-        if 300 <= response.status < 400:
-            return refuse_redirect(response, info, secrets)
-        if len(response.body) > LARGE_BODY:
-            parse = partial(parse_answer, self.vendor, request, response, info, secrets, policy)
+        parse = partial(answers.parse_answer, self.vendor, request, response, info, secrets, policy)
+        if response.is_large:
             parsed: ParsedResponse = replace((yield RunInThread(parse)), is_large=True)
         else:
-            parsed = parse_answer(self.vendor, request, response, info, secrets, policy)
+            parsed = parse()
         if is_redirected and parsed.kind is ResponseKind.NOT_FOUND:
             return replace(parsed, kind=ResponseKind.GATEWAY)
         return parsed

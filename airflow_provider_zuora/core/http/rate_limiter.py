@@ -1,4 +1,4 @@
-"""When the next request of an account may start, by what the vendor said of its limits. No I/O."""
+"""When the next request of an account may start, by what the vendor states about its limits. No I/O."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from airflow_provider_zuora.core.times import read_http_date
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 60.0  # seconds; a request waits as long for its turn, a longer wait is its flow's own
-
+PATIENCE = 60.0  # seconds; a request waits as long for its turn, for more its flow waits
 _JITTER = 1.0  # seconds, so that all who waited for one moment do not start at that moment
 _SCARCE = 10  # less than this part of a limit is left
 _REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often
 _SHORTEST = 1.0  # seconds of cool-down after a 429 that asks for none
 _LONGEST = 86_400.0  # seconds, Zuora's longest window; a header that says more is wrong
 _DATE_LENGTH = 64  # characters; the longest way to write a date
-_LIST_LENGTH = 1000  # characters of a header that may come several times; more is nobody's honest answer
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_LIST_LENGTH = 1000  # characters of a header that may come several times
+# A member of a header that is a list; the comma after the weekday of a date ends none.
+_MEMBER = re.compile(r"(?:\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,)?[^,]+", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
-_NO_WAIT = 1e9  # seconds; as many are a moment since 1970, or nonsense, and no time to wait
+_NO_WAIT = 1e9  # seconds; as many are a moment since 1970, or nonsense, not a time to wait
 
 
 class RateLimiter:
@@ -39,13 +39,11 @@ class RateLimiter:
     Each request goes by `acquire` before it starts, and by `release` in the end, with its answer if any.
 
     - After a 429, or a 503 with a Retry-After, nothing starts before the time that was asked for has passed.
-    - If less than a tenth of the window closest to its end is left (RateLimit-*), that is spread evenly
-      over the time until the window begins anew. What is under way counts as spent.
+    - If less than a tenth of a window is left (RateLimit-*), that is spread evenly over the time until the
+      window begins anew. What is under way counts as spent.
     - If less than a tenth of the requests at once is left (Concurrency-Limit-*), as many of ours wait.
 
     Its clock is a monotonic one.
-
-    :param rng: for jitter.
     """
 
     def __init__(self, rng: random.Random):
@@ -65,20 +63,16 @@ class RateLimiter:
         self._under_way = self._waiting = 0
 
     def acquire(self, request: Request, clock: Callable[[], float]) -> Iterator[float]:
-        """
-        Yield the seconds to wait, again and again, until the request may start; mostly there are none.
-
-        A wait is taken for done when the next one is asked for, whatever the clock says.
-
-        :raises RateLimited: if the request would have to wait for more than `PATIENCE`.
-        """
+        """Yield the seconds to wait, each done when the next are asked for; refuse more than `PATIENCE`."""
         with self._lock:
             now = clock()
             self._under_way += 1
             due = self._find_start(now)
         while due > now:
             if due - now > PATIENCE + _JITTER:  # a window of a minute, the shortest, is waited for
-                raise _make_error(request, due - now)
+                words = f"nothing was sent, the account cools down for {due - now:.0f} s, as the vendor asked"
+                info = ResponseInfo(str(request), messages=(redact_words(words),), retry_after=due - now)
+                raise RateLimited("The vendor's limit is reached.", info=info, transient=True)
             self._count_waiting(1)
             try:
                 yield due - now
@@ -89,7 +83,7 @@ class RateLimiter:
                 due = self._after_cool_down(now)
 
     def release(self, response: Response | None, now: float) -> None:
-        """Learn from the answer to an admitted request, None where none came or it was never sent."""
+        """Learn from the answer to an admitted request; None: none came, or it was never sent."""
         with self._lock:
             self._under_way -= 1
             if response is None:
@@ -101,11 +95,8 @@ class RateLimiter:
                 self._on_throttled(response, now)
             rest_of_cool_down, rest_of_window = self._cool_down_until - now, self._window - now
         if rest_of_cool_down > 0 and not was_cooling:
-            log.warning(
-                "HTTP %d: this process sends the account nothing for %.0f s",
-                response.status,
-                rest_of_cool_down,
-            )
+            words = "HTTP %d: this process sends the account nothing for %.0f s"
+            log.warning(words, response.status, rest_of_cool_down)
         elif rest_of_window > 0 and not was_slow:
             log.info("Little is left of the account's limit: requests are spread over %.0f s", rest_of_window)
 
@@ -135,7 +126,7 @@ class RateLimiter:
         return now if now >= self._cool_down_until else self._cool_down_until + self._jitter()
 
     def _on_throttled(self, response: Response, now: float) -> None:
-        asked = retry_after(response)
+        asked = read_retry_after(response)
         if asked is None and response.status == 429:
             asked = _SHORTEST
         if asked is not None:
@@ -148,9 +139,9 @@ class RateLimiter:
         self._window = 0.0
         most = _read_count(headers.get("ratelimit-limit", "").partition(",")[0])
         if most is not None and left * _SCARCE < most:
-            reset = _read_number(headers.get("ratelimit-reset", ""))
+            reset = _read_longest(headers.get("ratelimit-reset", ""), _read_seconds)
             if reset is not None:
-                self._left, self._window = left - self._under_way, now + min(reset, _LONGEST)
+                self._left, self._window = left - self._under_way, now + reset
 
     def _on_concurrency_headers(self, headers: Mapping[str, str], now: float) -> None:
         left = _read_count(headers.get("concurrency-limit-remaining"))
@@ -166,75 +157,43 @@ class RateLimiter:
         return self._rng.uniform(0, _JITTER)
 
 
-def _make_error(request: Request, seconds: float) -> RateLimited:
-    words = f"nothing was sent, the account is quiet for {seconds:.0f} s more, as the vendor asked"
-    info = ResponseInfo(str(request), messages=(redact_words(words),), retry_after=seconds)
-    return RateLimited("The vendor's limit is reached.", info=info, transient=True)
-
-
-def retry_after(
+def read_retry_after(
     response: Response, wall: Callable[[], pendulum.DateTime] = lambda: pendulum.now("UTC")
 ) -> float | None:
     """
     Return the wait that an answer asks for, in seconds: Retry-After, on a 429 or RateLimit-Reset if longer.
 
     A 429 for the rate carries RateLimit-* alone, one for the requests at once a Retry-After (Zuora's guide on
-    rate limits): where requests are left, the reset asks for nothing beside the other.
-
-    Of several the longest counts, and none for more than a day: who obeyed a wrong one would wait in vain
-    until it is too late.
-
-    :param wall: what a Retry-After that is a date counts from where the answer has no Date of its own.
+    rate limits): if requests are left, the reset is no wait. A date counts from the answer's or ``wall``.
     """
-    said = response.headers
-    if response.status != 429 and "retry-after" not in said:
-        return None
-    stated = _read_wait(said.get("retry-after", ""), said.get("date", ""), wall)
-    if response.status != 429 or (stated is not None and _read_count(said.get("ratelimit-remaining"))):
+    headers = response.headers
+    date = headers.get("date", "")
+    stated = _read_longest(headers.get("retry-after", ""), lambda text: _read_wait(text, date, wall))
+    if response.status != 429 or (stated is not None and _read_count(headers.get("ratelimit-remaining"))):
         return stated
-    asked = [each for each in (stated, _read_number(said.get("ratelimit-reset", ""))) if each is not None]
-    return min(max(asked), _LONGEST) if asked else None
+    reset = _read_longest(headers.get("ratelimit-reset", ""), _read_seconds)
+    return reset if stated is None else max(stated, reset or 0.0)
 
 
 def _read_count(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 10 else None
 
 
-def _split_list(text: str) -> list[str]:
-    """Return the members of a header that is a list; the comma after the weekday of a date parts nothing."""
-    members: list[str] = []
-    for each in text[:_LIST_LENGTH].split(","):
-        if members and members[-1].isalpha() and members[-1][:3].lower() in _WEEKDAYS:
-            members[-1] += f", {each.strip()}"
-        else:
-            members.append(each.strip())
-    return members
-
-
-def _read_number(text: str) -> float | None:
-    """Return the seconds that a header states, the longest where it came several times."""
-    return max(
-        (each for each in map(_read_plain_number, _split_list(text)) if each is not None), default=None
-    )
-
-
-def _read_plain_number(text: str) -> float | None:
-    seconds = float(text) if _NUMBER.fullmatch(text) else math.inf
-    return max(0.0, seconds) if seconds < _NO_WAIT else None
-
-
-def _read_wait(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
-    """Return the seconds that a header states, as a number or as a date against the answer's own Date."""
-    stated = (
-        _read_plain_number(each) if _NUMBER.fullmatch(each) else _read_date(each, date, wall)
-        for each in _split_list(text)
-    )
-    longest = max((each for each in stated if each is not None), default=None)
+def _read_longest(text: str, read: Callable[[str], float | None]) -> float | None:
+    """Return the seconds that a header states, a day at most; the longest if it came several times."""
+    stated = (read(member.strip()) for member in _MEMBER.findall(text[:_LIST_LENGTH]))
+    longest = max((seconds for seconds in stated if seconds is not None), default=None)
     return None if longest is None else min(max(0.0, longest), _LONGEST)
 
 
-def _read_date(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
-    until = read_http_date(text[:_DATE_LENGTH])
+def _read_seconds(text: str) -> float | None:
+    seconds = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return seconds if seconds < _NO_WAIT else None
+
+
+def _read_wait(text: str, date: str, wall: Callable[[], pendulum.DateTime]) -> float | None:
+    """Return the seconds of a Retry-After: a number, or a date against the answer's own Date."""
+    until = None if _NUMBER.fullmatch(text) else read_http_date(text[:_DATE_LENGTH])
     if until is None:
-        return None
+        return _read_seconds(text)
     return (until - (read_http_date(date[:_DATE_LENGTH]) or wall())).total_seconds()

@@ -16,7 +16,7 @@ READ = RetryBudget(10, 180)
 WRITE = RetryBudget(6, 600)
 
 TRANSIENT: ResponseKinds = frozenset(kind for kind in ResponseKind if kind.transient)
-# A POST is repeated only if it was not processed, or if nobody knows and the Idempotency-Key covers it.
+# A POST is repeated only if it was not processed, or if that is unknown and an Idempotency-Key covers it.
 NOT_PROCESSED: ResponseKinds = frozenset({ResponseKind.LIMITED, ResponseKind.HELD})
 UNKNOWN: ResponseKinds = NOT_PROCESSED | {
     ResponseKind.SILENCE,
@@ -29,35 +29,21 @@ _BACKOFF_BASE, _BACKOFF_CAP = 1.0, 30.0  # seconds; full jitter, as in Zuora's o
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """
-    How a request is sent, and how often.
-
-    :param retry_on: the kinds of answer after which it is sent again.
-    :param is_sign_in: True for the sign-in itself: it carries no token and none of the account's headers.
-    :param allows_any_content: True if any whole 2xx is a good answer, whatever it holds; False if one without
-        a JSON object is no answer of the vendor's own.
-    :param is_final_at_2xx: True if a 2xx is never repeated, even if it says no or is cut off: the request was
-        accepted.
-    """
+    """How a request is sent, and how often."""
 
     budget: RetryBudget
     retry_on: ResponseKinds
-    is_sign_in: bool = False
-    allows_any_content: bool = False
-    is_final_at_2xx: bool = False
+    is_sign_in: bool = False  # it carries no token and none of the account's headers
+    allows_any_content: bool = False  # otherwise a 2xx without a JSON object is not of the vendor's own
+    is_final_at_2xx: bool = False  # it is not repeated, even if it says no or is cut off
 
 
 READ_POLICY = RetryPolicy(READ, TRANSIENT)
-"""For a GET that is repeated while it fails for a transient reason."""
 NEVER = RetryPolicy(WRITE, frozenset())
-"""For a request that is sent once; its budget is that of the sign-in before it."""
+"""For a request that is sent once; the budget is for the sign-in before it."""
 
 
 def delay_before_retry(parsed: ParsedResponse, attempt: int, rng: random.Random) -> float:
-    """
-    Return the seconds to wait before a request is sent again: what the vendor asks for, or a backoff.
-
-    :param attempt: how many times the request was sent so far.
-    """
+    """Return the seconds before a request is sent again: what the vendor asks for, or a backoff if longer."""
     backoff = rng.uniform(0, min(_BACKOFF_CAP, _BACKOFF_BASE * 2.0 ** (attempt - 1)))
     return max(parsed.info.retry_after or 0.0, backoff)

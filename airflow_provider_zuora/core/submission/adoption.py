@@ -40,7 +40,7 @@ def adopt_job(
     :raises NotFound: if the vendor does not know it.
     :raises Refused: if it is a job that has failed, or another order's.
     """
-    client = client.hide(order.secrets)
+    client = client.with_redacted(order.secrets)
     job = yield from _wait_for_end(client, job_id)
     if job.state is JobState.FAILED:
         raise Refused(f"adopt_job_id: there is no order to adopt. {job.build_error()}")

@@ -20,17 +20,17 @@ from airflow_provider_zuora.core.errors import (
     StoreUnavailable,
     TurnedAway,
     WrongOrder,
+    raise_first,
 )
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.json_lines import raise_first
 from airflow_provider_zuora.core.redaction import make_printable
 from airflow_provider_zuora.core.submission.keys import EQUAL, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.order_lookup import find_existing_order
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.submission import Submission
-from airflow_provider_zuora.core.validation import KEY_LENGTH, header_violation
+from airflow_provider_zuora.core.validation import KEY_LENGTH, find_header_violation
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ def _find_own_key(order: Mapping[str, Any], key: Key) -> str | None:
         where = traceback.extract_tb(error.__traceback__)[-1]
         rule = f"idempotency_key: it raised {type(error).__name__} in {where.name}, line {where.lineno}"
         raise InvalidInput("", (rule,)) from None
-    if wrong := header_violation(own, KEY_LENGTH):
+    if wrong := find_header_violation(own, KEY_LENGTH):
         raise InvalidInput("", (f"idempotency_key: {wrong}",))
     return own
 

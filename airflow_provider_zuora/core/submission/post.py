@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from airflow_provider_zuora.core.errors import ApiError, LockContention, RateLimited, TurnedAway, Unreadable
 from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.http.answers import make_error
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.http.retry import WRITE
+from airflow_provider_zuora.core.http.retry import WRITE, delay_before_retry
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
 from airflow_provider_zuora.core.submission.keys import KEY_AGE
 from airflow_provider_zuora.core.submission.notes import Notes
@@ -125,7 +126,7 @@ class Post:
             error = self.build_error()
             log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, error)
             yield Sleep(pause)
-        track_id = client.new_track_id()
+        track_id = client.make_track_id()
         record = record.count_post(track_id, self.digest)
         yield from self.notes.note_post(record)
         if self._is_old(record, 0.0):  # it took hours to pause, or to note it
@@ -172,7 +173,7 @@ class Post:
 
     def _send_control(self) -> Flow[str]:
         """Return the request id of the answer to an empty order, which cannot be made, under another key."""
-        track_id = self.client.new_track_id()
+        track_id = self.client.make_track_id()
         empty = replace(self.request, body=b"{}").with_headers({"Idempotency-Key": f"control-{track_id}"})
         log.info("Sending an empty order, to see whether each answer has a request id of its own")
         return read_request_id((yield from self.client.send_once(empty, track_id)))
@@ -181,7 +182,7 @@ class Post:
         """Return the seconds to wait before the next POST, 0 before the first one."""
         if self.parsed is None:
             return 0.0
-        delay = self.client.delay_before_retry(self.parsed, self.sent)
+        delay = delay_before_retry(self.parsed, self.sent, self.client.rng)
         known = self._repetition
         return max(delay, known.since + PROOF_SECONDS - self.client.clock()) if known.control else delay
 
@@ -197,7 +198,7 @@ class Post:
         if self.parsed is None:
             words = "This try was stopped for longer than its POSTs may take, so it sends nothing"
             return RateLimited(f"{words}; {_NEXT_TRY}", transient=True)
-        error = self.client.error_for(self.parsed, self.sent)
+        error = make_error(self.client.vendor, self.parsed, self.sent)
         if self.answer is Event.LOCKED:
             return LockContention(str(error), transient=True)
         if error.transient:

@@ -93,7 +93,7 @@ class Submission:
         place: str = "alone",
         is_sole: bool = True,
     ):
-        self.client = client.hide(order.secrets) if order.secrets else client
+        self.client = client.with_redacted(order.secrets) if order.secrets else client
         self.order = order
         self.notes = notes
         self.place = place

@@ -1,4 +1,4 @@
-"""The vendors by connection type; only hooks and accounts may look one up."""
+"""The vendors by connection type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elastic Path Commerce Cloud: its paths, bodies, words and errors; nothing else in the package speaks it.
+"""Elastic Path Commerce Cloud: its paths, bodies, words and errors, which are read here alone.
 
 Sources: elasticpath.dev, "Get a Job", "Create a Job", "Client credential token", "Errors", "Rate limits", the
 promotions' jobs (a sibling service), and the documentation of the same service under its former name, Moltin.
@@ -6,7 +6,6 @@ promotions' jobs (a sibling service), and the documentation of the same service 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -17,16 +16,15 @@ from typing_extensions import override
 
 from airflow_provider_zuora.core.errors import InvalidInput, JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_id
-from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
-from airflow_provider_zuora.core.redaction import REASONS, describe_value
+from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
+from airflow_provider_zuora.core.redaction import REASONS
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, Vendor, read_status
-from airflow_provider_zuora.core.vendors.body import quoted, read_json, unreadable
+from airflow_provider_zuora.core.vendors.body import parse_unreadable, quote_body, read_body, read_text
 
 _JOBS = "/v2/jobs"
 _EMPTY = "no results matched the supplied filter"
 _ABOUT = ("id", "type", "job_type", "status", "timestamps")  # not `link`: who has it, has the orders
 _EMPTY_EXPORTS = ("fail", "skip")
-_TEXT_LENGTH = 64 * 1024  # characters of one text that are read
 # The union of what "Get a Job", Moltin's documentation and the sibling services' call them.
 _STATES: Mapping[str, JobState] = {
     **dict.fromkeys(("pending", "started", "processing", "cancelling"), JobState.ACTIVE),
@@ -49,42 +47,29 @@ _NO_FILE, _JOB_STATUS = "no file", "job status:"
 
 
 def _build_export_request(document: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
-    """Return the POST of an export of orders; the document holds its ``filter``."""
-    data = {"type": "job", "job_type": "order_export", **document}
-    return Request(
-        "POST",
-        _JOBS,
-        headers={"Content-Type": "application/json"},
-        body=json.dumps({"data": data}, ensure_ascii=False).encode(),
-    )
+    return Request.post_json(_JOBS, {"data": {"type": "job", "job_type": "order_export", **document}})
 
 
-def _build_status_request(job_id: str) -> Request:
-    return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}")
+def _build_status_request(job_id: str, below: str = "") -> Request:
+    return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}{below}")
 
 
 def build_file_request(job_id: str) -> Request:
     """Return the GET of the link to a job's file."""
-    return Request("GET", f"{_JOBS}/{quote(job_id, safe='')}/file")
+    return _build_status_request(job_id, "/file")
 
 
 def read_link(body: Mapping[str, Any]) -> str:
-    """Return ``href``, in ``data`` as documented, or bare as the sibling services answer; else nothing."""
-    link = (_only(body.get("data")) or body).get("href")
+    """Return ``href``, in ``data`` as documented, or bare as the sibling services answer, or nothing."""
+    link = (_read_data(body) or body).get("href")
     return link.strip() if isinstance(link, str) else ""
 
 
-def _read_job_id(body: Mapping[str, Any]) -> str:
-    """Return the id in ``data``, which is an object, or a list of one."""
-    return clean_job_id(_only(body.get("data")).get("id"))
-
-
 def _read_job(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
-    """Return the job; its state is decided by ``status`` alone."""
-    data = _only(body.get("data"))
+    data = _read_data(body)
     state, status = read_status(data.get("status"), _STATES)
     if error := data.get("error"):
-        info = info.with_words([describe_value(error, _TEXT_LENGTH)])
+        info = info.with_words([read_text(error)])
     about = {name: data[name] for name in _ABOUT if name in data} | {"id": job_id}
     return Job(job_id, state, status, about if state is JobState.SUCCEEDED else None, info=info)
 
@@ -95,11 +80,7 @@ def _list_violations(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _read_result(job: Job, options: Mapping[str, Any]) -> JobResult:
-    """
-    Return what is known of the export; an empty one is a failed job to Elastic Path.
-
-    :param options: ``empty_export``: ``fail``, or ``skip``: an empty export is no failure.
-    """
+    """Return what became of the export; an empty one is a failed job, unless ``empty_export`` is ``skip``."""
     if wrong := _list_violations(options):
         return JobResult(job.job_id, job, InvalidInput("The job has ended.", wrong))
     words = " ".join(job.info.messages).lower() if job.info else ""
@@ -112,8 +93,9 @@ def _read_result(job: Job, options: Mapping[str, Any]) -> JobResult:
     return JobResult(job.job_id, job, error)
 
 
-def _only(data: object) -> Mapping[str, Any]:
-    """Return the one object that is meant: ``data`` itself, or the only one of a list; else an empty one."""
+def _read_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return ``data`` if it is an object, or the only object of a list; else an empty one."""
+    data = body.get("data")
     rows = data if isinstance(data, list) else [data]
     return rows[0] if len(rows) == 1 and isinstance(rows[0], dict) else {}
 
@@ -136,17 +118,11 @@ class ElasticPath(Vendor):
             read_result=_read_result,
             build_submit_request=_build_export_request,
             repeated_submit=RepeatedSubmit.HARMLESS,  # at worst the job stands in the queue twice
-            read_id=_read_job_id,
+            read_id=lambda body: clean_job_id(_read_data(body).get("id")),
         ),
     }
 
-    @override
-    def build_headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
-        return {}  # a client id belongs to one store
-
-    @override
-    def build_sign_in(self, credentials: Credentials) -> Request:
-        return credentials.grant("/oauth/access_token")
+    sign_in_path = "/oauth/access_token"
 
     @override
     def read_token_lifetime(self, grant: Mapping[str, Any], now: float) -> object:
@@ -159,17 +135,17 @@ class ElasticPath(Vendor):
     def read_response(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
         if response.status == 429 and info.retry_after is None:
             info = replace(info, retry_after=_A_FEW)
-        body, readable = read_json(response)
-        if not readable:
-            return unreadable(response, info, _STATUSES)
+        body, is_readable = read_body(response)
+        if not is_readable:
+            return parse_unreadable(response, info, _STATUSES)
         errors = list(islice(_list_errors(body), REASONS)) if isinstance(body, dict) else []
         if errors:
-            info = info.with_words(map(_word, errors))
-            ids = (_tell(error, "request_id") for error in errors if error.get("request_id"))
+            info = info.with_words(map(_describe_error, errors))
+            ids = (read_text(error["request_id"]) for error in errors if error.get("request_id"))
             info = replace(info, request_id=next(ids, ""))
         kind = _classify(response.status, info)
         if kind is not ResponseKind.OK and not errors and response.body:
-            info = replace(info, messages=(quoted(response),))  # better than nothing
+            info = replace(info, messages=(quote_body(response),))  # better than nothing
         return ParsedResponse(kind, info, body, whole=body is not None, arrived=True)
 
     @override
@@ -179,13 +155,11 @@ class ElasticPath(Vendor):
             return ""
         return "A job is forgotten a week after it was created: export again."
 
-    @override
-    def list_violations(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        return _list_violations(options)
+    list_violations = staticmethod(_list_violations)
 
 
 def _list_errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield every error of a body: of a list ``errors``, or the bare one that a 404 is documented with."""
+    """Yield every error of a body: those of ``errors``, or the bare one that a 404 is documented with."""
     rows = body.get("errors")
     if rows:
         for row in rows if isinstance(rows, list) else [rows]:
@@ -196,13 +170,9 @@ def _list_errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield {"title": body.get("error"), "detail": body.get("error_description") or body.get("message")}
 
 
-def _word(error: Mapping[str, Any]) -> str:
-    words = ": ".join(_tell(error, name) for name in ("title", "detail") if error.get(name))
-    return f"{words} (source {_tell(error, 'source')})" if error.get("source") else words
-
-
-def _tell(error: Mapping[str, Any], name: str) -> str:
-    return describe_value(error[name], _TEXT_LENGTH)
+def _describe_error(error: Mapping[str, Any]) -> str:
+    words = ": ".join(read_text(error[name]) for name in ("title", "detail") if error.get(name))
+    return f"{words} (source {read_text(error['source'])})" if error.get("source") else words
 
 
 def _classify(status: int, info: ResponseInfo) -> ResponseKind:

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import RateLimited
-from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, RateLimiter, retry_after
+from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, RateLimiter, read_retry_after
 from airflow_provider_zuora.core.messages import Request
 from tests.core.carriers import Clock, Dice, answer
 
@@ -129,7 +129,7 @@ def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
     assert desk.due() == PATIENCE
     desk = Desk(0.5)
     desk.asks(quiet(120))
-    with pytest.raises(RateLimited, match=r"GET /v1/async-jobs/j: .*quiet for 120 s more") as caught:
+    with pytest.raises(RateLimited, match=r"GET /v1/async-jobs/j: .*cools down for 120 s") as caught:
         desk.due()
     assert caught.value.retry_after == 120.5
     assert caught.value.transient
@@ -188,13 +188,13 @@ def test_nobody_is_quiet_for_more_than_a_day():
 def test_the_wait_that_an_answer_asks_for(status, headers, seconds):
     now = datetime(2026, 1, 1, tzinfo=UTC)
 
-    assert retry_after(answer(status, **headers), lambda: now) == seconds
+    assert read_retry_after(answer(status, **headers), lambda: now) == seconds
 
 
 def test_a_date_counts_from_our_own_clock_where_the_answer_has_none():
     until = datetime.now(UTC) + timedelta(seconds=60)
 
-    assert 50 < retry_after(answer(429, Retry_After=format_datetime(until, usegmt=True))) <= 60
+    assert 50 < read_retry_after(answer(429, Retry_After=format_datetime(until, usegmt=True))) <= 60
 
 
 def test_a_window_of_a_minute_is_waited_for():

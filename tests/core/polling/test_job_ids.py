@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.job import check_job_ids, name_jobs
 from airflow_provider_zuora.core.polling.events import pack_ids, unpack_ids
-from airflow_provider_zuora.core.validation import id_violation
+from airflow_provider_zuora.core.validation import find_id_violation
 
 CHANCE = random.Random(1)
 KINDS = {
@@ -37,7 +37,7 @@ def test_packed_ids_are_written_in_json_as_they_are():
     assert set(pack_ids(job_ids)).isdisjoint('"\\')
 
 
-ID = st.text(min_size=1, max_size=80).filter(lambda text: not id_violation(text))
+ID = st.text(min_size=1, max_size=80).filter(lambda text: not find_id_violation(text))
 DIGITS = st.text("0123456789abcdef", min_size=1, max_size=300)
 
 

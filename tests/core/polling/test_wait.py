@@ -113,7 +113,7 @@ def test_a_last_poll_that_fails_says_why():
     polls = Polls([PROCESSING, sample("temporary/500")])
     with pytest.raises(TimedOut) as caught:
         polls.wait(deadline=5, schedule=EVERY_TEN)
-    assert "has not ended in time, the last poll failed: Zuora: a passing error" in str(caught.value)
+    assert "has not ended in time, the last poll failed: Zuora: a transient error" in str(caught.value)
     assert "[53200061] Temporary error" in str(caught.value)
 
 

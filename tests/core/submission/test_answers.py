@@ -288,7 +288,7 @@ def test_the_control_is_an_order_that_cannot_be_made():
     actor, controls = submit(zuora, Memory(), FIRST), []
     while actor.running:
         step = actor.step
-        if isinstance(step, Request) and step.header("Idempotency-Key").startswith("control-"):
+        if isinstance(step, Request) and step.headers.get("Idempotency-Key", "").startswith("control-"):
             controls.append(step)
         actor.act()
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.messages import Response
-from airflow_provider_zuora.core.vendors.body import read_json
+from airflow_provider_zuora.core.vendors.body import read_body
 
 LARGE = " " * 300_000
 
 
 def read(body: bytes | str):
-    return read_json(Response(200, {}, body if isinstance(body, bytes) else body.encode()))
+    return read_body(Response(200, {}, body if isinstance(body, bytes) else body.encode()))
 
 
 @pytest.mark.parametrize("space", ["", LARGE], ids=["small", "large"])

@@ -23,7 +23,7 @@ KINDS = {(vendor.name, name): kind for vendor in VENDORS.values() for name, kind
     ],
 )
 def test_the_prefix_of_an_id_says_of_which_kind_a_job_is(job_id, name):
-    assert Zuora().kind_of(job_id) is Zuora.kinds[name]
+    assert Zuora().find_kind(job_id) is Zuora.kinds[name]
 
 
 def test_no_two_kinds_of_a_vendor_read_one_id_in_two_ways():

@@ -8,38 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_types import Path, format_path
 
-# Zuora's page of the call: up to 300 subscriptions, 300 order actions, 100 order line items; an older one
-# adds that its support raises them.
+# Zuora's page of the call states these, and an older one that its support raises them.
 PUBLISHED: Mapping[str, int] = {"subscriptions": 300, "orderActions": 300, "orderLineItems": 100}
-_WORDS = {
-    "subscriptions": "subscriptions",
-    "orderActions": "order actions",
-    "orderLineItems": "order line items",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class OrderLimits:
-    """
-    A connection's ``order_limits``.
-
-    :param raised: what the tenant's limits are, by the names of `PUBLISHED`; above them nothing is sent. What
-        is not named keeps the published one, above which there is a warning.
-    """
+    """A connection's ``order_limits``, above which nothing is sent; above the published ones is a warning."""
 
     raised: Mapping[str, int]
 
     @classmethod
     def of(cls, value: object) -> OrderLimits:
-        """
-        Return the limits that a connection's extra holds.
-
-        :param value: a number, for subscriptions and for order actions, or an object of numbers by name; text
-            of either too.
-        :raises ValueError: with the rule that it breaks.
-        """
+        """Return the limits of a number, for subscriptions and actions, or of an object, or of JSON text."""
         if isinstance(value, str):
             try:
                 value = json.loads(value) if value.strip() else None
@@ -57,17 +39,13 @@ class OrderLimits:
         return cls(dict(given))
 
     def check(self, order: object) -> list[str]:
-        """
-        Return what an order holds more of than Zuora's pages allow, in words, for the log.
-
-        :raises InvalidInput: if it holds more than the connection's ``order_limits``; nothing was sent.
-        """
+        """Return a warning for each published limit that an order exceeds; raise for the connection's own."""
         over, warnings = [], []
-        for path, name, count in _counts(order):
+        for path, name, items, count in _count_items(order):
             limit = self.raised.get(name, PUBLISHED[name])
             if count <= limit:
                 continue
-            words = f"{format_path(path)}: at most {limit} {_WORDS[name]} in one order, this has {count}"
+            words = f"{path}: at most {limit} {items} in one order, this has {count}"
             if name in self.raised:
                 over.append(f"{words} (order_limits of the connection)")
             else:
@@ -81,14 +59,15 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _counts(order: object) -> Iterator[tuple[Path, str, int]]:
-    subscriptions = _list(order, "subscriptions")
-    yield ("subscriptions",), "subscriptions", len(subscriptions)
-    actions = sum(len(_list(each, "orderActions")) for each in subscriptions)
-    yield ("subscriptions",), "orderActions", actions
-    yield ("orderLineItems",), "orderLineItems", len(_list(order, "orderLineItems"))
+def _count_items(order: object) -> Iterator[tuple[str, str, str, int]]:
+    """Yield the path, the name in `PUBLISHED`, the words and the number of what is limited."""
+    subscriptions = _read_list(order, "subscriptions")
+    yield "$.subscriptions", "subscriptions", "subscriptions", len(subscriptions)
+    actions = sum(len(_read_list(each, "orderActions")) for each in subscriptions)
+    yield "$.subscriptions", "orderActions", "order actions", actions
+    yield "$.orderLineItems", "orderLineItems", "order line items", len(_read_list(order, "orderLineItems"))
 
 
-def _list(holder: object, name: str) -> Any:
+def _read_list(holder: object, name: str) -> Any:
     found = holder.get(name) if isinstance(holder, Mapping) else None
     return found if isinstance(found, (list, tuple)) else ()

@@ -1,4 +1,4 @@
-"""Zuora's orders and accounts as pages that can be read, to find out whether an order of ours exists.
+"""Zuora's pages of an order and of an account, to find out whether an order of ours exists.
 
 Sources: developer.zuora.com, "Retrieve an order" and "Retrieve an account"; field names as in Zuora's SDK.
 """
@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.json_types import Path, format_path
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, describe_value, redact_words
 from airflow_provider_zuora.core.vendors.base import JobKind
-from airflow_provider_zuora.core.vendors.zuora.order_secrets import hide
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import redact
 from airflow_provider_zuora.core.vendors.zuora.orders import ORDER_STATUSES, UNKNOWN_STATUS, read_order_result
 
 _ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
@@ -26,7 +26,7 @@ _WHOLE = ("period",)  # a whole number, for which Zuora takes a text of digits t
 _SHOWN, _SHOWN_LENGTH = 3, 60
 _NUMBER_LENGTH = 255
 _DATES = "triggerDates"
-_NOBODY = str  # masks for nobody: what `hide` hides is shown as asterisks here
+_MASK_NOTHING = str  # what `redact` redacts is shown as asterisks here, and nothing else is masked
 
 
 def build_order_request(number: str) -> Request:
@@ -35,14 +35,10 @@ def build_order_request(number: str) -> Request:
 
 
 def build_account_request(document: Mapping[str, Any], order: Mapping[str, Any]) -> Request | None:
-    """
-    Return the GET of a found order's account, None if its number is all that has to be known of it.
-
-    :raises Unreadable: if the page of the order does not name the account.
-    """
+    """Return the GET of a found order's account, None if its number is all that is compared."""
     if document.get("existingAccountNumber"):
         return None
-    number = _order(order).get("existingAccountNumber")
+    number = _read_object(order, "order").get("existingAccountNumber")
     if not number:
         raise Unreadable("The page of the order names no account.")
     return Request("GET", _ACCOUNTS + quote(describe_value(number, _NUMBER_LENGTH), safe=""))
@@ -52,30 +48,37 @@ def describe_difference(
     document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
 ) -> str:
     """
-    Return in words what tells a found order from the document, empty if account and date agree.
+    Return in words how a found order differs from the document, empty if account and date agree.
 
-    Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling).
+    Case and blanks at the ends make no other account (INFERRED: Zuora answers with its own spelling). Raise
+    `Unreadable` if a page is not that of an order, or of its account, but from a cache for example.
     """
-    _check_pages(document, _order(order), _read_object(account, "basicInfo"))
-    told = [
-        f"its {what} is {_show(found)}, this one's is {_show(ours)}"
-        for what, ours, found in _list_compared(document, _order(order), _read_object(account, "basicInfo"))
-        if _fold(ours) != _fold(found)
-    ]
-    return "; ".join(told)
-
-
-def _check_pages(document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]) -> None:
-    """
-    Check that what is compared is there, and that it is one order's and its own account's.
-
-    :raises Unreadable: if not; it may be another page, of a cache or a gateway.
-    """
+    order, account = _read_object(order, "order"), _read_object(account, "basicInfo")
     number, own = order.get("existingAccountNumber"), account.get("accountNumber")
     if not (order.get("orderDate") and number):
         raise Unreadable("The page of the order lacks its date or its account.", transient=True)
     if not document.get("existingAccountNumber") and _fold(own) != _fold(number):
         raise Unreadable("The page of the account is that of another one.", transient=True)
+    return "; ".join(
+        f"its {what} is {_show(found)}, this one's is {_show(ours)}"
+        for what, ours, found in _list_compared(document, order, account)
+        if _fold(ours) != _fold(found)
+    )
+
+
+def _list_compared(
+    document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
+) -> Iterator[tuple[str, object, object]]:
+    """Yield what is compared, in words, and its value in our document and in the order that was found."""
+    if date := document.get("orderDate"):
+        yield "orderDate", date, str(order.get("orderDate"))[:_DAY]
+    new = document.get("newAccount") or {}
+    if number := document.get("existingAccountNumber") or new.get("accountNumber"):
+        yield "account", number, order.get("existingAccountNumber")
+    if new:
+        yield "account's name", new.get("name"), account.get("name")
+    if account_id := document.get("existingAccountId"):
+        yield "account's id", account_id, account.get("id")
 
 
 def _fold(value: object) -> str:
@@ -84,19 +87,20 @@ def _fold(value: object) -> str:
 
 def describe_changes(document: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     """
-    Return in words what the document says otherwise than a found order, empty if nothing is.
+    Return in words what a found order holds otherwise than the document, empty if nothing.
 
-    Compared is what the page has a place for, its null and its empty custom fields included: it repeats an
+    Compared are the fields that the page has, its null and its empty custom fields included: it repeats an
     order's content, but not how it was processed, and it may add what was not asked for.
     """
     ours = {name: document[name] for name in _CONTENT if document.get(name) is not None}
     ours.setdefault("description", "")
-    told = [
-        f"{format_path(path)} is {_show(found)}, this one's is {_show(own)}"
-        for path, own, found in _list_differences(hide(ours, _NOBODY), hide(_order(order), _NOBODY), ())
+    found = redact(_read_object(order, "order"), _MASK_NOTHING)
+    changes = [
+        f"{format_path(path)} is {_show(other)}, this one's is {_show(own)}"
+        for path, own, other in _list_differences(redact(ours, _MASK_NOTHING), found, ())
     ]
-    more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
-    return "; ".join(told[:_SHOWN] + more)
+    more = [f"and {len(changes) - _SHOWN} more"] if len(changes) > _SHOWN else []
+    return "; ".join(changes[:_SHOWN] + more)
 
 
 def _list_differences(ours: Any, found: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
@@ -131,7 +135,7 @@ def _show(value: Any) -> str:
 
 
 def _is_same(ours: Any, found: Any) -> bool:
-    """Return whether two values are the same one; Zuora writes 25 as 25.0, and a day with its hours."""
+    """Return whether two values are the same; Zuora writes 25 as 25.0, and a day with its hours."""
     if bool in (type(ours), type(found)):
         return ours is found
     if isinstance(ours, (int, float)) and isinstance(found, (int, float)):
@@ -145,14 +149,13 @@ def _read_order(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job
     """
     Return an order that was found by its number as the job that must have made it.
 
-    Its result has those fields of a job's result that the page of an order tells. An order that will never
-    be completed is a failure, and one that Zuora is about to carry out is waited for; so is a status that
-    nobody documents. A pending one exists: whether that is enough, `read_order_result` says.
-
-    :raises Unreadable: if the page holds no order, or another one than was asked for.
+    A pending one exists: `read_order_result` decides whether that is enough. Raise `Unreadable` if the page
+    holds no order, or another one than was asked for: a cache may give it.
     """
-    order = _order(body)
-    if wrong := _describe_other(job_id.removeprefix(ORDER), order.get("orderNumber")):
+    order = _read_object(body, "order")
+    number = describe_value(order.get("orderNumber") or "", _NUMBER_LENGTH)
+    if not number or _fold(number) != _fold(job_id.removeprefix(ORDER)):
+        wrong = f"order {redact_words(number, WORD_LENGTH)}" if number else "no order"
         raise Unreadable(f"The answer about {job_id} holds {wrong}.", info=info, transient=True)
     state, _ = ORDER_STATUSES.get(str(order.get("status")).strip().lower(), UNKNOWN_STATUS)
     subscriptions = order.get("subscriptions")
@@ -168,37 +171,9 @@ def _read_order(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job
     return Job(job_id, state, clean_status(order.get("status")), result=result, info=info)
 
 
-def _describe_other(number: str, found: object) -> str:
-    """Return in words what a page holds instead of the order: a cache may give another one's."""
-    if not found:
-        return "no order"
-    told_number = describe_value(found, _NUMBER_LENGTH)
-    same = told_number.strip().casefold() == number.strip().casefold()
-    return "" if same else f"order {redact_words(told_number, WORD_LENGTH)}"
-
-
-def _order(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _read_object(body, "order")
-
-
 def _read_object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     member = body.get(name)
     return member if isinstance(member, dict) else {}
-
-
-def _list_compared(
-    document: Mapping[str, Any], order: Mapping[str, Any], account: Mapping[str, Any]
-) -> Iterator[tuple[str, object, object]]:
-    """Yield what is compared, in words, and its value in our document and in the order that was found."""
-    if date := document.get("orderDate"):
-        yield "orderDate", date, str(order.get("orderDate"))[:_DAY]
-    new = document.get("newAccount") or {}
-    if number := document.get("existingAccountNumber") or new.get("accountNumber"):
-        yield "account", number, order.get("existingAccountNumber")
-    if new:
-        yield "account's name", new.get("name"), account.get("name")
-    if account_id := document.get("existingAccountId"):
-        yield "account's id", account_id, account.get("id")
 
 
 NUMBERED_ORDER = JobKind(

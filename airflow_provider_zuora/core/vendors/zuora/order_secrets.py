@@ -1,4 +1,4 @@
-"""Which values of an order are secrets, and how they travel unseen between rendering and sending."""
+"""Which values of an order are secrets, and how they stay redacted between rendering and sending."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 MOST_MASKED = 200
-"""Secrets that Airflow is given to mask at most: each costs it more than the one before (2,000: minutes)."""
+"""Secrets that Airflow is given to mask at most: each takes longer than the one before (2,000: minutes)."""
 
-# Fields of creditCard and paymentMethod (Zuora's "Create an order", newAccount) that Airflow does not know
-# for secrets, in lower case; an accountNumber is one inside of a payment method only.
+# Fields of creditCard and paymentMethod (Zuora's "Create an order", newAccount) that Airflow does not mask,
+# in lower case; an accountNumber is a secret inside of a payment method only.
 _SECRETS = frozenset(
     {
         "cardnumber",
@@ -36,7 +36,7 @@ _SECRETS = frozenset(
 _PAYMENT = frozenset({"creditcard", "paymentmethod"})
 SECRET_NAMES = (*sorted(_SECRETS), *sorted(_PAYMENT))
 """In lower case; a JSON text in which none of them stands holds no secret."""
-_SHOWN_TYPES = (str, bool, int, float, date, Decimal)  # what else there is may show anything
+_SHOWN_TYPES = (str, bool, int, float, date, Decimal)  # the repr of any other may show anything
 _SCALARS = frozenset({str, bool, int, float, type(None)})  # most of an order; `Mapping` is slow to ask
 
 
@@ -47,66 +47,60 @@ class Redacted:
     value: Any = field(repr=False)
 
     def __repr__(self) -> str:
-        """Return asterisks."""
         return "***"
 
-    def serialize(self) -> str:
-        """Return asterisks."""
-        return "***"
+    serialize = __repr__
 
 
-def hide(document: Any, mask: Callable[[str], object], secret: bool = False, paying: bool = False) -> Any:
+def redact(
+    document: Any, mask: Callable[[str], object], is_secret: bool = False, is_payment: bool = False
+) -> Any:
     """
     Return a copy with every secret value in a `Redacted`, and whatever is no JSON, a date or a Decimal.
 
-    :param mask: called with each secret that is a text, to hide it in the logs too; Airflow ignores those of
-        fewer than five characters (a card's security code), which is why they are hidden here.
+    :param mask: called with each secret, for the logs; Airflow ignores those of fewer than five characters.
     """
-    if not secret and type(document) in _SCALARS:
+    if not is_secret and type(document) in _SCALARS:
         return document
     if isinstance(document, (dict, Mapping)):
-        return {name: _hide_member(name, value, mask, secret, paying) for name, value in document.items()}
+        copy = {}
+        for name, value in document.items():
+            word = name.lower() if isinstance(name, str) else ""
+            secret = is_secret or word in _SECRETS or (is_payment and word == "accountnumber")
+            copy[name] = redact(value, mask, secret, is_payment or word in _PAYMENT)
+        return copy
     if isinstance(document, (list, tuple)):
-        return [hide(item, mask, secret, paying) for item in document]
+        return [redact(item, mask, is_secret, is_payment) for item in document]
     if document is None or isinstance(document, Redacted):
         return document
-    if secret:
+    if is_secret:
         mask(str(document))
-        return Redacted(document)
-    return document if isinstance(document, _SHOWN_TYPES) else Redacted(document)
+    elif isinstance(document, _SHOWN_TYPES):
+        return document
+    return Redacted(document)
 
 
-def _hide_member(name: Any, value: Any, mask: Callable[[str], object], secret: bool, paying: bool) -> Any:
-    word = name.lower() if isinstance(name, str) else ""
-    secret = secret or word in _SECRETS or (paying and word == "accountnumber")
-    return hide(value, mask, secret, paying or word in _PAYMENT)
-
-
-def hidden_values(document: Any) -> tuple[str, ...]:
-    """Return the secret values of an order as texts, so that words about it can be kept free of them."""
+def list_secrets(document: Any) -> tuple[str, ...]:
+    """Return the secret values of an order as texts, each once."""
     found: list[str] = []
-    hide(document, found.append)
+    redact(document, found.append)
     return tuple(dict.fromkeys(found))
 
 
-def reveal(document: Any) -> Any:
-    """Return a copy in which `hide` is undone."""
+def unredact(document: Any) -> Any:
+    """Return a copy in which `redact` is undone."""
     if type(document) in _SCALARS:
         return document
     if isinstance(document, (dict, Mapping)):
-        return {name: reveal(value) for name, value in document.items()}
+        return {name: unredact(value) for name, value in document.items()}
     if isinstance(document, (list, tuple)):
-        return [reveal(item) for item in document]
+        return [unredact(item) for item in document]
     return document.value if isinstance(document, Redacted) else document
 
 
 def mask_secrets(document: Any, mask: Callable[[str], object]) -> int:
-    """
-    Call mask with the secrets of a document or of a list of them, each once, `MOST_MASKED` at most.
-
-    :return: how many are left out.
-    """
-    found = hidden_values(reveal(document))
+    """Call mask with each secret of a document, `MOST_MASKED` at most; return how many are left out."""
+    found = list_secrets(unredact(document))
     for secret in found[:MOST_MASKED]:
         mask(secret)
     return max(0, len(found) - MOST_MASKED)

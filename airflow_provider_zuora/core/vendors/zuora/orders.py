@@ -6,7 +6,6 @@ the status and response of a job", and recorded answers of production tenants.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,17 +19,8 @@ from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState,
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, describe_value, redact_words
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, read_status
-from airflow_provider_zuora.core.vendors.zuora.responses import (
-    JOBS,
-    MAX_REASONS,
-    MORE,
-    TEXT_LENGTH,
-    category_of,
-    first_reasons,
-    list_reasons,
-    read_text,
-    replace_reasons,
-)
+from airflow_provider_zuora.core.vendors.body import TEXT_LENGTH, read_text
+from airflow_provider_zuora.core.vendors.zuora import responses
 
 _STATES: Mapping[str, JobState] = {
     "processing": JobState.ACTIVE,
@@ -59,36 +49,17 @@ _JOB_ERROR = re.compile(r"\[([0-9]{8})\]:?\s*")
 
 
 def _build_submit_request(path: str, document: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
-    """Return the POST of an order or of a preview; the option is ``return_ids``."""
-    return Request(
-        "POST",
-        path,
-        params=(("returnIds", "true"),) if options.get("return_ids") else (),
-        headers={"Content-Type": "application/json"},
-        body=json.dumps(document, ensure_ascii=False, allow_nan=False).encode(),
-    )
-
-
-def _build_status_request(job_id: str) -> Request:
-    return Request("GET", JOBS + quote(job_id, safe=""))  # the id is opaque
-
-
-def _read_id(body: Mapping[str, Any]) -> str:
-    return clean_job_id(body.get("jobId"))
+    return Request.post_json(path, document, (("returnIds", "true"),) if options.get("return_ids") else ())
 
 
 def _read_job(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
-    """
-    Return the job; ``status`` decides about its state, and a completed job that says no has failed.
-
-    Such a failure is no passing one: nobody knows how much of the order was carried out.
-    """
+    """Return the job; a completed job that says no is a permanent failure: what was done is unknown."""
     status, result = body.get("status"), body.get("result")
     state = _STATES.get(status.lower()) if isinstance(status, str) else None
     state, word = (state, str(status)) if state else read_status(status, _STATES)
     if state is not JobState.SUCCEEDED:
-        info, is_passing, is_lock = _read_job_errors(body.get("errors"), info)
-        return Job(job_id, state, word, transient=is_passing, info=info, locked=is_lock)
+        info, is_transient, is_lock = _read_job_errors(body.get("errors"), info)
+        return Job(job_id, state, word, transient=is_transient, info=info, locked=is_lock)
     denial = _read_contradiction(body, info) or _explain_never_completed(result, info)
     if denial:
         return Job(job_id, JobState.FAILED, word, info=denial)
@@ -96,11 +67,7 @@ def _read_job(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
 
 
 def read_order_result(job: Job, options: Mapping[str, Any]) -> JobResult:
-    """
-    Return the result; a completed job may hold an order that did not take effect.
-
-    :param options: ``require_order_completed`` makes a failure of that, otherwise it is a warning.
-    """
+    """Return the result; an order without effect is a warning, an error if ``require_order_completed``."""
     if job.state is not JobState.SUCCEEDED:
         return JobResult.of_job(job)
     order = job.result if isinstance(job.result, dict) else {}
@@ -120,7 +87,7 @@ def read_order_result(job: Job, options: Mapping[str, Any]) -> JobResult:
 
 
 def _explain_never_completed(result: Any, info: ResponseInfo) -> ResponseInfo | None:
-    """Return the answer that says that the order in a job's result will never be completed, or None."""
+    """Return the answer of a completed job whose order will never be completed, or None."""
     order = result if isinstance(result, dict) else {}
     state, words = ORDER_STATUSES.get(_normalize(order.get("status")), UNKNOWN_STATUS)
     if state is not JobState.FAILED:
@@ -135,35 +102,27 @@ def _normalize(status: object) -> str:
 
 def _read_job_errors(errors: object, info: ResponseInfo) -> tuple[ResponseInfo, bool, bool]:
     """
-    Return the answer with a job's ``errors`` as its codes and messages; are they passing, are they a lock.
+    Return the answer with a job's ``errors``, and whether they are transient, and whether they are a lock.
 
-    If ``errors`` is empty, the ``reasons`` at the root of the body stand, which the answer holds already.
-
-    A failure is a passing one if each of its codes is of the categories 50 or 61, and a lock if it is
-    passing and one of them is 50.
+    They are transient if each code is of the categories 50 or 61, and a lock if one of them is 50, too. If
+    ``errors`` is empty, the ``reasons`` at the root of the body count, which the answer holds already.
     """
     if not errors and not info.codes and not info.messages:
         return info, False, False
-    reasons = first_reasons(_list_job_reasons(errors)) or info.reasons()
-    categories = {category_of(code) for code, _ in reasons}
-    is_passing = bool(categories) and categories <= _TRANSIENT_CATEGORIES
-    return replace_reasons(info, reasons), is_passing, is_passing and _LOCK in categories
+    reasons = responses.read_first_reasons(_list_job_reasons(errors)) or info.reasons()
+    categories = {responses.read_category(code) for code, _ in reasons}
+    is_transient = bool(categories) and categories <= _TRANSIENT_CATEGORIES
+    return responses.replace_reasons(info, reasons), is_transient, is_transient and _LOCK in categories
 
 
 def _read_contradiction(body: Mapping[str, Any], info: ResponseInfo) -> ResponseInfo | None:
-    """
-    Return the answer with what a completed job says against itself; None if it says nothing of the kind.
-
-    The job, or its result, says so by ``success: false``, by ``errors`` or by ``reasons``.
-    """
+    """Return the answer of a completed job that says no after all, or None."""
     parts = [part for part in (body, body.get("result")) if isinstance(part, dict) and _is_denial(part)]
-    reasons = first_reasons(chain.from_iterable(map(_list_denials, parts)))
-    return replace_reasons(info, reasons or [("", "it says success: false")]) if parts else None
-
-
-def _list_denials(part: Mapping[str, Any]) -> Iterator[tuple[object, object]]:
-    yield from _list_job_reasons(part.get("errors"))
-    yield from list_reasons(part)
+    if not parts:
+        return None
+    found = (chain(_list_job_reasons(part.get("errors")), responses.list_reasons(part)) for part in parts)
+    reasons = responses.read_first_reasons(chain.from_iterable(found))
+    return responses.replace_reasons(info, reasons or [("", "it says success: false")])
 
 
 def _is_denial(part: Mapping[str, Any]) -> bool:
@@ -175,9 +134,9 @@ def _is_denial(part: Mapping[str, Any]) -> bool:
 def _list_job_reasons(errors: object) -> Iterator[tuple[object, object]]:
     """Yield code and text of a job's ``errors``: null, a text, an object or a list of these."""
     rows = errors if isinstance(errors, list) else [errors]
-    for error in rows[:MAX_REASONS]:
+    for error in rows[: responses.MAX_REASONS]:
         if isinstance(error, dict) and error.get("reasons"):
-            yield from list_reasons(error)
+            yield from responses.list_reasons(error)
         elif isinstance(error, dict) and (error.get("code") or error.get("message")):
             yield error.get("code"), error.get("message")
         elif error:
@@ -187,18 +146,18 @@ def _list_job_reasons(errors: object) -> Iterator[tuple[object, object]]:
             texts[0] = f"{lead.strip()} {texts[0]}".strip()
             yield from zip(pairs[::2] or [""], texts, strict=True)
             if len(words) > TEXT_LENGTH:
-                yield MORE
-    if len(rows) > MAX_REASONS:
-        yield MORE
+                yield responses.MORE
+    if len(rows) > responses.MAX_REASONS:
+        yield responses.MORE
 
 
 _ASYNC_JOB = JobKind(
     prefix="",
-    build_status_request=_build_status_request,
+    build_status_request=lambda job_id: Request("GET", responses.JOBS + quote(job_id, safe="")),
     states=_STATES,
     read_job=_read_job,
     read_result=read_order_result,
-    read_id=_read_id,
+    read_id=lambda body: clean_job_id(body.get("jobId")),
 )
 ORDER_JOB = replace(
     _ASYNC_JOB,

@@ -1,20 +1,14 @@
-"""Zuora: how to sign in, its headers, and its kinds of jobs; each kind is read in a module of its own."""
+"""Zuora: how to sign in, its headers, and its kinds of jobs, each of which has a module of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from typing_extensions import override
-
-from airflow_provider_zuora.core.errors import ResponseInfo
-from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response
 from airflow_provider_zuora.core.vendors.base import JobKind, Vendor
 from airflow_provider_zuora.core.vendors.zuora.order_page import NUMBERED_ORDER
 from airflow_provider_zuora.core.vendors.zuora.orders import ORDER_JOB, PREVIEW_JOB
 from airflow_provider_zuora.core.vendors.zuora.responses import read_response
-
-_HEADERS = {"entity_id": "Zuora-Entity-Ids", "org_ids": "Zuora-Org-Ids", "zuora_version": "Zuora-Version"}
 
 
 class Zuora(Vendor):
@@ -39,19 +33,15 @@ class Zuora(Vendor):
         "preview": PREVIEW_JOB,
         "order by number": NUMBERED_ORDER,
     }
+    sign_in_path = "/oauth/token"
+    headers_by_field: ClassVar[Mapping[str, str]] = {
+        "entity_id": "Zuora-Entity-Ids",
+        "org_ids": "Zuora-Org-Ids",
+        "zuora_version": "Zuora-Version",
+    }
     scope_headers = ("Zuora-Entity-Ids", "Zuora-Org-Ids")
     track_id_header = "Zuora-Track-Id"
     supports_idempotency_keys = True
     accepts_gzip = True
 
-    @override
-    def build_headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
-        return {header: fields[name] for name, header in _HEADERS.items() if fields[name]}
-
-    @override
-    def build_sign_in(self, credentials: Credentials) -> Request:
-        return credentials.grant("/oauth/token")
-
-    @override
-    def read_response(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
-        return read_response(request, response, info)
+    read_response = staticmethod(read_response)

@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.errors import JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, Request, Response, ResponseKind
 from airflow_provider_zuora.core.polling.events import read_job, write_job
-from airflow_provider_zuora.core.validation import url_violations
+from airflow_provider_zuora.core.validation import find_url_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from tests.core.carriers import answer, sample
@@ -35,7 +35,7 @@ def test_zuora_is_the_vendor_of_its_connection_type():
 
 @pytest.mark.parametrize("url", Zuora.environments.values())
 def test_an_environment_is_a_base_url(url):
-    assert url_violations(url) == []
+    assert find_url_violations(url) == []
     assert not url.endswith("/")
 
 
@@ -58,7 +58,7 @@ def test_the_track_id_has_a_header():
 
 
 def test_the_sign_in_is_a_form_that_carries_any_secret():
-    request = ZUORA.build_sign_in(Credentials("https://h", "id-1", "a+b/c=d&e%f"))
+    request = Credentials("https://h", "id-1", "a+b/c=d&e%f").grant(ZUORA.sign_in_path)
     assert str(request) == "POST /oauth/token"
     assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
     assert parse_qs(request.body.decode("ascii")) == {
@@ -219,7 +219,7 @@ MEANINGS = [
         ResponseKind.DENIED,
     ),
     ("the same at HTTP 200", CREATE, answer(200, reasons(53200088)), ResponseKind.UNCLEAR),
-    ("a word beside a passing error", CREATE, answer(200, reasons(53200050, "A")), ResponseKind.UNCLEAR),
+    ("a word beside a transient error", CREATE, answer(200, reasons(53200050, "A")), ResponseKind.UNCLEAR),
     ("whatever the status", CREATE, answer(409, reasons(53200050, "A")), ResponseKind.UNCLEAR),
     ("a word beside a lasting error", CREATE, answer(200, reasons(53200030, "A")), ResponseKind.UNCLEAR),
     ("a word beside what is not there", CREATE, answer(200, reasons("A", 50000040)), ResponseKind.UNCLEAR),
@@ -262,7 +262,12 @@ MEANINGS = [
         for status in (200, 400)
         for first, second in MIXED
     ),
-    ("a passing error and a lock", CREATE, answer(400, reasons(53200050, 53200060)), ResponseKind.TEMPORARY),
+    (
+        "a transient error and a lock",
+        CREATE,
+        answer(400, reasons(53200050, 53200060)),
+        ResponseKind.TEMPORARY,
+    ),
     ("more than is read", CREATE, answer(400, reasons(*[53200020] * 1001)), ResponseKind.UNCLEAR),
     ("as many as are read", CREATE, answer(400, reasons(*[53200020] * 1000)), ResponseKind.REFUSED),
     (
@@ -426,7 +431,7 @@ def test_a_completed_job_that_says_no_has_failed_for_good(case):
     assert (job.state, job.status, job.transient, job.locked) == (JobState.FAILED, "Completed", False, False)
     assert [code for code in job.info.codes if code] == [code for code in codes if code]
     assert job.info.messages == messages
-    with pytest.raises(JobFailed, match=r"Job j ended as Completed; .* lasting failure"):
+    with pytest.raises(JobFailed, match=r"Job j ended as Completed; .* permanent failure"):
         _ = ZUORA.read_result(job, {}).result
 
 
@@ -546,7 +551,7 @@ def test_it_is_a_failure_where_the_order_has_to_be_completed(result):
 @pytest.mark.parametrize("options", [{}, REQUIRED])
 def test_a_failed_job_has_no_result_but_its_error(options):
     job = replace(completed(None), state=JobState.FAILED, status="Failed", transient=True)
-    with pytest.raises(JobFailed, match="this is a passing failure") as caught:
+    with pytest.raises(JobFailed, match="this is a transient failure") as caught:
         _ = ZUORA.read_result(job, options).result
     assert caught.value.transient
 

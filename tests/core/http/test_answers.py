@@ -136,7 +136,7 @@ SAID = {
     "cut off": (Response(200, {}, b'{"jobId": "', "the answer was cut off"), Unreadable),
     "a limit": (answer(200, LIMIT), Refused),
     "a lock": (answer(200, {"success": False, "reasons": [{"code": 50000050}]}), Refused),
-    "a passing error": (answer(202, {"success": False, "reasons": [{"code": 50000099}]}), Refused),
+    "a transient error": (answer(202, {"success": False, "reasons": [{"code": 50000099}]}), Refused),
     "no": (answer(200, {"success": False, "reasons": [{"code": 50000020, "message": "No"}]}), Refused),
     "no, without a reason": (answer(200, {"success": False}), Refused),
 }
