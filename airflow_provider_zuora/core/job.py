@@ -158,7 +158,8 @@ class JobResult:
         """Return what the task returns for this job, or raise `error`."""
         if self.error is not None:
             raise self.error
-        assert self.job is not None, "a result has a job or an error"
+        if self.job is None:
+            raise ValueError("a result has a job or an error")
         return None if self.skipped else self.job.result
 
     def as_dict(self) -> dict[str, Any]:

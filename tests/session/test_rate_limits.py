@@ -76,7 +76,7 @@ class Vendor:
                 await asyncio.sleep(self.rng.uniform(*self.latency))
         finally:
             self.under_way -= 1
-        if response.status in (429, 503) and (seconds := response.header("Retry-After")):
+        if response.status in (429, 503) and (seconds := response.headers.get("retry-after")):
             self.cool_downs.append((self.loop.time(), self.loop.time() + float(seconds)))
         return response
 
@@ -316,7 +316,7 @@ def test_a_long_cool_down_is_an_error_for_what_would_have_to_wait(zuora, first, 
     session = clock.session(zuora)
     first(session, poll())
     requests = zuora.ledger()["requests"]
-    with pytest.raises(RateLimited, match=r"quiet for 12\d s more") as caught:
+    with pytest.raises(RateLimited, match=r"cools down for 12\d s") as caught:
         second(session, client_job(session, ONCE))
     assert 120 <= caught.value.retry_after <= 121
     assert zuora.ledger()["requests"] == requests
@@ -348,7 +348,7 @@ def test_an_order_that_cannot_wait_for_the_end_of_a_cool_down_is_left_to_the_nex
     session = clock.session(zuora, token_file=zuora.token_file)
     REGISTRY.add(session)
     session.run(poll())
-    with pytest.raises(TransientError, match=r"a limit is reached, not sent.* quiet for 360\d s more"):
+    with pytest.raises(TransientError, match=r"a limit is reached, not sent.* cools down for 360\d s"):
         ZuoraHook().create_order(ORDER, idempotency_key="k")
     session.close()
 
