@@ -102,7 +102,7 @@ def test_airflow_finds_the_provider(installed):
 
 def test_operators_and_sensors_can_be_imported(installed):
     code = (
-        "import airflow_provider_zuora.operators.orders as o, airflow_provider_zuora.sensors.base as s;"
+        "import airflow_provider_zuora.operators.orders as o, airflow_provider_zuora.sensors.zuora as s;"
         "print(o.ZuoraCreateOrderOperator.__name__, s.ZuoraJobSensor.__name__, o.__file__)"
     )
     printed = installed.python(code)
