@@ -100,10 +100,6 @@ class Request:
         return f"{self.method} {self.path}"
 
 
-LARGE_BODY = 256 * 1024
-"""Bytes; while a longer body is read, no event loop is to wait."""
-
-
 @dataclass(slots=True)
 class Response:
     """One HTTP answer; the transport has undone a ``Content-Encoding``."""
@@ -113,8 +109,3 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     damage: str = ""  # why the body is not whole (cut off, too large)
     is_too_large: bool = False  # for what is read, as it will be the next time
-
-    @property
-    def is_large(self) -> bool:
-        """Whether reading the body takes so long that no event loop is to wait for it."""
-        return len(self.body) > LARGE_BODY

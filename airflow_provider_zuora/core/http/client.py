@@ -27,6 +27,7 @@ from airflow_provider_zuora.core.validation import (
     find_path_violation,
 )
 from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.body import LARGE_BODY
 
 log = logging.getLogger(__name__)
 
@@ -226,7 +227,7 @@ class ApiClient:
         wait = read_retry_after(response) if has_wait else None
         info = ResponseInfo(asked, track_id, response.status, retry_after=wait)
         parse = partial(answers.parse_answer, self.vendor, request, response, info, secrets, policy)
-        if response.is_large:
+        if len(response.body) > LARGE_BODY:
             parsed: ParsedResponse = replace((yield RunInThread(parse)), is_large=True)
         else:
             parsed = parse()

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.json_types import MAX_DEPTH, is_deep
-from airflow_provider_zuora.core.messages import LARGE_BODY, ParsedResponse, Response, ResponseKind
+from airflow_provider_zuora.core.messages import ParsedResponse, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import (
     RedactedText,
     describe_value,
@@ -28,6 +28,7 @@ from airflow_provider_zuora.core.redaction import (
 _Scan: TypeAlias = Callable[[str, int], tuple[Any, int]]
 _read_array: Callable[..., tuple[Any, int]] = json.decoder.JSONArray  # type: ignore[attr-defined]
 _read_object: Callable[..., tuple[Any, int]] = json.decoder.JSONObject  # type: ignore[attr-defined]
+LARGE_BODY = 256 * 1024  # bytes; while a longer body is read, no event loop is to wait
 TEXT_LENGTH = 64 * 1024  # characters of one text of an answer that are read
 _QUOTE_LENGTH = 200  # characters of a body in an error that has no other words
 _MAX_GROUPS = 2_000_000  # objects and lists; 20 MB of brackets would be 1 GB of lists
