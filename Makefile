@@ -11,8 +11,9 @@ PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.13)
 VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
-ON_2_11 := $(addprefix tests/test_,$(addsuffix .py,bulk connection_widgets connections elastic_path_tasks examples \
-	exactly_once hooks lists operators order_input pipeline sensors tasks triggers))
+ON_2_11 := tests/airflow_context/test_task.py tests/hooks/test_connection.py tests/hooks/test_connection_fields.py \
+	tests/hooks/test_zuora.py $(addprefix tests/operators/test_,$(addsuffix .py,create_order create_orders elastic_path order_input)) \
+	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py
 
 # The benchmarks too: they need the providers that we are compared with.
 VENV_BENCH := .venv-bench
@@ -24,12 +25,13 @@ CRASH_RUNS ?= 25
 # The tests that start real Airflows: without coverage, which would slow all that Airflow does.
 ON_AIRFLOW := tests/crash tests/demo tests/e2e
 # Goes the same ways hundreds of times: the others reach every line too, and under coverage it takes four times as long.
-EXPLORER := tests/core/test_explorer.py
+EXPLORER := tests/scenarios/test_explorer.py
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
-PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/core/test_random_walk.py
+PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/scenarios/test_random_walk.py
 # Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
-SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_sdk.py \
-	$(addprefix tests/test_,$(addsuffix .py,downloads examples fewer_workers gates idle_connections layers readme sharing wheel))
+SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_sdk.py tests/session/test_rate_limits.py \
+	tests/session/test_token_provider.py tests/transports/test_download.py tests/transports/test_idle_connections.py \
+	tests/triggers/test_start_and_end.py $(addprefix tests/test_,$(addsuffix .py,examples layers readme wheel))
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
 MAPPED_TASKS ?= 500
 
@@ -37,6 +39,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_2_11 := $(VENV_2_11)/.installed
 STAMP_BENCH := $(VENV_BENCH)/.installed
+# The provider and the sandbox are two distributions; every environment has both.
+PROJECTS := pyproject.toml sandbox/pyproject.toml
 FIND_PYTHON = for p in $(PYTHONS); do \
 	if "$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$p"; exit; fi; done
 
@@ -47,7 +51,7 @@ export FAIL
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
-	@echo 'make env-2.11    .venv-2.11 with Airflow 2.11 and this package'
+	@echo 'make env-2.11    .venv-2.11 with Airflow 2.11 and both packages'
 	@echo 'make demo        one order on a real Airflow, submitted, deferred, completed (FAIL="..." fails it)'
 	@echo 'make demo-pipeline  a day of orders from Elastic Path to Zuora, twice'
 	@echo 'make demo-ui     the same, and the web page stays until Ctrl-C'
@@ -57,10 +61,10 @@ help:
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
-	@echo 'make bench       side by side with the alternatives: 25 minutes (QUICK=1: five)'
+	@echo 'make bench       side by side with the alternatives: 35 minutes (QUICK=1: five)'
 	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
 	@echo 'make format      let ruff write'
-	@echo 'make build       the wheel and the source archive, in dist/'
+	@echo 'make build       the wheels and the source archives of both distributions, in dist/'
 	@echo 'make clean       remove what the others made'
 
 env: $(STAMP)
@@ -69,7 +73,7 @@ env-2.11: $(STAMP_2_11)
 
 env-bench: $(STAMP_BENCH)
 
-# What both environments do: find a Python, make the venv $(1), install $(3) under the constraints $(2).
+# What all environments do: find a Python, make the venv $(1), install the sandbox and $(3) under the constraints $(2).
 define MAKE_VENV
 @python="$$($(FIND_PYTHON))"; \
 	if [ -z "$$python" ]; then \
@@ -80,17 +84,17 @@ define MAKE_VENV
 	echo "Making $(1) with $$python: about a minute"; \
 	rm -f $@; \
 	$(1)/bin/python -c '' 2>/dev/null || "$$python" -m venv --clear $(1)
-$(1)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --constraint $(2) --editable $(3)
+$(1)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --constraint $(2) --editable sandbox --editable $(3)
 @touch $@
 endef
 
-$(STAMP): pyproject.toml $(CONSTRAINTS)
+$(STAMP): $(PROJECTS) $(CONSTRAINTS)
 	$(call MAKE_VENV,$(VENV),$(CONSTRAINTS),'.[dev]')
 
-$(STAMP_2_11): pyproject.toml $(CONSTRAINTS_2_11)
+$(STAMP_2_11): $(PROJECTS) $(CONSTRAINTS_2_11)
 	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),. hypothesis pytest pytest-timeout)
 
-$(STAMP_BENCH): pyproject.toml $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
+$(STAMP_BENCH): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
 	$(call MAKE_VENV,$(VENV_BENCH),$(CONSTRAINTS) --constraint $(CONSTRAINTS_BENCH),'.[bench]')
 
 demo: env
@@ -106,6 +110,7 @@ check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
 # Two at once: the tests on real Airflows mostly wait.
@@ -115,7 +120,7 @@ test: env env-2.11
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
-	@echo 'Coverage of the package:'
+	@echo 'Coverage of the provider and the sandbox:'
 	@$(BIN)/python -m coverage report --fail-under=95
 
 test-alone: env
@@ -155,6 +160,7 @@ format: env
 
 build: env
 	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist sandbox
 
 clean:
 	rm -rf $(VENV) $(VENV_2_11) $(VENV_BENCH) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

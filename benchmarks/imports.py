@@ -12,7 +12,8 @@ STATEMENTS = {
     "nothing": "",
     "airflow": "from airflow.sdk import DAG",
     "ours": (
-        "from airflow.sdk import DAG; import airflow_provider_zuora.operators, airflow_provider_zuora.sensors"
+        "from airflow.sdk import DAG; "
+        "import airflow_provider_zuora.operators.orders, airflow_provider_zuora.sensors.zuora"
     ),
     "dbt": (
         "from airflow.sdk import DAG; "

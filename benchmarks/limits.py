@@ -39,7 +39,7 @@ def _told(job_seconds: float) -> tuple[str, ...]:
 
 def _submitted(conn_id: str, size: int, connections: int) -> list[str]:
     """Submit orders and return the ids of their jobs."""
-    from airflow_provider_zuora.hooks import ZuoraHook
+    from airflow_provider_zuora.hooks.zuora import ZuoraHook
 
     orders = [order(number) for number in range(size)]
     for each in orders:
@@ -50,11 +50,11 @@ def _submitted(conn_id: str, size: int, connections: int) -> list[str]:
 
 def _completed(conn_id: str, job_ids: Sequence[str], interval: float) -> int:
     """Wait for all jobs at the same time; return how many completed."""
-    from airflow_provider_zuora.triggers import JobTrigger
+    from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
     given = {"conn_id": conn_id, "poke_interval": interval, "deadline": time.time() + PATIENCE}
-    events = asyncio.run(fired([JobTrigger(job_id=job_id, **given) for job_id in job_ids]))
-    ends = [end for event in events for end in event.get("ends", ())]
+    events = asyncio.run(fired([ZuoraJobTrigger(job_id=job_id, **given) for job_id in job_ids]))
+    ends = [end for event in events for end in event.get("results", ())]
     return sum((end["job"] or {}).get("status") == "Completed" for end in ends)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,13 +15,13 @@ from benchmarks import polling
 from benchmarks.limits import AT_ONCE, PER_MINUTE
 from benchmarks.parts import Plan, Verdict
 from benchmarks.plot import chart, picture
-from benchmarks.rounds import ROOT, Figures
+from benchmarks.rounds import ROOT, Rounds
 
 DOCS = ROOT / "docs"
 MARK = "<!-- measured: written by `make bench-docs`, everything below -->\n"
 NAMES = {
     "bare": "bare aiohttp loop",
-    "ours": "`JobTrigger`",
+    "ours": "`ZuoraJobTrigger`",
     "http": "`HttpSensorTrigger`",
     "dbt": "`DbtCloudRunJobTrigger`",
 }
@@ -31,10 +32,10 @@ class Found:
     """All that was measured; what was not asked for is empty."""
 
     plan: Plan
-    waits: Mapping[int, Mapping[str, Figures]] = field(default_factory=dict)
-    submits: Mapping[str, Figures] = field(default_factory=dict)
-    imports: Mapping[str, Figures] = field(default_factory=dict)
-    limits: Mapping[int, Figures] = field(default_factory=dict)
+    waits: Mapping[int, Mapping[str, Rounds]] = field(default_factory=dict)
+    submits: Mapping[str, Rounds] = field(default_factory=dict)
+    imports: Mapping[str, Rounds] = field(default_factory=dict)
+    limits: Mapping[int, Rounds] = field(default_factory=dict)
     workers: Mapping[str, int] = field(default_factory=dict)
     verdicts: Sequence[Verdict] = ()
 
@@ -50,10 +51,10 @@ def _of_waits(found: Found) -> str:
     for size, ways in found.waits.items():
         for name, title in NAMES.items():
             of, bare = ways[name], ways["bare"]
-            ratio = f"{of['cpu_ms'] / bare['cpu_ms']:.2f}"
+            ratio = f"{statistics.median(of.ratios(bare, 'cpu_ms')):.2f}"
             numbers = [f"{of[key]:.0f}" for key in ("connections", "sign_ins", "idle_mb", "peak_mb")]
             rows.append([f"{size:,}", title, f"{of['cpu_ms']:.2f}", ratio, *numbers])
-    head = ("waits", "way", "CPU ms a look", "x bare", "connections", "sign-ins", "MB before", "MB at most")
+    head = ("waits", "way", "CPU ms a poll", "x bare", "connections", "sign-ins", "MB before", "MB at most")
     return table(head, rows)
 
 
@@ -119,17 +120,17 @@ def _of_workers(found: Found) -> str:
 def _of_polling() -> tuple[str, str]:
     """Return table and picture of the polling rules."""
     rows = list(polling.rows())
-    looks = {job: {rule: number for rule, at, number, _ in rows if at == job} for job in polling.JOBS}
+    polls = {job: {rule: number for rule, at, number, _ in rows if at == job} for job in polling.JOBS}
     late = {job: {rule: number for rule, at, _, number in rows if at == job} for job in polling.JOBS}
     charts = [
-        chart("Looks until the end of a job is seen", "", looks),
+        chart("Polls until the end of a job is seen", "", polls),
         chart("Seconds from the end of a job until it is seen", "s", late, 250),
     ]
     lines = [
-        [rule, *(f"{looks[job][rule]:.1f} / {late[job][rule]:.1f} s" for job in polling.JOBS)]
+        [rule, *(f"{polls[job][rule]:.1f} / {late[job][rule]:.1f} s" for job in polling.JOBS)]
         for rule in polling.RULES
     ]
-    head = ("looks / delay (means)", *(f"job of {job}" for job in polling.JOBS))
+    head = ("polls / delay (means)", *(f"job of {job}" for job in polling.JOBS))
     return table(head, lines), picture(charts, list(polling.RULES))
 
 
@@ -152,7 +153,7 @@ def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = versions) 
     """Write the docs; the page about the benchmarks only where all was measured."""
     (docs / "images").mkdir(exist_ok=True)
     rules, image = _of_polling()
-    _written(docs / "polling.md", f"\n{rules}\n![Looks and delay](images/polling.svg)\n")
+    _written(docs / "polling.md", f"\n{rules}\n![Polls and delay](images/polling.svg)\n")
     (docs / "images" / "polling.svg").write_text(image, "utf-8")
     if not (found.waits and found.submits and found.imports):
         return
@@ -162,7 +163,7 @@ def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = versions) 
     peak = {
         f"{size:,} waits": {name: of[name]["peak_mb"] for name in NAMES} for size, of in found.waits.items()
     }
-    charts = [chart("CPU of one look", "ms", cpu), chart("Resident memory at most", "MB", peak, 250)]
+    charts = [chart("CPU of one poll", "ms", cpu), chart("Resident memory at most", "MB", peak, 250)]
     names = [name.strip("`").replace("bare aiohttp loop", "bare loop") for name in NAMES.values()]
     (docs / "images" / "benchmarks.svg").write_text(picture(charts, names), "utf-8")
     day = datetime.now(UTC).date().isoformat()

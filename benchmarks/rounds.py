@@ -1,4 +1,4 @@
-"""Run what is measured in fresh processes, several ways in turn, and take the median of each figure."""
+"""Run what is measured in fresh processes, several ways in turn, and keep the figures of each round."""
 
 from __future__ import annotations
 
@@ -10,10 +10,26 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The figures of one way, a mapping for each round in which it was measured; `x["name"]` is a median."""
+
+    figures: tuple[Figures, ...]
+
+    def __getitem__(self, name: str) -> float:
+        """Return the median of a figure."""
+        return statistics.median(each[name] for each in self.figures)
+
+    def ratios(self, other: Rounds, name: str) -> list[float]:
+        """Return a figure of this way over that of another, for each round that has both."""
+        return [ours[name] / its[name] for ours, its in zip(self.figures, other.figures, strict=False)]
 
 
 @contextmanager
@@ -62,9 +78,9 @@ def alternating(
     ways: Mapping[str, Sequence[object]],
     rough: Sequence[str] = (),
     measure: Callable[..., Figures] = measured,
-) -> dict[str, Figures]:
+) -> dict[str, Rounds]:
     """
-    Measure each way once a round, and return the median of each of its figures.
+    Measure each way once a round, so that a ratio has both of its sides from the same minute.
 
     :param ways: module and arguments by name.
     :param rough: those that are measured in the first round only, because they take long.
@@ -77,7 +93,4 @@ def alternating(
                 found[name].append(figures)
                 shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
                 print(f"  round {number + 1} of {rounds}, {name}: {shown}", flush=True)
-    return {
-        name: {key: statistics.median(each[key] for each in figures) for key in figures[0]}
-        for name, figures in found.items()
-    }
+    return {name: Rounds(tuple(figures)) for name, figures in found.items()}

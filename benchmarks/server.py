@@ -1,6 +1,6 @@
 """A TLS server on loopback with canned answers: so little work that what is measured is the client.
 
-It counts connections, sign-ins and requests. A job ends at its fifth look, in three dialects: Zuora's, a
+It counts connections, sign-ins and requests. A job ends at its fifth poll, in three dialects: Zuora's, a
 resource that is 404 until it exists (for HttpSensorTrigger), and dbt Cloud's.
 """
 

@@ -42,7 +42,7 @@ def _bare(target: Target, orders: Sequence[Order], concurrency: int) -> int:
 
 
 def _ours(target: Target, orders: Sequence[Order], concurrency: int) -> int:
-    from airflow_provider_zuora.hooks import ZuoraHook
+    from airflow_provider_zuora.hooks.zuora import ZuoraHook
 
     connect(target, "zuora", target.url, verify=target.ca_file)
     entries = ZuoraHook(target.client_id).create_orders(orders, concurrency=concurrency)
@@ -55,10 +55,10 @@ def _sdk(target: Target, orders: Sequence[Order], concurrency: int) -> int:
 
     warnings.simplefilter("ignore")  # pydantic's, of every date: printing them would be the SDK's loss
     client = sdk.ApiClient(sdk.Configuration(host=target.url, ssl_ca_cert=target.ca_file))
-    granted = sdk.OAuthApi(client).create_token(
+    get_or_sign_in = sdk.OAuthApi(client).create_token(
         client_id=target.client_id, client_secret=target.secret, grant_type="client_credentials"
     )
-    client.default_headers["Authorization"] = f"Bearer {granted.access_token}"
+    client.default_headers["Authorization"] = f"Bearer {get_or_sign_in.access_token}"
     api = sdk.OrdersApi(client)
     answers = [
         api.create_order_asynchronously(

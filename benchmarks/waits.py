@@ -31,11 +31,11 @@ async def _bare(target: Target, jobs: Sequence[str], interval: float) -> list[st
 
 
 async def _ours(target: Target, jobs: Sequence[str], interval: float) -> list[str]:
-    from airflow_provider_zuora.triggers import JobTrigger
+    from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
     connect(target, "zuora", target.url, verify=target.ca_file)
-    triggers = [JobTrigger(conn_id=target.client_id, job_id=job, poke_interval=interval) for job in jobs]
-    return [end["job"]["status"] for event in await fired(triggers) for end in event["ends"]]
+    triggers = [ZuoraJobTrigger(conn_id=target.client_id, job_id=job, poll_interval=interval) for job in jobs]
+    return [end["job"]["status"] for event in await fired(triggers) for end in event["results"]]
 
 
 async def _http(target: Target, jobs: Sequence[str], interval: float) -> list[str]:

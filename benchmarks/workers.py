@@ -19,7 +19,7 @@ WAYS = {  # the DAG, and how many it may take
     "`end_from_trigger` and `start_from_trigger`": ("unattended", 1),
 }
 READER = "report"  # the task that reads the result, which is no part of the order
-# A trigger looks no sooner than 10 s after the deferral, and a worker can take its time to defer.
+# A trigger polls no sooner than 10 s after the deferral, and a worker can take its time to defer.
 JOB_SECONDS = "--job-seconds=24"
 
 

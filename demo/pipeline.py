@@ -89,7 +89,7 @@ class Pipeline:
         made = len(self.made())
         if made != made_before:
             yield f"Zuora holds {made} orders, not {made_before}: some were made twice"
-        entries = self.stack.xcom(DAG_ID, run_id, "submit", "results")
+        entries = self.stack.xcom(DAG_ID, run_id, "submit", "submit_results")
         refused = [entry for entry in entries or [] if entry["state"] == "refused"]
         changed = f"EP-{rows(self.day)[CHANGED]['id']}"
         if [entry["order_number"] for entry in refused] != [changed]:

@@ -1,4 +1,4 @@
-"""The stand-in for Zuora runs as a user runs it: ``python -m airflow_provider_zuora.sandbox``."""
+"""The stand-in for Zuora runs as a user runs it: ``python -m zuora_sandbox``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET
 from demo.api import fetch_json
 from demo.processes import Process, StackError, wait_for
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
 
 
 class ServedSandbox:
@@ -19,7 +19,7 @@ class ServedSandbox:
     The sandbox in a process of its own; a context manager.
 
     :param log: the file that gets its output.
-    :param options: more of its command line, see ``python -m airflow_provider_zuora.sandbox --help``.
+    :param options: more of its command line, see ``python -m zuora_sandbox --help``.
     """
 
     client_id = CLIENT_ID
@@ -32,7 +32,7 @@ class ServedSandbox:
 
     def __enter__(self) -> Self:
         """Start it and wait until it tells its address."""
-        command = [sys.executable, "-m", "airflow_provider_zuora.sandbox", "--port", "0", *self._options]
+        command = [sys.executable, "-m", "zuora_sandbox", "--port", "0", *self._options]
         env = os.environ | {"PYTHONUNBUFFERED": "1"}
         self._process = Process(command, env=env, cwd=Path.cwd(), log=self._log)
         try:

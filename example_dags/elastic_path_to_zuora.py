@@ -14,9 +14,10 @@ import pendulum
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, dag, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from airflow_provider_zuora.hooks import ElasticPathHook
-from airflow_provider_zuora.operators import ElasticPathExportOrdersOperator, ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 # Orders are personal data: a folder of this user's own, or a bucket that all workers reach, such as
 # s3://aws_default@bucket/order-exports
@@ -34,7 +35,7 @@ def zuora_order(row: Mapping[str, str]) -> dict[str, Any]:
     """
     Return the Zuora order of one row of the export; the same row always makes the same order.
 
-    Elastic Path documents no columns: these are those of our store, where a field of each order's own holds
+    Elastic Path documents no columns: these are those of our store, and a custom field of each order holds
     the number of the customer's Zuora account.
     """
     day = pendulum.instance(datetime.fromisoformat(row["created_at"])).in_timezone("UTC").to_date_string()
@@ -62,7 +63,7 @@ def zuora_orders(rows: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
     """
     Return the Zuora order of each row.
 
-    :raises AirflowFailException: where a row lacks a column or holds no number or time, with the row's line.
+    :raises AirflowFailException: if a row lacks a column or holds no number or time, with the row's line.
     """
     orders = []
     for line, row in enumerate(rows, start=2):  # the first line is the header
@@ -136,7 +137,7 @@ def elastic_path_to_zuora() -> None:
             raise AirflowFailException("\n".join([f"{len(refused)} of {len(entries)} orders:", *refused]))
         return numbers
 
-    report(submit.output["results"], wait.output)
+    report(submit.output["submit_results"], wait.output)
 
 
 elastic_path_to_zuora()

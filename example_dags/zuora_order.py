@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import dag, task
 
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 
 ORDER: dict[str, Any] = {
     # The same run asks for the same number again, however often it is retried or cleared; no other run does.
@@ -41,7 +41,7 @@ def zuora_order() -> None:
         task_id="create",
         order=ORDER,
         wait_for_completion=True,
-        poke_interval=5,
+        poll_interval=5,
         retries=2,
         retry_delay=timedelta(minutes=1),
     )

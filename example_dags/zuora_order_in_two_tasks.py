@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import dag, task
 
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 ORDER: dict[str, Any] = {
     # The same run asks for the same number again, however often it is retried or cleared; no other run does.

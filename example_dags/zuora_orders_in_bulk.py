@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import dag, task
 
-from airflow_provider_zuora.operators import ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["zuora"])

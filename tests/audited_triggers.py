@@ -15,7 +15,7 @@ from pathlib import Path
 # What a triggerer has loaded when it gets a trigger, and what Airflow loads with the first connection.
 import airflow.jobs.triggerer_job_runner
 
-from airflow_provider_zuora.triggers import JobTrigger
+from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
 with suppress(ImportError):  # Airflow 2 has none
     import airflow.sdk.execution_time.cache  # noqa: F401
@@ -44,8 +44,8 @@ def watch() -> list[list[str]]:
 
 
 async def one(job_id: str) -> tuple[str, str]:
-    (event,) = [event.payload async for event in JobTrigger(job_id=job_id, poke_interval=0.2).run()]
-    (end,) = event["ends"]
+    (event,) = [event.payload async for event in ZuoraJobTrigger(job_id=job_id, poll_interval=0.2).run()]
+    (end,) = event["results"]
     return end["job_id"], end["job"]["result"]["orderNumber"]
 
 

@@ -23,7 +23,8 @@ sys.modules["structlog._greenlets"] = None  # type: ignore[assignment]
 import json  # noqa: E402
 import ssl  # noqa: E402
 import subprocess  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from dataclasses import dataclass, field, replace  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
@@ -34,15 +35,18 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck  # noqa: E402
 from hypothesis import settings as chance  # noqa: E402
 
-from airflow_provider_zuora import accounts  # noqa: E402
-from airflow_provider_zuora.core.jobs import Credentials  # noqa: E402
-from airflow_provider_zuora.private_files import RUNTIME_DIR  # noqa: E402
-from airflow_provider_zuora.sandbox.rules import Sandbox  # noqa: E402
-from airflow_provider_zuora.sandbox.server import serve  # noqa: E402
-from airflow_provider_zuora.sandbox.settings import CLIENT_ID, CLIENT_SECRET, Fault, Settings  # noqa: E402
-from airflow_provider_zuora.token_file import TokenFile  # noqa: E402
-from airflow_provider_zuora.transports import Line  # noqa: E402
+from airflow_provider_zuora.core.messages import Credentials  # noqa: E402
+from airflow_provider_zuora.core.vendors import VENDORS  # noqa: E402
+from airflow_provider_zuora.session.session import (  # noqa: E402
+    REGISTRY,
+    ApiSession,
+    SessionConfig,
+    SessionRegistry,
+)
+from airflow_provider_zuora.session.token_file import RUNTIME_DIR, TokenFile  # noqa: E402
+from airflow_provider_zuora.transports.config import Timing, TransportConfig  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
 
 # `make test` gives the same result each time; `make explore` draws other cases each time, and more of them.
 # How long the drawing takes says nothing on a machine that others use too.
@@ -91,20 +95,55 @@ class StateStore:
         return json.loads(self.kept[key]) if key in self.kept else default
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        from airflow_provider_zuora.hooks import NEVER_EXPIRE  # None before Airflow 3.3, which has no store
+        from airflow_provider_zuora.version_compat import (
+            NEVER_EXPIRE,  # None before Airflow 3.3, which has no store
+        )
 
         assert retention is not None or NEVER_EXPIRE is None, "it would expire"
         self.kept[key] = json.dumps(value)
 
 
 @dataclass
+class Source:
+    """A connection that remembers what was masked, and how often it was read again."""
+
+    found: Credentials | None = None
+    masked: list[str] = field(default_factory=list)
+    reads: int = 0
+
+    def mask(self, secret: str) -> None:
+        self.masked.append(secret)
+
+    async def amask(self, secret: str) -> None:
+        self.masked.append(secret)
+
+    def read_credentials(self) -> Credentials | None:
+        self.reads += 1
+        return self.found
+
+    async def aread_credentials(self) -> Credentials | None:
+        return self.read_credentials()
+
+
+def make_timing(
+    clock: Callable[[], float] | None = None, ticks: Callable[[], float] | None = None, **waits: Any
+) -> Timing:
+    """Return one clock for both, if one is given, and how to wait."""
+    return Timing(clock or time.time, ticks or clock or time.monotonic, **waits)
+
+
+@dataclass
 class Zuora:
-    """A sandbox that is really served, and the account of this process that talks to it without waiting."""
+    """A sandbox that is really served, and sessions of this process that talk to it without waiting."""
 
     sandbox: Sandbox
     url: str
     naps: list[float] = field(default_factory=list)
-    masked: list[str] = field(default_factory=list)
+    source: Source = field(default_factory=Source)
+
+    @property
+    def masked(self) -> list[str]:
+        return self.source.masked
 
     @property
     def credentials(self) -> Credentials:
@@ -112,28 +151,33 @@ class Zuora:
 
     @property
     def token_file(self) -> TokenFile:
-        return TokenFile.of(self.credentials)
-
-    @property
-    def key(self) -> tuple[str, Credentials, Line, TokenFile]:
-        """Return the place of `zuora_default`'s account among those of this process."""
-        return ("zuora", self.credentials, Line(self.url), self.token_file)
+        return TokenFile.for_credentials(self.credentials)
 
     def connection(self, **fields: Any) -> str:
         """Return a connection to the sandbox as Airflow takes it from the environment."""
         own = {"conn_type": "zuora", "host": self.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
         return json.dumps(own | fields)
 
-    def account(self, **options: Any) -> accounts.Account:
+    def make_session(
+        self, *, token_file: TokenFile | None = None, source: Source | None = None, **options: Any
+    ) -> ApiSession:
+        """Return a session of its own, which does not wait; clocks and waits are options of `make_timing`."""
+
         async def nap(seconds: float) -> None:
             self.naps.append(seconds)
 
-        async def mask(token: str) -> None:
-            self.masked.append(token)
+        times = {"sleep": self.naps.append, "asleep": nap}
+        times |= {
+            name: options.pop(name) for name in ("clock", "ticks", "sleep", "asleep") if name in options
+        }
+        config = SessionConfig(VENDORS["zuora"], self.credentials, TransportConfig(self.url), token_file)
+        return REGISTRY.make_session(config, source or self.source, timing=make_timing(**times), **options)
 
-        masks = accounts.Masks(self.masked.append, mask)
-        waits = {"sleep": self.naps.append, "asleep": nap} | options
-        return accounts.Account("zuora", self.credentials, Line(self.url), masks, **waits)
+    def use_session(self, **options: Any) -> ApiSession:
+        """Make a session, and let it be that of `zuora_default`."""
+        session = self.make_session(token_file=self.token_file, **options)
+        REGISTRY.add(session)
+        return session
 
     def connections(self) -> list[int]:
         """Return the ports of this process that a connection to the sandbox is open from."""
@@ -172,6 +216,13 @@ def runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runtime"
 
 
+@pytest.fixture(autouse=True)
+def registry() -> Iterator[SessionRegistry]:
+    """Let no test meet a session, a limit or a connection of another one."""
+    yield REGISTRY
+    REGISTRY.reset()
+
+
 @pytest.fixture
 def zuora(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, runtime_dir: Path
@@ -181,19 +232,18 @@ def zuora(
     with serve(Sandbox(settings)) as server:
         served = Zuora(server.sandbox, server.url)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", served.connection())
-        account = served.account(token_file=served.token_file)
-        monkeypatch.setitem(accounts._ACCOUNTS, served.key, account)
+        session = served.use_session()
         yield served
-        account.close()
+        session.close()
 
 
 @dataclass
 class Store:
-    """A sandbox that is really served, as Elastic Path, and what its account slept."""
+    """A sandbox that is really served, as Elastic Path, and what its session slept."""
 
     sandbox: Sandbox
     url: str
-    account: accounts.Account
+    session: ApiSession
     naps: list[float]
 
     def change(self, **settings: Any) -> None:
@@ -214,20 +264,24 @@ def store(monkeypatch: pytest.MonkeyPatch, runtime_dir: Path) -> Iterator[Store]
     """Serve a sandbox whose exports take no time, and make `elastic_path_default` a connection to it."""
     with serve(Sandbox(Settings(export_seconds=0))) as server:
         naps: list[float] = []
-        credentials, line = Credentials(server.url, CLIENT_ID, CLIENT_SECRET), Line(server.url)
+        credentials = Credentials(server.url, CLIENT_ID, CLIENT_SECRET)
 
         async def nap(seconds: float) -> None:
             naps.append(seconds)
 
-        masks = accounts.Masks(lambda _: None, nap)
-        file = TokenFile.of(credentials)
-        waits = {"sleep": naps.append, "asleep": nap}
-        account = accounts.Account("elastic_path", credentials, line, masks, token_file=file, **waits)
+        config = SessionConfig(
+            VENDORS["elastic_path"],
+            credentials,
+            TransportConfig(server.url),
+            TokenFile.for_credentials(credentials),
+        )
+        timing = make_timing(sleep=naps.append, asleep=nap)
+        session = REGISTRY.make_session(config, Source(), timing=timing)
+        REGISTRY.add(session)
         own = {"conn_type": "elastic_path", "host": server.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
         monkeypatch.setenv("AIRFLOW_CONN_ELASTIC_PATH_DEFAULT", json.dumps(own))
-        monkeypatch.setitem(accounts._ACCOUNTS, ("elastic_path", credentials, line, file), account)
-        yield Store(server.sandbox, server.url, account, naps)
-        account.close()
+        yield Store(server.sandbox, server.url, session, naps)
+        session.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-Answer = bytes | Callable[[Any], object]
+ResponseInfo = bytes | Callable[[Any], object]
 
 
 class FileServer(socketserver.ThreadingTCPServer):
@@ -26,7 +26,7 @@ class FileServer(socketserver.ThreadingTCPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, ResponseInfo] = {}
         self.asked: list[str] = []
         self.connections = 0
 

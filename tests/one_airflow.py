@@ -12,14 +12,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_zuora import accounts
-from airflow_provider_zuora.hooks import TransientError
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sandbox.rules import Sandbox
-from airflow_provider_zuora.sandbox.server import serve
-from airflow_provider_zuora.sandbox.settings import Settings
+from airflow_provider_zuora.exceptions import TransientError
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from tests.conftest import StateStore, Zuora
 from tests.core.carriers import Clock
+from zuora_sandbox import Sandbox, Settings, serve
 
 
 class Airflow:
@@ -102,7 +99,7 @@ class Airflow:
     @property
     def states(self) -> list[str]:
         """Return what the last try of a list says of each order."""
-        return [entry["state"] for entry in self.xcoms["results"]]
+        return [entry["state"] for entry in self.xcoms["submit_results"]]
 
 
 @dataclass
@@ -133,7 +130,6 @@ def served(clock: Clock, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> It
     with serve(Sandbox(Settings(**{"job_seconds": 0} | settings), lambda: clock.now)) as server:
         zuora = Zuora(server.sandbox, server.url)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection())
-        account = zuora.account(clock=clock, sleep=clock.sleep, asleep=nap)
-        monkeypatch.setitem(accounts._ACCOUNTS, zuora.key, account)
+        session = zuora.use_session(clock=clock, sleep=clock.sleep, asleep=nap)
         yield zuora
-        account.close()
+        session.close()

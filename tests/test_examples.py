@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
-from airflow_provider_zuora.sandbox.server import serve
 from tests.airflow_versions import IS_AIRFLOW_2
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings, serve
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "example_dags"

@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_zuora import get_provider_info
 from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.get_provider_info import get_provider_info
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "sandbox" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 BLOCKS = [
-    pytest.param(block, id=f"{page.name}-{number}")
+    pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
     for page in PAGES
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), 1)
 ]
@@ -48,7 +49,7 @@ def test_the_readme_shows_python():
     assert len(BLOCKS) >= 2
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
 

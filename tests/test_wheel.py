@@ -1,9 +1,10 @@
-"""The wheel, installed beside Airflow and nothing else, has all that a user needs."""
+"""Each wheel, installed with what it requires and nothing else, has all that a user needs."""
 
 import os
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,16 @@ OURS = ("AIRFLOW", "PYTHON")
 
 
 class Installed:
-    """A clean environment that holds the wheel; commands run outside the checkout."""
+    """A clean environment that holds one wheel; commands run outside the checkout."""
 
-    def __init__(self, place):
+    def __init__(self, place, wheel):
         self.place = place
+        venv.create(place / "venv", with_pip=True)
         self.bin = place / "venv" / "bin"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         self.env = kept | {"AIRFLOW_HOME": str(place / "airflow"), "HOME": str(place)}
+        quick = ("--quiet", "--no-cache-dir", "--no-compile")
+        self.run("pip", "install", *quick, "--constraint", CONSTRAINTS, wheel)
 
     def run(self, program, *args):
         command = [self.bin / program, *args]
@@ -37,17 +41,43 @@ class Installed:
         return self.run("python", "-c", code)
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    place = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, CHECKOUT]
+def built(project, place):
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, project]
     subprocess.run(build, check=True, capture_output=True, timeout=300)
     [wheel] = place.glob("*.whl")
-    venv.create(place / "venv", with_pip=True)
-    user = Installed(place)
-    quick = ("--quiet", "--no-cache-dir", "--no-compile")
-    user.run("pip", "install", *quick, "--constraint", CONSTRAINTS, wheel)
-    return user
+    return wheel
+
+
+def held(wheel):
+    """Return the files of a wheel, without those that describe it."""
+    return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+
+def described(wheel, name):
+    """Return the text of a file that describes a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        [path] = [each for each in archive.namelist() if each.endswith(f".dist-info/{name}")]
+        return archive.read(path).decode()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return built(CHECKOUT, tmp_path_factory.mktemp("provider"))
+
+
+@pytest.fixture(scope="module")
+def sandbox_wheel(tmp_path_factory):
+    return built(CHECKOUT / "sandbox", tmp_path_factory.mktemp("sandbox"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel):
+    return Installed(wheel.parent, wheel)
+
+
+@pytest.fixture(scope="module")
+def installed_sandbox(sandbox_wheel):
+    return Installed(sandbox_wheel.parent, sandbox_wheel)
 
 
 def test_what_the_wheel_requires_is_there_and_no_more(installed):
@@ -72,7 +102,7 @@ def test_airflow_finds_the_provider(installed):
 
 def test_operators_and_sensors_can_be_imported(installed):
     code = (
-        "import airflow_provider_zuora.operators as o, airflow_provider_zuora.sensors as s;"
+        "import airflow_provider_zuora.operators.orders as o, airflow_provider_zuora.sensors.zuora as s;"
         "print(o.ZuoraCreateOrderOperator.__name__, s.ZuoraJobSensor.__name__, o.__file__)"
     )
     printed = installed.python(code)
@@ -81,15 +111,56 @@ def test_operators_and_sensors_can_be_imported(installed):
 
 
 def test_an_order_is_checked_against_the_schema_that_came_along(installed):
-    code = "from airflow_provider_zuora.core.orders import check_order; check_order({'orderDate': 'never'})"
+    code = (
+        "from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order; "
+        "check_order({'orderDate': 'never'})"
+    )
     with pytest.raises(AssertionError, match="orderDate"):
         installed.python(code)
 
 
-def test_the_sandbox_starts(installed):
-    command = [installed.bin / "python", "-m", "airflow_provider_zuora.sandbox", "--port", "0"]
+def test_the_sandbox_is_not_among_it(installed):
+    with pytest.raises(AssertionError, match="No module named 'zuora_sandbox'"):
+        installed.python("import zuora_sandbox")
+
+
+def test_the_sandbox_is_an_extra(wheel):
+    lines = described(wheel, "METADATA").splitlines()
+    assert [line for line in lines if "zuora-sandbox" in line] == [
+        "Requires-Dist: zuora-sandbox; extra == 'sandbox'"
+    ]
+
+
+def test_each_wheel_holds_its_own_package_alone(wheel, sandbox_wheel):
+    for each, package in ((wheel, "airflow_provider_zuora"), (sandbox_wheel, "zuora_sandbox")):
+        files = held(each)
+        assert {name.partition("/")[0] for name in files} == {package}
+        assert f"{package}/py.typed" in files
+        assert not [name for name in files if name.startswith("airflow_provider_zuora/sandbox")]
+
+
+def test_each_wheel_has_the_licence(wheel, sandbox_wheel):
+    text = (CHECKOUT / "LICENSE").read_text()
+    assert [described(each, "licenses/LICENSE") for each in (wheel, sandbox_wheel)] == [text, text]
+
+
+def test_the_sandbox_requires_neither_airflow_nor_the_provider(installed_sandbox):
+    installed_sandbox.run("pip", "check")
+    frozen = installed_sandbox.run("pip", "freeze").splitlines()
+    names = {line.partition("==")[0].partition(" @")[0].lower() for line in frozen}
+    assert {"zuora-sandbox", "aiohttp", "psutil"} <= names
+    assert not [name for name in names if "airflow" in name]
+
+
+@pytest.mark.parametrize("command", [["zuora-sandbox"], ["python", "-m", "zuora_sandbox"]], ids=" ".join)
+def test_the_sandbox_starts(installed_sandbox, command):
+    program, *options = command
     with subprocess.Popen(
-        command, cwd=installed.place, env=installed.env, stdout=subprocess.PIPE, text=True
+        [installed_sandbox.bin / program, *options, "--port", "0"],
+        cwd=installed_sandbox.place,
+        env=installed_sandbox.env,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert "http://127.0.0.1:" in process.stdout.readline()

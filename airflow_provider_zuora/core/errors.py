@@ -1,105 +1,75 @@
-"""Everything that can go wrong, as one tree; a vendor's words in it have come over the border, `redaction`.
+"""Everything that can go wrong, as one tree; a vendor's words stand in it redacted.
 
 ::
 
-    ApiError              the root: what was asked, what was answered, what to do next
-    |-- InvalidInput      our user's input breaks a documented rule; nothing was sent
-    |-- Held              a limit of the vendor's is reached, and the account is quiet; nothing was sent
-    |-- Unreachable       no answer came: connect, TLS, time-out, reset
-    |-- Refused           the vendor answered no
-    |   |-- SignInRefused it said no to the client id and secret, or to a fresh token
-    |   |-- NotFound      it does not know what was asked for
-    |   |-- TurnedAway    somebody before the vendor said no: that is no word about the order
-    |   `-- WrongOrder    what a key or a job id led to is another order
-    |-- Unreadable        an answer came that cannot be understood, or only a part of one
-    |-- UnsafeLink        an answer links to a file where nothing may be fetched from
-    |-- TimedOut          the deadline passed and the job had not ended
-    |-- JobFailed         the job ended, and the vendor says that it failed
-    |-- ResultLost        the job was seen to complete, and its result cannot be read any more
-    |-- StoreUnavailable  what a task remembers by could not be read or written
-    |-- LockContention    an order, or its job, was refused because something else holds what it changes
-    `-- OutcomeUnknown    an order may exist or not, and nothing that we may do can tell
+    ApiError
+    |-- InvalidInput, RateLimited, Unreachable, Unreadable, UnsafeLink
+    |-- Refused
+    |   `-- SignInRefused, NotFound, TurnedAway, WrongOrder
+    |-- TimedOut, JobFailed, ResultLost
+    `-- StoreUnavailable, LockContention, OutcomeUnknown
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
 
 from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
     REASONS,
     WORD_LENGTH,
-    printable,
+    RedactedText,
+    make_printable,
     redact_words,
 )
 
-_SAID_LENGTH = 1200  # characters; of all reasons in one line, so that an error fits a screen
+_WORDS_LENGTH = 1200  # characters; of all reasons in one line, so that an error fits a screen
 _ASKED_LENGTH = 200  # characters; of the request in one line
+_SHOWN = 100  # violations of one error
 
 
 @dataclass(slots=True)
-class Answer:
-    """
-    What the vendor answered to one request, as far as it can be read, in words that may be shown and kept.
+class ResponseInfo:
+    """What the vendor answered to one request, as far as it can be read, fit to be shown and kept."""
 
-    Its words are cut, printable and in one line each, whoever made it (`redaction.redact_words`).
-
-    :param asked: method and path, for example ``POST /v1/async/orders``.
-    :param track_id: the Zuora-Track-Id sent with the request; empty where the vendor has none.
-    :param status: HTTP status, or None where no answer came.
-    :param codes: the vendor's error codes as text, for example ``("53200020",)``.
-    :param messages: the vendor's own words, in the order of the codes; of many reasons the first ones.
-    :param request_id: the vendor's id of the request (``requestId`` or ``Zuora-Request-Id``).
-    :param process_id: Zuora's ``processId``.
-    :param retry_after: seconds to wait as the vendor states them, or None.
-    """
-
-    asked: str
-    track_id: str = ""
-    status: int | None = None
-    codes: tuple[str, ...] = ()
-    messages: tuple[str, ...] = ()
-    request_id: str = ""
+    asked: str  # method and path, for example ``POST /v1/async/orders``
+    track_id: str = ""  # sent with the request; empty if the vendor knows none
+    status: int | None = None  # of HTTP; None if no answer came
+    codes: tuple[RedactedText, ...] = ()  # of errors, for example ``("53200020",)``; set by `with_words`
+    messages: tuple[RedactedText, ...] = ()  # in the order of the codes; of many the first ones
+    request_id: str = ""  # ``requestId`` or ``Zuora-Request-Id``
     process_id: str = ""
-    retry_after: float | None = None
+    retry_after: float | None = None  # seconds, as the vendor states them
 
-    def __post_init__(self) -> None:
-        """Let the vendor's words in; nothing that was let in once is changed by another time."""
-        if self.codes or self.messages:
-            self.codes = tuple(redact_words(code, WORD_LENGTH) for code in self.codes[:REASONS])
-            self.messages = tuple(
-                redact_words(message, MESSAGE_LENGTH) for message in self.messages[:REASONS]
-            )
-        if self.request_id and (len(self.request_id) > WORD_LENGTH or not self.request_id.isprintable()):
-            self.request_id = redact_words(self.request_id, WORD_LENGTH)
-        if self.process_id and (len(self.process_id) > WORD_LENGTH or not self.process_id.isprintable()):
-            self.process_id = redact_words(self.process_id, WORD_LENGTH)
+    def with_words(self, messages: Iterable[str], codes: Iterable[str] | None = None) -> ResponseInfo:
+        """Return a copy with the first `REASONS` of these words, redacted; codes None: they stay."""
+        kept = self.codes
+        if codes is not None:
+            kept = tuple(redact_words(code, WORD_LENGTH) for code in islice(codes, REASONS))
+        words = tuple(redact_words(message, MESSAGE_LENGTH) for message in islice(messages, REASONS))
+        return replace(self, codes=kept, messages=words)
 
     def __str__(self) -> str:
         """Return one line that a person can hand to the vendor's support."""
         reasons = (f"[{code}] {message}".strip() if code else message for code, message in self.reasons())
-        said = redact_words("; ".join(reasons), _SAID_LENGTH)
-        ids = {
-            "requestId": self.request_id,
-            "processId": self.process_id,
-            "Zuora-Track-Id": self.track_id,
-        }
-        named = ", ".join(f"{name} {value}" for name, value in ids.items() if value)
-        answer = "no answer" if self.status is None else f"HTTP {self.status}"
-        asked = printable(self.asked[:_ASKED_LENGTH])
-        return f"{asked}: {answer}{': ' + said if said else ''}{f' ({named})' if named else ''}"
+        words = redact_words("; ".join(reasons), _WORDS_LENGTH) if self.codes or self.messages else ""
+        ids = {"requestId": self.request_id, "processId": self.process_id, "Zuora-Track-Id": self.track_id}
+        named = [f"{name} {redact_words(value, WORD_LENGTH)}" for name, value in ids.items() if value]
+        status = "no answer" if self.status is None else f"HTTP {self.status}"
+        asked = make_printable(self.asked[:_ASKED_LENGTH])
+        ending = f" ({', '.join(named)})" if named else ""
+        return f"{asked}: {status}{': ' + words if words else ''}{ending}"
 
     @property
-    def bare(self) -> str:
-        """Return the line without the vendor's words, which may quote what an order holds: fit to be kept."""
+    def without_words(self) -> str:
+        """The line without the vendor's words, which may quote what an order holds: fit to be kept."""
         return str(replace(self, messages=()))
 
     def reasons(self) -> list[tuple[str, str]]:
         """Return the pairs of code and message; what one side lacks is empty."""
-        length = max(len(self.codes), len(self.messages))
-        codes = self.codes + ("",) * (length - len(self.codes))
-        messages = self.messages + ("",) * (length - len(self.messages))
-        return list(zip(codes, messages, strict=True))
+        return list(zip_longest(self.codes, self.messages, fillvalue=""))
 
 
 class ApiError(Exception):
@@ -107,39 +77,42 @@ class ApiError(Exception):
     The root of all errors of this package.
 
     :param message: what went wrong and what to do next, free of secrets.
-    :param answer: what the vendor answered, or None where nothing was asked.
-    :param transient: True where the same request may well succeed later.
+    :param info: what the vendor answered, or None if nothing was asked.
+    :param transient: True if the same request may well succeed later.
     :param attempts: how many times in a row the request was sent.
     """
 
     def __init__(
-        self, message: str, *, answer: Answer | None = None, transient: bool = False, attempts: int = 1
+        self, message: str, *, info: ResponseInfo | None = None, transient: bool = False, attempts: int = 1
     ):
-        super().__init__(f"{message} | {answer}" if answer else message)
-        self.answer = answer
+        super().__init__(f"{message} | {info}" if info else message)
+        self.info = info
         self.transient = transient
         self.attempts = attempts
 
     @property
     def retry_after(self) -> float:
-        """Return the seconds that the vendor asked us to wait, 0 where it asked for none."""
-        return (self.answer.retry_after or 0.0) if self.answer else 0.0
+        """The seconds that the vendor asked us to wait, 0 if it asked for none."""
+        return (self.info.retry_after or 0.0) if self.info else 0.0
 
 
 class InvalidInput(ApiError):
-    """
-    The input breaks a documented rule; nothing was sent.
-
-    :param violations: one line each: the JSON path and the rule.
-    """
+    """The input breaks documented rules, of which `violations` has a line each; nothing was sent."""
 
     def __init__(self, message: str, violations: tuple[str, ...] = ()):
         super().__init__("\n".join((message, *violations)))
         self.violations = violations
 
 
-class Held(ApiError):
-    """Nothing was sent: the vendor wants quiet for longer than a request waits, or this try stood still."""
+def raise_first(message: str, violations: Sequence[str]) -> None:
+    """Raise one error with the first hundred of the violations, none if there are none."""
+    if violations:
+        more = [f"and {len(violations) - _SHOWN} more"] if len(violations) > _SHOWN else []
+        raise InvalidInput(message, (*violations[:_SHOWN], *more))
+
+
+class RateLimited(ApiError):
+    """Nothing was sent: the account cools down for longer than a request waits."""
 
 
 class Unreachable(ApiError):
@@ -159,7 +132,7 @@ class NotFound(Refused):
 
 
 class TurnedAway(Refused):
-    """A POST was refused without a code of the vendor's own: that is no word about the order."""
+    """A POST was refused without a code of the vendor's own: that says nothing about the order."""
 
 
 class WrongOrder(Refused):
@@ -171,7 +144,7 @@ class Unreadable(ApiError):
 
 
 class UnsafeLink(ApiError):
-    """A file's link, or a redirect, leads where nothing may be fetched from: no https, no public address."""
+    """A file's link, or a redirect, leads to a place from which nothing may be fetched."""
 
 
 class TimedOut(ApiError):
@@ -187,12 +160,12 @@ class ResultLost(ApiError):
 
 
 class StoreUnavailable(ApiError):
-    """What a task remembers by could not be read or written; always a passing error."""
+    """The state store of a task could not be read or written; always transient."""
 
 
 class LockContention(ApiError):
-    """An order, or its job, met a lock at the vendor and was not carried out; always a passing error."""
+    """An order, or its job, met a lock at the vendor and was not carried out; always transient."""
 
 
 class OutcomeUnknown(ApiError):
-    """An order may exist or not; sending it again might make it twice. A person has to look."""
+    """An order may exist or not; sending it again might make it twice. A person has to check."""

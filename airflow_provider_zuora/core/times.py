@@ -1,27 +1,17 @@
-"""Days and moments as texts: those of orders, of HTTP headers, of keys and of what people read."""
+"""Moments as texts: of HTTP headers, of keys and for people."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 
 import pendulum
 
 _MINUTE = "YYYY-MM-DDTHH:mm[Z]"
 
 
-@lru_cache(4096)  # the orders of a list mostly have the same few
-def is_day(text: str) -> bool:
-    """Return whether a text is a real day, written ``2026-03-01``."""
-    try:  # what is read is laxer than what is written
-        return pendulum.from_format(text, "YYYY-MM-DD").date().isoformat() == text
-    except ValueError:
-        return False
-
-
 def read_http_date(text: str) -> pendulum.DateTime | None:
-    """Return the moment of an HTTP header in any of the forms of RFC 9110, 5.6.7; None if it is none."""
+    """Return the moment of an HTTP header in any form of RFC 9110, 5.6.7; None if it is none."""
     try:
         return pendulum.instance(parsedate_to_datetime(text))
     except (ValueError, OverflowError):

@@ -38,6 +38,10 @@ def test_a_process_that_fails_says_why():
         rounds.measured(parts.WAITS, "nobody", 5, 0.01)
 
 
+def rounds_of(*figures):
+    return rounds.Rounds(figures)
+
+
 def test_ways_take_turns_and_medians_count(capsys):
     figures = iter([9.0, 1.0, 2.0, 3.0])  # a, b, then a alone
     asked = []
@@ -48,11 +52,20 @@ def test_ways_take_turns_and_medians_count(capsys):
 
     found = rounds.alternating(3, {"a": ("m", 1), "b": ("m", 2)}, ["b"], measured)
     assert asked == [("m", 1), ("m", 2), ("m", 1), ("m", 1)]
-    assert found == {"a": {"x": 3.0}, "b": {"x": 1.0}}
+    assert found == {"a": rounds_of({"x": 9.0}, {"x": 2.0}, {"x": 3.0}), "b": rounds_of({"x": 1.0})}
+    assert found["a"]["x"] == 3.0
+
+
+def test_a_ratio_is_of_one_round():
+    ours, bare = rounds_of({"x": 3.0}, {"x": 8.0}, {"x": 6.0}), rounds_of({"x": 2.0}, {"x": 4.0}, {"x": 4.0})
+    verdict = parts.Verdict.of_ratios("x", ours.ratios(bare, "x"), 1.4)
+    assert str(verdict) == "MISS x: 1.50 (median of 3, 1.50 to 2.00), at most 1.40"
 
 
 def figures(**values):
-    return {"cpu_ms": 1.0, "connections": 20, "sign_ins": 1, "idle_mb": 30.0, "peak_mb": 50.0} | values
+    return rounds_of(
+        {"cpu_ms": 1.0, "connections": 20, "sign_ins": 1, "idle_mb": 30.0, "peak_mb": 50.0} | values
+    )
 
 
 def test_what_must_hold_is_judged_by_the_ratios_of_one_run():
@@ -65,7 +78,10 @@ def test_what_must_hold_is_judged_by_the_ratios_of_one_run():
     }
     verdicts = list(parts.judged_waits(parts.QUICK, {1000: ways}))
     assert [verdict.holds for verdict in verdicts] == [False, True, False, True, True, False]
-    assert str(verdicts[0]) == "MISS CPU per look, ours / bare loop: 1.50, at most 1.40"
+    assert (
+        str(verdicts[0])
+        == "MISS CPU per poll, ours / bare loop: 1.50 (median of 1, 1.50 to 1.50), at most 1.40"
+    )
 
 
 @pytest.mark.parametrize("spoiled", range(5))
@@ -73,7 +89,7 @@ def test_each_figure_under_limits_is_judged(spoiled):
     good = {"requests": 900, "unfinished": 0, "asked_in_quiet": 0, "sign_ins": 1, "doubled": 0}
     bad = {"requests": 599, "unfinished": 1, "asked_in_quiet": 1, "sign_ins": 2, "doubled": 1}
     name = list(good)[spoiled]
-    verdicts = list(parts.judged_limits({60: good | {name: bad[name]}}))
+    verdicts = list(parts.judged_limits({60: rounds_of(good | {name: bad[name]})}))
     assert [verdict.holds for verdict in verdicts] == [place != spoiled for place in range(5)]
 
 
@@ -90,29 +106,31 @@ def test_as_many_worker_processes_may_be_taken_as_the_end_to_end_tests_say():
         assert sum(TAKES[dag_id].values()) == most
 
 
-def test_fixed_intervals_are_looked_at_as_arithmetic_says():
+def test_fixed_intervals_are_polled_as_arithmetic_says():
     rng = random.Random(1)
     assert polling.wait(polling.RULES["every 10 s"], 25.0, rng) == (4, 5.0)
-    looks, late = polling.wait(polling.RULES["ours, deferred"], 20.0, rng)
-    assert looks == 3
+    polls, late = polling.wait(polling.RULES["ours, deferred"], 20.0, rng)
+    assert polls == 3
     assert 5.0 <= late <= 7.5
 
 
 def test_pages_and_pictures_are_written(tmp_path):
     waits = {1000: {name: figures() for name in ("bare", "ours", "http", "dbt", "airflow")}}
     submits = {
-        name: {"seconds": 8.0, "orders_per_second": 100.0, "cpu_ms": 1.0} for name in ("bare", "ours", "sdk")
+        name: rounds_of({"seconds": 8.0, "orders_per_second": 100.0, "cpu_ms": 1.0})
+        for name in ("bare", "ours", "sdk")
     }
-    imports = {name: {"seconds": 1.0, "mb": 50.0} for name in ("nothing", "airflow", "ours", "dbt", "sdk")}
+    names = ("nothing", "airflow", "ours", "dbt", "sdk")
+    imports = {name: rounds_of({"seconds": 1.0, "mb": 50.0}) for name in names}
     limited = {"requests": 1234, "refused": 7, "unfinished": 0, "asked_in_quiet": 0, "sign_ins": 1}
-    limits = {60: limited | {"doubled": 0, "seconds": 65.4}}
+    limits = {60: rounds_of(limited | {"doubled": 0, "seconds": 65.4})}
     for page in ("benchmarks.md", "polling.md"):
         (tmp_path / page).write_text(f"# Title\n\n{report.MARK}stale\n")
     found = report.Found(parts.QUICK, waits, submits, imports, limits, {"both": 1})
     report.write(found, tmp_path, lambda: "those versions")
     text = (tmp_path / "benchmarks.md").read_text()
     assert text.startswith("# Title\n\n<!-- measured")
-    assert "| 1,000 | `JobTrigger` | 1.00 | 1.00 | 20 | 1 | 30 | 50 |" in text
+    assert "| 1,000 | `ZuoraJobTrigger` | 1.00 | 1.00 | 20 | 1 | 30 | 50 |" in text
     assert "| `zuora-sdk`, a loop (scaled from 20 orders) | 3.0 |" in text
     assert "| 60 | 0 | 1,234 | 7 | 0 | 1 | 0 | 65 |" in text
     assert "| both | 1 |" in text

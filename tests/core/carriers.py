@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_zuora.core.client import Client, Grant
 from airflow_provider_zuora.core.errors import ApiError, Unreachable
-from airflow_provider_zuora.core.jobs import Credentials, Vendor
-from airflow_provider_zuora.core.vendors.zuora import Zuora
-from airflow_provider_zuora.core.wire import Carrier, Memoir, Request, Response, Token, remembering, run
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
+from airflow_provider_zuora.core.flow import Flow, Runner, Token, run
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.sign_in import AccessToken
+from airflow_provider_zuora.core.messages import Credentials, Request, Response
+from airflow_provider_zuora.core.redaction import HIDDEN
+from airflow_provider_zuora.core.secret_search import Secrets
+from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, messages
 
 BASE = "https://rest.test.zuora.com"
 CREDENTIALS = Credentials(BASE, CLIENT_ID, CLIENT_SECRET)
@@ -27,14 +32,40 @@ _SAMPLES = Path(__file__).parents[1] / "samples"
 def sample(name: str, **headers: str) -> Response:
     """Return a recorded answer by case and status, for example ``lock/409``."""
     (path,) = _SAMPLES.glob(f"{name}.*")
-    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    named = {key.replace("_", "-").lower(): value for key, value in headers.items()}
     return Response(int(path.stem), named, path.read_bytes())
 
 
 def answer(status: int, body: Any = None, **headers: str) -> Response:
     """Return an answer with a JSON body, none for None."""
-    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    named = {key.replace("_", "-").lower(): value for key, value in headers.items()}
     return Response(status, named, b"" if body is None else json.dumps(body).encode())
+
+
+def arrived(response: Response) -> Response:
+    """Return an answer as a transport does, with the names of its headers in lower case."""
+    return replace(response, headers={name.lower(): value for name, value in response.headers.items()})
+
+
+def ask_sandbox(sandbox: Sandbox, request: Request) -> Response:
+    """Return the sandbox's response to our request; it has classes of its own for both."""
+    own = messages.Request(request.method, request.path, request.params, request.headers, request.body)
+    return from_sandbox(sandbox.handle(own))
+
+
+def from_sandbox(response: messages.Response) -> Response:
+    """Return a response of the sandbox's as one of ours."""
+    return Response(response.status, response.headers, response.body, response.damage)
+
+
+@contextmanager
+def redacting(secrets: Secrets) -> Iterator[None]:
+    """Hide secrets in all words that come in meanwhile, as the client does."""
+    mark = HIDDEN.set(secrets)
+    try:
+        yield
+    finally:
+        HIDDEN.reset(mark)
 
 
 class Dice(random.Random):
@@ -90,14 +121,14 @@ class _Line:
         self.sent: list[Request] = []
         self.asked: list[Token] = []
 
-    def client(self, **headers: str) -> Client:
+    def client(self, **headers: str) -> ApiClient:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
-        return Client(
+        return ApiClient(
             self.vendor, self.credentials, named, clock=self.clock, rng=self.rng, ticks=self.clock.ticks
         )
 
-    def run(self, flow: Memoir[Any], memory: Memory | None = None) -> Any:
-        return run(remembering(flow, memory), Carrier(self._counted, self._token, self.clock.sleep))
+    def run(self, flow: Flow[Any], memory: Memory | None = None) -> Any:
+        return run(flow, Runner(self._counted, self._token, self.clock.sleep, memory))
 
     def _counted(self, request: Request) -> Response:
         self.sent.append(request)
@@ -112,7 +143,8 @@ class _Line:
 
     def headers(self, name: str) -> list[str]:
         """Return what the requests carried in a header, one text each."""
-        return [request.header(name) for request in self.sent]
+        lower = ({key.lower(): value for key, value in request.headers.items()} for request in self.sent)
+        return [headers.get(name.lower(), "") for headers in lower]
 
 
 class Script(_Line):
@@ -145,7 +177,7 @@ class Script(_Line):
         assert given is not None, f"no answer is left to {request}"
         if isinstance(given, ApiError):
             raise given
-        return given
+        return arrived(given)
 
     def _token(self, step: Token) -> str:
         self.asked.append(step)
@@ -159,7 +191,7 @@ class Tenant(_Line):
     def __init__(self, *faults: Fault, credentials: Credentials = CREDENTIALS, **settings: Any) -> None:
         super().__init__(credentials, None)
         self.sandbox = Sandbox(Settings(**settings), self.clock.ticks, random.Random(1))
-        self.grant: Grant | None = None
+        self.grant: AccessToken | None = None
         for fault in faults:
             self.sandbox.add_fault(fault)
 
@@ -168,7 +200,7 @@ class Tenant(_Line):
         return self.sandbox.ledger()
 
     def _send(self, request: Request) -> Response:
-        response = self.sandbox.handle(request)
+        response = ask_sandbox(self.sandbox, request)
         if response.status == 0:
             raise Unreachable(response.damage)
         if response.damage:

@@ -10,15 +10,15 @@ import pytest
 
 from airflow_provider_zuora.core import errors
 from airflow_provider_zuora.core.errors import (
-    Answer,
     ApiError,
-    Held,
     InvalidInput,
     JobFailed,
     LockContention,
     NotFound,
     OutcomeUnknown,
+    RateLimited,
     Refused,
+    ResponseInfo,
     ResultLost,
     SignInRefused,
     StoreUnavailable,
@@ -30,7 +30,7 @@ from airflow_provider_zuora.core.errors import (
     WrongOrder,
 )
 
-FULL = Answer(
+FULL = ResponseInfo(
     "POST /v1/async/orders",
     track_id="af-1",
     status=400,
@@ -51,18 +51,21 @@ IDS = "requestId d7479cf6, processId 738CBB92, Zuora-Track-Id af-1"
             FULL,
             f"POST /v1/async/orders: HTTP 400: [53200020] bad value; [53200030] a rule ({IDS})",
         ),
-        (Answer("GET /a"), "GET /a: no answer"),
-        (Answer("GET /a", messages=("reset",), track_id="t"), "GET /a: no answer: reset (Zuora-Track-Id t)"),
-        (Answer("GET /a", status=503), "GET /a: HTTP 503"),
-        (Answer("GET /a", status=503, messages=("busy",)), "GET /a: HTTP 503: busy"),
-        (Answer("GET /a", status=500, codes=("70",)), "GET /a: HTTP 500: [70]"),
+        (ResponseInfo("GET /a"), "GET /a: no answer"),
         (
-            Answer("GET /a", messages=("a\r\n b\u2028c",), request_id="d\ne"),
+            ResponseInfo("GET /a", messages=("reset",), track_id="t"),
+            "GET /a: no answer: reset (Zuora-Track-Id t)",
+        ),
+        (ResponseInfo("GET /a", status=503), "GET /a: HTTP 503"),
+        (ResponseInfo("GET /a", status=503, messages=("busy",)), "GET /a: HTTP 503: busy"),
+        (ResponseInfo("GET /a", status=500, codes=("70",)), "GET /a: HTTP 500: [70]"),
+        (
+            ResponseInfo("GET /a", messages=("a\r\n b\u2028c",), request_id="d\ne"),
             "GET /a: no answer: a\\r\\n b\\u2028c (requestId d\\ne)",
         ),
-        (Answer("GET /a", process_id="p"), "GET /a: no answer (processId p)"),
-        (Answer("GET /a", request_id="r"), "GET /a: no answer (requestId r)"),
-        (Answer("GET /a", process_id="p\nq"), "GET /a: no answer (processId p\\nq)"),
+        (ResponseInfo("GET /a", process_id="p"), "GET /a: no answer (processId p)"),
+        (ResponseInfo("GET /a", request_id="r"), "GET /a: no answer (requestId r)"),
+        (ResponseInfo("GET /a", process_id="p\nq"), "GET /a: no answer (processId p\\nq)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -79,37 +82,37 @@ def test_an_answer_is_one_line_for_the_support(answer, line):
     ],
 )
 def test_reasons_are_pairs_whatever_is_missing(codes, messages, pairs):
-    assert Answer("GET /a", codes=codes, messages=messages).reasons() == pairs
+    assert ResponseInfo("GET /a", codes=codes, messages=messages).reasons() == pairs
 
 
 def test_an_error_says_what_happened_and_what_was_answered():
-    error = Refused("Zuora: refused.", answer=FULL, transient=True, attempts=3)
+    error = Refused("Zuora: refused.", info=FULL, transient=True, attempts=3)
     assert str(error) == f"Zuora: refused. | {FULL}"
-    assert (error.answer, error.transient, error.attempts, error.retry_after) == (FULL, True, 3, 30.0)
+    assert (error.info, error.transient, error.attempts, error.retry_after) == (FULL, True, 3, 30.0)
 
 
 def test_an_error_without_an_answer_is_its_message():
     error = ApiError("The deadline passed.")
     assert str(error) == "The deadline passed."
-    assert (error.answer, error.transient, error.attempts, error.retry_after) == (None, False, 1, 0.0)
+    assert (error.info, error.transient, error.attempts, error.retry_after) == (None, False, 1, 0.0)
 
 
 def test_an_answer_that_asks_for_no_wait_asks_for_none():
-    assert ApiError("no", answer=Answer("GET /a")).retry_after == 0.0
+    assert ApiError("no", info=ResponseInfo("GET /a")).retry_after == 0.0
 
 
 def test_invalid_input_has_a_line_for_each_rule():
     error = InvalidInput("Nothing was sent.", ("$.a: is required", "$.b: must be text"))
     assert str(error) == "Nothing was sent.\n$.a: is required\n$.b: must be text"
     assert error.violations == ("$.a: is required", "$.b: must be text")
-    assert (error.transient, error.answer) == (False, None)
+    assert (error.transient, error.info) == (False, None)
     assert str(InvalidInput("Nothing was sent.")) == "Nothing was sent."
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        Refused("no", answer=FULL, transient=True, attempts=2),
+        Refused("no", info=FULL, transient=True, attempts=2),
         InvalidInput("Nothing was sent.", ("$: no",)),
     ],
     ids=lambda error: type(error).__name__,
@@ -124,7 +127,7 @@ def test_an_error_comes_out_of_a_pickle_as_it_went_in(error):
 def test_the_tree_is_the_one_that_is_drawn():
     parents = {
         InvalidInput: ApiError,
-        Held: ApiError,
+        RateLimited: ApiError,
         Unreachable: ApiError,
         Refused: ApiError,
         SignInRefused: Refused,
@@ -142,7 +145,6 @@ def test_the_tree_is_the_one_that_is_drawn():
     }
     ours = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
     assert {kind: kind.__base__ for kind in ours if kind is not ApiError} == parents
-    drawn = re.findall(r"^    ([|` -]*)(\w+) +\w", errors.__doc__, re.MULTILINE)
-    assert {name: len(bars) // 4 for bars, name in drawn} == {
-        kind.__name__: kind.__mro__.index(ApiError) for kind in ours
-    }
+    drawn = re.findall(r"^    ([|` -]*)(\w.*)$", errors.__doc__, re.MULTILINE)
+    depths = {name: len(bars) // 4 for bars, names in drawn for name in names.split(", ")}
+    assert depths == {kind.__name__: kind.__mro__.index(ApiError) for kind in ours}

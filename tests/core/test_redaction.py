@@ -11,24 +11,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.ends import End
-from airflow_provider_zuora.core.errors import Answer, ApiError, Refused
-from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.errors import ApiError, Refused, ResponseInfo
+from airflow_provider_zuora.core.http.answers import parse_answer, parse_job, redact_info
+from airflow_provider_zuora.core.http.retry import READ_POLICY
+from airflow_provider_zuora.core.job import Job, JobResult, JobState
+from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.core.polling.events import read_job, write_job, write_result
 from airflow_provider_zuora.core.redaction import (
     MESSAGE_LENGTH,
+    NO_SECRETS,
     REASONS,
     WORD_LENGTH,
-    Secrets,
-    hiding,
-    page_title,
-    printable,
+    make_printable,
+    read_page_title,
     redact_messages,
     redact_words,
-    spellings,
 )
+from airflow_provider_zuora.core.secret_search import Secrets, spell_secret
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.core.verdicts import Verdict
-from airflow_provider_zuora.core.wire import Request, Response
+from airflow_provider_zuora.core.vendors.base import read_status
+from tests.core.carriers import redacting
 
 # Cards of a server's message; zero-width, no-break and full-width signs are among them.
 SPELT = [
@@ -152,7 +154,7 @@ def test_a_secret_of_the_connection_is_hidden_to_the_letter_wherever_it_stands()
 def test_escapes_are_read_in_a_time_that_grows_as_the_text_does(piece):
     words = piece * (2**18 // len(piece))
     begun = time.process_time()
-    assert Secrets(spellings(SECRET), ("987654321098",)).redact("&#" + words) == "&#" + words
+    assert Secrets(spell_secret(SECRET), ("987654321098",)).redact("&#" + words) == "&#" + words
     assert time.process_time() - begun < 10
 
 
@@ -177,8 +179,14 @@ SIGNS = [
 @pytest.mark.parametrize("value", ["987654321098", "pm_ZQ8812345x"])
 def test_hidden_values_are_found_in_an_answer_whatever_signs_stand_in_them(value, sign):
     """Although an answer escapes these signs when it is made; the values may be known only then."""
-    answer = Answer("GET /x", messages=(f"Value {value[:5]}{sign}{value[5:]} is not valid",))
+    answer = ResponseInfo("GET /x").with_words([f"Value {value[:5]}{sign}{value[5:]} is not valid"])
     assert redact_words(answer.messages[0], secrets=Secrets((), (value,))) == "Value *** is not valid"
+
+
+def come_in(messages, codes, request_id, process_id, secrets=NO_SECRETS):
+    """Return what an answer says as the client lets it in."""
+    info = ResponseInfo("GET /x", "t", 400, request_id=request_id, process_id=process_id)
+    return redact_info(info.with_words(messages, codes), secrets)
 
 
 PADS = [*range(150, 204, 3), *range(990, 1003, 3), *range(1990, 2003, 3)]
@@ -188,18 +196,18 @@ PADS = [*range(150, 204, 3), *range(990, 1003, 3), *range(1990, 2003, 3)]
 @pytest.mark.parametrize("pad", PADS)
 def test_no_half_of_a_secret_is_left_where_an_answer_or_a_job_is_cut(pad, spell):
     secret = "s3cr+t/Very&long=Secret'Value" * 3
-    for secrets, known in ((Secrets(spellings(secret)), secret), (Secrets((), (secret,)), secret)):
+    for secrets, known in ((Secrets(spell_secret(secret)), secret), (Secrets((), (secret,)), secret)):
         words = "x" * pad + " " + spell(known) + "y" * 9000
-        with hiding(secrets):
-            answer = Answer("GET /x", "", 400, (words,), (words,), words, words)
-            page = page_title(b"<title>" + words.encode())
-            job = Job("j", JobState.ACTIVE, words)
-        said = (*answer.codes, *answer.messages, answer.request_id, answer.process_id, page, job.status)
+        with redacting(secrets):
+            answer = come_in([words], [words], words, words, secrets)
+            page = read_page_title(b"<title>" + words.encode())
+            _, status = read_status(words, {})
+        said = (*answer.codes, *answer.messages, answer.request_id, answer.process_id, page, status)
         assert not any("s3" in each or "&#" in each for each in said)
 
 
 def test_what_is_hidden_is_hidden_only_meanwhile():
-    with hiding(Secrets(("hunter22",))):
+    with redacting(Secrets(("hunter22",))):
         assert redact_words("is hunter22") == "is ***"
     assert redact_words("is hunter22") == "is hunter22"
 
@@ -231,7 +239,7 @@ def test_a_secret_of_the_connection_is_hidden_however_urls_pages_and_json_spell_
         json.dumps(secret)[1:-1].translate({ord(c): f"\\u{ord(c):04x}" for c in "&<>'"}),
         json.dumps(secret)[1:-1].translate({ord(c): f"\\u{ord(c):04x}" for c in "&<>'="}),
     }
-    hidden = Secrets(spellings(secret))
+    hidden = Secrets(spell_secret(secret))
 
     assert {hidden.redact(f"is {each}.") for each in spelt} == {"is ***."}
 
@@ -255,7 +263,7 @@ OTHERWISE = {
 
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_a_secret_of_the_connection_is_hidden_however_often_it_was_escaped(name):
-    told = Secrets(spellings(SECRET)).redact(f"is {OTHERWISE[name]}.")
+    told = Secrets(spell_secret(SECRET)).redact(f"is {OTHERWISE[name]}.")
     assert "***" in told
     assert "s3cr" not in told
 
@@ -263,7 +271,7 @@ def test_a_secret_of_the_connection_is_hidden_however_often_it_was_escaped(name)
 def test_secrets_that_are_escaped_in_several_ways_are_all_hidden():
     secret = "s3cr+t/Very&long=Sec'Value"
     ways = (dotnet(secret), in_page(secret, "&#{};"), quote(quote_plus(secret)), json.dumps(dotnet(secret)))
-    told = Secrets(spellings(secret), ("98765432",)).redact("; ".join([*ways, secret, "9876&#53;432"]))
+    told = Secrets(spell_secret(secret), ("98765432",)).redact("; ".join([*ways, secret, "9876&#53;432"]))
     assert told == '***; ***; ***; "***"; ***; ***'
 
 
@@ -318,7 +326,7 @@ def test_no_half_of_a_secret_is_left_before_a_cut(shift, secret, before):
     ids=lambda value: ascii(value[:20]),
 )
 def test_the_title_of_a_page(page, title):
-    assert page_title(page) == title
+    assert read_page_title(page) == title
 
 
 LONG = "y" * 5000
@@ -373,7 +381,8 @@ def test_words_in_a_result_are_looked_for_in_a_time_that_grows_as_the_result_doe
 
 
 def test_the_title_of_a_page_loses_the_secrets_that_are_given():
-    assert page_title(b"<title>is hunter22" + b"x" * 10**4, Secrets(("hunter22",))).startswith("is ***xxx")
+    title = read_page_title(b"<title>is hunter22" + b"x" * 10**4, Secrets(("hunter22",)))
+    assert title.startswith("is ***xxx")
 
 
 EVIL = [
@@ -395,28 +404,33 @@ def test_reading_costs_no_more_than_the_length_of_what_is_read(piece):
     """The processor's time, not the clock's; a pattern that goes back takes hours for this."""
     body = piece * (2**20 // len(piece))
     began = time.process_time()
-    page_title(body)
+    read_page_title(body)
     for vendor in VENDORS.values():
         for status in (200, 403, 422, 502):
-            vendor.read(vendor.status("j"), Response(status, {}, body), Answer("GET /x"))
+            vendor.read_response(
+                vendor.build_status_request("j"), Response(status, {}, body), ResponseInfo("GET /x")
+            )
             quoted = json.dumps({"errors": [body.decode()], "message": body.decode()}).encode()
-            vendor.read(vendor.status("j"), Response(status, {}, quoted), Answer("GET /x"))
+            vendor.read_response(
+                vendor.build_status_request("j"), Response(status, {}, quoted), ResponseInfo("GET /x")
+            )
         failed = {"status": "Failed", "errors": body.decode(), "error": body.decode()}
-        vendor.read_job("j", {**failed, "data": failed}, Answer("GET /x"))
+        vendor.read_job("j", {**failed, "data": failed}, ResponseInfo("GET /x"))
     assert time.process_time() - began < 20
 
 
-def test_an_answer_lets_words_in_whoever_makes_it():
-    answer = Answer("GET /x", "t", 400, ("\x1b" * 99,) * 99, ("\0" * 5000,) * 99, "r\n" * 999, "p\u2028")
-    assert answer.codes == ("\\x1b" * 49 + "\\...",) * REASONS
-    assert answer.messages == ("\ufffd" * 1997 + "...",) * REASONS
+def test_words_are_cut_and_escaped_when_they_come_in():
+    words = ResponseInfo("GET /x").with_words(("\0" * 5000,) * 99, ("\x1b" * 99,) * 99)
+    assert words.codes == ("\\x1b" * 49 + "\\...",) * REASONS
+    assert words.messages == ("\ufffd" * 1997 + "...",) * REASONS
+    answer = come_in(("\0" * 5000,) * 99, ("\x1b" * 99,) * 99, "r\n" * 999, "p\u2028")
     assert len(answer.request_id) == WORD_LENGTH
     assert answer.process_id == "p\\u2028"
-    assert len(str(Refused("Zuora: refused.", answer=answer))) < 2200
+    assert len(str(Refused("Zuora: refused.", info=answer))) < 2200
 
 
 def is_clean(text: str) -> bool:
-    return printable(text) == text and text.encode("utf-8") == text.encode("utf-8", "replace")
+    return make_printable(text) == text and text.encode("utf-8") == text.encode("utf-8", "replace")
 
 
 ANY = st.text(st.characters(codec=None, categories=None)) | st.sampled_from(
@@ -480,30 +494,29 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
         raw,
     ):
         request = Request("GET", "/v1/async-jobs/j")
-        reading = vendor.read(
-            request, Response(status, {"Zuora-Request-Id": str(body)}, content), Answer("GET /x")
-        )
-        words = [str(reading.answer), *reading.answer.codes, *reading.answer.messages]
+        response = Response(status, {"zuora-request-id": str(body)}, content)
+        parsed = parse_answer(vendor, request, response, ResponseInfo("GET /x"), NO_SECRETS, READ_POLICY)
+        words = [str(parsed.info), *parsed.info.codes, *parsed.info.messages]
         assert all(is_clean(text) and len(text) <= MESSAGE_LENGTH for text in words)
-        assert kept(reading.body)
-        if isinstance(reading.body, dict):
-            job = vendor.read_job("j", reading.body, reading.answer)
-            ends = [End("j", job), End("j", error=ApiError("No.", answer=job.answer))]
-            for end in ends:
-                assert kept(end.as_dict())
-                if end.job and not job.ended:
+        assert kept(parsed.body)
+        if isinstance(parsed.body, dict):
+            job = parse_job(vendor, "j", parsed, NO_SECRETS)
+            results = [JobResult("j", job), JobResult("j", error=ApiError("No.", info=job.info))]
+            for result in results:
+                assert kept(write_result(result))
+                if result.job and not job.has_ended:
                     continue
-                verdict = Verdict.of(end, vendor, {})
-                said = verdict.error or (verdict.outcome and verdict.outcome.warning)
-                assert is_clean(str(said))
-                assert len(str(said)) <= MESSAGE_LENGTH
-                assert kept(verdict.as_dict())
-            assert is_clean(vendor.read_job_id(reading.body))
+                read = vendor.read_result(job, {}) if result.job else result
+                words = str(read.error or read.warning)
+                assert is_clean(words)
+                assert len(words) <= MESSAGE_LENGTH
+                assert kept(read.as_dict())
+            assert is_clean(vendor.read_job_id(parsed.body))
 
 
 @given(ANY, ANY, ANY)
 @settings(derandomize=True)
 def test_an_answer_and_a_job_are_the_same_after_a_second_time(code, message, status):
-    answer = Answer("GET /x", codes=(code,), messages=(message,), request_id=message, process_id=code)
-    job = Job("j", JobState.FAILED, status, answer=answer)
-    assert Job.from_dict(json.loads(json.dumps(job.as_dict()))) == job
+    answer = come_in([message], [code], message, code)
+    job = Job("j", JobState.FAILED, status, info=answer)
+    assert read_job(json.loads(json.dumps(write_job(job)))) == job

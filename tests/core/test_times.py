@@ -5,40 +5,12 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.times import (
-    is_day,
     read_http_date,
     read_minute,
     read_moment,
     write_minute,
     write_second,
 )
-
-
-@pytest.mark.parametrize("text", ["2024-07-01", "2024-02-29", "0001-01-01", "9999-12-31"])
-def test_a_day_is_written_with_four_digits_and_two_and_two(text):
-    assert is_day(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "2024-7-1",
-        "20240701",
-        "2024-W27-1",
-        "2023-02-29",
-        "0000-01-01",
-        "2024-07-01T00:00:00",
-        "2024-07-01\n",
-        " 2024-07-01",
-        "٢٠٢٤-07-01",
-        "2024-07-01/P1D",
-        "now",
-        "9" * 2000,
-    ],
-)
-def test_what_is_no_day_or_is_written_otherwise_is_none(text):
-    assert not is_day(text)
 
 
 @pytest.mark.parametrize(

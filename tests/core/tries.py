@@ -10,15 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.submission.api import signed_in_notes, submit_order
-from airflow_provider_zuora.core.submission.bulk import listed, prepare, report, submitted, to_be_sent
-from airflow_provider_zuora.core.submission.keys import Submitter
-from airflow_provider_zuora.core.submission.post import KEY_AGE
-from airflow_provider_zuora.core.wire import Memoir, Pause, Recall, Record, Request, Response, Token
-from airflow_provider_zuora.sandbox.rules import Fault
-from tests.core.carriers import Memory, Tenant
+from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState, Sleep, Token
+from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.core.submission.bulk import (
+    prepare_order,
+    prepare_orders,
+    select_records,
+    submit_one,
+    summarize_errors,
+)
+from airflow_provider_zuora.core.submission.keys import KEY_AGE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
+from tests.core.carriers import Memory, Tenant, arrived, ask_sandbox, from_sandbox
+from zuora_sandbox import Fault, messages
 
 POST = "/v1/async/orders"
 ORDER = {
@@ -29,7 +35,7 @@ ORDER = {
     ],
 }
 NUMBERED = ORDER | {"orderNumber": "O-1"}
-BY = Submitter("", ("dag", "run", "task"), -1)
+BY = IdempotencyScope("", ("dag", "run", "task"), -1)
 
 
 EDGE = "7f9c24e8-3b12-4fef-91e0-5a1b2c3d4e5f"
@@ -60,16 +66,16 @@ def made_but(status: int, text: bytes) -> Callable[[Zuora, Request], Response]:
     """Return what makes the order and stores another answer than the job's id."""
 
     def answer(zuora: Zuora, request: Request) -> Response:
-        store = zuora.sandbox.state.replays.stored
-        key = request.header("Idempotency-Key")
+        store = zuora.sandbox.state.idempotency_store.entries
+        key = request.headers.get("Idempotency-Key", "")
         known = key in store
-        response = zuora.sandbox.handle(request)
+        response = ask_sandbox(zuora.sandbox, request)
         if known or key not in store:
             return response  # it came no further than to the store, or to a fault of before
         request_id = str(uuid.UUID(int=zuora.sandbox.rng.getrandbits(128), version=4))
-        told = Response(status, {"Zuora-Request-Id": request_id}, text)
+        told = messages.Response(status, {"Zuora-Request-Id": request_id}, text)
         store[key] = replace(store[key], response=told)
-        return told
+        return from_sandbox(told)
 
     return answer
 
@@ -80,7 +86,7 @@ def job_fails(errors: str) -> Callable[[Zuora, Request], Response]:
     def answer(zuora: Zuora, request: Request) -> Response:
         jobs = zuora.sandbox.state.jobs
         known = set(jobs)
-        response = zuora.sandbox.handle(request)
+        response = ask_sandbox(zuora.sandbox, request)
         for job_id in set(jobs) - known:
             jobs[job_id] = replace(
                 jobs[job_id], end=replace(jobs[job_id].end, status="Failed", errors=errors)
@@ -90,9 +96,9 @@ def job_fails(errors: str) -> Callable[[Zuora, Request], Response]:
     return answer
 
 
-Answer = Fault | Callable[["Zuora", Request], Response] | None
+ResponseInfo = Fault | Callable[["Zuora", Request], Response] | None
 
-ANSWERS: dict[str, Answer] = {
+ANSWERS: dict[str, ResponseInfo] = {
     "accepted": None,
     "no answer, not made": lost("reset", "before"),
     "no answer, made": lost("reset"),
@@ -145,12 +151,12 @@ class Zuora(Tenant):
         # Ids depend on which POST this is, not on who has read what before it.
         self.sandbox.rng.seed(f"{len(self.keys)} {request}")
         if (request.method, request.path) == ("POST", POST):
-            self.keys.append((self.clock(), request.header("Idempotency-Key")))
+            self.keys.append((self.clock(), request.headers.get("Idempotency-Key", "")))
             answer = self.script.pop(0) if self.script else None
             if isinstance(answer, Fault):
                 self.sandbox.add_fault(answer)
             elif answer is not None:
-                return answer(self, request)
+                return arrived(answer(self, request))
         return super()._send(request)
 
     @property
@@ -175,7 +181,7 @@ class Actor:
 
     zuora: Zuora
     memory: Memory | None
-    flow: Memoir[str]
+    flow: Flow[str]
     step: Any = None
     end: str | ApiError | None = None
     told: list[Any] = field(default_factory=list, repr=False)
@@ -191,9 +197,9 @@ class Actor:
         """Let it have what it asks for."""
         step = self.step
         try:
-            if isinstance(step, Recall):
+            if isinstance(step, LoadState):
                 answer = self.memory.get(step.name)
-            elif isinstance(step, Record):
+            elif isinstance(step, SaveState):
                 answer = self.memory.set(step.name, step.value)
             else:
                 answer = self.zuora._send(step)
@@ -230,35 +236,38 @@ class Actor:
     @property
     def _shared(self) -> bool:
         return isinstance(self.step, Request) or (
-            self.memory is not None and isinstance(self.step, Recall | Record)
+            self.memory is not None and isinstance(self.step, LoadState | SaveState)
         )
 
     def _alone(self) -> Any:
         if isinstance(self.step, Token):
             return self.zuora._token(self.step)
-        return self.zuora.clock.sleep(self.step.seconds) if isinstance(self.step, Pause) else None
+        return self.zuora.clock.sleep(self.step.seconds) if isinstance(self.step, Sleep) else None
 
 
-def submit(zuora: Zuora, memory: Memory | None, attempt: Try, order: Any = NUMBERED, **options: Any) -> Actor:
+def submit(
+    zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, order: Any = NUMBERED, **options: Any
+) -> Actor:
     """Return a try that is about to submit an order; its chance is its own."""
-    by = options.pop("by", BY)
+    scope = options.pop("scope", BY)
+    checked = check_order(order, return_ids=options.pop("return_ids", False))
     zuora.rng = random.Random(repr((attempt, options)))
-    return Actor(zuora, memory, submit_order(zuora.client(), order, by, attempt, **options))
+    return Actor(zuora, memory, submit_order(zuora.client(), checked, scope, attempt, **options))
 
 
-def submit_list(zuora: Zuora, memory: Memory | None, attempt: Try, orders: list[Any]) -> Actor:
-    """Return a try that is about to submit a list, one order after the other, as `bulk.submit_all` does."""
+def submit_list(zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, orders: list[Any]) -> Actor:
+    """Return a try that is about to submit a list, an order after the other, as `submit_all` does."""
 
-    def flow() -> Memoir[str]:
+    def flow() -> Flow[str]:
         client = zuora.client()
-        notes = yield from signed_in_notes(attempt)
-        ready = [prepare(client, order, attempt, notes, return_ids=False) for order in listed(orders, BY)]
-        yield from notes.reserve(to_be_sent(ready))
+        notes = yield from read_notes(attempt)
+        ready = [prepare_order(client, order, attempt, notes) for order in prepare_orders(orders, BY)]
+        yield from notes.reserve(select_records(ready))
         entries: list[Any] = []
         for each in ready:
-            entries += [(yield from submitted(each))]
+            entries += [(yield from submit_one(each))]
         yield from notes.reserve(())
-        if error := report(entries):
+        if error := summarize_errors(entries):
             raise error
         return str(entries[0].job_id)
 

@@ -11,7 +11,7 @@ def test_airflow_knows_the_provider(airflow):
     assert "airflow-provider-zuora" in airflow.cli("providers", "get", "airflow-provider-zuora")
     hooks = json.loads(airflow.cli("providers", "hooks", "--output", "json"))
     [zuora] = [each for each in hooks if each["connection_type"] == "zuora"]
-    assert zuora["class"] == "airflow_provider_zuora.hooks.ZuoraHook"
+    assert zuora["class"] == "airflow_provider_zuora.hooks.zuora.ZuoraHook"
 
 
 def test_a_dag_can_be_tried_without_a_triggerer(airflow, zuora):

@@ -22,14 +22,14 @@ def test_the_bulk_example_waits_for_all_its_orders_in_one_trigger(zuora, runs):
     assert numbers == [f"{run.dag_id}-{run.run_id}-{number}" for number in range(1, 51)]
     assert [made[number] for number in numbers] == run.xcom("submit")
     assert len(run.triggers("wait")) == 1
-    assert run.xcom("wait", "results") is None
+    assert run.xcom("wait", "job_results") is None
 
 
 def test_what_became_of_each_is_told_where_the_wait_fails(runs):
     run = runs[1]
     assert run.state == "failed"
     assert run.tasks == {"submit": "success", "wait": "failed"}
-    results = run.xcom("wait", "results")
+    results = run.xcom("wait", "job_results")
     assert [each["job_id"] for each in results] == run.xcom("submit")
     assert [each["state"] for each in results] == ["failed"] * 3
     assert all("[40000020]" in each["error"] for each in results)

@@ -7,8 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from airflow_provider_zuora.core.wire import Request, Response
-from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
+from zuora_sandbox import Request, Response, Sandbox, Settings
 
 
 @dataclass

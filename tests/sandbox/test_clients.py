@@ -16,11 +16,9 @@ import psutil
 import pytest
 import requests
 
-from airflow_provider_zuora.sandbox import clients
-from airflow_provider_zuora.sandbox.clients import processes_at
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox
-from airflow_provider_zuora.sandbox.server import serve
 from demo.processes import wait_for
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, clients, serve
+from zuora_sandbox.clients import find_client_processes
 
 ORDERS = "/v1/async/orders"
 SUBSCRIPTION = '{"orderActions": [{"type": "CreateSubscription", "createSubscription": {}}]}'
@@ -117,7 +115,7 @@ def test_a_stop_tells_whether_the_client_goes_on(ends, is_reaped):
     try:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             ended = pool.submit(end)
-            goes_on = stopping.run_until_complete(clients.stop([psutil.Process(child.pid)]))
+            goes_on = stopping.run_until_complete(clients.stop_processes([psutil.Process(child.pid)]))
             ended.result()
         assert goes_on == (ends == signal.SIGCONT)
     finally:
@@ -142,20 +140,20 @@ def test_its_own_process_is_spared_and_the_error_is_told_at_the_end(sandbox, kin
 
 def test_a_client_elsewhere_is_nobody_here():
     with pytest.raises(RuntimeError, match=r"192\.0\.2\.1"):
-        processes_at(("192.0.2.1", 4711), ("127.0.0.1", 80))
+        find_client_processes(("192.0.2.1", 4711), ("127.0.0.1", 80))
 
 
 def test_a_connection_that_nobody_holds():
     with pytest.raises(RuntimeError, match="nobody"):
-        processes_at(("127.0.0.1", 1), ("127.0.0.1", os.getpid() % 1024 + 1))
+        find_client_processes(("127.0.0.1", 1), ("127.0.0.1", os.getpid() % 1024 + 1))
 
 
 def test_a_client_that_has_gone_is_nobody():
     with pytest.raises(RuntimeError, match="gone"):
-        processes_at(None, ("127.0.0.1", 80))
+        find_client_processes(None, ("127.0.0.1", 80))
 
 
-SANDBOX = [sys.executable, "-m", "airflow_provider_zuora.sandbox", "--port"]
+SANDBOX = [sys.executable, "-m", "zuora_sandbox", "--port"]
 KILL = json.dumps({"method": "GET", "path": "/x", "kind": "kill"})
 CONNECT = """
 import fcntl, os, socket, struct, sys, time

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, Fault, Settings
+from zuora_sandbox import CLIENT_ID, Fault, Settings
 
 JOBS = "GET /v1/async-jobs/{jobId}"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_zuora.sandbox.control import ACTIONS
-from airflow_provider_zuora.sandbox.endpoints import ROUTES
-from airflow_provider_zuora.sandbox.jobs import DIRECTIVES
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault
-from airflow_provider_zuora.sandbox.settings import CHOICES
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault
+from zuora_sandbox.control import ACTIONS
+from zuora_sandbox.endpoints import ROUTES
+from zuora_sandbox.jobs import DIRECTIVES
+from zuora_sandbox.settings import CHOICES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 

@@ -182,9 +182,9 @@ def test_sign_ins_are_counted_by_the_minute(open_desk):
 
 def test_calls_at_once_are_counted_by_whoever_serves_them(open_desk):
     desk = open_desk(concurrent_requests=2, busy_seconds=7)
-    with desk.sandbox.occupied(), desk.sandbox.occupied():
+    with desk.sandbox.track_call(), desk.sandbox.track_call():
         full = desk.create()
-        with desk.sandbox.occupied():
+        with desk.sandbox.track_call():
             refused = desk.create()
     assert (full.status, full.header("Concurrency-Limit-Remaining")) == (200, "0")
     assert (refused.status, desk.codes(refused)) == (429, [50000070])

@@ -7,9 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from airflow_provider_zuora.sandbox.filters import wanted
-from airflow_provider_zuora.sandbox.rules import Sandbox, Settings
-from airflow_provider_zuora.sandbox.settings import Fault
+from zuora_sandbox import Fault, Sandbox, Settings
+from zuora_sandbox.filters import parse_filter
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ROWS = [
@@ -244,7 +243,7 @@ def test_rows_over_http(desk):
     ],
 )
 def test_a_filter(text, ids):
-    assert [row["id"] for row in filter(wanted(text), ROWS)] == ids
+    assert [row["id"] for row in filter(parse_filter(text), ROWS)] == ids
 
 
 def test_a_sandbox_is_of_both_vendors():

@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_zuora.sandbox``, as a process."""
+"""``python -m zuora_sandbox``, as a process."""
 
 import re
 import signal
@@ -8,11 +8,11 @@ import sys
 import pytest
 import requests
 
-from airflow_provider_zuora.sandbox.__main__ import main
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET
-from airflow_provider_zuora.sandbox.server import listen
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
+from zuora_sandbox.__main__ import main
+from zuora_sandbox.server import listen
 
-COMMAND = [sys.executable, "-m", "airflow_provider_zuora.sandbox"]
+COMMAND = [sys.executable, "-m", "zuora_sandbox"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -7,8 +7,7 @@ whoever sends it; so a Processing and a Failed job are read.
 import pytest
 import zuora_sdk as sdk
 
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings
-from airflow_provider_zuora.sandbox.server import serve
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings, serve
 
 pytestmark = [  # the SDK uses pydantic in ways that pydantic warns of
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

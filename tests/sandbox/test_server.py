@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from airflow_provider_zuora.sandbox.rules import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings
-from airflow_provider_zuora.sandbox.server import listen, serve
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve
+from zuora_sandbox.server import listen
 
 FORM = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}
 ORDER = {
@@ -162,7 +162,7 @@ def test_an_error_of_the_block_is_not_hidden(sandbox, monkeypatch):
 
 
 def test_a_body_that_is_too_large_is_no_error_of_ours(sandbox, monkeypatch):
-    monkeypatch.setattr("airflow_provider_zuora.sandbox.server.LARGEST_BODY", 10)
+    monkeypatch.setattr("zuora_sandbox.server.LARGEST_BODY", 10)
     with serve(sandbox) as server:
         assert raw(server.url, "POST", "/", b"x" * 11)[0] == 413
 
@@ -216,7 +216,7 @@ def test_calls_under_way_at_once_are_counted_and_those_below_sandbox_are_not(san
     assert signed_in.get(f"{url}/v1/orders/1", timeout=9).status_code == 429
     for each in hanging:
         each.close()
-    while sandbox.under_way:
+    while sandbox.calls_in_progress:
         time.sleep(0.01)
     assert signed_in.get(f"{url}/v1/orders/1", timeout=9).status_code == 404
 

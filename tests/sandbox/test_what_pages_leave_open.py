@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from airflow_provider_zuora.sandbox.rules import Fault
+from zuora_sandbox import Fault
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ORDERS = "/v1/async/orders"

@@ -2,10 +2,9 @@
 What the tries of one task note of their submissions, each try in an entry of its own.
 
 A store cannot compare and set, so no entry has two writers: a try writes only under its own number, and reads
-what the tries before it wrote; the calls of one try in one process share its notes. It notes a POST before it
-sends it, and then looks whether a later try has begun: of two tries that overlap at least one sees the other.
-The earlier one sends nothing more then; the later one takes what the earlier one noted as sent for undecided.
-(Airflow 3.3 refuses an old try's writes besides: its store belongs to the try that runs.)
+what the tries before it wrote. It notes a POST before it sends it, and then checks whether a later try has
+begun: of two tries that overlap at least one sees the other. The earlier one sends nothing more then; for the
+later one, what the earlier one noted as sent is undecided.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ import json
 import threading
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
+from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.wire import Memoir, Recall, Record
 
 NAME = "zuora_submission"
-"""The entry of try 2 is ``zuora_submission:2``; where it is long it goes on in ``zuora_submission:2:1``."""
+"""The entry of try 2 is ``zuora_submission:2``; a long one goes on in ``zuora_submission:2:1``."""
 
 LATEST = f"{NAME}:latest"
 _IN_ONE_ENTRY = 200  # submissions; below 64 kB packed, and Airflow warns of more
@@ -34,138 +33,132 @@ _LEFT_OUT = ("track_ids", "paths")
 _LARGEST = 4 * 1024 * 1024  # bytes of an entry, unpacked
 
 
+@dataclass(slots=True)
+class SharedNotes:
+    """The notes of all calls of one try in a process: with its own, each would write over those of others."""
+
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    notes: Notes | None = None
+
+
+@dataclass(slots=True)
 class Notes:
     """
     What one try knows of the submissions of its task.
 
-    :param attempt: which try this is.
+    :ivar is_complete: True if nothing can have been sent that is not in here.
+    :ivar is_empty: True if nothing is noted of any order.
+    :ivar is_kept: False if there is no store: what is not kept is not packed either.
     """
 
-    def __init__(self, attempt: Try):
-        self.attempt = attempt
-        self.is_complete = False
-        """True if nothing can have been sent that is not in here."""
-        self.is_kept = True
-        """False if there is no store: what is not kept is not packed either."""
-        self._records: dict[str, SubmissionRecord] = {}
-        self._ahead: dict[str, SubmissionRecord] = {}  # what is kept of those whose batch is under way
-        self._places: dict[str, int] = {}
-        self._contents: dict[tuple[str, str, str], str] = {}  # to identities
-        self._submitters: dict[tuple[str, str], dict[str, None]] = {}
-        self._changed: set[int] = set()  # the entries that differ from what is kept
-        self._parts = 0
-        self._writing = threading.Lock()
+    attempt: TaskAttempt
+    is_complete: bool = False
+    is_empty: bool = True
+    is_kept: bool = True
+    # By identity: the submissions, those whose batch is under way as they are kept, and the entry of each.
+    _records: dict[str, SubmissionRecord] = field(default_factory=dict)
+    _ahead: dict[str, SubmissionRecord] = field(default_factory=dict)
+    _parts_of: dict[str, int] = field(default_factory=dict)
+    # Their identities by submitter, account and digest, and by submitter and account.
+    _contents: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    _submitters: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+    _changed: set[int] = field(default_factory=set)  # the entries that differ from what is kept
+    _parts: int = 0
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def load(self) -> Memoir[Notes]:
+    def load(self) -> Flow[Notes]:
         """
         Read what this try, or the last one that noted anything, has noted.
 
         :raises OutcomeUnknown: if there is something that is no note of ours.
-        :raises ApiError: if a later try of this task has begun.
+        :raises ApiError: if a later try of this task has begun; so do `reserve` and `note_post`.
         """
-        number = self.attempt.number
+        number, entries = self.attempt.number, []
         if number > 1:
-            yield from self._begin(number)
+            self._check_latest((yield LoadState(LATEST)))
+            yield SaveState(LATEST, {"try": number})
         for earlier in range(number, max(0, number - _TRIES_BACK), -1):
-            if entries := (yield from _entries(earlier)):
-                self._take(entries, is_own=earlier == number)
+            entries = yield from _load_entries(earlier)
+            if entries:
                 break
-        else:
-            self.is_complete = self.attempt.is_first
-        return self
-
-    def _begin(self, number: int) -> Memoir[None]:
-        yield from self._check_latest()
-        yield Record(LATEST, {"try": number})
-
-    def _take(self, entries: list[Any], *, is_own: bool) -> None:
-        for record in (record for entry in entries for record in _unpacked(entry)):
-            self._hold(record)
-        if is_own:
+        for entry in entries:
+            for record in _unpack(entry):
+                self._hold(record)
+        if entries and earlier == number:
             self._changed.clear()
             self._parts = len(entries)
-        self.is_complete = entries[0].get("complete", False) is True
+        self.is_complete = entries[0].get("complete") is True if entries else self.attempt.is_first
+        return self
 
     def find(self, submitter: str, account: str, digest: str) -> SubmissionRecord | None:
         """Return what is noted of an order with exactly this content."""
         identity = self._contents.get((submitter, account, digest))
         return None if identity is None else self._records[identity]
 
-    def of(self, submitter: str, account: str) -> list[SubmissionRecord]:
-        """Return what is noted of one submitter's orders in one account."""
+    def find_all(self, submitter: str, account: str) -> list[SubmissionRecord]:
+        """Return what is noted of all orders of a submitter."""
         return [self._records[identity] for identity in self._submitters.get((submitter, account), ())]
 
-    def __bool__(self) -> bool:
-        """Return whether anything is noted."""
-        return bool(self._records)
-
     def is_of_another_account(self, submitter: str, account: str) -> bool:
-        """Return whether this submitter's order is noted, but for other accounts alone."""
+        """Return whether this submitter's order is noted for other accounts only."""
         accounts = {known for other, known in self._submitters if other == submitter}
         return bool(accounts) and account not in accounts
 
-    def of_job(self, job_id: str) -> SubmissionRecord | None:
+    def find_job(self, job_id: str) -> SubmissionRecord | None:
         """Return what led to a job."""
         return next((record for record in self._records.values() if record.job_id == job_id), None)
 
-    def claim(self) -> Memoir[None]:
+    def note_nothing_sent(self) -> Flow[None]:
         """Note that the first try has sent nothing, unless it has, so that the next one knows."""
-        name = _entry(self.attempt.number)
-        if self.attempt.is_first and (yield Recall(name)) is None:
-            yield Record(name, _packed([], 1, complete=True))
+        name = _name_entry(self.attempt.number)
+        if self.attempt.is_first and (yield LoadState(name)) is None:
+            yield SaveState(name, _pack([], 1, is_complete=True))
 
-    def reserve(self, records: Iterable[SubmissionRecord]) -> Memoir[None]:
-        """
-        Note a batch of submissions as sent before the first of them is; ends the batch before.
-
-        :raises ApiError: if a later try of this task has begun.
-        """
+    def reserve(self, records: Iterable[SubmissionRecord]) -> Flow[None]:
+        """Note a batch of submissions as sent before the first of them is; this ends the batch before."""
         for identity in self._ahead:
             self._touch(identity)
-        self._ahead = {}
+        self._ahead.clear()
         for record in records:
-            own = self._owned(record)
+            own = self._own(record)
             self._ahead[self._hold(own)] = replace(own, unanswered=own.unanswered + 1)
         yield from self._flush()
 
-    def write_ahead(self, record: SubmissionRecord) -> Memoir[None]:
-        """
-        Note a POST that is about to be sent.
-
-        :raises ApiError: if a later try of this task has begun.
-        """
-        self._put(record)
-        ahead = self._ahead.get(_identity(record))
+    def note_post(self, record: SubmissionRecord) -> Flow[None]:
+        """Note a POST that is about to be sent."""
+        identity = self._hold(self._own(record))
+        ahead = self._ahead.get(identity)
         if ahead is None or ahead.key != record.key or ahead.contents != record.contents:
-            self._ahead.pop(_identity(record), None)
+            self._ahead.pop(identity, None)
             yield from self._flush()
 
-    def save(self, record: SubmissionRecord) -> Memoir[None]:
-        """Note what was heard; of a batch that is under way it is written with the next one."""
-        self._put(record)
-        if _identity(record) not in self._ahead:
-            yield from self._flush(checking=False)
+    def save(self, record: SubmissionRecord) -> Flow[None]:
+        """Note what came of a POST; for a batch that is under way it is written with the next one."""
+        identity = self._hold(self._own(record))
+        if identity not in self._ahead:
+            yield from self._flush(is_checked=False)
 
-    def job_of(self, record: SubmissionRecord) -> Memoir[SubmissionRecord | None]:
+    def read_job(self, record: SubmissionRecord) -> Flow[SubmissionRecord | None]:
         """
         Return what is kept of a submission if it has led to a job under this key; None if it has not.
 
-        Two calls in one try, of two threads say, write to one entry: who would say less reads it first.
+        Two calls in one try, of two threads say, write to one entry: one that knows of no job reads it first.
         """
-        entries = yield from _entries(self.attempt.number)
-        kept = (each for entry in entries for each in _unpacked(entry))
-        started = (each for each in kept if each.state is SubmissionState.STARTED and each.key == record.key)
-        return next((each for each in started if _identity(each) == _identity(record)), None)
+        entries = yield from _load_entries(self.attempt.number)
+        for entry in entries:
+            for kept in _unpack(entry):
+                is_started = kept.state is SubmissionState.STARTED and kept.key == record.key
+                if is_started and _identity(kept) == _identity(record):
+                    return kept
+        return None
 
-    def _owned(self, record: SubmissionRecord) -> SubmissionRecord:
+    def _own(self, record: SubmissionRecord) -> SubmissionRecord:
         return replace(record, try_number=self.attempt.number, max_tries=self.attempt.max_tries)
-
-    def _put(self, record: SubmissionRecord) -> None:
-        self._hold(self._owned(record))
 
     def _hold(self, record: SubmissionRecord) -> str:
         identity = _identity(record)
         self._records[identity] = record
+        self.is_empty = False
         self._submitters.setdefault((record.submitter, record.account), {})[identity] = None
         for digest in (record.digest, *record.contents):
             self._contents[(record.submitter, record.account, digest)] = identity
@@ -174,37 +167,30 @@ class Notes:
 
     def _touch(self, identity: str) -> None:
         with self._writing:
-            place = self._places.setdefault(identity, len(self._places))
-            self._changed.add(place // _IN_ONE_ENTRY)
+            self._changed.add(self._parts_of.setdefault(identity, len(self._parts_of) // _IN_ONE_ENTRY))
 
-    def _flush(self, *, checking: bool = True) -> Memoir[None]:
+    def _flush(self, *, is_checked: bool = True) -> Flow[None]:
         """
-        Write what has changed.
+        Write what has changed, and check that no later try has begun.
 
-        Another thread of the task waits to note something meanwhile: else what this one has read before that
-        could be written after it, and over it.
+        Meanwhile other threads of the task wait: their changes could be written over.
         """
         if not self.is_kept:
             return
         with self._writing:
-            yield from self._write()
+            kept = [self._ahead.get(identity, record) for identity, record in list(self._records.items())]
+            parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
+            if len(parts) != self._parts:  # the first entry tells how many there are
+                self._parts = len(parts)
+                self._changed.add(0)
+            for part in sorted(self._changed, reverse=True):
+                name = _name_entry(self.attempt.number, part)
+                yield SaveState(name, _pack(parts[part], len(parts), is_complete=self.is_complete))
             self._changed.clear()
-        if checking:
-            yield from self._check_latest()
+        if is_checked:
+            self._check_latest((yield LoadState(LATEST)))
 
-    def _write(self) -> Memoir[None]:
-        kept = [self._ahead.get(identity, record) for identity, record in list(self._records.items())]
-        parts = [kept[at : at + _IN_ONE_ENTRY] for at in range(0, len(kept), _IN_ONE_ENTRY)] or [[]]
-        if len(parts) != self._parts:  # the first entry tells how many there are
-            self._parts = len(parts)
-            self._changed.add(0)
-        for part in sorted(self._changed, reverse=True):
-            yield Record(
-                _entry(self.attempt.number, part), _packed(parts[part], len(parts), complete=self.is_complete)
-            )
-
-    def _check_latest(self) -> Memoir[None]:
-        latest = yield Recall(LATEST)
+    def _check_latest(self, latest: Any) -> None:
         begun = latest.get("try") if isinstance(latest, Mapping) else None
         if isinstance(begun, int) and begun > self.attempt.number:
             raise ApiError(
@@ -214,18 +200,19 @@ class Notes:
             )
 
 
-def _entries(number: int) -> Memoir[list[Any]]:
+def _load_entries(number: int) -> Flow[list[Any]]:
     """Return all that a try has noted, in the order of its parts; empty if it has noted nothing."""
-    first = yield Recall(_entry(number))
+    first = yield LoadState(_name_entry(number))
     if first is None:
         return []
+    parts = first.get("parts", 1) if isinstance(first, Mapping) else 1
     entries = [first]
-    while len(entries) < _parts_of(first) and entries[-1] is not None:
-        entries += [(yield Recall(_entry(number, len(entries))))]
+    while isinstance(parts, int) and len(entries) < parts and entries[-1] is not None:
+        entries += [(yield LoadState(_name_entry(number, len(entries))))]
     return entries
 
 
-def _entry(number: int, part: int = 0) -> str:
+def _name_entry(number: int, part: int = 0) -> str:
     return f"{NAME}:{number}" + (f":{part}" if part else "")
 
 
@@ -233,28 +220,23 @@ def _identity(record: SubmissionRecord) -> str:
     return " ".join((record.submitter, record.account, record.order_number or "", record.digest))
 
 
-def _packed(records: list[SubmissionRecord], parts: int, *, complete: bool) -> dict[str, Any]:
+def _pack(records: list[SubmissionRecord], parts: int, *, is_complete: bool) -> dict[str, Any]:
     """Return an entry; a long one holds no Track-Ids and no hashes of values."""
+    entry = {"complete": is_complete, "parts": parts}
     rows = [record.as_dict() for record in records]
     if len(json.dumps(rows)) <= _IN_PLAIN:
-        return {"complete": complete, "parts": parts, "submissions": rows}
+        return entry | {"submissions": rows}
     short = [{name: row[name] for name in row if name not in _LEFT_OUT} for row in rows]
     packed = zlib.compress(json.dumps(short, separators=(",", ":")).encode(), 9)
-    return {"complete": complete, "parts": parts, "packed": base64.b85encode(packed).decode()}
+    return entry | {"packed": base64.b85encode(packed).decode()}
 
 
-def _parts_of(entry: Any) -> int:
-    parts = entry.get("parts", 1) if isinstance(entry, Mapping) else 1
-    return parts if isinstance(parts, int) else 1
-
-
-def _unpacked(entry: Any) -> list[SubmissionRecord]:
+def _unpack(entry: Any) -> list[SubmissionRecord]:
     try:
         rows = entry.get("submissions")
         if rows is None:
-            unzip = zlib.decompressobj()
-            text = unzip.decompress(base64.b85decode(entry["packed"]), _LARGEST)
-            rows = json.loads(text)
+            packed = base64.b85decode(entry["packed"])
+            rows = json.loads(zlib.decompressobj().decompress(packed, _LARGEST))
         return [SubmissionRecord.from_dict(row) for row in rows]
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise OutcomeUnknown(

@@ -1,79 +1,14 @@
 """
-The exactly-once protocol as a table: where a submission stands, what is heard of it, what follows.
+The exactly-once protocol as a table: a submission's standing and an event -> its next standing and action.
 
-A key stays as long as a POST under it may still make an order. "Refused" and "there is no order" follow only
-from what speaks for the key (`authority`) or from a look-up that found nothing twice (`order_lookup`). The
-next key follows only where every POST under this one, of whichever try, comes to nothing: an answer that is
-proven to be stored, a job that failed, a key that is too old. So a try that remembers nothing walks the same
-keys to the same end. What nobody can know is a question to a person, never a guess.
+A key stays in use as long as a POST under it may still make an order. "Refused" and "there is no order"
+follow only from an answer that decides for the key, or from a look-up that found nothing twice. The next key
+follows only if every POST under this one, of whichever try, comes to nothing: an answer that is proven to be
+stored, a job that failed, a key that is too old. So a try that remembers nothing goes through the same keys
+to the same end. What cannot be known is a question to a person, never a guess.
 
-============= ================================================== ==============================
-stands        hears                                              then stands, and does
-============= ================================================== ==============================
-CLEAR         START                                              CLEAR, send
-CLEAR         ACCEPTED                                           STARTED, return
-CLEAR         REFUSED, LOCKED, REFUSED_STORED, LOCKED_STORED     REFUSED, fail
-CLEAR         REFUSED_AFTER_ABSENCE                              CONTRADICTED, look up
-CLEAR         LIMITED                                            CLEAR, send
-CLEAR         TURNED_AWAY, SIGN_IN_REFUSED, ENOUGH               CLEAR, stop
-CLEAR         NO_ANSWER, IN_PROGRESS                             UNDECIDED, send
-CLEAR         LIMITED_STORED, OLD                                ABSENT, next key
-CLEAR         NO_ANSWER_STORED                                   STUCK, look up
-UNDECIDED     START, LOCKED, LIMITED, NO_ANSWER, IN_PROGRESS     UNDECIDED, send
-UNDECIDED     ACCEPTED                                           STARTED, return
-UNDECIDED     REFUSED, TURNED_AWAY, REFUSED_AFTER_ABSENCE        CONTRADICTED, send
-UNDECIDED     REFUSED_STORED, LOCKED_STORED                      REFUSED, consider
-UNDECIDED     LIMITED_STORED                                     ABSENT, next key
-UNDECIDED     NO_ANSWER_STORED, OLD                              STUCK, look up
-UNDECIDED     ENOUGH                                             UNDECIDED, look once
-UNDECIDED     SIGN_IN_REFUSED, NOT_FOUND_YET                     UNDECIDED, stop
-CONTRADICTED  REFUSED, TURNED_AWAY, REFUSED_AFTER_ABSENCE        CONTRADICTED, send
-CONTRADICTED  LOCKED, LIMITED, NO_ANSWER, IN_PROGRESS            UNDECIDED, send
-CONTRADICTED  ACCEPTED                                           STARTED, return
-CONTRADICTED  REFUSED_STORED, LOCKED_STORED                      REFUSED, consider
-CONTRADICTED  LIMITED_STORED                                     ABSENT, next key
-CONTRADICTED  NO_ANSWER_STORED, OLD                              STUCK, look up
-CONTRADICTED  SIGN_IN_REFUSED                                    UNDECIDED, stop
-CONTRADICTED  ENOUGH                                             CONTRADICTED, look up
-CONTRADICTED  NOT_FOUND                                          REFUSED, fail
-CONTRADICTED  NOT_FOUND_STORED                                   REFUSED, consider
-CONTRADICTED  NOT_FOUND_TURNED_AWAY                              CLEAR, stop
-CONTRADICTED  NO_NUMBER                                          UNDECIDED, ask
-STUCK         NOT_FOUND                                          ABSENT, next key
-STUCK         NO_NUMBER                                          UNDECIDED, ask
-MISUSED       NOT_FOUND, NO_NUMBER                               UNDECIDED, ask
-STARTED       START                                              STARTED, read the job
-STARTED       RUNS                                               STARTED, return
-STARTED       JOB_FAILED                                         FAILED, consider
-STARTED       JOB_UNKNOWN                                        LOST, look up
-LOST          NOT_FOUND, NO_NUMBER                               STARTED, ask
-REFUSED       START                                              REFUSED, consider
-REFUSED       OVER                                               REFUSED, fail
-REFUSED       AGAIN                                              REPROVED, send
-REFUSED       AGAIN_ASKED                                        REFUSED, next key
-REPROVED      ACCEPTED                                           STARTED, return
-REPROVED      REFUSED, LOCKED, REFUSED_AFTER_ABSENCE             REPROVED, send
-REPROVED      REFUSED_STORED, LOCKED_STORED, OLD                 REFUSED, next key
-REPROVED      LIMITED                                            REPROVED, send
-REPROVED      LIMITED_STORED                                     ABSENT, next key
-REPROVED      NO_ANSWER, IN_PROGRESS                             UNDECIDED, send
-REPROVED      NO_ANSWER_STORED                                   STUCK, look up
-REPROVED      ENOUGH                                             REFUSED, fail
-REPROVED      TURNED_AWAY, SIGN_IN_REFUSED                       CLEAR, stop
-FAILED        START                                              FAILED, consider
-FAILED        OVER                                               FAILED, fail
-FAILED        AGAIN, AGAIN_ASKED                                 FAILED, next key
-ABSENT        START                                              ABSENT, next key
-any           REFUSED_AFTER_ABSENCE_STORED                       CONTRADICTED, look up
-any           ACCEPTED_BEFORE                                    STARTED, read the job
-any           KEY_IN_USE                                         MISUSED, look up
-any           FOUND                                              STARTED, return
-any           BEGUN                                              CLEAR, send
-any           BEGUN_BEFORE                                       UNDECIDED, send
-============= ================================================== ==============================
-
-``*_STORED``: the answer is proven to be the one that the vendor stores under the key. The last six rows hold
-in every state; the next key is preceded by a look-up if the key before was left because no order was found.
+``docs/exactly-once.md`` explains the table, which answer is which event, and where these rules come from.
+``*_STORED``: the answer is proven to be the one that the vendor stores under the key and repeats.
 """
 
 from __future__ import annotations
@@ -83,7 +18,7 @@ from enum import Enum, Flag, auto
 
 
 class Standing(Enum):
-    """Where a submission stands in a try."""
+    """What a try knows of its submission."""
 
     CLEAR = "no POST under the key can have made an order"
     UNDECIDED = "a POST under the key may have made an order"
@@ -92,32 +27,32 @@ class Standing(Enum):
     MISUSED = "the vendor knows the key from another request"
     STARTED = "there is a job"
     LOST = "the vendor does not know the job any more"
-    REFUSED = "the vendor said no, for all POSTs under the key"
-    REPROVED = "refused in an earlier try, and asked once more"
+    REFUSED = "the vendor refused it, for all POSTs under the key"
+    REPROVED = "refused in an earlier try, and sent once more"
     FAILED = "the job failed"
     ABSENT = "there is no order, and the key is not sent again"
 
 
 class Event(Flag):
-    """What is heard of a submission."""
+    """What happens to a submission; the first nine are answers to a POST."""
 
-    START = auto()  # the try begins
-    ACCEPTED = auto()  # a job's id
-    ACCEPTED_BEFORE = auto()  # a job's id, under a key that an earlier try may have sent
-    REFUSED = auto()  # a refusal with a code
-    REFUSED_AFTER_ABSENCE = auto()  # the same, or a lock; of the key before it no order was found
-    LOCKED = auto()  # a lock
-    LIMITED = auto()  # a limit is reached
-    TURNED_AWAY = auto()  # a refusal without a code
+    ACCEPTED = auto()  # it names a job, for all POSTs under the key
+    REFUSED = auto()  # refused with a code of eight digits
+    LOCKED = auto()  # a lock, category 50
+    LIMITED = auto()  # a limit is reached: this POST is not processed
+    TURNED_AWAY = auto()  # this POST is refused without such a code, by whoever stands before the vendor
     SIGN_IN_REFUSED = auto()  # the token is refused
-    IN_PROGRESS = auto()  # the first POST is under way
+    IN_PROGRESS = auto()  # the first POST under the key is under way
     KEY_IN_USE = auto()  # the key was used for another request
-    NO_ANSWER = auto()  # nothing that decides anything
-    REFUSED_STORED = auto()  # a refusal that is stored under the key
-    LOCKED_STORED = auto()  # a lock that is stored under the key
-    LIMITED_STORED = auto()  # a limit that is stored under the key
-    REFUSED_AFTER_ABSENCE_STORED = auto()  # it is stored; of the key before it no order was found
-    NO_ANSWER_STORED = auto()  # what decides nothing is stored under the key
+    NO_ANSWER = auto()  # none, or one that decides nothing
+    REFUSED_STORED = auto()
+    LOCKED_STORED = auto()
+    LIMITED_STORED = auto()
+    NO_ANSWER_STORED = auto()
+    REFUSED_AFTER_ABSENCE = auto()  # refused or locked; the key before was left because no order was found
+    REFUSED_AFTER_ABSENCE_STORED = auto()
+    START = auto()  # the try begins
+    ACCEPTED_BEFORE = auto()  # a job's id, under a key that an earlier try may have sent
     ENOUGH = auto()  # it has been sent as often as a try may
     OLD = auto()  # the vendor may have forgotten the key
     RUNS = auto()  # the job is under way, or has made the order
@@ -131,8 +66,8 @@ class Event(Flag):
     NO_NUMBER = auto()  # it has no number to be looked up by
     AGAIN = auto()  # the end is an earlier try's, and this one is to try again
     AGAIN_ASKED = auto()  # the same, and this try has sent the key itself
-    OVER = auto()  # the end stands
-    BEGUN = auto()  # the next key, which nobody can have sent
+    OVER = auto()  # the end is final
+    BEGUN = auto()  # the next key, which cannot have been sent
     BEGUN_BEFORE = auto()  # the next key, which an earlier try may have sent
 
 
@@ -153,7 +88,7 @@ class Action(Enum):
 
 S, E, A = Standing, Event, Action
 
-_ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
+ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.CLEAR, E.START, S.CLEAR, A.SEND),
     (S.CLEAR, E.ACCEPTED, S.STARTED, A.RETURN),
     (S.CLEAR, E.REFUSED | E.LOCKED | E.REFUSED_STORED | E.LOCKED_STORED, S.REFUSED, A.FAIL),
@@ -208,6 +143,7 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
     (S.FAILED, E.OVER, S.FAILED, A.FAIL),
     (S.FAILED, E.AGAIN | E.AGAIN_ASKED, S.FAILED, A.NEXT_KEY),
     (S.ABSENT, E.START, S.ABSENT, A.NEXT_KEY),
+    # In every standing; the next key is preceded by a look-up if the one before was left without an order.
     (None, E.REFUSED_AFTER_ABSENCE_STORED, S.CONTRADICTED, A.LOOK_UP),
     (None, E.ACCEPTED_BEFORE, S.STARTED, A.READ_JOB),
     (None, E.KEY_IN_USE, S.MISUSED, A.LOOK_UP),
@@ -218,8 +154,7 @@ _ROWS: tuple[tuple[Standing | None, Event, Standing, Action], ...] = (
 
 TABLE: Mapping[tuple[Standing, Event], tuple[Standing, Action]] = {
     (standing, event): (then, action)
-    for row, events, then, action in reversed(_ROWS)
+    for row, events, then, action in reversed(ROWS)
     for standing in (Standing if row is None else (row,))
     for event in events
 }
-"""Where a submission stands and what it hears -> where it stands then and what it does."""

@@ -2,150 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import Enum
+from types import NoneType
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, LockContention, Refused
-from airflow_provider_zuora.core.jobs import Job
+from airflow_provider_zuora.core.job import Job
 
 _MOST_TRACK_IDS = 8
-_MAY_BE_NONE = ("job_id", "order_number")
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("submitter", "account", "key", "digest", "reason"), (str,)),
-    **dict.fromkeys(("generation", "try_number", "max_tries", "unanswered"), (int,)),
-    **dict.fromkeys(("contents", "params", "track_ids"), (list,)),
-    **dict.fromkeys(("first_post", "decided_at"), (int, float)),
-    **dict.fromkeys(("lasting", "locked", "absence_believed"), (bool,)),
-    **dict.fromkeys(_MAY_BE_NONE, (str, type(None))),
-    "paths": (dict,),
-}
 
 
 class SubmissionState(Enum):
     """What is known of the POSTs under one key."""
 
-    OPEN = "open"  # no answer speaks for the key yet; `unanswered` says how many POSTs may have made an order
+    OPEN = "open"  # no answer decides for the key yet; `unanswered` POSTs may have made an order
     STARTED = "started"  # there is a job; how it ends is the vendor's to say
-    REFUSED = "refused"  # the vendor said no, and no POST under this key can have made an order
+    REFUSED = "refused"  # the vendor refused it, and no POST under this key can have made an order
     FAILED = "failed"  # there was a job, and it failed
     ABSENT = "absent"  # there is no order, and this key is not sent again
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRecord:
-    """
-    One submission, under one key; all times are seconds since 1970.
+    """One submission, under one key; all times are seconds since 1970. The names are those of stored JSON."""
 
-    :param submitter: fingerprint of who submits which order; ``account``: of URL, client id, entity and orgs.
-    :param digest: of the content that the key was made for.
-    :param contents: digests of the contents that went out under this key: one, unless the order changed
-        between two tries of which the first had an unknown outcome.
-    :param params: the query of the POST; a key belongs to it.
-    :param first_post: when a POST was first sent under this key, or a time before that.
-    :param try_number: Airflow's number of the try that wrote this last.
-    :param max_tries: Airflow's, when this was last written; clearing the task raises it.
-    :param unanswered: how many POSTs under this key may have made an order that nobody has heard of. A POST
-        is counted before it is sent.
-    :param lasting: True if a refusal or a failure is not a passing one; ``locked``: if it met a lock.
-    :param absence_believed: True if the key before was left because no order was found: one may come late.
-    :param decided_at: when the job, the refusal, the failure or the absence was seen.
-    :param reason: what was seen, without the vendor's words: these may quote the order.
-    :param paths: hashes of the values of the first of these contents, see `keys.path_hashes`.
-    :param track_ids: of the last POSTs.
-    """
-
-    submitter: str
+    submitter: str  # fingerprint of who submits which order
     order_number: str | None
-    account: str
+    account: str  # fingerprint of URL, client id, entity and orgs
     key: str
     generation: int
-    digest: str
-    contents: tuple[str, ...]
-    params: tuple[tuple[str, str], ...]
-    first_post: float
-    try_number: int
-    max_tries: int
+    digest: str  # of the content that the key was made for
+    contents: tuple[str, ...]  # digests of all that went out under it; several if the order has changed
+    params: tuple[tuple[str, str], ...]  # the query of the POST; a key belongs to it
+    first_post: float  # when a POST was first sent under this key, or a time before that
+    try_number: int  # Airflow's, of the try that wrote this last
+    max_tries: int  # Airflow's then; clearing the task raises it
     state: SubmissionState = SubmissionState.OPEN
-    unanswered: int = 0
+    unanswered: int = 0  # POSTs that may have made an order; each is counted before it is sent
     job_id: str | None = None
-    lasting: bool = False
-    locked: bool = False
-    absence_believed: bool = False
-    decided_at: float = 0.0
-    reason: str = ""
-    paths: Mapping[str, str] | None = None
-    track_ids: tuple[str, ...] = ()
+    lasting: bool = False  # a refusal or a failure that is permanent
+    locked: bool = False  # it met a lock
+    absence_believed: bool = False  # the key before was left because no order was found: one may come late
+    decided_at: float = 0.0  # when the job, the refusal, the failure or the absence was seen
+    reason: str = ""  # what was seen, without the vendor's words: these may quote the order
+    paths: Mapping[str, str] | None = None  # hashes of the order's values, see `keys.hash_paths`
+    track_ids: tuple[str, ...] = ()  # of the last POSTs
 
-    @property
-    def is_passing(self) -> bool:
-        """Return whether a retry may go on to the next key; after a lasting end only a clear does."""
-        return not self.lasting
-
-    def sending(self, track_id: str, digest: str) -> SubmissionRecord:
-        """Return the record as it is written before a POST of this content: one more may make an order."""
+    def count_post(self, track_id: str, digest: str) -> SubmissionRecord:
+        """Return the record as it is noted before a POST of this content: one more may make an order."""
         return replace(
-            self.covering(digest),
+            self.with_content(digest),
             state=SubmissionState.OPEN,
             unanswered=self.unanswered + 1,
             track_ids=(*self.track_ids, track_id)[-_MOST_TRACK_IDS:],
         )
 
-    def answered(self) -> SubmissionRecord:
-        """Return the record after an answer that tells that its own POST has made no order."""
+    def discount_post(self) -> SubmissionRecord:
+        """Return the record after an answer whose own POST has made no order."""
         return replace(self, unanswered=max(0, self.unanswered - 1))
 
-    def covering(self, digest: str) -> SubmissionRecord:
+    def with_content(self, digest: str) -> SubmissionRecord:
         """Return the record as one that this content may have gone out under, too."""
-        contents = self.contents if digest in self.contents else (*self.contents, digest)
-        return replace(self, contents=contents)
+        return self if digest in self.contents else replace(self, contents=(*self.contents, digest))
 
-    def started(self, job_id: str, now: float) -> SubmissionRecord:
+    def with_job(self, job_id: str, now: float) -> SubmissionRecord:
         """Return the record with the job that it led to."""
         return replace(self, state=SubmissionState.STARTED, job_id=job_id, unanswered=0, decided_at=now)
 
-    def refused(self, reason: str, now: float, *, locked: bool) -> SubmissionRecord:
-        """Return the record after a refusal that speaks for the key."""
-        state = SubmissionState.REFUSED
-        return replace(
-            self, state=state, lasting=not locked, locked=locked, unanswered=0, decided_at=now, reason=reason
-        )
+    def with_refusal(self, reason: str, now: float, *, locked: bool) -> SubmissionRecord:
+        """Return the record after a refusal that decides for the key."""
+        refused = replace(self, state=SubmissionState.REFUSED, unanswered=0, decided_at=now, reason=reason)
+        return replace(refused, lasting=not locked, locked=locked)
 
-    def failed(self, job: Job, now: float) -> SubmissionRecord:
+    def with_failure(self, job: Job, now: float) -> SubmissionRecord:
         """Return the record as its failed job leaves it."""
-        reason = f"Job {job.job_id} ended as {job.status}" + (f": {job.answer.bare}" if job.answer else "")
+        reason = f"Job {job.job_id} ended as {job.status}"
+        if job.info:
+            reason += f": {job.info.without_words}"
         decided_at = self.decided_at if self.state is SubmissionState.FAILED else now
-        return replace(
-            self,
-            state=SubmissionState.FAILED,
-            lasting=not job.transient,
-            locked=job.locked,
-            decided_at=decided_at,
-            reason=reason,
-        )
+        failed = replace(self, state=SubmissionState.FAILED, decided_at=decided_at, reason=reason)
+        return replace(failed, lasting=not job.transient, locked=job.locked)
 
-    def absent(self, reason: str, now: float) -> SubmissionRecord:
+    def with_absence(self, reason: str, now: float) -> SubmissionRecord:
         """Return the record of a key that is left because there is no order."""
         return replace(self, state=SubmissionState.ABSENT, unanswered=0, decided_at=now, reason=reason)
 
-    def error(self) -> ApiError:
+    def to_error(self) -> ApiError:
         """Return the error that the end of this submission amounts to."""
         if self.locked:
             return LockContention(self.reason, transient=True)
-        kind = {SubmissionState.FAILED: JobFailed, SubmissionState.REFUSED: Refused}.get(self.state, ApiError)
-        return kind(self.reason, transient=not self.lasting)
+        kinds = {SubmissionState.FAILED: JobFailed, SubmissionState.REFUSED: Refused}
+        return kinds.get(self.state, ApiError)(self.reason, transient=not self.lasting)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the record in plain JSON types; what is as it begins is left out."""
-        members = {each.name: getattr(self, each.name) for each in fields(self)}
-        told = {name: value for name, value in members.items() if value != _DEFAULTS.get(name, _NO_DEFAULT)}
-        lists = {"contents": list(self.contents), "params": [list(pair) for pair in self.params]}
-        if self.track_ids:
-            lists["track_ids"] = list(self.track_ids)
-        if self.paths is not None:
-            told["paths"] = dict(self.paths)
-        return {**told, **lists, **({"state": self.state.value} if "state" in told else {})}
+        """Return the record in plain JSON types; what has its default is left out."""
+        return {
+            name: _WRITERS[name](value) if name in _WRITERS else value
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(self, name)) != default
+        }
 
     @classmethod
     def from_dict(cls, values: Any) -> SubmissionRecord:
@@ -154,27 +111,43 @@ class SubmissionRecord:
 
         :raises KeyError, TypeError, ValueError: if it is none.
         """
-        known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
-        _check(known)
-        own: dict[str, Any] = {
-            "state": SubmissionState(known.get("state", SubmissionState.OPEN.value)),
-            "contents": tuple(known["contents"]),
-            "params": tuple((str(name), str(value)) for name, value in known["params"]),
-            "track_ids": tuple(known.get("track_ids", ())),
-        }
-        return cls(**{**known, **own})
+        known = {name: values[name] for name in _DEFAULTS if name in values}
+        _check_types(known)
+        return cls(
+            **{name: _READERS[name](value) if name in _READERS else value for name, value in known.items()}
+        )
 
 
-_NO_DEFAULT = object()
 _DEFAULTS = {each.name: each.default for each in fields(SubmissionRecord)}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("submitter", "account", "key", "digest", "reason"), (str,)),
+    **dict.fromkeys(("generation", "try_number", "max_tries", "unanswered"), (int,)),
+    **dict.fromkeys(("contents", "params", "track_ids"), (list,)),
+    **dict.fromkeys(("first_post", "decided_at"), (int, float)),
+    **dict.fromkeys(("lasting", "locked", "absence_believed"), (bool,)),
+    **dict.fromkeys(("job_id", "order_number"), (str, NoneType)),
+    "paths": (dict,),
+}
+_WRITERS: Mapping[str, Callable[[Any], Any]] = {
+    "contents": list,
+    "params": lambda pairs: [list(pair) for pair in pairs],
+    "state": lambda state: state.value,
+    "track_ids": list,
+}
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "contents": tuple,
+    "params": lambda pairs: tuple((str(name), str(value)) for name, value in pairs),
+    "state": SubmissionState,
+    "track_ids": tuple,
+}
 
 
-def _check(noted: Mapping[str, Any]) -> None:
-    for name, kinds in _KINDS.items():
-        if name in noted and not isinstance(noted[name], kinds):
-            raise TypeError(f"{name} is of type {type(noted[name]).__name__}")
+def _check_types(values: Mapping[str, Any]) -> None:
+    for name, kinds in _TYPES.items():
+        if name in values and not isinstance(values[name], kinds):
+            raise TypeError(f"{name} is of type {type(values[name]).__name__}")
     for name in ("contents", "track_ids"):
-        if not all(isinstance(each, str) for each in noted.get(name, ())):
-            raise TypeError(f"{name} holds what is no text")
-    if noted.get("state") == SubmissionState.STARTED.value and not noted.get("job_id"):
+        if not all(isinstance(each, str) for each in values.get(name, ())):
+            raise TypeError(f"{name} holds a value that is no text")
+    if values.get("state") == SubmissionState.STARTED.value and not values.get("job_id"):
         raise ValueError("a job without an id")

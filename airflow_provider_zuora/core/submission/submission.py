@@ -1,332 +1,260 @@
-"""One order, in one try: it does what the protocol's table says, and notes what was sent and heard."""
+"""One order, in one try: it does what the protocol's table says, and notes each POST and what came of it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from airflow_provider_zuora.core.errors import (
-    ApiError,
-    InvalidInput,
-    NotFound,
-    OutcomeUnknown,
-    Refused,
-    WrongOrder,
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
+from airflow_provider_zuora.core.flow import Flow, Sleep, Token
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.submission import recovery
+from airflow_provider_zuora.core.submission.keys import (
+    EQUAL,
+    OUTSIDE,
+    Generations,
+    IdempotencyScope,
+    TaskAttempt,
 )
-from airflow_provider_zuora.core.jobs import Job, JobState
-from airflow_provider_zuora.core.submission.authority import Heard
-from airflow_provider_zuora.core.submission.generations import Generations
-from airflow_provider_zuora.core.submission.order_lookup import find_order, order_difference
-from airflow_provider_zuora.core.submission.post import CLOCKS_APART, KEY_AGE, UNDER_WAY, Post, retold
+from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
+from airflow_provider_zuora.core.submission.post import Post, reword_error
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
-from airflow_provider_zuora.core.submission.questions import question
-from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.submission.result import check_result, expectation
-from airflow_provider_zuora.core.wire import Memoir, Pause
+from airflow_provider_zuora.core.submission.record import SubmissionState
+from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
 log = logging.getLogger(__name__)
 
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
-_LAG = 600.0  # seconds in which a job that was issued may not be known everywhere yet
-_LAG_POLL = 15.0  # seconds
-_STANDINGS = {
-    SubmissionState.STARTED: Standing.STARTED,
-    SubmissionState.REFUSED: Standing.REFUSED,
-    SubmissionState.FAILED: Standing.FAILED,
-    SubmissionState.ABSENT: Standing.ABSENT,
-}
-_WHY = {
-    Standing.STUCK: "its key is too old to be sent again",
-    Standing.CONTRADICTED: "it is refused, but an earlier POST under its key may have made it",
-    Standing.MISUSED: "its key was used for another request",
-    Standing.LOST: "its job is not known any more",
-}
-EQUAL = "order: this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
 
 
-class Submission(Generations):
-    """One order, in one try; for its parameters see `Generations`."""
+def submit_order(
+    client: ApiClient,
+    order: CheckedOrder,
+    scope: IdempotencyScope,
+    attempt: TaskAttempt = OUTSIDE,
+    *,
+    raw_key: str | None = None,
+    is_sole: bool = True,
+    shared: SharedNotes | None = None,
+) -> Flow[str]:
+    """
+    Submit an order once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
 
-    def __init__(self, *given: Any, **options: Any):
-        super().__init__(*given, **options)
-        self.standing = self._standing()
-        self.issued = self.record.decided_at
-        self.post = self._new_post()
+    :raises Refused, JobFailed: if the vendor refused it; the first try after a clear asks again.
+    :raises LockContention: if it met a lock; the next try submits it again, a minute later at the earliest.
+    :raises OutcomeUnknown: if only a person can tell whether the order exists.
+    :raises ApiError: transient, if the next try goes on with the same key.
+    """
+    notes = yield from read_notes(attempt, shared)
+    submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
+    return (yield from submission.run())
+
+
+def read_notes(attempt: TaskAttempt, shared: SharedNotes | None = None) -> Flow[Notes]:
+    """
+    Return what the tries of the task have noted, once the account is signed in.
+
+    If signing in fails the first try notes that it has sent nothing.
+    """
+    shared = shared or SharedNotes()
+    with shared.reading:
+        try:
+            yield Token()  # of this account
+        except ApiError:
+            if shared.notes is None:
+                yield from Notes(attempt).note_nothing_sent()
+            raise
+        if shared.notes is None:
+            shared.notes = yield from Notes(attempt).load()
+        return shared.notes
+
+
+class Submission:
+    """
+    One order, in one try.
+
+    :param notes: what the tries of the task have noted, loaded.
+    :param raw_key: sent as it is instead of a key of ours; then there are no generations.
+    :param place: ``alone``; ``list`` if it is one of a list, so that the task's options are not about this
+        one; ``equals`` if that list holds equal ones.
+    :param is_sole: True if the task submits no other order: what was sent before is this one, changed.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        order: CheckedOrder,
+        scope: IdempotencyScope,
+        attempt: TaskAttempt,
+        notes: Notes,
+        raw_key: str | None = None,
+        *,
+        place: str = "alone",
+        is_sole: bool = True,
+    ):
+        self.client = client.with_redacted(order.secrets) if order.secrets else client
+        self.order = order
+        self.notes = notes
+        self.place = place
+        is_alone = place == "alone"  # of a list no paths are kept
+        self.keys = Generations(client, order, scope, attempt, raw_key, notes.is_complete, is_alone)
+        noted = None
+        if not notes.is_empty:
+            noted = recovery.find_noted(notes, self.keys, is_alone=is_alone, is_sole=is_sole)
+        self.is_noted = noted is not None
+        if noted is None:
+            self.record = self.keys.begin_record(0)
+            self.is_inherited = self.keys.is_of_an_earlier_try(0)  # one may have ended with the key
+            self.is_cleared = attempt.is_cleared
+        else:
+            self.record = noted
+            self.is_inherited = noted.try_number != attempt.number
+            self.is_cleared = noted.max_tries < attempt.max_tries
+        if self.record.state is SubmissionState.OPEN:
+            self.standing = Standing.UNDECIDED if self.record.unanswered else Standing.CLEAR
+        else:
+            self.standing = Standing[self.record.state.name]
+        self.issued_at = self.record.decided_at
+        self.post = Post(self.client, order.request, notes, self.keys.digest)
         self.left_absent = False  # this try has gone on from a key because there was no order
         self.failure: ApiError | None = None  # of the job, in the vendor's words
         self.why = ""  # it had to be looked up
         self._kept = self.record
 
-    def run(self) -> Memoir[str]:
-        """
-        Submit the order, or find what an earlier try has made of it, and return its job's id.
-
-        :raises ApiError: as `api.submit_order` tells.
-        """
+    def run(self) -> Flow[str]:
+        """Submit the order, or find what an earlier try has made of it, and return its job's id."""
         if self.is_repeated:
             raise InvalidInput("Nothing was sent.", (EQUAL,))
-        if self.is_noted and self.alone and self.number is None:  # the task's other orders are not this one
-            yield from self.notes.save(self.record)
+        if self.is_noted and self.place == "alone" and self.order.number is None:
+            yield from self.notes.save(self.record)  # the task's other orders are not this one
         event = Event.START
         while True:
             self.standing, action = TABLE[self.standing, event]
             if (yield from self._note(event)):
                 self.standing, action = TABLE[self.standing, Event.FOUND]
             if action is Action.RETURN:
-                return (yield from self._job_id())
-            event = yield from self._do(action)
+                break
+            event = yield from self._perform(action)
+        job_id = str(self.record.job_id)
+        if self.keys.raw_key and self.post.answer is Event.ACCEPTED:
+            yield from recovery.check_raw_key(self, job_id)  # it may be another order's
+        return job_id
 
-    def _do(self, action: Action) -> Memoir[Event]:
+    @property
+    def is_repeated(self) -> bool:
+        """Return whether this try has submitted an equal order, which nothing tells from this one."""
+        record, keys = self.record, self.keys
+        is_of_this_try = record.try_number == keys.attempt.number and record.state is SubmissionState.STARTED
+        return is_of_this_try and self.order.number is None and keys.scope.position is not None
+
+    def _perform(self, action: Action) -> Flow[Event]:
         if action is Action.SEND:
             self.record, event = yield from self.post.send(self.record)
             return Event.ACCEPTED_BEFORE if event is Event.ACCEPTED and self.is_inherited else event
-        if action is Action.READ_JOB:
-            return (yield from self._read_job())
-        if action is Action.LOOK_ONCE:
-            return (yield from self._look_once())
-        if action is Action.LOOK_UP:
-            return (yield from self._look_up())
-        if action is Action.NEXT_KEY:
-            return (yield from self._next_key())
         if action is Action.CONSIDER:
             return self._consider()
-        raise self._ended(action)
+        if action is Action.NEXT_KEY:
+            return (yield from self._next_key())
+        if action in ACTIONS:
+            return (yield from ACTIONS[action](self))
+        raise self._build_error(action)
 
-    def _standing(self) -> Standing:
-        open_one = Standing.UNDECIDED if self.record.unanswered else Standing.CLEAR
-        return _STANDINGS.get(self.record.state, open_one)
-
-    def _new_post(self) -> Post:
-        return Post(self.client, self.request, self.notes, self.digest)
-
-    # -- what it does ---------------------------------------------------------------------------------------
-
-    def _note(self, event: Event) -> Memoir[bool]:
+    def _note(self, event: Event) -> Flow[bool]:
         """
-        Note where the submission stands now, if that has changed.
+        Note the submission as it is now, if that has changed.
 
         :return: True if another call in this very try has led it to a job: that is not written over.
         """
-        self.record = self._settled(event)
+        self._settle(event)
         if self.record == self._kept:
             return False
         had_no_job = SubmissionState.STARTED not in (self._kept.state, self.record.state)
-        found = (yield from self.notes.job_of(self.record)) if had_no_job and self.post.sent else None
+        found = (yield from self.notes.read_job(self.record)) if had_no_job and self.post.sent else None
         self._kept = self.record = found or self.record
         if found is None:
             yield from self.notes.save(self.record)
         return found is not None
 
-    def _settled(self, event: Event) -> SubmissionRecord:
-        """Return the record as its standing makes it."""
-        record, now = self.record, self.client.clock()
-        said = self.post.reading.answer.bare if self.post.reading else ""
+    def _settle(self, event: Event) -> None:
+        """Bring the record in line with the standing."""
+        record, parsed, now = self.record, self.post.parsed, self.client.clock()
+        reason = parsed.info.without_words if parsed and event is not Event.ACCEPTED else ""
         if event in Event.NOT_FOUND | Event.NOT_FOUND_STORED:
             record = replace(record, absence_believed=False)  # it has just been looked for
         if self.standing is Standing.REFUSED and record.state is SubmissionState.OPEN:
-            locked = self.post.heard is Heard.LOCKED
-            met = record.decided_at if record.locked else now  # it was met in an earlier try
-            return record.refused(said, met, locked=locked)
-        if self.standing is Standing.ABSENT and record.state is not SubmissionState.ABSENT:
-            return record.absent(said or "it is too old to be sent again", now)
-        if event is Event.NOT_FOUND_TURNED_AWAY:
-            return replace(record, unanswered=0, absence_believed=True)
-        return record
-
-    def _read_job(self) -> Memoir[Event]:
-        """Find out what has become of the job of an earlier try."""
-        job_id = str(self.record.job_id)
-        try:
-            job = yield from self._known_job(job_id)
-        except ApiError as error:
-            if error.transient:
-                raise
-            log.warning("Job %s cannot be read, and counts as under way: %s", job_id, error)
-            return Event.RUNS
-        if job is None:
-            return Event.JOB_UNKNOWN if self.client.clock() - self.issued >= _LAG else Event.RUNS
-        check_result(job, expectation(self.document))
-        if job.state is JobState.FAILED:
-            self.record = self.record.failed(job, self.client.clock())
-            self.failure = job.failure()
-            return Event.JOB_FAILED
-        log.info("An earlier try started job %s, which is %s; nothing is submitted", job_id, job.status)
-        return Event.RUNS
-
-    def _known_job(self, job_id: str) -> Memoir[Job | None]:
-        """
-        Return a job of an earlier try, None if it is not known.
-
-        If nobody noted when it was issued, that may have been a moment ago.
-        """
-        heard = self.client.clock()
-        while True:
-            try:
-                return (yield from self.client.job(job_id))
-            except NotFound:
-                log.warning("%s does not know job %s, or not yet", self.client.vendor.title, job_id)
-                if self.issued or self.client.clock() - heard >= _LAG:
-                    return None
-            yield Pause(_LAG_POLL)
-
-    def _look_up(self) -> Memoir[Event]:
-        """Look for the order by its number."""
-        self.why = (
-            _WHY[self.standing] if not self.post.is_proven else "its key gets the same answer each time"
-        )
-        if self.number is None:
-            return Event.NO_NUMBER
-        log.warning("Looking for order %s: %s", self.number, self.why)
-        if (rest := self._not_sent_any_more() - self.client.clock()) > 0:
-            yield Pause(min(rest, UNDER_WAY + CLOCKS_APART))
-        try:
-            order_id = yield from find_order(self.client, self.document)
-        except OutcomeUnknown:
-            raise
-        except ApiError as error:
-            if error.transient:
-                raise
-            self.why += f", and it cannot be looked up: {error}"
-            raise self._unknown() from error
-        if order_id is None:
-            refused = self.post.heard in (Heard.REFUSED, Heard.LOCKED)
-            contradicted = self.standing is Standing.CONTRADICTED
-            if not contradicted:
-                return Event.NOT_FOUND
-            if not refused:
-                return Event.NOT_FOUND_TURNED_AWAY
-            return Event.NOT_FOUND_STORED if self.post.is_proven else Event.NOT_FOUND
-        self.record = self.record.started(order_id, self.client.clock())
-        return Event.FOUND
-
-    def _not_sent_any_more(self) -> float:
-        """Return when no other try, by whatever clock, sends a key that is too old."""
-        is_old = self.standing is Standing.STUCK and not self.post.is_proven
-        return self.record.first_post + KEY_AGE + UNDER_WAY + CLOCKS_APART if is_old else 0.0
-
-    def _look_once(self) -> Memoir[Event]:
-        """Look whether the order is there already; where it is not nothing is known."""
-        try:
-            order_id = (yield from find_order(self.client, self.document, once=True)) if self.number else None
-        except ApiError as error:  # what ends this try is that nothing is known
-            log.warning("Order %s cannot be looked up: %s", self.number, error)
-            order_id = None
-        if order_id is None:
-            return Event.NOT_FOUND_YET
-        self.record = self.record.started(order_id, self.client.clock())
-        return Event.FOUND
+            is_locked = self.post.answer is Event.LOCKED
+            decided_at = record.decided_at if record.locked else now  # it was met in an earlier try
+            record = record.with_refusal(reason, decided_at, locked=is_locked)
+        elif self.standing is Standing.ABSENT and record.state is not SubmissionState.ABSENT:
+            record = record.with_absence(reason or "it is too old to be sent again", now)
+        elif event is Event.NOT_FOUND_TURNED_AWAY:
+            record = replace(record, unanswered=0, absence_believed=True)
+        self.record = record
 
     def _consider(self) -> Event:
         """Return whether the end that is known is an earlier try's, after which this one is to try again."""
-        may_go_on = self.record.is_passing or self.is_cleared or not self.is_remembered
+        may_go_on = not self.record.lasting or self.is_cleared or not self.keys.is_remembered
         if not (self.is_inherited and may_go_on):
             return Event.OVER
         return Event.AGAIN_ASKED if self.post.sent else Event.AGAIN
 
-    def _next_key(self) -> Memoir[Event]:
+    def _next_key(self) -> Flow[Event]:
         """Begin the next generation, after one that cannot make an order."""
         before = self.record
-        if self.raw_key:
-            raise self._used_up()
+        if self.keys.raw_key:
+            raise self._build_used_up_error()
         is_absent = before.state is SubmissionState.ABSENT
         if is_absent and self.left_absent and not self.is_inherited:
-            raise before.error()  # one new key in a try is enough
-        if before.absence_believed and (yield from self._came_late()):
-            return Event.FOUND
+            raise before.to_error()  # one new key in a try is enough
+        if before.absence_believed:
+            number = self.order.number
+            log.warning("Looking for order %s: it may have been made under an earlier key", number)
+            if (yield from recovery.find_late_order(self)):
+                return Event.FOUND
         self.left_absent |= is_absent
         if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
-            yield Pause(rest)
+            yield Sleep(rest)
         log.warning("Key %s cannot make the order, the next one follows: %s", before.key, before.reason)
-        self.record = self._kept = self.begun(
-            self.generation_after(before, was_sent=bool(self.post.sent)), before
-        )
-        self.is_inherited = self.is_of_an_earlier_try(self.record.generation)
+        is_known = self.is_noted or bool(self.post.sent)
+        generation = self.keys.generation_after(before, is_known=is_known)
+        self.record = self._kept = self.keys.begin_record(generation, before)
+        self.is_inherited = self.keys.is_of_an_earlier_try(generation)
         self.is_noted = False
-        self.post = self._new_post()
+        self.post = Post(self.client, self.order.request, self.notes, self.keys.digest)
         return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
 
-    def _came_late(self) -> Memoir[bool]:
-        """Return whether the order is there that was not there when the key before was left."""
-        log.warning("Looking for order %s: it may have been made under an earlier key", self.number)
-        order_id = yield from find_order(self.client, self.document)
-        if order_id is not None:
-            self.record = self.record.started(order_id, self.client.clock())
-        return order_id is not None
-
-    def _job_id(self) -> Memoir[str]:
-        """Return the job's id; the one that a raw key led to is read first: it may be another order's."""
-        job_id = str(self.record.job_id)
-        if self.raw_key and self.post.heard is Heard.ACCEPTED:
-            yield from self._check_raw(job_id)
-        return job_id
-
-    def _check_raw(self, job_id: str) -> Memoir[None]:
-        """
-        Compare what a raw key led to with the order, as far as job and order can be read by now.
-
-        :raises Refused: if it is another order's.
-        """
-        try:
-            job = yield from self.client.job(job_id)
-            check_result(job, expectation(self.document))
-            number = job.result.get("orderNumber") if isinstance(job.result, dict) else None
-            other = (yield from order_difference(self.client, self.document, number)) if number else ""
-        except WrongOrder:
-            raise
-        except ApiError as error:
-            if error.transient:
-                raise
-            log.warning("What raw key %s led to cannot be read: %s", self.record.key, error)
-        else:
-            if other:
-                raise WrongOrder(
-                    f"The raw_idempotency_key {self.record.key} led to order {number}, of which {other}."
-                )
-
-    # -- how it ends badly ----------------------------------------------------------------------------------
-
-    def _ended(self, action: Action) -> ApiError:
+    def _build_error(self, action: Action) -> ApiError:
         """Return the error that ends this try."""
+        answer, record = self.post.answer, self.record
         if action is Action.STOP:
-            return self._stopped()
+            error = self.post.build_error()
+            if self.standing is not Standing.UNDECIDED or answer is Event.NO_ANSWER:
+                return error
+            words = (
+                f"An earlier POST under key {record.key} may have made the order: the next try, or a clear,"
+            )
+            return reword_error(error, f"{error} {words} sends the same key again.")
         if action is Action.ASK:
-            return self._asked()
-        if self.record.state is SubmissionState.FAILED:
-            return self.failure or self.record.error()
-        return self.post.error() if self.post.reading else self.record.error()
+            # The key may have been used for this very order, in another POST.
+            may_be_ours = record.unanswered or len(record.contents) > 1 or self.is_noted
+            is_used_up = self.keys.raw_key and answer is Event.KEY_IN_USE and not may_be_ours
+            return self._build_used_up_error() if is_used_up else recovery.build_question(self)
+        if record.state is SubmissionState.FAILED:
+            return self.failure or record.to_error()
+        return self.post.build_error() if self.post.parsed else record.to_error()
 
-    def _stopped(self) -> ApiError:
-        """Return the error of an answer after which the next try sends the same key."""
-        error = self.post.error()
-        if self.standing is not Standing.UNDECIDED or self.post.heard is Heard.NO_ANSWER:
-            return error
-        return retold(
-            error,
-            f"{error} An earlier POST under key {self.record.key} may have made the order: the next try, or "
-            "a clear, sends the same key again.",
-        )
-
-    def _asked(self) -> ApiError:
-        """Return the question to a person, or what is known of a raw key."""
-        if self.raw_key and self.post.heard is Heard.KEY_IN_USE and not self.may_be_ours:
-            return self._used_up()
-        return self._unknown()
-
-    @property
-    def may_be_ours(self) -> bool:
-        """Return whether the key may have been used for this very order, in another POST."""
-        return bool(self.record.unanswered or len(self.record.contents) > 1 or self.is_noted)
-
-    def _used_up(self) -> Refused:
-        used = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"
-        why = "was used for another request" if self.post.heard is Heard.KEY_IN_USE else used
+    def _build_used_up_error(self) -> Refused:
+        """Return the error of a raw key that cannot make the order."""
+        why = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"
+        if self.post.answer is Event.KEY_IN_USE:
+            why = "was used for another request"
         known = f" What is known of it: {self.record.reason}" if self.record.reason else ""
         return Refused(f"The raw_idempotency_key {self.record.key} {why}. Pass another one.{known}")
 
-    def _unknown(self) -> OutcomeUnknown:
-        title, now = self.client.vendor.title, self.client.clock()
-        return OutcomeUnknown(
-            question(self.record, self.document, title, self.why, now, ways_on=self.ways_on),
-            answer=self.post.reading.answer if self.post.reading else None,
-        )
+
+ACTIONS: dict[Action, Callable[[Submission], Flow[Event]]] = {
+    Action.READ_JOB: recovery.read_job,
+    Action.LOOK_ONCE: recovery.look_once,
+    Action.LOOK_UP: recovery.look_up,
+}

@@ -1,11 +1,11 @@
-"""The vendors by connection type; only hooks and accounts may look one up."""
+"""The vendors by connection type."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_provider_zuora.core.jobs import Vendor
+from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
-from airflow_provider_zuora.core.vendors.zuora import Zuora
+from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 
 VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in (Zuora(), ElasticPath())}

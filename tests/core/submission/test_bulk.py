@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.attempts import OUTSIDE, Try
 from airflow_provider_zuora.core.errors import (
     ApiError,
     InvalidInput,
@@ -25,27 +24,26 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     WrongOrder,
 )
-from airflow_provider_zuora.core.submission.api import signed_in_notes
 from airflow_provider_zuora.core.submission.bulk import (
-    Entry,
+    BulkResult,
     Progress,
-    listed,
-    not_sent,
+    leave_unsent,
     option_violations,
-    prepare,
+    prepare_order,
+    prepare_orders,
     refuse_repeated,
-    report,
-    submitted,
-    to_be_sent,
+    select_records,
+    submit_one,
+    summarize_errors,
 )
-from airflow_provider_zuora.core.submission.keys import Submitter
-from airflow_provider_zuora.core.submission.submission import EQUAL
-from airflow_provider_zuora.sandbox.settings import Fault
+from airflow_provider_zuora.core.submission.keys import EQUAL, OUTSIDE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.submission import read_notes
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant
 from tests.core.tries import ANSWERS, Actor, Zuora, body
+from zuora_sandbox import Fault
 
-TASK = Submitter("", ("dag", "run", "task"), -1)
+TASK = IdempotencyScope("", ("dag", "run", "task"), -1)
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
 
 
@@ -55,7 +53,7 @@ def order(text, number=None):
 
 def keys(orders, by=TASK, key=None):
     """Return what tells the orders apart, as the pair of description and submitter."""
-    return {(each.document["description"], each.by) for each in listed(orders, by, key)}
+    return {(each.checked.document["description"], each.scope) for each in prepare_orders(orders, by, key)}
 
 
 class TestKeys:
@@ -69,15 +67,18 @@ class TestKeys:
         assert keys([order("a"), order("a")]) < keys([order("x"), order("a"), order("a"), order("a")])
 
     def test_the_order_of_the_names_in_an_object_plays_no_part(self):
-        assert listed([order("a")], TASK)[0].by == listed([dict(reversed(order("a").items()))], TASK)[0].by
+        assert (
+            prepare_orders([order("a")], TASK)[0].scope
+            == prepare_orders([dict(reversed(order("a").items()))], TASK)[0].scope
+        )
 
     def test_mapped_tasks_do_not_share_keys_of_unnumbered_orders(self):
-        other = Submitter("", TASK.identity, 3)
+        other = IdempotencyScope("", TASK.identity, 3)
 
         assert not keys([order("a")]) & keys([order("a")], other)
 
     def test_a_users_key_stands_for_the_task(self):
-        other = Submitter("", ("another", "run", "task"), 3)
+        other = IdempotencyScope("", ("another", "run", "task"), 3)
 
         assert keys([order("a"), order("a")], key="k") == keys([order("a"), order("a")], other, key="k")
         assert len(keys([order("a"), order("a")], key="k")) == 2
@@ -86,15 +87,15 @@ class TestKeys:
         """A task that is retried after an upgrade must send the keys that it sent before."""
         equal = [order("a"), order("a")]
 
-        own = [each.by for each in listed(equal, Submitter("ns", TASK.identity, -1))]
-        assert own == [Submitter("ns", TASK.identity, f"-1/{count}") for count in (0, 1)]
-        users = [each.by for each in listed(equal, Submitter("ns", TASK.identity, -1), "k")]
-        assert users == [Submitter("ns", ("k",)), Submitter("ns", ("k", "1"))]
+        own = [each.scope for each in prepare_orders(equal, IdempotencyScope("ns", TASK.identity, -1))]
+        assert own == [IdempotencyScope("ns", TASK.identity, f"-1/{count}") for count in (0, 1)]
+        users = [each.scope for each in prepare_orders(equal, IdempotencyScope("ns", TASK.identity, -1), "k")]
+        assert users == [IdempotencyScope("ns", ("k",)), IdempotencyScope("ns", ("k", "1"))]
 
     def test_a_function_makes_the_key_of_each_order(self):
-        found = listed([order("a"), order("b")], TASK, lambda each: f"key {each['description']}")
+        found = prepare_orders([order("a"), order("b")], TASK, lambda each: f"key {each['description']}")
 
-        assert [each.by.identity for each in found] == [("key a",), ("key b",)]
+        assert [each.scope.identity for each in found] == [("key a",), ("key b",)]
 
 
 class TestChecks:
@@ -122,7 +123,7 @@ class TestChecks:
 
     def broken(self, orders, key=None, places=()):
         with pytest.raises(InvalidInput) as caught:
-            listed(orders, TASK, key, places)
+            prepare_orders(orders, TASK, key, places)
         return caught.value.violations
 
     def test_all_orders_are_checked(self):
@@ -186,17 +187,17 @@ def test_the_options_of_a_list(on_existing, concurrency, words):
 
 
 def entries(*errors):
-    orders = listed([order(str(index), f"N-{index}") for index in range(len(errors))], TASK)
+    orders = prepare_orders([order(str(index), f"N-{index}") for index in range(len(errors))], TASK)
     return [
-        Entry(each, None if error else f"job-{each.index}", error)
+        BulkResult(each, None if error else f"job-{each.index}", error)
         for each, error in zip(orders, errors, strict=True)
     ]
 
 
 class TestReport:
     def test_nothing_to_report(self):
-        assert report(entries(None, None)) is None
-        assert report([]) is None
+        assert summarize_errors(entries(None, None)) is None
+        assert summarize_errors([]) is None
 
     @pytest.mark.parametrize(
         ("errors", "kind", "transient"),
@@ -213,7 +214,7 @@ class TestReport:
         ],
     )
     def test_the_kind(self, errors, kind, transient):
-        error = report(entries(*errors))
+        error = summarize_errors(entries(*errors))
 
         assert type(error) is kind
         assert error.transient is transient
@@ -236,7 +237,7 @@ class TestReport:
         assert entry.state == state
 
     def test_the_words(self):
-        text = str(report(entries(None, Refused("no:\nwhy"), OutcomeUnknown("?"))))
+        text = str(summarize_errors(entries(None, Refused("no:\nwhy"), OutcomeUnknown("?"))))
 
         assert text == (
             "2 of 3 orders have no job (1 submitted, 1 refused, 1 unknown, 0 open).\n"
@@ -245,10 +246,10 @@ class TestReport:
         )
 
     def test_a_long_report_is_cut(self):
-        text = str(report(entries(*[Refused("no")] * 25)))
+        text = str(summarize_errors(entries(*[Refused("no")] * 25)))
 
         assert len(text.splitlines()) == 22
-        assert text.endswith("and 5 more, see the XCom results")
+        assert text.endswith("and 5 more, see the XCom submit_results")
 
     def test_an_entry_as_json(self):
         [first, second] = entries(None, Refused("no"))
@@ -265,13 +266,13 @@ class TestReport:
         }
 
     def test_an_entry_without_a_number_as_json(self):
-        [entry] = listed([order("a")], TASK)
+        [entry] = prepare_orders([order("a")], TASK)
 
-        assert Entry(entry, "job-0").as_dict()["order_number"] is None
+        assert BulkResult(entry, "job-0").as_dict()["order_number"] is None
 
 
 class TestProgress:
-    def test_it_is_told_at_each_tenth(self, caplog):
+    def test_it_is_logged_at_each_tenth(self, caplog):
         caplog.set_level(logging.INFO)
         progress = Progress(30, 10)
         for entry in entries(*[None] * 29, Refused("no")):
@@ -281,7 +282,7 @@ class TestProgress:
         assert caplog.messages[-1] == "30 of 30 orders: 1 refused, 29 submitted"
         assert str(Progress(1, 1)) == "none yet"
 
-    def test_too_many_passing_failures_in_a_row_end_it(self):
+    def test_too_many_transient_failures_in_a_row_end_it(self):
         progress = Progress(10, 3)
         passing, locked = Unreachable("x", transient=True), LockContention("locked", transient=True)
         for entry in entries(passing, passing, Refused("no"), passing, passing, locked, passing, passing):
@@ -299,28 +300,29 @@ class TestProgress:
     def test_those_that_are_left_are_for_a_retry(self):
         [entry] = entries(None)
 
-        assert not_sent(entry.order, Unreachable("x")).state == "open"
-        assert "too many before it failed" in str(not_sent(entry.order, Unreachable("x")).error)
-        assert "sign-in" in str(not_sent(entry.order, SignInRefused("x")).error)
-        assert "state store failed" in str(not_sent(entry.order, StoreUnavailable("x")).error)
+        assert leave_unsent(entry.order, Unreachable("x")).state == "open"
+        assert "too many before it failed" in str(leave_unsent(entry.order, Unreachable("x")).error)
+        assert "sign-in" in str(leave_unsent(entry.order, SignInRefused("x")).error)
+        assert "state store failed" in str(leave_unsent(entry.order, StoreUnavailable("x")).error)
 
 
-def submitting(client, orders, attempt, *, adopt=False, size=2, return_ids=False):
+def submitting(client, orders, attempt, *, adopt=False, size=2):
     """Submit a list as a task does, one order after the other; a batch is noted before its first is sent."""
-    notes = yield from signed_in_notes(attempt)
-    ready = [prepare(client, each, attempt, notes, return_ids=return_ids) for each in orders]
+    notes = yield from read_notes(attempt)
+    ready = [prepare_order(client, each, attempt, notes) for each in orders]
     entries = []
     for at in range(0, len(ready), size):
-        yield from notes.reserve(to_be_sent(ready[at : at + size]))
+        yield from notes.reserve(select_records(ready[at : at + size]))
         for each in ready[at : at + size]:
-            entries += [(yield from submitted(each, adopt=adopt))]
+            entries += [(yield from submit_one(each, adopt=adopt))]
     yield from notes.reserve(())
     return entries
 
 
 class TestSubmitting:
-    def run(self, tenant, orders, attempt=OUTSIDE, by=TASK, memory=None, **options):
-        flow = submitting(tenant.client(), listed(orders, by), attempt, **options)
+    def run(self, tenant, orders, attempt=OUTSIDE, by=TASK, memory=None, return_ids=False, **options):
+        prepared = prepare_orders(orders, by, return_ids=return_ids)
+        flow = submitting(tenant.client(), prepared, attempt, **options)
         return tenant.run(flow, memory)
 
     def test_each_order_has_its_job(self):
@@ -332,7 +334,7 @@ class TestSubmitting:
         )
 
     @pytest.mark.parametrize(("return_ids", "query"), [(True, (("returnIds", "true"),)), (False, ())])
-    def test_the_ids_are_asked_for_where_the_task_says_so(self, return_ids, query):
+    def test_the_ids_are_asked_for_if_the_task_says_so(self, return_ids, query):
         tenant = Tenant()
         self.run(tenant, [order("a")], return_ids=return_ids)
 
@@ -349,7 +351,7 @@ class TestSubmitting:
 
     def test_the_ways_on_are_those_of_a_list(self):
         tenant = Tenant()
-        [entry] = self.run(tenant, [order("a")], Try(number=2, since=tenant.clock() - 90_000))
+        [entry] = self.run(tenant, [order("a")], TaskAttempt(number=2, since=tenant.clock() - 90_000))
 
         assert entry.state == "unknown"
         assert "take it out of the list" in str(entry.error)
@@ -359,7 +361,7 @@ class TestSubmitting:
         """f4: their count alone tells them apart."""
         tenant = Tenant()
         orders = [order("a"), order("a"), order("b")]
-        first, second, other = self.run(tenant, orders, Try(number=2, since=tenant.clock() - 90_000))
+        first, second, other = self.run(tenant, orders, TaskAttempt(number=2, since=tenant.clock() - 90_000))
 
         for entry in (first, second):
             assert entry.state == "unknown"
@@ -370,7 +372,7 @@ class TestSubmitting:
         tenant = Tenant(job_seconds=0)
         self.run(tenant, [order("a", "N-1"), order("b", "N-2"), order("c")])
         tenant.clock.now += 90_000
-        other = Submitter("", ("dag", "another run", "task"), -1)
+        other = IdempotencyScope("", ("dag", "another run", "task"), -1)
         again = [order("c"), order("changed", "N-2"), order("a", "N-1"), order("d", "N-4")]
         sent = len(tenant.sent)
 
@@ -384,16 +386,16 @@ class TestSubmitting:
 
     def test_an_order_that_was_taken_is_noted(self):
         tenant, memory = Tenant(job_seconds=0), Memory()
-        self.run(tenant, [order("a", "N-1")], by=Submitter("", ("dag", "another run", "task"), -1))
+        self.run(tenant, [order("a", "N-1")], by=IdempotencyScope("", ("dag", "another run", "task"), -1))
         tenant.ledger  # noqa: B018 - what is under way ends
-        self.run(tenant, [order("a", "N-1")], Try(1, 1), memory=memory, adopt=True)
+        self.run(tenant, [order("a", "N-1")], TaskAttempt(1, 1), memory=memory, adopt=True)
         sent = len(tenant.sent)
-        [entry] = self.run(tenant, [order("a", "N-1")], Try(2, 1), memory=memory)
+        [entry] = self.run(tenant, [order("a", "N-1")], TaskAttempt(2, 1), memory=memory)
 
         assert entry.job_id == "order:N-1"
         assert "/v1/async/orders" not in [each.path for each in tenant.sent[sent:]]
 
-    def test_where_the_lookup_fails_nothing_is_sent(self):
+    def test_if_the_lookup_fails_nothing_is_sent(self):
         tenant = Tenant(Fault("GET", "/v1/orders", kind="reset", times=None))
         [entry] = self.run(tenant, [order("a", "N-1")], adopt=True)
 
@@ -406,24 +408,22 @@ class TestASecondListOfATask:
 
     def prepared(self, tenant, memory, orders, attempt, key=None):
         def flow():
-            notes = yield from signed_in_notes(attempt)
+            notes = yield from read_notes(attempt)
             client = tenant.client()
-            return [
-                prepare(client, each, attempt, notes, return_ids=False) for each in listed(orders, TASK, key)
-            ]
+            return [prepare_order(client, each, attempt, notes) for each in prepare_orders(orders, TASK, key)]
 
         return tenant.run(flow(), memory)
 
     def submit(self, orders):
         tenant, memory = Tenant(job_seconds=0), Memory()
-        tenant.run(submitting(tenant.client(), listed(orders, TASK), Try(1, 1)), memory)
+        tenant.run(submitting(tenant.client(), prepare_orders(orders, TASK), TaskAttempt(1, 1)), memory)
         return tenant, memory
 
     def test_may_hold_no_equal_order_in_the_same_try(self):
         tenant, memory = self.submit([order("a"), order("b"), order("c", "C-1")])
         again = [order("c", "C-1"), order("d"), order("b"), order("a")]
         with pytest.raises(InvalidInput) as caught:
-            refuse_repeated(self.prepared(tenant, memory, again, Try(1, 1)))
+            refuse_repeated(self.prepared(tenant, memory, again, TaskAttempt(1, 1)))
 
         assert caught.value.violations == (f"orders[2]: {EQUAL}", f"orders[3]: {EQUAL}")
 
@@ -431,21 +431,20 @@ class TestASecondListOfATask:
         orders = [order("a"), order("b"), order("a")]
         tenant, memory = self.submit(orders)
 
-        refuse_repeated(self.prepared(tenant, memory, orders, Try(2, 1)))
+        refuse_repeated(self.prepared(tenant, memory, orders, TaskAttempt(2, 1)))
 
     def test_may_hold_one_with_a_key_of_its_own(self):
         tenant, memory = self.submit([order("a")])
 
-        refuse_repeated(self.prepared(tenant, memory, [order("a")], Try(1, 1), key="own"))
+        refuse_repeated(self.prepared(tenant, memory, [order("a")], TaskAttempt(1, 1), key="own"))
 
     def test_a_print_tells_all_of_a_try_apart_that_have_neither_number_nor_key(self):
-        found = listed([order("a"), order("a"), order("b"), order("c", "C-1")], TASK)
-        prints = [each.print_in(1) for each in found]
+        found = prepare_orders([order("a"), order("a"), order("b"), order("c", "C-1")], TASK)
+        claims = [each.claim for each in found]
 
-        assert len(set(prints[:3])) == 3
-        assert prints[3] == ""
-        assert listed([order("a")], TASK, "own")[0].print_in(1) == ""
-        assert found[0].print_in(2) != prints[0]
+        assert len(set(claims[:3])) == 3
+        assert claims[3] is None
+        assert prepare_orders([order("a")], TASK, "own")[0].claim is None
 
 
 LOCK = Fault("POST", "/v1/async/orders", when="instead", status=409, body=body(53200050))
@@ -459,22 +458,22 @@ class TestAListRemembers:
     ORDERS = tuple(order(text) for text in "abcde")
 
     def tried(self, zuora, memory, attempt, orders=ORDERS, steps=None):
-        flow = submitting(zuora.client(), listed(orders, TASK), attempt)
+        flow = submitting(zuora.client(), prepare_orders(orders, TASK), attempt)
         return Actor(zuora, memory, flow).run(steps)
 
     def test_what_each_order_came_to(self):
         zuora, memory = Zuora(), Memory()
-        first = [entry.job_id for entry in self.tried(zuora, memory, Try(1, 1)).end]
+        first = [entry.job_id for entry in self.tried(zuora, memory, TaskAttempt(1, 1)).end]
         zuora.clock.now += 48 * 3600
-        again = [entry.job_id for entry in self.tried(zuora, memory, Try(2, 1)).end]
+        again = [entry.job_id for entry in self.tried(zuora, memory, TaskAttempt(2, 1)).end]
 
         assert first == again
         assert len(zuora.keys) == len(zuora.made) == 5
 
     def test_a_refusal_of_the_first_try_is_known_in_the_second(self):
         zuora, memory = Zuora("category 20"), Memory()
-        first = self.tried(zuora, memory, Try(1, 1)).end
-        second = self.tried(zuora, memory, Try(2, 1)).end
+        first = self.tried(zuora, memory, TaskAttempt(1, 1)).end
+        second = self.tried(zuora, memory, TaskAttempt(2, 1)).end
 
         assert [entry.state for entry in first] == [entry.state for entry in second]
         assert [entry.state for entry in first].count("refused") == 1
@@ -482,16 +481,16 @@ class TestAListRemembers:
 
     def test_a_refusal_is_asked_for_again_after_a_clear(self):
         zuora, memory = Zuora("category 20"), Memory()
-        self.tried(zuora, memory, Try(1, 1))
-        entries = self.tried(zuora, memory, Try(2, 3, cleared=True)).end
+        self.tried(zuora, memory, TaskAttempt(1, 1))
+        entries = self.tried(zuora, memory, TaskAttempt(2, 3, is_cleared=True)).end
 
         assert {entry.state for entry in entries} == {"submitted"}
         assert len(zuora.made) == 5
 
     def test_a_lock_is_retried_under_the_next_key(self):
         zuora, memory = Zuora("category 50"), Memory()
-        first = self.tried(zuora, memory, Try(1, 1)).end
-        second = self.tried(zuora, memory, Try(2, 1)).end
+        first = self.tried(zuora, memory, TaskAttempt(1, 1)).end
+        second = self.tried(zuora, memory, TaskAttempt(2, 1)).end
 
         assert [entry.state for entry in first].count("open") == 1
         assert {entry.state for entry in second} == {"submitted"}
@@ -501,37 +500,37 @@ class TestAListRemembers:
         """a01: `on_refusal` would leave it out, and `refused_path` offer it for another submission."""
         zuora, memory = Zuora(), Memory()
         zuora.script = [LOST]
-        killed = self.tried(zuora, memory, Try(1, 1), steps=4)
+        killed = self.tried(zuora, memory, TaskAttempt(1, 1), steps=4)
         assert len(zuora.keys) == 1
         killed.kill()
         zuora.script = []
         zuora.sandbox.add_fault(EDGE)
-        states = [entry.state for entry in self.tried(zuora, memory, Try(2, 1)).end]
+        states = [entry.state for entry in self.tried(zuora, memory, TaskAttempt(2, 1)).end]
 
         assert "refused" not in (states[0], states[1]), "their batch may have been sent"
         assert len(zuora.made) == 1
 
     def test_an_order_that_has_changed_is_what_was_sent_under_its_number(self):
         zuora, memory = Zuora(), Memory()
-        [first] = self.tried(zuora, memory, Try(1, 1), [order("a", "N-1")]).end
-        [second] = self.tried(zuora, memory, Try(2, 1), [order("changed", "N-1")]).end
+        [first] = self.tried(zuora, memory, TaskAttempt(1, 1), [order("a", "N-1")]).end
+        [second] = self.tried(zuora, memory, TaskAttempt(2, 1), [order("changed", "N-1")]).end
 
         assert [first.job_id] == [second.job_id] == zuora.made
         assert len(zuora.keys) == 1
 
     def test_another_order_of_the_list_does_not_stand_for_one_that_has_changed(self):
         zuora, memory = Zuora(), Memory()
-        self.tried(zuora, memory, Try(1, 1))
+        self.tried(zuora, memory, TaskAttempt(1, 1))
         more = [*self.ORDERS[:4], order("changed")]
-        entries = self.tried(zuora, memory, Try(2, 1), more).end
+        entries = self.tried(zuora, memory, TaskAttempt(2, 1), more).end
 
         assert {entry.state for entry in entries} == {"submitted"}
         assert len(zuora.made) == 6
 
     def test_a_list_that_a_later_try_has_overtaken_sends_nothing_more(self):
         zuora, memory = Zuora(), Memory()
-        first = self.tried(zuora, memory, Try(1, 1), steps=4)
-        second = self.tried(zuora, memory, Try(2, 1))
+        first = self.tried(zuora, memory, TaskAttempt(1, 1), steps=4)
+        second = self.tried(zuora, memory, TaskAttempt(2, 1))
         sent = len(zuora.keys)
         end = first.run().end
 
@@ -543,11 +542,11 @@ class TestAListRemembers:
     @pytest.mark.parametrize("steps", range(1, 40))
     def test_wherever_its_worker_is_killed_each_order_is_made_once(self, steps):
         zuora, memory = Zuora("category 50", "no answer, made"), Memory()
-        killed = self.tried(zuora, memory, Try(1, 3), steps=steps)
+        killed = self.tried(zuora, memory, TaskAttempt(1, 3), steps=steps)
         if killed.running:
             killed.kill()
         for number in (2, 3):
-            ended = self.tried(zuora, memory, Try(number, 3)).end
+            ended = self.tried(zuora, memory, TaskAttempt(number, 3)).end
 
         assert {entry.state for entry in ended} == {"submitted"}
         assert len(zuora.made) == len(zuora.ledger["orders"]) == 5
@@ -584,8 +583,8 @@ def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries
     def one_try(ordered, steps=None):
         nonlocal number
         number += 1
-        orders = listed([order(text) for text in ordered], TASK)
-        flow = submitting(zuora.client(), orders, Try(number, max_tries=9, since=queued))
+        orders = prepare_orders([order(text) for text in ordered], TASK)
+        flow = submitting(zuora.client(), orders, TaskAttempt(number, max_tries=9, since=queued))
         actor = Actor(zuora, memory, flow).run(steps)
         if actor.running:
             actor.kill()
@@ -601,7 +600,7 @@ def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries
         zuora.clock.now += 120
         ended = one_try(texts)
     made = Counter(each["description"] for each in zuora.ledger["orders"])
-    submitted_now = Counter(e.order.document["description"] for e in ended if e.state == "submitted")
+    submitted_now = Counter(e.order.checked.document["description"] for e in ended if e.state == "submitted")
     assert submitted_now <= made <= Counter(texts)
     if answers is PASSING:
         assert submitted_now == Counter(texts)

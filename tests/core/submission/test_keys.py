@@ -12,15 +12,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.plain import spell
+from airflow_provider_zuora.core.json_types import format_path
+from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.submission.keys import (
-    Submitter,
-    account_of,
-    changed_paths,
-    digest_of,
-    path_hashes,
+    IdempotencyScope,
+    compute_account,
+    compute_digest,
+    find_changed_paths,
+    hash_paths,
     sha256,
 )
+from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 from tests.core.carriers import BASE, CREDENTIALS, Script
 
 ORDER = {
@@ -29,7 +31,7 @@ ORDER = {
     "subscriptions": [{"orderActions": [{"type": "RenewSubscription"}]}],
 }
 TASK = ("dag", "run", "task")
-BY = Submitter("", TASK, -1)
+BY = IdempotencyScope("", TASK, -1)
 SCOPE = {"Zuora-Entity-Ids": "e1", "Zuora-Org-Ids": "o1"}
 
 
@@ -37,9 +39,19 @@ def client_of(credentials=CREDENTIALS, **scope):
     return Script([], credentials=credentials).client(**scope)
 
 
-def digest(order=ORDER, scope=SCOPE, return_ids=False, kind="order"):
-    client = client_of(**scope)
-    return digest_of(client, client.vendor.submission(kind, order, {"return_ids": return_ids}), order)
+PATHS = {"order": "/v1/async/orders", "preview": "/v1/async/orders/preview"}
+
+
+def checked_of(order, return_ids=False, kind="order", **headers):
+    """Return a document as an order, whatever rules it breaks."""
+    text = json.dumps(order, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    params = (("returnIds", "true"),) if return_ids else ()
+    request = Request("POST", PATHS[kind], params, headers, text)
+    return CheckedOrder(order, request, text, "", (), order.get("orderNumber"), is_special=False)
+
+
+def digest(order=ORDER, scope=SCOPE, **options):
+    return compute_digest(client_of(**scope), checked_of(order, **options))
 
 
 def key(order=ORDER, by=BY, generation=0, **where):
@@ -62,7 +74,7 @@ def test_the_key_stays_what_it_is_from_release_to_release():
     assert digest(return_ids=True) == of_it
     assert key(return_ids=True) == "af-" + hashed(f'["",["dag","run","task",-1],"{of_it}",0]')
     assert BY.key("d", "Ö", 3) == "af-" + hashed('["",["dag","run","task","Ö"],"d",3]')
-    assert Submitter("n", ("my key",)).key("d", "Ö") == "af-" + hashed('["n",["my key"],"d",0]')
+    assert IdempotencyScope("n", ("my key",)).key("d", "Ö") == "af-" + hashed('["n",["my key"],"d",0]')
 
 
 SAME = {
@@ -78,13 +90,13 @@ OTHER = {
     },
     "an order number": {"order": ORDER | {"orderNumber": "O-1"}},
     "a null": {"order": ORDER | {"description": None}},
-    "another namespace": {"by": Submitter("other", TASK, -1)},
-    "another dag": {"by": Submitter("", ("dag2", "run", "task"), -1)},
-    "another run": {"by": Submitter("", ("dag", "run2", "task"), -1)},
-    "another task": {"by": Submitter("", ("dag", "run", "task2"), -1)},
-    "the same text, cut elsewhere": {"by": Submitter("", ("dagrun", "", "task"), -1)},
-    "another map index": {"by": Submitter("", TASK, 0)},
-    "a user's key": {"by": Submitter("", ("my key",))},
+    "another namespace": {"by": IdempotencyScope("other", TASK, -1)},
+    "another dag": {"by": IdempotencyScope("", ("dag2", "run", "task"), -1)},
+    "another run": {"by": IdempotencyScope("", ("dag", "run2", "task"), -1)},
+    "another task": {"by": IdempotencyScope("", ("dag", "run", "task2"), -1)},
+    "the same text, cut elsewhere": {"by": IdempotencyScope("", ("dagrun", "", "task"), -1)},
+    "another map index": {"by": IdempotencyScope("", TASK, 0)},
+    "a user's key": {"by": IdempotencyScope("", ("my key",))},
     "ids": {"return_ids": True},
     "another entity": {"scope": SCOPE | {"Zuora-Entity-Ids": "e2"}},
     "other orgs": {"scope": SCOPE | {"Zuora-Org-Ids": "o1,o2"}},
@@ -112,39 +124,38 @@ def test_a_generation_has_a_key_of_its_own():
     assert len({BY.key("digest", None, generation) for generation in range(5)}) == 5
 
 
-def test_the_map_index_plays_no_part_where_the_order_has_a_number():
+def test_the_map_index_plays_no_part_if_the_order_has_a_number():
     numbered = ORDER | {"orderNumber": "O-1"}
-    assert key(numbered, Submitter("", TASK, 0)) == key(numbered, Submitter("", TASK, 7))
-    assert key(ORDER, Submitter("", TASK, 0)) != key(ORDER, Submitter("", TASK, 7))
-    assert key(ORDER | {"orderNumber": None}, Submitter("", TASK, 0)) != key(
-        ORDER | {"orderNumber": None}, Submitter("", TASK, 7)
+    assert key(numbered, IdempotencyScope("", TASK, 0)) == key(numbered, IdempotencyScope("", TASK, 7))
+    assert key(ORDER, IdempotencyScope("", TASK, 0)) != key(ORDER, IdempotencyScope("", TASK, 7))
+    assert key(ORDER | {"orderNumber": None}, IdempotencyScope("", TASK, 0)) != key(
+        ORDER | {"orderNumber": None}, IdempotencyScope("", TASK, 7)
     )
 
 
 def test_a_number_is_no_map_index():
-    assert BY.key("digest", "7") != Submitter("", TASK, 7).key("digest", None)
+    assert BY.key("digest", "7") != IdempotencyScope("", TASK, 7).key("digest", None)
 
 
 def test_one_key_of_a_user_over_many_orders_means_many_orders():
-    mine = Submitter("", ("my key",))
+    mine = IdempotencyScope("", ("my key",))
     assert len({key(ORDER | {"description": str(number)}, mine) for number in range(10)}) == 10
     assert key(by=mine) == key(by=mine)
 
 
 @given(st.text(), st.text(), st.text())
 def test_what_stands_together_cannot_be_cut_otherwise(namespace, first, second):
-    together = Submitter(namespace, (first, second), 0).key("d", None)
-    assert together != Submitter(namespace + first, (second,), 0).key("d", None)
-    assert together != Submitter(namespace, (first + second,), 0).key("d", None)
+    together = IdempotencyScope(namespace, (first, second), 0).key("d", None)
+    assert together != IdempotencyScope(namespace + first, (second,), 0).key("d", None)
+    assert together != IdempotencyScope(namespace, (first + second,), 0).key("d", None)
 
 
 def test_the_digest_is_of_what_is_sent_and_where_to():
     client = client_of(**SCOPE)
-    request = client.vendor.submission("order", ORDER, {})
     assert re.fullmatch(r"[0-9a-f]{64}", digest())
     assert digest() != digest(kind="preview")
     assert digest() != digest(scope={})
-    assert digest() == digest_of(client, request.with_headers({"X": "y"}), dict(reversed(ORDER.items())))
+    assert digest() == compute_digest(client, checked_of(dict(reversed(ORDER.items())), X="y"))
 
 
 def test_what_is_no_json_has_no_digest():
@@ -158,16 +169,16 @@ def test_what_is_no_json_has_no_digest():
 def test_the_fingerprint_of_who_submits_stays_what_it_is_from_release_to_release():
     assert BY.fingerprint(None) == hashed('["",["dag","run","task",-1],null]')
     assert BY.fingerprint("Ö") == hashed('["",["dag","run","task","Ö"],"Ö"]')
-    assert Submitter("n", ("my key",)).fingerprint("Ö") == hashed('["n",["my key"],"Ö"]')
+    assert IdempotencyScope("n", ("my key",)).fingerprint("Ö") == hashed('["n",["my key"],"Ö"]')
 
 
 def test_each_submitter_and_each_order_number_has_a_fingerprint_of_its_own():
     submitters = [
         BY,
-        Submitter("other", TASK, -1),
-        Submitter("", ("dag2", "run", "task"), -1),
-        Submitter("", ("my key",)),
-        Submitter("other", ("my key",)),
+        IdempotencyScope("other", TASK, -1),
+        IdempotencyScope("", ("dag2", "run", "task"), -1),
+        IdempotencyScope("", ("my key",)),
+        IdempotencyScope("other", ("my key",)),
     ]
     prints = {by.fingerprint(number) for by in submitters for number in (None, "O-1", "O-2")}
     assert len(prints) == 15
@@ -177,7 +188,9 @@ def test_each_submitter_and_each_order_number_has_a_fingerprint_of_its_own():
 
 def test_the_fingerprint_of_an_account_stays_what_it_is_from_release_to_release():
     client = client_of(replace(CREDENTIALS, client_id="id"), **SCOPE)
-    assert account_of(client) == hashed(f'["{BASE}","id",{{"Zuora-Entity-Ids":"e1","Zuora-Org-Ids":"o1"}}]')
+    assert compute_account(client) == hashed(
+        f'["{BASE}","id",{{"Zuora-Entity-Ids":"e1","Zuora-Org-Ids":"o1"}}]'
+    )
 
 
 OTHER_ACCOUNTS = {
@@ -190,13 +203,13 @@ OTHER_ACCOUNTS = {
 
 
 def test_each_account_has_a_fingerprint_of_its_own():
-    prints = {account_of(client_of(who, **scope)) for who, scope in OTHER_ACCOUNTS.values()}
-    assert len(prints | {account_of(client_of(**SCOPE))}) == 6
+    prints = {compute_account(client_of(who, **scope)) for who, scope in OTHER_ACCOUNTS.values()}
+    assert len(prints | {compute_account(client_of(**SCOPE))}) == 6
 
 
 def test_a_new_secret_and_a_new_version_make_no_other_account():
     other = replace(CREDENTIALS, client_secret="new")
-    assert account_of(client_of(other, Zuora_Version="341.0")) == account_of(client_of())
+    assert compute_account(client_of(other, Zuora_Version="341.0")) == compute_account(client_of())
 
 
 # What has changed in a document, told without keeping it.
@@ -215,7 +228,7 @@ def test_each_value_of_a_document_has_a_hash_under_its_path():
         "nothing": None,
         "odd name": {"a": {}, "b": [], "c": [True, {"d": ""}]},
     }
-    assert path_hashes(client_of(), document) == {
+    assert hash_paths(client_of(), document) == {
         "$.text": keyed('"Ö"'),
         "$.number": keyed("1.5"),
         "$.nothing": keyed("null"),
@@ -229,8 +242,8 @@ def test_each_value_of_a_document_has_a_hash_under_its_path():
 def test_the_hashes_are_keyed_by_the_secret():
     """A security code of three digits could be found by trying a thousand."""
     document = {"creditCard": {"securityCode": "737"}}
-    ours = path_hashes(client_of(), document)
-    theirs = path_hashes(client_of(replace(CREDENTIALS, client_secret="another")), document)
+    ours = hash_paths(client_of(), document)
+    theirs = hash_paths(client_of(replace(CREDENTIALS, client_secret="another")), document)
     assert ours.keys() == theirs.keys() == {"$.creditCard.securityCode"}
     assert ours != theirs
     assert hashed('"737"')[:16] not in ours.values()
@@ -240,23 +253,23 @@ def test_the_hashes_are_keyed_by_the_secret():
     ("document", "text"), [({}, "{}"), ([], "[]"), (None, "null"), ("a", '"a"'), (7, "7")], ids=repr
 )
 def test_a_document_without_parts_has_one_hash(document, text):
-    assert path_hashes(client_of(), document) == {"$": keyed(text)}
+    assert hash_paths(client_of(), document) == {"$": keyed(text)}
 
 
 def test_a_document_of_more_than_250_values_is_hashed_by_parts():
     row = {"a": 1, "b": 2}
-    assert len(path_hashes(client_of(), {"rows": [row] * 125})) == 250
-    by_row = path_hashes(client_of(), {"rows": [row] * 126})
+    assert len(hash_paths(client_of(), {"rows": [row] * 125})) == 250
+    by_row = hash_paths(client_of(), {"rows": [row] * 126})
     assert len(by_row) == 126
     assert by_row["$.rows[125]"] == keyed('{"a":1,"b":2}')
-    assert len(path_hashes(client_of(), {"rows": [row] * 250})) == 250
-    assert list(path_hashes(client_of(), {"rows": [row] * 251})) == ["$.rows"]
-    assert list(path_hashes(client_of(), {str(number): 0 for number in range(251)})) == ["$"]
+    assert len(hash_paths(client_of(), {"rows": [row] * 250})) == 250
+    assert list(hash_paths(client_of(), {"rows": [row] * 251})) == ["$.rows"]
+    assert list(hash_paths(client_of(), {str(number): 0 for number in range(251)})) == ["$"]
 
 
 def test_a_document_of_the_most_levels_has_a_path_of_as_many_steps():
     deep = json.loads("[" * 64 + "]" * 64)
-    assert path_hashes(client_of(), deep) == {"$" + "[0]" * 63: keyed("[]")}
+    assert hash_paths(client_of(), deep) == {"$" + "[0]" * 63: keyed("[]")}
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3)
@@ -280,8 +293,8 @@ def nodes(value, path=()):
 @example([[[0] * 7] * 7] * 7)
 @example({str(row): dict.fromkeys("abc", row) for row in range(100)})
 def test_no_document_has_more_than_250_hashes_and_the_parts_are_all_of_it(document):
-    parts = {spell(path): part for path, part in nodes(document).items()}
-    hashes = path_hashes(client_of(), document)
+    parts = {format_path(path): part for path, part in nodes(document).items()}
+    hashes = hash_paths(client_of(), document)
     assert 1 <= len(hashes) <= 250
     assert hashes == {path: keyed(canonical(parts[path][0])) for path in hashes}
     assert sum(parts[path][1] for path in hashes) == parts["$"][1]
@@ -294,17 +307,17 @@ def canonical(value):
 @given(DOCUMENTS, DOCUMENTS)
 def test_documents_that_differ_have_paths_that_differ_and_equal_ones_none(before, after):
     client = client_of()
-    first, second = path_hashes(client, before), path_hashes(client, after)
+    first, second = hash_paths(client, before), hash_paths(client, after)
     same = json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
-    assert (changed_paths(first, second) == []) is same
-    assert changed_paths(first, path_hashes(client, json.loads(json.dumps(before)))) == []
+    assert (find_changed_paths(first, second) == []) is same
+    assert find_changed_paths(first, hash_paths(client, json.loads(json.dumps(before)))) == []
 
 
 def test_the_paths_that_have_changed_are_those_that_one_side_has_too():
     before = {"$.a": "1", "$.b": "2", "$.c": "3"}
     after = {"$.d": "4", "$.b": "2", "$.c": "9"}
-    assert changed_paths(before, after) == ["$.a", "$.c", "$.d"]
-    assert changed_paths({}, {}) == []
+    assert find_changed_paths(before, after) == ["$.a", "$.c", "$.d"]
+    assert find_changed_paths({}, {}) == []
 
 
 def test_what_has_changed_in_an_order():
@@ -313,7 +326,7 @@ def test_what_has_changed_in_an_order():
         "description": "new",
         "subscriptions": [{"orderActions": [{"type": "OwnerTransfer"}]}],
     }
-    assert changed_paths(path_hashes(client, ORDER), path_hashes(client, after)) == [
+    assert find_changed_paths(hash_paths(client, ORDER), hash_paths(client, after)) == [
         "$.description",
         "$.orderDate",
         "$.subscriptions[0].orderActions[0].type",
@@ -340,12 +353,12 @@ def test_what_has_changed_in_an_order():
     ],
 )
 def test_the_time_in_which_a_users_own_key_ends(key, moment):
-    assert Submitter("", (key,)).issued_at == moment
+    assert IdempotencyScope("", (key,)).issued_at == moment
 
 
 def test_a_key_of_a_list_ends_in_its_time_with_a_count_behind_it():
-    assert Submitter("", ("2026-03-01T12:30Z", "1")).issued_at == 1_772_368_200.0
+    assert IdempotencyScope("", ("2026-03-01T12:30Z", "1")).issued_at == 1_772_368_200.0
 
 
 def test_the_identity_of_a_task_is_no_key_with_a_time():
-    assert Submitter("", ("2026-03-01T12:30Z", "run", "task"), -1).issued_at is None
+    assert IdempotencyScope("", ("2026-03-01T12:30Z", "run", "task"), -1).issued_at is None

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
+from airflow_provider_zuora.core.flow import Runner, run
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.notes import LATEST, NAME, Notes
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.wire import remembering
 from tests.core.carriers import Memory
 
 NOW = 1_700_000_000.0
@@ -38,15 +38,15 @@ class Store(Memory):
 
 def carry(flow, store):
     """Let a flow that asks for notes only have what it asks for."""
-    try:
-        step = next(remembering(flow, store))
-    except StopIteration as done:
-        return done.value
-    raise AssertionError(f"it asked for {step}")
+
+    def refuse(step):
+        raise AssertionError(f"it asked for {step}")
+
+    return run(flow, Runner(refuse, refuse, refuse, store))
 
 
 def loaded(number, store, **more):
-    return carry(Notes(Try(number, 3, **more)).load(), store)
+    return carry(Notes(TaskAttempt(number, 3, **more)).load(), store)
 
 
 def record(number=1, digest=None, **fields):
@@ -78,7 +78,7 @@ def found(notes, number=1):
 def test_the_names_of_the_entries_stay_what_they_are_from_release_to_release():
     store = Store()
     notes = loaded(2, store)
-    carry(notes.write_ahead(record().sending("t-1", "d1")), store)
+    carry(notes.note_post(record().count_post("t-1", "d1")), store)
 
     assert (NAME, LATEST) == ("zuora_submission", "zuora_submission:latest")
     assert store.keys() == {"zuora_submission:2", "zuora_submission:latest"}
@@ -87,23 +87,23 @@ def test_the_names_of_the_entries_stay_what_they_are_from_release_to_release():
 
 
 def test_what_was_noted_is_read_by_the_next_try():
-    store, sent = Store(), record().sending("t-1", "d1")
+    store, sent = Store(), record().count_post("t-1", "d1")
     first = loaded(1, store)
-    assert not first
-    carry(first.write_ahead(sent), store)
+    assert first.is_empty
+    carry(first.note_post(sent), store)
     assert first
     second = loaded(2, store)
 
     assert found(second) == sent
-    assert second.of(sent.submitter, "acc") == [sent]
-    assert second.of(sent.submitter, "another account") == []
+    assert second.find_all(sent.submitter, "acc") == [sent]
+    assert second.find_all(sent.submitter, "another account") == []
     assert second.find(sent.submitter, "another account", sent.digest) is None
 
 
 def test_what_is_noted_can_be_read_by_a_person():
     store = Store()
     notes = loaded(1, store)
-    carry(notes.write_ahead(record(paths={"$.orderDate": "1a2b"}).sending("t-1", "d1")), store)
+    carry(notes.note_post(record(paths={"$.orderDate": "1a2b"}).count_post("t-1", "d1")), store)
 
     [row] = store[f"{NAME}:1"]["submissions"]
     assert (row["order_number"], row["unanswered"], row["track_ids"]) == ("O-1", 1, ["t-1"])
@@ -111,9 +111,9 @@ def test_what_is_noted_can_be_read_by_a_person():
 
 def test_a_try_writes_under_its_own_number_what_the_ones_before_it_noted():
     store = Store()
-    carry(loaded(1, store).save(record(1).started("j-1", NOW)), store)
+    carry(loaded(1, store).save(record(1).with_job("j-1", NOW)), store)
     third = loaded(3, store)
-    carry(third.save(record(2).started("j-2", NOW)), store)
+    carry(third.save(record(2).with_job("j-2", NOW)), store)
     before = json.dumps(store[f"{NAME}:1"])
 
     assert [found(loaded(4, store), number).job_id for number in (1, 2)] == ["j-1", "j-2"]
@@ -124,7 +124,7 @@ def test_a_try_writes_under_its_own_number_what_the_ones_before_it_noted():
 def test_what_is_noted_tells_which_try_wrote_it_last():
     store = Store()
     carry(loaded(1, store).save(record(1)), store)
-    notes = carry(Notes(Try(2, 7, cleared=True)).load(), store)
+    notes = carry(Notes(TaskAttempt(2, 7, is_cleared=True)).load(), store)
     carry(notes.save(found(notes)), store)
 
     again = found(loaded(3, store))
@@ -134,10 +134,10 @@ def test_what_is_noted_tells_which_try_wrote_it_last():
 def test_the_same_try_reads_its_own_notes_again():
     """A task that was deferred is resumed in the same try."""
     store = Store()
-    carry(loaded(2, store).save(record(1).started("j-1", NOW)), store)
+    carry(loaded(2, store).save(record(1).with_job("j-1", NOW)), store)
     resumed = loaded(2, store)
     store.written.clear()
-    carry(resumed.save(found(resumed).started("j-2", NOW)), store)
+    carry(resumed.save(found(resumed).with_job("j-2", NOW)), store)
 
     assert store.written == [f"{NAME}:2"]
     assert found(loaded(3, store)).job_id == "j-2"
@@ -153,8 +153,8 @@ def test_notes_of_fifty_tries_ago_are_not_looked_for():
 
 def test_a_content_that_went_out_under_the_same_key_is_found_too():
     store = Store()
-    sent = record().sending("t-1", "digest of O-1").sending("t-2", "another digest")
-    carry(loaded(1, store).write_ahead(sent), store)
+    sent = record().count_post("t-1", "digest of O-1").count_post("t-2", "another digest")
+    carry(loaded(1, store).note_post(sent), store)
     notes = loaded(2, store)
 
     assert notes.find(sent.submitter, "acc", "another digest") == found(notes) == sent
@@ -163,16 +163,16 @@ def test_a_content_that_went_out_under_the_same_key_is_found_too():
 
 def test_a_job_is_found_by_its_id():
     notes = loaded(1, None)
-    carry(notes.save(record(1).started("j-1", NOW)), None)
-    carry(notes.save(record(2).started("j-2", NOW)), None)
+    carry(notes.save(record(1).with_job("j-1", NOW)), None)
+    carry(notes.save(record(2).with_job("j-2", NOW)), None)
 
-    assert notes.of_job("j-2").order_number == "O-2"
-    assert notes.of_job("j-3") is None
+    assert notes.find_job("j-2").order_number == "O-2"
+    assert notes.find_job("j-3") is None
 
 
-def test_where_there_is_no_store_nothing_is_known():
-    assert not loaded(1, None)
-    assert not loaded(2, None)
+def test_if_there_is_no_store_nothing_is_known():
+    assert loaded(1, None).is_empty
+    assert loaded(2, None).is_empty
 
 
 # Whether anything can have been sent that is not noted.
@@ -181,10 +181,10 @@ def test_where_there_is_no_store_nothing_is_known():
 @pytest.mark.parametrize(
     ("attempt", "complete"),
     [
-        (Try(1, 1), True),
-        (Try(2, 1), False),
-        (Try(1, 1, cleared=True), False),
-        (Try(1, 1, moved=True), False),
+        (TaskAttempt(1, 1), True),
+        (TaskAttempt(2, 1), False),
+        (TaskAttempt(1, 1, is_cleared=True), False),
+        (TaskAttempt(1, 1, has_moved=True), False),
     ],
     ids=["the first try", "a retry", "a clear", "another of the mapped tasks"],
 )
@@ -211,17 +211,17 @@ def test_notes_that_do_not_say_so_are_not_complete():
 
 def test_a_first_try_that_cannot_send_says_so_to_the_next_one():
     store = Store()
-    carry(Notes(Try(1, 1)).claim(), store)
+    carry(Notes(TaskAttempt(1, 1)).note_nothing_sent(), store)
 
     assert store == {f"{NAME}:1": {"complete": True, "parts": 1, "submissions": []}}
     second = loaded(2, store)
     assert second.is_complete
-    assert not second
+    assert second.is_empty
 
 
 def test_a_later_try_that_cannot_send_claims_nothing():
     store = Store()
-    carry(Notes(Try(2, 1)).claim(), store)
+    carry(Notes(TaskAttempt(2, 1)).note_nothing_sent(), store)
 
     assert store == {}
 
@@ -230,7 +230,7 @@ def test_what_is_noted_is_not_claimed_away():
     store = Store()
     notes = loaded(1, store)
     carry(notes.save(record(1)), store)
-    carry(notes.claim(), store)
+    carry(notes.note_nothing_sent(), store)
 
     assert found(loaded(2, store)) is not None
 
@@ -240,11 +240,11 @@ def test_what_is_noted_is_not_claimed_away():
 
 def test_a_try_notes_that_it_has_begun_before_it_reads():
     store = Store()
-    flow = Notes(Try(2, 3)).load()
+    flow = Notes(TaskAttempt(2, 3)).load()
     steps = [next(flow), flow.send(None), flow.send(None)]
     flow.close()
 
-    assert [type(step).__name__ for step in steps] == ["Recall", "Record", "Recall"]
+    assert [type(step).__name__ for step in steps] == ["LoadState", "SaveState", "LoadState"]
     assert [step.name for step in steps] == [LATEST, LATEST, f"{NAME}:2"]
     assert store == {}
 
@@ -259,7 +259,7 @@ def test_a_try_that_a_later_one_has_overtaken_sends_nothing_more():
     store = Store()
     notes = overtaken(store)
     with pytest.raises(ApiError, match="Try 2 of this task has begun, so this one, number 1") as caught:
-        carry(notes.write_ahead(record().sending("t-1", "d1")), store)
+        carry(notes.note_post(record().count_post("t-1", "d1")), store)
 
     assert caught.value.transient
     assert found(loaded(3, store)).unanswered == 1, "the later one takes it for sent"
@@ -272,12 +272,12 @@ def test_a_list_that_a_later_try_has_overtaken_sends_nothing_more():
         carry(notes.reserve([record()]), store)
 
 
-def test_what_was_heard_is_noted_even_so():
+def test_what_came_of_a_post_is_noted_even_so():
     store = Store()
     notes = loaded(1, store)
-    carry(notes.write_ahead(record().sending("t-1", "d1")), store)
+    carry(notes.note_post(record().count_post("t-1", "d1")), store)
     loaded(2, store)
-    carry(notes.save(record().sending("t-1", "d1").started("j-1", NOW)), store)
+    carry(notes.save(record().count_post("t-1", "d1").with_job("j-1", NOW)), store)
 
     assert found(loaded(3, store)).job_id == "j-1"
 
@@ -294,7 +294,7 @@ def test_a_try_that_comes_to_itself_when_a_later_one_has_begun_does_not_begin():
 def test_what_says_nothing_of_a_later_try_stops_nobody(latest):
     store = Store()
     store.set(LATEST, latest)
-    carry(loaded(2, store).write_ahead(record()), store)
+    carry(loaded(2, store).note_post(record()), store)
 
     assert store[LATEST] == {"try": 2}
 
@@ -328,12 +328,12 @@ def many(count, seed=0, **fields):
         )
 
 
-def refused(each, dice):
+def with_refusal(each, dice):
     said = (
         f"POST /v1/async/orders: HTTP 400: [53200020] (requestId {uuid.UUID(int=dice.getrandbits(128))}, "
         f"processId {dice.getrandbits(64):016X}, Zuora-Track-Id af-{dice.getrandbits(128):032x})"
     )
-    return each.refused(said, NOW + dice.random() * 3600, locked=False)
+    return each.with_refusal(said, NOW + dice.random() * 3600, locked=False)
 
 
 @pytest.mark.parametrize("how", ["reserved", "started", "refused"])
@@ -342,9 +342,9 @@ def test_2000_submissions_are_noted_in_entries_below_64_kb(how):
     notes = loaded(1, store)
     records = list(many(2000))
     if how == "started":
-        records = [each.started(f"{dice.getrandbits(128):032x}", NOW + dice.random()) for each in records]
+        records = [each.with_job(f"{dice.getrandbits(128):032x}", NOW + dice.random()) for each in records]
     elif how == "refused":
-        records = [refused(each, dice) for each in records]
+        records = [with_refusal(each, dice) for each in records]
     carry(notes.reserve(records), store)
 
     assert len(store) == 10
@@ -359,7 +359,7 @@ def test_2000_submissions_are_noted_in_entries_below_64_kb(how):
 def test_a_long_entry_holds_no_track_ids_and_no_hashes_of_values():
     store = Store()
     notes = loaded(1, store)
-    carry(notes.reserve(each.sending("t-1", each.digest) for each in many(200)), store)
+    carry(notes.reserve(each.count_post("t-1", each.digest) for each in many(200)), store)
     carry(notes.reserve(()), store)
     [first, *_] = many(1)
     kept = loaded(2, store).find(first.submitter, first.account, first.digest)
@@ -373,7 +373,7 @@ def test_orders_that_are_submitted_one_by_one_and_have_many_values_stay_below_64
     notes = loaded(1, store)
     paths = {f"$.subscriptions[0].orderActions[{at}].type": f"{at:016x}" for at in range(200)}
     for each in many(30, paths=paths):
-        carry(notes.write_ahead(each.sending("t-1", each.digest)), store)
+        carry(notes.note_post(each.count_post("t-1", each.digest)), store)
 
     assert len(json.dumps(store[f"{NAME}:1"])) < ENTRY
 
@@ -409,12 +409,12 @@ def test_only_what_has_changed_is_written_again():
     carry(notes.reserve(records), store)
     carry(notes.reserve(()), store)
     store.written.clear()
-    carry(notes.save(records[450].started("j-1", NOW)), store)
+    carry(notes.save(records[450].with_job("j-1", NOW)), store)
 
     assert store.written == [f"{NAME}:1:2"]
 
 
-def test_more_entries_than_before_are_told_by_the_first():
+def test_more_entries_than_before_are_counted_by_the_first():
     store = Store()
     records = list(many(201))
     notes = loaded(1, store)
@@ -431,7 +431,7 @@ def test_all_that_earlier_tries_noted_of_a_list_is_carried_over():
     records = list(many(450))
     carry(loaded(1, store).reserve(records), store)
     second = loaded(2, store)
-    carry(second.save(records[0].started("j-1", NOW)), store)
+    carry(second.save(records[0].with_job("j-1", NOW)), store)
 
     assert {f"{NAME}:2", f"{NAME}:2:1", f"{NAME}:2:2"} <= store.keys()
     third = loaded(3, store)
@@ -456,21 +456,21 @@ def test_a_post_of_a_batch_needs_no_other_note():
     batch = [record(number) for number in range(3)]
     carry(notes.reserve(batch), store)
     store.written.clear()
-    sent = batch[0].sending("t-1", batch[0].digest)
-    carry(notes.write_ahead(sent), store)
-    carry(notes.save(sent.started("j-1", NOW)), store)
+    sent = batch[0].count_post("t-1", batch[0].digest)
+    carry(notes.note_post(sent), store)
+    carry(notes.save(sent.with_job("j-1", NOW)), store)
 
     assert store.written == []
     assert found(loaded(2, store), 0).state is SubmissionState.OPEN
 
 
-def test_what_was_heard_of_a_batch_is_noted_with_the_next_one():
+def test_what_came_of_a_batch_is_noted_with_the_next_one():
     store = Store()
     notes = loaded(1, store)
     batch = [record(number) for number in range(3)]
     carry(notes.reserve(batch), store)
-    carry(notes.save(batch[0].started("j-0", NOW)), store)
-    carry(notes.save(batch[1].refused("no", NOW, locked=False)), store)
+    carry(notes.save(batch[0].with_job("j-0", NOW)), store)
+    carry(notes.save(batch[1].with_refusal("no", NOW, locked=False)), store)
     carry(notes.reserve([record(7)]), store)
     noted = loaded(2, store)
 
@@ -488,13 +488,13 @@ def test_the_next_key_of_an_order_of_a_batch_is_noted_before_it_is_sent():
     store = Store()
     notes = loaded(1, store)
     carry(notes.reserve([record(1), record(2)]), store)
-    following = replace(record(1), key="af-1/1", generation=1).sending("t-1", "digest of O-1")
-    carry(notes.write_ahead(following), store)
+    following = replace(record(1), key="af-1/1", generation=1).count_post("t-1", "digest of O-1")
+    carry(notes.note_post(following), store)
     kept = found(loaded(2, store))
 
     assert (kept.key, kept.unanswered) == ("af-1/1", 1)
     assert found(loaded(2, store), 2).unanswered == 1, "the other is still reserved"
-    carry(notes.save(following.answered().refused("no", NOW, locked=False)), store)
+    carry(notes.save(following.discount_post().with_refusal("no", NOW, locked=False)), store)
     assert found(loaded(2, store)).state is SubmissionState.REFUSED, "it is of no batch any more"
 
 
@@ -502,14 +502,14 @@ def test_another_content_under_a_key_of_a_batch_is_noted_before_it_is_sent():
     store = Store()
     notes = loaded(1, store)
     carry(notes.reserve([record(1)]), store)
-    carry(notes.write_ahead(record(1).sending("t-1", "another digest")), store)
+    carry(notes.note_post(record(1).count_post("t-1", "another digest")), store)
 
     assert loaded(2, store).find("submitter of O-1", "acc", "another digest") is not None
 
 
 def test_what_a_reserved_order_of_an_earlier_try_was_left_with_stays_counted():
     store = Store()
-    carry(loaded(1, store).write_ahead(record(1).sending("t-1", "digest of O-1")), store)
+    carry(loaded(1, store).note_post(record(1).count_post("t-1", "digest of O-1")), store)
     second = loaded(2, store)
     carry(second.reserve([found(second)]), store)
 
@@ -546,7 +546,7 @@ NO_NOTES = {
 
 
 @pytest.mark.parametrize("noted", NO_NOTES.values(), ids=NO_NOTES)
-def test_what_is_no_note_of_ours_means_that_nobody_knows_what_was_sent(noted):
+def test_what_is_no_note_of_ours_means_that_what_was_sent_is_unknown(noted):
     store = Store()
     store.set(f"{NAME}:1", noted)
     with pytest.raises(OutcomeUnknown) as caught:
@@ -623,8 +623,8 @@ def test_of_two_threads_neither_writes_over_what_the_other_has_noted():
     assert [found(read, number).job_id for number in (1, 2)] == ["j-1", "j-2"]
 
 
-def test_where_there_is_no_store_nothing_is_written_and_all_is_known():
-    notes = Notes(Try())
+def test_if_there_is_no_store_nothing_is_written_and_all_is_known():
+    notes = Notes(TaskAttempt())
     notes.is_kept = False
     started = record(1, job_id="j-1", state=SubmissionState.STARTED)
 

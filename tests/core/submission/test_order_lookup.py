@@ -6,19 +6,19 @@ import json
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused, Unreadable
+from airflow_provider_zuora.core.messages import Response
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import (
     APART,
-    existing_order,
+    describe_order_difference,
+    find_existing_order,
     find_order,
-    order_difference,
 )
-from airflow_provider_zuora.core.wire import Response
-from airflow_provider_zuora.sandbox.books import id_of
-from airflow_provider_zuora.sandbox.rules import Fault
 from tests.core.carriers import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
+from zuora_sandbox import Fault
+from zuora_sandbox.order_store import derive_id
 
 NEW = {
     "orderNumber": "O-1",
@@ -40,7 +40,7 @@ NOT_THERE = answer(404, {"success": False, "reasons": [{"code": 50000040, "messa
 def made(order):
     """Return a Zuora that has made an order."""
     zuora = Zuora()
-    submit(zuora, None, Try(), order).run()
+    submit(zuora, None, TaskAttempt(), order).run()
     assert len(zuora.made) == 1
     return zuora
 
@@ -80,7 +80,7 @@ def test_a_number_that_another_order_has_is_an_error_that_names_both(order, chan
 
 def test_an_account_by_its_id_is_compared_by_its_id():
     zuora = made(NUMBERED)
-    order = BY_ID | {"existingAccountId": id_of("account", "A00000097")}
+    order = BY_ID | {"existingAccountId": derive_id("account", "A00000097")}
     assert zuora.run(find_order(zuora.client(), order)) == "order:O-1"
 
 
@@ -160,7 +160,7 @@ class TestAnAccountThatCannotBeRead:
             zuora.run(find_order(zuora.client(), NEW))
         assert "pass order:O-1 as adopt_job_id" in str(caught.value)
 
-    def test_in_passing_is_for_the_next_try(self):
+    def test_for_a_transient_reason_is_for_the_next_try(self):
         zuora = made(NEW)
         zuora.sandbox.add_fault(self.told(503))
         with pytest.raises(ApiError) as caught:
@@ -177,7 +177,7 @@ class TestAnAccountThatCannotBeRead:
         assert [each.path for each in script.sent] == ["/v1/orders/O-1"]
 
 
-def test_an_order_that_comes_between_the_looks_is_found():
+def test_an_order_that_comes_between_the_look_ups_is_found():
     there = answer(
         200,
         {
@@ -206,18 +206,18 @@ class TestExisting:
     def test_an_equal_order_is_taken(self):
         zuora = made(NUMBERED)
 
-        assert zuora.run(existing_order(zuora.client(), NUMBERED)) == "order:O-1"
+        assert zuora.run(find_existing_order(zuora.client(), NUMBERED)) == "order:O-1"
 
     def test_not_there_is_said_once(self):
         script = Script([NOT_THERE])
 
-        assert script.run(existing_order(script.client(), NUMBERED)) is None
+        assert script.run(find_existing_order(script.client(), NUMBERED)) is None
         assert not script.clock.naps
 
-    def test_in_passing_is_for_the_next_try(self):
+    def test_for_a_transient_reason_is_for_the_next_try(self):
         script = Script([answer(503)] * 10)
         with pytest.raises(ApiError) as caught:
-            script.run(existing_order(script.client(), NUMBERED))
+            script.run(find_existing_order(script.client(), NUMBERED))
         assert caught.value.transient
         assert type(caught.value) is Unreadable
 
@@ -228,7 +228,7 @@ class TestExisting:
         with pytest.raises(
             OutcomeUnknown, match="Whether order O-1 is at Zuora already is unknown"
         ) as caught:
-            script.run(existing_order(script.client(), NUMBERED))
+            script.run(find_existing_order(script.client(), NUMBERED))
         assert str(caught.value).endswith("Nothing was sent.") or "Nothing was sent. | " in str(caught.value)
 
     @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ class TestExisting:
     def test_one_with_another_content_is_another_order(self, change, words):
         zuora = made(NUMBERED | {"description": "Team plan"})
         with pytest.raises(Refused, match=f"Order number O-1 is taken at Zuora .*{words}"):
-            zuora.run(existing_order(zuora.client(), NUMBERED | {"description": "Team plan"} | change))
+            zuora.run(find_existing_order(zuora.client(), NUMBERED | {"description": "Team plan"} | change))
 
 
 @pytest.mark.parametrize("status", ["Draft", "Cancelled", "Failed"])
@@ -250,7 +250,7 @@ class TestAnOrderThatIsNotCarriedOut:
 
     def test_is_not_found_for_the_job(self, status):
         zuora = Zuora(order_status=status)
-        submit(zuora, None, Try()).run()
+        submit(zuora, None, TaskAttempt()).run()
         zuora.ledger  # noqa: B018 - what is under way ends
         words = f"O-1 is taken at Zuora .*: it is {status}. Nothing more was sent."
         with pytest.raises(OutcomeUnknown, match=words):
@@ -258,11 +258,11 @@ class TestAnOrderThatIsNotCarriedOut:
 
     def test_is_no_equal_order(self, status):
         zuora = Zuora(order_status=status)
-        submit(zuora, None, Try()).run()
+        submit(zuora, None, TaskAttempt()).run()
         zuora.ledger  # noqa: B018 - what is under way ends
         words = f"O-1 is taken at Zuora .*: it is {status}. Nothing was sent; give this order another number."
         with pytest.raises(Refused, match=words):
-            zuora.run(existing_order(zuora.client(), NUMBERED))
+            zuora.run(find_existing_order(zuora.client(), NUMBERED))
 
 
 class TestTheDifference:
@@ -280,11 +280,11 @@ class TestTheDifference:
         zuora = made(NUMBERED | {"description": "Team plan"})
         document = NUMBERED | {"description": "Team plan"} | change
 
-        found = zuora.run(order_difference(zuora.client(), document, "O-1"))
+        found = zuora.run(describe_order_difference(zuora.client(), document, "O-1"))
         assert words in found
         assert bool(found) is bool(words)
 
     def test_of_one_that_is_not_there_is_none(self):
         script = Script([NOT_THERE])
 
-        assert script.run(order_difference(script.client(), NUMBERED, "O-1")) == ""
+        assert script.run(describe_order_difference(script.client(), NUMBERED, "O-1")) == ""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.errors import Held
+from airflow_provider_zuora.core.errors import RateLimited
+from airflow_provider_zuora.core.flow import SaveState
+from airflow_provider_zuora.core.submission.keys import KEY_AGE, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import NAME
-from airflow_provider_zuora.core.submission.post import KEY_AGE
-from airflow_provider_zuora.core.wire import Record
 from tests.core.carriers import Memory
 from tests.core.tries import NUMBERED, ORDER, Zuora, before, body, submit
 
-FIRST, RETRY = Try(1, 1), Try(2, 1)
+FIRST, RETRY = TaskAttempt(1, 1), TaskAttempt(2, 1)
 
 
 def killed_after_its_post(zuora, memory):
@@ -40,7 +39,7 @@ def test_a_try_that_began_in_time_goes_on_for_two_minutes(began, noting, goes_on
     killed_after_its_post(zuora, memory)
     zuora.clock.now += began
     retry = submit(zuora, memory, RETRY, NUMBERED)
-    while retry.running and not (isinstance(retry.step, Record) and retry.step.name == f"{NAME}:2"):
+    while retry.running and not (isinstance(retry.step, SaveState) and retry.step.name == f"{NAME}:2"):
         retry.act()
     zuora.clock.now += noting
     end = retry.run().end
@@ -55,7 +54,7 @@ def test_a_try_that_was_stopped_for_longer_than_its_posts_may_take_sends_nothing
     zuora, memory = Zuora(), Memory()
     killed_after_its_post(zuora, memory)
     retry = submit(zuora, memory, RETRY, NUMBERED)
-    while not (isinstance(retry.step, Record) and retry.step.name == f"{NAME}:2"):
+    while not (isinstance(retry.step, SaveState) and retry.step.name == f"{NAME}:2"):
         retry.act()
     zuora.clock.now += stopped
     retry.run()
@@ -68,12 +67,12 @@ def test_a_first_try_that_was_stopped_before_its_post_sends_nothing_and_the_next
     zuora, memory = Zuora(), Memory()
     first = submit(zuora, memory, FIRST, order)
     while first.running and not zuora.keys:
-        if isinstance(first.step, Record):
+        if isinstance(first.step, SaveState):
             zuora.clock.now += 721
         first.act()
     end = first.end
 
-    assert isinstance(end, Held)
+    assert isinstance(end, RateLimited)
     assert end.transient
     assert "stopped for longer than its POSTs may take" in str(end)
     assert not zuora.keys
@@ -92,7 +91,7 @@ def test_only_the_post_that_may_prove_an_answer_is_put_off_for_half_a_minute():
     assert third == 30
 
 
-def test_a_try_ends_where_its_next_post_would_come_after_ten_minutes():
+def test_a_try_ends_if_its_next_post_would_come_after_ten_minutes():
     zuora = Zuora()
     zuora.script = [before(429, body(70), Retry_After="250")] * 6
     began = zuora.clock()

@@ -1,85 +1,63 @@
-"""The protocol's table: it is what its docstring says, it is complete, and its laws hold in every row."""
+"""The protocol's table: it is what the page shows, it is complete, and its laws hold in every row."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
-from airflow_provider_zuora.core.submission import protocol, submission
-from airflow_provider_zuora.core.submission.authority import Heard
-from airflow_provider_zuora.core.submission.post import _PROVABLE, Post
-from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
-
-RULE = re.compile(r"^=+ +=+ +=+$")
-
-
-def rows_of(text):
-    """Return the rows of the table in a docstring: standing, events, where it stands then, what it does."""
-    lines = text.splitlines()
-    first, second, last = (at for at, line in enumerate(lines) if RULE.match(line))
-    widths = [len(each) + 1 for each in lines[first].split()]
-    rows = []
-    for line in lines[second + 1 : last]:
-        stands, hears, then = (
-            line[: widths[0]].strip(),
-            line[widths[0] : sum(widths[:2])].strip(),
-            line[sum(widths[:2]) :].strip(),
-        )
-        if not stands:
-            rows[-1][1] = f"{rows[-1][1]} {hears}"
-            rows[-1][2] += then
-        else:
-            rows.append([stands, hears, then])
-    return rows
+from airflow_provider_zuora.core.submission.post import PROVABLE, Post
+from airflow_provider_zuora.core.submission.protocol import ROWS, TABLE, Action, Event, Standing
+from airflow_provider_zuora.core.submission.record import SubmissionState
+from airflow_provider_zuora.core.submission.submission import ACTIONS, Submission
+from tests.core.submission.test_answers import ANSWERS
 
 
-def table_of(text):
-    """Return what a docstring says, in the form of `TABLE`; a row of a standing goes before one of any."""
-    told = {}
-    for stands, hears, then in sorted(rows_of(text), key=lambda row: row[0] != "any"):
+def read_rows():
+    """Return the rows of the page's table: standing, events, next standing and action."""
+    page = (Path(__file__).parents[3] / "docs" / "exactly-once.md").read_text()
+    drawn = page.split("| standing | event |", 1)[1].split("\n\n", 1)[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in drawn.splitlines()[2:]]
+
+
+def read_table():
+    """Return what the page says, in the form of `TABLE`; a row of a standing goes before one of any."""
+    table = {}
+    for name, events, then in sorted(read_rows(), key=lambda row: row[0] != "any"):
         after, action = then.split(", ", 1)
-        for standing in Standing if stands == "any" else (Standing[stands],):
-            for event in hears.split(", "):
-                told[standing, Event[event]] = (Standing[after], Action(action))
-    return told
-
-
-def test_the_table_is_what_its_docstring_says():
-    assert table_of(protocol.__doc__) == TABLE
+        for standing in Standing if name == "any" else (Standing[name],):
+            for event in events.split(", "):
+                table[standing, Event[event]] = (Standing[after], Action(action))
+    return table
 
 
 def test_the_page_shows_the_table_of_the_code():
-    page = (Path(__file__).parents[3] / "docs" / "exactly-once.md").read_text()
-    drawn = page.split("| stands | hears |", 1)[1].split("\n\n", 1)[0]
-    shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in drawn.splitlines()[2:]]
-
-    assert shown == rows_of(protocol.__doc__)
+    assert read_table() == TABLE
 
 
-def test_no_row_of_the_docstring_says_the_same_pair_twice():
-    pairs = [(stands, event) for stands, hears, _ in rows_of(protocol.__doc__) for event in hears.split(", ")]
-    assert len(pairs) == len(set(pairs))
+def test_no_row_says_the_same_pair_twice():
+    of_the_page = [(name, event) for name, events, _ in read_rows() for event in events.split(", ")]
+    of_the_code = [(standing, event) for standing, events, _, _ in ROWS for event in events]
+
+    assert len(of_the_page) == len(set(of_the_page)) == len(of_the_code) == len(set(of_the_code))
 
 
 # Completeness: whatever an action can yield has a row.
 
 METHODS = {
-    Action.READ_JOB: "_read_job",
-    Action.LOOK_ONCE: "_look_once",
-    Action.LOOK_UP: "_look_up",
-    Action.NEXT_KEY: "_next_key",
-    Action.CONSIDER: "_consider",
+    **ACTIONS,
+    Action.NEXT_KEY: Submission._next_key,
+    Action.CONSIDER: Submission._consider,
 }
 ENDS = {Action.RETURN, Action.FAIL, Action.STOP, Action.ASK}
 
 
 def named_in(function):
     """Return the events that the source of a function names."""
-    tree = ast.parse("if True:\n" + inspect.getsource(function))
+    tree = ast.parse(dedent(inspect.getsource(function)))
     return {
         Event[node.attr]
         for node in ast.walk(tree)
@@ -90,14 +68,14 @@ def named_in(function):
 def yields(action):
     """Return the events that an action can come to, as its own source has them."""
     if action is Action.SEND:
-        heard = {Event[each.name] for each in Heard}
-        stored = {Event[f"{each.name}_STORED"] for each in _PROVABLE}
+        stored = {Event[f"{each.name}_STORED"] for each in PROVABLE}
         after_absence = {Event.REFUSED_AFTER_ABSENCE, Event.REFUSED_AFTER_ABSENCE_STORED}
-        return heard | stored | after_absence | named_in(Post.send) | {Event.ACCEPTED_BEFORE}
-    return named_in(getattr(submission.Submission, METHODS[action]))
+        return {*ANSWERS} | stored | after_absence | named_in(Post.send) | {Event.ACCEPTED_BEFORE}
+    return named_in(METHODS[action])
 
 
-BEGINNINGS = {Standing.CLEAR, Standing.UNDECIDED, *submission._STANDINGS.values()}
+DECIDED = {Standing[state.name] for state in SubmissionState if state is not SubmissionState.OPEN}
+BEGINNINGS = {Standing.CLEAR, Standing.UNDECIDED} | DECIDED
 
 
 def reached():
@@ -143,12 +121,7 @@ def test_every_pair_that_a_submission_can_come_to_has_a_row():
 
 
 def test_every_row_is_one_that_a_submission_can_come_to():
-    own = {
-        (Standing[stands], Event[event])
-        for stands, hears, _ in rows_of(protocol.__doc__)
-        if stands != "any"
-        for event in hears.split(", ")
-    }
+    own = {(standing, event) for standing, events, _, _ in ROWS if standing for event in events}
     assert own - reached() == set()
 
 
@@ -233,14 +206,14 @@ def test_success_is_a_job_or_an_order_that_was_found():
             assert event in {Event.ACCEPTED, Event.RUNS, Event.FOUND}
 
 
-def test_where_there_is_a_job_no_order_is_sent():
+def test_if_there_is_a_job_no_order_is_sent():
     for (stands, event), (_, action) in TABLE.items():
         if stands in {Standing.STARTED, Standing.LOST} and event not in {Event.BEGUN, Event.BEGUN_BEFORE}:
             assert action is not Action.SEND
             assert action is not Action.NEXT_KEY
 
 
-def test_a_person_is_asked_where_nobody_can_know():
+def test_a_person_is_asked_if_nothing_can_be_known():
     asked = leading(lambda stands, _, then, action: action is Action.ASK)
 
     assert {event for _, event in asked} == {Event.NO_NUMBER, Event.NOT_FOUND}
@@ -250,7 +223,7 @@ def test_a_person_is_asked_where_nobody_can_know():
     }
 
 
-def test_the_next_key_follows_only_where_every_post_under_this_one_comes_to_nothing():
+def test_the_next_key_follows_only_if_every_post_under_this_one_comes_to_nothing():
     """Else a try that remembers nothing would send the key that was left, and make a second order."""
     left = leading(lambda stands, _, then, action: action is Action.NEXT_KEY)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zuora.core.errors import Answer, ApiError, JobFailed, LockContention, Refused
-from airflow_provider_zuora.core.jobs import Job, JobState
+from airflow_provider_zuora.core.errors import ApiError, JobFailed, LockContention, Refused, ResponseInfo
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
 NOW = 1_700_000_000.0
@@ -29,8 +29,8 @@ OPEN = SubmissionRecord(
     max_tries=2,
     paths={"$.orderDate": "1a2b"},
 )
-ANSWER = Answer("GET /v1/async-jobs/j-1", "af-2", 200, ("40000020",), ("Not effective.",))
-FAILED = Job("j-1", JobState.FAILED, "Failed", answer=ANSWER)
+ANSWER = ResponseInfo("GET /v1/async-jobs/j-1", "af-2", 200, ("40000020",), ("Not effective.",))
+FAILED = Job("j-1", JobState.FAILED, "Failed", info=ANSWER)
 PASSING = replace(FAILED, transient=True)
 LOCKED = replace(PASSING, locked=True)
 
@@ -62,17 +62,17 @@ def test_a_record_begins_open_and_no_post_is_unanswered():
 
 
 def test_a_post_is_counted_before_it_is_sent():
-    assert changed(OPEN, OPEN.sending("t-1", "d1")) == {"track_ids": ("t-1",), "unanswered": 1}
+    assert changed(OPEN, OPEN.count_post("t-1", "d1")) == {"track_ids": ("t-1",), "unanswered": 1}
 
 
 def test_a_key_that_is_sent_again_is_open_again():
-    refused = OPEN.refused("no", NOW, locked=False)
-    assert refused.sending("t-1", "d1").state is SubmissionState.OPEN
-    assert refused.sending("t-1", "d1").unanswered == 1
+    with_refusal = OPEN.with_refusal("no", NOW, locked=False)
+    assert with_refusal.count_post("t-1", "d1").state is SubmissionState.OPEN
+    assert with_refusal.count_post("t-1", "d1").unanswered == 1
 
 
 def test_a_post_of_another_content_is_noted_beside_the_first():
-    twice = OPEN.sending("t-1", "d2").sending("t-2", "d2")
+    twice = OPEN.count_post("t-1", "d2").count_post("t-2", "d2")
     assert changed(OPEN, twice) == {
         "track_ids": ("t-1", "t-2"),
         "contents": ("d1", "d2"),
@@ -81,27 +81,27 @@ def test_a_post_of_another_content_is_noted_beside_the_first():
 
 
 def test_an_answer_that_is_about_its_post_settles_that_one_and_no_other():
-    twice = OPEN.sending("t-1", "d1").sending("t-2", "d1")
-    assert twice.answered().unanswered == 1
-    assert twice.answered().answered().answered().unanswered == 0
+    twice = OPEN.count_post("t-1", "d1").count_post("t-2", "d1")
+    assert twice.discount_post().unanswered == 1
+    assert twice.discount_post().discount_post().discount_post().unanswered == 0
 
 
 def test_of_many_posts_the_last_eight_are_noted():
     record = OPEN
     for number in range(11):
-        record = record.sending(f"t-{number}", "d1")
+        record = record.count_post(f"t-{number}", "d1")
     assert record.track_ids == tuple(f"t-{number}" for number in range(3, 11))
     assert record.unanswered == 11
 
 
 def test_a_content_is_covered_once():
-    assert OPEN.covering("d1") == OPEN
-    assert OPEN.covering("d2").covering("d3").covering("d2").contents == ("d1", "d2", "d3")
+    assert OPEN.with_content("d1") == OPEN
+    assert OPEN.with_content("d2").with_content("d3").with_content("d2").contents == ("d1", "d2", "d3")
 
 
 def test_a_job_settles_all_posts():
-    before = OPEN.sending("t-1", "d1")
-    assert changed(before, before.started("j-1", NOW)) == {
+    before = OPEN.count_post("t-1", "d1")
+    assert changed(before, before.with_job("j-1", NOW)) == {
         "state": SubmissionState.STARTED,
         "job_id": "j-1",
         "unanswered": 0,
@@ -110,8 +110,8 @@ def test_a_job_settles_all_posts():
 
 
 def test_a_refusal_lasts_and_settles_all_posts():
-    before = OPEN.sending("t-1", "d1")
-    after = before.refused("no", NOW, locked=False)
+    before = OPEN.count_post("t-1", "d1")
+    after = before.with_refusal("no", NOW, locked=False)
     assert changed(before, after) == {
         "state": SubmissionState.REFUSED,
         "unanswered": 0,
@@ -119,27 +119,27 @@ def test_a_refusal_lasts_and_settles_all_posts():
         "decided_at": NOW,
         "reason": "no",
     }
-    assert not after.is_passing
+    assert after.lasting
 
 
 def test_a_refusal_on_a_lock_passes():
-    after = OPEN.refused("busy", NOW, locked=True)
+    after = OPEN.with_refusal("busy", NOW, locked=True)
     assert changed(OPEN, after) == {
         "state": SubmissionState.REFUSED,
         "locked": True,
         "decided_at": NOW,
         "reason": "busy",
     }
-    assert after.is_passing
+    assert not after.lasting
 
 
 @pytest.mark.parametrize(
     ("job", "lasting", "locked"), [(FAILED, True, False), (PASSING, False, False), (LOCKED, False, True)]
 )
 def test_a_failed_job_lasts_or_passes_as_the_vendor_says(job, lasting, locked):
-    before = OPEN.started("j-1", NOW - 60)
-    after = before.failed(job, NOW)
-    assert (after.lasting, after.locked, after.is_passing) == (lasting, locked, not lasting)
+    before = OPEN.with_job("j-1", NOW - 60)
+    after = before.with_failure(job, NOW)
+    assert (after.lasting, after.locked) == (lasting, locked)
     assert {**changed(before, after), "lasting": lasting, "locked": locked} == {
         "state": SubmissionState.FAILED,
         "lasting": lasting,
@@ -152,26 +152,26 @@ def test_a_failed_job_lasts_or_passes_as_the_vendor_says(job, lasting, locked):
 
 
 def test_a_job_that_fails_without_a_word_has_a_reason_too():
-    assert OPEN.started("j-1", NOW).failed(replace(FAILED, answer=None), NOW).reason == (
+    assert OPEN.with_job("j-1", NOW).with_failure(replace(FAILED, info=None), NOW).reason == (
         "Job j-1 ended as Failed"
     )
 
 
 def test_a_failure_was_seen_when_it_was_seen_first():
     """The rest after a lock is counted from there, however often the job is read again."""
-    once = OPEN.started("j-1", NOW).failed(LOCKED, NOW)
-    assert once.failed(LOCKED, NOW + 50) == once
-    assert once.failed(FAILED, NOW + 50).decided_at == NOW
+    once = OPEN.with_job("j-1", NOW).with_failure(LOCKED, NOW)
+    assert once.with_failure(LOCKED, NOW + 50) == once
+    assert once.with_failure(FAILED, NOW + 50).decided_at == NOW
 
 
-@pytest.mark.parametrize("before", [OPEN.started("j-1", NOW), OPEN.refused("busy", NOW, locked=True)])
+@pytest.mark.parametrize("before", [OPEN.with_job("j-1", NOW), OPEN.with_refusal("busy", NOW, locked=True)])
 def test_what_was_decided_before_says_nothing_of_when_a_job_failed(before):
-    assert before.failed(LOCKED, NOW + 50).decided_at == NOW + 50
+    assert before.with_failure(LOCKED, NOW + 50).decided_at == NOW + 50
 
 
 def test_what_cannot_make_an_order_any_more_is_absent():
-    before = OPEN.sending("t-1", "d1")
-    assert changed(before, before.absent("nothing there", NOW)) == {
+    before = OPEN.count_post("t-1", "d1")
+    assert changed(before, before.with_absence("nothing there", NOW)) == {
         "state": SubmissionState.ABSENT,
         "unanswered": 0,
         "decided_at": NOW,
@@ -182,17 +182,17 @@ def test_what_cannot_make_an_order_any_more_is_absent():
 @pytest.mark.parametrize(
     ("record", "kind", "transient"),
     [
-        (OPEN.refused("no", NOW, locked=False), Refused, False),
-        (OPEN.refused("no", NOW, locked=True), LockContention, True),
-        (OPEN.failed(FAILED, NOW), JobFailed, False),
-        (OPEN.failed(PASSING, NOW), JobFailed, True),
-        (OPEN.failed(LOCKED, NOW), LockContention, True),
-        (OPEN.absent("no", NOW), ApiError, True),
+        (OPEN.with_refusal("no", NOW, locked=False), Refused, False),
+        (OPEN.with_refusal("no", NOW, locked=True), LockContention, True),
+        (OPEN.with_failure(FAILED, NOW), JobFailed, False),
+        (OPEN.with_failure(PASSING, NOW), JobFailed, True),
+        (OPEN.with_failure(LOCKED, NOW), LockContention, True),
+        (OPEN.with_absence("no", NOW), ApiError, True),
     ],
     ids=["refused", "refused on a lock", "failed", "failed, passing", "failed on a lock", "absent"],
 )
 def test_the_error_that_an_end_amounts_to(record, kind, transient):
-    error = record.error()
+    error = record.to_error()
     assert type(error) is kind
     assert (str(error), error.transient) == (record.reason, transient)
 
@@ -260,24 +260,24 @@ def test_the_form_of_a_record_stays_what_it_is_from_release_to_release():
         "paths": {"$.orderDate": "1a2b"},
     }
     assert OPEN.as_dict() == begun, "what is as it begins is left out"
-    assert replace(OPEN, absence_believed=True).sending("t-1", "d1").as_dict() == begun | {
+    assert replace(OPEN, absence_believed=True).count_post("t-1", "d1").as_dict() == begun | {
         "unanswered": 1,
         "absence_believed": True,
         "track_ids": ["t-1"],
     }
-    assert OPEN.sending("t-1", "d1").started("j-1", NOW).as_dict() == begun | {
+    assert OPEN.count_post("t-1", "d1").with_job("j-1", NOW).as_dict() == begun | {
         "state": "started",
         "job_id": "j-1",
         "decided_at": NOW,
         "track_ids": ["t-1"],
     }
-    assert OPEN.refused("no", NOW, locked=False).as_dict() == begun | {
+    assert OPEN.with_refusal("no", NOW, locked=False).as_dict() == begun | {
         "state": "refused",
         "lasting": True,
         "decided_at": NOW,
         "reason": "no",
     }
-    assert OPEN.refused("no", NOW, locked=True).as_dict()["locked"] is True
+    assert OPEN.with_refusal("no", NOW, locked=True).as_dict()["locked"] is True
 
 
 def test_an_order_without_a_number_is_noted_as_one():

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
-from airflow_provider_zuora.core.errors import Answer, InvalidInput, NotFound, Refused, TimedOut, WrongOrder
-from airflow_provider_zuora.core.jobs import Job, JobState
-from airflow_provider_zuora.core.submission.api import adopt_job, submit_order
-from airflow_provider_zuora.core.submission.keys import Submitter
+from airflow_provider_zuora.core.errors import (
+    InvalidInput,
+    NotFound,
+    Refused,
+    ResponseInfo,
+    TimedOut,
+    WrongOrder,
+)
+from airflow_provider_zuora.core.job import Job, JobState
+from airflow_provider_zuora.core.submission.adoption import adopt_job
+from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.notes import NAME
-from airflow_provider_zuora.core.submission.result import check_adopted, check_result, expectation
-from airflow_provider_zuora.sandbox.books import id_of
-from airflow_provider_zuora.sandbox.rules import Fault
+from airflow_provider_zuora.core.submission.order_lookup import build_expectation, check_adopted, check_result
+from airflow_provider_zuora.core.submission.submission import submit_order
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from tests.core.carriers import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
+from zuora_sandbox import Fault
+from zuora_sandbox.order_store import derive_id
 
-CLEARED, AGAIN = Try(2, 2, cleared=True), Try(3, 4, cleared=True)
-ANOTHER = Submitter("", ("dag", "another run", "task"), -1)
+CLEARED, AGAIN = TaskAttempt(2, 2, is_cleared=True), TaskAttempt(3, 4, is_cleared=True)
+ANOTHER = IdempotencyScope("", ("dag", "another run", "task"), -1)
 PREVIEW = ORDER | {"previewOptions": {"previewThruType": "TermEnd", "previewTypes": ["BillingDocs"]}}
 
 
@@ -44,23 +52,23 @@ NEW = {"orderDate": "2024-07-01", "newAccount": {"name": "Amy", "accountNumber":
     ],
 )
 def test_what_a_result_must_repeat_of_an_order(order, expected):
-    assert expectation(order) == {"jobType": "AsyncCreateOrder", **expected}
+    assert build_expectation(order) == {"jobType": "AsyncCreateOrder", **expected}
 
 
 def test_what_is_expected_holds_no_secret():
     card = {"newAccount": {"accountNumber": "A-7", "creditCard": {"cardNumber": "4111111111111111"}}}
 
-    assert "4111" not in str(expectation(NUMBERED | card))
+    assert "4111" not in str(build_expectation(NUMBERED | card))
 
 
 EXPECTED = {"jobType": "AsyncCreateOrder", "orderNumber": "O-1", "accountNumber": "A-1"}
 
 
-ANSWER = Answer("GET /v1/async-jobs/j-1", "af-2", 200)
+ANSWER = ResponseInfo("GET /v1/async-jobs/j-1", "af-2", 200)
 
 
 def job(result, state=JobState.SUCCEEDED):
-    return Job("j-1", state, "Completed", result, answer=ANSWER)
+    return Job("j-1", state, "Completed", result, info=ANSWER)
 
 
 RIGHT = {
@@ -108,7 +116,7 @@ def test_a_job_that_made_another_order_is_an_error_that_names_both(result, words
 
     assert "Job j-1 did not make this task's order: " in str(caught.value)
     assert words in str(caught.value)
-    assert caught.value.answer is ANSWER
+    assert caught.value.info is ANSWER
     assert not caught.value.transient
 
 
@@ -117,7 +125,7 @@ def test_a_job_that_has_not_succeeded_says_nothing_yet(state):
     check_result(job({"orderNumber": "O-2"}, state), EXPECTED)
 
 
-@pytest.mark.parametrize("expected", [EXPECTED, expectation({})], ids=["with a number", "without"])
+@pytest.mark.parametrize("expected", [EXPECTED, build_expectation({})], ids=["with a number", "without"])
 @pytest.mark.parametrize("check", [check_result, check_adopted])
 @pytest.mark.parametrize(
     "result",
@@ -159,13 +167,13 @@ def test_a_long_number_is_cut():
 
 
 def adopt(zuora, memory, job_id, order=NUMBERED, attempt=CLEARED, **options):
-    flow = adopt_job(zuora.client(), job_id, order, BY, attempt, **options)
+    flow = adopt_job(zuora.client(), job_id, check_order(order), BY, attempt, **options)
     return Actor(zuora, memory, flow).run().end
 
 
 def elsewhere(zuora, order=NUMBERED, **options):
     """Submit an order in another task, and return its job."""
-    return submit(zuora, None, Try(), order, by=ANOTHER, **options).run().end
+    return submit(zuora, None, TaskAttempt(), order, scope=ANOTHER, **options).run().end
 
 
 class TestWhatIsAdopted:
@@ -237,7 +245,7 @@ class TestWhatIsAdopted:
     def test_replaces_the_question_which_of_several_orders_it_is(self):
         zuora, memory = Zuora(), Memory()
         for text in ("for Berlin", "for Paris"):
-            submit(zuora, memory, Try(1, 1), ORDER | {"description": text}).run()
+            submit(zuora, memory, TaskAttempt(1, 1), ORDER | {"description": text}).run()
         changed = ORDER | {"description": "for Bonn"}
         other = elsewhere(zuora, changed)
 
@@ -246,7 +254,7 @@ class TestWhatIsAdopted:
 
     def test_stands_for_another_content_than_the_one_that_went_out(self):
         zuora, memory = Zuora(), Memory()
-        first = submit(zuora, memory, Try(1, 1), ORDER)
+        first = submit(zuora, memory, TaskAttempt(1, 1), ORDER)
         while not zuora.keys:
             first.act()
         first.kill()
@@ -255,7 +263,7 @@ class TestWhatIsAdopted:
 
         assert adopt(zuora, memory, job_id, changed) == job_id
         assert submit(zuora, memory, AGAIN, changed).run().end == job_id
-        assert submit(zuora, memory, Try(4, 6, cleared=True), ORDER).run().end == job_id
+        assert submit(zuora, memory, TaskAttempt(4, 6, is_cleared=True), ORDER).run().end == job_id
         assert len(zuora.keys) == 1
 
 
@@ -298,7 +306,7 @@ class TestWhatIsNotAdopted:
     @pytest.mark.parametrize(
         ("account", "words"),
         [
-            ({"existingAccountId": id_of("account", "A00000098")}, "its account's id is"),
+            ({"existingAccountId": derive_id("account", "A00000098")}, "its account's id is"),
             (
                 {"newAccount": NEW_ACCOUNT},
                 "its account's name is 'Account A00000097', this one's is 'Another'",
@@ -333,7 +341,7 @@ class TestWhatIsNotAdopted:
 
     def test_a_preview(self, order):
         zuora = Zuora(job_seconds=20)
-        preview = zuora.run(zuora.client().preview_order(PREVIEW))
+        preview = zuora.run(zuora.client().submit(check_preview(PREVIEW).request))
         self.refused(zuora, preview, "its type is 'AsyncPreviewOrder'", order)
 
     def test_a_job_that_failed(self):
@@ -408,21 +416,21 @@ class TestWaitingForIt:
 class TestARawKeyThatLedToAnothersJob:
     OTHER = NUMBERED | {"orderNumber": "O-2"}
 
-    def test_fails_loudly_where_the_number_is_another(self):
+    def test_fails_loudly_if_the_number_is_another(self):
         zuora = Zuora()
         elsewhere(zuora, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
-        end = submit(zuora, Memory(), Try(1, 1), self.OTHER, raw_key="mine").run().end
+        end = submit(zuora, Memory(), TaskAttempt(1, 1), self.OTHER, raw_key="mine").run().end
 
         assert type(end) is WrongOrder
         assert "did not make this task's order: its order number is 'O-1', this one's is 'O-2'" in str(end)
 
-    def test_fails_loudly_where_the_account_is_another(self):
+    def test_fails_loudly_if_the_account_is_another(self):
         zuora = Zuora()
         elsewhere(zuora, ORDER, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
         other = ORDER | {"existingAccountNumber": "A00000098"}
-        end = submit(zuora, None, Try(1, 1), other, raw_key="mine").run().end
+        end = submit(zuora, None, TaskAttempt(1, 1), other, raw_key="mine").run().end
 
         assert type(end) is WrongOrder
         assert "its account is 'A00000097'" in str(end)
@@ -431,16 +439,18 @@ class TestARawKeyThatLedToAnothersJob:
         zuora, memory = Zuora(), Memory()
         elsewhere(zuora, raw_key="mine")
         zuora.ledger  # noqa: B018 - what is under way ends
-        for attempt in (Try(1, 1), Try(2, 1), AGAIN):
+        for attempt in (TaskAttempt(1, 1), TaskAttempt(2, 1), AGAIN):
             assert type(submit(zuora, memory, attempt, self.OTHER, raw_key="mine").run().end) is WrongOrder
-        end = submit(zuora, memory, Try(4, 6, cleared=True), self.OTHER, raw_key="another").run().end
+        end = (
+            submit(zuora, memory, TaskAttempt(4, 6, is_cleared=True), self.OTHER, raw_key="another").run().end
+        )
 
         assert end in zuora.made
         assert {order["orderNumber"] for order in zuora.ledger["orders"]} == {"O-1", "O-2"}
 
     def test_the_job_is_read_once_before_its_id_is_returned(self):
         zuora = Zuora(job_seconds=100)
-        end = zuora.run(submit_order(zuora.client(), NUMBERED, BY, raw_key="mine"))
+        end = zuora.run(submit_order(zuora.client(), check_order(NUMBERED), BY, raw_key="mine"))
 
         assert zuora.ledger["requests"]["GET /v1/async-jobs/{jobId}"] == 1
         assert zuora.clock.naps == []
@@ -448,13 +458,13 @@ class TestARawKeyThatLedToAnothersJob:
 
     def test_a_job_that_is_not_known_yet_is_returned(self):
         zuora = Zuora(job_lag_seconds=30)
-        end = submit(zuora, None, Try(1, 1), raw_key="mine").run().end
+        end = submit(zuora, None, TaskAttempt(1, 1), raw_key="mine").run().end
 
         assert [end] == zuora.made
 
-    def test_a_key_of_ours_needs_no_look(self):
+    def test_a_key_of_ours_needs_no_look_up(self):
         zuora = Zuora()
-        zuora.run(submit_order(zuora.client(), NUMBERED, BY))
+        zuora.run(submit_order(zuora.client(), check_order(NUMBERED), BY))
 
         assert "GET /v1/async-jobs/{jobId}" not in zuora.ledger["requests"]
 
@@ -464,16 +474,16 @@ def test_a_job_of_an_earlier_try_is_compared_too():
     zuora, memory = Zuora(), Memory()
     other = elsewhere(zuora)
     mine = NUMBERED | {"orderNumber": "O-2"}
-    submit(zuora, memory, Try(1, 1), mine).run()
+    submit(zuora, memory, TaskAttempt(1, 1), mine).run()
     entry = memory[f"{NAME}:1"]
     entry["submissions"][0]["job_id"] = other
     memory.set(f"{NAME}:1", entry)
 
-    assert type(submit(zuora, memory, Try(2, 1), mine).run().end) is WrongOrder
+    assert type(submit(zuora, memory, TaskAttempt(2, 1), mine).run().end) is WrongOrder
 
 
 def test_an_account_by_its_id_is_compared_with_an_id():
-    expected = expectation({"existingAccountId": id_of("account", "A-1")})
-    check_result(job({"orderId": "8ad1", "accountId": id_of("account", "A-1").upper()}), expected)
+    expected = build_expectation({"existingAccountId": derive_id("account", "A-1")})
+    check_result(job({"orderId": "8ad1", "accountId": derive_id("account", "A-1").upper()}), expected)
     with pytest.raises(Refused):
-        check_result(job({"accountId": id_of("account", "A-2")}), expected)
+        check_result(job({"accountId": derive_id("account", "A-2")}), expected)

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_zuora.core.attempts import Try
 from airflow_provider_zuora.core.errors import Unreachable
+from airflow_provider_zuora.core.submission.keys import TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, submit
 
-TRIES = (Try(1, 2), Try(2, 2), Try(3, 4, cleared=True))
+TRIES = (TaskAttempt(1, 2), TaskAttempt(2, 2), TaskAttempt(3, 4, is_cleared=True))
 
 # POSTs/keys in this try, what it returned or raised, how many orders there are then.
 ONCE = "0/0 JOB 1"
@@ -135,7 +135,7 @@ def test_a_lock_is_retried_under_the_next_key_a_minute_later(name, order, memory
     assert zuora.clock() - began >= 60
 
 
-def test_no_rest_where_airflows_retry_delay_was_long_enough(order):
+def test_no_rest_if_airflows_retry_delay_was_long_enough(order):
     zuora, memory = Zuora("category 50"), Memory()
     first, retry, _ = TRIES
     submit(zuora, memory, first, order).run()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 
 ORDER = {
     "description": "{{ run_id }}",

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from airflow.sdk import dag, task
 
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 ORDER = {
     "orderNumber": "O-{{ run_id }}-{{ dag.dag_id }}",

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from airflow.sdk import dag
 
-from airflow_provider_zuora.operators import ZuoraCreateOrdersOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 LINE = {"itemName": "Installation", "itemType": "Services", "quantity": 1, "amountPerUnit": 250}
 

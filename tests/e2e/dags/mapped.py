@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import dag
 
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 
 ACTION = {
     "type": "CreateSubscription",

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from airflow.sdk import dag, task
 
-from airflow_provider_zuora.operators import ZuoraCreateOrderOperator
-from airflow_provider_zuora.sensors import ZuoraJobSensor
+from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 ORDER = {
     "orderNumber": "{{ dag.dag_id }}-{{ run_id }}",

@@ -1,0 +1,1 @@
+"""Which try of which task this is, its parameters, and how it waits."""

@@ -1,0 +1,1 @@
+"""One request until its answer is final."""

@@ -1,0 +1,236 @@
+"""One request of an account until its answer is final: headers, token and retries. No I/O."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import lru_cache, partial
+
+from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo, Unreadable
+from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
+from airflow_provider_zuora.core.http import answers, retry
+from airflow_provider_zuora.core.http.answers import RecentRequests
+from airflow_provider_zuora.core.http.rate_limiter import read_retry_after
+from airflow_provider_zuora.core.http.retry import RetryPolicy
+from airflow_provider_zuora.core.http.sign_in import AccessToken, make_sign_in_error, read_access_token
+from airflow_provider_zuora.core.job import Job, JobState
+from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
+from airflow_provider_zuora.core.secret_search import Secrets, make_secrets
+from airflow_provider_zuora.core.validation import (
+    find_header_violation,
+    find_id_violation,
+    find_path_violation,
+)
+from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.body import LARGE_BODY
+
+log = logging.getLogger(__name__)
+
+_GZIP_ABOVE = 64 * 1024  # bytes
+_TOKENS = 4  # that are known at once: none, the one in use, and one that was refused
+_PLAIN_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,250}")
+
+
+def _cache_secrets(credentials: Credentials, values: tuple[str, ...]) -> Callable[[str], Secrets]:
+    """Return what makes the secrets of an answer from the token of its request."""
+    pair = (credentials.client_id, credentials.client_secret)
+    return lru_cache(_TOKENS)(partial(make_secrets, pair, values))
+
+
+class ApiClient:
+    """
+    The conversations of one account with one vendor, as flows.
+
+    :param headers: sent with every request but the sign-in, for example the entity.
+    :param clock: returns seconds; expiries, and all that outlives the process, are read against it.
+    :param rng: for jitter and Track-Ids.
+    :param ticks: returns seconds of a monotonic clock, for budgets and waits; None: ``clock``.
+    :param recent: the last requests of the account; None: of this client alone.
+    """
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        credentials: Credentials,
+        headers: Mapping[str, str],
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+        ticks: Callable[[], float] | None = None,
+        recent: RecentRequests | None = None,
+    ):
+        wrong = tuple(
+            f"{name}: {why}" for name, value in headers.items() if (why := find_header_violation(value))
+        )
+        if wrong:
+            raise InvalidInput("The connection cannot be used; nothing was sent.", wrong)
+        self.vendor = vendor
+        self.credentials = credentials
+        self.headers = headers
+        self.clock = clock
+        self.ticks = ticks or clock
+        self.rng = rng
+        self._recent = answers.make_recent_requests() if recent is None else recent
+        self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        self._signed = {**self._unsigned, **headers}
+        self._track_header = vendor.track_id_header.lower()
+        self.secrets_beside = _cache_secrets(credentials, ())
+        self._unknown_words: set[str] = set()  # status words that were warned of
+
+    def with_redacted(self, values: Sequence[str]) -> ApiClient:
+        """Return this client as one in whose answers and jobs these values of an order are redacted."""
+        if not values:
+            return self
+        client = copy(self)
+        client.secrets_beside = _cache_secrets(self.credentials, tuple(values))
+        return client
+
+    def make_track_id(self) -> str:
+        """Return a Track-Id that nobody has used."""
+        return f"af-{self.rng.getrandbits(128):032x}"
+
+    def send(self, request: Request, policy: RetryPolicy, track_id: str = "") -> Flow[ParsedResponse]:
+        """Send a request until its answer is final; return a good one, raise the `ApiError` of any other."""
+        request, track_id = self._prepare(request, track_id, policy)
+        started, attempt = self.ticks(), 0
+        renewals = 0 if policy.is_sign_in else 1  # one new sign-in, never a loop
+        while True:
+            attempt += 1
+            parsed, renewed = yield from self._send_signed(request, track_id, policy, renewals)
+            if parsed.kind is ResponseKind.OK:
+                return parsed
+            renewals -= renewed
+            delay = retry.delay_before_retry(parsed, attempt, self.rng)
+            is_late = self.ticks() - started + delay > policy.budget.seconds
+            is_final = policy.is_final_at_2xx and 200 <= (parsed.info.status or 0) < 300
+            if policy.is_sign_in:
+                error = make_sign_in_error(self.vendor, self.credentials, parsed, attempt)
+            else:
+                error = answers.make_error(self.vendor, parsed, attempt)
+            if is_final or is_late or parsed.kind not in policy.retry_on or attempt >= policy.budget.attempts:
+                raise error
+            log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, delay, error)
+            yield Sleep(delay)
+
+    def send_once(self, request: Request, track_id: str = "") -> Flow[ParsedResponse]:
+        """Send a signed request once, twice if its token is refused; return the answer, good or bad."""
+        request, track_id = self._prepare(request, track_id, retry.NEVER)
+        parsed, _ = yield from self._send_signed(request, track_id, retry.NEVER, renewals=1)
+        return parsed
+
+    def sign_in(self, budget: RetryBudget = retry.READ) -> Flow[AccessToken]:
+        """Ask for a token, or raise `SignInRefused`; only the session runs this, others yield `Token`."""
+        policy = RetryPolicy(budget, retry.TRANSIENT, is_sign_in=True)
+        parsed = yield from self.send(self.credentials.grant(self.vendor.sign_in_path), policy)
+        return read_access_token(self.vendor, self.credentials, parsed, self.clock())
+
+    def submit(self, request: Request, retry_on: retry.ResponseKinds = retry.UNKNOWN) -> Flow[str]:
+        """Start a job by a request that may be repeated; return its id, whatever 2xx names it."""
+        parsed = yield from self.send(request, RetryPolicy(retry.WRITE, retry_on))
+        job_id = self.vendor.read_job_id(parsed.body)
+        if not job_id:
+            raise Unreadable(
+                f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
+                "It changes nothing, so it may be repeated.",
+                info=parsed.info,
+                transient=True,
+            )
+        log.info("%s started job %s: %s", self.vendor.title, job_id, parsed.info)
+        return job_id
+
+    def job_request(self, job_id: str, about: Callable[[str], Request] | None = None) -> Request:
+        """Return the request that reads a job, or another one about it; raise `InvalidInput` for no id."""
+        is_plain = isinstance(job_id, str) and _PLAIN_JOB_ID.fullmatch(job_id)
+        if not is_plain and (wrong := find_id_violation(job_id)):
+            raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
+        request = (about or self.vendor.build_status_request)(job_id)
+        if not is_plain and (wrong := find_path_violation(request.path)):
+            raise InvalidInput("Nothing was sent.", (f"job_id: {wrong}",))
+        return request
+
+    def get_job(self, job_id: str, budget: RetryBudget = retry.READ) -> Flow[Job]:
+        """Read a job, again while that fails for a transient reason; raise `Refused` if it is unknown."""
+        return (yield from self.poll_job(job_id, self.job_request(job_id), budget))
+
+    def poll_job(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
+        """Read a job as `get_job` does, with the request that `job_request` returned."""
+        parsed = yield from self.send(request, RetryPolicy(budget, retry.TRANSIENT))
+        job = yield from self.read_job(job_id, parsed)
+        if job.state is JobState.ACTIVE and not self.vendor.is_documented(job):
+            answers.warn_of_status(self.vendor, job, self._unknown_words)
+        return job
+
+    def read_job(self, job_id: str, parsed: ParsedResponse) -> Flow[Job]:
+        """Return the job that an answer describes, redacted, or raise `Unreadable`."""
+        parse = partial(answers.parse_job, self.vendor, job_id, parsed, self.secrets_beside(""))
+        if parsed.is_large:
+            job: Job = yield RunInThread(parse)
+            return job
+        return parse()
+
+    def redact_job(self, job: Job) -> Job:
+        """Return a job of another client without what this one redacts."""
+        return answers.redact_job(job, self.secrets_beside(""))
+
+    def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
+        """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""
+        header = self.vendor.track_id_header
+        track_id = (track_id or self.make_track_id()) if header else ""
+        headers = {**request.headers, **(self._unsigned if policy.is_sign_in else self._signed)}
+        if header:
+            headers[header] = track_id
+        body = request.body
+        if self.vendor.accepts_gzip and len(body) > _GZIP_ABOVE:
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body, mtime=0)
+        return Request(request.method, request.path, request.params, headers, body), track_id
+
+    def _send_signed(
+        self, request: Request, track_id: str, policy: RetryPolicy, renewals: int
+    ) -> Flow[tuple[ParsedResponse, int]]:
+        """Send a request, and again if its token is refused; return the answer and the sign-ins."""
+        token = "" if policy.is_sign_in else (yield Token(budget=policy.budget))
+        parsed = yield from self._exchange(request, track_id, token, policy)
+        if parsed.kind is not ResponseKind.TOKEN or not renewals:
+            return parsed, 0
+        token = yield Token(refused=token, budget=policy.budget)
+        return (yield from self._exchange(request, track_id, token, policy)), 1
+
+    def _exchange(
+        self, request: Request, track_id: str, token: str, policy: RetryPolicy
+    ) -> Flow[ParsedResponse]:
+        """Send a request once, follow the redirects that may be followed, and parse the answer."""
+        method, path, headers = request.method, request.path, request.headers
+        asked, is_redirected, secrets = f"{method} {path}", False, self.secrets_beside(token)
+        level = logging.DEBUG if method == "GET" else logging.INFO
+        log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
+        if token:
+            headers = {**headers, "Authorization": f"Bearer {token}"}
+            request = Request(method, path, request.params, headers, request.body)
+        self._recent.append((track_id, (method, path, headers.get("Idempotency-Key", ""))))
+        try:
+            response: Response = yield request
+            if response.status in answers.REDIRECTS:
+                response = yield from answers.follow_redirects(self.credentials.base_url, request, response)
+                is_redirected = True
+            given_back = response.headers.get(self._track_header, track_id)
+            if given_back != track_id:
+                answers.refuse_answer_to_another(self._recent, given_back, request)
+        except answers.NO_ANSWER as error:
+            return answers.parse_failure(error, ResponseInfo(asked, track_id), secrets)
+        has_wait = response.status == 429 or "retry-after" in response.headers
+        wait = read_retry_after(response) if has_wait else None
+        info = ResponseInfo(asked, track_id, response.status, retry_after=wait)
+        parse = partial(answers.parse_answer, self.vendor, request, response, info, secrets, policy)
+        if len(response.body) > LARGE_BODY:
+            parsed: ParsedResponse = replace((yield RunInThread(parse)), is_large=True)
+        else:
+            parsed = parse()
+        if is_redirected and parsed.kind is ResponseKind.NOT_FOUND:
+            return replace(parsed, kind=ResponseKind.GATEWAY)
+        return parsed

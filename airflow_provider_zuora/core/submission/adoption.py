@@ -1,0 +1,108 @@
+"""Let a job, or an order, that is there already replace an order that is not submitted."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused, TimedOut
+from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.job import ORDER, Job, JobState
+from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
+from airflow_provider_zuora.core.submission.order_lookup import (
+    build_expectation,
+    check_adopted,
+    describe_order_difference,
+)
+from airflow_provider_zuora.core.submission.submission import Submission
+from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
+
+log = logging.getLogger(__name__)
+
+_MOST_SECONDS = 600.0  # that an adopted job may take to end
+_POLL_INTERVAL = 15.0  # seconds
+
+
+def adopt_job(
+    client: ApiClient,
+    job_id: str,
+    order: CheckedOrder,
+    scope: IdempotencyScope,
+    attempt: TaskAttempt = OUTSIDE,
+    *,
+    raw_key: str | None = None,
+    shared: SharedNotes | None = None,
+) -> Flow[str]:
+    """
+    Let a job, or ``order:<orderNumber>``, replace an order that is not submitted, and return its id.
+
+    :raises NotFound: if the vendor does not know it.
+    :raises Refused: if it is a job that has failed, or another order's.
+    """
+    client = client.with_redacted(order.secrets)
+    job = yield from _wait_for_end(client, job_id)
+    if job.state is JobState.FAILED:
+        raise Refused(f"adopt_job_id: there is no order to adopt. {job.build_error()}")
+    try:
+        check_adopted(job, build_expectation(order.document))
+    except Refused as error:
+        raise Refused(f"adopt_job_id: {error} Nothing was submitted.", info=job.info) from error
+    yield from _check_order(client, order, job)
+    log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
+    try:
+        notes = (shared and shared.notes) or (yield from Notes(attempt).load())
+        submission = Submission(client, order, scope, attempt, notes, raw_key)
+    except OutcomeUnknown as error:
+        log.warning("What is adopted replaces what was noted: %s", error)
+        submission = Submission(client, order, scope, attempt, Notes(attempt), raw_key)
+    record = submission.record.with_content(submission.keys.digest)
+    yield from submission.notes.save(record.with_job(job_id, client.clock()))
+    return job_id
+
+
+def _check_order(client: ApiClient, order: CheckedOrder, job: Job) -> Flow[None]:
+    """Refuse a job whose order, as far as it can be read, is another account's or will not be carried out."""
+    number = str(job.result.get("orderNumber") or "") if isinstance(job.result, dict) else ""
+    if not number:
+        return
+    try:
+        wrong = yield from describe_order_difference(client, order.document, number, is_adopted=True)
+    except ApiError as error:
+        if error.transient:
+            raise
+        log.warning("adopt_job_id: order %s cannot be read to be compared: %s", number, error)
+        return
+    if wrong:
+        raise Refused(f"adopt_job_id: of order {number} {wrong}. Nothing was submitted.", info=job.info)
+
+
+def _wait_for_end(client: ApiClient, job_id: str) -> Flow[Job]:
+    """Return a job that is to be adopted, when it has ended: before that it is unknown whose it is."""
+    began = client.clock()
+    while True:
+        try:
+            job = yield from client.get_job(job_id)
+        except NotFound as error:
+            words = f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted."
+            raise NotFound(words, info=error.info) from error
+        if job.has_ended or job_id.startswith(ORDER):
+            return job
+        if client.clock() - began >= _MOST_SECONDS:
+            raise TimedOut(
+                f"adopt_job_id: job {job_id} is still {job.status}, so whether it makes this task's order is "
+                "unknown; nothing was submitted. Clear the task when it has ended."
+            )
+        log.info("adopt_job_id: job %s is %s; polling again in %.0f s", job_id, job.status, _POLL_INTERVAL)
+        yield Sleep(_POLL_INTERVAL)
+
+
+def record_failure(
+    client: ApiClient, attempt: TaskAttempt, job: Job, shared: SharedNotes | None = None
+) -> Flow[None]:
+    """Note that a job has failed, in case the vendor has forgotten it when the next try asks."""
+    if job.state is not JobState.FAILED:
+        return
+    notes = (shared and shared.notes) or (yield from Notes(attempt).load())
+    if (record := notes.find_job(job.job_id)) is not None:
+        yield from notes.save(record.with_failure(job, client.clock()))

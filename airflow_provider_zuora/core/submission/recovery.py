@@ -1,0 +1,231 @@
+"""What earlier tries have made of an order: their notes, its job, the order itself; nothing is sent here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, WrongOrder
+from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.core.submission.keys import KEY_AGE, Generations, find_changed_paths, hash_paths
+from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.order_lookup import (
+    build_expectation,
+    check_result,
+    describe_order_difference,
+    find_order,
+)
+from airflow_provider_zuora.core.submission.post import CLOCKS_APART, REFUSALS, UNDER_WAY
+from airflow_provider_zuora.core.submission.protocol import Event, Standing
+from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
+from airflow_provider_zuora.core.times import write_minute, write_second
+
+if TYPE_CHECKING:
+    from airflow_provider_zuora.core.submission.submission import Submission
+
+log = logging.getLogger(__name__)
+
+_LAG = 600.0  # seconds in which a job that was issued may not be known everywhere yet
+_LAG_POLL = 15.0  # seconds
+_WHY = {
+    Standing.STUCK: "its key is too old to be sent again",
+    Standing.CONTRADICTED: "it is refused, but an earlier POST under its key may have made it",
+    Standing.MISUSED: "its key was used for another request",
+    Standing.LOST: "its job is not known any more",
+}
+
+_HOW_TO_PROCEED = {
+    "alone": (
+        "2. It is there: pass its job id, or order:<orderNumber>, as adopt_job_id, and clear the task.\n"
+        "3. It is not: pass another idempotency_key that ends in the time, such as again-{now}, and clear "
+        "the task within 23 hours."
+    ),
+    "list": (
+        "2. It is there: take it out of the list, and clear the task.\n"
+        "3. It is not: take it out of the list too, and submit it in another task."
+    ),
+    # Only their count tells equal orders apart, so none may be taken out without the others.
+    "equals": (
+        "2. Count how many of the equal orders of the list are there.\n"
+        "3. Take all of them out of the list, and clear the task; submit those that are missing in another "
+        "task."
+    ),
+}
+
+
+def find_noted(notes: Notes, keys: Generations, *, is_alone: bool, is_sole: bool) -> SubmissionRecord | None:
+    """
+    Return what an earlier try has noted of an order, None if there is nothing; see `Submission`.
+
+    :param is_alone: False if it is one of a list.
+    :raises OutcomeUnknown: if it may be one of several that have changed.
+    """
+    if is_alone and notes.is_of_another_account(keys.submitter, keys.account):
+        log.warning("What earlier tries noted of this order is of another account: it is not used")
+    exact = notes.find(keys.submitter, keys.account, keys.digest)
+    if exact is not None and keys.raw_key not in (None, exact.key):
+        log.warning("An earlier try sent this order under key %s: it is not used", exact.key)
+        return None
+    if exact is not None or not (is_alone or keys.order.number):
+        return exact
+    return _find_changed(notes, keys, is_sole=is_sole)
+
+
+def _find_changed(notes: Notes, keys: Generations, *, is_sole: bool) -> SubmissionRecord | None:
+    """Return what is noted of the same submitter's order with another content."""
+    attempt = keys.attempt
+    known = notes.find_all(keys.submitter, keys.account)
+    known = [record for record in known if keys.raw_key in (None, record.key)]
+    # A clear ends what is decided: after it a changed order is another one.
+    others = [
+        record
+        for record in known
+        if record.try_number != attempt.number
+        and (record.state is SubmissionState.OPEN or record.max_tries >= attempt.max_tries)
+    ]
+    if not others:
+        return None
+    has_own = any(record.try_number == attempt.number for record in known)
+    if keys.order.number is None and not (is_sole and not has_own and len(others) == 1):
+        raise OutcomeUnknown(
+            f"Earlier tries of this task have sent {len(others)} orders without an orderNumber, and this "
+            "is none of them. Whether it is one of them that has changed is unknown; nothing was sent. "
+            "Give each order an orderNumber, or pass an idempotency_key for each, and clear the task."
+        )
+    changed = find_changed_paths(others[-1].paths or {}, hash_paths(keys.client, keys.order.document))
+    words = (
+        "The order has changed since an earlier try sent it under key %s. The earlier submission counts; it "
+        "may not contain these changes: %s"
+    )
+    log.warning(words, others[-1].key, ", ".join(changed) or "the entity, the orgs or return_ids")
+    return others[-1]
+
+
+def read_job(submission: Submission) -> Flow[Event]:
+    """Return what has become of the job of an earlier try."""
+    job_id, client = str(submission.record.job_id), submission.client
+    began = client.clock()
+    while True:
+        try:
+            job = yield from client.get_job(job_id)
+            break
+        except NotFound:
+            log.warning("%s does not know job %s, or not yet", client.vendor.title, job_id)
+            # If it was not noted when the job was issued, that may have been a moment ago.
+            if submission.issued_at or client.clock() - began >= _LAG:
+                is_new = client.clock() - submission.issued_at < _LAG
+                return Event.RUNS if is_new else Event.JOB_UNKNOWN
+        except ApiError as error:
+            if error.transient:
+                raise
+            log.warning("Job %s cannot be read, and counts as under way: %s", job_id, error)
+            return Event.RUNS
+        yield Sleep(_LAG_POLL)
+    check_result(job, build_expectation(submission.order.document))
+    if job.state is JobState.FAILED:
+        submission.record = submission.record.with_failure(job, client.clock())
+        submission.failure = job.build_error()
+        return Event.JOB_FAILED
+    log.info("An earlier try started job %s, which is %s; nothing is submitted", job_id, job.status)
+    return Event.RUNS
+
+
+def look_up(submission: Submission) -> Flow[Event]:
+    """Look for the order by its number."""
+    standing, is_proven, number = submission.standing, submission.post.is_proven, submission.order.number
+    submission.why = "its key gets the same answer each time" if is_proven else _WHY[standing]
+    if number is None:
+        return Event.NO_NUMBER
+    log.warning("Looking for order %s: %s", number, submission.why)
+    if standing is Standing.STUCK and not is_proven:  # until no other try, by whatever clock, sends the key
+        latest = submission.record.first_post + KEY_AGE + UNDER_WAY + CLOCKS_APART
+        if (rest := latest - submission.client.clock()) > 0:
+            yield Sleep(min(rest, UNDER_WAY + CLOCKS_APART))
+    try:
+        is_found = yield from find_late_order(submission)
+    except ApiError as error:
+        if error.transient or isinstance(error, OutcomeUnknown):
+            raise
+        submission.why += f", and it cannot be looked up: {error}"
+        raise build_question(submission) from error
+    if is_found:
+        return Event.FOUND
+    if standing is not Standing.CONTRADICTED:
+        return Event.NOT_FOUND
+    if submission.post.answer not in REFUSALS:
+        return Event.NOT_FOUND_TURNED_AWAY
+    return Event.NOT_FOUND_STORED if is_proven else Event.NOT_FOUND
+
+
+def look_once(submission: Submission) -> Flow[Event]:
+    """Look whether the order is there already; if it is not, nothing is known."""
+    number = submission.order.number
+    try:
+        is_found = bool(number) and (yield from find_late_order(submission, once=True))
+    except ApiError as error:  # what ends this try is that nothing is known
+        log.warning("Order %s cannot be looked up: %s", number, error)
+        return Event.NOT_FOUND_YET
+    return Event.FOUND if is_found else Event.NOT_FOUND_YET
+
+
+def find_late_order(submission: Submission, *, once: bool = False) -> Flow[bool]:
+    """Return whether the order is there; if it is, it replaces the job."""
+    order_id = yield from find_order(submission.client, submission.order.document, once=once)
+    if order_id is not None:
+        submission.record = submission.record.with_job(order_id, submission.client.clock())
+    return order_id is not None
+
+
+def check_raw_key(submission: Submission, job_id: str) -> Flow[None]:
+    """Refuse what a raw key led to if it is another order's, as far as job and order can be read by now."""
+    client, document, key = submission.client, submission.order.document, submission.record.key
+    try:
+        job = yield from client.get_job(job_id)
+        check_result(job, build_expectation(document))
+        number = job.result.get("orderNumber") if isinstance(job.result, dict) else None
+        other = (yield from describe_order_difference(client, document, number)) if number else ""
+    except WrongOrder:
+        raise
+    except ApiError as error:
+        if error.transient:
+            raise
+        log.warning("What raw key %s led to cannot be read: %s", key, error)
+    else:
+        if other:
+            raise WrongOrder(f"The raw_idempotency_key {key} led to order {number}, of which {other}.")
+
+
+def build_question(submission: Submission) -> OutcomeUnknown:
+    """Return the question to a person whether the order exists."""
+    client, parsed = submission.client, submission.post.parsed
+    title, document, why = client.vendor.title, submission.order.document, submission.why
+    words = write_question(submission.record, document, title, why, client.clock(), place=submission.place)
+    return OutcomeUnknown(words, info=parsed.info if parsed else None)
+
+
+def write_question(
+    record: SubmissionRecord, document: Mapping[str, Any], title: str, why: str, now: float, *, place: str
+) -> str:
+    """
+    Return what a person has to look for, and how to proceed.
+
+    :param title: the vendor's name; ``why``: it is unknown; ``place``: as in `Submission`.
+    """
+    number = document.get("orderNumber")
+    order = f"order {number}" if number else "an order"
+    new = document.get("newAccount") or {}
+    names = (document.get(name) for name in ("existingAccountNumber", "existingAccountId"))
+    account = next((name for name in names if name), new.get("name"))
+    no_number = "" if number else ", and it has no orderNumber to look it up by"
+    posts = "not sent by this try"
+    if record.track_ids:
+        posts = f"first sent {write_second(record.first_post)}, Track-Ids {', '.join(record.track_ids)}"
+    return (
+        f"Whether this order exists is unknown: {why}{no_number}. It was not sent again, that could make it "
+        f"twice.\nKey {record.key}, {posts}.\n"
+        f"1. Look in {title} for {order} of account {account}, dated {document['orderDate']}, made since "
+        f"then (give it some minutes).\n{_HOW_TO_PROCEED[place].format(now=write_minute(now))} "
+        "More: docs/exactly-once.md"
+    )

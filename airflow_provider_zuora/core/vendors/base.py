@@ -1,0 +1,125 @@
+"""What the package asks of a vendor, and of a kind of its jobs; no I/O, no state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, TypeAlias
+
+from airflow_provider_zuora.core.errors import ResponseInfo
+from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState, clean_status
+from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response
+
+Document: TypeAlias = Mapping[str, Any]
+
+
+class RepeatedSubmit(Enum):
+    """What a submit request may do if it is sent again because its outcome is unknown."""
+
+    HARMLESS = "it changes nothing that anybody keeps"
+    KEYED = "an Idempotency-Key makes it the same one"
+    NEITHER = "it may start the job twice"
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """One kind of job: all that sensor, trigger, bulk wait and events know of it."""
+
+    prefix: str  # how its ids begin, empty for bare ones; the requests hold the id without it
+    build_status_request: Callable[[str], Request]
+    states: Mapping[str, JobState]  # by word, in lower case; with another word, or none, a job is polled on
+    read_job: Callable[[str, Document, ResponseInfo], Job]  # by its whole id; raises `Unreadable` for no job
+    read_result: Callable[[Job, Document], JobResult]  # of a job that has ended, by the task's options
+    build_submit_request: Callable[[Document, Document], Request] | None = None  # of a document and options
+    repeated_submit: RepeatedSubmit = RepeatedSubmit.NEITHER
+    read_id: Callable[[Document], str] = lambda _: ""  # of the job that was started; empty if there is none
+    build_cancel_request: Callable[[str], Request] | None = None  # None: it cannot be stopped
+    build_lookup_request: Callable[[Document], Request] | None = None  # finds out whether it was submitted
+
+
+class Vendor(ABC):
+    """What every vendor has: how to sign in, how to read its answers, and its kinds of jobs."""
+
+    name: ClassVar[str]  # the connection type
+    title: ClassVar[str]  # the name that people use
+    environments: ClassVar[Mapping[str, str]]  # base URLs by the name of the environment
+    kinds: ClassVar[Mapping[str, JobKind]]  # of those with one prefix, the first one reads what was started
+    sign_in_path: ClassVar[str]  # to which OAuth's client credentials grant is posted
+    headers_by_field: ClassVar[Mapping[str, str]] = {}  # of a connection; for all requests but the sign-in
+    scope_headers: ClassVar[tuple[str, ...]] = ()  # those that choose where a submission takes effect
+    track_id_header: ClassVar[str] = ""  # empty if the vendor knows no Track-Id
+    supports_idempotency_keys: ClassVar[bool] = False  # by an Idempotency-Key a repeated POST is the same one
+    accepts_gzip: ClassVar[bool] = False  # for long requests
+
+    def build_headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the headers of every request but the sign-in."""
+        return {header: fields[name] for name, header in self.headers_by_field.items() if fields[name]}
+
+    def read_token_lifetime(self, grant: Mapping[str, Any], now: float) -> object:
+        """Return how long a new token lasts, as the vendor states it; ``now`` is in epoch seconds."""
+        return grant.get("expires_in")
+
+    @abstractmethod
+    def read_response(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
+        """Return what a response means; ``info`` holds what is known without reading its body."""
+
+    def advise(self, parsed: ParsedResponse) -> str:
+        """Return what to do about an answer that is no good, in a sentence, or an empty text."""
+        return ""
+
+    def list_violations(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the rules that options of `read_result` break, a line each."""
+        return ()
+
+    def find_kind(self, job_id: str) -> JobKind:
+        """Return the kind of a job by the prefix of its id; an unknown prefix is none."""
+        prefix, colon, rest = job_id.partition(":")
+        named = [kind for kind in self.kinds.values() if rest and kind.prefix == prefix + colon]
+        return named[0] if named else next(kind for kind in self.kinds.values() if not kind.prefix)
+
+    def build_submit_request(self, kind: str, document: Document, options: Document) -> Request:
+        """Return the request that starts a job of a kind; the document is in plain JSON types."""
+        build = self.kinds[kind].build_submit_request
+        if build is None:
+            raise ValueError(f"no job of the kind {kind} is ever started")
+        return build(document, options)
+
+    def read_job_id(self, body: Document) -> str:
+        """Return the id of the job that was started, an empty text if the body names none."""
+        return self.find_kind("").read_id(body)
+
+    def build_status_request(self, job_id: str) -> Request:
+        """Return the request that reads a job."""
+        kind = self.find_kind(job_id)
+        return kind.build_status_request(job_id.removeprefix(kind.prefix))
+
+    def read_job(self, job_id: str, body: Document, info: ResponseInfo) -> Job:
+        """Return the job that the body describes, or raise `Unreadable`."""
+        return self.find_kind(job_id).read_job(job_id, body, info)
+
+    def read_result(self, job: Job, options: Document) -> JobResult:
+        """Return what a job that has ended means to a task with these options."""
+        return self.find_kind(job.job_id).read_result(job, options)
+
+    def is_documented(self, job: Job) -> bool:
+        """Return whether the status of a job that has not ended is a word that is documented."""
+        return job.status.strip().lower() in self.find_kind(job.job_id).states
+
+    def describe(self, job: Job) -> str:
+        """Return how far a job is that has not ended, in words that follow "the job"."""
+        if self.is_documented(job):
+            return f"it is {job.status}"
+        word = "it has no status" if job.status == NO_STATUS else f"its status is {job.status!r}"
+        known = ", ".join(self.find_kind(job.job_id).states)
+        return f"{word}, which nobody documents; known are {known}"
+
+
+def read_status(word: object, states: Mapping[str, JobState]) -> tuple[JobState, str]:
+    """Return what a status word means, and the word redacted; with an unknown word a job is polled on."""
+    if not isinstance(word, str):
+        return JobState.ACTIVE, NO_STATUS
+    if (state := states.get(word.lower())) is not None:
+        return state, word
+    return states.get(word.strip().lower(), JobState.ACTIVE), clean_status(word)

@@ -1,0 +1,1 @@
+"""Zuora; its words are read here and nowhere else."""

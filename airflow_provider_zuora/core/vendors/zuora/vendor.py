@@ -1,0 +1,47 @@
+"""Zuora: how to sign in, its headers, and its kinds of jobs, each of which has a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from airflow_provider_zuora.core.vendors.base import JobKind, Vendor
+from airflow_provider_zuora.core.vendors.zuora.order_page import NUMBERED_ORDER
+from airflow_provider_zuora.core.vendors.zuora.orders import ORDER_JOB, PREVIEW_JOB
+from airflow_provider_zuora.core.vendors.zuora.responses import read_response
+
+
+class Zuora(Vendor):
+    """Zuora, and its kinds of jobs."""
+
+    name = "zuora"
+    title = "Zuora"
+    environments: ClassVar[Mapping[str, str]] = {
+        "US Developer & Central Sandbox": "https://rest.test.zuora.com",
+        "US API Sandbox Cloud 1": "https://rest.sandbox.na.zuora.com",
+        "US API Sandbox Cloud 2": "https://rest.apisandbox.zuora.com",
+        "US Production Cloud 1": "https://rest.na.zuora.com",
+        "US Production Cloud 2": "https://rest.zuora.com",
+        "EU Developer & Central Sandbox": "https://rest.test.eu.zuora.com",
+        "EU API Sandbox": "https://rest.sandbox.eu.zuora.com",
+        "EU Production": "https://rest.eu.zuora.com",
+        "APAC Developer & Central Sandbox": "https://rest.test.ap.zuora.com",
+        "APAC Production": "https://rest.ap.zuora.com",
+    }
+    kinds: ClassVar[Mapping[str, JobKind]] = {
+        "order": ORDER_JOB,
+        "preview": PREVIEW_JOB,
+        "order by number": NUMBERED_ORDER,
+    }
+    sign_in_path = "/oauth/token"
+    headers_by_field: ClassVar[Mapping[str, str]] = {
+        "entity_id": "Zuora-Entity-Ids",
+        "org_ids": "Zuora-Org-Ids",
+        "zuora_version": "Zuora-Version",
+    }
+    scope_headers = ("Zuora-Entity-Ids", "Zuora-Org-Ids")
+    track_id_header = "Zuora-Track-Id"
+    supports_idempotency_keys = True
+    accepts_gzip = True
+
+    read_response = staticmethod(read_response)

@@ -1,0 +1,103 @@
+"""Submit the orders of a list over one session; a hundred at a time are noted before they are sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from airflow_provider_zuora.airflow_context.task import TaskCall
+from airflow_provider_zuora.core.errors import StoreUnavailable
+from airflow_provider_zuora.core.flow import Store
+from airflow_provider_zuora.core.submission.bulk import (
+    BulkOrder,
+    BulkResult,
+    PreparedOrder,
+    Progress,
+    leave_unsent,
+    prepare_order,
+    refuse_repeated,
+    select_records,
+    submit_one,
+)
+from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.submission.submission import read_notes
+from airflow_provider_zuora.hooks.connection import Settings
+from airflow_provider_zuora.session.concurrency import call_concurrently, run_on_own_loop
+from airflow_provider_zuora.session.session import ApiSession
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100  # orders that are noted at a time
+_PATIENCE = 10  # transient failures in a row, at the least, before the rest is left to a retry
+
+
+def submit_all(
+    settings: Settings, orders: Sequence[BulkOrder], call: TaskCall, *, concurrency: int, adopt: bool
+) -> list[BulkResult]:
+    """Submit orders and return what became of each, in their order; ``adopt``: take those that exist."""
+    if not orders:
+        return []
+    notes = settings.session.run(read_notes(call.attempt, call.shared), call.store)
+    notes.is_kept = call.store is not None
+    progress = Progress(len(orders), max(concurrency, _PATIENCE))
+    # Each is made when its turn comes: while others are under way that takes no time.
+    prepared = (prepare_order(settings.client, order, notes.attempt, notes) for order in orders)
+    if not notes.is_empty:
+        every = list(prepared)
+        refuse_repeated(every)
+        prepared = (each for each in every)
+    batches = _Batches(settings.session, notes, call.store, progress, concurrency, adopt)
+    return run_on_own_loop(lambda: batches.submit(prepared))
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """The orders of a list in batches; for the parameters see `submit_all`."""
+
+    session: ApiSession
+    notes: Notes
+    store: Store | None
+    progress: Progress
+    concurrency: int
+    adopt: bool
+
+    async def submit(self, prepared: Iterator[PreparedOrder]) -> list[BulkResult]:
+        """Submit the orders; see `submit_all`."""
+        results: list[BulkResult] = []
+        try:
+            if self.store is None:
+                return await self._submit_batch(prepared, self.progress.total)
+            while batch := list(islice(prepared, _BATCH)):
+                await self._reserve(select_records(batch), is_first=not results)
+                results += await self._submit_batch(batch, len(batch))
+            await self._reserve((), is_first=False)
+        finally:
+            await self.session.aclose()
+        return results
+
+    async def _submit_batch(self, batch: Iterable[PreparedOrder], size: int) -> list[BulkResult]:
+        return await call_concurrently(self._submit_one, batch, min(self.concurrency, size))
+
+    async def _reserve(self, records: Iterable[SubmissionRecord], *, is_first: bool) -> None:
+        """Note a batch before it is sent; if that fails, the results of the batches before are kept."""
+        try:
+            await self.session.arun(self.notes.reserve(records), self.store)
+        except StoreUnavailable as error:
+            if is_first:
+                raise
+            log.warning("What became of the orders could not be noted, a retry finds it: %r", error.__cause__)
+            self.progress.stop = self.progress.stop or error
+
+    async def _submit_one(self, prepared: PreparedOrder) -> BulkResult:
+        if self.progress.stop is None:
+            try:
+                result = await self.session.arun(submit_one(prepared, adopt=self.adopt), self.store)
+            except StoreUnavailable as error:  # it is about this order, the others go on
+                result = BulkResult(prepared.order, error=error)
+        else:
+            result = leave_unsent(prepared.order, self.progress.stop)
+        self.progress.add(result)
+        return result

@@ -1,0 +1,125 @@
+"""What the operators that start a job have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
+from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
+from airflow_provider_zuora.core.errors import TimedOut
+from airflow_provider_zuora.core.job import Job, JobResult, JobState
+from airflow_provider_zuora.core.polling.wait import PollSchedule
+from airflow_provider_zuora.core.submission.adoption import record_failure
+from airflow_provider_zuora.core.submission.order_lookup import check_result
+from airflow_provider_zuora.core.validation import check_flags, check_seconds
+from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
+from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.version_compat import JOB_ID, NEVER_EXPIRE
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class BaseJobOperator(BaseWaitingTask):
+    """An operator that starts a job; a subclass names its hook, and how the job is started."""
+
+    job_method: ClassVar[str]  # of the hook; it starts the job and returns its id
+    job_options: ClassVar[Sequence[str]] = ()  # its arguments
+    next_try: ClassVar[str] = "starts another job"  # what a retry does after a timeout, for its message
+    ui_color = "#d5ecd4"
+    wait_for_completion: bool = False
+    poll_interval: Any = None
+    timeout: Any = 3600.0
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        check_flags({name: getattr(self, name) for name in ("wait_for_completion", "deferrable")})
+        if self.poll_interval is not None:
+            self.poll_interval = check_seconds("poll_interval", self.poll_interval)
+        self.timeout = check_seconds("timeout", self.timeout)
+
+    def start_job(self, context: Context) -> str:
+        """Start the job, or find the one that an earlier try has started, and return its id."""
+        arguments = {name: getattr(self, name) for name in self.job_options}
+        return str(getattr(self.hook, self.job_method)(**arguments))
+
+    def expected(self) -> dict[str, str]:
+        """Return what the result of the job must repeat, see `check_result`; nothing if it is no order."""
+        return {}
+
+    def execute(self, context: Context) -> Any:
+        """Start the job, and wait for it if asked to."""
+        self.check_options()
+        job_id = self.start_job(context)
+        if not self.wait_for_completion:
+            return job_id
+        context["ti"].xcom_push(key=JOB_ID, value=job_id)
+        expected = self.expected()
+        if self.deferrable:
+            wait = JobWait.start(self.time_limit, self.hook, [job_id])
+            schedule = PollSchedule(self.poll_interval, first=FIRST_POLL)
+            kwargs = {"expected": dict(expected)} if expected else None
+            [result] = self.poll_or_defer(wait, schedule, None, kwargs)
+        else:
+            result = self.hook.wait_for_job(job_id, poll_interval=self.poll_interval, timeout=self.time_limit)
+        return self._conclude(result, context, expected)
+
+    def execute_complete(
+        self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
+    ) -> Any:
+        """
+        Conclude from the trigger's event.
+
+        :param expected: what `expected` was when the job was started; a template may say something else now.
+        """
+        [result] = self.read_results(event)
+        return self._conclude(result, context, expected or {})
+
+    def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:
+        """Return the result of a job that has ended, or raise what its failure means to the next try."""
+        if waited.job is None and waited.error is not None:
+            retry = f"{waited.error} A retry of this task {self.next_try}."
+            words = retry if isinstance(waited.error, TimedOut) else ""
+            raise convert_error(waited.error, message=words) from waited.error
+        job = waited.job or waited.result
+        result = read_submitted_result(self.hook, job, context, expected, self.options)
+        if result.warning:
+            self.log.warning(result.warning)
+        if result.skipped:
+            raise AirflowSkipException(result.skipped)
+        return result.result
+
+
+def read_submitted_result(
+    hook: BaseJobHook,
+    job: Job,
+    context: Mapping[str, Any],
+    expected: Mapping[str, str],
+    options: Mapping[str, object],
+) -> JobResult:
+    """
+    Return the result of a job that has ended, to the task that submitted it and can submit it again.
+
+    A failure is recorded; if that cannot be done, the next try asks the vendor again.
+
+    :param expected: what its result must repeat of what was submitted, see `check_result`.
+    :raises PermanentError: if the job failed permanently, or made another order.
+    :raises TransientError: if it failed for a transient reason; `LockContentionError` if on a lock.
+    """
+    job = hook._settings.client.redact_job(job)  # a trigger does not know what to hide
+    if job.state is JobState.FAILED:
+        attempt, shared = read_attempt(context), get_claims(context.get("ti")).shared
+        store = open_store(context, NEVER_EXPIRE)
+        try:
+            hook._run(lambda client: record_failure(client, attempt, job, shared), store)
+        except TransientError as error:
+            hook.log.warning("That job %s failed could not be recorded: %s", job.job_id, error)
+    with convert_errors():
+        check_result(job, expected)
+        result = hook.vendor.read_result(job, options)
+        if result.error:
+            raise result.error
+    return result

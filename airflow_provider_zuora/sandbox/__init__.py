@@ -1,6 +1,0 @@
-"""A stand-in for Zuora, for demos and tests; it knows `core.wire` and nothing else of this package.
-
-`rules.Sandbox` answers requests in memory, `server.serve` puts it behind HTTP on a loopback address, and
-``python -m airflow_provider_zuora.sandbox`` does so from a shell. It is our own second reading of Zuora's
-pages: it shares no path, limit or status word with the client that it is meant to judge.
-"""

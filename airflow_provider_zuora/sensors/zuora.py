@@ -1,0 +1,50 @@
+"""Wait for jobs of Zuora."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Unpack
+
+from airflow_provider_zuora.airflow_context.parameters import SensorOptions, keep_parameters
+from airflow_provider_zuora.core.validation import check_flags
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.sensors.base import BaseJobSensor
+
+
+class ZuoraJobSensor(BaseJobSensor):
+    """
+    Wait until a job of Zuora's asynchronous orders has ended, and return its result.
+
+    The rest of `BaseJobSensor` applies.
+
+    :param job_id: what ``ZuoraCreateOrderOperator`` or ``ZuoraCreateOrdersOperator`` returned.
+    :param zuora_conn_id: the Airflow connection.
+    :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
+        activation) fails the task; False: the log warns of it.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
+        10 s to 60 s (from 1 s in poke mode).
+    :param end_from_trigger: True: the trigger ends a task whose jobs completed, without a worker.
+    :param start_from_trigger: True: the task begins in the triggerer, without a worker.
+    """
+
+    hook_class = ZuoraHook
+    result_options = ("require_order_completed",)
+    template_fields: Sequence[str] = ("job_id", "zuora_conn_id")
+
+    def __init__(
+        self,
+        *,
+        job_id: str | Sequence[str],
+        zuora_conn_id: str = ZuoraHook.default_conn_name,
+        require_order_completed: bool = False,
+        deferrable: bool = True,
+        poke_interval: timedelta | float | None = None,
+        end_from_trigger: bool = False,
+        start_from_trigger: bool = False,
+        **kwargs: Unpack[SensorOptions],
+    ):
+        keep_parameters(self, locals())
+        check_flags({"require_order_completed": require_order_completed})
+        super().__init__(**kwargs)

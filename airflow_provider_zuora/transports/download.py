@@ -1,0 +1,192 @@
+"""Download a CSV that a vendor links to: it appears in its place whole, or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, redact_words
+from airflow_provider_zuora.core.secret_search import Secrets
+from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.fetch import CHUNK, DownloadPolicy, Fetch
+from airflow_provider_zuora.transports.paths import IS_MISSING, describe_os_error, path_problem, quote_path
+
+MAX_BYTES = 10 * 1024**3
+_GZIP = b"\x1f\x8b"
+_MAX_LAYERS = 2  # a store may keep a gzipped file, and send that gzipped
+_NOT_CSV = (
+    *(_GZIP, b"\x1f\x9d", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07"),
+    *(b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"x\x01", b"x\x9c", b"x\xda"),  # zstd, lz4, zlib
+    *(b"%PDF-", b"\xd0\xcf\x11\xe0", b"\x89PNG"),  # the second one is of Excel
+    *(b"\xff\xfe", b"\xfe\xff"),  # UTF-16
+)
+# What no editor shows: white space, byte order marks, no-break spaces, zero-width spaces, joiners, marks.
+_INVISIBLE = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0)*+")
+_START_LENGTH = 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTarget:
+    """A path on this machine."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a path that no file can be put to, before anything is asked."""
+        path = quote_path(str(self.path))
+        try:
+            folder = self.folder
+        except OSError as error:
+            rule = f"there is no working directory that {path} could be below ({describe_os_error(error)})"
+            raise _invalid(rule) from error
+        why = path_problem(folder)
+        if why not in ("", IS_MISSING):
+            raise _invalid(f"{quote_path(str(folder))} {why}")
+        if why or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
+            raise _invalid(f"there is no directory {quote_path(str(folder))}")
+        why = path_problem(self.path)
+        if why not in ("", IS_MISSING):
+            raise _invalid(f"{path} {why}")
+        if not why and not os.path.isfile(self.path):  # noqa: PTH113 - that of Path may raise
+            raise _invalid(f"{path} is there, and no file")
+
+    @property
+    def folder(self) -> Path:
+        """Return where the file is put together: from the path's own directory it is moved in one step."""
+        return self.path.absolute().parent
+
+    def put(self, file: Path) -> None:
+        """Move a whole file to its place, once the disk has it."""
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+        file.replace(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTarget:
+    """A path in a store that fsspec knows; ``fs`` is the file system of ``path``."""
+
+    fs: Any
+    path: str
+
+    def __post_init__(self) -> None:
+        """Refuse to upload from a machine that has no place for the file, before anything is asked."""
+        try:
+            tempfile.gettempdir()
+        except OSError as error:
+            rule = "a store needs a directory for temporary files here, see TMPDIR"
+            raise _invalid(f"{rule} ({describe_os_error(error)})") from error
+
+    @property
+    def folder(self) -> Path:
+        """Return where the file is put together."""
+        return Path(tempfile.gettempdir())
+
+    def put(self, file: Path) -> None:
+        """Upload a whole file; a store's own upload commits at its end, an open file at its closing."""
+        self.fs.put_file(str(file), self.path)
+
+
+DownloadTarget: TypeAlias = LocalTarget | StoredTarget
+
+
+def _invalid(rule: str, name: str = "target") -> InvalidInput:
+    return InvalidInput("Nothing was fetched.", (f"{name}: {rule}",))
+
+
+def check_size(max_bytes: object) -> None:
+    """Refuse a ``max_bytes`` that is no size."""
+    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+        raise _invalid("must be a whole number of bytes, 1 or more", "max_bytes")
+
+
+def download(
+    link: str,
+    target: DownloadTarget,
+    config: TransportConfig,
+    policy: DownloadPolicy,
+    max_bytes: int = MAX_BYTES,
+) -> int:
+    """
+    Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked.
+
+    :param config: timeouts, certificates and proxies; its base URL is not used.
+    :raises InvalidInput: if ``max_bytes`` is no size, or the target's directory cannot be written to.
+    :raises UnsafeLink: if the link, or a redirect, leads to a place that the policy forbids.
+    :raises Refused, Unreachable, Unreadable: if no file comes, or one that is no CSV; nothing was put.
+    """
+    check_size(max_bytes)
+    with _make_work_folder(target) as folder:
+        file = Path(folder) / "file"
+        with closing(Fetch(link, config, policy)) as fetch, file.open("xb") as out:
+            _copy_chunks(fetch.read(max_bytes), out, max_bytes)
+        for _ in range(_MAX_LAYERS):
+            file = _unpack(file, max_bytes)
+        size = _check_csv(file, fetch.secrets)
+        target.put(file)
+        return size
+
+
+def _make_work_folder(target: DownloadTarget) -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix=".download-", dir=target.folder)
+    except OSError as error:
+        rule = f"nothing can be written to {quote_path(str(target.folder))} ({describe_os_error(error)})"
+        raise _invalid(rule) from error
+
+
+def _copy_chunks(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
+    """Write chunks to a file, no more than is allowed."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise Unreadable(f"The file is longer than max_bytes={max_bytes}.")
+        out.write(chunk)
+
+
+def _unpack(file: Path, max_bytes: int) -> Path:
+    """Return the file that a gzipped one holds, or the file itself; a disk may not hold three of them."""
+    with file.open("rb") as packed:
+        if packed.read(len(_GZIP)) != _GZIP:
+            return file
+    unpacked = file.with_name(f"{file.name}.unpacked")
+    try:
+        with gzip.open(file) as source, unpacked.open("xb") as out:
+            _copy_chunks(iter(lambda: source.read(CHUNK), b""), out, max_bytes)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        words = redact_words(error, WORD_LENGTH)
+        raise Unreadable(f"The file is gzip, and damaged: {words}.", transient=True) from error
+    file.unlink()
+    return unpacked
+
+
+def _check_csv(file: Path, secrets: Secrets) -> int:
+    """Return the size of a file that may be a CSV; refuse a page of the store that came instead."""
+    start = _read_visible_start(file)
+    if not start:
+        raise Unreadable("The file is empty: it lacks even the names of its columns.")
+    if start.startswith((b"<", b"{", b"[")):
+        word = read_page_title(start, secrets)
+        raise Unreadable(f"What came is no CSV but a page{word and ': ' + word}.", transient=True)
+    if start.startswith(_NOT_CSV) or b"\0" in start[:4]:
+        raise Unreadable("What came is no CSV but a file of another kind (by its first bytes).")
+    return file.stat().st_size
+
+
+def _read_visible_start(file: Path) -> bytes:
+    """Return the beginning of what is visible of a file, however much there is before it that is not."""
+    start = b""
+    with file.open("rb") as whole:
+        while len(start) < _START_LENGTH and (chunk := whole.read(CHUNK)):
+            start = _INVISIBLE.sub(b"", (start + chunk).lstrip(), count=1)
+    return start

@@ -1,0 +1,1 @@
+"""Wait for jobs in the triggerer; nothing here blocks its event loop."""

@@ -1,0 +1,40 @@
+"""Every switch by Airflow's version that common-compat does not make, and the names of our XComs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow import __version__
+from airflow.providers.common.compat.sdk import AirflowException, get_current_context, mask_secret
+from asgiref.sync import sync_to_async
+
+__all__ = ["NEVER_EXPIRE", "amask_secret"]  # imported here for other modules
+
+RETURN_VALUE = "return_value"  # Airflow's
+JOB_ID = "job_id"  # of a task whose return value is the job's result
+JOB_RESULTS = "job_results"  # what became of each job of a list that a task waited for
+SUBMIT_RESULTS = "submit_results"  # what became of each order of a list that a task submitted
+
+AIRFLOW_VERSION = str(__version__)
+
+# Whether tasks may start and end in the triggerer, and triggers may read and store XComs.
+SUPPORTS_TASKS_IN_TRIGGERER = tuple(map(int, AIRFLOW_VERSION.split(".")[:2])) >= (3, 3)
+
+try:  # how long the state store of a task keeps an entry, Airflow 3.3 and later
+    from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # it is loaded on access
+except ImportError:  # pragma: no cover - covered on Airflow before 3.3
+    NEVER_EXPIRE = None
+
+try:  # masking without blocking the event loop, Airflow 3.3.2 and later
+    from airflow.sdk.log import amask_secret
+except ImportError:  # pragma: no cover - covered on Airflow before 3.3.2
+    amask_secret = sync_to_async(mask_secret)
+
+
+def get_running_context() -> Mapping[str, Any]:
+    """Return the context of the running task, an empty one if none runs."""
+    try:
+        return get_current_context()
+    except (AirflowException, RuntimeError):  # Airflow 2, Airflow 3
+        return {}

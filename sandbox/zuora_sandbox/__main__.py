@@ -1,0 +1,95 @@
+"""The command ``zuora-sandbox``, or ``python -m zuora_sandbox``: serve a sandbox until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from argparse import BooleanOptionalAction
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from zuora_sandbox.sandbox import Sandbox
+from zuora_sandbox.server import Server, listen
+from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
+
+HELP = {
+    "token_seconds": "how long a bearer token is valid",
+    "job_seconds": "how long a job says Processing",
+    "job_memory_seconds": "how long an ended job can be read",
+    "create_status": "HTTP status of an accepted create: 200, or 202 as before October 2025",
+    "fail_jobs": 'the errors text of every create job, for example "[40000020]: Not effective."',
+    "fail_results": "the errors in the result of every create job, which completes and makes no order",
+    "job_lag_seconds": "how long after its creation a job cannot be read",
+    "order_status": "status of the orders that are made, for example Pending",
+    "order_seconds": "after how long the status of an order changes",
+    "order_next_status": "the status that it changes to",
+    "duplicate_order_numbers": "refuse a taken order number, or accept it",
+    "subscriptions_per_call": "how many subscriptions, or actions, an order may have",
+    "unknown_category": "category of the error for an unknown order or job: 20 or 40",
+    "unknown_status": "the HTTP status of that error; 0: as the Zuora-Version defines it",
+    "other_payload": "the answer to another body under a known key: stored or 422",
+    "replay_request_id": "the request id of a stored answer that comes back: stored, new or none",
+    "stores_server_errors": "store an endpoint's 5xx or 429 under its key",
+    "request_id": "the request id of every answer; empty: a new one for each answer; none: no answer has one",
+    "zuora_version": "the tenant's Zuora-Version; errors before 2024-05-20 are HTTP 200",
+    "requests_per_minute": "calls per minute before HTTP 429",
+    "rate_retry_after": "send Retry-After with such a 429",
+    "concurrent_requests": "calls at the same time before HTTP 429",
+    "sign_ins_per_minute": "sign-ins per minute before HTTP 429",
+    "busy_seconds": "Retry-After if there are too many calls at the same time",
+    "answer_seconds": "how long an answer takes",
+    "export_seconds": "how long an export of Elastic Path runs; one runs at a time",
+    "fail_exports": "the error of every export, for example Boom",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with an option for each setting in `HELP`."""
+    options = argparse.ArgumentParser(
+        prog="zuora-sandbox",
+        description="Serve a stand-in for Zuora's asynchronous orders on a loopback address.",
+        epilog=f"It knows the client id {CLIENT_ID} with the secret {CLIENT_SECRET}.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    options.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    options.add_argument("--port", type=int, default=8765, help="0 chooses a free one")
+    defaults = Settings()
+    for each in fields(Settings):
+        if each.name in HELP:
+            default = getattr(defaults, each.name)
+            flag = f"--{each.name.replace('_', '-')}"
+            kind: dict[str, Any] = (
+                {"action": BooleanOptionalAction} if isinstance(default, bool) else {"type": type(default)}
+            )
+            options.add_argument(flag, default=default, help=HELP[each.name], **kind)
+    return options
+
+
+async def serve_until_stopped(server: Server) -> None:
+    """Serve, print the address in one line, and stop at the first SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with server.run():
+        known = server.sandbox.settings.client_id
+        print(f"Sandbox: {server.url} client id {known}, its secret: see --help", flush=True)
+        await stop.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit with a message and status 2 if the host or the port cannot be served."""
+    options = make_parser()
+    given = vars(options.parse_args(arguments))
+    try:
+        host, port = given.pop("host"), given.pop("port")
+        settings = Settings(**given)
+        listener = listen(host, port)
+    except (ValueError, OSError) as error:
+        options.error(str(error))
+    asyncio.run(serve_until_stopped(Server(Sandbox(settings), listener)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The accounts and orders of a sandbox; an order is stored when its job completes.
+
+There is no catalogue, so nothing has a price and every amount is 0. Numbers are counted up as orders are
+stored. An id is derived from its number, so that the same number has the same id in every sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+PENDING_ACTIVATION = "Pending Activation"
+STATUS_AFTER = {"CancelSubscription": "Cancelled", "Suspend": "Suspended"}
+"""The status of a subscription after an action; it is Active after any other action."""
+
+
+def derive_id(kind: str, number: str) -> str:
+    """Return the id, 32 hexadecimal digits, of the object of this kind with this number."""
+    return hashlib.sha256(f"{kind} {number}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPlan:
+    """
+    The statuses of an order over time.
+
+    :param first: the status at first.
+    :param seconds: how long the order has it.
+    :param then: the status after that.
+    """
+
+    first: str = "Completed"
+    seconds: float = float("inf")
+    then: str = "Completed"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """
+    An order that exists.
+
+    :param plan: its statuses over time; a later status does not change its subscriptions and its invoice.
+    :param subscriptions: number and status of each subscription, in the order of the request.
+    :param invoice: the number of its invoice, or an empty text if there is none; the same for `payment`.
+    :param created: when it was stored, in seconds of the sandbox's clock.
+    :param order: the body of its request.
+    """
+
+    number: str
+    account: str
+    plan: StatusPlan
+    subscriptions: tuple[tuple[str, str], ...]
+    invoice: str
+    payment: str
+    created: float
+    order: dict[str, Any] = field(repr=False)
+
+    @property
+    def status(self) -> str:
+        """Return its first status, which is the one in the result of its job."""
+        return self.plan.first
+
+    def get_status(self, now: float) -> str:
+        """Return its status at this time."""
+        return self.plan.first if now - self.created < self.plan.seconds else self.plan.then
+
+
+@dataclass(slots=True)
+class OrderStore:
+    """
+    The accounts and orders.
+
+    :param orders: the orders by number; if several orders have the same number, the first one.
+    :param accounts: the status of each subscription, by number, for each account.
+    :param names: the names of the accounts that were created by an order.
+    :param counts: how many numbers were used for each prefix.
+    """
+
+    orders: dict[str, StoredOrder] = field(default_factory=dict)
+    accounts: dict[str, dict[str, str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def _take_number(self, prefix: str) -> str:
+        self.counts[prefix] += 1
+        return f"{prefix}{self.counts[prefix]:08d}"
+
+    def _choose_account(self, order: dict[str, Any]) -> str:
+        wanted = order.get("existingAccountId")
+        if wanted is not None:
+            known = (number for number in self.accounts if derive_id("account", number) == wanted)
+            return next(known, f"A-{wanted}")
+        new = order.get("newAccount") or {}
+        return order.get("existingAccountNumber") or new.get("accountNumber") or self._take_number("A")
+
+    def _make_subscription(self, each: dict[str, Any], status: str) -> tuple[str, str]:
+        chosen, state = each.get("subscriptionNumber"), ""
+        for action in each["orderActions"]:
+            chosen = chosen or (action.get("createSubscription") or {}).get("subscriptionNumber")
+            state = STATUS_AFTER.get(action["type"], "Active")
+        return chosen or self._take_number("A-S"), state if status == "Completed" else PENDING_ACTIVATION
+
+    def add_order(self, order: dict[str, Any], plan: StatusPlan, now: float) -> StoredOrder:
+        """
+        Store an order and return it.
+
+        :param order: the body of its request, without violations.
+        :param plan: its statuses; only the first status Completed activates subscriptions and allows billing.
+        """
+        status = plan.first
+        account = self._choose_account(order)
+        subscriptions = tuple(
+            self._make_subscription(each, status) for each in order.get("subscriptions") or []
+        )
+        options = order.get("processingOptions") or {}
+        billed = status == "Completed" and bool(options.get("runBilling"))
+        stored = StoredOrder(
+            number=order.get("orderNumber") or self._take_free_number(),
+            account=account,
+            plan=plan,
+            subscriptions=subscriptions,
+            invoice=self._take_number("INV") if billed else "",
+            payment=self._take_number("P-") if billed and options.get("collectPayment") else "",
+            created=now,
+            order=order,
+        )
+        self.orders.setdefault(stored.number, stored)
+        if new := order.get("newAccount"):
+            self.names[account] = new["name"]
+        self.accounts.setdefault(account, {}).update(subscriptions)
+        return stored
+
+    def _take_free_number(self) -> str:
+        number = self._take_number("O-")
+        return self._take_free_number() if number in self.orders else number
+
+
+def make_account_page(order_store: OrderStore, wanted: str) -> dict[str, Any] | None:
+    """Return the body for GET /v1/accounts/{account-key}, by number or id, or None for an unknown account."""
+    known = (number for number in order_store.accounts if wanted in (number, derive_id("account", number)))
+    number = next(known, None)
+    if number is None:
+        return None
+    name = order_store.names.get(number, f"Account {number}")
+    basic = {"id": derive_id("account", number), "name": name, "accountNumber": number}
+    return {"success": True, "basicInfo": basic}
+
+
+def _format_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def make_order_page(stored: StoredOrder, now: float) -> dict[str, Any]:
+    """Return the body for GET /v1/orders/{orderNumber} at this time."""
+    order = stored.order
+    asked = order.get("subscriptions") or []
+    return {
+        "success": True,
+        "order": {
+            "orderNumber": stored.number,
+            "orderDate": order["orderDate"],
+            "category": order.get("category") or "NewSales",
+            "description": order.get("description"),
+            "customFields": order.get("customFields") or {},
+            "existingAccountNumber": stored.account,
+            "status": stored.get_status(now),
+            "createdDate": _format_time(stored.created),
+            "updatedDate": _format_time(stored.created),
+            "orderLineItems": [
+                {**item, **named}
+                for item, named in zip(
+                    order.get("orderLineItems") or [], list_line_items(stored), strict=True
+                )
+            ],
+            "subscriptions": [
+                {
+                    "subscriptionNumber": number,
+                    "subscriptionOwnerAccountNumber": stored.account,
+                    "orderActions": each["orderActions"],
+                }
+                for (number, _), each in zip(stored.subscriptions, asked, strict=True)
+            ],
+        },
+    }
+
+
+def list_line_items(stored: StoredOrder) -> list[dict[str, str]]:
+    """Return id and number of each line item of an order; a missing number is its position, from 1."""
+    items = enumerate(stored.order.get("orderLineItems") or [], start=1)
+    numbers = [str(item.get("itemNumber") or count) for count, item in items]
+    return [
+        {"id": derive_id("item", f"{stored.number}/{number}"), "itemNumber": number} for number in numbers
+    ]

@@ -1,0 +1,114 @@
+"""The settings of a sandbox, which hold for all requests; for single requests there is `Fault`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
+"""The default client id of a sandbox; it has 36 characters, as Zuora's have."""
+
+CLIENT_SECRET = "sandbox+secret/for=demos"
+"""Its secret, which is public. Like some real ones, it must be URL-encoded in a form."""
+
+CHOICES: dict[str, tuple[object, ...]] = {
+    "create_status": (200, 202),
+    "unknown_category": (20, 40),
+    "other_payload": ("stored", "422"),
+    "replay_request_id": ("stored", "new", "none"),
+    "duplicate_order_numbers": ("refuse", "accept"),
+}
+"""The values that some settings can have; the first is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    How a sandbox behaves; times are seconds of the sandbox's own clock.
+
+    :param token_seconds: how long a bearer token is valid.
+    :param job_seconds: how long the status of a job is Processing.
+    :param job_memory_seconds: how long an ended job can be read; Zuora does not document it.
+    :param create_status: HTTP status of an accepted create: 200 as documented today, or 202 as before.
+    :param fail_jobs: the text of the ``errors`` with which every create job fails; empty: no job fails.
+    :param fail_results: the ``errors`` in the result of every create job, which is then Completed with
+        ``success: false`` and makes no order; empty: no job ends so.
+    :param job_lag_seconds: how long after its creation a job cannot be read.
+    :param order_status: the status of new orders: Completed, Draft, Pending, Scheduled, Executing, Cancelled,
+        Failed or any other word.
+    :param order_seconds: after how long the status of an order changes to `order_next_status`.
+    :param duplicate_order_numbers: ``refuse`` a taken order number, or ``accept`` a second order with it.
+    :param subscriptions_per_call: how many subscriptions a call may have, and how many order actions.
+    :param unknown_category: the category of the error for an unknown order or job: 20, as recorded for an
+        order, or 40.
+    :param unknown_status: the HTTP status of that error; 0: as the Zuora-Version defines it.
+    :param zuora_version: the Zuora-Version of the tenant, for requests without the header. From 2024-05-20 on
+        an error has an HTTP status of its own; before that, it is an HTTP 200 with ``success: false``.
+    :param entity_ids: the entities of a Multi-entity tenant; empty: the tenant is not one.
+    :param org_ids: the orgs of a Multi-Org user; empty: Zuora-Org-Ids is ignored.
+    :param other_payload: the answer to another body under a known key: the ``stored`` answer, or a ``422``.
+    :param replay_request_id: the request id of a stored answer that is sent again: ``stored``, ``new`` or
+        ``none``; in the header, and in the body if the body has one.
+    :param stores_server_errors: whether a 5xx or 429 of an endpoint is stored under its key.
+    :param request_id: the request id of every answer; empty: a new UUID for each; ``none``: no request id.
+    :param requests_per_minute: calls per clock minute, sign-ins apart, before HTTP 429.
+    :param rate_retry_after: whether such a 429 has Retry-After besides RateLimit-Reset.
+    :param concurrent_requests: calls at the same time, before HTTP 429; the server counts them.
+    :param sign_ins_per_minute: sign-ins per clock minute, before HTTP 429; Zuora counts them by IP address.
+    :param busy_seconds: Retry-After if there are too many calls at the same time.
+    :param answer_seconds: how long a served answer takes.
+    :param export_seconds: how long an export of Elastic Path runs; one runs at a time.
+    :param export_words: its status words while it waits, while it runs, and when it has succeeded or failed.
+    :param export_status: HTTP status of an accepted export: 202, or 201 as in older pages.
+    :param export_in_list: whether the ``data`` of an export is a list of one object.
+    :param export_memory_seconds: how long after its creation an export can be read.
+    :param fail_exports: the ``error`` with which every export fails; empty: only one without rows fails.
+    :param link_seconds: how long the link to the file of an export is valid.
+    """
+
+    client_id: str = CLIENT_ID
+    client_secret: str = field(default=CLIENT_SECRET, repr=False)
+    token_seconds: float = 3600.0
+    job_seconds: float = 20.0
+    job_memory_seconds: float = float("inf")
+    create_status: int = 200
+    fail_jobs: str = ""
+    fail_results: str = ""
+    job_lag_seconds: float = 0.0
+    order_status: str = "Completed"
+    order_seconds: float = float("inf")
+    order_next_status: str = "Completed"
+    duplicate_order_numbers: str = "refuse"
+    subscriptions_per_call: int = 300
+    unknown_category: int = 20
+    unknown_status: int = 404
+    zuora_version: str = "2025-08-12"
+    entity_ids: tuple[str, ...] = ()
+    org_ids: tuple[str, ...] = ()
+    other_payload: str = "stored"
+    replay_request_id: str = "stored"
+    stores_server_errors: bool = True
+    request_id: str = ""
+    requests_per_minute: int = 50_000
+    rate_retry_after: bool = False
+    concurrent_requests: int = 40
+    sign_ins_per_minute: int = 100
+    busy_seconds: float = 120.0
+    answer_seconds: float = 0.0
+    export_seconds: float = 20.0
+    export_words: tuple[str, str, str, str] = ("PENDING", "STARTED", "SUCCESS", "FAILED")
+    export_status: int = 202
+    export_in_list: bool = False
+    export_memory_seconds: float = 7 * 86_400.0
+    fail_exports: str = ""
+    link_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Check the settings for what cannot be."""
+        if len(self.client_id) != 36:
+            raise ValueError(f"client_id has {len(self.client_id)} characters; Zuora's have 36")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                can_be = " or ".join(map(str, choices))
+                raise ValueError(f"{name} is {getattr(self, name)}; it can be {can_be}")
+        if len(self.export_words) != 4:
+            raise ValueError(f"export_words are {len(self.export_words)}; a life of a job has 4")

@@ -1,0 +1,190 @@
+"""Everything that a sandbox remembers; a reset replaces it with an empty `State`."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from zuora_sandbox.answers import Violation
+from zuora_sandbox.exports import Exports
+from zuora_sandbox.faults import Fault
+from zuora_sandbox.idempotency import IdempotencyStore
+from zuora_sandbox.jobs import Job
+from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.order_store import OrderStore
+
+RECENT = 1000
+"""How many requests the ledger lists; older requests are only counted."""
+
+
+def make_duplicate_violation(number: str) -> Violation:
+    """Return the violation for an order number that is taken; it is our reading, Zuora documents none."""
+    return Violation(30, f"The order number {number} is taken by another order.")
+
+
+IN_FLIGHT = 1.0
+"""For so many seconds after a Retry-After, requests may arrive that were sent before the client read it."""
+
+
+@dataclass(slots=True)
+class MinuteCounter:
+    """Counts events per clock minute."""
+
+    minute: int = 0
+    counted: int = 0
+
+    def count(self, now: float) -> int:
+        """Count one event, and return how many there were in its minute so far."""
+        minute = int(now // 60)
+        self.minute, self.counted = minute, self.counted + 1 if self.minute == minute else 1
+        return self.counted
+
+
+@dataclass(slots=True)
+class CoolDown:
+    """
+    The time in which a client must not ask: Retry-After of a 429 or 503, or RateLimit-Reset of a 429.
+
+    :param early_requests: how many requests came within such a time.
+    """
+
+    since: float = 0.0
+    until: float = 0.0
+    early_requests: int = 0
+
+    def note_response(self, response: Response, now: float, takes: float) -> None:
+        """Note the answer to a request, which takes so many seconds to be sent."""
+        self.early_requests += self.since + takes + IN_FLIGHT < now < self.until
+        reset = response.header("RateLimit-Reset") if response.status == 429 else ""
+        asked = response.header("Retry-After") or reset
+        if response.status in (429, 503) and asked.isdecimal():
+            self.since = now if now >= self.until else self.since
+            self.until = max(self.until, now + takes + float(asked))
+
+
+@dataclass(slots=True)
+class State:
+    """
+    What happened so far.
+
+    :param tokens: when each bearer token expires, by token.
+    :param issued: all tokens that were ever issued.
+    :param waiting: end, sequence number and id of each job that has not ended; a heap.
+    :param maker_ids: the ids of the jobs that made an order, in the order in which they ended.
+    :param counts: how many requests were answered, by method and path template.
+    :param calls: the calls without the sign-ins, which are in ``sign_ins``.
+    """
+
+    tokens: dict[str, float] = field(default_factory=dict)
+    issued: list[str] = field(default_factory=list)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    waiting: list[tuple[float, int, str]] = field(default_factory=list)
+    maker_ids: list[str] = field(default_factory=list)
+    order_store: OrderStore = field(default_factory=OrderStore)
+    idempotency_store: IdempotencyStore = field(default_factory=IdempotencyStore)
+    exports: Exports = field(default_factory=Exports)
+    faults: list[Fault] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    calls: MinuteCounter = field(default_factory=MinuteCounter)
+    sign_ins: MinuteCounter = field(default_factory=MinuteCounter)
+    cool_down: CoolDown = field(default_factory=CoolDown)
+
+    def issue_token(self, token: str, until: float) -> None:
+        """Make a token valid until then."""
+        self.tokens[token] = until
+        self.issued.append(token)
+
+    def accept_job(self, job: Job) -> None:
+        """Add a job, which ends when it is due."""
+        self.jobs[job.job_id] = job
+        heapq.heappush(self.waiting, (job.due, len(self.jobs), job.job_id))
+
+    def end_due_jobs(self, now: float) -> None:
+        """End the jobs that are due, first by their end, then by their acceptance."""
+        while self.waiting and self.waiting[0][0] <= now:
+            _, _, job_id = heapq.heappop(self.waiting)
+            self.jobs[job_id] = self._end_job(self.jobs[job_id])
+        self.exports.end_due_jobs(now)
+
+    def _end_job(self, job: Job) -> Job:
+        if job.end.status != "Completed" or job.kind != "create" or job.end.refusal:
+            return replace(job, status=job.end.status, errors=job.end.errors)
+        number = job.order.get("orderNumber")
+        if number in self.order_store.orders and not job.end.may_repeat_number:
+            violation = make_duplicate_violation(number)
+            return replace(job, status="Failed", errors=f"[{violation.code}]: {violation.message}")
+        stored_order = self.order_store.add_order(job.order, job.end.status_plan, job.due)
+        self.maker_ids.append(job.job_id)
+        return replace(job, status="Completed", stored_order=stored_order)
+
+    def take_fault(self, request: Request) -> Fault | None:
+        """Return the fault that applies to a request, if any, and count it down."""
+        for place, fault in enumerate(self.faults):
+            if not fault.matches(request):
+                continue
+            if fault.skip:
+                self.faults[place] = replace(fault, skip=fault.skip - 1)
+                continue
+            left = fault.count_down()
+            self.faults[place : place + 1] = [left] if left else []
+            return fault
+        return None
+
+    def note_request(self, request: Request, template: str, response: Response, now: float) -> None:
+        """Add a request and its answer to the ledger; the status 0 means no answer."""
+        self.counts[f"{request.method} {template}"] += 1
+        self.recent.append(
+            {
+                "at": now,
+                "method": request.method,
+                "path": request.path,
+                "trackId": request.header("Zuora-Track-Id"),
+                "idempotencyKey": request.header("Idempotency-Key"),
+                "status": response.status,
+                "damage": response.damage,
+                "retryAfter": response.header("Retry-After"),
+            }
+        )
+
+    def make_ledger(self, now: float) -> dict[str, Any]:
+        """Return what happened so far as a JSON object."""
+        made = [
+            (job, job.stored_order) for job in map(self.jobs.__getitem__, self.maker_ids) if job.stored_order
+        ]
+        return {
+            "signIns": len(self.issued),
+            "tokens": list(self.issued),
+            "requests": dict(self.counts),
+            "askedInQuiet": self.cool_down.early_requests,
+            "recent": list(self.recent),
+            "jobs": [_make_job_row(job) for job in self.jobs.values()],
+            "orders": [
+                {
+                    "orderNumber": stored_order.number,
+                    "accountNumber": stored_order.account,
+                    "orderDate": stored_order.order["orderDate"],
+                    "description": stored_order.order.get("description"),
+                    "status": stored_order.get_status(now),
+                    "jobId": job.job_id,
+                    "idempotencyKey": job.key,
+                }
+                for job, stored_order in made
+            ],
+            "accounts": {number: dict(held) for number, held in self.order_store.accounts.items()},
+        }
+
+
+def _make_job_row(job: Job) -> dict[str, Any]:
+    number = job.stored_order.number if job.stored_order else job.order.get("orderNumber")
+    return {
+        "jobId": job.job_id,
+        "kind": job.kind,
+        "status": job.status,
+        "errors": job.errors,
+        "orderNumber": number,
+        "idempotencyKey": job.key,
+        "made": job.stored_order is not None,
+    }

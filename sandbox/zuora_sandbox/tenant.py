@@ -1,0 +1,102 @@
+"""A Zuora tenant in memory: its settings, its clock and its state. `Sandbox` answers its requests."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from zuora_sandbox.answers import Violation, make_refusal
+from zuora_sandbox.faults import Fault
+from zuora_sandbox.settings import Settings
+from zuora_sandbox.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from zuora_sandbox.messages import Request, Response
+
+
+class Tenant:
+    """
+    What a test can do with a sandbox besides sending requests; safe to call from several threads.
+
+    :param clock: returns seconds since 1970; a test passes its own. `advance` adds to it.
+    :param rng: the source of tokens, job ids and request ids; the same seed gives the same ones.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings = self._first_settings = settings or Settings()
+        self.rng = rng or random.Random()
+        self.state = State()
+        self._clock, self._ahead = clock, 0.0
+        self._lock = threading.RLock()
+        self.calls_in_progress = 0
+
+    @property
+    def now(self) -> float:
+        """Return the time of the sandbox's clock, in seconds since 1970."""
+        return self._clock() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock forward."""
+        with self._lock:
+            self._ahead += seconds
+
+    @contextmanager
+    def track_call(self) -> Iterator[None]:
+        """Count a call as in progress until the block ends."""
+        with self._lock:
+            self.calls_in_progress += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.calls_in_progress -= 1
+
+    def add_fault(self, fault: Fault) -> None:
+        """Add a fault; the first added fault that matches a request applies."""
+        with self._lock:
+            self.state.faults.append(fault)
+
+    def set_exportable(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the orders in Elastic Path's store; each row is a line of the CSV."""
+        with self._lock:
+            self.state.end_due_jobs(self.now)  # exports that have ended hold the old orders
+            self.state.exports.orders = list(rows)
+
+    def revoke_tokens(self) -> None:
+        """Make all tokens invalid."""
+        with self._lock:
+            self.state.tokens.clear()
+
+    def reset(self) -> None:
+        """Forget everything, and go back to the first settings and to the unmoved clock."""
+        with self._lock:
+            self.settings, self.state, self._ahead = self._first_settings, State(), 0.0
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what happened so far as a JSON object, the body for GET /sandbox/ledger."""
+        with self._lock:
+            self.state.end_due_jobs(self.now)
+            exports = self.state.exports.make_ledger(self.now)
+            return {"now": self.now, **self.state.make_ledger(self.now), "exports": exports}
+
+    def get_version(self, request: Request) -> str:
+        """Return the Zuora-Version that applies to a request."""
+        return request.header("Zuora-Version") or self.settings.zuora_version
+
+    def refuse(self, request: Request, *found: Violation, status: int = 0) -> Response:
+        """
+        Return the error response with these violations, as the Zuora-Version of the request defines it.
+
+        :param status: the HTTP status to use instead of the one of the category, or 0.
+        """
+        return make_refusal(found, self.get_version(request), self.rng, status)

@@ -1,0 +1,130 @@
+"""What Airflow is told about the provider."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from importlib import resources
+from importlib.metadata import entry_points
+
+import jsonschema
+import pytest
+
+try:
+    from airflow._shared.secrets_masker import should_hide_value_for_key
+except ImportError:  # Airflow before 3.2
+    from airflow.utils.log.secrets_masker import should_hide_value_for_key
+
+from airflow_provider_zuora import __version__
+from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.get_provider_info import get_provider_info
+from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.triggers.jobs import TRIGGERS
+
+FIELDS = {
+    "zuora": [
+        "environment",
+        "entity_id",
+        "org_ids",
+        "zuora_version",
+        "timeout",
+        "max_connections",
+        "verify",
+        "proxies",
+        "idempotency_namespace",
+        "order_limits",
+        "shared_sign_in",
+    ],
+    "elastic_path": [
+        "environment",
+        "timeout",
+        "max_connections",
+        "verify",
+        "proxies",
+        "download_hosts",
+        "shared_sign_in",
+    ],
+}
+
+
+@pytest.fixture(params=sorted(FIELDS))
+def described(request):
+    """Return what is told of one connection type."""
+    types = {each["connection-type"]: each for each in get_provider_info()["connection-types"]}
+    assert set(types) == set(FIELDS) == set(VENDORS) == set(TRIGGERS)
+    return types[request.param]
+
+
+@pytest.mark.parametrize("name", ["provider_info.schema.json", "provider.yaml.schema.json"])
+def test_it_is_valid_by_airflows_own_schema(name):
+    schema = json.loads(resources.files("airflow").joinpath(name).read_text())
+    info = get_provider_info()
+    if name == "provider.yaml.schema.json":  # of Airflow's own repository; of use for the form alone
+        schema = {**schema["properties"]["connection-types"], "definitions": schema.get("definitions", {})}
+        info = info["connection-types"]
+
+    jsonschema.validate(json.loads(json.dumps(info)), schema)
+
+
+def test_the_entry_point_leads_here():
+    (found,) = [
+        point
+        for point in entry_points(group="apache_airflow_provider")
+        if point.value.startswith("airflow_provider_zuora.get_provider_info:")
+    ]
+
+    assert found.load() is get_provider_info
+
+
+def test_the_form_has_all_fields(described):
+    assert list(described["conn-fields"]) == FIELDS[described["connection-type"]]
+    assert all(field["label"] and field["description"] for field in described["conn-fields"].values())
+
+
+def test_the_environments_are_choices(described):
+    choices = described["conn-fields"]["environment"]["schema"]["enum"]
+
+    assert choices == list(VENDORS[described["connection-type"]].environments)
+    assert len(choices) == {"zuora": 10, "elastic_path": 2}[described["connection-type"]]
+
+
+def test_the_token_is_shared_unless_the_form_says_otherwise(described):
+    assert described["conn-fields"]["shared_sign_in"]["schema"]["default"] is True
+
+
+def test_no_field_with_a_default_has_a_name_that_airflow_takes_for_a_secrets(described):
+    """Airflow 3.2's page is told "***" instead of such a default, and stores that."""
+    named = [name for name, field in described["conn-fields"].items() if "default" in field["schema"]]
+
+    assert named == ["shared_sign_in"]
+    assert [name for name in named if should_hide_value_for_key(name)] == []
+    assert should_hide_value_for_key("share_token")
+
+
+def test_the_connection_type_is_the_hooks(described):
+    module, _, name = described["hook-class-name"].rpartition(".")
+    hook = getattr(importlib.import_module(module), name)
+    kind = described["connection-type"]
+
+    assert hook is TRIGGERS[kind].hook_class
+    assert (hook.conn_type, hook.hook_name) == (kind, described["hook-name"])
+    assert (hook.conn_name_attr, hook.default_conn_name) == (f"{kind}_conn_id", f"{kind}_default")
+
+
+@pytest.mark.parametrize("hook", [ZuoraHook, ElasticPathHook])
+def test_older_airflows_ask_the_hooks_own_class_for_its_form(hook):
+    assert {"get_ui_field_behaviour", "get_connection_form_widgets"} <= set(vars(hook))
+    assert hook.get_ui_field_behaviour()["relabeling"]["host"] == "Base URL"
+
+
+def test_every_module_named_exists():
+    info = get_provider_info()
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for entry in info[kind]:
+            for module in entry["python-modules"]:
+                importlib.import_module(module)
+
+
+def test_the_version_is_the_packages():
+    assert get_provider_info()["versions"] == [__version__]
