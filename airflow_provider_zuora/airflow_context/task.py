@@ -21,8 +21,8 @@ from typing import Any
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.job import ORDER
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.core.submission.keys import EQUAL, IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.notes import SharedNotes
+from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.record_store import SharedRecordStore
 from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
@@ -114,7 +114,7 @@ def _first_queued(run: Any, is_cleared: bool) -> float | None:
 class Claims:
     """What one try of a task has submitted."""
 
-    shared: SharedNotes = field(default_factory=SharedNotes)  # of all calls of the try
+    shared: SharedRecordStore = field(default_factory=SharedRecordStore)  # of all calls of the try
     orders: set[object] = field(default_factory=set)
     jobs: dict[object, object] = field(default_factory=dict)  # the contents of their orders
 
@@ -138,7 +138,7 @@ def _begin_fork() -> None:
     global _claiming  # noqa: PLW0603 - see the law of this module
     _claiming = threading.RLock()
     for _, claims in list(_tries):
-        claims.shared = SharedNotes()
+        claims.shared = SharedRecordStore()
 
 
 os.register_at_fork(after_in_child=_begin_fork)
@@ -156,7 +156,7 @@ class TaskCall:
     account: tuple[str, str]  # base URL and client id
 
     @property
-    def shared(self) -> SharedNotes | None:
+    def shared(self) -> SharedRecordStore | None:
         """Return what the calls of this try note together, None if there is no state store."""
         return None if self.store is None else self.claims.shared
 

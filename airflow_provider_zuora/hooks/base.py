@@ -16,8 +16,8 @@ from typing_extensions import override
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
 from airflow_provider_zuora.core.flow import Flow, Store
-from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.generic_request import call_endpoint
 from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.json_types import to_json_types
 from airflow_provider_zuora.core.polling.job_list import wait_for_each

@@ -24,7 +24,7 @@ from airflow_provider_zuora.transports.download import (
     check_size,
     download,
 )
-from airflow_provider_zuora.transports.fetch import DownloadPolicy
+from airflow_provider_zuora.transports.download_stream import DownloadPolicy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath

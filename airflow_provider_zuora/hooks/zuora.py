@@ -19,7 +19,11 @@ from airflow_provider_zuora.core.submission.bulk import (
     option_violations,
     prepare_orders,
 )
-from airflow_provider_zuora.core.submission.keys import EQUAL, IdempotencyScope, build_shared_job_error
+from airflow_provider_zuora.core.submission.idempotency_keys import (
+    EQUAL,
+    IdempotencyScope,
+    build_shared_job_error,
+)
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.validation import (
     KEY_LENGTH,
@@ -31,7 +35,7 @@ from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, 
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
-from airflow_provider_zuora.hooks.bulk import submit_all
+from airflow_provider_zuora.hooks.order_list import submit_all
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
 
 

@@ -22,7 +22,7 @@ from airflow_provider_zuora.core.json_text import (
     read_json,
     read_orders,
 )
-from airflow_provider_zuora.transports.paths import (
+from airflow_provider_zuora.transports.file_paths import (
     IS_MISSING,
     describe_os_error,
     expand_home,

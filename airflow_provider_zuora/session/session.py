@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.flow import AsyncRunner, Flow, Runner, Store, arun, run
-from airflow_provider_zuora.core.http.answers import make_recent_requests
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
+from airflow_provider_zuora.core.http.response_parsing import make_recent_requests
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.session.concurrency import SingleFlightCache

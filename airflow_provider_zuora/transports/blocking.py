@@ -23,8 +23,8 @@ from airflow_provider_zuora import __version__
 from airflow_provider_zuora.core.errors import Unreachable
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.transports.body import MAX_BODY, TOO_LARGE, unpack
 from airflow_provider_zuora.transports.config import Timing, TransportConfig
+from airflow_provider_zuora.transports.gzip_body import MAX_BODY, TOO_LARGE, unpack
 
 if TYPE_CHECKING:
     import socket

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.validation import is_this_machine, normalize_url
-from airflow_provider_zuora.transports.paths import expand_home, path_problem
+from airflow_provider_zuora.transports.file_paths import expand_home, path_problem
 
 TIMEOUT = 130.0  # seconds, the default; Zuora itself gives up after 120 and answers 504
 MAX_CONNECTIONS = 20  # the default

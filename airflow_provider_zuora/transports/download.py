@@ -17,8 +17,13 @@ from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, redact_words
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.fetch import CHUNK, DownloadPolicy, Fetch
-from airflow_provider_zuora.transports.paths import IS_MISSING, describe_os_error, path_problem, quote_path
+from airflow_provider_zuora.transports.download_stream import CHUNK, DownloadPolicy, Fetch
+from airflow_provider_zuora.transports.file_paths import (
+    IS_MISSING,
+    describe_os_error,
+    path_problem,
+    quote_path,
+)
 
 MAX_BYTES = 10 * 1024**3
 _GZIP = b"\x1f\x8b"

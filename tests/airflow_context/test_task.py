@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_zuora.airflow_context.task import build_scope, get_claims, open_store, read_attempt
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.record_store import RecordStore
 from tests.conftest import StateStore
 
 DUE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -160,7 +160,7 @@ def test_the_state_store_of_a_task():
 def test_a_forked_child_waits_for_no_lock_of_the_parents_notes_and_reads_its_own():
     claims = get_claims(object())
     shared = claims.shared
-    shared.notes = Notes(TaskAttempt())
+    shared.notes = RecordStore(TaskAttempt())
     with shared.reading, shared.notes._writing:
         child = os.fork()
         if child == 0:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import ApiError, Refused, ResponseInfo
-from airflow_provider_zuora.core.http.answers import parse_answer, parse_job, redact_info
+from airflow_provider_zuora.core.http.response_parsing import parse_answer, parse_job, redact_info
 from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.messages import Request, Response

@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.submission.bulk import (
     submit_one,
     summarize_errors,
 )
-from airflow_provider_zuora.core.submission.keys import KEY_AGE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.carriers import Memory, Tenant, arrived, ask_sandbox, from_sandbox

@@ -20,7 +20,7 @@ import os
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.tries import (
     ANSWERS,

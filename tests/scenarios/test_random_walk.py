@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, before, submit, submit_list
 

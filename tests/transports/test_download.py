@@ -27,7 +27,7 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget, download
-from airflow_provider_zuora.transports.fetch import DownloadPolicy, resolve
+from airflow_provider_zuora.transports.download_stream import DownloadPolicy, resolve
 from tests.airflow_versions import attach
 from tests.file_servers import answer, files
 
@@ -688,7 +688,7 @@ MEASURED = """
 import re, sys
 from pathlib import Path
 from airflow_provider_zuora.transports.download import LocalTarget, download
-from airflow_provider_zuora.transports.fetch import DownloadPolicy
+from airflow_provider_zuora.transports.download_stream import DownloadPolicy
 from airflow_provider_zuora.transports.config import TransportConfig
 
 POLICY = DownloadPolicy(True, True)

@@ -19,8 +19,8 @@ import pytest
 from airflow_provider_zuora import __version__
 from airflow_provider_zuora.core.errors import InvalidInput, Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.transports.body import MAX_BODY, TOO_LARGE
 from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.gzip_body import MAX_BODY, TOO_LARGE
 from tests.transports.unlimited import open_async, open_blocking
 from zuora_sandbox import CLIENT_SECRET
 

@@ -13,9 +13,9 @@ from functools import lru_cache, partial
 
 from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo, Unreadable
 from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
-from airflow_provider_zuora.core.http import answers, retry
-from airflow_provider_zuora.core.http.answers import RecentRequests
+from airflow_provider_zuora.core.http import response_parsing, retry
 from airflow_provider_zuora.core.http.rate_limiter import read_retry_after
+from airflow_provider_zuora.core.http.response_parsing import RecentRequests
 from airflow_provider_zuora.core.http.retry import RetryPolicy
 from airflow_provider_zuora.core.http.sign_in import AccessToken, make_sign_in_error, read_access_token
 from airflow_provider_zuora.core.job import Job, JobState
@@ -27,7 +27,7 @@ from airflow_provider_zuora.core.validation import (
     find_path_violation,
 )
 from airflow_provider_zuora.core.vendors.base import Vendor
-from airflow_provider_zuora.core.vendors.body import LARGE_BODY
+from airflow_provider_zuora.core.vendors.response_body import LARGE_BODY
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class ApiClient:
         self.clock = clock
         self.ticks = ticks or clock
         self.rng = rng
-        self._recent = answers.make_recent_requests() if recent is None else recent
+        self._recent = response_parsing.make_recent_requests() if recent is None else recent
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
         self._track_header = vendor.track_id_header.lower()
@@ -111,7 +111,7 @@ class ApiClient:
             if policy.is_sign_in:
                 error = make_sign_in_error(self.vendor, self.credentials, parsed, attempt)
             else:
-                error = answers.make_error(self.vendor, parsed, attempt)
+                error = response_parsing.make_error(self.vendor, parsed, attempt)
             if is_final or is_late or parsed.kind not in policy.retry_on or attempt >= policy.budget.attempts:
                 raise error
             log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, delay, error)
@@ -162,12 +162,12 @@ class ApiClient:
         parsed = yield from self.send(request, RetryPolicy(budget, retry.TRANSIENT))
         job = yield from self.read_job(job_id, parsed)
         if job.state is JobState.ACTIVE and not self.vendor.is_documented(job):
-            answers.warn_of_status(self.vendor, job, self._unknown_words)
+            response_parsing.warn_of_status(self.vendor, job, self._unknown_words)
         return job
 
     def read_job(self, job_id: str, parsed: ParsedResponse) -> Flow[Job]:
         """Return the job that an answer describes, redacted, or raise `Unreadable`."""
-        parse = partial(answers.parse_job, self.vendor, job_id, parsed, self.secrets_beside(""))
+        parse = partial(response_parsing.parse_job, self.vendor, job_id, parsed, self.secrets_beside(""))
         if parsed.is_large:
             job: Job = yield RunInThread(parse)
             return job
@@ -175,7 +175,7 @@ class ApiClient:
 
     def redact_job(self, job: Job) -> Job:
         """Return a job of another client without what this one redacts."""
-        return answers.redact_job(job, self.secrets_beside(""))
+        return response_parsing.redact_job(job, self.secrets_beside(""))
 
     def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
         """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""
@@ -215,18 +215,20 @@ class ApiClient:
         self._recent.append((track_id, (method, path, headers.get("Idempotency-Key", ""))))
         try:
             response: Response = yield request
-            if response.status in answers.REDIRECTS:
-                response = yield from answers.follow_redirects(self.credentials.base_url, request, response)
+            if response.status in response_parsing.REDIRECTS:
+                response = yield from response_parsing.follow_redirects(
+                    self.credentials.base_url, request, response
+                )
                 is_redirected = True
             given_back = response.headers.get(self._track_header, track_id)
             if given_back != track_id:
-                answers.refuse_answer_to_another(self._recent, given_back, request)
-        except answers.NO_ANSWER as error:
-            return answers.parse_failure(error, ResponseInfo(asked, track_id), secrets)
+                response_parsing.refuse_answer_to_another(self._recent, given_back, request)
+        except response_parsing.NO_ANSWER as error:
+            return response_parsing.parse_failure(error, ResponseInfo(asked, track_id), secrets)
         has_wait = response.status == 429 or "retry-after" in response.headers
         wait = read_retry_after(response) if has_wait else None
         info = ResponseInfo(asked, track_id, response.status, retry_after=wait)
-        parse = partial(answers.parse_answer, self.vendor, request, response, info, secrets, policy)
+        parse = partial(response_parsing.parse_answer, self.vendor, request, response, info, secrets, policy)
         if len(response.body) > LARGE_BODY:
             parsed: ParsedResponse = replace((yield RunInThread(parse)), is_large=True)
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, Refused, SignInRefused, Unreadable
-from airflow_provider_zuora.core.http.answers import ERRORS, SIGN_IN_ADVICE
+from airflow_provider_zuora.core.http.response_parsing import ERRORS, SIGN_IN_ADVICE
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, ResponseKind
 from airflow_provider_zuora.core.validation import find_header_violation
 from airflow_provider_zuora.core.vendors.base import Vendor

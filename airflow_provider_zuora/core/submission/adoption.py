@@ -8,13 +8,13 @@ from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknow
 from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
-from airflow_provider_zuora.core.submission.keys import OUTSIDE, IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
+from airflow_provider_zuora.core.submission.idempotency_keys import OUTSIDE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import (
     build_expectation,
     check_adopted,
     describe_order_difference,
 )
+from airflow_provider_zuora.core.submission.record_store import RecordStore, SharedRecordStore
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
@@ -32,7 +32,7 @@ def adopt_job(
     attempt: TaskAttempt = OUTSIDE,
     *,
     raw_key: str | None = None,
-    shared: SharedNotes | None = None,
+    shared: SharedRecordStore | None = None,
 ) -> Flow[str]:
     """
     Let a job, or ``order:<orderNumber>``, replace an order that is not submitted, and return its id.
@@ -51,11 +51,11 @@ def adopt_job(
     yield from _check_order(client, order, job)
     log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
     try:
-        notes = (shared and shared.notes) or (yield from Notes(attempt).load())
+        notes = (shared and shared.notes) or (yield from RecordStore(attempt).load())
         submission = Submission(client, order, scope, attempt, notes, raw_key)
     except OutcomeUnknown as error:
         log.warning("What is adopted replaces what was noted: %s", error)
-        submission = Submission(client, order, scope, attempt, Notes(attempt), raw_key)
+        submission = Submission(client, order, scope, attempt, RecordStore(attempt), raw_key)
     record = submission.record.with_content(submission.keys.digest)
     yield from submission.notes.save(record.with_job(job_id, client.clock()))
     return job_id
@@ -98,11 +98,11 @@ def _wait_for_end(client: ApiClient, job_id: str) -> Flow[Job]:
 
 
 def record_failure(
-    client: ApiClient, attempt: TaskAttempt, job: Job, shared: SharedNotes | None = None
+    client: ApiClient, attempt: TaskAttempt, job: Job, shared: SharedRecordStore | None = None
 ) -> Flow[None]:
     """Note that a job has failed, in case the vendor has forgotten it when the next try asks."""
     if job.state is not JobState.FAILED:
         return
-    notes = (shared and shared.notes) or (yield from Notes(attempt).load())
+    notes = (shared and shared.notes) or (yield from RecordStore(attempt).load())
     if (record := notes.find_job(job.job_id)) is not None:
         yield from notes.save(record.with_failure(job, client.clock()))

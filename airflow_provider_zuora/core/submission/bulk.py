@@ -25,10 +25,10 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.redaction import make_printable
-from airflow_provider_zuora.core.submission.keys import EQUAL, IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import find_existing_order
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
+from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.validation import KEY_LENGTH, find_header_violation
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order
@@ -194,7 +194,9 @@ class PreparedOrder:
     submission: Submission
 
 
-def prepare_order(client: ApiClient, order: BulkOrder, attempt: TaskAttempt, notes: Notes) -> PreparedOrder:
+def prepare_order(
+    client: ApiClient, order: BulkOrder, attempt: TaskAttempt, notes: RecordStore
+) -> PreparedOrder:
     """Return an order of a list, ready to be submitted."""
     place = "equals" if order.equals else "list"
     return PreparedOrder(order, Submission(client, order.checked, order.scope, attempt, notes, place=place))

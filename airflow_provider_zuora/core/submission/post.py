@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from airflow_provider_zuora.core.errors import ApiError, LockContention, RateLimited, TurnedAway, Unreadable
 from airflow_provider_zuora.core.flow import Flow, Sleep
-from airflow_provider_zuora.core.http.answers import make_error
 from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.response_parsing import make_error
 from airflow_provider_zuora.core.http.retry import WRITE, delay_before_retry
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
-from airflow_provider_zuora.core.submission.keys import KEY_AGE
-from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE
 from airflow_provider_zuora.core.submission.protocol import Event
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.submission.record_store import RecordStore
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Post:
 
     client: ApiClient
     request: Request
-    notes: Notes
+    notes: RecordStore
     digest: str
     sent: int = 0  # POSTs
     parsed: ParsedResponse | None = None  # the last answer

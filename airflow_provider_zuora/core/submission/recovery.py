@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, WrongOrder
 from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.job import JobState
-from airflow_provider_zuora.core.submission.keys import KEY_AGE, Generations, find_changed_paths, hash_paths
-from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.idempotency_keys import (
+    KEY_AGE,
+    Generations,
+    find_changed_paths,
+    hash_paths,
+)
 from airflow_provider_zuora.core.submission.order_lookup import (
     build_expectation,
     check_result,
@@ -20,6 +24,7 @@ from airflow_provider_zuora.core.submission.order_lookup import (
 from airflow_provider_zuora.core.submission.post import CLOCKS_APART, REFUSALS, UNDER_WAY
 from airflow_provider_zuora.core.submission.protocol import Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
+from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.times import write_minute, write_second
 
 if TYPE_CHECKING:
@@ -55,7 +60,9 @@ _HOW_TO_PROCEED = {
 }
 
 
-def find_noted(notes: Notes, keys: Generations, *, is_alone: bool, is_sole: bool) -> SubmissionRecord | None:
+def find_noted(
+    notes: RecordStore, keys: Generations, *, is_alone: bool, is_sole: bool
+) -> SubmissionRecord | None:
     """
     Return what an earlier try has noted of an order, None if there is nothing; see `Submission`.
 
@@ -73,7 +80,7 @@ def find_noted(notes: Notes, keys: Generations, *, is_alone: bool, is_sole: bool
     return _find_changed(notes, keys, is_sole=is_sole)
 
 
-def _find_changed(notes: Notes, keys: Generations, *, is_sole: bool) -> SubmissionRecord | None:
+def _find_changed(notes: RecordStore, keys: Generations, *, is_sole: bool) -> SubmissionRecord | None:
     """Return what is noted of the same submitter's order with another content."""
     attempt = keys.attempt
     known = notes.find_all(keys.submitter, keys.account)

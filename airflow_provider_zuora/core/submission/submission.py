@@ -10,17 +10,17 @@ from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
 from airflow_provider_zuora.core.flow import Flow, Sleep, Token
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission import recovery
-from airflow_provider_zuora.core.submission.keys import (
+from airflow_provider_zuora.core.submission.idempotency_keys import (
     EQUAL,
     OUTSIDE,
     Generations,
     IdempotencyScope,
     TaskAttempt,
 )
-from airflow_provider_zuora.core.submission.notes import Notes, SharedNotes
 from airflow_provider_zuora.core.submission.post import Post, reword_error
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
+from airflow_provider_zuora.core.submission.record_store import RecordStore, SharedRecordStore
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def submit_order(
     *,
     raw_key: str | None = None,
     is_sole: bool = True,
-    shared: SharedNotes | None = None,
+    shared: SharedRecordStore | None = None,
 ) -> Flow[str]:
     """
     Submit an order once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
@@ -51,22 +51,22 @@ def submit_order(
     return (yield from submission.run())
 
 
-def read_notes(attempt: TaskAttempt, shared: SharedNotes | None = None) -> Flow[Notes]:
+def read_notes(attempt: TaskAttempt, shared: SharedRecordStore | None = None) -> Flow[RecordStore]:
     """
     Return what the tries of the task have noted, once the account is signed in.
 
     If signing in fails the first try notes that it has sent nothing.
     """
-    shared = shared or SharedNotes()
+    shared = shared or SharedRecordStore()
     with shared.reading:
         try:
             yield Token()  # of this account
         except ApiError:
             if shared.notes is None:
-                yield from Notes(attempt).note_nothing_sent()
+                yield from RecordStore(attempt).note_nothing_sent()
             raise
         if shared.notes is None:
-            shared.notes = yield from Notes(attempt).load()
+            shared.notes = yield from RecordStore(attempt).load()
         return shared.notes
 
 
@@ -87,7 +87,7 @@ class Submission:
         order: CheckedOrder,
         scope: IdempotencyScope,
         attempt: TaskAttempt,
-        notes: Notes,
+        notes: RecordStore,
         raw_key: str | None = None,
         *,
         place: str = "alone",

@@ -19,7 +19,12 @@ from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import REASONS
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, Vendor, read_status
-from airflow_provider_zuora.core.vendors.body import parse_unreadable, quote_body, read_body, read_text
+from airflow_provider_zuora.core.vendors.response_body import (
+    parse_unreadable,
+    quote_body,
+    read_body,
+    read_text,
+)
 
 _JOBS = "/v2/jobs"
 _EMPTY = "no results matched the supplied filter"

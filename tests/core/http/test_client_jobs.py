@@ -25,14 +25,14 @@ from airflow_provider_zuora.core.errors import (
     Unreadable,
 )
 from airflow_provider_zuora.core.flow import Sleep
-from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.generic_request import call_endpoint
 from airflow_provider_zuora.core.http.retry import ONCE, READ_POLICY
 from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
 from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope
+from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_page import build_order_request
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview

@@ -29,8 +29,8 @@ from airflow_provider_zuora.core.errors import (
     Unreadable,
 )
 from airflow_provider_zuora.core.flow import RunInThread, Runner, Sleep, Token, run
-from airflow_provider_zuora.core.http.answers import make_error
-from airflow_provider_zuora.core.http.call import call_endpoint as call
+from airflow_provider_zuora.core.http.generic_request import call_endpoint as call
+from airflow_provider_zuora.core.http.response_parsing import make_error
 from airflow_provider_zuora.core.http.retry import (
     NOT_PROCESSED,
     ONCE,

@@ -39,7 +39,7 @@ def job_of(result):
 
 
 class Polls(Script):
-    """Notes when each poll was taken, in seconds since the start."""
+    """RecordStore when each poll was taken, in seconds since the start."""
 
     def __init__(self, answers, chance=0.0, lasts=0.0):
         super().__init__(answers, rng=Dice(chance), lasts=lasts)

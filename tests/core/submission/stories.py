@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
-from airflow_provider_zuora.core.submission.notes import Notes
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
+from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.submission.submission import Submission
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.tries import BY, NUMBERED, ORDER, POST, body, submit
@@ -25,4 +25,4 @@ def killed_after_its_post(zuora, memory, attempt, order=ORDER, **options):
 
 
 def prepare(zuora, order=NUMBERED, attempt=FIRST, **options):
-    return Submission(zuora.client(), check_order(order), BY, attempt, Notes(attempt), **options)
+    return Submission(zuora.client(), check_order(order), BY, attempt, RecordStore(attempt), **options)

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import OutcomeUnknown, RateLimited, Refused, Unreachable
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.post import (
     _EVENTS,
     PROOF_SECONDS,

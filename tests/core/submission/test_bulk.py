@@ -36,7 +36,12 @@ from airflow_provider_zuora.core.submission.bulk import (
     submit_one,
     summarize_errors,
 )
-from airflow_provider_zuora.core.submission.keys import EQUAL, OUTSIDE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import (
+    EQUAL,
+    OUTSIDE,
+    IdempotencyScope,
+    TaskAttempt,
+)
 from airflow_provider_zuora.core.submission.submission import read_notes
 from tests.conftest import ORDER
 from tests.core.carriers import Memory, Tenant

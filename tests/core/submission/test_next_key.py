@@ -14,7 +14,7 @@ from airflow_provider_zuora.core.errors import (
     TurnedAway,
 )
 from airflow_provider_zuora.core.messages import Request
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.carriers import Memory

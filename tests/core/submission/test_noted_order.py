@@ -10,8 +10,8 @@ from airflow_provider_zuora.core.errors import (
     InvalidInput,
     OutcomeUnknown,
 )
-from airflow_provider_zuora.core.submission.keys import EQUAL
-from airflow_provider_zuora.core.submission.notes import NAME
+from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL
+from airflow_provider_zuora.core.submission.record_store import NAME
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (
     CLEARED,

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused, Unreadable
 from airflow_provider_zuora.core.messages import Response
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import (
     APART,
     describe_order_difference,

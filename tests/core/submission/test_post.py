@@ -6,8 +6,8 @@ import pytest
 
 from airflow_provider_zuora.core.errors import RateLimited
 from airflow_provider_zuora.core.flow import SaveState
-from airflow_provider_zuora.core.submission.keys import KEY_AGE, TaskAttempt
-from airflow_provider_zuora.core.submission.notes import NAME
+from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, TaskAttempt
+from airflow_provider_zuora.core.submission.record_store import NAME
 from tests.core.carriers import Memory
 from tests.core.tries import NUMBERED, ORDER, Zuora, before, body, submit
 

@@ -7,7 +7,7 @@ from airflow_provider_zuora.core.errors import (
     Refused,
     WrongOrder,
 )
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (
     CLEARED,

@@ -12,7 +12,7 @@ from airflow_provider_zuora.core.errors import (
     SignInRefused,
     Unreachable,
 )
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (
     CLEARED,

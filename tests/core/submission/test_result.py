@@ -14,9 +14,9 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.adoption import adopt_job
-from airflow_provider_zuora.core.submission.keys import IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.notes import NAME
+from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import build_expectation, check_adopted, check_result
+from airflow_provider_zuora.core.submission.record_store import NAME
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from tests.core.carriers import Memory

@@ -11,7 +11,7 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.submission.adoption import record_failure
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.submission.stories import (
     FIRST,

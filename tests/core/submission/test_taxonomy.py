@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import Unreachable
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from tests.core.carriers import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, submit
 

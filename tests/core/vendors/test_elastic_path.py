@@ -10,8 +10,8 @@ import tracemalloc
 import pytest
 
 from airflow_provider_zuora.core.errors import ResponseInfo
-from airflow_provider_zuora.core.http.call import call_endpoint
 from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.generic_request import call_endpoint
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.messages import Response
 from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done

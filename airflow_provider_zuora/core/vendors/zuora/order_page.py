@@ -16,8 +16,12 @@ from airflow_provider_zuora.core.json_types import Path, format_path
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, describe_value, redact_words
 from airflow_provider_zuora.core.vendors.base import JobKind
+from airflow_provider_zuora.core.vendors.zuora.order_jobs import (
+    ORDER_STATUSES,
+    UNKNOWN_STATUS,
+    read_order_result,
+)
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import redact
-from airflow_provider_zuora.core.vendors.zuora.orders import ORDER_STATUSES, UNKNOWN_STATUS, read_order_result
 
 _ORDERS, _ACCOUNTS = "/v1/orders/", "/v1/accounts/"
 _DAY = len("2024-07-01")

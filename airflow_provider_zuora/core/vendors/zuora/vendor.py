@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from airflow_provider_zuora.core.vendors.base import JobKind, Vendor
+from airflow_provider_zuora.core.vendors.zuora.error_codes import read_response
+from airflow_provider_zuora.core.vendors.zuora.order_jobs import ORDER_JOB, PREVIEW_JOB
 from airflow_provider_zuora.core.vendors.zuora.order_page import NUMBERED_ORDER
-from airflow_provider_zuora.core.vendors.zuora.orders import ORDER_JOB, PREVIEW_JOB
-from airflow_provider_zuora.core.vendors.zuora.responses import read_response
 
 
 class Zuora(Vendor):

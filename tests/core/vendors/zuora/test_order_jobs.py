@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import JobFailed, NotFound, ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import JobState
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.vendors.zuora.order_page import (
     build_account_request,
     describe_changes,

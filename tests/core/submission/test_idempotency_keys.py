@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.json_types import format_path
 from airflow_provider_zuora.core.messages import Request
-from airflow_provider_zuora.core.submission.keys import (
+from airflow_provider_zuora.core.submission.idempotency_keys import (
     IdempotencyScope,
     compute_account,
     compute_digest,

@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
 NAME = "zuora_submission"
@@ -34,15 +34,15 @@ _LARGEST = 4 * 1024 * 1024  # bytes of an entry, unpacked
 
 
 @dataclass(slots=True)
-class SharedNotes:
+class SharedRecordStore:
     """The notes of all calls of one try in a process: with its own, each would write over those of others."""
 
     reading: threading.Lock = field(default_factory=threading.Lock)
-    notes: Notes | None = None
+    notes: RecordStore | None = None
 
 
 @dataclass(slots=True)
-class Notes:
+class RecordStore:
     """
     What one try knows of the submissions of its task.
 
@@ -66,7 +66,7 @@ class Notes:
     _parts: int = 0
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def load(self) -> Flow[Notes]:
+    def load(self) -> Flow[RecordStore]:
         """
         Read what this try, or the last one that noted anything, has noted.
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.flow import Runner, run
-from airflow_provider_zuora.core.submission.keys import TaskAttempt
-from airflow_provider_zuora.core.submission.notes import LATEST, NAME, Notes
+from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
+from airflow_provider_zuora.core.submission.record_store import LATEST, NAME, RecordStore
 from tests.core.carriers import Memory
 
 NOW = 1_700_000_000.0
@@ -46,7 +46,7 @@ def carry(flow, store):
 
 
 def loaded(number, store, **more):
-    return carry(Notes(TaskAttempt(number, 3, **more)).load(), store)
+    return carry(RecordStore(TaskAttempt(number, 3, **more)).load(), store)
 
 
 def record(number=1, digest=None, **fields):
@@ -124,7 +124,7 @@ def test_a_try_writes_under_its_own_number_what_the_ones_before_it_noted():
 def test_what_is_noted_tells_which_try_wrote_it_last():
     store = Store()
     carry(loaded(1, store).save(record(1)), store)
-    notes = carry(Notes(TaskAttempt(2, 7, is_cleared=True)).load(), store)
+    notes = carry(RecordStore(TaskAttempt(2, 7, is_cleared=True)).load(), store)
     carry(notes.save(found(notes)), store)
 
     again = found(loaded(3, store))
@@ -189,7 +189,7 @@ def test_if_there_is_no_store_nothing_is_known():
     ids=["the first try", "a retry", "a clear", "another of the mapped tasks"],
 )
 def test_only_the_first_try_knows_that_nothing_was_sent(attempt, complete):
-    assert carry(Notes(attempt).load(), Store()).is_complete is complete
+    assert carry(RecordStore(attempt).load(), Store()).is_complete is complete
 
 
 @pytest.mark.parametrize("first", [1, 2], ids=["noted from the first try on", "the first try noted nothing"])
@@ -211,7 +211,7 @@ def test_notes_that_do_not_say_so_are_not_complete():
 
 def test_a_first_try_that_cannot_send_says_so_to_the_next_one():
     store = Store()
-    carry(Notes(TaskAttempt(1, 1)).note_nothing_sent(), store)
+    carry(RecordStore(TaskAttempt(1, 1)).note_nothing_sent(), store)
 
     assert store == {f"{NAME}:1": {"complete": True, "parts": 1, "submissions": []}}
     second = loaded(2, store)
@@ -221,7 +221,7 @@ def test_a_first_try_that_cannot_send_says_so_to_the_next_one():
 
 def test_a_later_try_that_cannot_send_claims_nothing():
     store = Store()
-    carry(Notes(TaskAttempt(2, 1)).note_nothing_sent(), store)
+    carry(RecordStore(TaskAttempt(2, 1)).note_nothing_sent(), store)
 
     assert store == {}
 
@@ -240,7 +240,7 @@ def test_what_is_noted_is_not_claimed_away():
 
 def test_a_try_notes_that_it_has_begun_before_it_reads():
     store = Store()
-    flow = Notes(TaskAttempt(2, 3)).load()
+    flow = RecordStore(TaskAttempt(2, 3)).load()
     steps = [next(flow), flow.send(None), flow.send(None)]
     flow.close()
 
@@ -624,7 +624,7 @@ def test_of_two_threads_neither_writes_over_what_the_other_has_noted():
 
 
 def test_if_there_is_no_store_nothing_is_written_and_all_is_known():
-    notes = Notes(TaskAttempt())
+    notes = RecordStore(TaskAttempt())
     notes.is_kept = False
     started = record(1, job_id="j-1", state=SubmissionState.STARTED)
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, Refused, Unreadable
-from airflow_provider_zuora.core.http.call import call_endpoint
+from airflow_provider_zuora.core.http.generic_request import call_endpoint
 from airflow_provider_zuora.core.messages import Response
 from tests.core.carriers import Script, answer
 

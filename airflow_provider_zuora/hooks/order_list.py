@@ -21,8 +21,8 @@ from airflow_provider_zuora.core.submission.bulk import (
     select_records,
     submit_one,
 )
-from airflow_provider_zuora.core.submission.notes import Notes
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.submission.submission import read_notes
 from airflow_provider_zuora.hooks.connection import Settings
 from airflow_provider_zuora.session.concurrency import call_concurrently, run_on_own_loop
@@ -58,7 +58,7 @@ class _Batches:
     """The orders of a list in batches; for the parameters see `submit_all`."""
 
     session: ApiSession
-    notes: Notes
+    notes: RecordStore
     store: Store | None
     progress: Progress
     concurrency: int

@@ -26,7 +26,7 @@ from airflow_provider_zuora.core.redaction import HIDDEN, WORD_LENGTH, redact_me
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.validation import find_path_violation
 from airflow_provider_zuora.core.vendors.base import Vendor
-from airflow_provider_zuora.core.vendors.body import read_untrusted_json
+from airflow_provider_zuora.core.vendors.response_body import read_untrusted_json
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.messages import Response
-from airflow_provider_zuora.core.vendors.body import read_body
+from airflow_provider_zuora.core.vendors.response_body import read_body
 
 LARGE = " " * 300_000
 

@@ -19,8 +19,8 @@ from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState,
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, describe_value, redact_words
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, read_status
-from airflow_provider_zuora.core.vendors.body import TEXT_LENGTH, read_text
-from airflow_provider_zuora.core.vendors.zuora import responses
+from airflow_provider_zuora.core.vendors.response_body import TEXT_LENGTH, read_text
+from airflow_provider_zuora.core.vendors.zuora import error_codes
 
 _STATES: Mapping[str, JobState] = {
     "processing": JobState.ACTIVE,
@@ -109,10 +109,10 @@ def _read_job_errors(errors: object, info: ResponseInfo) -> tuple[ResponseInfo, 
     """
     if not errors and not info.codes and not info.messages:
         return info, False, False
-    reasons = responses.read_first_reasons(_list_job_reasons(errors)) or info.reasons()
-    categories = {responses.read_category(code) for code, _ in reasons}
+    reasons = error_codes.read_first_reasons(_list_job_reasons(errors)) or info.reasons()
+    categories = {error_codes.read_category(code) for code, _ in reasons}
     is_transient = bool(categories) and categories <= _TRANSIENT_CATEGORIES
-    return responses.replace_reasons(info, reasons), is_transient, is_transient and _LOCK in categories
+    return error_codes.replace_reasons(info, reasons), is_transient, is_transient and _LOCK in categories
 
 
 def _read_contradiction(body: Mapping[str, Any], info: ResponseInfo) -> ResponseInfo | None:
@@ -120,9 +120,9 @@ def _read_contradiction(body: Mapping[str, Any], info: ResponseInfo) -> Response
     parts = [part for part in (body, body.get("result")) if isinstance(part, dict) and _is_denial(part)]
     if not parts:
         return None
-    found = (chain(_list_job_reasons(part.get("errors")), responses.list_reasons(part)) for part in parts)
-    reasons = responses.read_first_reasons(chain.from_iterable(found))
-    return responses.replace_reasons(info, reasons or [("", "it says success: false")])
+    found = (chain(_list_job_reasons(part.get("errors")), error_codes.list_reasons(part)) for part in parts)
+    reasons = error_codes.read_first_reasons(chain.from_iterable(found))
+    return error_codes.replace_reasons(info, reasons or [("", "it says success: false")])
 
 
 def _is_denial(part: Mapping[str, Any]) -> bool:
@@ -134,9 +134,9 @@ def _is_denial(part: Mapping[str, Any]) -> bool:
 def _list_job_reasons(errors: object) -> Iterator[tuple[object, object]]:
     """Yield code and text of a job's ``errors``: null, a text, an object or a list of these."""
     rows = errors if isinstance(errors, list) else [errors]
-    for error in rows[: responses.MAX_REASONS]:
+    for error in rows[: error_codes.MAX_REASONS]:
         if isinstance(error, dict) and error.get("reasons"):
-            yield from responses.list_reasons(error)
+            yield from error_codes.list_reasons(error)
         elif isinstance(error, dict) and (error.get("code") or error.get("message")):
             yield error.get("code"), error.get("message")
         elif error:
@@ -146,14 +146,14 @@ def _list_job_reasons(errors: object) -> Iterator[tuple[object, object]]:
             texts[0] = f"{lead.strip()} {texts[0]}".strip()
             yield from zip(pairs[::2] or [""], texts, strict=True)
             if len(words) > TEXT_LENGTH:
-                yield responses.MORE
-    if len(rows) > responses.MAX_REASONS:
-        yield responses.MORE
+                yield error_codes.MORE
+    if len(rows) > error_codes.MAX_REASONS:
+        yield error_codes.MORE
 
 
 _ASYNC_JOB = JobKind(
     prefix="",
-    build_status_request=lambda job_id: Request("GET", responses.JOBS + quote(job_id, safe="")),
+    build_status_request=lambda job_id: Request("GET", error_codes.JOBS + quote(job_id, safe="")),
     states=_STATES,
     read_job=_read_job,
     read_result=read_order_result,

@@ -13,7 +13,12 @@ from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
-from airflow_provider_zuora.core.vendors.body import parse_unreadable, quote_body, read_body, read_text
+from airflow_provider_zuora.core.vendors.response_body import (
+    parse_unreadable,
+    quote_body,
+    read_body,
+    read_text,
+)
 
 JOBS = "/v1/async-jobs/"
 ORDERS = "/v1/orders/"

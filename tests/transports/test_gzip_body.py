@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from airflow_provider_zuora.transports.body import MAX_BODY, unpack
+from airflow_provider_zuora.transports.gzip_body import MAX_BODY, unpack
 
 JSON = b'{"a": 1}'
 LONG = "x\r\n" * 900
