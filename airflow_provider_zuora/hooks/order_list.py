@@ -11,16 +11,14 @@ from airflow_provider_zuora.airflow_context.task import TaskCall
 from airflow_provider_zuora.core.errors import StoreUnavailable
 from airflow_provider_zuora.core.flow import Store
 from airflow_provider_zuora.core.submission.bulk import (
-    BulkOrder,
-    BulkResult,
     PreparedOrder,
-    Progress,
-    leave_unsent,
     prepare_order,
     refuse_repeated,
     select_records,
     submit_one,
 )
+from airflow_provider_zuora.core.submission.bulk_orders import BulkOrder
+from airflow_provider_zuora.core.submission.bulk_results import BulkResult, Progress, leave_unsent
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.submission.submission import read_notes

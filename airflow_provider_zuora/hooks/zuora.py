@@ -12,13 +12,13 @@ from airflow.providers.common.compat.sdk import mask_secret
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
 from airflow_provider_zuora.core.submission.adoption import adopt_job
-from airflow_provider_zuora.core.submission.bulk import (
+from airflow_provider_zuora.core.submission.bulk_orders import (
     BulkOrder,
-    BulkResult,
     Key,
     option_violations,
     prepare_orders,
 )
+from airflow_provider_zuora.core.submission.bulk_results import BulkResult
 from airflow_provider_zuora.core.submission.idempotency_keys import (
     EQUAL,
     IdempotencyScope,

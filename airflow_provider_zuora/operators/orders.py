@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.json_text import read_orders, write_lines
-from airflow_provider_zuora.core.submission.bulk import option_violations, summarize_errors
+from airflow_provider_zuora.core.submission.bulk_orders import option_violations
+from airflow_provider_zuora.core.submission.bulk_results import SubmitState, summarize_errors
 from airflow_provider_zuora.core.submission.order_lookup import build_expectation
 from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import list_secrets, mask_secrets, unredact
@@ -27,7 +28,7 @@ from airflow_provider_zuora.version_compat import SUBMIT_RESULTS
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_zuora.core.submission.bulk import BulkResult
+    from airflow_provider_zuora.core.submission.bulk_results import BulkResult
     from airflow_provider_zuora.operators.order_file import OrderFile
 
 
@@ -235,9 +236,9 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     def _conclude(self, results: Sequence[BulkResult], refused_file: OrderFile | None) -> None:
         """Write the refused orders, and raise what the results mean to the task."""
         error = summarize_errors(results)
-        refused = [result.order.checked.document for result in results if result.state == "refused"]
+        refused = [result.order.checked.document for result in results if result.state is SubmitState.REFUSED]
         write_error = refused_file.write(write_lines(refused)) if refused_file else ""
-        others = {result.state for result in results} - {"submitted", "refused"}
+        others = {result.state for result in results} - {SubmitState.SUBMITTED, SubmitState.REFUSED}
         if error and (self.on_refusal == "fail" or others):
             raise convert_error(error, message=f"{error}\n{write_error}".rstrip()) from error
         if write_error:

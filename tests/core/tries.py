@@ -13,13 +13,9 @@ from typing import Any
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState, Sleep, Token
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.core.submission.bulk import (
-    prepare_order,
-    prepare_orders,
-    select_records,
-    submit_one,
-    summarize_errors,
-)
+from airflow_provider_zuora.core.submission.bulk import prepare_order, select_records, submit_one
+from airflow_provider_zuora.core.submission.bulk_orders import prepare_orders
+from airflow_provider_zuora.core.submission.bulk_results import summarize_errors
 from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order

@@ -25,15 +25,16 @@ from airflow_provider_zuora.core.errors import (
     WrongOrder,
 )
 from airflow_provider_zuora.core.submission.bulk import (
-    BulkResult,
-    Progress,
-    leave_unsent,
-    option_violations,
     prepare_order,
-    prepare_orders,
     refuse_repeated,
     select_records,
     submit_one,
+)
+from airflow_provider_zuora.core.submission.bulk_orders import option_violations, prepare_orders
+from airflow_provider_zuora.core.submission.bulk_results import (
+    BulkResult,
+    Progress,
+    leave_unsent,
     summarize_errors,
 )
 from airflow_provider_zuora.core.submission.idempotency_keys import (
