@@ -55,10 +55,10 @@ def _sdk(target: Target, orders: Sequence[Order], concurrency: int) -> int:
 
     warnings.simplefilter("ignore")  # pydantic's, of every date: printing them would be the SDK's loss
     client = sdk.ApiClient(sdk.Configuration(host=target.url, ssl_ca_cert=target.ca_file))
-    get_or_sign_in = sdk.OAuthApi(client).create_token(
+    token = sdk.OAuthApi(client).create_token(
         client_id=target.client_id, client_secret=target.secret, grant_type="client_credentials"
     )
-    client.default_headers["Authorization"] = f"Bearer {get_or_sign_in.access_token}"
+    client.default_headers["Authorization"] = f"Bearer {token.access_token}"
     api = sdk.OrdersApi(client)
     answers = [
         api.create_order_asynchronously(

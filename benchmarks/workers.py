@@ -11,7 +11,7 @@ from demo.api import AirflowApi
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
 
-DAGS = ROOT / "tests" / "e2e" / "dags" / "fewer_workers.py"
+DAGS = ROOT / "tests" / "e2e" / "dags" / "start_and_end.py"
 WAYS = {  # the DAG, and how many it may take
     "operator and sensor": ("two_tasks", 3),
     "`wait_for_completion`": ("one_task", 2),

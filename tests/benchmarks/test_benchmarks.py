@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from benchmarks import parts, plot, polling, report, rounds, workers
-from tests.e2e.test_fewer_workers import TAKES
+from tests.e2e.test_start_and_end import TAKES
 
 
 @pytest.mark.parametrize("way", ["bare", "ours", "airflow"])

@@ -338,8 +338,8 @@ def grant(expires_in):
     ],
 )
 def test_a_token_is_used_until_a_minute_before_its_end(expires_in, seconds):
-    script, get_or_sign_in = grant(expires_in)
-    assert get_or_sign_in == AccessToken("abc", script.clock.now + seconds - 60)
+    script, token = grant(expires_in)
+    assert token == AccessToken("abc", script.clock.now + seconds - 60)
 
 
 @pytest.mark.parametrize(
@@ -347,8 +347,8 @@ def test_a_token_is_used_until_a_minute_before_its_end(expires_in, seconds):
     [(240, 180), (239, 179.25), (100, 75), (50, 37.5), (8, 6), (6, 5), (1, 5), (0, 5), (0.0, 5), ("0", 5)],
 )
 def test_a_short_token_is_used_for_most_of_its_life_and_never_for_one_request_alone(expires_in, seconds):
-    script, get_or_sign_in = grant(expires_in)
-    assert get_or_sign_in == AccessToken("abc", script.clock.now + seconds)
+    script, token = grant(expires_in)
+    assert token == AccessToken("abc", script.clock.now + seconds)
 
 
 def test_a_sign_in_without_a_lifetime_lasts_an_hour():
