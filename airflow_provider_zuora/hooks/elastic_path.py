@@ -1,4 +1,4 @@
-"""Talk to Elastic Path Commerce Cloud."""
+"""Export orders from Elastic Path and download the file; the requests themselves are built in `core`."""
 
 from __future__ import annotations
 

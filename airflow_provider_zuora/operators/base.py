@@ -1,4 +1,4 @@
-"""What the operators that start a job have in common."""
+"""An operator starts one job, and waits for it if asked to; what is common to all of them is here."""
 
 from __future__ import annotations
 

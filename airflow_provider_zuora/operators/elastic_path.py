@@ -1,4 +1,4 @@
-"""Export orders from Elastic Path."""
+"""Export orders from Elastic Path: options only, the logic is in `BaseJobOperator`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Submit orders and previews, and wait for their jobs if asked to."""
+"""Submit orders and previews, each once, and wait for their jobs if asked to."""
 
 from __future__ import annotations
 
