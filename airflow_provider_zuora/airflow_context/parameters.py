@@ -1,4 +1,4 @@
-"""Operators and sensors take our parameters and Airflow's; an unknown one is refused with the nearest name."""
+"""Operators and sensors take our parameters and Airflow's; an unknown one is refused with the name meant."""
 
 from __future__ import annotations
 

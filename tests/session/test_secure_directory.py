@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -16,7 +17,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_provider_zuora.session import token_file
 from airflow_provider_zuora.session.token_file import (
     RUNTIME_DIR,
     FileLock,
@@ -350,7 +350,7 @@ class TestLock:
         def without(file, operation):
             raise OSError(38, "Function not implemented")
 
-        monkeypatch.setattr(token_file.fcntl, "flock", without)
+        monkeypatch.setattr(fcntl, "flock", without)
 
         with pytest.raises(InsecurePath, match="lock: Function not implemented"):
             FileLock(place, "lock").try_acquire()
