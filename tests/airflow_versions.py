@@ -8,6 +8,13 @@ from typing import Any
 AIRFLOW = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
 IS_AIRFLOW_2 = AIRFLOW < (3, 0)
 
+if IS_AIRFLOW_2:  # what the output of another task is, to Airflow
+    from airflow.utils.mixins import ResolveMixin
+else:
+    from airflow.sdk.definitions._internal.mixins import ResolveMixin
+
+__all__ = ["ResolveMixin", "attach", "record_masks", "redacted", "rendered_fields"]
+
 
 def redacted(value: Any, name: str = "") -> Any:
     """Return a value as Airflow shows it in logs and pages."""

@@ -101,10 +101,8 @@ class TestWords:
 def test_the_triggerer_waits_over_the_same_flows(store):
     async def waited():
         hook = ElasticPathHook()
-        now = time.time()
-        return await hook.get_conn().arun(
-            wait_until_done(hook._settings.client, job_id, PollOptions(now, now, now + 60))
-        )
+        now, session = time.time(), hook.get_conn()
+        return await session.arun(wait_until_done(session.client(), job_id, PollOptions(now, now, now + 60)))
 
     job_id = exported(store).job_id
     store.sandbox.revoke_tokens()

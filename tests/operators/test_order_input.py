@@ -20,7 +20,7 @@ from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrdersOperator,
     ZuoraPreviewOrderOperator,
 )
-from tests.airflow_versions import record_masks
+from tests.airflow_versions import ResolveMixin, record_masks
 from tests.conftest import ORDER
 from tests.operators.test_create_order import CARD, CONTEXT, NEW_ACCOUNT, Instance, shown
 from tests.operators.test_create_orders import Task
@@ -46,6 +46,19 @@ def one(order, **options):
 
 def many(orders, **options):
     return lambda: ZuoraCreateOrdersOperator(task_id="submit", orders=orders, **options)
+
+
+class Output(ResolveMixin):
+    """What another task has pushed."""
+
+    def __init__(self, pushed):
+        self.pushed = pushed
+
+    def iter_references(self):
+        return iter(())
+
+    def resolve(self, *_, **__):
+        return self.pushed
 
 
 class TestDoors:
@@ -90,11 +103,7 @@ class TestDoors:
 
     def test_an_upstream_tasks_output(self, zuora):
         for pushed in (self.ORDER, self.TEXT, "\ufeff" + self.TEXT):
-            output = SimpleNamespace(resolve=lambda *_, pushed=pushed, **__: pushed)
-            task = ZuoraCreateOrderOperator(task_id="submit", order=self.ORDER)
-            task.order = output.resolve()
-            task.order = task._redact_input(task.order)
-            task.execute(CONTEXT)
+            rendered(one(Output(pushed))).execute(CONTEXT)
         assert len(zuora.ledger()["orders"]) == 1
 
     LISTS = {  # noqa: RUF012
@@ -258,9 +267,7 @@ LEAKS = {
 @pytest.mark.parametrize("make", [one, many])
 @pytest.mark.parametrize("form", LEAKS)
 def test_what_is_neither_json_nor_a_path_is_shown_nowhere(zuora, make, form, caplog, capsys):
-    task = rendered(make("{{ given }}"), given="")
-    field = task.order_field
-    setattr(task, field, task._redact_input(LEAKS[form](json.dumps(NEW_ACCOUNT))))
+    task = rendered(make(Output(LEAKS[form](json.dumps(NEW_ACCOUNT)))))
     assert CARD not in shown(task)
     context = CONTEXT | {"ti": Instance(try_number=1, max_tries=0)}
     if form == "a mark":

@@ -668,13 +668,6 @@ class TestHook:
         with pytest.raises(PermanentError, match="max_bytes=3"):
             ElasticPathHook().download(self.job(store), tmp_path / "a.csv", max_bytes=3)
 
-    def test_the_hosts_of_the_connection_are_trusted(self, store, monkeypatch):
-        fields = {"conn_type": "elastic_path", "host": "https://h", "login": "l", "password": "p"}
-        for given in ('" CDN.test , ::1,"', '["cdn.test", "::1"]'):
-            extra = f'{{"download_hosts": {given}}}'
-            monkeypatch.setenv("AIRFLOW_CONN_ELASTIC_PATH_DEFAULT", json.dumps(fields | {"extra": extra}))
-            assert ElasticPathHook()._settings.fields["download_hosts"] == {"cdn.test", "::1"}
-
     @pytest.mark.parametrize("given", ["https://cdn.test", "cdn.test:443", "*.test", [1], 7, {"a": 1}])
     def test_what_is_no_name_of_a_host_is_refused(self, given, monkeypatch):
         fields = {"conn_type": "elastic_path", "host": "https://h", "login": "l", "password": "p"}
