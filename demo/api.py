@@ -69,7 +69,7 @@ class AirflowApi:
         return {name: (part or {}).get("status") or "unknown" for name, part in answer.items()}
 
     def has_dag(self, dag_id: str) -> bool:
-        """Whether the DAG processor has seen this DAG."""
+        """Return whether the DAG processor has read this DAG."""
         try:
             return bool(self.call("GET", "dags", dag_id))
         except HTTPError as error:

@@ -1,4 +1,4 @@
-"""A run of a DAG is told as it happens, from task states and task logs, and summed up in a table."""
+"""A run of a DAG is shown as it happens, from task states and task logs, and summed up in a table."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Story:
         yield row.format("task", "state", "tries", "left as XCom")
         for task in self.stack.api.tasks(self.dag_id, self.run_id):
             left = self.stack.xcom(self.dag_id, self.run_id, task["task_id"])
-            told = "" if left is None else shorten(json.dumps(left), 70, placeholder=" ...")
-            yield row.format(task["task_id"], task["state"] or "none", task["try_number"], told).rstrip()
+            shown = "" if left is None else shorten(json.dumps(left), 70, placeholder=" ...")
+            yield row.format(task["task_id"], task["state"] or "none", task["try_number"], shown).rstrip()
 
     def numbers(self, task_id: str) -> Iterator[str]:
         """Yield the numbers in an order's result that a task left."""
