@@ -46,7 +46,7 @@ class BrokenText(ValueError):
     """A text that is no JSON; its words say where and why, and hold nothing of the text."""
 
 
-def looks_like_path(text: str) -> bool:
+def is_path_text(text: str) -> bool:
     """Return whether a text can only be the path of a file; whatever else it is may hold secrets."""
     if not text or len(text) > _LONGEST_PATH or text != text.strip() or ": " in text:
         return False

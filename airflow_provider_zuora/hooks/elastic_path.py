@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import mask_secret
 
-from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
+from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -118,6 +118,6 @@ def _make_target(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTar
             return LocalTarget(Path(target))
         if target.protocol in LOCAL_PROTOCOLS:
             return LocalTarget(Path(target.path))
-        return StoredTarget(file_system_of(target), target.path)
+        return StoredTarget(get_file_system(target), target.path)
     except (ImportError, TypeError, ValueError) as error:  # no path, or a store that nothing here knows
         raise InvalidInput("Nothing was fetched.", (f"target: {error}",)) from error

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import (
     BrokenText,
-    looks_like_path,
+    is_path_text,
     read_items,
     read_json,
     read_lines,
@@ -156,7 +156,7 @@ def test_anything_is_read_or_named(anything):
     ],
 )
 def test_what_looks_like_a_path(path):
-    assert looks_like_path(path)
+    assert is_path_text(path)
 
 
 @pytest.mark.parametrize(
@@ -186,12 +186,12 @@ def test_what_looks_like_a_path(path):
     ],
 )
 def test_anything_else_is_no_path_and_may_hold_secrets(text):
-    assert not looks_like_path(text)
+    assert not is_path_text(text)
 
 
 @given(st.text(alphabet="/:@.~ abc{\n", max_size=60))
 def test_looking_takes_no_time_and_finds_nothing_with_a_line_break(text):
-    assert not (looks_like_path(text) and set(text) & set("\n{"))
+    assert not (is_path_text(text) and set(text) & set("\n{"))
 
 
 @pytest.mark.parametrize(

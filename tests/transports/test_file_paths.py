@@ -17,7 +17,7 @@ from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.operators.order_file import OrderFile, check_refused_path
 from airflow_provider_zuora.transports.config import CA_BUNDLES, TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget
-from airflow_provider_zuora.transports.file_paths import expand_home, path_problem, resolve_path
+from airflow_provider_zuora.transports.file_paths import expand_home, find_path_problem, resolve_path
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 200
@@ -162,5 +162,5 @@ def test_a_download_to_a_path_that_cannot_be_is_refused_before_anything_is_asked
 
 
 def test_what_is_there_is_no_trouble(tmp_path):
-    assert path_problem(tmp_path) == ""
-    assert path_problem(tmp_path / "a") == "is not a path that exists"
+    assert find_path_problem(tmp_path) == ""
+    assert find_path_problem(tmp_path / "a") == "is not a path that exists"
