@@ -42,7 +42,7 @@ def stored(airflow, name):
 
 
 def works(airflow, name):
-    """Say whether a worker could use the connection; the command fails where it could not."""
+    """Return whether a worker could use the connection; the command fails if it could not."""
     return "success" in airflow.cli("connections", "test", name).lower()
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.tries import (
     ANSWERS,
     BY,

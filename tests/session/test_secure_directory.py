@@ -40,7 +40,7 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def held(place):
+def hold(place):
     """Return a process that holds the lock of this place."""
     script = HELD.format(path=str(place.path))
     process = subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True)
@@ -241,11 +241,11 @@ class TestLock:
             each.release()
             each.release()
 
-    def test_a_killed_process_holds_nothing(self, place, held):
+    def test_a_killed_process_holds_nothing(self, place, hold):
         lock = FileLock(place, "lock")
         assert not lock.try_acquire()
-        held.kill()
-        held.wait()
+        hold.kill()
+        hold.wait()
 
         assert lock.try_acquire()
         lock.release()

@@ -18,7 +18,7 @@ from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_don
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
 from airflow_provider_zuora.hooks.elastic_path import read_file_link, start_export
-from tests.core.carriers import Script, Tenant, answer
+from tests.core.runners import Script, Tenant, answer
 
 NOW = 1_700_000_000.0
 
