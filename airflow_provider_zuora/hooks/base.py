@@ -225,9 +225,7 @@ class BaseJobHook(BaseHook):
         settings = read_settings(self.vendor, conn, AirflowConnection(self.vendor, self.conn_id))
         for warning in settings.warnings:
             self.log.warning("Connection %s: %s", self.conn_id, warning)
-        # A client of its own: it warns of each unknown word once, and each task has a log of its own.
-        client = settings.session.client(settings.client.headers)
-        return replace(settings, client=client.with_redacted(self.values_to_hide))
+        return replace(settings, client=settings.client.for_task(self.values_to_hide))
 
     def _run(self, flow: Callable[[ApiClient], Flow[T]], store: Store | None = None) -> T:
         """Run a flow of this hook's client with blocking calls; ``store`` is where it keeps its state."""

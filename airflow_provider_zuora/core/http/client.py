@@ -36,10 +36,13 @@ _TOKENS = 4  # that are known at once: none, the one in use, and one that was re
 _PLAIN_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,250}")
 
 
-def _cache_secrets(credentials: Credentials, values: tuple[str, ...]) -> Callable[[str], Secrets]:
-    """Return what makes the secrets of an answer from the token of its request."""
+def _make_secrets(
+    credentials: Credentials, values: tuple[str, ...]
+) -> tuple[Secrets, Callable[[str], Secrets]]:
+    """Return what is to be redacted, and what returns it together with the token of a request."""
     pair = (credentials.client_id, credentials.client_secret)
-    return lru_cache(_TOKENS)(partial(make_secrets, pair, values))
+    make = lru_cache(_TOKENS)(partial(make_secrets, pair, values))
+    return make(""), make
 
 
 class ApiClient:
@@ -79,15 +82,21 @@ class ApiClient:
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
         self._track_header = vendor.track_id_header.lower()
-        self.secrets_beside = _cache_secrets(credentials, ())
-        self._unknown_words: set[str] = set()  # status words that were warned of
+        self.secrets, self.secrets_beside = _make_secrets(credentials, ())
+        self.unknown_words: set[str] = set()  # status words that were warned of
 
     def with_redacted(self, values: Sequence[str]) -> ApiClient:
         """Return this client as one in whose answers and jobs these values of an order are redacted."""
         if not values:
             return self
         client = copy(self)
-        client.secrets_beside = _cache_secrets(self.credentials, tuple(values))
+        client.secrets, client.secrets_beside = _make_secrets(self.credentials, tuple(values))
+        return client
+
+    def for_task(self, values: Sequence[str]) -> ApiClient:
+        """Return it `with_redacted`, for a task in whose log it warns of each unknown word once."""
+        client = copy(self.with_redacted(values))
+        client.unknown_words = set()
         return client
 
     def make_track_id(self) -> str:
@@ -160,22 +169,14 @@ class ApiClient:
     def poll_job(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
         """Read a job as `get_job` does, with the request that `job_request` returned."""
         parsed = yield from self.send(request, RetryPolicy(budget, retry.TRANSIENT))
-        job = yield from self.read_job(job_id, parsed)
+        job = yield from response_parsing.read_job(self.vendor, job_id, parsed, self.secrets)
         if job.state is JobState.ACTIVE and not self.vendor.is_documented(job):
-            response_parsing.warn_of_status(self.vendor, job, self._unknown_words)
+            response_parsing.warn_of_status(self.vendor, job, self.unknown_words)
         return job
-
-    def read_job(self, job_id: str, parsed: ParsedResponse) -> Flow[Job]:
-        """Return the job that an answer describes, redacted, or raise `Unreadable`."""
-        parse = partial(response_parsing.parse_job, self.vendor, job_id, parsed, self.secrets_beside(""))
-        if parsed.is_large:
-            job: Job = yield RunInThread(parse)
-            return job
-        return parse()
 
     def redact_job(self, job: Job) -> Job:
         """Return a job of another client without what this one redacts."""
-        return response_parsing.redact_job(job, self.secrets_beside(""))
+        return response_parsing.redact_job(job, self.secrets)
 
     def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
         """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""
