@@ -21,7 +21,13 @@ from airflow_provider_zuora.core.http.generic_request import call_endpoint
 from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.json_types import to_json_types
 from airflow_provider_zuora.core.polling.job_list import wait_for_each
-from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
+from airflow_provider_zuora.core.polling.wait import (
+    LONGEST,
+    PollOptions,
+    PollSchedule,
+    make_steady_clock,
+    wait_until_done,
+)
 from airflow_provider_zuora.core.validation import check_seconds, find_text_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
@@ -253,7 +259,8 @@ class BaseJobHook(BaseHook):
         """Wait for jobs on an event loop, and note each result and when it came, in seconds since 1970."""
         settings = await self._aload_settings()
         client = settings.client
-        flows = wait_for_each(client, job_ids, options, lambda result: note(result, client.clock()))
+        now = make_steady_clock(client.clock, client.ticks, options.started)
+        flows = wait_for_each(client, job_ids, options, now, note)
         await call_concurrently(settings.session.arun, flows, min(_CONCURRENCY, len(job_ids)))
 
     def _refuse(self, violations: Sequence[str]) -> None:

@@ -17,7 +17,6 @@ from airflow_provider_zuora.core.polling.wait import (
     Clock,
     JobPoll,
     PollOptions,
-    make_steady_clock,
     read_new_job,
     wait_until_done,
 )
@@ -160,16 +159,21 @@ class JobPolls:
 
 
 def wait_for_each(
-    client: ApiClient, job_ids: Sequence[str], options: PollOptions, note: Callable[[JobResult], None]
+    client: ApiClient,
+    job_ids: Sequence[str],
+    options: PollOptions,
+    now: Clock,
+    note: Callable[[JobResult, float], None],
 ) -> Iterator[Flow[None]]:
     """
-    Yield a flow for each job, which waits until it has ended and notes its result.
+    Yield a flow for each job, which waits until it has ended and notes its result, and when it came.
 
     They run some at a time: a job whose turn comes late has mostly ended by then and costs one poll. After
     one was given up because its polls failed, the vendor is away: the others are given up at their first
     failure, and after three of those in a row without a poll, until a poll succeeds.
+
+    :param now: the clock of all waits, however late a turn comes, see `make_steady_clock`.
     """
-    now = make_steady_clock(client.clock, client.ticks, options.started)  # one, however late a turn comes
     late = max(options.deadline, options.not_before, now()) + LAST_POLLS
     outage = Outage(now)
 
@@ -184,7 +188,7 @@ def wait_for_each(
             result = yield from wait_until_done(client, job_id, own, now=now)
         is_open = result.error is not None and result.state is ResultState.OPEN
         outage.note(result.error if is_open else None)
-        note(result)
+        note(result, client.clock())
 
     return map(wait, job_ids)
 
