@@ -26,7 +26,7 @@ from airflow_provider_zuora.core.validation import (
     find_id_violation,
     find_path_violation,
 )
-from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.base import StatusRequest, Vendor
 from airflow_provider_zuora.core.vendors.response_body import LARGE_BODY
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class ApiClient:
     def submit(self, request: Request, retry_on: retry.ResponseKinds = retry.UNKNOWN) -> Flow[str]:
         """Start a job by a request that may be repeated; return its id, whatever 2xx names it."""
         parsed = yield from self.send(request, RetryPolicy(retry.WRITE, retry_on))
-        job_id = self.vendor.read_job_id(parsed.body)
+        job_id = self.vendor.find_kind("").read_id(parsed.body)
         if not job_id:
             raise Unreadable(
                 f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
@@ -164,13 +164,18 @@ class ApiClient:
 
     def get_job(self, job_id: str, budget: RetryBudget = retry.READ) -> Flow[Job]:
         """Read a job, again while that fails for a transient reason; raise `Refused` if it is unknown."""
-        return (yield from self.poll_job(job_id, self.job_request(job_id), budget))
+        return (yield from self.poll_job(self.status_request(job_id), budget))
 
-    def poll_job(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
-        """Read a job as `get_job` does, with the request that `job_request` returned."""
-        parsed = yield from self.send(request, RetryPolicy(budget, retry.TRANSIENT))
-        job = yield from response_parsing.read_job(self.vendor, job_id, parsed, self.secrets)
-        if job.state is JobState.ACTIVE and not self.vendor.is_documented(job):
+    def status_request(self, job_id: str) -> StatusRequest:
+        """Return how a job is polled; raise `InvalidInput` for no id."""
+        request = self.job_request(job_id)
+        return StatusRequest(job_id, self.vendor.find_kind(job_id), request)
+
+    def poll_job(self, status: StatusRequest, budget: RetryBudget) -> Flow[Job]:
+        """Read a job as `get_job` does, with what `status_request` returned."""
+        parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
+        job = yield from response_parsing.read_job(status.kind, status.job_id, parsed, self.secrets)
+        if job.state is JobState.ACTIVE and job.status.strip().lower() not in status.kind.states:
             response_parsing.warn_of_status(self.vendor, job, self.unknown_words)
         return job
 

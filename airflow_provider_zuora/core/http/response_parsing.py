@@ -25,7 +25,7 @@ from airflow_provider_zuora.core.messages import ParsedResponse, Request, Respon
 from airflow_provider_zuora.core.redaction import HIDDEN, WORD_LENGTH, redact_messages, redact_words
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.validation import find_path_violation
-from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.base import JobKind, Vendor
 from airflow_provider_zuora.core.vendors.response_body import read_untrusted_json
 
 log = logging.getLogger(__name__)
@@ -184,18 +184,18 @@ def parse_failure(error: Unreachable | RateLimited, info: ResponseInfo, secrets:
     return ParsedResponse(ResponseKind.SILENCE, replace(info, messages=messages))
 
 
-def read_job(vendor: Vendor, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Flow[Job]:
+def read_job(kind: JobKind, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Flow[Job]:
     """Return the job that an answer describes, redacted, or raise `Unreadable`."""
-    parse = partial(parse_job, vendor, job_id, parsed, secrets)
+    parse = partial(parse_job, kind, job_id, parsed, secrets)
     job: Job = (yield RunInThread(parse)) if parsed.is_large else parse()
     return job
 
 
-def parse_job(vendor: Vendor, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Job:
+def parse_job(kind: JobKind, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Job:
     """Do what `read_job` does; this blocks as long as the answer is large."""
     mark = HIDDEN.set(secrets)
     try:
-        job = vendor.read_job(job_id, parsed.body, parsed.info)
+        job = kind.read_job(job_id, parsed.body, parsed.info)
     finally:
         HIDDEN.reset(mark)
     if job.info is not parsed.info:

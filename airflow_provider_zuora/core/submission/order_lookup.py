@@ -14,6 +14,7 @@ from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 from airflow_provider_zuora.core.messages import ParsedResponse
 from airflow_provider_zuora.core.vendors.zuora.order_page import (
+    NUMBERED_ORDER,
     build_account_request,
     build_order_request,
     describe_changes,
@@ -114,7 +115,7 @@ def _read_page(client: ApiClient, number: str) -> Flow[tuple[ParsedResponse, Job
         page = yield from client.send(build_order_request(number), READ_POLICY)
     except NotFound:
         return None
-    job = yield from read_job(client.vendor, ORDER + number, page, client.secrets)
+    job = yield from read_job(NUMBERED_ORDER, ORDER + number, page, client.secrets)
     return page, job  # it raises if the page holds no order
 
 
