@@ -204,8 +204,7 @@ class BaseWaitingTask(BaseLiteralTexts):
 
     def check_options(self) -> None:
         """Raise a `PermanentError` if the vendor refuses the options of the result."""
-        options = self.options
-        if violations := self.hook.vendor.list_violations(options):
+        if violations := self.hook.vendor.list_violations(self.options):
             self.hook._refuse(violations)
 
     @property

@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.generic_request import call_endpoint
 from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.json_types import to_json_types
-from airflow_provider_zuora.core.polling.job_list import wait_for_each
+from airflow_provider_zuora.core.polling.job_list import Note, wait_for_each
 from airflow_provider_zuora.core.polling.wait import (
     LONGEST,
     PollOptions,
@@ -180,10 +180,9 @@ class BaseJobHook(BaseHook):
                 interval = check_seconds("poll_interval", poll_interval, zero=True)
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
-        schedule = PollSchedule(interval, first=1.0)
-        waited = self._run(
-            lambda client: wait_until_done(client, job_id, PollOptions.within(client, seconds, schedule))
-        )
+        now = self._settings.client.clock()
+        options = PollOptions(now, now, now + seconds, PollSchedule(interval, first=1.0))
+        waited = self._run(lambda client: wait_until_done(client, job_id, options))
         if waited.job is None:
             with convert_errors():
                 return waited.result  # it raises why there is none
@@ -235,9 +234,8 @@ class BaseJobHook(BaseHook):
 
     def _run(self, flow: Callable[[ApiClient], Flow[T]], store: Store | None = None) -> T:
         """Run a flow of this hook's client with blocking calls; ``store`` is where it keeps its state."""
-        client = self._settings.client
         try:
-            return self.session.run(flow(client), store)
+            return self.session.run(flow(self._settings.client), store)
         except ApiError as error:
             raise convert_error(error) from error
 
@@ -253,10 +251,8 @@ class BaseJobHook(BaseHook):
             session, pending = self.session, flows(self._settings.client)
             return run_on_own_loop(lambda: call_concurrently(session.arun, pending, _CONCURRENCY))
 
-    async def _wait_for_jobs(
-        self, job_ids: Sequence[str], options: PollOptions, note: Callable[[JobResult, float], None]
-    ) -> None:
-        """Wait for jobs on an event loop, and note each result and when it came, in seconds since 1970."""
+    async def _wait_for_jobs(self, job_ids: Sequence[str], options: PollOptions, note: Note) -> None:
+        """Wait for jobs on an event loop, and note each result and when it came."""
         settings = await self._aload_settings()
         client = settings.client
         now = make_steady_clock(client.clock, client.ticks, options.started)

@@ -36,13 +36,10 @@ _TOKENS = 4  # that are known at once: none, the one in use, and one that was re
 _PLAIN_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,250}")
 
 
-def _make_secrets(
-    credentials: Credentials, values: tuple[str, ...]
-) -> tuple[Secrets, Callable[[str], Secrets]]:
-    """Return what is to be redacted, and what returns it together with the token of a request."""
+def _cache_secrets(credentials: Credentials, values: tuple[str, ...]) -> Callable[[str], Secrets]:
+    """Return what makes the secrets of an answer from the token of its request."""
     pair = (credentials.client_id, credentials.client_secret)
-    make = lru_cache(_TOKENS)(partial(make_secrets, pair, values))
-    return make(""), make
+    return lru_cache(_TOKENS)(partial(make_secrets, pair, values))
 
 
 class ApiClient:
@@ -82,7 +79,8 @@ class ApiClient:
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
         self._track_header = vendor.track_id_header.lower()
-        self.secrets, self.secrets_beside = _make_secrets(credentials, ())
+        self.secrets_beside = _cache_secrets(credentials, ())
+        self.secrets = self.secrets_beside("")
         self.unknown_words: set[str] = set()  # status words that were warned of
 
     def with_redacted(self, values: Sequence[str]) -> ApiClient:
@@ -90,7 +88,8 @@ class ApiClient:
         if not values:
             return self
         client = copy(self)
-        client.secrets, client.secrets_beside = _make_secrets(self.credentials, tuple(values))
+        client.secrets_beside = _cache_secrets(self.credentials, tuple(values))
+        client.secrets = client.secrets_beside("")
         return client
 
     def for_task(self, values: Sequence[str]) -> ApiClient:
@@ -178,10 +177,6 @@ class ApiClient:
         if job.state is JobState.ACTIVE and job.status.strip().lower() not in status.kind.states:
             response_parsing.warn_of_status(self.vendor, job, self.unknown_words)
         return job
-
-    def redact_job(self, job: Job) -> Job:
-        """Return a job of another client without what this one redacts."""
-        return response_parsing.redact_job(job, self.secrets)
 
     def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
         """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""

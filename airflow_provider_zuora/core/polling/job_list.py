@@ -24,6 +24,8 @@ from airflow_provider_zuora.core.times import write_second
 
 log = logging.getLogger(__name__)
 
+Note = Callable[[JobResult, float], None]  # of a result, and when it came, in seconds since 1970
+
 LAST_POLLS = 120.0  # seconds after the deadline in which the last polls of a list are begun
 ROUND = 300.0  # seconds at the most; 2,000 jobs that answer in 2 s each, 20 at once, take 200
 _IN_A_ROW = 3  # failures after which the vendor is away
@@ -159,20 +161,14 @@ class JobPolls:
 
 
 def wait_for_each(
-    client: ApiClient,
-    job_ids: Sequence[str],
-    options: PollOptions,
-    now: Clock,
-    note: Callable[[JobResult, float], None],
+    client: ApiClient, job_ids: Sequence[str], options: PollOptions, now: Clock, note: Note
 ) -> Iterator[Flow[None]]:
     """
     Yield a flow for each job, which waits until it has ended and notes its result, and when it came.
 
-    They run some at a time: a job whose turn comes late has mostly ended by then and costs one poll. After
-    one was given up because its polls failed, the vendor is away: the others are given up at their first
-    failure, and after three of those in a row without a poll, until a poll succeeds.
-
-    :param now: the clock of all waits, however late a turn comes, see `make_steady_clock`.
+    They run some at a time, by one clock: a job whose turn comes late has mostly ended and costs one poll.
+    After one was given up because its polls failed, the vendor is away: the others are given up at their
+    first failure, and after three of those in a row without a poll, until a poll succeeds.
     """
     late = max(options.deadline, options.not_before, now()) + LAST_POLLS
     outage = Outage(now)

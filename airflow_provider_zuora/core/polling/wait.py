@@ -77,12 +77,6 @@ class PollOptions:
     max_errors: int | None = MAX_POLL_ERRORS
     unknown_until: float | None = None
 
-    @classmethod
-    def within(cls, client: ApiClient, seconds: float, schedule: PollSchedule) -> PollOptions:
-        """Return the options of a wait that begins now."""
-        now = client.clock()
-        return cls(now, now, now + seconds, schedule)
-
     def allows_unknown(self, now: float) -> bool:
         """Return whether the vendor may not know the job yet, because it was just issued."""
         return now < (self.started + NEW_JOB_SECONDS if self.unknown_until is None else self.unknown_until)
