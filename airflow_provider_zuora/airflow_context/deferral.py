@@ -204,7 +204,8 @@ class BaseWaitingTask(BaseLiteralTexts):
 
     def check_options(self) -> None:
         """Raise a `PermanentError` if the vendor refuses the options of the result."""
-        if violations := self.hook.vendor.list_violations(self.options):
+        options = self.options
+        if violations := self.hook.vendor.list_violations(options):
             self.hook._refuse(violations)
 
     @property
