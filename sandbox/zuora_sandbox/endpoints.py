@@ -13,6 +13,7 @@ from zuora_sandbox.answers import (
     make_reply,
     parse_json_body,
 )
+from zuora_sandbox.bill_runs import endpoints as bill_runs
 from zuora_sandbox.data_query import endpoints as data_query
 from zuora_sandbox.edge import JOBS, REALMS, SIGN_IN
 from zuora_sandbox.jobs import Job, decide_end
@@ -127,6 +128,7 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     "/v1/orders/{orderNumber}": {"GET": show_order},
     "/v1/accounts/{account-key}": {"GET": show_account},
     **data_query.ROUTES,
+    **bill_runs.ROUTES,
 }
 
 PATTERNS = {

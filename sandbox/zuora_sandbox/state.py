@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zuora_sandbox.answers import Violation
+from zuora_sandbox.bill_runs.runs import BillRuns
 from zuora_sandbox.data_query.jobs import QueryJobs
 from zuora_sandbox.exports import Exports
 from zuora_sandbox.faults import Fault
@@ -89,6 +90,7 @@ class State:
     idempotency_store: IdempotencyStore = field(default_factory=IdempotencyStore)
     exports: Exports = field(default_factory=Exports)
     query_jobs: QueryJobs = field(default_factory=QueryJobs)
+    bill_runs: BillRuns = field(default_factory=BillRuns)
     script_book: ScriptBook = field(default_factory=ScriptBook)
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)

@@ -23,3 +23,13 @@ def parse_amazon(text: str) -> float:
     :raises ValueError: if it is none.
     """
     return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+
+
+def format_plain(seconds: float) -> str:
+    """Return a moment as runs have it, without a zone: ``2022-01-24 19:58:27``. Here it is UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def format_offset(seconds: float) -> str:
+    """Return a moment as Object Query has it, with an offset: ``2022-01-24T19:58:27+00:00``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

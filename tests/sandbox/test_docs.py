@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, QueryScript
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, BillRunScript, Fault, QueryScript
 from zuora_sandbox.control import ACTIONS
 from zuora_sandbox.endpoints import ROUTES
 from zuora_sandbox.jobs import DIRECTIVES
@@ -28,7 +28,7 @@ NAMED = [
     *(f"| `{name}" for name in DIRECTIVES),
     *(each.name for each in fields(Fault)),
     *(name for name in CHOICES),
-    *(f"`{each.name}`" for each in fields(QueryScript)),
+    *(f"`{each.name}`" for kind in (QueryScript, BillRunScript) for each in fields(kind)),
     CLIENT_ID,
     CLIENT_SECRET,
 ]

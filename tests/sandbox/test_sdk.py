@@ -22,8 +22,8 @@ def sandbox():
 
 
 @pytest.fixture
-def api(sandbox):
-    """Return the SDK's orders API, signed in at the sandbox."""
+def client(sandbox):
+    """Return the SDK's client, signed in at the sandbox."""
     with serve(sandbox) as server:
         configuration = sdk.Configuration(host=server.url)
         client = sdk.ApiClient(configuration)
@@ -32,8 +32,13 @@ def api(sandbox):
         )
         client.default_headers["Authorization"] = f"Bearer {granted.access_token}"
         assert granted.expires_in == 3600
-        yield sdk.OrdersApi(client)
+        yield client
         client.rest_client.pool_manager.clear()
+
+
+@pytest.fixture
+def api(client):
+    return sdk.OrdersApi(client)
 
 
 def order(**fields):
@@ -76,3 +81,22 @@ def test_it_looks_an_order_up_by_its_number(api, sandbox):
     api.create_order_asynchronously(body=sdk.CreateOrderAsyncRequest.from_dict(content))
     sandbox.advance(20)
     assert api.get_order("O1").order.existing_account_number == "A1"
+
+
+def test_it_creates_posts_and_reads_a_bill_run(client, sandbox):
+    runs = sdk.BillRunApi(client)
+    asked = {"name": "July", "batches": ["AllBatches"], "targetDate": "2024-07-31"}
+    run = runs.create_bill_run(request=sdk.CreateBillRunRequest.from_dict(asked), idempotency_key="k")
+    assert (run.status, run.name, run.success) == ("Pending", "July", True)
+    sandbox.advance(60)
+    assert runs.get_bill_run(run.id).status == "Completed"
+    posting = sdk.PostBillRunRequest.from_dict({})
+    assert runs.post_bill_run(bill_run_id=run.id, request=posting).status == "PostInProgress"
+    with pytest.raises(sdk.exceptions.BadRequestException) as refused:
+        runs.post_bill_run(bill_run_id=run.id, request=posting)
+    assert [reason.code for reason in refused.value.data.reasons] == ["58730230"]
+    sandbox.advance(60)
+    rows = sdk.ObjectQueriesApi(client).query_billing_runs(filter=["name.EQ:July"]).data
+    assert [(row.status, row.number_of_invoices) for row in rows] == [("Posted", 1)]
+    row = sdk.ObjectQueriesApi(client).query_billing_run_by_key(key=run.bill_run_number)
+    assert (row.id, row.total_time) == (run.id, 20_000)
