@@ -50,6 +50,7 @@ HELP = {
     "query_honours_key": "an idempotency key means something to Data Query",
     "bill_run_seconds": "how long a bill run is Processing",
     "bill_run_post_seconds": "how long a bill run is PostInProgress",
+    "payment_run_seconds": "how long a payment run is Processing",
     "query_link_seconds": "how long the link to the file of a data query is valid",
 }
 

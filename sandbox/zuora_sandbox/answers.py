@@ -20,6 +20,7 @@ from zuora_sandbox.messages import Request, Response
 
 ORDERS = "532000"
 TERMS = "531003"
+RUNS = "587302"
 FIRST_DATED_VERSION = "2024-05-20"
 """The first Zuora-Version in which errors have HTTP statuses; later ones are dates, earlier ones numbers."""
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 from zuora_sandbox.answers import unzip_body
 from zuora_sandbox.data_query.tables import MOST_ROWS, GeneratedTable, Table
 from zuora_sandbox.messages import Request
+from zuora_sandbox.payment_runs.receivables import Receivable
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,40 @@ class BillRunScript(Script):
     auto_posts: bool = True
     post_seconds: float | None = None
     post_status: str = "Posted"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRunScript(Script):
+    """
+    What becomes of a payment run.
+
+    :param queue_seconds: how long it is Pending, from its ``runDate`` on if it has one.
+    :param seconds: how long it is Processing.
+    :param error: its error message in Object Query; it then ends as Error.
+    :param status: the word at its end, whatever that is; empty: Completed, or Error with an error message.
+    :param receivables: what it picks up, and how each payment ends, even if the run fails; None: one invoice
+        of 56 USD, which is paid, or nothing if the run does not end as Completed.
+    """
+
+    queue_seconds: float | None = None
+    seconds: float | None = None
+    error: str = ""
+    status: str = ""
+    receivables: Sequence[Receivable | Mapping[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the receivables."""
+        self.list_receivables()
+
+    def get_end(self) -> str:
+        """Return the word at its end."""
+        return self.status or ("Error" if self.error else "Completed")
+
+    def list_receivables(self) -> list[Receivable]:
+        """Return the receivables as values."""
+        if self.receivables is None:
+            return [Receivable()] if self.get_end() == "Completed" else []
+        return [Receivable.parse(each) for each in self.receivables]
 
 
 @dataclass(slots=True)

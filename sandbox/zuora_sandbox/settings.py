@@ -97,6 +97,10 @@ class Settings:
     :param bill_run_auto_post_lag_seconds: how long it is Completed before ``autoPost`` posts it.
     :param bill_run_cancel_seconds: how long it is CancelInProgress.
     :param bill_run_delete_seconds: how long it is RemoveInProgress.
+    :param payment_run_queue_seconds: how long a payment run is Pending.
+    :param payment_run_seconds: how long it is Processing.
+    :param payment_run_collects: whether the user may process electronic payments; if not, ``collectPayment``
+        is ignored silently.
     :param bill_run_by_number: whether paths below ``/v1/bill-runs`` take its number besides its id.
     """
 
@@ -166,6 +170,9 @@ class Settings:
     bill_run_cancel_seconds: float = 2.0
     bill_run_delete_seconds: float = 2.0
     bill_run_by_number: bool = False
+    payment_run_queue_seconds: float = 2.0
+    payment_run_seconds: float = 20.0
+    payment_run_collects: bool = True
 
     def __post_init__(self) -> None:
         """Check the settings for what cannot be."""

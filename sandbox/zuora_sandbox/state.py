@@ -16,6 +16,7 @@ from zuora_sandbox.idempotency import IdempotencyStore
 from zuora_sandbox.jobs import Job
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_store import OrderStore
+from zuora_sandbox.payment_runs.store import PaymentRuns
 from zuora_sandbox.scripts import ScriptBook
 
 RECENT = 1000
@@ -91,6 +92,7 @@ class State:
     exports: Exports = field(default_factory=Exports)
     query_jobs: QueryJobs = field(default_factory=QueryJobs)
     bill_runs: BillRuns = field(default_factory=BillRuns)
+    payment_runs: PaymentRuns = field(default_factory=PaymentRuns)
     script_book: ScriptBook = field(default_factory=ScriptBook)
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)

@@ -106,7 +106,8 @@ class Tenant:
             found = {"now": self.now, **self.state.make_ledger(self.now), "exports": exports}
             found |= {"filesUrl": self.files_url}
             found |= {"queries": self.state.query_jobs.make_ledger()}
-            return {**found, "billRuns": self.state.bill_runs.make_ledger(self.now)}
+            found |= {"billRuns": self.state.bill_runs.make_ledger(self.now)}
+            return {**found, **self.state.payment_runs.make_ledger(self.now)}
 
     def get_version(self, request: Request) -> str:
         """Return the Zuora-Version that applies to a request."""

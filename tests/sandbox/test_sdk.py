@@ -7,7 +7,15 @@ whoever sends it; so a Processing and a Failed job are read.
 import pytest
 import zuora_sdk as sdk
 
-from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings, serve
+from zuora_sandbox import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    PaymentRunScript,
+    Receivable,
+    Sandbox,
+    Settings,
+    serve,
+)
 
 pytestmark = [  # the SDK uses pydantic in ways that pydantic warns of
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -100,3 +108,24 @@ def test_it_creates_posts_and_reads_a_bill_run(client, sandbox):
     assert [(row.status, row.number_of_invoices) for row in rows] == [("Posted", 1)]
     row = sdk.ObjectQueriesApi(client).query_billing_run_by_key(key=run.bill_run_number)
     assert (row.id, row.total_time) == (run.id, 20_000)
+
+
+def test_it_creates_and_reads_a_payment_run(client, sandbox):
+    runs = sdk.PaymentRunsApi(client)
+    sandbox.add_script(PaymentRunScript(receivables=[Receivable(), Receivable(amount=200, status="Error")]))
+    asked = {"targetDate": "2024-07-31", "data": [{"accountId": "a", "documentId": each} for each in "de"]}
+    run = runs.create_payment_run(body=sdk.CreatePaymentRunRequest.from_dict(asked), idempotency_key="k")
+    assert (run.status, run.success) == ("Pending", True)
+    sandbox.advance(60)
+    assert runs.get_payment_run(run.number).status == "Completed"
+    summary = runs.get_payment_run_summary(run.id)
+    assert (summary.number_of_payments, summary.number_of_errors) == (1, 1)
+    assert [each.total_value_of_payments for each in summary.total_values] == ["56 USD"]
+    rows = runs.get_payment_run_data(run.id).data
+    assert [(row.result, row.amount_collected) for row in rows] == [("Processed", 56), ("Error", 0)]
+    assert [each.id for each in runs.get_payment_runs(sort="+number").payment_runs] == [run.id]
+    row = sdk.ObjectQueriesApi(client).query_payment_run_by_key(key=run.number)
+    assert (row.number_of_payments, row.total_execution_time) == (1, 20_000)
+    with pytest.raises(sdk.exceptions.BadRequestException) as refused:
+        runs.delete_payment_run(run.id)
+    assert [reason.code for reason in refused.value.data.reasons] == ["58730230"]

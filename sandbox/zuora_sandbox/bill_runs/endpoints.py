@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from zuora_sandbox.answers import ANY_RESOURCE, Unreadable, Violation, make_id, make_reply, parse_json_body
-from zuora_sandbox.bill_runs.rules import RESOURCE, check_bill_run, is_date
+from zuora_sandbox.answers import make_id, make_reply
+from zuora_sandbox.bill_runs.rules import check_bill_run
 from zuora_sandbox.bill_runs.runs import BillRun, find_next_day, make_timeline, plan_posting
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.object_query import answer_key, answer_list
+from zuora_sandbox.run_steps import read_object, refuse_run, refuse_step, refuse_unknown
 from zuora_sandbox.scripts import BillRunScript
 from zuora_sandbox.tenant import Endpoint, Tenant
+from zuora_sandbox.times import is_date
 
 MOST_PENDING = 500
 FILTERABLE = (
@@ -20,15 +22,10 @@ FILTERABLE = (
 """The fields that Object Query can filter by."""
 
 
-def _refuse(tenant: Tenant, request: Request, category: int, text: str) -> Response:
-    return tenant.refuse(request, Violation(category, text, RESOURCE))
-
-
 def _find_run(tenant: Tenant, request: Request, key: str, *, by_number: bool = False) -> BillRun | Response:
     by_number = by_number or tenant.settings.bill_run_by_number
     run = tenant.state.bill_runs.find_run(key, tenant.now, by_number=by_number)
-    text = f"Cannot find entity by key: '{key}'."
-    return run or tenant.refuse(request, Violation(40, text, ANY_RESOURCE))
+    return run or refuse_unknown(tenant, request, key)
 
 
 def _check_word(
@@ -38,16 +35,7 @@ def _check_word(
     run = _find_run(tenant, request, key, by_number=by_number)
     if isinstance(run, Response) or run.get_status(tenant.now) in words:
         return run
-    text = f"The bill run is {run.get_status(tenant.now)}; it must be {' or '.join(words)}."
-    return _refuse(tenant, request, tenant.settings.illegal_state_category, text)
-
-
-def _read_object(tenant: Tenant, request: Request) -> dict[str, Any] | Response:
-    try:
-        body = parse_json_body(request)
-    except Unreadable as error:
-        return _refuse(tenant, request, 90, str(error))
-    return body if isinstance(body, dict) else _refuse(tenant, request, 20, "The body must be a JSON object.")
+    return refuse_step(tenant, request, run.get_status(tenant.now), *words)
 
 
 def _show(tenant: Tenant, run: BillRun, **more: Any) -> Response:
@@ -56,14 +44,14 @@ def _show(tenant: Tenant, run: BillRun, **more: Any) -> Response:
 
 def create_bill_run(tenant: Tenant, request: Request, _: str) -> Response:
     """Answer POST /v1/bill-runs."""
-    body = _read_object(tenant, request)
+    body = read_object(tenant, request)
     if isinstance(body, Response):
         return body
     if found := check_bill_run(body):
         return tenant.refuse(request, *found)
     runs, now = tenant.state.bill_runs, tenant.now
     if sum(run.get_status(now) == "Pending" for run in runs.runs.values()) >= MOST_PENDING:
-        return _refuse(tenant, request, 30, f"There are {MOST_PENDING} pending bill runs.")
+        return refuse_run(tenant, request, 30, f"There are {MOST_PENDING} pending bill runs.")
     script = tenant.state.script_book.take_script(BillRunScript, request)
     run = runs.add_run(
         make_id(tenant.rng), body, request.header("Idempotency-Key"), script, now, tenant.settings
@@ -82,7 +70,7 @@ def update_bill_run(tenant: Tenant, request: Request, key: str) -> Response:
     run = _check_word(tenant, request, key, ("Pending",))
     if isinstance(run, Response):
         return run
-    change = _read_object(tenant, request)
+    change = read_object(tenant, request)
     if isinstance(change, Response):
         return change
     body = run.body | change
@@ -98,12 +86,12 @@ def post_bill_run(tenant: Tenant, request: Request, key: str) -> Response:
     run = _check_word(tenant, request, key, ("Completed",))
     if isinstance(run, Response):
         return run
-    body = _read_object(tenant, request)
+    body = read_object(tenant, request)
     if isinstance(body, Response):
         return body
     day = body.get("invoiceDate")
     if day is not None and not is_date(day):
-        return _refuse(tenant, request, 20, "invoiceDate must be a date, yyyy-mm-dd.")
+        return refuse_run(tenant, request, 20, "invoiceDate must be a date, yyyy-mm-dd.")
     run.body |= {"invoiceDate": day or run.body.get("invoiceDate")}
     run.posts, run.updated = run.posts + 1, tenant.now
     run.timeline = run.timeline.turn(
@@ -117,12 +105,12 @@ def cancel_bill_run(tenant: Tenant, request: Request, key: str) -> Response:
     run = _check_word(tenant, request, key, ("Pending", "Completed"))
     if isinstance(run, Response):
         return run
-    body = _read_object(tenant, request)
+    body = read_object(tenant, request)
     if isinstance(body, Response):
         return body
     once = body.get("cancelOnce", True)
     if not isinstance(once, bool):
-        return _refuse(tenant, request, 20, "cancelOnce must be a boolean.")
+        return refuse_run(tenant, request, 20, "cancelOnce must be a boolean.")
     run.cancels, run.updated = run.cancels + 1, tenant.now
     takes = tenant.settings.bill_run_cancel_seconds
     run.timeline = run.timeline.turn(tenant.now, (0.0, "CancelInProgress"), (takes, "Canceled"))

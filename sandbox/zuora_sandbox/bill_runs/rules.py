@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
-from zuora_sandbox.answers import Violation
+from zuora_sandbox.answers import RUNS, Violation
+from zuora_sandbox.times import is_date
 
-RESOURCE = "587302"
 FILTER_TYPES = ("Account", "Subscription", "InvoiceSchedule", "BillRunErrors", "FilterCondition")
 REPEATS = ("None", "Daily", "Weekly", "Monthly")
 CHARGES = ("OneTime", "Recurring", "Usage")
@@ -27,20 +26,10 @@ FLAGS = (
 MOST_BATCHES, MOST_SUBSCRIPTIONS = 300, 50
 
 
-def is_date(value: Any) -> bool:
-    """Return whether a value is a date as Zuora writes it."""
-    try:
-        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        return False
-
-
-def check_bill_run(body: Any) -> list[Violation]:
+def check_bill_run(body: dict[str, Any]) -> list[Violation]:
     """Return the violations of the body of a create."""
-    if not isinstance(body, dict):
-        return [Violation(20, "The request body must be a JSON object.", RESOURCE)]
     given = {name: value for name, value in body.items() if value is not None}
-    return [Violation(category, text, RESOURCE) for category, text in _check_fields(given)]
+    return [Violation(category, text, RUNS) for category, text in _check_fields(given)]
 
 
 def _check_fields(given: dict[str, Any]) -> Iterator[tuple[int, str]]:
