@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 Steps = tuple[tuple[float, str], ...]
@@ -32,10 +31,6 @@ class Timeline:
     def find_moment(self, word: str, now: float) -> float | None:
         """Return when a word began for the last time up to now, or None if it has not been."""
         return next((moment for moment, each in reversed(self._list_past(now)) if each == word), None)
-
-    def get_end(self) -> float:
-        """Return when the last word begins."""
-        return max((moment for moment, _ in self.steps), default=math.inf)
 
     def turn(self, now: float, *words: tuple[float, str]) -> Timeline:
         """
