@@ -26,7 +26,7 @@ from airflow_provider_zuora.core.validation import (
     find_id_violation,
     find_path_violation,
 )
-from airflow_provider_zuora.core.vendors.base import StatusRequest, Vendor
+from airflow_provider_zuora.core.vendors.base import StatusRequest, Vendor, fold_status
 from airflow_provider_zuora.core.vendors.response_body import LARGE_BODY
 
 log = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ class ApiClient:
         """Read a job as `get_job` does, with what `status_request` returned."""
         parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
         job = yield from response_parsing.read_job(status.kind, status.job_id, parsed, self.secrets)
-        if job.state is JobState.ACTIVE and job.status.strip().lower() not in status.kind.states:
+        if job.state is JobState.ACTIVE and fold_status(job.status) not in status.kind.states:
             response_parsing.warn_of_status(self.vendor, job, self.unknown_words)
         return job
 
