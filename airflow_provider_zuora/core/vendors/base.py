@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState, clean_status
-from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response
+from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -29,9 +30,11 @@ class JobKind:
 
     prefix: str  # how its ids begin, empty for bare ones; the requests hold the id without it
     build_status_request: Callable[[str], Request]
-    states: Mapping[str, JobState]  # by word, in lower case; with another word, or none, a job is polled on
+    states: Mapping[str, JobState]  # by `fold_status`; with another word, or none, a job is polled on
     read_job: Callable[[str, Document, ResponseInfo], Job]  # by its whole id; raises `Unreadable` for no job
     read_result: Callable[[Job, Document], JobResult]  # of a job that has ended, by the task's options
+    path: str = ""  # how the paths of its requests begin, for `classify`
+    classify: Callable[[ParsedResponse], ResponseKind] | None = None  # of an answer there that is no good
     build_submit_request: Callable[[Document, Document], Request] | None = None  # of a document and options
     repeated_submit: RepeatedSubmit = RepeatedSubmit.NEITHER
     read_id: Callable[[Document], str] = lambda _: ""  # of the job that was started; empty if there is none
@@ -105,7 +108,7 @@ class Vendor(ABC):
 
     def is_documented(self, job: Job) -> bool:
         """Return whether the status of a job that has not ended is a word that is documented."""
-        return job.status.strip().lower() in self.find_kind(job.job_id).states
+        return fold_status(job.status) in self.find_kind(job.job_id).states
 
     def describe(self, job: Job) -> str:
         """Return how far a job is that has not ended, in words that follow "the job"."""
@@ -122,4 +125,9 @@ def read_status(word: object, states: Mapping[str, JobState]) -> tuple[JobState,
         return JobState.ACTIVE, NO_STATUS
     if (state := states.get(word.lower())) is not None:
         return state, word
-    return states.get(word.strip().lower(), JobState.ACTIVE), clean_status(word)
+    return states.get(fold_status(word), JobState.ACTIVE), clean_status(word.strip())
+
+
+def fold_status(word: str) -> str:
+    """Return a status word as the tables have it; pages and answers of a vendor space words differently."""
+    return re.sub(r"[\s_-]+", "", word).lower()

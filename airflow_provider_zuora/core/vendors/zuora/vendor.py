@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
+from typing_extensions import override
+
+from airflow_provider_zuora.core.errors import ResponseInfo
+from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.vendors.base import JobKind, Vendor
+from airflow_provider_zuora.core.vendors.zuora.bill_runs import BILL_RUN, BILL_RUN_POST
+from airflow_provider_zuora.core.vendors.zuora.data_queries import DATA_QUERY
 from airflow_provider_zuora.core.vendors.zuora.error_codes import read_response
 from airflow_provider_zuora.core.vendors.zuora.order_jobs import ORDER_JOB, PREVIEW_JOB
 from airflow_provider_zuora.core.vendors.zuora.order_page import NUMBERED_ORDER
+from airflow_provider_zuora.core.vendors.zuora.payment_runs import PAYMENT_RUN
 
 
 class Zuora(Vendor):
@@ -32,6 +40,10 @@ class Zuora(Vendor):
         "order": ORDER_JOB,
         "preview": PREVIEW_JOB,
         "order by number": NUMBERED_ORDER,
+        "data query": DATA_QUERY,
+        "bill run": BILL_RUN,
+        "bill run post": BILL_RUN_POST,
+        "payment run": PAYMENT_RUN,
     }
     sign_in_path = "/oauth/token"
     headers_by_field: ClassVar[Mapping[str, str]] = {
@@ -44,4 +56,11 @@ class Zuora(Vendor):
     supports_idempotency_keys = True
     accepts_gzip = True
 
-    read_response = staticmethod(read_response)
+    @override
+    def read_response(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
+        parsed = read_response(request, response, info)
+        if parsed.kind is not ResponseKind.OK:
+            for kind in self.kinds.values():
+                if kind.classify and request.path.startswith(kind.path):
+                    return replace(parsed, kind=kind.classify(parsed))
+        return parsed
