@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_zuora.core.errors import ApiError, LockContention, OutcomeUnknown, TimedOut
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    LockContention,
+    OutcomeUnknown,
+    QueryQueueFull,
+    TimedOut,
+)
 
 
 class ZuoraProviderError(AirflowException):
@@ -56,9 +62,14 @@ class LockContentionError(TransientError):
     """An order met a lock in Zuora; the next try submits it again, a minute later at the earliest."""
 
 
+class QueryQueueFullError(TransientError):
+    """The tenant has as many data queries queued as it may: nothing was submitted, a later try may be."""
+
+
 _SPECIAL: dict[type[ApiError], type[ZuoraProviderError]] = {
     OutcomeUnknown: OrderOutcomeUnknownError,
     LockContention: LockContentionError,
+    QueryQueueFull: QueryQueueFullError,
 }
 
 

@@ -48,6 +48,7 @@ class JobWait:
     polls: JobPolls
     clock: Clock
     now: Clock  # a steady one, see `make_steady_clock`
+    cancels_on_kill: bool = False
 
     @classmethod
     def start(
@@ -152,6 +153,7 @@ class JobWait:
             exponential_backoff=schedule.exponential,
             max_wait=schedule.max_wait,
             max_errors=self.polls.options.max_errors,
+            cancel_on_kill=self.cancels_on_kill,
             **more,
         )
 
@@ -180,6 +182,7 @@ class BaseWaitingTask(BaseLiteralTexts):
 
     hook_class: ClassVar[type[BaseJobHook]]
     result_options: ClassVar[Sequence[str]] = ()
+    cancels_on_kill: ClassVar[bool] = False  # it started the job, and nobody else waits for it
     deferrable: bool = True
     timeout: float
 

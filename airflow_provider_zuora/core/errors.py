@@ -5,7 +5,7 @@
     ApiError
     |-- InvalidInput, RateLimited, Unreachable, Unreadable, UnsafeLink
     |-- Refused
-    |   `-- SignInRefused, NotFound, TurnedAway, WrongOrder
+    |   `-- SignInRefused, NotFound, TurnedAway, WrongOrder, QueryQueueFull
     |-- TimedOut, JobFailed, ResultLost
     `-- StoreUnavailable, LockContention, OutcomeUnknown
 """
@@ -137,6 +137,10 @@ class TurnedAway(Refused):
 
 class WrongOrder(Refused):
     """A job, or an idempotency key, led to another order than the one that was submitted."""
+
+
+class QueryQueueFull(Refused):
+    """The tenant has as many data queries queued as it may; always transient."""
 
 
 class Unreadable(ApiError):

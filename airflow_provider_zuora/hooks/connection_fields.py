@@ -155,6 +155,12 @@ _SHARED_SIGN_IN = Field(
     "boolean",
     {"default": True},
 )
+_DOWNLOAD_HOSTS = Field(
+    "Download hosts",
+    "Comma-separated: hosts that a file may come from though they are not public, or are reached through a "
+    "proxy.",
+    _read_hosts,
+)
 
 FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the form
     "zuora": {
@@ -185,6 +191,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
             'Where Zuora has raised your tenant\'s: 500, or {"subscriptions": 500, "orderLineItems": 200}.',
             OrderLimits.of,
         ),
+        "download_hosts": _DOWNLOAD_HOSTS,
         "shared_sign_in": _SHARED_SIGN_IN,
     },
     "elastic_path": {
@@ -195,12 +202,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
             schema={"enum": list(ElasticPath.environments)},
         ),
         **TRANSPORT_FIELDS,
-        "download_hosts": Field(
-            "Download hosts",
-            "Comma-separated: hosts that an export's file may come from though they are not public, or are "
-            "reached through a proxy.",
-            _read_hosts,
-        ),
+        "download_hosts": _DOWNLOAD_HOSTS,
         "shared_sign_in": _SHARED_SIGN_IN,
     },
 }

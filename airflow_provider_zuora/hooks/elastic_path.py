@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import mask_secret
 
-from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -16,11 +14,9 @@ from airflow_provider_zuora.core.http.retry import READ_POLICY, TRANSIENT
 from airflow_provider_zuora.core.vendors.elastic_path import build_file_request, read_link
 from airflow_provider_zuora.exceptions import convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.hooks.targets import make_target
 from airflow_provider_zuora.transports.download import (
     MAX_BYTES,
-    DownloadTarget,
-    LocalTarget,
-    StoredTarget,
     check_size,
     download,
 )
@@ -78,7 +74,7 @@ class ElasticPathHook(BaseJobHook):
         """
         with convert_errors():
             check_size(max_bytes)
-            destination = _make_target(target)
+            destination = make_target(target)
         link = self._run(lambda client: read_file_link(client, job_id))
         settings = self._settings
         base_url, hosts = settings.credentials.base_url, settings.fields["download_hosts"]
@@ -105,19 +101,3 @@ def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:
     if not link:
         raise Unreadable(f"{client.vendor.title} named no file of job {job_id}.", info=parsed.info)
     return link
-
-
-def _make_target(target: str | PathLike[str] | ObjectStoragePath) -> DownloadTarget:
-    """Return the target of a download."""
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    try:
-        if isinstance(target, str) and "://" in target:
-            target = ObjectStoragePath(target)
-        if not isinstance(target, ObjectStoragePath):
-            return LocalTarget(Path(target))
-        if target.protocol in LOCAL_PROTOCOLS:
-            return LocalTarget(Path(target.path))
-        return StoredTarget(file_system_of(target), target.path)
-    except (ImportError, TypeError, ValueError) as error:  # no path, or a store that nothing here knows
-        raise InvalidInput("Nothing was fetched.", (f"target: {error}",)) from error

@@ -60,6 +60,7 @@ class BaseJobOperator(BaseWaitingTask):
         expected = self.expected()
         if self.deferrable:
             wait = JobWait.start(self.time_limit, self.hook, [job_id])
+            wait.cancels_on_kill = self.cancels_on_kill
             schedule = PollSchedule(self.poll_interval, first=FIRST_POLL)
             kwargs = {"expected": dict(expected)} if expected else None
             [result] = self.poll_or_defer(wait, schedule, None, kwargs)

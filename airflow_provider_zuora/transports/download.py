@@ -1,4 +1,4 @@
-"""Download a CSV that a vendor links to: it appears in its place whole, or not at all."""
+"""Download a file that a vendor links to: it appears in its place whole, or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,24 +121,51 @@ def download(
     policy: DownloadPolicy,
     max_bytes: int = MAX_BYTES,
 ) -> int:
+    """Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked."""
+
+    def check(file: Path, secrets: Secrets) -> Path:
+        file = unpack(file, max_bytes)
+        _check_csv(file, secrets)
+        return file
+
+    return download_file(link, target, config, policy, check, max_bytes)
+
+
+def download_file(
+    link: str,
+    target: DownloadTarget,
+    config: TransportConfig,
+    policy: DownloadPolicy,
+    check: Callable[[Path, Secrets], Path],
+    max_bytes: int = MAX_BYTES,
+) -> int:
     """
-    Fetch a CSV, check it, put it to its place, and return its size in bytes; a gzipped one is unpacked.
+    Fetch a file, check it, put it to its place, and return its size in bytes.
 
     :param config: timeouts, certificates and proxies; its base URL is not used.
+    :param check: returns the file that is to be put, for the one that came; or raises an error.
     :raises InvalidInput: if ``max_bytes`` is no size, or the target's directory cannot be written to.
     :raises UnsafeLink: if the link, or a redirect, leads to a place that the policy forbids.
-    :raises Refused, Unreachable, Unreadable: if no file comes, or one that is no CSV; nothing was put.
+    :raises Refused, Unreachable, Unreadable: if no file comes, or ``check`` refuses it; nothing was put.
     """
     check_size(max_bytes)
     with _make_work_folder(target) as folder:
         file = Path(folder) / "file"
         with closing(Fetch(link, config, policy)) as fetch, file.open("xb") as out:
             _copy_chunks(fetch.read(max_bytes), out, max_bytes)
-        for _ in range(_MAX_LAYERS):
-            file = _unpack(file, max_bytes)
-        size = _check_csv(file, fetch.secrets)
+        file = check(file, fetch.secrets)
+        size = file.stat().st_size
         target.put(file)
         return size
+
+
+def put_empty(target: DownloadTarget) -> int:
+    """Put an empty file to its place, and return its size, 0."""
+    with _make_work_folder(target) as folder:
+        file = Path(folder) / "file"
+        file.touch()
+        target.put(file)
+    return 0
 
 
 def _make_work_folder(target: DownloadTarget) -> tempfile.TemporaryDirectory[str]:
@@ -159,7 +186,14 @@ def _copy_chunks(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> Non
         out.write(chunk)
 
 
-def _unpack(file: Path, max_bytes: int) -> Path:
+def unpack(file: Path, max_bytes: int) -> Path:
+    """Return the file that one holds that is gzipped, once or twice, or the file itself."""
+    for _ in range(_MAX_LAYERS):
+        file = _unpack_layer(file, max_bytes)
+    return file
+
+
+def _unpack_layer(file: Path, max_bytes: int) -> Path:
     """Return the file that a gzipped one holds, or the file itself; a disk may not hold three of them."""
     with file.open("rb") as packed:
         if packed.read(len(_GZIP)) != _GZIP:
@@ -175,8 +209,8 @@ def _unpack(file: Path, max_bytes: int) -> Path:
     return unpacked
 
 
-def _check_csv(file: Path, secrets: Secrets) -> int:
-    """Return the size of a file that may be a CSV; refuse a page of the store that came instead."""
+def _check_csv(file: Path, secrets: Secrets) -> None:
+    """Refuse what is no CSV, such as a page of the store that came instead."""
     start = _read_visible_start(file)
     if not start:
         raise Unreadable("The file is empty: it lacks even the names of its columns.")
@@ -185,7 +219,6 @@ def _check_csv(file: Path, secrets: Secrets) -> int:
         raise Unreadable(f"What came is no CSV but a page{word and ': ' + word}.", transient=True)
     if start.startswith(_NOT_CSV) or b"\0" in start[:4]:
         raise Unreadable("What came is no CSV but a file of another kind (by its first bytes).")
-    return file.stat().st_size
 
 
 def _read_visible_start(file: Path) -> bytes:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024  # bytes
 _MIN_BYTES_PER_SECOND = 10_000.0  # on average, after the time that any answer has: files may be large
-_REDIRECTS = 3
 _TRANSIENT = (403, 408, 429)  # 403: the link has run out, and the next try asks for another
 _PAGE_SIZE, _PAGE_CHUNKS = 16 * 1024, 64  # bytes, and parts, of a page that says why no file comes
 _MAX_LENGTH_DIGITS = 18
@@ -53,12 +52,14 @@ class DownloadPolicy:
     answers otherwise the next time changes nothing. Through a proxy the address cannot be seen.
 
     :param hosts: those of which every address will do, in lower case.
+    :param redirects: how many are followed; each is judged as the link is.
     :param hide: called with the query of each link, before a library logs it: whoever has it has the file.
     """
 
     allows_http: bool = False
     allows_private: bool = False
     hosts: frozenset[str] = frozenset()
+    redirects: int = 3
     resolve: Resolve = resolve
     hide: Callable[[str], object] = str
 
@@ -73,7 +74,7 @@ class DownloadPolicy:
         except OSError:
             addresses = []  # a proxy may know it: it counts as public
         allows_private = bool(addresses) and not any(map(is_public, addresses))
-        return cls(own.scheme == "http", allows_private, hosts, resolve, hide)
+        return cls(own.scheme == "http", allows_private, hosts, resolve=resolve, hide=hide)
 
     def check_link(self, url: str) -> SplitResult:
         """Return the parts of a link; an `UnsafeLink` if it may not be followed."""
@@ -161,7 +162,7 @@ class Fetch:
         return int(length)
 
     def _follow_redirects(self, url: str) -> requests.Response:
-        for _ in range(1 + _REDIRECTS):
+        for _ in range(1 + self._policy.redirects):
             self.close()
             url = _normalize_url(url)
             answer = self._resources.enter_context(self._request(url))
@@ -169,7 +170,7 @@ class Fetch:
             if answer.status_code not in (301, 302, 303, 307, 308) or not location:
                 return answer
             url = urljoin(url, location)
-        raise Refused(f"The link to the file was redirected more than {_REDIRECTS} times.")
+        raise Refused(f"The link to the file was redirected more than {self._policy.redirects} times.")
 
     def _request(self, url: str) -> requests.Response:
         parts = self._policy.check_link(url)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.http.cancel import cancel_job
 from airflow_provider_zuora.core.job import JobResult, name_jobs
 from airflow_provider_zuora.core.polling.events import (
     EVENT_SIZE,
@@ -24,6 +26,7 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.triggers.kill import is_task_over
 from airflow_provider_zuora.triggers.start_and_end import end_task, find_start
 
 
@@ -47,6 +50,7 @@ class BaseJobTrigger(BaseTrigger):
     :param max_errors: so many polls in a row that fail for a transient reason end the wait; None: never.
     :param start_options: for a task that starts here, see `start_and_end.find_start`; else None.
     :param end_options: for a task that may end here, see `start_and_end.end_task`; else None.
+    :param cancel_on_kill: True: the task started the job, which is cancelled if the task is ended.
     """
 
     hook_class: ClassVar[type[BaseJobHook]]
@@ -69,6 +73,7 @@ class BaseJobTrigger(BaseTrigger):
         max_errors: int | None = MAX_POLL_ERRORS,
         start_options: Mapping[str, Any] | None = None,
         end_options: Mapping[str, Any] | None = None,
+        cancel_on_kill: bool = False,
         **others: Any,
     ):
         super().__init__()
@@ -85,6 +90,7 @@ class BaseJobTrigger(BaseTrigger):
         self.max_errors = max_errors
         self.start_options = start_options
         self.end_options = end_options
+        self.cancel_on_kill = cancel_on_kill
         self._job_ids: tuple[str, ...] = ()
         if others:
             self.log.warning("Ignored the arguments of another release: %s", ", ".join(sorted(others)))
@@ -130,7 +136,12 @@ class BaseJobTrigger(BaseTrigger):
         return event.as_event()
 
     async def on_kill(self) -> None:
-        """Log that the wait here is over; Airflow calls this also if another triggerer takes over."""
+        """Cancel the jobs if the task has ended; Airflow calls this also if another triggerer takes over."""
+        if self.cancel_on_kill and await is_task_over(self):
+            hook = self.hook_class(self.conn_id)
+            for job_id in self._job_ids or self.list_job_ids():
+                await hook._arun(partial(cancel_job, job_id=job_id))
+            return
         words = "This triggerer waits no longer; at the vendor all goes on: %s"
         self.log.info(words, name_jobs(self._job_ids or self.list_job_ids()))
 

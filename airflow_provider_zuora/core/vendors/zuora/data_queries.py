@@ -6,6 +6,7 @@ Center, "Zuora Data Query"; Zuora's own Ruby client for ``errorCode`` and ``erro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,28 @@ _ARCHIVE = (
     "otherwise (archived usage, for example)"
 )
 _REFUSED = (400, 415, 422)  # HTTP statuses; codes of eight digits there are none in this family
+
+
+QUEUE_LENGTH = 10  # queries that wait, of a tenant ("Zuora Data Query": limits); a further one is refused
+_MOST_LISTED = 1000
+_FULL = re.compile(r"\b(?:queued?|concurrent|maximum number of)\b", re.IGNORECASE)
+
+
+def build_list_request(params: Mapping[str, str]) -> Request:
+    """Return the request that lists queries, the newest first; there is one page only."""
+    return Request("GET", PATH, tuple({**params, "pageSize": str(_MOST_LISTED)}.items()))
+
+
+def is_of(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    """Return whether a query in a list has the text of ours, and has not come to nothing."""
+    state, _ = read_status(row.get("queryStatus"), _STATES)
+    has_source = row.get("sourceData", "LIVE") == document.get("sourceData", "LIVE")
+    return state is not JobState.FAILED and has_source and row.get("query") == document["query"]
+
+
+def says_full(info: ResponseInfo | None) -> bool:
+    """Return whether the words of a refusal say that there are too many queries."""
+    return info is not None and any(_FULL.search(message) for message in info.messages)
 
 
 def read_data(body: Any) -> Mapping[str, Any]:

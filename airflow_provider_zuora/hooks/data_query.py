@@ -1,0 +1,183 @@
+"""Data Query: what a hook does with a query, from its text to its rows or its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import mask_secret
+
+from airflow_provider_zuora.airflow_context.task import begin_call
+from airflow_provider_zuora.core.errors import Refused, Unreadable
+from airflow_provider_zuora.core.http.cancel import cancel_job
+from airflow_provider_zuora.core.job import Job
+from airflow_provider_zuora.core.submission.query import read_file_link, submit_query
+from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
+from airflow_provider_zuora.exceptions import convert_error, convert_errors
+from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.hooks.query_file import QueryFile, read_rows
+from airflow_provider_zuora.hooks.targets import make_target
+from airflow_provider_zuora.transports.download import (
+    MAX_BYTES,
+    DownloadTarget,
+    LocalTarget,
+    download_file,
+    put_empty,
+)
+from airflow_provider_zuora.transports.download_stream import DownloadPolicy
+from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+MAX_SECONDS = 4.5 * 3600
+"""How long a query may take by default: Zuora itself tries for four hours, and it may have to queue."""
+_EXPIRED = 403
+
+
+class DataQueryHook(BaseJobHook):
+    """The part of `ZuoraHook` that runs data queries."""
+
+    def query(
+        self,
+        query: str,
+        *,
+        source_data: Literal["LIVE", "WAREHOUSE"] = "LIVE",
+        read_deleted: bool = False,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = MAX_SECONDS,
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Run a query, wait for it, and yield its rows; nothing is sent before the first one is asked for.
+
+        The file is on this machine's disk while it is read, and a row at a time in memory. A query that
+        fails, or does not end in time, is cancelled.
+
+        :param query: the SQL of Data Query, at most 1,000,000 characters.
+        :param source_data: ``WAREHOUSE``: Zuora Warehouse, which is bought apart.
+        :param read_deleted: True: deleted rows only.
+        :param poll_interval, timeout: see `wait_for_job`.
+        :return: rows as dicts; the names of columns are Zuora's, in lower case.
+        :raises PermanentError: if Zuora refuses the query, or it failed.
+        :raises QueryQueueFullError: if the tenant has too many queries queued.
+        :raises TransientError: if it has not ended in time, or its file could not be read.
+        """
+        options = {"output_format": "JSON", "source_data": source_data, "read_deleted": read_deleted}
+        job, document = self._run_query(query, options, poll_interval, timeout)
+        yield from self._fetch_rows(job, document)
+
+    def export_query(  # noqa: PLR0913 - what Zuora lets a query choose
+        self,
+        query: str,
+        output_path: str | PathLike[str] | ObjectStoragePath,
+        *,
+        output_format: Literal["CSV", "TSV", "DSV", "JSON"] = "CSV",
+        column_separator: str | None = None,
+        compression: Literal["NONE", "GZIP", "ZIP"] = "NONE",
+        source_data: Literal["LIVE", "WAREHOUSE"] = "LIVE",
+        read_deleted: bool = False,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = MAX_SECONDS,
+    ) -> dict[str, Any]:
+        """
+        Run a query, wait for it, and put its file to a path, whole or not at all.
+
+        :param output_path: a local path, or what ``ObjectStoragePath`` takes, such as
+            ``s3://conn_id@bucket/a.csv``.
+        :param output_format: ``JSON`` is JSON Lines; ``column_separator``: of ``DSV``.
+        :return: ``job_id``, ``rows``, ``bytes``, ``path`` and ``columns``.
+        :raises PermanentError, QueryQueueFullError, TransientError: as `query` does.
+        """
+        options = {
+            "output_format": output_format,
+            "column_separator": column_separator,
+            "compression": compression,
+            "source_data": source_data,
+            "read_deleted": read_deleted,
+        }
+        with convert_errors():
+            target = make_target(output_path, "output_path")
+        job, document = self._run_query(query, options, poll_interval, timeout)
+        return self._export(job, document, target, str(output_path))
+
+    def _run_query(
+        self, query: str, options: Mapping[str, Any], poll_interval: Any, timeout: Any
+    ) -> tuple[Job, dict[str, Any]]:
+        """Return a query that has completed, and what was sent; one that fails to is cancelled."""
+        with convert_errors():
+            document = check_query(query, **options)
+        job_id = self._submit_query(document)
+        try:
+            waited = self.wait_for_job(job_id, poll_interval=poll_interval, timeout=timeout)
+        except BaseException:
+            self._cancel_query(job_id)
+            raise
+        if waited.error is not None:
+            raise convert_error(waited.error) from waited.error
+        return waited.job or waited.result, document
+
+    def _submit_query(self, document: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
+        """Submit a query, or find the one that an earlier try has left, and return its job id."""
+        context, settings = context or get_running_context(), self._settings
+        namespace = settings.fields["idempotency_namespace"]
+        call = begin_call(context, settings.credentials, namespace, None, NEVER_EXPIRE)
+        return self._run(lambda client: submit_query(client, document, call.scope, call.attempt), call.store)
+
+    def _cancel_query(self, job_id: str) -> bool:
+        """Cancel a query that nobody waits for; return whether it has ended."""
+        return self._run(lambda client: cancel_job(client, job_id))
+
+    def _export(
+        self, job: Job, document: Mapping[str, Any], target: DownloadTarget, path: str
+    ) -> dict[str, Any]:
+        """Put the file of a query to its place, and return what it holds."""
+        size, columns = self._download(job, document, target)
+        rows = job.result["rows"]
+        words = "Query %s: %s rows, %d bytes, at %s"
+        self.log.info(words, job.job_id, rows, size, path)
+        return {"job_id": job.job_id, "rows": rows, "bytes": size, "path": path, "columns": columns}
+
+    def _download(
+        self, job: Job, document: Mapping[str, Any], target: DownloadTarget
+    ) -> tuple[int, list[str]]:
+        """Fetch the file of a query, by another link if one has run out; return its bytes and its columns."""
+        settings, kind, columns = self._settings, QueryFile.of(document), []
+        with convert_errors():
+            hosts = settings.fields["download_hosts"]
+            policy = DownloadPolicy.for_vendor(settings.credentials.base_url, hosts, mask_secret)
+            policy = replace(policy, redirects=0)
+
+        def check(file: Path, secrets: Any) -> Path:
+            file = kind.check(file, secrets, MAX_BYTES)
+            columns.extend(kind.read_columns(file))
+            return file
+
+        def fetch() -> int:
+            link = self.session.run(read_file_link(self._settings.client, job.job_id))
+            if link:
+                return download_file(link, target, settings.transport, policy, check)
+            if job.result["rows"] != 0:
+                raise Unreadable(f"Zuora named no file of {job.job_id}.", transient=True)
+            return put_empty(target)
+
+        with convert_errors():
+            try:
+                return fetch(), columns
+            except Refused as error:
+                if not (error.info and error.info.status == _EXPIRED):
+                    raise
+            self.log.info("The link to the file of %s has run out; asking for another", job.job_id)
+            return fetch(), columns
+
+    def _fetch_rows(self, job: Job, document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a query whose file is JSON Lines."""
+        with TemporaryDirectory(prefix="zuora-query-") as folder:
+            file = Path(folder) / "rows"
+            self._download(job, document, LocalTarget(file))
+            with file.open("rb") as opened, convert_errors():
+                yield from read_rows(opened)

@@ -1,0 +1,99 @@
+"""The file of a data query: whether it is what was asked for, its columns, and its rows as Python values."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any
+
+from airflow_provider_zuora.core.errors import Unreadable
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, redact_words
+from airflow_provider_zuora.core.secret_search import Secrets
+from airflow_provider_zuora.core.vendors.response_body import read_untrusted_json
+from airflow_provider_zuora.transports.download import unpack
+
+_FIRST_BYTES = {"GZIP": b"\x1f\x8b", "ZIP": b"PK"}
+_DELIMITERS = {"CSV": ",", "TSV": "\t"}
+_LINE = 1024 * 1024  # characters; the names of all columns
+_BEGINNING = 1024  # bytes
+_BROKEN = (OSError, EOFError, UnicodeError, ValueError, csv.Error, zlib.error, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFile:
+    """What the file of a query is to be; the values are those of the query's own body."""
+
+    output_format: str = "CSV"
+    compression: str = "NONE"
+    column_separator: str = ","
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> QueryFile:
+        """Return the file that a query asks for."""
+        kind = document["outputFormat"]
+        separator = document.get("columnSeparator") or _DELIMITERS.get(kind, ",")
+        return cls(kind, document["compression"], separator)
+
+    def check(self, file: Path, secrets: Secrets, max_bytes: int) -> Path:
+        """
+        Return the file that came, unpacked if a store has packed it without being asked.
+
+        :raises Unreadable: if another kind of file came, such as a page of the store.
+        """
+        if self.compression == "NONE":
+            file = unpack(file, max_bytes)
+        with file.open("rb") as opened:
+            start = opened.read(_BEGINNING)
+        first = _FIRST_BYTES.get(self.compression) or (b"{" if self.output_format == "JSON" else b"")
+        is_page = self.compression == "NONE" and start.lstrip().startswith(b"<")
+        if start and (is_page or not start.lstrip().startswith(first)):
+            word = read_page_title(start, secrets)
+            kind = f"{self.output_format} ({self.compression})"
+            words = f"What came is no {kind} file of the query{word and ': ' + word}."
+            raise Unreadable(words, transient=True)
+        return file
+
+    def read_columns(self, file: Path) -> list[str]:
+        """Return the names of the columns, of the header or of the first row of JSON; none if it is empty."""
+        try:
+            with self._open(file) as opened:
+                line = TextIOWrapper(opened, "utf-8-sig", newline="").readline(_LINE)
+                if not line.strip():
+                    return []
+                if self.output_format == "JSON":
+                    return list(json.loads(line))
+                return next(csv.reader([line], delimiter=self.column_separator))
+        except _BROKEN as error:
+            words = redact_words(error, WORD_LENGTH)
+            raise Unreadable(f"The file of the query is damaged: {words}", transient=True) from error
+
+    def _open(self, file: Path) -> IO[bytes]:
+        if not file.stat().st_size:
+            return file.open("rb")
+        if self.compression == "GZIP":
+            return gzip.open(file)  # type: ignore[return-value]
+        if self.compression == "ZIP":
+            archive = zipfile.ZipFile(file)
+            return archive.open(archive.namelist()[0])
+        return file.open("rb")
+
+
+def read_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of JSON Lines; raise `Unreadable` for a line that is no object."""
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            row = read_untrusted_json(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise Unreadable(f"Line {number} of the query's file is no object of JSON.", transient=True)
+        yield row

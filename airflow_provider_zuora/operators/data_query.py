@@ -1,0 +1,183 @@
+"""Run a data query, and put its file to a store or return its rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
+
+from airflow.providers.common.compat.sdk import TaskDeferred
+from typing_extensions import override
+
+from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
+from airflow_provider_zuora.core.errors import TimedOut
+from airflow_provider_zuora.core.job import Job, JobResult
+from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
+from airflow_provider_zuora.exceptions import PermanentError, convert_error, convert_errors
+from airflow_provider_zuora.hooks.data_query import MAX_SECONDS
+from airflow_provider_zuora.hooks.targets import make_target
+from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.operators.base import BaseJobOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+_KILL_SECONDS = 20.0  # that a killed task may take to cancel its query; Airflow ends it after 60
+
+
+class ZuoraDataQueryOperator(BaseJobOperator):
+    """
+    Run a data query, wait for it, and put its file to a path; without a path return its rows.
+
+    A query changes nothing at Zuora, but takes one of the few places of the tenant. So a retry waits for the
+    query of the try before it, and what a task leaves behind is cancelled: docs/data-query.md says when.
+
+    :param query: the SQL of Data Query, at most 1,000,000 characters; a template, or a ``.sql`` file.
+    :param output_path: a local path, or what ``ObjectStoragePath`` takes, such as
+        ``s3://conn_id@bucket/a.csv``; a template. It always holds a whole file, or what was there before.
+    :param output_format: of the file. ``JSON`` is JSON Lines.
+    :param column_separator: of ``DSV``.
+    :param compression: of the file.
+    :param source_data: ``WAREHOUSE``: Zuora Warehouse, which is bought apart.
+    :param read_deleted: True: deleted rows only.
+    :param max_rows: more rows are not returned: the task fails before it reads any, and says so.
+    :param zuora_conn_id: the Airflow connection.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
+        10 s to 60 s (from 1 s if the worker waits).
+    :param timeout: seconds that the query may take, or a timedelta; then it is cancelled.
+    :return: with ``output_path`` a dict of ``job_id``, ``rows``, ``bytes``, ``path`` and ``columns``; else
+        the rows, a list of dicts. The id is the XCom ``job_id`` from the submission on.
+    :raises PermanentError: (no retries) if Zuora refuses the query, it failed, or has too many rows.
+    :raises QueryQueueFullError: (retries) if the tenant has too many queries queued.
+    :raises TransientError: (retries) if Zuora could not be reached, or ``timeout`` passed.
+    """
+
+    hook_class = ZuoraHook
+    query: str
+    output_path: str | PathLike[str] | ObjectStoragePath | None
+    output_format: str
+    max_rows: int
+    zuora_conn_id: str
+    wait_for_completion = True
+    cancels_on_kill = True
+    next_try = "runs the query again"
+    template_fields: Sequence[str] = ("query", "output_path", "zuora_conn_id")
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"query": "sql"}
+
+    def __init__(  # noqa: PLR0913 - what Zuora lets a query choose
+        self,
+        *,
+        query: str,
+        output_path: str | PathLike[str] | ObjectStoragePath | None = None,
+        output_format: Literal["CSV", "TSV", "DSV", "JSON"] = "CSV",
+        column_separator: str | None = None,
+        compression: Literal["NONE", "GZIP", "ZIP"] = "NONE",
+        source_data: Literal["LIVE", "WAREHOUSE"] = "LIVE",
+        read_deleted: bool = False,
+        max_rows: int = 1000,
+        zuora_conn_id: str = ZuoraHook.default_conn_name,
+        deferrable: bool = True,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = MAX_SECONDS,
+        **kwargs: Unpack[OperatorOptions],
+    ):
+        keep_parameters(self, locals())
+        if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
+            raise ValueError(f"max_rows: must be a whole number above 0, not {max_rows!r}")
+        super().__init__(**kwargs)
+
+    @cached_property
+    def hook(self) -> ZuoraHook:
+        """Return the hook, the same all through a task."""
+        return ZuoraHook(self.zuora_conn_id)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the body of the request; rows that are returned come as JSON."""
+        names = ("output_format", "column_separator", "compression", "source_data", "read_deleted")
+        options = {name: getattr(self, name) for name in names}
+        if self.output_path is None:
+            options |= {"output_format": "JSON"} if self.output_format == "CSV" else {}
+        return check_query(self.query, **options)
+
+    @override
+    def start_job(self, context: Context) -> str:
+        with convert_errors():
+            document = self.document
+            if self.output_path is not None:
+                make_target(self.output_path, "output_path")
+            elif (document["outputFormat"], document["compression"]) != ("JSON", "NONE"):
+                words = "output_path: is missing; rows that are returned have no format and no compression"
+                raise PermanentError(f"Nothing was sent.\n{words}")
+        self._job_id = self.hook._submit_query(document, context)
+        return self._job_id
+
+    @override
+    def expected(self) -> dict[str, str]:
+        return {"job_id": self._job_id}
+
+    @override
+    def execute(self, context: Context) -> Any:
+        self._job_id = ""
+        try:
+            return super().execute(context)
+        except TaskDeferred:
+            raise
+        except BaseException:
+            self._cancel()
+            raise
+
+    @override
+    def execute_complete(
+        self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
+    ) -> Any:
+        self._job_id = (expected or {}).get("job_id", "")
+        try:
+            return super().execute_complete(context, event, expected)
+        except BaseException:
+            self._cancel()
+            raise
+
+    @override
+    def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:
+        """Return the file's description, or the rows; raise what the failure of the query means."""
+        if waited.error is not None:
+            retry = f"{waited.error} A retry of this task {self.next_try}."
+            words = retry if isinstance(waited.error, TimedOut) else ""
+            raise convert_error(waited.error, message=words) from waited.error
+        job = waited.job or waited.result
+        self._job_id = ""  # it has completed: there is nothing to cancel
+        if self.output_path is None:
+            return self._read_rows(job)
+        with convert_errors():
+            target = make_target(self.output_path, "output_path")
+        return self.hook._export(job, self.document, target, str(self.output_path))
+
+    def _read_rows(self, job: Job) -> list[dict[str, Any]]:
+        count = job.result["rows"]
+        if isinstance(count, int) and count > self.max_rows:
+            raise PermanentError(
+                f"Query {job.job_id} has {count:,} rows, more than max_rows={self.max_rows:,}: none was "
+                "read. Pass output_path to have them in a file, or a larger max_rows."
+            )
+        return list(self.hook._fetch_rows(job, self.document))
+
+    def _cancel(self) -> None:
+        """Cancel the query that nobody waits for any more, if it was submitted."""
+        job_id, self._job_id = self._job_id, ""
+        if job_id:
+            self.hook._cancel_query(job_id)
+
+    @override
+    def on_kill(self) -> None:
+        """Cancel the query: in a thread of its own, as the killed one may hold a lock."""
+        thread = threading.Thread(target=self._cancel, daemon=True)
+        thread.start()
+        thread.join(_KILL_SECONDS)
+        if thread.is_alive():
+            self.log.warning("The query may go on at Zuora: it was not cancelled in %.0f s", _KILL_SECONDS)
