@@ -23,7 +23,7 @@ OF_ALL = {
 }
 OF_THE_FORM = {"get_connection_form_widgets", "get_ui_field_behaviour"}
 OF_ONE = {
-    ZuoraHook: {"create_order", "create_orders", "preview_order"},
+    ZuoraHook: {"create_order", "create_orders", "export_query", "preview_order", "query"},
     ElasticPathHook: {"download", "export_orders"},
 }
 

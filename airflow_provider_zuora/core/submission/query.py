@@ -103,7 +103,7 @@ def submit_query(
         yield SaveState(NAME, record.as_dict())
         job_id = yield from _post(client, document, scope, record)
         yield SaveState(NAME, _with(record, job_id=job_id).as_dict())
-        is_new = attempt.is_first or record.generation >= attempt.number
+        is_new = attempt.is_first or record.generation >= attempt.number - 1  # each try goes one key further
         if is_new or (yield from _is_usable(client, job_id)):
             return job_id
         record = _with(record, generation=record.generation + 1)  # the key repeats a query that has failed
