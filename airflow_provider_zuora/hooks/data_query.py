@@ -101,7 +101,7 @@ class DataQueryHook(BaseJobHook):
             "read_deleted": read_deleted,
         }
         with convert_errors():
-            target = make_target(output_path, "output_path")
+            target = make_target(output_path, "output_path", creates_folder=True)
         job, document = self._run_query(query, options, poll_interval, timeout)
         return self._export(job, document, target, str(output_path))
 

@@ -8,6 +8,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -63,26 +64,27 @@ class QueryFile:
     def read_columns(self, file: Path) -> list[str]:
         """Return the names of the columns, of the header or of the first row of JSON; none if it is empty."""
         try:
-            with self._open(file) as opened:
-                line = TextIOWrapper(opened, "utf-8-sig", newline="").readline(_LINE)
-                if not line.strip():
-                    return []
-                if self.output_format == "JSON":
-                    return list(json.loads(line))
-                return next(csv.reader([line], delimiter=self.column_separator))
+            with self._open(file) as opened, TextIOWrapper(opened, "utf-8-sig", newline="") as text:
+                line = text.readline(_LINE)
+            if self.output_format == "JSON":
+                return list(json.loads(line)) if line.strip() else []
+            return next(csv.reader([line], delimiter=self.column_separator), [])
         except _BROKEN as error:
             words = redact_words(error, WORD_LENGTH)
             raise Unreadable(f"The file of the query is damaged: {words}", transient=True) from error
 
-    def _open(self, file: Path) -> IO[bytes]:
-        if not file.stat().st_size:
-            return file.open("rb")
-        if self.compression == "GZIP":
-            return gzip.open(file)  # type: ignore[return-value]
-        if self.compression == "ZIP":
-            archive = zipfile.ZipFile(file)
-            return archive.open(archive.namelist()[0])
-        return file.open("rb")
+    @contextmanager
+    def _open(self, file: Path) -> Iterator[IO[bytes]]:
+        """Open what was packed into the file, or the file itself."""
+        if not file.stat().st_size or self.compression == "NONE":
+            with file.open("rb") as opened:
+                yield opened
+        elif self.compression == "GZIP":
+            with gzip.open(file) as unpacked:
+                yield unpacked  # type: ignore[misc]  # all of a binary file that is read here
+        else:
+            with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as member:
+                yield member
 
 
 def read_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.transports.download import DownloadTarget, LocalTarget, StoredTarget
+from airflow_provider_zuora.transports.file_paths import describe_os_error
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 
-def make_target(target: str | PathLike[str] | ObjectStoragePath, name: str = "target") -> DownloadTarget:
+def make_target(
+    target: str | PathLike[str] | ObjectStoragePath, name: str = "target", *, creates_folder: bool = False
+) -> DownloadTarget:
     """
     Return the target of a download.
 
     :param name: of the option that holds it.
+    :param creates_folder: True: a folder of this machine that is not there is made, for this user alone.
     :raises InvalidInput: if no file can be put there.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -26,10 +30,14 @@ def make_target(target: str | PathLike[str] | ObjectStoragePath, name: str = "ta
     try:
         if isinstance(target, str) and "://" in target:
             target = ObjectStoragePath(target)
-        if not isinstance(target, ObjectStoragePath):
-            return LocalTarget(Path(target))
-        if target.protocol in LOCAL_PROTOCOLS:
-            return LocalTarget(Path(target.path))
-        return StoredTarget(file_system_of(target), target.path)
+        if isinstance(target, ObjectStoragePath) and target.protocol not in LOCAL_PROTOCOLS:
+            return StoredTarget(file_system_of(target), target.path)
+        path = Path(target.path if isinstance(target, ObjectStoragePath) else target)
+        if creates_folder:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return LocalTarget(path)
     except (ImportError, TypeError, ValueError) as error:  # no path, or a store that nothing here knows
         raise InvalidInput("Nothing was fetched.", (f"{name}: {error}",)) from error
+    except OSError as error:
+        words = f"{name}: its folder cannot be made ({describe_os_error(error)})"
+        raise InvalidInput("Nothing was fetched.", (words,)) from error

@@ -23,7 +23,7 @@ from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.base import BaseJobOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
 _KILL_SECONDS = 20.0  # that a killed task may take to cancel its query; Airflow ends it after 60
 
@@ -58,7 +58,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
 
     hook_class = ZuoraHook
     query: str
-    output_path: str | PathLike[str] | ObjectStoragePath | None
+    output_path: str | PathLike[str] | None
     output_format: str
     max_rows: int
     zuora_conn_id: str
@@ -73,7 +73,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         self,
         *,
         query: str,
-        output_path: str | PathLike[str] | ObjectStoragePath | None = None,
+        output_path: str | PathLike[str] | None = None,
         output_format: Literal["CSV", "TSV", "DSV", "JSON"] = "CSV",
         column_separator: str | None = None,
         compression: Literal["NONE", "GZIP", "ZIP"] = "NONE",
@@ -110,7 +110,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         with convert_errors():
             document = self.document
             if self.output_path is not None:
-                make_target(self.output_path, "output_path")
+                make_target(self.output_path, "output_path", creates_folder=True)
             elif (document["outputFormat"], document["compression"]) != ("JSON", "NONE"):
                 words = "output_path: is missing; rows that are returned have no format and no compression"
                 raise PermanentError(f"Nothing was sent.\n{words}")
@@ -155,7 +155,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         if self.output_path is None:
             return self._read_rows(job)
         with convert_errors():
-            target = make_target(self.output_path, "output_path")
+            target = make_target(self.output_path, "output_path", creates_folder=True)
         return self.hook._export(job, self.document, target, str(self.output_path))
 
     def _read_rows(self, job: Job) -> list[dict[str, Any]]:

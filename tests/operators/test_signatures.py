@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, SensorOptions
+from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrderOperator,
@@ -27,6 +28,7 @@ OPERATORS = [
     ElasticPathExportOrdersOperator,
     ZuoraCreateOrderOperator,
     ZuoraCreateOrdersOperator,
+    ZuoraDataQueryOperator,
     ZuoraPreviewOrderOperator,
 ]
 SENSORS = [ElasticPathJobSensor, ZuoraJobSensor]
