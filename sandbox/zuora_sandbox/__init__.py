@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zuora_sandbox.faults import Fault
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.sandbox import Sandbox
+from zuora_sandbox.scripts import QueryScript
 from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 
 __version__ = "0.1.0"
@@ -19,6 +20,7 @@ __all__ = [
     "CLIENT_ID",
     "CLIENT_SECRET",
     "Fault",
+    "QueryScript",
     "Request",
     "Response",
     "Sandbox",

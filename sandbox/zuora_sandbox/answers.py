@@ -118,7 +118,7 @@ def make_refusal(
     violations: Iterable[Violation], version: str, rng: random.Random, status: int = 0
 ) -> Response:
     """
-    Return an error response of Zuora whose reasons are these violations.
+    Return an error response of Zuora's v1 API whose reasons are these violations.
 
     :param version: the Zuora-Version that applies.
     :param status: the HTTP status to use instead of the one of the category, or 0.

@@ -114,7 +114,7 @@ def _check_sign_in_rate(tenant: Tenant, request: Request, _: str) -> Response | 
 
 def _check_media_type(tenant: Tenant, request: Request, _: str) -> Response | None:
     kind = request.header("Content-Type").partition(";")[0].strip().lower()
-    if request.method != "POST" or kind == "application/json":
+    if request.method not in ("POST", "PUT") or kind == "application/json":
         return None
     return tenant.refuse(request, Violation(45, f"Content-Type {kind!r} is not supported."), status=415)
 
@@ -169,12 +169,18 @@ def make_headers(tenant: Tenant, request: Request, template: str) -> dict[str, s
         left = max(0, SIGN_INS_PER_MINUTE - len(tenant.state.issued))
         limits = {"Limit": SIGN_INS_PER_MINUTE, "Remaining": left}
         return found | {f"X-RateLimit-{name}-minute": str(value) for name, value in limits.items()}
+    if not (is_v1 := request.path.startswith("/v1/")) and not tenant.settings.headers_beyond_v1:
+        return found
     most, at_once = tenant.settings.requests_per_minute, tenant.settings.concurrent_requests
-    return found | {
+    found |= {
         "RateLimit-Limit": WINDOWS.format(most),
         "RateLimit-Remaining": str(max(0, most - tenant.state.calls.counted)),
         "RateLimit-Reset": str(_count_seconds_left(tenant)),
+    }
+    # The guide to rate limits: only where the path has /v1 in it.
+    concurrent = {
         "Concurrency-Limit-Type": "Default",
         "Concurrency-Limit-Limit": str(at_once),
         "Concurrency-Limit-Remaining": str(max(0, at_once - max(1, tenant.calls_in_progress))),
     }
+    return found | (concurrent if is_v1 else {})

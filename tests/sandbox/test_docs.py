@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, QueryScript
 from zuora_sandbox.control import ACTIONS
 from zuora_sandbox.endpoints import ROUTES
 from zuora_sandbox.jobs import DIRECTIVES
@@ -15,9 +15,10 @@ from zuora_sandbox.settings import CHOICES
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 
 
-def test_the_example_runs(capsys):
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(compile(block, "docs/sandbox.md", "exec"), {})
+def test_the_examples_run(capsys):
+    first, *others = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    for block in (*others, first):
+        exec(compile(block, "docs/sandbox.md", "exec"), {})
     assert capsys.readouterr().out.splitlines()[-1] == "[]"
 
 
@@ -27,6 +28,7 @@ NAMED = [
     *(f"| `{name}" for name in DIRECTIVES),
     *(each.name for each in fields(Fault)),
     *(name for name in CHOICES),
+    *(f"`{each.name}`" for each in fields(QueryScript)),
     CLIENT_ID,
     CLIENT_SECRET,
 ]
