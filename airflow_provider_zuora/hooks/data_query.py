@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -125,7 +126,8 @@ class DataQueryHook(BaseJobHook):
         """Submit a query, or find the one that an earlier try has left, and return its job id."""
         context, settings = context or get_running_context(), self._settings
         namespace = settings.fields["idempotency_namespace"]
-        call = begin_call(context, settings.credentials, namespace, None, NEVER_EXPIRE)
+        key = None if context else uuid.uuid4().hex
+        call = begin_call(context, settings.credentials, namespace, key, NEVER_EXPIRE)
         return self._run(lambda client: submit_query(client, document, call.scope, call.attempt), call.store)
 
     def _cancel_query(self, job_id: str) -> bool:
@@ -155,6 +157,7 @@ class DataQueryHook(BaseJobHook):
         def check(file: Path, secrets: Any) -> Path:
             file = kind.check(file, secrets, MAX_BYTES)
             columns.extend(kind.read_columns(file))
+            kind.check_rows(file, job.result["rows"])
             return file
 
         def fetch() -> int:

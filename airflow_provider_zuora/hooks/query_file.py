@@ -19,6 +19,7 @@ from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, 
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.vendors.response_body import read_untrusted_json
 from airflow_provider_zuora.transports.download import unpack
+from airflow_provider_zuora.transports.download_stream import CHUNK
 
 _FIRST_BYTES = {"GZIP": b"\x1f\x8b", "ZIP": b"PK"}
 _DELIMITERS = {"CSV": ",", "TSV": "\t"}
@@ -70,8 +71,26 @@ class QueryFile:
                 return list(json.loads(line)) if line.strip() else []
             return next(csv.reader([line], delimiter=self.column_separator), [])
         except _BROKEN as error:
-            words = redact_words(error, WORD_LENGTH)
-            raise Unreadable(f"The file of the query is damaged: {words}", transient=True) from error
+            raise _make_damaged(error) from error
+
+    def check_rows(self, file: Path, rows: object) -> None:
+        """
+        Raise `Unreadable` if a file has fewer lines than the query has rows: a part of it is missing.
+
+        A value may hold line breaks, so there may be more lines.
+        """
+        lines, last = 0, b""
+        try:
+            with self._open(file) as opened:
+                while chunk := opened.read(CHUNK):
+                    lines, last = lines + chunk.count(b"\n"), chunk[-1:]
+        except _BROKEN as error:
+            raise _make_damaged(error) from error
+        lines += last not in (b"", b"\n")
+        found = max(0, lines - (self.output_format != "JSON"))
+        if isinstance(rows, int) and found < rows:
+            words = f"The file of the query was cut off: it has at most {found} of {rows} rows."
+            raise Unreadable(words, transient=True)
 
     @contextmanager
     def _open(self, file: Path) -> Iterator[IO[bytes]]:
@@ -85,6 +104,11 @@ class QueryFile:
         else:
             with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as member:
                 yield member
+
+
+def _make_damaged(error: Exception) -> Unreadable:
+    words = redact_words(error, WORD_LENGTH)
+    return Unreadable(f"The file of the query is damaged: {words}", transient=True)
 
 
 def read_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:

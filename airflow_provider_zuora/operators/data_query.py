@@ -62,6 +62,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     output_format: str
     max_rows: int
     zuora_conn_id: str
+    _job_id: str = ""  # of the query that nobody but this task waits for
     wait_for_completion = True
     cancels_on_kill = True
     next_try = "runs the query again"

@@ -97,6 +97,33 @@ def test_a_damaged_file_is_an_error(tmp_path, options, data):
         kind.read_columns(put(tmp_path, data))
 
 
+CUT = {
+    "CSV": ({}, b"a\n1\n2\n", 2),
+    "CSV without a line end": ({}, b"a\n1\n2", 2),
+    "line breaks in a value": ({}, b'a\n"1\n2\n3"\n', 1),
+    "JSON": ({"output_format": "JSON"}, b'{"a":1}\n{"a":2}\n', 2),
+    "gzip": ({"compression": "GZIP"}, gzip.compress(b"a\n1\n2\n"), 2),
+    "ZIP": ({"compression": "ZIP"}, zipped(b"a\n1\n2\n"), 2),
+    "nothing": ({}, b"", 0),
+}
+
+
+@pytest.mark.parametrize(("options", "data", "rows"), CUT.values(), ids=CUT)
+def test_a_file_with_fewer_lines_than_rows_was_cut_off(tmp_path, options, data, rows):
+    kind = QueryFile.of(check_query("SELECT 1", **options))
+    file = put(tmp_path, data)
+    kind.check_rows(file, rows)
+    kind.check_rows(file, None)  # Zuora did not say
+    with pytest.raises(Unreadable, match="was cut off: it has at most"):
+        kind.check_rows(file, rows + 5)
+
+
+def test_a_packed_file_that_was_cut_off_is_damaged(tmp_path):
+    kind = QueryFile.of(check_query("SELECT 1", compression="GZIP"))
+    with pytest.raises(Unreadable, match="damaged"):
+        kind.check_rows(put(tmp_path, gzip.compress(CSV * 50)[:-9]), 1)
+
+
 def test_rows_are_dicts_and_what_no_database_keeps_is_replaced():
     rows = read_rows(io.BytesIO(JSON + b"\n" + b'{"name": "a\\u0000b", "deep": {"x": [1]}}'))
     assert list(rows) == [{"accountnumber": "A1", "balance": 230.0}, {"name": "a\ufffdb", "deep": {"x": [1]}}]

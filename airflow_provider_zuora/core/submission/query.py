@@ -33,7 +33,6 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     compute_account,
     sha256,
 )
-from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.vendors.zuora import data_queries
 
 log = logging.getLogger(__name__)
@@ -42,6 +41,7 @@ NAME = "zuora_query"
 """The entry of the state store of a task that holds its query."""
 KIND = "data query"
 _CLOCKS_APART = 600.0  # seconds by which our clock and the vendor's may differ
+_LIMITED = 429
 _PAUSE = 5.0  # seconds before a POST whose outcome is unknown is repeated; it doubles
 
 
@@ -152,8 +152,8 @@ def _post(
         except ApiError as error:
             if isinstance(error, Refused):
                 yield from _refuse(client, error)
-            is_unknown = error.transient and not isinstance(error, RateLimited)
-            if not is_unknown:
+            was_limited = error.info is not None and error.info.status == _LIMITED
+            if not error.transient or was_limited or isinstance(error, RateLimited):
                 raise
             log.warning("Whether the query was submitted is unknown: %s", error)
             if found := (yield from _find_query(client, document, began)):
@@ -167,7 +167,8 @@ def _post(
 
 def _refuse(client: ApiClient, error: Refused) -> Flow[None]:
     """Raise the error of a full queue, if that is why a query was refused: its code is documented nowhere."""
-    if error.transient or isinstance(error, SignInRefused):
+    is_other = error.transient and not (error.info and error.info.status == _LIMITED)
+    if is_other or isinstance(error, SignInRefused):
         return
     try:
         rows = yield from _list_queries(client, {"queryStatus": "accepted"})
@@ -185,7 +186,7 @@ def _find_query(client: ApiClient, document: Mapping[str, Any], since: float) ->
     """Return the id of the one query with this text that was submitted since then, empty if there is none."""
     rows = yield from _list_queries(client, {})
     ours = [row for row in rows if data_queries.is_of(row, document)]
-    new = [row for row in ours if (read_moment(str(row.get("createdOn"))) or 0.0) >= since - _CLOCKS_APART]
+    new = [row for row in ours if (data_queries.read_time(row) or 0.0) >= since - _CLOCKS_APART]
     if not new:
         return ""
     if len(new) > 1:

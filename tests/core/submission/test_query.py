@@ -175,11 +175,17 @@ def test_a_query_whose_answer_is_unclear_is_looked_for_before_it_is_sent_again(u
         row(createdOn="2023-11-14T21:00:00Z"),
         row(createdOn="yesterday"),
         row(createdOn=None),
+        row(createdOn=None, updatedOn="2023-11-14T21:00:00Z"),
     ],
 )
 def test_another_query_in_the_list_is_not_taken_for_ours(other):
     script = Script(LOST, listed(other, "no row"), query("q-2"))
     assert submit(script) == "data-query:q-2"
+
+
+def test_a_list_may_show_only_when_a_query_was_changed_last():
+    found = row(createdOn=None, updatedOn="2023-11-14T22:13:25.5Z")
+    assert submit(Script(LOST, listed(found))) == "data-query:q-1"
 
 
 def test_of_several_with_the_same_text_the_newest_counts():
@@ -199,14 +205,24 @@ def test_a_query_that_zuora_refuses_is_a_permanent_error_in_its_words():
         (REFUSED, [row(f"q-{index}") for index in range(10)]),
         (answer(400, {"code": 400, "message": "The queue is full"}), []),
         (answer(403, {"code": 403, "message": "maximum number of queries"}), []),
+        (answer(429, {"code": 429, "message": "no"}), [row(f"q-{index}") for index in range(10)]),
     ],
 )
 def test_a_full_queue_has_a_name_of_its_own_and_a_retry_may_help(refusal, rows):
-    script = Script(refusal, listed(*rows))
+    repeats = 6 if refusal.status == 429 else 1
+    script = Script(*[refusal] * repeats, listed(*rows))
     with pytest.raises(QueryQueueFull, match="takes no more queries now") as caught:
         submit(script)
     assert caught.value.transient
-    assert dict(script.sent[1].params)["queryStatus"] == "accepted"
+    assert dict(script.sent[-1].params)["queryStatus"] == "accepted"
+
+
+def test_a_limit_that_is_not_the_queues_is_one_of_the_requests():
+    script = Script(*[answer(429)] * 6, NO_ROWS)
+    with pytest.raises(Refused) as caught:
+        submit(script)
+    assert caught.value.transient
+    assert asked(script) == [POST] * 6 + [LIST]
 
 
 def test_a_refusal_stays_one_if_the_queue_cannot_be_read():

@@ -16,6 +16,7 @@ from airflow_provider_zuora.core.errors import ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
+from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, read_status
 from airflow_provider_zuora.core.vendors.response_body import read_text
 
@@ -50,6 +51,12 @@ def is_of(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
     state, _ = read_status(row.get("queryStatus"), _STATES)
     has_source = row.get("sourceData", "LIVE") == document.get("sourceData", "LIVE")
     return state is not JobState.FAILED and has_source and row.get("query") == document["query"]
+
+
+def read_time(row: Mapping[str, Any]) -> float | None:
+    """Return the seconds since 1970 of a query's creation, or of a later change: pages show one or both."""
+    times = (read_moment(read_text(row.get(name))) for name in ("createdOn", "updatedOn"))
+    return next((time for time in times if time is not None), None)
 
 
 def says_full(info: ResponseInfo | None) -> bool:
