@@ -26,7 +26,7 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.triggers.kill import is_task_over
+from airflow_provider_zuora.triggers.kill import finish, is_task_over, read_task_state
 from airflow_provider_zuora.triggers.start_and_end import end_task, find_start
 
 
@@ -55,6 +55,7 @@ class BaseJobTrigger(BaseTrigger):
 
     hook_class: ClassVar[type[BaseJobHook]]
     event_size = EVENT_SIZE  # characters of JSON, at the most; a worker reloads larger results
+    read_task_state = staticmethod(read_task_state)
     airflow_timeout = 60.0  # seconds, of a call to Airflow; the first of a new triggerer takes up to five
 
     def __init__(  # noqa: PLR0913 - what a triggerer needs to go on
@@ -137,13 +138,17 @@ class BaseJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the jobs if the task has ended; Airflow calls this also if another triggerer takes over."""
-        if self.cancel_on_kill and await is_task_over(self):
-            hook = self.hook_class(self.conn_id)
-            for job_id in self._job_ids or self.list_job_ids():
-                await hook._arun(partial(cancel_job, job_id=job_id))
+        if self.cancel_on_kill:
+            await finish(self._cancel())
             return
         words = "This triggerer waits no longer; at the vendor all goes on: %s"
         self.log.info(words, name_jobs(self._job_ids or self.list_job_ids()))
+
+    async def _cancel(self) -> None:
+        if await is_task_over(self):
+            hook = self.hook_class(self.conn_id)
+            for job_id in self._job_ids or self.list_job_ids():
+                await hook._arun(partial(cancel_job, job_id=job_id))
 
     def list_job_ids(self) -> tuple[str, ...]:
         """Return the ids in the arguments."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
@@ -10,7 +11,19 @@ from airflow.providers.common.compat.sdk import AirflowException
 if TYPE_CHECKING:
     from airflow_provider_zuora.triggers.jobs import BaseJobTrigger
 
+_SECONDS = 15.0  # that Airflow may take to answer; it gives ``on_kill`` 30 by default
 _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
+
+
+_running: set[asyncio.Task[None]] = set()  # an event loop holds no reference to its tasks
+
+
+async def finish(work: Coroutine[Any, Any, None]) -> None:
+    """Do work to its end, even if the coroutine that waits for it is cancelled, as Airflow 3.3 does twice."""
+    task = asyncio.get_running_loop().create_task(work)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    await asyncio.shield(task)
 
 
 async def is_task_over(trigger: BaseJobTrigger) -> bool:
@@ -21,17 +34,16 @@ async def is_task_over(trigger: BaseJobTrigger) -> bool:
     the next try may wait for the same job.
     """
     ti: Any = trigger.task_instance
-    seconds = trigger.airflow_timeout
-    asked = asyncio.ensure_future(asyncio.to_thread(_read_state, ti))
     try:
-        state = await asyncio.wait_for(asked, seconds)
+        state = await asyncio.wait_for(asyncio.to_thread(trigger.read_task_state, ti), _SECONDS)
     except (AirflowException, TimeoutError, OSError, RuntimeError) as error:
         trigger.log.warning("Whether the task has ended is unknown, so nothing is cancelled: %r", error)
         return False
     return str(state) in _OVER
 
 
-def _read_state(ti: Any) -> Any:
+def read_task_state(ti: Any) -> Any:
+    """Return the state of a task instance as Airflow has it now, None if it has none, as after a clear."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     states = RuntimeTaskInstance.get_task_states(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -252,6 +253,72 @@ def test_a_trigger_that_only_moves_to_another_triggerer_warns_of_nothing(capsys)
     assert "This triggerer waits no longer; at the vendor all goes on: job j" in said
     assert "warning" not in said
     assert "cancel" not in said
+
+
+GOES_ON = ("accepted", "in_progress")
+
+
+def killed(zuora, state, **arguments):
+    """Return the status of a query whose trigger is killed while Airflow says that its task is in a state."""
+
+    def read_state(ti):
+        if isinstance(state, Exception):
+            raise state
+        return state
+
+    class Trigger(ZuoraJobTrigger):
+        read_task_state = staticmethod(read_state)
+
+    zuora.sandbox.settings = replace(zuora.sandbox.settings, query_seconds=900)
+    document = {"query": "SELECT 1", "outputFormat": "CSV", "compression": "NONE"}
+    trigger = Trigger(job_id=ZuoraHook()._submit_query(document), **arguments)
+    asyncio.run(trigger.on_kill())
+    return zuora.ledger()["queries"][-1]["queryStatus"]
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed"])
+def test_a_query_is_cancelled_if_its_task_was_ended_by_somebody(zuora, state):
+    assert killed(zuora, state, cancel_on_kill=True) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["deferred", "running", "queued", "scheduled", "up_for_retry", None, OSError("no"), RuntimeError()],
+)
+def test_a_query_goes_on_if_its_task_does_or_if_nobody_knows(zuora, state):
+    assert killed(zuora, state, cancel_on_kill=True) in GOES_ON
+
+
+def test_a_query_is_cancelled_though_airflow_cancels_the_trigger_a_second_time(zuora):
+    zuora.sandbox.settings = replace(zuora.sandbox.settings, query_seconds=900)
+    document = {"query": "SELECT 1", "outputFormat": "CSV", "compression": "NONE"}
+    asked, answered = threading.Event(), threading.Event()
+
+    class Trigger(ZuoraJobTrigger):
+        @staticmethod
+        def read_task_state(ti):
+            asked.set()
+            answered.wait(60)
+            return "failed"
+
+    async def kill():
+        killing = asyncio.create_task(
+            Trigger(job_id=ZuoraHook()._submit_query(document), cancel_on_kill=True).on_kill()
+        )
+        await asyncio.to_thread(asked.wait, 60)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        answered.set()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(others, timeout=60)
+
+    asyncio.run(kill())
+    assert zuora.ledger()["queries"][-1]["queryStatus"] == "cancelled"
+
+
+def test_a_sensor_never_cancels(zuora):
+    assert killed(zuora, "failed") in GOES_ON
 
 
 @pytest.mark.parametrize("deadline", [1e13, 1e300])
