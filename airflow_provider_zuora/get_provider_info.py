@@ -1,4 +1,4 @@
-"""What Airflow is told about this provider."""
+"""Describe the provider to Airflow: its connection types, hooks, operators, sensors and triggers."""
 
 from __future__ import annotations
 

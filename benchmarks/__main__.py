@@ -20,19 +20,19 @@ def main() -> int:
     found = report.Found(plan)
     verdicts: list[parts.Verdict] = []
     if "waits" in wanted:
-        found.waits = parts.waits(plan)
-        verdicts += parts.judged_waits(plan, found.waits)
+        found.waits = parts.measure_waits(plan)
+        verdicts += parts.judge_waits(plan, found.waits)
     if "submits" in wanted:
-        found.submits = parts.submits(plan)
-        verdicts += parts.judged_submits(found.submits)
+        found.submits = parts.measure_submits(plan)
+        verdicts += parts.judge_submits(found.submits)
     if "imports" in wanted:
-        found.imports = parts.imports(plan)
+        found.imports = parts.measure_imports(plan)
     if "limits" in wanted:
-        found.limits = parts.limits(plan)
-        verdicts += parts.judged_limits(found.limits)
+        found.limits = parts.measure_limits(plan)
+        verdicts += parts.judge_limits(found.limits)
     if "workers" in wanted:
-        found.workers = parts.workers()
-        verdicts += parts.judged_workers(found.workers)
+        found.workers = parts.measure_workers()
+        verdicts += parts.judge_workers(found.workers)
     found.verdicts = verdicts
     if given.write and given.only in (None, ["polling"]):
         report.write(found)

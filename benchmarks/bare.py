@@ -33,7 +33,7 @@ class Target:
     client_id: str
     secret: str = field(repr=False)
 
-    def opened(self) -> aiohttp.ClientSession:
+    def open_session(self) -> aiohttp.ClientSession:
         """Return a session with aiohttp's defaults, but for the limit and the certificate."""
         context = ssl.create_default_context(cafile=self.ca_file)
         connector = aiohttp.TCPConnector(limit=LIMIT, ssl=context)
@@ -51,17 +51,17 @@ class Target:
             return token
 
 
-def signed(token: str) -> dict[str, str]:
+def make_headers(token: str) -> dict[str, str]:
     """Return the headers of one request."""
     return {"Authorization": f"Bearer {token}", "Zuora-Track-Id": f"af-{uuid.uuid4().hex}"}
 
 
-async def ended_job(
+async def wait_until_done(
     session: aiohttp.ClientSession, token: str, address: str, interval: float
 ) -> dict[str, Any]:
-    """Look at a job until it has ended; pause for the interval and up to a tenth more, as ours does."""
+    """Poll a job until it has ended; pause for the interval and up to a tenth more, as ours does."""
     while True:
-        async with session.get(address, headers=signed(token), raise_for_status=True) as answer:
+        async with session.get(address, headers=make_headers(token), raise_for_status=True) as answer:
             body: dict[str, Any] = await answer.json()
         if body["status"] != "Processing":
             return body
@@ -70,10 +70,11 @@ async def ended_job(
 
 async def wait(target: Target, job_ids: Iterable[str], interval: float) -> list[str]:
     """Wait for all jobs at the same time and return their status words."""
-    async with target.opened() as session:
+    async with target.open_session() as session:
         token = await target.token(session)
         waits = (
-            ended_job(session, token, f"{target.url}/v1/async-jobs/{job_id}", interval) for job_id in job_ids
+            wait_until_done(session, token, f"{target.url}/v1/async-jobs/{job_id}", interval)
+            for job_id in job_ids
         )
         jobs = await asyncio.gather(*waits)
     return [job["status"] for job in jobs]
@@ -83,12 +84,12 @@ async def submit(target: Target, orders: Iterable[Mapping[str, Any]], concurrenc
     """Submit all orders, so many at the same time, and return the ids of their jobs."""
     address, turn = f"{target.url}/v1/async/orders", iter(orders)
     job_ids: list[str] = []
-    async with target.opened() as session:
+    async with target.open_session() as session:
         token = await target.token(session)
 
         async def work() -> None:
             for order in turn:
-                headers = {**signed(token), "Idempotency-Key": f"af-{uuid.uuid4().hex}"}
+                headers = {**make_headers(token), "Idempotency-Key": f"af-{uuid.uuid4().hex}"}
                 async with session.post(
                     address, json=order, headers=headers, raise_for_status=True
                 ) as answer:

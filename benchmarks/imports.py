@@ -6,7 +6,7 @@ import json
 import sys
 import time
 
-from benchmarks.waits import memory
+from benchmarks.waits import read_memory
 
 STATEMENTS = {
     "nothing": "",
@@ -25,4 +25,4 @@ STATEMENTS = {
 if __name__ == "__main__":
     cpu = time.process_time()
     exec(STATEMENTS[sys.argv[1]])
-    print(json.dumps({"seconds": time.process_time() - cpu, "mb": memory("VmRSS")}))
+    print(json.dumps({"seconds": time.process_time() - cpu, "mb": read_memory("VmRSS")}))

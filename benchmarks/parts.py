@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.limits import PER_MINUTE
-from benchmarks.rounds import Rounds, alone, alternating
-from benchmarks.workers import WAYS, counted
+from benchmarks.rounds import Rounds, alternate, run_alone
+from benchmarks.workers import WAYS, count_processes
 
 WAITS, SUBMITS, IMPORTS = "benchmarks.waits", "benchmarks.submits", "benchmarks.imports"
 LIMITS = "benchmarks.limits"
@@ -62,47 +62,47 @@ class Verdict:
         return f"{word} {self.claim}: {self.value:.2f}{self.spread}, at most {self.limit:.2f}"
 
 
-def waits(plan: Plan) -> dict[int, dict[str, Rounds]]:
+def measure_waits(plan: Plan) -> dict[int, dict[str, Rounds]]:
     """Wait for many jobs in each way; the import of Airflow alone is one of them at the judged size."""
     found = {}
     for size in plan.sizes:
         print(f"{size} waits of 5 polls:", flush=True)
         names = ("bare", "ours", "http", "dbt", *(("airflow",) if size == plan.judged else ()))
         ways = {name: (WAITS, name, size, plan.interval) for name in names}
-        found[size] = alternating(plan.rounds, ways, rough=("http", "dbt") if size > plan.judged else ())
+        found[size] = alternate(plan.rounds, ways, rough=("http", "dbt") if size > plan.judged else ())
     return found
 
 
-def submits(plan: Plan) -> dict[str, Rounds]:
+def measure_submits(plan: Plan) -> dict[str, Rounds]:
     """Submit many orders in each way."""
     print(f"{plan.orders} orders, {CONCURRENCY} at a time, 150 ms each:", flush=True)
     ways = {name: (SUBMITS, name, plan.orders, CONCURRENCY) for name in ("bare", "ours")}
-    return alternating(plan.rounds, {**ways, "sdk": (SUBMITS, "sdk", plan.orders_of_sdk, 1)})
+    return alternate(plan.rounds, {**ways, "sdk": (SUBMITS, "sdk", plan.orders_of_sdk, 1)})
 
 
-def imports(plan: Plan) -> dict[str, Rounds]:
+def measure_imports(plan: Plan) -> dict[str, Rounds]:
     """Import what a DAG file imports."""
     print("Imports:", flush=True)
     names = ("nothing", "airflow", "ours", "dbt", "sdk")
-    return alternating(plan.rounds, {name: (IMPORTS, name) for name in names})
+    return alternate(plan.rounds, {name: (IMPORTS, name) for name in names})
 
 
-def limits(plan: Plan) -> dict[int, Rounds]:
+def measure_limits(plan: Plan) -> dict[int, Rounds]:
     """Submit and wait where the vendor limits calls, with pools of several sizes."""
     print(f"{plan.limited} orders and waits, {PER_MINUTE} calls a minute:", flush=True)
     ways = {str(pool): (LIMITS, pool, plan.limited, 45.0, 5.0) for pool in plan.pools}
-    return {int(pool): figures for pool, figures in alternating(1, ways, measure=alone).items()}
+    return {int(pool): figures for pool, figures in alternate(1, ways, measure=run_alone).items()}
 
 
-def workers() -> dict[str, int]:
+def measure_workers() -> dict[str, int]:
     """Count the worker processes of one order on a real Airflow, in each way."""
     print("Worker processes of one order:", flush=True)
-    found = counted()
+    found = count_processes()
     print("".join(f"  {way}: {number}\n" for way, number in found.items()), end="", flush=True)
     return found
 
 
-def judged_waits(plan: Plan, found: Mapping[int, Mapping[str, Rounds]]) -> Iterator[Verdict]:
+def judge_waits(plan: Plan, found: Mapping[int, Mapping[str, Rounds]]) -> Iterator[Verdict]:
     """Yield what must hold of the waits."""
     of = found[plan.judged]
     ours, bare = of["ours"], of["bare"]
@@ -118,24 +118,24 @@ def judged_waits(plan: Plan, found: Mapping[int, Mapping[str, Rounds]]) -> Itera
     yield Verdict("MB, against 1.3 x bare loop + Airflow", ours["peak_mb"], room)
 
 
-def judged_submits(found: Mapping[str, Rounds]) -> Iterator[Verdict]:
+def judge_submits(found: Mapping[str, Rounds]) -> Iterator[Verdict]:
     """Yield what must hold of bulk submission."""
     ratios = found["ours"].ratios(found["bare"], "seconds")
     yield Verdict.of_ratios("seconds in bulk, ours / bare loop", ratios, 1.2)
 
 
-def judged_limits(found: Mapping[int, Rounds]) -> Iterator[Verdict]:
+def judge_limits(found: Mapping[int, Rounds]) -> Iterator[Verdict]:
     """Yield what must hold where calls are limited, first that the limit was met at all."""
     for pool, of in found.items():
         at = f"limited, {pool} connections"
         yield Verdict(f"{at}: calls of a minute / calls", PER_MINUTE / of["requests"], 1)
         yield Verdict(f"{at}: waits that did not finish", of["unfinished"], 0)
-        yield Verdict(f"{at}: requests started in a cool-down", of["asked_in_quiet"], 0)
+        yield Verdict(f"{at}: requests started in a cool-down", of["asked_in_cool_down"], 0)
         yield Verdict(f"{at}: sign-ins", of["sign_ins"], 1)
         yield Verdict(f"{at}: orders doubled", of["doubled"], 0)
 
 
-def judged_workers(found: Mapping[str, int]) -> Iterator[Verdict]:
+def judge_workers(found: Mapping[str, int]) -> Iterator[Verdict]:
     """Yield how many worker processes one order may take."""
     for way, (_, most) in WAYS.items():
         yield Verdict(f"worker processes, {way}", found[way], most)

@@ -10,7 +10,7 @@ COLOURS = ("#0b5fa5", "#63b3ed", "#c05621", "#dd8c4a", "#eab38a", "#8a8a8a")
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 760, 250, 60, 34, 26
 
 
-def chart(title: str, unit: str, groups: Mapping[str, Mapping[str, float]], top: int = 0) -> str:
+def draw_chart(title: str, unit: str, groups: Mapping[str, Mapping[str, float]], top: int = 0) -> str:
     """
     Return one chart as SVG elements, 760 x 250.
 
@@ -47,7 +47,7 @@ def chart(title: str, unit: str, groups: Mapping[str, Mapping[str, float]], top:
     return "\n".join([*parts, "</g>"])
 
 
-def picture(charts: list[str], names: list[str]) -> str:
+def draw_picture(charts: list[str], names: list[str]) -> str:
     """Return a picture of charts, one below the other, and what their colours mean."""
     tall = _HEIGHT * len(charts) + 30
     legend = "".join(

@@ -28,7 +28,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def wait(rule: Rule, lasts: float, rng: random.Random) -> tuple[int, float]:
+def simulate_wait(rule: Rule, lasts: float, rng: random.Random) -> tuple[int, float]:
     """Return how many polls one wait took, and how many seconds after the job's end the last was."""
     now, polls = 0.0, 1
     while now < lasts:
@@ -37,11 +37,11 @@ def wait(rule: Rule, lasts: float, rng: random.Random) -> tuple[int, float]:
     return polls, now - lasts
 
 
-def rows(draws: int = DRAWS, seed: int = 1) -> Iterator[tuple[str, str, float, float]]:
+def compute_rows(draws: int = DRAWS, seed: int = 1) -> Iterator[tuple[str, str, float, float]]:
     """Yield rule, job, and the means of the polls and of the delay."""
     for name, rule in RULES.items():
         for job, lasts in JOBS.items():
             rng = random.Random(seed)
-            waits = [wait(rule, lasts * rng.uniform(0.8, 1.2), rng) for _ in range(draws)]
+            waits = [simulate_wait(rule, lasts * rng.uniform(0.8, 1.2), rng) for _ in range(draws)]
             polls, delays = zip(*waits, strict=True)
             yield name, job, statistics.fmean(polls), statistics.fmean(delays)

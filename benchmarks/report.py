@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import polling
 from benchmarks.limits import AT_ONCE, PER_MINUTE
 from benchmarks.parts import Plan, Verdict
-from benchmarks.plot import chart, picture
+from benchmarks.plot import draw_chart, draw_picture
 from benchmarks.rounds import ROOT, Rounds
 
 DOCS = ROOT / "docs"
@@ -40,13 +40,13 @@ class Found:
     verdicts: Sequence[Verdict] = ()
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def make_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
-def _of_waits(found: Found) -> str:
+def _describe_waits(found: Found) -> str:
     rows = []
     for size, ways in found.waits.items():
         for name, title in NAMES.items():
@@ -55,10 +55,10 @@ def _of_waits(found: Found) -> str:
             numbers = [f"{of[key]:.0f}" for key in ("connections", "sign_ins", "idle_mb", "peak_mb")]
             rows.append([f"{size:,}", title, f"{of['cpu_ms']:.2f}", ratio, *numbers])
     head = ("waits", "way", "CPU ms a poll", "x bare", "connections", "sign-ins", "MB before", "MB at most")
-    return table(head, rows)
+    return make_table(head, rows)
 
 
-def _of_submits(found: Found) -> str:
+def _describe_submits(found: Found) -> str:
     bare = found.submits["bare"]["seconds"]
     sdk = f"`zuora-sdk`, a loop (scaled from {found.plan.orders_of_sdk} orders)"
     rows = []
@@ -67,12 +67,12 @@ def _of_submits(found: Found) -> str:
         seconds = found.plan.orders / of["orders_per_second"]
         ratio, rate, cpu = seconds / bare, of["orders_per_second"], of["cpu_ms"]
         rows.append([title, f"{seconds:.1f}", f"{ratio:.2f}", f"{rate:.0f}", f"{cpu:.2f}"])
-    return table(
+    return make_table(
         ("way", f"s for {found.plan.orders:,}", "x bare", "orders a second", "CPU ms an order"), rows
     )
 
 
-def _of_imports(found: Found) -> str:
+def _describe_imports(found: Found) -> str:
     titles = {
         "nothing": "nothing",
         "airflow": "`from airflow.sdk import DAG`",
@@ -84,13 +84,13 @@ def _of_imports(found: Found) -> str:
         [title, f"{found.imports[name]['seconds']:.2f}", f"{found.imports[name]['mb']:.0f}"]
         for name, title in titles.items()
     ]
-    return table(("import", "CPU s", "MB"), rows)
+    return make_table(("import", "CPU s", "MB"), rows)
 
 
-def _of_limits(found: Found) -> str:
+def _describe_limits(found: Found) -> str:
     if not found.limits:
         return ""
-    counts = ("unfinished", "requests", "refused", "asked_in_quiet", "sign_ins", "doubled")
+    counts = ("unfinished", "requests", "refused", "asked_in_cool_down", "sign_ins", "doubled")
     rows = [
         [pool, *(f"{of[key]:,.0f}" for key in counts), f"{of['seconds']:.0f}"]
         for pool, of in found.limits.items()
@@ -107,34 +107,34 @@ def _of_limits(found: Found) -> str:
     )
     vendor = f"{PER_MINUTE} calls a minute and {AT_ONCE} at once"
     about = f"{found.plan.limited} orders and waits against the sandbox, which takes {vendor}."
-    return f"## Where calls are limited\n\n{about}\n\n{table(head, rows)}\n"
+    return f"## Where calls are limited\n\n{about}\n\n{make_table(head, rows)}\n"
 
 
-def _of_workers(found: Found) -> str:
+def _describe_workers(found: Found) -> str:
     if not found.workers:
         return ""
     rows = [[way, number] for way, number in found.workers.items()]
-    return f"## Worker processes for one order\n\n{table(('way', 'processes'), rows)}\n"
+    return f"## Worker processes for one order\n\n{make_table(('way', 'processes'), rows)}\n"
 
 
-def _of_polling() -> tuple[str, str]:
+def _describe_polling() -> tuple[str, str]:
     """Return table and picture of the polling rules."""
-    rows = list(polling.rows())
+    rows = list(polling.compute_rows())
     polls = {job: {rule: number for rule, at, number, _ in rows if at == job} for job in polling.JOBS}
     late = {job: {rule: number for rule, at, _, number in rows if at == job} for job in polling.JOBS}
     charts = [
-        chart("Polls until the end of a job is seen", "", polls),
-        chart("Seconds from the end of a job until it is seen", "s", late, 250),
+        draw_chart("Polls until the end of a job is seen", "", polls),
+        draw_chart("Seconds from the end of a job until it is seen", "s", late, 250),
     ]
     lines = [
         [rule, *(f"{polls[job][rule]:.1f} / {late[job][rule]:.1f} s" for job in polling.JOBS)]
         for rule in polling.RULES
     ]
     head = ("polls / delay (means)", *(f"job of {job}" for job in polling.JOBS))
-    return table(head, lines), picture(charts, list(polling.RULES))
+    return make_table(head, lines), draw_picture(charts, list(polling.RULES))
 
 
-def _written(path: Path, text: str) -> None:
+def _write_after_mark(path: Path, text: str) -> None:
     """Replace what follows the mark in a page."""
     kept, mark, _ = path.read_text("utf-8").partition(MARK)
     if not mark:
@@ -142,18 +142,18 @@ def _written(path: Path, text: str) -> None:
     path.write_text(kept + mark + text, "utf-8")
 
 
-def versions() -> str:
+def list_versions() -> str:
     """Return what was measured with."""
     names = ("http", "dbt-cloud")
     packages = ("apache-airflow", "aiohttp", *(f"apache-airflow-providers-{name}" for name in names))
     return ", ".join(f"{name} {version(name)}" for name in (*packages, "zuora-sdk"))
 
 
-def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = versions) -> None:
+def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = list_versions) -> None:
     """Write the docs; the page about the benchmarks only where all was measured."""
     (docs / "images").mkdir(exist_ok=True)
-    rules, image = _of_polling()
-    _written(docs / "polling.md", f"\n{rules}\n![Polls and delay](images/polling.svg)\n")
+    rules, image = _describe_polling()
+    _write_after_mark(docs / "polling.md", f"\n{rules}\n![Polls and delay](images/polling.svg)\n")
     (docs / "images" / "polling.svg").write_text(image, "utf-8")
     if not (found.waits and found.submits and found.imports):
         return
@@ -163,17 +163,20 @@ def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = versions) 
     peak = {
         f"{size:,} waits": {name: of[name]["peak_mb"] for name in NAMES} for size, of in found.waits.items()
     }
-    charts = [chart("CPU of one poll", "ms", cpu), chart("Resident memory at most", "MB", peak, 250)]
+    charts = [
+        draw_chart("CPU of one poll", "ms", cpu),
+        draw_chart("Resident memory at most", "MB", peak, 250),
+    ]
     names = [name.strip("`").replace("bare aiohttp loop", "bare loop") for name in NAMES.values()]
-    (docs / "images" / "benchmarks.svg").write_text(picture(charts, names), "utf-8")
+    (docs / "images" / "benchmarks.svg").write_text(draw_picture(charts, names), "utf-8")
     day = datetime.now(UTC).date().isoformat()
     claims = "\n".join(f"- {verdict}" for verdict in found.verdicts)
-    _written(
+    _write_after_mark(
         docs / "benchmarks.md",
         f"\n`make bench-docs` on {day}: median of {found.plan.rounds} rounds, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {using()}.\n\n"
-        f"## Waiting\n\n{_of_waits(found)}\n![CPU and memory](images/benchmarks.svg)\n\n"
-        f"## Submitting\n\n{_of_submits(found)}\n## Importing\n\n{_of_imports(found)}\n"
-        f"{_of_limits(found)}{_of_workers(found)}"
+        f"## Waiting\n\n{_describe_waits(found)}\n![CPU and memory](images/benchmarks.svg)\n\n"
+        f"## Submitting\n\n{_describe_submits(found)}\n## Importing\n\n{_describe_imports(found)}\n"
+        f"{_describe_limits(found)}{_describe_workers(found)}"
         f"## What must hold\n\n{claims}\n",
     )

@@ -33,7 +33,7 @@ class Rounds:
 
 
 @contextmanager
-def served() -> Iterator[dict[str, str]]:
+def serve() -> Iterator[dict[str, str]]:
     """Run the server in a process of its own until the block is left; yield its URL and certificate."""
     command = [sys.executable, "-m", "benchmarks.server"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -44,7 +44,7 @@ def served() -> Iterator[dict[str, str]]:
             process.stdin.close()  # the server ends with it
 
 
-def alone(module: str, *arguments: object, **more: str) -> dict[str, float]:
+def run_alone(module: str, *arguments: object, **more: str) -> dict[str, float]:
     """
     Run a module in a process of its own, whose Airflow has a folder of its own; return the figures it prints.
 
@@ -66,18 +66,18 @@ def alone(module: str, *arguments: object, **more: str) -> dict[str, float]:
     return figures
 
 
-def measured(module: str, *arguments: object) -> dict[str, float]:
+def run_against_server(module: str, *arguments: object) -> dict[str, float]:
     """Run a module against a server of its own and return the figures that it prints."""
-    with served() as server:
+    with serve() as server:
         own = server["ca_file"]  # also aiohttp's own default, for those who have no option
-        return alone(module, *arguments, server["url"], own, SSL_CERT_FILE=own)
+        return run_alone(module, *arguments, server["url"], own, SSL_CERT_FILE=own)
 
 
-def alternating(
+def alternate(
     rounds: int,
     ways: Mapping[str, Sequence[object]],
     rough: Sequence[str] = (),
-    measure: Callable[..., Figures] = measured,
+    measure: Callable[..., Figures] = run_against_server,
 ) -> dict[str, Rounds]:
     """
     Measure each way once a round, so that a ratio has both of its sides from the same minute.

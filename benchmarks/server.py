@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-LOOKS = 5
+POLLS = 5
 ZUORA, HTTP, DBT = "/v1/async-jobs/", "/http/", "/api/v2/accounts/1/runs/"
 RESULT = {"orderNumber": "O-00000001", "accountNumber": "A00000001", "status": "Completed"}
 HEADERS = (
@@ -33,7 +33,7 @@ HEADERS = (
 )
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
+def make_certificate(folder: Path) -> tuple[Path, Path]:
     """Make a certificate for 127.0.0.1 that signs itself; return the paths of it and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
@@ -63,7 +63,7 @@ class Desk:
     def __init__(self, latency: float):
         self.latency = latency
         self.counts: Counter[str] = Counter()
-        self.looks: Counter[str] = Counter()
+        self.polls: Counter[str] = Counter()
 
     def answer(self, method: str, path: str) -> tuple[int, object, float]:
         """Return status, JSON body and seconds to wait before it is sent."""
@@ -78,18 +78,18 @@ class Desk:
                 self.counts["submits"] += 1
                 return 202, {"success": True, "jobId": f"job-{self.counts['submits']}"}, self.latency
         self.counts["polls"] += 1
-        self.looks[path] += 1
-        return (*_looked_at(path, ended=self.looks[path] >= LOOKS), 0.0)
+        self.polls[path] += 1
+        return (*_answer_poll(path, has_ended=self.polls[path] >= POLLS), 0.0)
 
 
-def _looked_at(path: str, *, ended: bool) -> tuple[int, object]:
+def _answer_poll(path: str, *, has_ended: bool) -> tuple[int, object]:
     if path.startswith(ZUORA):
-        body = {"status": "Completed", "result": RESULT} if ended else {"status": "Processing"}
+        body = {"status": "Completed", "result": RESULT} if has_ended else {"status": "Processing"}
         return 200, {"success": True, "errors": None, "result": None, **body}
     if path.startswith(DBT):
-        return 200, {"status": {"code": 200}, "data": {"status": 10 if ended else 3, "result": RESULT}}
+        return 200, {"status": {"code": 200}, "data": {"status": 10 if has_ended else 3, "result": RESULT}}
     if path.startswith(HTTP):
-        return (200, RESULT) if ended else (404, {"status": "Processing"})
+        return (200, RESULT) if has_ended else (404, {"status": "Processing"})
     return 404, None
 
 
@@ -130,9 +130,9 @@ class Door(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def served(folder: Path, latency: float) -> AsyncIterator[dict[str, str]]:
+async def serve(folder: Path, latency: float) -> AsyncIterator[dict[str, str]]:
     """Serve until the block is left; yield URL and certificate."""
-    own, private = certificate(folder)
+    own, private = make_certificate(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(own, private)
     desk = Desk(latency)
@@ -146,7 +146,7 @@ async def served(folder: Path, latency: float) -> AsyncIterator[dict[str, str]]:
 
 async def _main(latency: float) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        async with served(Path(folder), latency) as where:
+        async with serve(Path(folder), latency) as where:
             print(json.dumps(where), flush=True)
             await asyncio.to_thread(sys.stdin.read)  # its starter's end is its own
 

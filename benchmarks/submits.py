@@ -12,13 +12,13 @@ from typing import Any
 
 from benchmarks import bare
 from benchmarks.bare import Target
-from benchmarks.waits import connect, counts
+from benchmarks.waits import connect, read_counts
 
 Order = dict[str, Any]
 Submit = Callable[[Target, Sequence[Order], int], int]
 
 
-def order(number: int) -> Order:
+def make_order(number: int) -> Order:
     """Return an order as a subscription business sends it: about 700 bytes."""
     plan = {"productRatePlanId": "8ad081dd9096ef9501909b40bb4e74a4"}
     terms = {"initialTerm": {"termType": "TERMED", "period": 12, "periodType": "Month"}, "renewalTerms": []}
@@ -55,10 +55,10 @@ def _sdk(target: Target, orders: Sequence[Order], concurrency: int) -> int:
 
     warnings.simplefilter("ignore")  # pydantic's, of every date: printing them would be the SDK's loss
     client = sdk.ApiClient(sdk.Configuration(host=target.url, ssl_ca_cert=target.ca_file))
-    get_or_sign_in = sdk.OAuthApi(client).create_token(
+    token = sdk.OAuthApi(client).create_token(
         client_id=target.client_id, client_secret=target.secret, grant_type="client_credentials"
     )
-    client.default_headers["Authorization"] = f"Bearer {get_or_sign_in.access_token}"
+    client.default_headers["Authorization"] = f"Bearer {token.access_token}"
     api = sdk.OrdersApi(client)
     answers = [
         api.create_order_asynchronously(
@@ -72,15 +72,15 @@ def _sdk(target: Target, orders: Sequence[Order], concurrency: int) -> int:
 WAYS: dict[str, Submit] = {"bare": _bare, "ours": _ours, "sdk": _sdk}
 
 
-def measured(way: str, target: Target, size: int, concurrency: int) -> dict[str, float]:
+def measure(way: str, target: Target, size: int, concurrency: int) -> dict[str, float]:
     """Submit in one way, after one order for warming up; return what it took."""
-    WAYS[way](Target(target.url, target.ca_file, f"warm{0:032}", target.secret), [order(0)], 1)
-    counts(target)
-    orders = [order(number) for number in range(1, size + 1)]
+    WAYS[way](Target(target.url, target.ca_file, f"warm{0:032}", target.secret), [make_order(0)], 1)
+    read_counts(target)
+    orders = [make_order(number) for number in range(1, size + 1)]
     cpu, started = time.process_time(), time.monotonic()
     submitted = WAYS[way](target, orders, concurrency)
     cpu, wall = time.process_time() - cpu, time.monotonic() - started
-    found = counts(target)
+    found = read_counts(target)
     assert submitted == size == found["submits"], (submitted, found)
     return {
         "seconds": wall,
@@ -100,4 +100,4 @@ if __name__ == "__main__":
     parser.add_argument("ca_file")
     given = parser.parse_args()
     goal = Target(given.url, given.ca_file, f"bench{0:031}", "a-secret-of-the-benchmark")
-    print(json.dumps(measured(given.way, goal, given.size, given.concurrency)))
+    print(json.dumps(measure(given.way, goal, given.size, given.concurrency)))

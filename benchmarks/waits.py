@@ -35,7 +35,7 @@ async def _ours(target: Target, jobs: Sequence[str], interval: float) -> list[st
 
     connect(target, "zuora", target.url, verify=target.ca_file)
     triggers = [ZuoraJobTrigger(conn_id=target.client_id, job_id=job, poll_interval=interval) for job in jobs]
-    return [end["job"]["status"] for event in await fired(triggers) for end in event["results"]]
+    return [end["job"]["status"] for event in await run_triggers(triggers) for end in event["results"]]
 
 
 async def _http(target: Target, jobs: Sequence[str], interval: float) -> list[str]:
@@ -43,7 +43,7 @@ async def _http(target: Target, jobs: Sequence[str], interval: float) -> list[st
 
     connect(target, "http", target.url)
     triggers = [HttpSensorTrigger(f"http/{job}", target.client_id, poke_interval=interval) for job in jobs]
-    return ["Completed" for event in await fired(triggers) if event is True]
+    return ["Completed" for event in await run_triggers(triggers) if event is True]
 
 
 async def _dbt(target: Target, jobs: Sequence[str], interval: float) -> list[str]:
@@ -53,7 +53,7 @@ async def _dbt(target: Target, jobs: Sequence[str], interval: float) -> list[str
     end = time.time() + 3600
     numbers = [int(job.partition("-")[2]) for job in jobs]
     triggers = [DbtCloudRunJobTrigger(target.client_id, number, end, interval, 1) for number in numbers]
-    return ["Completed" for event in await fired(triggers) if event["status"] == "success"]
+    return ["Completed" for event in await run_triggers(triggers) if event["status"] == "success"]
 
 
 async def _airflow(target: Target, jobs: Sequence[str], interval: float) -> list[str]:
@@ -76,17 +76,17 @@ def connect(target: Target, kind: str, host: str, **extra: str) -> None:
     os.environ[f"AIRFLOW_CONN_{target.client_id.upper()}"] = json.dumps({**fields, "extra": extra})
 
 
-async def fired(triggers: Sequence[BaseTrigger]) -> list[Any]:
+async def run_triggers(triggers: Sequence[BaseTrigger]) -> list[Any]:
     """Run triggers at the same time, as a triggerer does; return what each fired."""
 
     async def one(trigger: BaseTrigger) -> Any:
-        (fired,) = [event.payload async for event in trigger.run()]
-        return fired
+        (payload,) = [event.payload async for event in trigger.run()]
+        return payload
 
     return await asyncio.gather(*(one(trigger) for trigger in triggers))
 
 
-def counts(target: Target) -> dict[str, int]:
+def read_counts(target: Target) -> dict[str, int]:
     """Return what the server counted since it was asked last."""
     context = ssl.create_default_context(cafile=target.ca_file)
     asked = urllib.request.Request(f"{target.url}/counts", method="POST", headers={"Connection": "close"})
@@ -95,22 +95,22 @@ def counts(target: Target) -> dict[str, int]:
         return found
 
 
-def memory(name: str) -> float:
+def read_memory(name: str) -> float:
     """Return a line of /proc/self/status in MB: VmRSS or VmHWM, the most that it was."""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(lines[name].split()[0]) / 1024
 
 
-async def measured(way: str, target: Target, size: int, interval: float) -> dict[str, float]:
+async def measure(way: str, target: Target, size: int, interval: float) -> dict[str, float]:
     """Wait in one way and return what it took."""
     warm = Target(target.url, target.ca_file, f"warm{0:032}", target.secret)
     await WAYS[way](warm, ["warm-0"], 0.0)
-    counts(target)
-    idle, started, cpu = memory("VmRSS"), time.monotonic(), time.process_time()
+    read_counts(target)
+    idle, started, cpu = read_memory("VmRSS"), time.monotonic(), time.process_time()
     words = await WAYS[way](target, [f"job-{number}" for number in range(1, size + 1)], interval)
     cpu, wall = time.process_time() - cpu, time.monotonic() - started
     assert words == ["Completed"] * size, words
-    found = counts(target)
+    found = read_counts(target)
     return {
         "cpu_ms": cpu * 1000 / found["polls"],
         "seconds": wall,
@@ -118,7 +118,7 @@ async def measured(way: str, target: Target, size: int, interval: float) -> dict
         "connections": found["connections"] - 1,  # one is that of `counts`
         "sign_ins": found.get("sign_ins", 0),
         "idle_mb": idle,
-        "peak_mb": memory("VmHWM"),
+        "peak_mb": read_memory("VmHWM"),
     }
 
 
@@ -131,4 +131,4 @@ if __name__ == "__main__":
     parser.add_argument("ca_file")
     given = parser.parse_args()
     goal = Target(given.url, given.ca_file, f"bench{0:031}", "a-secret-of-the-benchmark")
-    print(json.dumps(asyncio.run(measured(given.way, goal, given.size, given.interval))))
+    print(json.dumps(asyncio.run(measure(given.way, goal, given.size, given.interval))))

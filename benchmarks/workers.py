@@ -11,7 +11,7 @@ from demo.api import AirflowApi
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
 
-DAGS = ROOT / "tests" / "e2e" / "dags" / "fewer_workers.py"
+DAGS = ROOT / "tests" / "e2e" / "dags" / "start_and_end.py"
 WAYS = {  # the DAG, and how many it may take
     "operator and sensor": ("two_tasks", 3),
     "`wait_for_completion`": ("one_task", 2),
@@ -23,7 +23,7 @@ READER = "report"  # the task that reads the result, which is no part of the ord
 JOB_SECONDS = "--job-seconds=24"
 
 
-def _taken(stack: AirflowStack, dag_id: str, run_id: str) -> int:
+def _count_taken(stack: AirflowStack, dag_id: str, run_id: str) -> int:
     """Return how many processes a run took, the reader's apart; the reader must have got a dict."""
     state = stack.wait_run(dag_id, run_id, timeout=400)
     got = stack.xcom(dag_id, run_id, READER)
@@ -32,7 +32,7 @@ def _taken(stack: AirflowStack, dag_id: str, run_id: str) -> int:
     return sum(count for task_id, count in taken.items() if task_id != READER)
 
 
-def counted() -> dict[str, int]:
+def count_processes() -> dict[str, int]:
     """Run one order in each way, all at the same time; return how many worker processes each took."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         place = Path(folder)
@@ -46,4 +46,4 @@ def counted() -> dict[str, int]:
         ):
             stack.cli(*zuora.connection())
             runs = {way: (dag_id, stack.trigger(dag_id)) for way, (dag_id, _) in WAYS.items()}
-            return {way: _taken(stack, *run) for way, run in runs.items()}
+            return {way: _count_taken(stack, *run) for way, run in runs.items()}

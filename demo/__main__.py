@@ -28,7 +28,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def emptied(place: Path) -> Iterator[None]:
+def empty(place: Path) -> Iterator[None]:
     """Empty the demo's directory, and keep other demos from using it at the same time."""
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
@@ -63,7 +63,7 @@ def stay(stack: AirflowStack) -> None:
 
 
 def show(options: argparse.Namespace) -> bool:
-    """Start everything, show what was asked for, and say whether it succeeded."""
+    """Start everything, show what was asked for, and return whether it succeeded."""
     home = options.place / "airflow"
     sandbox_options = ["--job-seconds", str(options.job_seconds)]
     sandbox_options += [f"--fail-jobs={options.fail}"] if options.fail else []
@@ -107,7 +107,7 @@ def main() -> int:
         signal.signal(each, end_once)
     os.environ[MARK] = mark = secrets.token_hex(8)
     try:
-        with emptied(options.place):
+        with empty(options.place):
             return 0 if show(options) else 1
     except StackError as error:
         print(f"make demo: {error}", file=sys.stderr)

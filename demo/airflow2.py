@@ -1,4 +1,4 @@
-"""An Airflow 2.11 under one directory: told by its command line, and asked by reading its database."""
+"""An Airflow 2.11 under one directory: steered by its command line, and observed by reading its database."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AirflowDatabase:
         return {name: "healthy" if job in jobs else "unknown" for name, job in JOBS.items()}
 
     def has_dag(self, dag_id: str) -> bool:
-        """Whether the DAG processor has seen this DAG."""
+        """Return whether the DAG processor has read this DAG."""
         return bool(self.read("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id))
 
     def import_errors(self) -> list[str]:

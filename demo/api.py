@@ -35,22 +35,22 @@ class AirflowApi:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._token = ""
+        self.token = ""
 
     def call(self, method: str, *path: str, body: Any = None, **query: Any) -> Any:
         """Return the answer of /api/v2/`path`, of which every part is quoted; what fails is repeated."""
-        self._token = self._token or fetch_json("GET", f"{self.url}/auth/token")["access_token"]
+        self.token = self.token or fetch_json("GET", f"{self.url}/auth/token")["access_token"]
         parts = "/".join(quote(part, safe="") for part in path)
         url = f"{self.url}/api/v2/{parts}" + (f"?{urlencode(query)}" if query else "")
         # SQLite has one writer: on a busy machine the api-server finds it locked now and then.
         for _ in range(RETRIES):
             try:
-                return fetch_json(method, url, body, token=self._token)
+                return fetch_json(method, url, body, token=self.token)
             except HTTPError as error:
                 if error.code < 500:
                     raise
             time.sleep(1)
-        return fetch_json(method, url, body, token=self._token)
+        return fetch_json(method, url, body, token=self.token)
 
     def create(self, *path: str, body: Any) -> None:
         """Make what has a name of its own in the body; an attempt that seemed to fail may have made it."""
@@ -69,7 +69,7 @@ class AirflowApi:
         return {name: (part or {}).get("status") or "unknown" for name, part in answer.items()}
 
     def has_dag(self, dag_id: str) -> bool:
-        """Whether the DAG processor has seen this DAG."""
+        """Return whether the DAG processor has read this DAG."""
         try:
             return bool(self.call("GET", "dags", dag_id))
         except HTTPError as error:

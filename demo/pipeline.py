@@ -19,7 +19,7 @@ CHANGED = 3  # which of them the shop corrects after it was sent to Zuora
 DAY_AND_AN_HOUR = 25 * 3600  # seconds; Zuora forgets an Idempotency-Key after 24 hours
 
 
-def rows(day: pendulum.DateTime) -> list[dict[str, Any]]:
+def make_rows(day: pendulum.DateTime) -> list[dict[str, Any]]:
     """Return what the shop sold on a day, and on the days beside it, which no export of that day may hold."""
     hours = [*range(1, 1 + 2 * ORDERS, 2), -1, 24]
     return [
@@ -46,16 +46,16 @@ class Pipeline:
         self.api = AirflowApi(stack.url)
         self.sandbox = sandbox
         self.day = pendulum.now("UTC").start_of("day").subtract(days=1)
-        self.sold = rows(self.day)
+        self.sold = make_rows(self.day)
 
-    def first(self) -> str:
+    def start_first_run(self) -> str:
         """Let Airflow start the run that was due at midnight, and return its id."""
         self.sandbox.ask("POST", "/sandbox/exportable", {"orders": self.sold})
         self.stack.wait_dag(DAG_ID)
         self.api.unpause(DAG_ID)
         return wait_for("the scheduled run", lambda: next(iter(self.api.runs(DAG_ID)), None), 120)
 
-    def again(self) -> str:
+    def start_second_run(self) -> str:
         """
         Start a run for the same day, 25 hours later by the sandbox's clock, and return its id.
 
@@ -69,36 +69,36 @@ class Pipeline:
         date = self.day.add(days=1, minutes=1).to_iso8601_string()
         return self.api.trigger(DAG_ID, {}, f"again__{date}", date)
 
-    def made(self) -> list[str]:
+    def list_made(self) -> list[str]:
         """Return the numbers of the orders at Zuora that came from the shop."""
         numbers = [str(order["orderNumber"]) for order in self.sandbox.ledger()["orders"]]
         return [number for number in numbers if number.startswith("EP-")]
 
-    def wrong_after_first(self, run_id: str) -> Iterator[str]:
+    def check_first_run(self, run_id: str) -> Iterator[str]:
         """Yield what is not as it must be after the first run."""
-        made = set(self.made())
+        made = set(self.list_made())
         wanted = {f"EP-{row['id']}" for row in self.sold[:ORDERS]}
         if made != wanted:
             yield f"Zuora holds {sorted(made)}, not {sorted(wanted)}"
-        told = self.stack.xcom(DAG_ID, run_id, "report")
-        if told != {number.removeprefix("EP-"): number for number in wanted}:
-            yield f"the report says {told}"
+        report = self.stack.xcom(DAG_ID, run_id, "report")
+        if report != {number.removeprefix("EP-"): number for number in wanted}:
+            yield f"the report says {report}"
 
-    def wrong_after_again(self, run_id: str, made_before: int) -> Iterator[str]:
+    def check_second_run(self, run_id: str, made_before: int) -> Iterator[str]:
         """Yield what is not as it must be after the second run: nothing new, and one row reported."""
-        made = len(self.made())
+        made = len(self.list_made())
         if made != made_before:
             yield f"Zuora holds {made} orders, not {made_before}: some were made twice"
         entries = self.stack.xcom(DAG_ID, run_id, "submit", "submit_results")
         refused = [entry for entry in entries or [] if entry["state"] == "refused"]
-        changed = f"EP-{rows(self.day)[CHANGED]['id']}"
+        changed = f"EP-{make_rows(self.day)[CHANGED]['id']}"
         if [entry["order_number"] for entry in refused] != [changed]:
             yield f"refused are {refused}, not the changed row {changed}"
         elif "quantity" not in refused[0]["error"]:
             yield f"what has changed is not said: {refused[0]['error']}"
 
 
-def followed(stack: AirflowStack, run_id: str) -> str:
+def follow_run(stack: AirflowStack, run_id: str) -> str:
     """Tell a run as it happens, and return its state."""
     print(f"\nDAG         example_dags/{DAG_ID}.py, run {run_id}\n", flush=True)
     story = Story(stack, DAG_ID, run_id)
@@ -112,17 +112,17 @@ def followed(stack: AirflowStack, run_id: str) -> str:
 
 
 def show(stack: AirflowStack, sandbox: ServedSandbox) -> bool:
-    """Run the pipeline twice, and say whether both runs did what they must."""
+    """Run the pipeline twice, and return whether both runs did what they must."""
     pipeline = Pipeline(stack, sandbox)
     print(f"            The shop sold {ORDERS} orders on {pipeline.day.to_date_string()}.")
-    run_id = pipeline.first()
-    states = [followed(stack, run_id)]
-    wrong = list(pipeline.wrong_after_first(run_id))
-    made = len(pipeline.made())
+    run_id = pipeline.start_first_run()
+    states = [follow_run(stack, run_id)]
+    wrong = list(pipeline.check_first_run(run_id))
+    made = len(pipeline.list_made())
     print("\nOnce more for the same day, 25 hours later: rows reordered, one changed, another run id.")
-    run_id = pipeline.again()
-    states.append(followed(stack, run_id))
-    wrong += pipeline.wrong_after_again(run_id, made)
+    run_id = pipeline.start_second_run()
+    states.append(follow_run(stack, run_id))
+    wrong += pipeline.check_second_run(run_id, made)
     if states != ["success", "failed"]:
         wrong.append(f"the runs ended as {states}; the second must fail on the changed row")
     print(*(f"Wrong: {each}" for each in wrong), sep="\n", flush=True)

@@ -23,17 +23,17 @@ class StackError(RuntimeError):
     """Something of the stack did not come up, ended by itself, or took too long."""
 
 
-def wait_for(what: str, look: Callable[[], T | None], timeout: float, interval: float = 0.3) -> T:
+def wait_for(what: str, poll: Callable[[], T | None], timeout: float, interval: float = 0.3) -> T:
     """
-    Look until there is something to see, and return it.
+    Poll until there is something to return, and return it.
 
-    :param look: returns None, or a false value, where it has to be asked again.
+    :param poll: returns None, or a false value, if it must be called again.
     :param timeout: seconds, after which StackError says what was waited for.
     """
     deadline = time.monotonic() + timeout
     while True:
-        if seen := look():
-            return seen
+        if found := poll():
+            return found
         if time.monotonic() > deadline:
             raise StackError(f"{what}: not within {timeout:.0f} s")
         time.sleep(interval)
@@ -46,10 +46,10 @@ def free_ports(count: int) -> list[int]:
     They are below those that systems give to clients, so that no client is there before a slow server.
     """
     candidates = random.sample(range(20_000, 30_000), 10_000)
-    return list(islice((port for port in candidates if not _answers(port)), count))
+    return list(islice((port for port in candidates if not _is_taken(port)), count))
 
 
-def _answers(port: int) -> bool:
+def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -57,7 +57,7 @@ def _answers(port: int) -> bool:
 def end_marked(name: str, value: str) -> None:
     """End at once every process that has this variable in its environment."""
 
-    def ended() -> bool:
+    def kill_alive() -> bool:
         every = psutil.process_iter(["environ"])
         alive = [each for each in every if (each.info["environ"] or {}).get(name) == value]
         for process in alive:
@@ -65,7 +65,7 @@ def end_marked(name: str, value: str) -> None:
                 process.kill()
         return not alive
 
-    wait_for(f"the end of all that has {name}={value}", ended, 30, interval=0.05)
+    wait_for(f"the end of all that has {name}={value}", kill_alive, 30, interval=0.05)
 
 
 class Process:
@@ -90,38 +90,38 @@ class Process:
             )
 
     @property
-    def running(self) -> bool:
-        """Whether the program itself, not only something it started, is still there."""
+    def is_running(self) -> bool:
+        """Return whether the program itself, not only something it started, is still there."""
         return self._leader.poll() is None
 
     def tail(self, lines: int = 30) -> str:
         """Return the end of the output, for an error."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def ask(self) -> None:
+    def terminate(self) -> None:
         """Ask the program to end."""
-        if self.running:
+        if self.is_running:
             self._leader.terminate()
 
     def stop(self, grace: float) -> None:
         """Ask the program to end, and after `grace` seconds make it and all it started end."""
-        self.ask()
+        self.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._leader.wait(max(grace, 0))
         self.kill()
 
     def kill(self) -> None:
         """End the program and all it started, at once and unasked."""
-        wait_for(f"the end of {self.log.stem}", self._killed, 30, interval=0.05)
+        wait_for(f"the end of {self.log.stem}", self._kill_all, 30, interval=0.05)
 
-    def _killed(self) -> bool:
-        alive = list(self._session())
+    def _kill_all(self) -> bool:
+        alive = list(self._list_session())
         for pid in alive:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return self._leader.poll() is not None and not alive
 
-    def _session(self) -> Iterator[int]:
+    def _list_session(self) -> Iterator[int]:
         for process in psutil.process_iter(["status"]):
             with suppress(ProcessLookupError, PermissionError):
                 if (

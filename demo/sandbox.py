@@ -62,7 +62,7 @@ class ServedSandbox:
         return ("connections", "add", conn_id, "--conn-type", kind, "--conn-host", self.url, *who)
 
     def _address(self) -> str | None:
-        if not self._process.running:
+        if not self._process.is_running:
             raise StackError(f"the sandbox ended:\n{self._process.tail()}")
         found = re.search(r"http://127\.0\.0\.1:\d+", self._process.tail())
         return found[0] if found else None

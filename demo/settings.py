@@ -1,4 +1,4 @@
-"""An Airflow is told everything by its environment: no file of the user's is read or written."""
+"""An Airflow gets all its settings from its environment: no file of the user's is read or written."""
 
 from __future__ import annotations
 

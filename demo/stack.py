@@ -67,7 +67,7 @@ class AirflowStack:
             self.cli("db", "migrate")
             for component in self.components:
                 self.start(component)
-            wait_for("a healthy Airflow", self._healthy, 300)
+            wait_for("a healthy Airflow", self._is_healthy, 300)
         except BaseException:
             self.stop()
             raise
@@ -100,7 +100,7 @@ class AirflowStack:
         """
         for component, process in self._running.items():
             if component != "api-server":
-                process.ask()
+                process.terminate()
         patience = time.monotonic() + GRACE_SECONDS
         while self._running:
             component, process = self._running.popitem()
@@ -120,14 +120,14 @@ class AirflowStack:
         return done.stdout
 
     def wait_dag(self, dag_id: str, timeout: float = 120) -> None:
-        """Wait until the DAG processor has seen a DAG; StackError with the reason where it cannot."""
+        """Wait until the DAG processor has read a DAG; StackError with the reason where it cannot."""
 
-        def seen() -> bool:
+        def is_there() -> bool:
             if not self.api.has_dag(dag_id) and (errors := self.api.import_errors()):
                 raise StackError("\n".join(errors))
             return self.api.has_dag(dag_id)
 
-        wait_for(f"DAG {dag_id}", seen, timeout)
+        wait_for(f"DAG {dag_id}", is_there, timeout)
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str = "") -> str:
         """Start a run of a DAG, unpaused, and return the run's id, which can be given."""
@@ -137,12 +137,12 @@ class AirflowStack:
     def wait_run(self, dag_id: str, run_id: str, timeout: float = 180) -> str:
         """Wait until a run has ended and return its state."""
 
-        def ended() -> str | None:
+        def read_end() -> str | None:
             self._check_components()
             state = str(self.api.run(dag_id, run_id)["state"])
             return state if state in ENDED else None
 
-        return wait_for(f"the end of {run_id}", ended, timeout)
+        return wait_for(f"the end of {run_id}", read_end, timeout)
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Return the state of each task of a run."""
@@ -161,10 +161,10 @@ class AirflowStack:
 
     def _check_components(self) -> None:
         for component, process in self._running.items():
-            if not process.running:
+            if not process.is_running:
                 raise StackError(f"airflow {component} ended:\n{process.tail()}")
 
-    def _healthy(self) -> bool:
+    def _is_healthy(self) -> bool:
         self._check_components()
         states = self.api.health()
         return bool(states) and all(each == "healthy" for each in states.values())

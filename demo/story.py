@@ -1,4 +1,4 @@
-"""A run of a DAG is told as it happens, from task states and task logs, and summed up in a table."""
+"""A run of a DAG is shown as it happens, from task states and task logs, and summed up in a table."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Story:
         yield row.format("task", "state", "tries", "left as XCom")
         for task in self.stack.api.tasks(self.dag_id, self.run_id):
             left = self.stack.xcom(self.dag_id, self.run_id, task["task_id"])
-            told = "" if left is None else shorten(json.dumps(left), 70, placeholder=" ...")
-            yield row.format(task["task_id"], task["state"] or "none", task["try_number"], told).rstrip()
+            shown = "" if left is None else shorten(json.dumps(left), 70, placeholder=" ...")
+            yield row.format(task["task_id"], task["state"] or "none", task["try_number"], shown).rstrip()
 
     def numbers(self, task_id: str) -> Iterator[str]:
         """Yield the numbers in an order's result that a task left."""
@@ -60,7 +60,7 @@ class Story:
 
     def errors(self) -> Iterator[str]:
         """Yield what the tasks' logs say of the errors that ended them."""
-        for _, task_id, line in sorted(self._lines(force_sign_in=True), key=lambda each: each[0]):
+        for _, task_id, line in sorted(self._lines(from_start=True), key=lambda each: each[0]):
             for raised in (line.get("error_detail") or ())[:1]:
                 text = f"{task_id}: {raised['exc_type']}: {raised['exc_value']}"
                 yield indent(text, "  ")
@@ -78,12 +78,12 @@ class Story:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         print(f"  {minutes}:{seconds:02d}  {task_id:<8}{words}", flush=True)
 
-    def _lines(self, *, force_sign_in: bool = False) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    def _lines(self, *, from_start: bool = False) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Yield time, task and content of the log lines that are new since last time, or of all."""
         logs = self.stack.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
         for file in logs.rglob("attempt=*.log*"):
             with file.open() as lines:
-                lines.seek(0 if force_sign_in else self._read.get(file, 0))
+                lines.seek(0 if from_start else self._read.get(file, 0))
                 while (text := lines.readline()).endswith("\n"):
                     self._read[file] = lines.tell()
                     if text.startswith("{"):

@@ -8,6 +8,13 @@ from typing import Any
 AIRFLOW = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
 IS_AIRFLOW_2 = AIRFLOW < (3, 0)
 
+if IS_AIRFLOW_2:  # what the output of another task is, to Airflow
+    from airflow.utils.mixins import ResolveMixin
+else:
+    from airflow.sdk.definitions._internal.mixins import ResolveMixin
+
+__all__ = ["ResolveMixin", "attach", "record_masks", "redacted", "rendered_fields"]
+
 
 def redacted(value: Any, name: str = "") -> Any:
     """Return a value as Airflow shows it in logs and pages."""
@@ -19,14 +26,14 @@ def redacted(value: Any, name: str = "") -> Any:
 
 
 def record_masks(monkeypatch: Any) -> list[Any]:
-    """Return a list to which everything is appended that Airflow is told to mask from now on."""
+    """Return a list to which everything is appended that Airflow is masked to mask from now on."""
     if IS_AIRFLOW_2:
         from airflow.utils.log.secrets_masker import _secrets_masker
     else:
         from airflow.sdk._shared.secrets_masker import _secrets_masker
-    told: list[Any] = []
-    monkeypatch.setattr(_secrets_masker(), "add_mask", lambda secret, name=None: told.append(secret))
-    return told
+    masked: list[Any] = []
+    monkeypatch.setattr(_secrets_masker(), "add_mask", lambda secret, name=None: masked.append(secret))
+    return masked
 
 
 def rendered_fields(task: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from tests.conftest import StateStore, Zuora
-from tests.core.carriers import Clock
+from tests.core.runners import Clock
 from zuora_sandbox import Sandbox, Settings, serve
 
 
@@ -84,7 +84,7 @@ class Airflow:
         return task.execute(self.context())
 
     def run(self, order: Any, **options: Any) -> Any:
-        """Run the task until it succeeds, fails for good, or has no retries left; return its result."""
+        """Run the task until it succeeds, fails permanently, or has no retries left; return its result."""
         while True:
             try:
                 result = self.try_once(order, **options)
@@ -117,7 +117,7 @@ class Worker(Clock):
 
 
 @contextmanager
-def served(clock: Clock, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Zuora]:
+def serve_zuora(clock: Clock, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Zuora]:
     """
     Serve a sandbox and make `zuora_default` a connection to it; both live by a clock of the test's.
 

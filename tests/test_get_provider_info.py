@@ -1,4 +1,4 @@
-"""What Airflow is told about the provider."""
+"""How the provider is described to Airflow."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ FIELDS = {
 
 
 @pytest.fixture(params=sorted(FIELDS))
-def described(request):
-    """Return what is told of one connection type."""
+def describe(request):
+    """Return the description of one connection type."""
     types = {each["connection-type"]: each for each in get_provider_info()["connection-types"]}
     assert set(types) == set(FIELDS) == set(VENDORS) == set(TRIGGERS)
     return types[request.param]
@@ -77,38 +77,38 @@ def test_the_entry_point_leads_here():
     assert found.load() is get_provider_info
 
 
-def test_the_form_has_all_fields(described):
-    assert list(described["conn-fields"]) == FIELDS[described["connection-type"]]
-    assert all(field["label"] and field["description"] for field in described["conn-fields"].values())
+def test_the_form_has_all_fields(describe):
+    assert list(describe["conn-fields"]) == FIELDS[describe["connection-type"]]
+    assert all(field["label"] and field["description"] for field in describe["conn-fields"].values())
 
 
-def test_the_environments_are_choices(described):
-    choices = described["conn-fields"]["environment"]["schema"]["enum"]
+def test_the_environments_are_choices(describe):
+    choices = describe["conn-fields"]["environment"]["schema"]["enum"]
 
-    assert choices == list(VENDORS[described["connection-type"]].environments)
-    assert len(choices) == {"zuora": 10, "elastic_path": 2}[described["connection-type"]]
-
-
-def test_the_token_is_shared_unless_the_form_says_otherwise(described):
-    assert described["conn-fields"]["shared_sign_in"]["schema"]["default"] is True
+    assert choices == list(VENDORS[describe["connection-type"]].environments)
+    assert len(choices) == {"zuora": 10, "elastic_path": 2}[describe["connection-type"]]
 
 
-def test_no_field_with_a_default_has_a_name_that_airflow_takes_for_a_secrets(described):
+def test_the_token_is_shared_unless_the_form_says_otherwise(describe):
+    assert describe["conn-fields"]["shared_sign_in"]["schema"]["default"] is True
+
+
+def test_no_field_with_a_default_has_a_name_that_airflow_takes_for_a_secrets(describe):
     """Airflow 3.2's page is told "***" instead of such a default, and stores that."""
-    named = [name for name, field in described["conn-fields"].items() if "default" in field["schema"]]
+    named = [name for name, field in describe["conn-fields"].items() if "default" in field["schema"]]
 
     assert named == ["shared_sign_in"]
     assert [name for name in named if should_hide_value_for_key(name)] == []
     assert should_hide_value_for_key("share_token")
 
 
-def test_the_connection_type_is_the_hooks(described):
-    module, _, name = described["hook-class-name"].rpartition(".")
+def test_the_connection_type_is_the_hooks(describe):
+    module, _, name = describe["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)
-    kind = described["connection-type"]
+    kind = describe["connection-type"]
 
     assert hook is TRIGGERS[kind].hook_class
-    assert (hook.conn_type, hook.hook_name) == (kind, described["hook-name"])
+    assert (hook.conn_type, hook.hook_name) == (kind, describe["hook-name"])
     assert (hook.conn_name_attr, hook.default_conn_name) == (f"{kind}_conn_id", f"{kind}_default")
 
 

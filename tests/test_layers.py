@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "airflow_provider_zuora"
 
 
-# Left imports right, and nothing else of ours. A name with a dot and a star stands for a whole folder.
-def loaded_after(code: str) -> set[str]:
+# Left imports right, and nothing else of ours. A name with a dot and a star means a whole folder.
+def list_loaded(code: str) -> set[str]:
     """Return the names of the top-level modules that a fresh interpreter has loaded after some code."""
     script = (
         f"{code}\nimport sys, json\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
@@ -30,16 +30,16 @@ def loaded_after(code: str) -> set[str]:
     ["core", "core.http.client", "core.submission.submission", "core.vendors"],
 )
 def test_core_loads_neither_airflow_nor_a_transport(module):
-    loaded = loaded_after(f"import {PACKAGE}.{module}")
+    loaded = list_loaded(f"import {PACKAGE}.{module}")
 
     assert loaded & {"airflow", "requests", "aiohttp", "jsonschema"} == set()
     assert PACKAGE in loaded
 
 
 def test_the_package_itself_imports_nothing():
-    loaded = loaded_after(f"import {PACKAGE}")
+    loaded = list_loaded(f"import {PACKAGE}")
 
-    assert loaded - loaded_after("") == {PACKAGE}
+    assert loaded - list_loaded("") == {PACKAGE}
 
 
 EMPTY_DAG = "from airflow.sdk import DAG\nDAG('empty', schedule=None)"
@@ -47,8 +47,8 @@ EMPTY_DAG = "from airflow.sdk import DAG\nDAG('empty', schedule=None)"
 
 @pytest.mark.parametrize("path", sorted((ROOT / "example_dags").glob("*.py")), ids=lambda path: path.name)
 def test_a_dag_file_stays_cheap_to_import(path):
-    empty = loaded_after(EMPTY_DAG)
-    loaded = loaded_after(f"{EMPTY_DAG}\nimport runpy\nrunpy.run_path({str(path)!r})")
+    empty = list_loaded(EMPTY_DAG)
+    loaded = list_loaded(f"{EMPTY_DAG}\nimport runpy\nrunpy.run_path({str(path)!r})")
 
     assert "aiohttp" not in loaded
     assert (loaded - empty) & {"requests", "jsonschema", "zuora_sdk"} == set()

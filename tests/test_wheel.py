@@ -41,19 +41,19 @@ class Installed:
         return self.run("python", "-c", code)
 
 
-def built(project, place):
+def build(project, place):
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, project]
     subprocess.run(build, check=True, capture_output=True, timeout=300)
     [wheel] = place.glob("*.whl")
     return wheel
 
 
-def held(wheel):
+def list_files(wheel):
     """Return the files of a wheel, without those that describe it."""
     return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
 
-def described(wheel, name):
+def read_metadata(wheel, name):
     """Return the text of a file that describes a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         [path] = [each for each in archive.namelist() if each.endswith(f".dist-info/{name}")]
@@ -62,12 +62,12 @@ def described(wheel, name):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    return built(CHECKOUT, tmp_path_factory.mktemp("provider"))
+    return build(CHECKOUT, tmp_path_factory.mktemp("provider"))
 
 
 @pytest.fixture(scope="module")
 def sandbox_wheel(tmp_path_factory):
-    return built(CHECKOUT / "sandbox", tmp_path_factory.mktemp("sandbox"))
+    return build(CHECKOUT / "sandbox", tmp_path_factory.mktemp("sandbox"))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_the_sandbox_is_not_among_it(installed):
 
 
 def test_the_sandbox_is_an_extra(wheel):
-    lines = described(wheel, "METADATA").splitlines()
+    lines = read_metadata(wheel, "METADATA").splitlines()
     assert [line for line in lines if "zuora-sandbox" in line] == [
         "Requires-Dist: zuora-sandbox; extra == 'sandbox'"
     ]
@@ -133,7 +133,7 @@ def test_the_sandbox_is_an_extra(wheel):
 
 def test_each_wheel_holds_its_own_package_alone(wheel, sandbox_wheel):
     for each, package in ((wheel, "airflow_provider_zuora"), (sandbox_wheel, "zuora_sandbox")):
-        files = held(each)
+        files = list_files(each)
         assert {name.partition("/")[0] for name in files} == {package}
         assert f"{package}/py.typed" in files
         assert not [name for name in files if name.startswith("airflow_provider_zuora/sandbox")]
@@ -141,7 +141,7 @@ def test_each_wheel_holds_its_own_package_alone(wheel, sandbox_wheel):
 
 def test_each_wheel_has_the_licence(wheel, sandbox_wheel):
     text = (CHECKOUT / "LICENSE").read_text()
-    assert [described(each, "licenses/LICENSE") for each in (wheel, sandbox_wheel)] == [text, text]
+    assert [read_metadata(each, "licenses/LICENSE") for each in (wheel, sandbox_wheel)] == [text, text]
 
 
 def test_the_sandbox_requires_neither_airflow_nor_the_provider(installed_sandbox):

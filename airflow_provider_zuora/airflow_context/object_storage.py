@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 LOCAL_PROTOCOLS = ("", "file", "local")
 
 
-def file_system_of(path: ObjectStoragePath) -> Any:
+def get_file_system(path: ObjectStoragePath) -> Any:
     """Return the file system of a path: Airflow's, or fsspec's if no provider registers its protocol."""
     try:
         return path.fs

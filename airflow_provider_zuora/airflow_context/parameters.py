@@ -1,4 +1,4 @@
-"""The parameters of operators and sensors: ours, Airflow's, and what an unknown one is answered with."""
+"""Operators and sensors take our parameters and Airflow's; an unknown one is refused with the name meant."""
 
 from __future__ import annotations
 

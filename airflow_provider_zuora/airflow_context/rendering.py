@@ -1,4 +1,4 @@
-"""How the options of operators and sensors are rendered."""
+"""An option is rendered only if it holds Jinja marks; any other text stays as it is."""
 
 from __future__ import annotations
 

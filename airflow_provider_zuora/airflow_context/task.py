@@ -58,7 +58,7 @@ def build_scope(
         ti = context["ti"]
         index = -1 if ti.map_index is None else ti.map_index
         return IdempotencyScope(namespace, (str(ti.dag_id), str(ti.run_id), str(ti.task_id)), index)
-    if identity := _identity_in(environ):  # a process of the task, as in @task.external_python
+    if identity := _read_identity(environ):  # a process of the task, as in @task.external_python
         log.warning(
             "Which of the mapped tasks this is cannot be known here: give each order an orderNumber, or pass "
             "an idempotency_key, or else equal orders of this task count as one"
@@ -72,7 +72,7 @@ def build_scope(
 def read_attempt(context: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> TaskAttempt:
     """Return which try of a task this is; clearing a task raises its max_tries above its retries."""
     if not context:
-        return _attempt_in(environ) if _identity_in(environ) else TaskAttempt()
+        return _read_process_attempt(environ) if _read_identity(environ) else TaskAttempt()
     ti, run = context["ti"], context.get("dag_run")
     task = context.get("task") or getattr(ti, "task", None)
     max_tries = getattr(ti, "max_tries", None) or 0
@@ -82,19 +82,19 @@ def read_attempt(context: Mapping[str, Any], environ: Mapping[str, str] = os.env
         number=getattr(ti, "try_number", None) or 1,
         max_tries=max_tries,
         is_cleared=retries is not None and max_tries > retries,
-        since=_first_queued(run, is_run_cleared),
+        since=_find_first_queued(run, is_run_cleared),
         has_moved=is_run_cleared and getattr(ti, "map_index", -1) not in (-1, None),
     )
 
 
-def _identity_in(environ: Mapping[str, str]) -> tuple[str, ...]:
+def _read_identity(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return dag, run and task as Airflow names them to the processes that a task starts, or nothing."""
     names = ("AIRFLOW_CTX_DAG_ID", "AIRFLOW_CTX_DAG_RUN_ID", "AIRFLOW_CTX_TASK_ID")
     identity = tuple(environ.get(name, "") for name in names)
     return identity if all(identity) else ()
 
 
-def _attempt_in(environ: Mapping[str, str]) -> TaskAttempt:
+def _read_process_attempt(environ: Mapping[str, str]) -> TaskAttempt:
     """Return which try started this process; its run was queued at its logical date, or at any time."""
     number = environ.get("AIRFLOW_CTX_TRY_NUMBER", "")
     due = environ.get("AIRFLOW_CTX_LOGICAL_DATE") or environ.get("AIRFLOW_CTX_EXECUTION_DATE") or ""
@@ -102,7 +102,7 @@ def _attempt_in(environ: Mapping[str, str]) -> TaskAttempt:
     return TaskAttempt(number=int(number) if number.isdecimal() else _NOT_THE_FIRST, since=since)
 
 
-def _first_queued(run: Any, is_cleared: bool) -> float | None:
+def _find_first_queued(run: Any, is_cleared: bool) -> float | None:
     """Return when a run was first queued, or a time before that; None if that is unknown."""
     names = (*_DUE, *_QUEUED) if is_cleared else (*_QUEUED, *_DUE)
     moments = (getattr(run, name, None) for name in names)

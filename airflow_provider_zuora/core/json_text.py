@@ -46,24 +46,24 @@ class BrokenText(ValueError):
     """A text that is no JSON; its words say where and why, and hold nothing of the text."""
 
 
-def looks_like_path(text: str) -> bool:
+def is_path_text(text: str) -> bool:
     """Return whether a text can only be the path of a file; whatever else it is may hold secrets."""
     if not text or len(text) > _LONGEST_PATH or text != text.strip() or ": " in text:
         return False
     return bool(_PATH.fullmatch(text) and (_ROOTED.match(text) or _RELATIVE.fullmatch(text)))
 
 
-def unpack(data: bytes) -> bytes:
-    """Undo gzip; raise `BrokenText` if bytes are damaged, packed twice or otherwise, or more than 256 MB."""
+def unpack(data: bytes, most: int = MAX_BYTES) -> bytes:
+    """Undo gzip; raise `BrokenText` if bytes are damaged, packed twice or otherwise, or too large."""
     if data.startswith(_GZIP):
         try:
-            data = gzip.GzipFile(fileobj=BytesIO(data)).read(MAX_BYTES + 1)
+            data = gzip.GzipFile(fileobj=BytesIO(data)).read(most + 1)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise BrokenText("is gzip, and damaged") from error
         if data.startswith(_GZIP):
             raise BrokenText("is gzipped twice")
-    if len(data) > MAX_BYTES:
-        raise BrokenText(f"is larger than {MAX_BYTES // 1024**2} MB, unpacked; split it")
+    if len(data) > most:
+        raise BrokenText(f"is larger than {most // 1024**2} MB, unpacked; split it")
     for mark, words in _OTHERS:
         if data.startswith(mark):
             raise BrokenText(words)

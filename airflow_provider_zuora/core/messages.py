@@ -1,4 +1,4 @@
-"""Requests, responses and what an answer means."""
+"""Requests, responses and what they mean are values, the same for all vendors and transports."""
 
 from __future__ import annotations
 

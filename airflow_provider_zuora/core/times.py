@@ -1,4 +1,4 @@
-"""Moments as texts: of HTTP headers, of keys and for people."""
+"""Moments are read from texts and written as texts here: those of HTTP headers, of keys and for people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_http_date(text: str) -> pendulum.DateTime | None:
 
 def read_moment(text: str) -> float | None:
     """Return the seconds since 1970 of a moment in ISO 8601, by default in UTC; None if it is none."""
-    try:
+    try:  # pendulum.parse also reads times without a day ("12:30"), years ("2026"), durations and "now"
         return float(pendulum.instance(datetime.fromisoformat(text)).timestamp())
     except ValueError:
         return None

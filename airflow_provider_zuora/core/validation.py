@@ -90,13 +90,13 @@ def is_this_machine(host: str) -> bool:
     if is_loopback(name) or name.endswith(".localhost") or name in _OF_HOSTS_FILES:
         return True
     try:
-        ip = ip_address(name) if ":" in name else _loose_address(name)
+        ip = ip_address(name) if ":" in name else _read_loose_address(name)
     except ValueError:
         return False
     return ip.is_loopback or ip.is_unspecified
 
 
-def _loose_address(text: str) -> IPv4Address:
+def _read_loose_address(text: str) -> IPv4Address:
     """Return the address that ``inet_aton`` reads: 1 to 4 numbers, the last one fills what is left."""
     parts = text.split(".")
     if not all(map(_C_NUMBER.fullmatch, parts)):

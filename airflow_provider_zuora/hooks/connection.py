@@ -114,7 +114,7 @@ def _make_settings(
     try:
         fields = read_fields(vendor.name, extra)
     except ValueError as error:
-        raise _invalid(*str(error).splitlines()) from None
+        raise _make_invalid(*str(error).splitlines()) from None
     credentials = read_credentials(vendor, conn, source)
     transport = TransportConfig(credentials.base_url, **{name: fields[name] for name in TRANSPORT_FIELDS})
     is_shared = fields["shared_sign_in"]
@@ -134,14 +134,16 @@ def _make_settings(
 def read_credentials(vendor: Vendor, conn: Connection, source: ConnectionSource) -> Credentials:
     """Return where a connection signs in, and as whom; raise `InvalidInput` with each broken rule."""
     if conn.conn_type != vendor.name and conn.conn_type not in _GENERIC_TYPES:
-        raise _invalid(f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}")
+        raise _make_invalid(
+            f"conn_type: must be {vendor.name}, generic, http or none, this is {conn.conn_type}"
+        )
     login, password = strip_blanks(conn.login), strip_blanks(conn.password)
     if password and password != conn.password:
         source.mask(password)  # Airflow masks what the connection holds, and this differs from it
     return Credentials(_build_base_url(vendor, conn, _parse_extra(conn.extra)), login, password)
 
 
-def _invalid(*violations: str) -> InvalidInput:
+def _make_invalid(*violations: str) -> InvalidInput:
     return InvalidInput("The connection cannot be used; nothing was sent.", violations)
 
 
@@ -161,7 +163,7 @@ def _parse_extra(text: str | None) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise _invalid("extra: must be a JSON object")
+        raise _make_invalid("extra: must be a JSON object")
     if "share_token" in fields:  # its first name, which Airflow mistakes for that of a secret
         return {"shared_sign_in": fields.pop("share_token")} | fields
     return fields
@@ -189,7 +191,7 @@ def _build_base_url(vendor: Vendor, conn: Connection, extra: Mapping[str, Any]) 
         named = strip_blanks(str(extra.get("environment") or "")).lower()
         if named not in by_name:
             names = ", ".join(vendor.environments)
-            raise _invalid(
+            raise _make_invalid(
                 f"host: must be a base URL, or be blank while environment in extra is one of {names}"
             )
         return by_name[named]

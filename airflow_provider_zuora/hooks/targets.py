@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
+from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.transports.download import DownloadTarget, LocalTarget, StoredTarget
 from airflow_provider_zuora.transports.file_paths import describe_os_error
@@ -31,7 +31,7 @@ def make_target(
         if isinstance(target, str) and "://" in target:
             target = ObjectStoragePath(target)
         if isinstance(target, ObjectStoragePath) and target.protocol not in LOCAL_PROTOCOLS:
-            return StoredTarget(file_system_of(target), target.path)
+            return StoredTarget(get_file_system(target), target.path)
         path = Path(target.path if isinstance(target, ObjectStoragePath) else target)
         if creates_folder:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Talk to Zuora."""
+"""Create orders at Zuora, each once, and wait for their jobs; the requests themselves are built in `core`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operators that start a job have in common."""
+"""An operator starts one job, and waits for it if asked to; what is common to all of them is here."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BaseJobOperator(BaseWaitingTask):
         arguments = {name: getattr(self, name) for name in self.job_options}
         return str(getattr(self.hook, self.job_method)(**arguments))
 
-    def expected(self) -> dict[str, str]:
+    def list_expected(self) -> dict[str, str]:
         """Return what the result of the job must repeat, see `check_result`; nothing if it is no order."""
         return {}
 
@@ -57,7 +57,7 @@ class BaseJobOperator(BaseWaitingTask):
         if not self.wait_for_completion:
             return job_id
         context["ti"].xcom_push(key=JOB_ID, value=job_id)
-        expected = self.expected()
+        expected = self.list_expected()
         if self.deferrable:
             wait = JobWait.start(self.time_limit, self.hook, [job_id])
             wait.cancels_on_kill = self.cancels_on_kill
@@ -74,7 +74,7 @@ class BaseJobOperator(BaseWaitingTask):
         """
         Conclude from the trigger's event.
 
-        :param expected: what `expected` was when the job was started; a template may say something else now.
+        :param expected: what `list_expected` returned when the job was started; a template may differ now.
         """
         [result] = self.read_results(event)
         return self._conclude(result, context, expected or {})

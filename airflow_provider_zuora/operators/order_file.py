@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import unquote
 
-from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, file_system_of
+from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import (
     MAX_BYTES,
     BrokenText,
-    looks_like_path,
+    is_path_text,
     read_items,
     read_json,
     read_orders,
@@ -26,7 +26,7 @@ from airflow_provider_zuora.transports.file_paths import (
     IS_MISSING,
     describe_os_error,
     expand_home,
-    path_problem,
+    find_path_problem,
     quote_path,
     resolve_path,
 )
@@ -74,20 +74,22 @@ class OrderFile:
         """Return the content, at most one byte more than `MAX_BYTES`; else raise `InvalidInput`."""
         path = self.local_path
         if path is not None and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
-            why = path_problem(path)  # empty for what is there and no file: a pipe would be waited for
-            raise self._violation(f"there is no file {self}" if why in ("", IS_MISSING) else f"{self} {why}")
+            why = find_path_problem(path)  # empty for what is there and no file: a pipe would be waited for
+            raise self._make_violation(
+                f"there is no file {self}" if why in ("", IS_MISSING) else f"{self} {why}"
+            )
         try:
             with path.open("rb") if path else self._file_system.open(self._storage_path.path, "rb") as file:
                 return bytes(file.read(MAX_BYTES + 1))
         except (FileNotFoundError, IsADirectoryError) as error:
-            raise self._violation(f"there is no file {self}") from error
+            raise self._make_violation(f"there is no file {self}") from error
         except PermissionError as error:
-            raise self._violation(f"the file {self} may not be read") from error
+            raise self._make_violation(f"the file {self} may not be read") from error
         except OSError as error:
             why = describe_os_error(error)
-            raise self._violation(f"the file {self} could not be read ({why})") from error
+            raise self._make_violation(f"the file {self} could not be read ({why})") from error
         except (ImportError, TypeError, ValueError) as error:  # no provider knows its scheme
-            raise self._violation(quote_path(str(error))) from error
+            raise self._make_violation(quote_path(str(error))) from error
 
     def is_same_as(self, other: OrderFile) -> bool:
         """Return whether two names may be of one file: links, ``./``, URLs, encoded letters."""
@@ -112,12 +114,12 @@ class OrderFile:
                     raise IsADirectoryError(str(self))
                 if not store.exists(stored_path):
                     store.pipe_file(stored_path, b"")
-            elif not path_problem(path) and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
+            elif not find_path_problem(path) and not os.path.isfile(path):  # noqa: PTH113 - that of Path may raise
                 raise IsADirectoryError(str(self))
             else:
                 _write_for_owner(path, os.O_APPEND)
         except _ERRORS as error:
-            raise self._violation(f"cannot be written to ({describe_os_error(error)})") from error
+            raise self._make_violation(f"cannot be written to ({describe_os_error(error)})") from error
 
     def write(self, content: bytes) -> str:
         """Replace the content of the file; return an empty text, or why that failed."""
@@ -133,7 +135,7 @@ class OrderFile:
 
     @property
     def _file_system(self) -> Any:
-        return file_system_of(self._storage_path)
+        return get_file_system(self._storage_path)
 
     @property
     def _storage_path(self) -> ObjectStoragePath:
@@ -149,14 +151,14 @@ class OrderFile:
         path = posixpath.normpath(path.partition("://")[2] or path).strip("/")
         return _ALIASES.get(protocol, protocol), path
 
-    def _violation(self, rule: str) -> InvalidInput:
-        return _violation(f"{self.option}: {rule}")
+    def _make_violation(self, rule: str) -> InvalidInput:
+        return _make_violation(f"{self.option}: {rule}")
 
 
 def is_path(value: object) -> TypeGuard[str | PathLike[str]]:
     """Return whether an input is the path of a file; a path object always is one."""
     if isinstance(value, str):
-        return looks_like_path(value)
+        return is_path_text(value)
     return isinstance(value, PathLike) or (hasattr(value, "protocol") and hasattr(value, "read_bytes"))
 
 
@@ -168,9 +170,11 @@ def read_order(value: object) -> Mapping[str, Any]:
     except BrokenText as error:
         is_bare_word = isinstance(content, str) and "{" not in content
         hint = "; nor does it look like a path (a pathlib.Path always is one)" if is_bare_word else ""
-        raise _violation(f"order: {error}{hint}") from None
+        raise _make_violation(f"order: {error}{hint}") from None
     if not isinstance(order, Mapping):
-        raise _violation(f"order: must be an object or its JSON text, not of type {type(order).__name__}")
+        raise _make_violation(
+            f"order: must be an object or its JSON text, not of type {type(order).__name__}"
+        )
     return order
 
 
@@ -187,16 +191,16 @@ def check_refused_path(path: object, orders: object) -> OrderFile | None:
     if path is None or path == "":
         return None
     if isinstance(path, str) and path != path.strip():
-        raise _violation("refused_path: must be a path without white space at its ends")
+        raise _make_violation("refused_path: must be a path without white space at its ends")
     if not isinstance(path, str) and not is_path(path):
-        raise _violation(f"refused_path: must be a path, not of type {type(path).__name__}")
+        raise _make_violation(f"refused_path: must be a path, not of type {type(path).__name__}")
     file = OrderFile("refused_path", path)
     if is_path(orders) and file.is_same_as(OrderFile("orders", orders)):
-        raise _violation("refused_path: must not be the file of the orders")
+        raise _make_violation("refused_path: must not be the file of the orders")
     return file
 
 
-def _violation(rule: str) -> InvalidInput:
+def _make_violation(rule: str) -> InvalidInput:
     return InvalidInput("Nothing was sent.", (rule,))
 
 

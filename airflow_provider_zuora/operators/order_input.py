@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts, has_jinja_marks
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.core.json_text import BrokenText, looks_like_path, read_json
+from airflow_provider_zuora.core.json_text import BrokenText, is_path_text, read_json
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, mask_secrets, redact, unredact
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
@@ -104,7 +104,7 @@ class BaseOrderInput(BaseLiteralTexts):
         """Allow a template file for one field, the orders, and only if they look like its path."""
         extensions: Sequence[str] = self.template_ext
         orders = getattr(self, field) if field == self.order_field else None
-        if not (isinstance(orders, str) and looks_like_path(orders) and "://" not in orders):
+        if not (isinstance(orders, str) and is_path_text(orders) and "://" not in orders):
             self.template_ext = ()
         try:
             yield

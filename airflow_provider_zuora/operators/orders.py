@@ -1,4 +1,4 @@
-"""Submit orders and previews, and wait for their jobs if asked to."""
+"""Submit orders and previews, each once, and wait for their jobs if asked to."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         super().__init__(**kwargs)
         check_flags({"return_ids": return_ids, "require_order_completed": require_order_completed})
 
-    def expected(self) -> dict[str, str]:
+    def list_expected(self) -> dict[str, str]:
         """Return the numbers of order and account, as far as the order names them."""
         return build_expectation(self._read_order())
 

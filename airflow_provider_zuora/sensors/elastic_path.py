@@ -1,4 +1,4 @@
-"""Wait for exports of Elastic Path."""
+"""Wait for exports of Elastic Path: options only, the logic is in `BaseJobSensor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wait for jobs of Zuora."""
+"""Wait for jobs of Zuora: options only, the logic is in `BaseJobSensor`."""
 
 from __future__ import annotations
 

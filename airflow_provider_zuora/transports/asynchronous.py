@@ -218,7 +218,7 @@ class Deadlines:
 async def _open_aiohttp_session(config: TransportConfig, deadlines: Deadlines) -> aiohttp.ClientSession:
     """Open a session on the running loop; what would block it (imports, certificates) is done in a thread."""
     await asyncio.to_thread(import_module, "aiohttp")
-    tls = await asyncio.to_thread(config.ssl_context) or True
+    tls = await asyncio.to_thread(config.make_ssl_context) or True
     import aiohttp
 
     home, owner = asyncio.get_running_loop(), os.getpid()

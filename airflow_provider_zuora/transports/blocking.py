@@ -149,7 +149,7 @@ def open_requests_session(
     import requests
     from requests.structures import CaseInsensitiveDict
 
-    config.ssl_context()  # requests would raise what this does at each request, as if no answer had come
+    config.make_ssl_context()  # requests would raise what this does at each request, as if no answer had come
     session = requests.Session()
     session.trust_env = False  # netrc would replace our Authorization; TransportConfig reads the environment
     session.headers = CaseInsensitiveDict(HEADERS)

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.validation import is_this_machine, normalize_url
-from airflow_provider_zuora.transports.file_paths import expand_home, path_problem
+from airflow_provider_zuora.transports.file_paths import expand_home, find_path_problem
 
 TIMEOUT = 130.0  # seconds, the default; Zuora itself gives up after 120 and answers 504
 MAX_CONNECTIONS = 20  # the default
@@ -39,7 +39,7 @@ _PROXY_RULE = "must be a URL such as http://proxy:3128; SOCKS is not known"
 _PROXIES_RULE = "proxies: must be URLs such as http://proxy:3128 for http and https; SOCKS is not known"
 
 
-def _invalid(*violations: str) -> InvalidInput:
+def _make_invalid(*violations: str) -> InvalidInput:
     return InvalidInput("The connection cannot be used; nothing was sent.", violations)
 
 
@@ -94,10 +94,10 @@ class TransportConfig:
         proxy, rule = self._read_proxy()
         bundle, source = self._read_bundle()
         wrong = [rule] if rule else []
-        if bundle and (why := path_problem(bundle)):
+        if bundle and (why := find_path_problem(bundle)):
             wrong.append(f"verify: {source} {why}")
         if wrong:
-            raise _invalid(*wrong)
+            raise _make_invalid(*wrong)
         keep("proxy", proxy)
         keep("ca_bundle", bundle)
         keep("ca_bundle_from", source)
@@ -134,7 +134,7 @@ class TransportConfig:
         reason = _remove_users(_find_reason(str(error)), self.proxy)[:_MAX_LENGTH]
         return f"{urlsplit(self.base_url).netloc}: {type(error).__name__}{': ' + reason if reason else ''}"
 
-    def ssl_context(self) -> ssl.SSLContext | None:
+    def make_ssl_context(self) -> ssl.SSLContext | None:
         """Return what verifies certificates, None without TLS; reads files. Raises an `InvalidInput`."""
         path = self.ca_bundle
         if not self.base_url.startswith("https:") and not self.proxy.startswith("https:"):
@@ -150,7 +150,7 @@ class TransportConfig:
             )
         except OSError as error:
             rule = f"verify: {self.ca_bundle_from} holds no certificates ({type(error).__name__})"
-            raise _invalid(rule) from error
+            raise _make_invalid(rule) from error
 
 
 def _find_reason(message: str) -> str:
@@ -214,7 +214,7 @@ def read_proxy(base_url: str, environ: Mapping[str, str] = os.environ) -> tuple[
         if value.strip():
             excepted, _ = _read_variable("no_proxy", environ)
             entries = excepted.replace(",", " ").lower().split()
-            if is_this_machine(host) or any(_entry_matches(host, port, entry) for entry in entries):
+            if is_this_machine(host) or any(_is_entry_for(host, port, entry) for entry in entries):
                 break
             return value, variable
     return "", ""
@@ -234,7 +234,7 @@ def _read_variable(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
     return environ.get(spelt, ""), spelt
 
 
-def _entry_matches(host: str, port: int | None, entry: str) -> bool:
+def _is_entry_for(host: str, port: int | None, entry: str) -> bool:
     """
     Return whether an entry of ``no_proxy`` means a host.
 

@@ -21,7 +21,7 @@ from airflow_provider_zuora.transports.download_stream import CHUNK, DownloadPol
 from airflow_provider_zuora.transports.file_paths import (
     IS_MISSING,
     describe_os_error,
-    path_problem,
+    find_path_problem,
     quote_path,
 )
 
@@ -52,17 +52,17 @@ class LocalTarget:
             folder = self.folder
         except OSError as error:
             rule = f"there is no working directory that {path} could be below ({describe_os_error(error)})"
-            raise _invalid(rule) from error
-        why = path_problem(folder)
+            raise _make_invalid(rule) from error
+        why = find_path_problem(folder)
         if why not in ("", IS_MISSING):
-            raise _invalid(f"{quote_path(str(folder))} {why}")
+            raise _make_invalid(f"{quote_path(str(folder))} {why}")
         if why or not os.path.isdir(folder):  # noqa: PTH112 - that of Path may raise
-            raise _invalid(f"there is no directory {quote_path(str(folder))}")
-        why = path_problem(self.path)
+            raise _make_invalid(f"there is no directory {quote_path(str(folder))}")
+        why = find_path_problem(self.path)
         if why not in ("", IS_MISSING):
-            raise _invalid(f"{path} {why}")
+            raise _make_invalid(f"{path} {why}")
         if not why and not os.path.isfile(self.path):  # noqa: PTH113 - that of Path may raise
-            raise _invalid(f"{path} is there, and no file")
+            raise _make_invalid(f"{path} is there, and no file")
 
     @property
     def folder(self) -> Path:
@@ -89,7 +89,7 @@ class StoredTarget:
             tempfile.gettempdir()
         except OSError as error:
             rule = "a store needs a directory for temporary files here, see TMPDIR"
-            raise _invalid(f"{rule} ({describe_os_error(error)})") from error
+            raise _make_invalid(f"{rule} ({describe_os_error(error)})") from error
 
     @property
     def folder(self) -> Path:
@@ -104,14 +104,14 @@ class StoredTarget:
 DownloadTarget: TypeAlias = LocalTarget | StoredTarget
 
 
-def _invalid(rule: str, name: str = "target") -> InvalidInput:
+def _make_invalid(rule: str, name: str = "target") -> InvalidInput:
     return InvalidInput("Nothing was fetched.", (f"{name}: {rule}",))
 
 
 def check_size(max_bytes: object) -> None:
     """Refuse a ``max_bytes`` that is no size."""
     if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
-        raise _invalid("must be a whole number of bytes, 1 or more", "max_bytes")
+        raise _make_invalid("must be a whole number of bytes, 1 or more", "max_bytes")
 
 
 def download(
@@ -173,7 +173,7 @@ def _make_work_folder(target: DownloadTarget) -> tempfile.TemporaryDirectory[str
         return tempfile.TemporaryDirectory(prefix=".download-", dir=target.folder)
     except OSError as error:
         rule = f"nothing can be written to {quote_path(str(target.folder))} ({describe_os_error(error)})"
-        raise _invalid(rule) from error
+        raise _make_invalid(rule) from error
 
 
 def _copy_chunks(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:

@@ -25,7 +25,7 @@ def resolve_path(path: Path) -> str:
         return str(path)
 
 
-def path_problem(path: str | Path) -> str:
+def find_path_problem(path: str | Path) -> str:
     """Return why a path cannot be used, without quoting it; empty if something is there."""
     try:
         os.stat(path)  # noqa: PTH116 - the same, without a Path

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import pendulum
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
@@ -136,8 +137,7 @@ async def find_start(
     # The arguments stay as the DAG has them: the one time that another triggerer finds is that of Airflow's.
     ends_at: datetime | None = getattr(trigger, "timeout_after", None)
     if ends_at is not None:
-        aware = ends_at if ends_at.tzinfo else ends_at.replace(tzinfo=UTC)
-        trigger.started = aware.timestamp() - options["lasts"]
+        trigger.started = pendulum.instance(ends_at).timestamp() - options["lasts"]  # Airflow's UTC if naive
     trigger.deadline = trigger.started + options["limit"]
     trigger.unknown_until = trigger.started + NEW_JOB_SECONDS
     task_id, key = options["task_id"], options["key"]

@@ -41,9 +41,9 @@ def sign_in(tenant: Tenant, request: Request, _: str) -> Response:
         return make_reply(401, body, {"WWW-Authenticate": REALMS})
     token = make_id(tenant.rng)
     tenant.state.issue_token(token, tenant.now + known.token_seconds)
-    granted = {"access_token": token, "token_type": "bearer", "expires_in": int(known.token_seconds)}
+    grant = {"access_token": token, "token_type": "bearer", "expires_in": int(known.token_seconds)}
     scope = "platform.write service.genesis.read tenant.10001"
-    return make_reply(200, {**granted, "scope": scope, "jti": make_id(tenant.rng)})
+    return make_reply(200, {**grant, "scope": scope, "jti": make_id(tenant.rng)})
 
 
 def _accept_order(tenant: Tenant, request: Request, kind: str) -> Response | Job:

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, JobWait
 from airflow_provider_zuora.core.polling.wait import NEW_JOB_SECONDS, PollSchedule
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from tests.core.carriers import Clock
+from tests.core.runners import Clock
 
 HOURS = pytest.mark.parametrize("hours", [0, 1, -1])
 

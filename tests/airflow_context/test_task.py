@@ -125,7 +125,7 @@ def test_a_context_goes_before_the_environment():
     ],
     ids=str,
 )
-def test_a_try_whose_number_is_not_told_is_not_the_first(environ, number):
+def test_a_try_whose_number_is_unknown_is_not_the_first(environ, number):
     assert read_attempt({}, environ=TASK | environ).number == number
 
 

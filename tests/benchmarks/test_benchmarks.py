@@ -6,12 +6,12 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from benchmarks import parts, plot, polling, report, rounds, workers
-from tests.e2e.test_fewer_workers import TAKES
+from tests.e2e.test_start_and_end import TAKES
 
 
 @pytest.mark.parametrize("way", ["bare", "ours", "airflow"])
 def test_waits_are_measured(way):
-    figures = rounds.measured(parts.WAITS, way, 5, 0.01)
+    figures = rounds.run_against_server(parts.WAITS, way, 5, 0.01)
     assert (figures["polls"], figures["sign_ins"]) == (25, 1)
     assert 1 <= figures["connections"] <= 5
     assert figures["cpu_ms"] > 0
@@ -21,21 +21,21 @@ def test_waits_are_measured(way):
 @pytest.mark.timeout(400)  # importing the SDK takes as long as that
 @pytest.mark.parametrize("way", ["bare", "ours", "sdk"])
 def test_submissions_are_measured(way):
-    figures = rounds.measured(parts.SUBMITS, way, 5, 5)
+    figures = rounds.run_against_server(parts.SUBMITS, way, 5, 5)
     assert figures["sign_ins"] == 1
     assert figures["seconds"] >= (0.75 if way == "sdk" else 0.15)
 
 
 def test_waits_under_limits_are_measured():
-    figures = rounds.alone(parts.LIMITS, 3, 5, 0.5, 0.2)
+    figures = rounds.run_alone(parts.LIMITS, 3, 5, 0.5, 0.2)
     assert figures.pop("seconds") > 0
     assert figures.pop("requests") >= 10
-    assert figures == {"unfinished": 0, "refused": 0, "asked_in_quiet": 0, "sign_ins": 1, "doubled": 0}
+    assert figures == {"unfinished": 0, "refused": 0, "asked_in_cool_down": 0, "sign_ins": 1, "doubled": 0}
 
 
 def test_a_process_that_fails_says_why():
     with pytest.raises(SystemExit, match="invalid choice: 'nobody'"):
-        rounds.measured(parts.WAITS, "nobody", 5, 0.01)
+        rounds.run_against_server(parts.WAITS, "nobody", 5, 0.01)
 
 
 def rounds_of(*figures):
@@ -50,7 +50,7 @@ def test_ways_take_turns_and_medians_count(capsys):
         asked.append(arguments)
         return {"x": next(figures)}
 
-    found = rounds.alternating(3, {"a": ("m", 1), "b": ("m", 2)}, ["b"], measured)
+    found = rounds.alternate(3, {"a": ("m", 1), "b": ("m", 2)}, ["b"], measured)
     assert asked == [("m", 1), ("m", 2), ("m", 1), ("m", 1)]
     assert found == {"a": rounds_of({"x": 9.0}, {"x": 2.0}, {"x": 3.0}), "b": rounds_of({"x": 1.0})}
     assert found["a"]["x"] == 3.0
@@ -76,7 +76,7 @@ def test_what_must_hold_is_judged_by_the_ratios_of_one_run():
         "dbt": figures(cpu_ms=5.9, connections=5000),
         "airflow": figures(idle_mb=115.0),
     }
-    verdicts = list(parts.judged_waits(parts.QUICK, {1000: ways}))
+    verdicts = list(parts.judge_waits(parts.QUICK, {1000: ways}))
     assert [verdict.holds for verdict in verdicts] == [False, True, False, True, True, False]
     assert (
         str(verdicts[0])
@@ -86,18 +86,18 @@ def test_what_must_hold_is_judged_by_the_ratios_of_one_run():
 
 @pytest.mark.parametrize("spoiled", range(5))
 def test_each_figure_under_limits_is_judged(spoiled):
-    good = {"requests": 900, "unfinished": 0, "asked_in_quiet": 0, "sign_ins": 1, "doubled": 0}
-    bad = {"requests": 599, "unfinished": 1, "asked_in_quiet": 1, "sign_ins": 2, "doubled": 1}
+    good = {"requests": 900, "unfinished": 0, "asked_in_cool_down": 0, "sign_ins": 1, "doubled": 0}
+    bad = {"requests": 599, "unfinished": 1, "asked_in_cool_down": 1, "sign_ins": 2, "doubled": 1}
     name = list(good)[spoiled]
-    verdicts = list(parts.judged_limits({60: rounds_of(good | {name: bad[name]})}))
+    verdicts = list(parts.judge_limits({60: rounds_of(good | {name: bad[name]})}))
     assert [verdict.holds for verdict in verdicts] == [place != spoiled for place in range(5)]
 
 
 def test_one_worker_process_more_is_a_miss():
     most = {way: number for way, (_, number) in workers.WAYS.items()}
-    assert all(verdict.holds for verdict in parts.judged_workers(most))
+    assert all(verdict.holds for verdict in parts.judge_workers(most))
     more = {way: number + 1 for way, number in most.items()}
-    assert not any(verdict.holds for verdict in parts.judged_workers(more))
+    assert not any(verdict.holds for verdict in parts.judge_workers(more))
 
 
 def test_as_many_worker_processes_may_be_taken_as_the_end_to_end_tests_say():
@@ -108,8 +108,8 @@ def test_as_many_worker_processes_may_be_taken_as_the_end_to_end_tests_say():
 
 def test_fixed_intervals_are_polled_as_arithmetic_says():
     rng = random.Random(1)
-    assert polling.wait(polling.RULES["every 10 s"], 25.0, rng) == (4, 5.0)
-    polls, late = polling.wait(polling.RULES["ours, deferred"], 20.0, rng)
+    assert polling.simulate_wait(polling.RULES["every 10 s"], 25.0, rng) == (4, 5.0)
+    polls, late = polling.simulate_wait(polling.RULES["ours, deferred"], 20.0, rng)
     assert polls == 3
     assert 5.0 <= late <= 7.5
 
@@ -122,7 +122,7 @@ def test_pages_and_pictures_are_written(tmp_path):
     }
     names = ("nothing", "airflow", "ours", "dbt", "sdk")
     imports = {name: rounds_of({"seconds": 1.0, "mb": 50.0}) for name in names}
-    limited = {"requests": 1234, "refused": 7, "unfinished": 0, "asked_in_quiet": 0, "sign_ins": 1}
+    limited = {"requests": 1234, "refused": 7, "unfinished": 0, "asked_in_cool_down": 0, "sign_ins": 1}
     limits = {60: rounds_of(limited | {"doubled": 0, "seconds": 65.4})}
     for page in ("benchmarks.md", "polling.md"):
         (tmp_path / page).write_text(f"# Title\n\n{report.MARK}stale\n")
@@ -141,6 +141,6 @@ def test_pages_and_pictures_are_written(tmp_path):
 
 
 def test_bars_are_as_tall_as_their_logarithms():
-    (low, high) = ET.fromstring(plot.chart("t", "ms", {"g": {"a": 10.0, "b": 100.0}})).findall("rect")
+    (low, high) = ET.fromstring(plot.draw_chart("t", "ms", {"g": {"a": 10.0, "b": 100.0}})).findall("rect")
     assert float(high.get("height")) == pytest.approx(190.0)
     assert float(low.get("height")) == pytest.approx(0.0)

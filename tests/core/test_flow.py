@@ -1,4 +1,4 @@
-"""Values of the wire, and the two carriers, which must agree."""
+"""Values of the wire, and the two runners, which must agree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.flow import (
 )
 from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 
 ASK = Request("GET", "/v1/ask")
 SECRET = "s3cret-s3cret"
@@ -75,13 +75,13 @@ def test_what_holds_a_secret_for_long_cannot_be_changed(value):
 
 
 class Desk:
-    """Answers the steps of a flow and notes them; both carriers are tried."""
+    """Answers the steps of a flow and notes them; both runners are tried."""
 
-    def __init__(self, carrier, error=None):
-        self.carrier, self.error, self.steps = carrier, error, []
+    def __init__(self, runner, error=None):
+        self.runner, self.error, self.steps = runner, error, []
 
-    def carry(self, flow, store=None):
-        if self.carrier is run:
+    def run_flow(self, flow, store=None):
+        if self.runner is run:
             return run(flow, Runner(self.send, self.token, self.sleep, store))
         later = map(self.later, (self.send, self.token, self.sleep))
         return asyncio.run(arun(flow, AsyncRunner(*later, store)))
@@ -106,7 +106,7 @@ class Desk:
 
     def sleep(self, seconds):
         self.steps.append(seconds)
-        return "what a carrier's sleep returns is nobody's business"
+        return "what a runner's sleep returns is nobody's business"
 
 
 @pytest.fixture(params=[run, arun], ids=["run", "arun"])
@@ -114,23 +114,23 @@ def desk(request):
     return lambda error=None: Desk(request.param, error)
 
 
-def test_a_carrier_answers_every_kind_of_step_and_returns_the_result(desk):
+def test_a_runner_answers_every_kind_of_step_and_returns_the_result(desk):
     def flow():
         token = yield Token()
         response = yield ASK
         nothing = yield Sleep(2.5)
         return token, response, nothing
 
-    carrier = desk()
-    assert carrier.carry(flow()) == (SECRET, Response(204), None)
-    assert carrier.steps == [Token(), ASK, 2.5]
+    runner = desk()
+    assert runner.run_flow(flow()) == (SECRET, Response(204), None)
+    assert runner.steps == [Token(), ASK, 2.5]
 
 
 def test_a_call_aside_is_answered_by_what_it_returns(desk):
     def flow():
         return (yield RunInThread(lambda: 7))
 
-    assert desk().carry(flow()) == 7
+    assert desk().run_flow(flow()) == 7
 
 
 def test_a_call_aside_does_not_block_the_event_loop():
@@ -140,8 +140,8 @@ def test_a_call_aside_does_not_block_the_event_loop():
         return (yield RunInThread(lambda: done.wait(60)))
 
     async def main():
-        carrier = Desk(arun)
-        waiting = asyncio.ensure_future(arun(flow(), AsyncRunner(carrier.send, carrier.token, carrier.sleep)))
+        runner = Desk(arun)
+        waiting = asyncio.ensure_future(arun(flow(), AsyncRunner(runner.send, runner.token, runner.sleep)))
         asyncio.get_running_loop().call_soon(done.set)
         return await waiting
 
@@ -153,7 +153,7 @@ def test_a_flow_may_end_before_its_first_step(desk):
         return 7
         yield
 
-    assert desk().carry(flow()) == 7
+    assert desk().run_flow(flow()) == 7
 
 
 def test_an_error_of_ours_is_thrown_into_the_flow_which_may_go_on(desk):
@@ -165,9 +165,9 @@ def test_an_error_of_ours_is_thrown_into_the_flow_which_may_go_on(desk):
         yield Sleep(1)
         return caught.value
 
-    carrier = desk(lost)
-    assert carrier.carry(flow()) is lost
-    assert carrier.steps == [ASK, 1]
+    runner = desk(lost)
+    assert runner.run_flow(flow()) is lost
+    assert runner.steps == [ASK, 1]
 
 
 def test_an_error_of_ours_that_the_flow_does_not_catch_leaves_it(desk):
@@ -175,7 +175,7 @@ def test_an_error_of_ours_that_the_flow_does_not_catch_leaves_it(desk):
         yield ASK
 
     with pytest.raises(Unreachable, match="reset"):
-        desk(Unreachable("reset")).carry(flow())
+        desk(Unreachable("reset")).run_flow(flow())
 
 
 def test_an_error_that_the_flow_raises_leaves_it(desk):
@@ -184,7 +184,7 @@ def test_an_error_that_the_flow_raises_leaves_it(desk):
         raise Refused("no")
 
     with pytest.raises(Refused, match="no"):
-        desk().carry(flow())
+        desk().run_flow(flow())
 
 
 @pytest.mark.parametrize("store", [None, Memory()], ids=["no store", "a store"])
@@ -199,7 +199,7 @@ def test_an_error_that_the_flow_makes_of_another_does_not_hold_its_words(desk, s
         raise Refused(said)
 
     with pytest.raises(Refused) as caught:
-        desk(Unreachable(f"bad status line: Bearer {SECRET}")).carry(flow(), store)
+        desk(Unreachable(f"bad status line: Bearer {SECRET}")).run_flow(flow(), store)
 
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__context__ is None
@@ -212,14 +212,14 @@ def test_an_error_that_is_not_ours_never_enters_the_flow_but_closes_it(desk, err
     def flow():
         try:
             yield ASK
-        except Exception as inside:
+        except (ZeroDivisionError, KeyboardInterrupt, Refused) as inside:
             seen.append(inside)
             raise
         finally:
             seen.append("closed")
 
     with pytest.raises(type(error)):
-        desk(error).carry(flow())
+        desk(error).run_flow(flow())
     assert seen == ["closed"]
 
 
@@ -230,7 +230,7 @@ def test_every_error_of_ours_may_be_thrown_not_the_unreachable_ones_alone(desk):
         except ApiError as error:
             return str(error)
 
-    assert desk(Refused("no")).carry(flow()) == "no"
+    assert desk(Refused("no")).run_flow(flow()) == "no"
 
 
 # Flows that remember.
@@ -257,7 +257,7 @@ class Shelf:
         self.kept[name] = value
 
 
-def test_what_is_recalled_and_recorded_is_the_stores_and_all_else_the_carriers(desk):
+def test_loading_and_saving_are_the_stores_and_all_else_is_the_runners(desk):
     def flow():
         before = yield LoadState("a")
         token = yield Token()
@@ -267,9 +267,9 @@ def test_what_is_recalled_and_recorded_is_the_stores_and_all_else_the_carriers(d
         yield Sleep(2.5)
         return before, token, nothing, response, again
 
-    carrier, shelf = desk(), Shelf(a={"old": 1})
-    assert carrier.carry(flow(), shelf) == ({"old": 1}, SECRET, None, Response(204), NOTE)
-    assert carrier.steps == [Token(), ASK, 2.5]
+    runner, shelf = desk(), Shelf(a={"old": 1})
+    assert runner.run_flow(flow(), shelf) == ({"old": 1}, SECRET, None, Response(204), NOTE)
+    assert runner.steps == [Token(), ASK, 2.5]
     assert shelf.calls == [("get", "a"), ("set", "b"), ("get", "b")]
 
 
@@ -296,9 +296,9 @@ def test_without_a_store_nothing_is_recalled_and_what_is_recorded_is_lost(desk):
         response = yield ASK
         return first, nothing, second, response
 
-    carrier = desk()
-    assert carrier.carry(flow(), None) == (None, None, None, Response(204))
-    assert carrier.steps == [ASK]
+    runner = desk()
+    assert runner.run_flow(flow(), None) == (None, None, None, Response(204))
+    assert runner.steps == [ASK]
 
 
 def test_a_store_that_is_empty_is_a_store_all_the_same(desk):
@@ -308,7 +308,7 @@ def test_a_store_that_is_empty_is_a_store_all_the_same(desk):
 
     memory = Memory()
     assert not memory
-    assert desk().carry(flow(), memory) == NOTE
+    assert desk().run_flow(flow(), memory) == NOTE
 
 
 @pytest.mark.parametrize("store", [None, Shelf()], ids=["no store", "a store"])
@@ -318,9 +318,9 @@ def test_a_flow_that_remembers_nothing_is_carried_as_it_is(desk, store):
         response = yield ASK
         return token, response
 
-    carrier = desk()
-    assert carrier.carry(flow(), store) == (SECRET, Response(204))
-    assert carrier.steps == [Token(), ASK]
+    runner = desk()
+    assert runner.run_flow(flow(), store) == (SECRET, Response(204))
+    assert runner.steps == [Token(), ASK]
 
 
 @pytest.mark.parametrize("store", [None, Shelf()], ids=["no store", "a store"])
@@ -329,7 +329,7 @@ def test_a_flow_that_remembers_may_end_before_its_first_step(desk, store):
         return 7
         yield
 
-    assert desk().carry(flow(), store) == 7
+    assert desk().run_flow(flow(), store) == 7
 
 
 def test_an_error_of_ours_is_thrown_through_and_may_be_answered_with_a_record(desk):
@@ -342,9 +342,9 @@ def test_an_error_of_ours_is_thrown_through_and_may_be_answered_with_a_record(de
         yield Sleep(1)
         return caught.value, (yield LoadState("a"))
 
-    carrier, shelf = desk(lost), Shelf()
-    assert carrier.carry(flow(), shelf) == (lost, {"said": "reset"})
-    assert carrier.steps == [ASK, 1]
+    runner, shelf = desk(lost), Shelf()
+    assert runner.run_flow(flow(), shelf) == (lost, {"said": "reset"})
+    assert runner.steps == [ASK, 1]
 
 
 def test_an_error_of_ours_that_a_flow_that_remembers_does_not_catch_leaves_it(desk):
@@ -354,7 +354,7 @@ def test_an_error_of_ours_that_a_flow_that_remembers_does_not_catch_leaves_it(de
 
     shelf = Shelf()
     with pytest.raises(Unreachable, match="reset"):
-        desk(Unreachable("reset")).carry(flow(), shelf)
+        desk(Unreachable("reset")).run_flow(flow(), shelf)
     assert shelf.calls == []
 
 
@@ -364,13 +364,13 @@ def test_an_error_that_a_flow_raises_after_a_recall_leaves_it(desk):
         raise Refused("no")
 
     with pytest.raises(Refused, match="no"):
-        desk().carry(flow(), Shelf())
+        desk().run_flow(flow(), Shelf())
 
 
 def watched(step, seen):
     try:
         yield step
-    except Exception as inside:
+    except (ZeroDivisionError, KeyboardInterrupt, Refused) as inside:
         seen.append(inside)
         raise
     finally:
@@ -383,15 +383,15 @@ def watched(step, seen):
 )
 def test_an_error_of_the_store_never_enters_the_flow_but_closes_it(desk, step, error):
     seen = []
-    carrier = desk()
+    runner = desk()
     with pytest.raises((StoreUnavailable, KeyboardInterrupt)) as caught:
-        carrier.carry(watched(step, seen), Shelf(error))
+        runner.run_flow(watched(step, seen), Shelf(error))
     assert error in (caught.value, caught.value.__cause__)
     assert seen == ["closed"]
-    assert carrier.steps == []
+    assert runner.steps == []
 
 
-def posting(method):
+def post(method):
     yield Request(method, "/v1/async/orders")
     yield SaveState("a", NOTE)
 
@@ -405,7 +405,7 @@ def posting(method):
 )
 def test_where_the_store_fails_the_error_says_what_was_sent_and_what_a_retry_does(desk, method, words):
     with pytest.raises(StoreUnavailable, match=words) as caught:
-        desk().carry(posting(method), Shelf(ConnectionError("refused " + "x" * 1000)))
+        desk().run_flow(post(method), Shelf(ConnectionError("refused " + "x" * 1000)))
     assert caught.value.transient
     assert "The task's state store failed: ConnectionError: refused xx" in str(caught.value)
     assert len(str(caught.value)) < 1000
@@ -413,12 +413,12 @@ def test_where_the_store_fails_the_error_says_what_was_sent_and_what_a_retry_doe
 
 def test_what_ends_a_task_while_the_store_is_asked_is_not_touched(desk):
     with pytest.raises(KeyboardInterrupt):
-        desk().carry(posting("POST"), Shelf(KeyboardInterrupt()))
+        desk().run_flow(post("POST"), Shelf(KeyboardInterrupt()))
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("foreign"), KeyboardInterrupt()], ids=repr)
-def test_an_error_of_the_carrier_that_is_not_ours_closes_a_flow_that_remembers(desk, error):
+def test_an_error_of_the_runner_that_is_not_ours_closes_a_flow_that_remembers(desk, error):
     seen = []
     with pytest.raises(type(error)):
-        desk(error).carry(watched(ASK, seen), Shelf())
+        desk(error).run_flow(watched(ASK, seen), Shelf())
     assert seen == ["closed"]

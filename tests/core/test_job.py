@@ -19,8 +19,8 @@ ANSWER = ResponseInfo("GET /v1/async-jobs/j", "af-1", 200, ("40000050",), ("lock
 ACTIVE = Job("j", JobState.ACTIVE, "Processing", info=ANSWER)
 SUCCEEDED = Job("j", JobState.SUCCEEDED, "Completed", {"orderNumber": "O-1", "ids": [1, 2.5, None]})
 FAILED = Job("j", JobState.FAILED, "Failed", info=ANSWER)
-PASSING = replace(FAILED, transient=True)
-LOCKED = replace(PASSING, locked=True)
+TRANSIENT = replace(FAILED, transient=True)
+LOCKED = replace(TRANSIENT, locked=True)
 
 
 @pytest.mark.parametrize(("job", "ended"), [(ACTIVE, False), (SUCCEEDED, True), (FAILED, True)])
@@ -42,7 +42,7 @@ def test_a_job_that_succeeded_gives_its_result():
     ("job", "kind", "words"),
     [
         (FAILED, JobFailed, "Job j ended as Failed; by the vendor's codes this is a permanent failure."),
-        (PASSING, JobFailed, MAY_PASS),
+        (TRANSIENT, JobFailed, MAY_PASS),
         (LOCKED, LockContention, MAY_PASS),
     ],
 )
@@ -62,7 +62,7 @@ def test_a_job_that_has_not_ended_has_no_result():
         JobResult.of_job(ACTIVE)
 
 
-@pytest.mark.parametrize("job", [ACTIVE, SUCCEEDED, FAILED, PASSING, LOCKED])
+@pytest.mark.parametrize("job", [ACTIVE, SUCCEEDED, FAILED, TRANSIENT, LOCKED])
 def test_a_job_travels_as_plain_json(job):
     values = write_job(job)
     assert json.loads(json.dumps(values)) == values
@@ -91,9 +91,9 @@ def test_the_fields_of_a_travelling_job():
 
 
 def test_a_job_that_an_older_release_described_met_no_lock_that_it_knew_of():
-    values = write_job(PASSING)
+    values = write_job(TRANSIENT)
     del values["locked"]
-    assert read_job(values) == PASSING
+    assert read_job(values) == TRANSIENT
 
 
 def test_a_result_travels_however_deep_it_is():

@@ -32,7 +32,7 @@ class Choosy(Zuora):
         return JobResult(job.job_id, job, skipped=f"nothing in {job.job_id}")
 
 
-def found(*job_ids, vendor=None, **options):
+def find_results(*job_ids, vendor=None, **options):
     results = [RESULTS[job_id] for job_id in dict.fromkeys(job_ids)]
     return JobResults.of(job_ids, results, partial((vendor or Zuora()).read_result, options=options))
 
@@ -42,7 +42,7 @@ def results_of(found):
 
 
 def test_results_come_in_the_order_of_the_ids_and_as_often():
-    results = found("pending", "made", "pending")
+    results = find_results("pending", "made", "pending")
 
     assert [each["orderNumber"] for each in results_of(results)] == ["O-2", "O-1", "O-2"]
     assert results.is_complete
@@ -52,24 +52,24 @@ def test_results_come_in_the_order_of_the_ids_and_as_often():
 
 
 def test_of_no_jobs_the_results_are_none():
-    results = found()
+    results = find_results()
 
     assert (results_of(results), results.is_complete, results.worst, results.skipped) == ([], True, None, "")
 
 
 def test_what_became_of_each_is_plain_json():
-    results = found("made", "refused", "lost", "away", "late")
-    told = json.loads(json.dumps([each.as_dict() for each in results.each]))
+    results = find_results("made", "refused", "lost", "away", "late")
+    written = json.loads(json.dumps([each.as_dict() for each in results.each]))
 
-    assert [(each["job_id"], each["state"]) for each in told] == [
+    assert [(each["job_id"], each["state"]) for each in written] == [
         ("made", "completed"),
         ("refused", "failed"),
         ("lost", "unknown"),
         ("away", "open"),
         ("late", "timed_out"),
     ]
-    assert (told[0]["result"], told[0]["error"]) == (MADE.result, None)
-    assert (told[4]["result"], told[4]["error"]) == (None, "not in time")
+    assert (written[0]["result"], written[0]["error"]) == (MADE.result, None)
+    assert (written[4]["result"], written[4]["error"]) == (None, "not in time")
     assert not results.is_complete
 
 
@@ -84,19 +84,19 @@ def test_what_became_of_each_is_plain_json():
     ],
 )
 def test_the_worst_counts(job_ids, job_id):
-    worst = found(*job_ids).worst
+    worst = find_results(*job_ids).worst
 
     assert (worst and worst.job_id) == job_id
 
 
 def test_the_options_of_the_task_are_the_vendors():
-    worst = found("made", "pending", require_order_completed=True).worst
+    worst = find_results("made", "pending", require_order_completed=True).worst
 
     assert (worst.job_id, worst.state) == ("pending", "failed")
 
 
 def test_a_report_begins_with_the_worst():
-    lines = found("made", "late", "away", "refused").describe_errors().splitlines()
+    lines = find_results("made", "late", "away", "refused").describe_errors().splitlines()
 
     assert lines[0] == "3 of 4 jobs have no result (1 completed, 1 failed, 1 open, 1 timed out)."
     assert lines[1].startswith("refused: failed: Job refused ended as Failed")
@@ -112,16 +112,16 @@ def test_a_report_shows_ten_and_counts_the_rest():
 
 
 def test_a_report_of_one_job_is_its_own_error():
-    assert found("late").describe_errors() == "not in time"
+    assert find_results("late").describe_errors() == "not in time"
 
 
 def test_a_list_is_skipped_where_all_of_it_is():
-    results = found("made", "pending", vendor=Choosy())
+    results = find_results("made", "pending", vendor=Choosy())
 
     assert results.skipped == "nothing in made"
     assert results.warnings[1] == "Job pending counts as skipped: nothing in pending"
     assert not results.is_complete
-    mixed = replace(results, each=(*results.each, *found("made").each))
+    mixed = replace(results, each=(*results.each, *find_results("made").each))
     assert (mixed.skipped, mixed.worst) == ("", None)
     assert results_of(mixed) == [None, None, MADE.result]
 

@@ -36,7 +36,7 @@ class Number(enum.IntEnum):
 
 
 class NotATime(datetime):
-    """Stands for pandas.NaT, a datetime that spells itself so."""
+    """Acts as pandas.NaT, a datetime that spells itself so."""
 
     def isoformat(self, *_: object) -> str:
         return "NaT"

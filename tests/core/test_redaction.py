@@ -30,7 +30,7 @@ from airflow_provider_zuora.core.redaction import (
 from airflow_provider_zuora.core.secret_search import Secrets, spell_secret
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import read_status
-from tests.core.carriers import redacting
+from tests.core.runners import redacting
 
 # Cards of a server's message; zero-width, no-break and full-width signs are among them.
 SPELT = [
@@ -85,9 +85,9 @@ def test_words_that_are_short_enough_stay(length):
 
 @pytest.mark.parametrize("words", ["x" * (MESSAGE_LENGTH + 1), "x" * 10**6, "\n" * (MESSAGE_LENGTH // 2 + 1)])
 def test_words_that_are_too_long_are_cut(words):
-    told = redact_words(words)
-    assert len(told) == MESSAGE_LENGTH
-    assert told.endswith("...")
+    result = redact_words(words)
+    assert len(result) == MESSAGE_LENGTH
+    assert result.endswith("...")
 
 
 @pytest.mark.parametrize(
@@ -263,16 +263,16 @@ OTHERWISE = {
 
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_a_secret_of_the_connection_is_hidden_however_often_it_was_escaped(name):
-    told = Secrets(spell_secret(SECRET)).redact(f"is {OTHERWISE[name]}.")
-    assert "***" in told
-    assert "s3cr" not in told
+    result = Secrets(spell_secret(SECRET)).redact(f"is {OTHERWISE[name]}.")
+    assert "***" in result
+    assert "s3cr" not in result
 
 
 def test_secrets_that_are_escaped_in_several_ways_are_all_hidden():
     secret = "s3cr+t/Very&long=Sec'Value"
     ways = (dotnet(secret), in_page(secret, "&#{};"), quote(quote_plus(secret)), json.dumps(dotnet(secret)))
-    told = Secrets(spell_secret(secret), ("98765432",)).redact("; ".join([*ways, secret, "9876&#53;432"]))
-    assert told == '***; ***; ***; "***"; ***; ***'
+    result = Secrets(spell_secret(secret), ("98765432",)).redact("; ".join([*ways, secret, "9876&#53;432"]))
+    assert result == '***; ***; ***; "***"; ***; ***'
 
 
 def test_nothing_is_told_of_a_text_that_hides_secrets_in_too_many_ways():
@@ -301,9 +301,9 @@ def test_the_longest_of_two_hidden_values_goes_first():
 @settings(derandomize=True)
 def test_no_half_of_a_secret_is_left_before_a_cut(shift, secret, before):
     words = before + "x" * shift + " " + secret + " y" * 400
-    told = redact_words(words, 200, Secrets(("hunter22",), ("98765432",)))
-    assert len(told) <= 200
-    assert not any(part in told for part in ("4111", "hunt", "9876"))
+    result = redact_words(words, 200, Secrets(("hunter22",), ("98765432",)))
+    assert len(result) <= 200
+    assert not any(part in result for part in ("4111", "hunt", "9876"))
 
 
 @pytest.mark.parametrize(
@@ -343,17 +343,17 @@ RESULT = {
 
 def test_words_in_a_result_are_redacted_however_deep_they_stand_and_data_stays():
     given = json.loads(json.dumps(RESULT))
-    told = redact_messages(given, Secrets((), ("98765432",)))
+    result = redact_messages(given, Secrets((), ("98765432",)))
 
     assert given == RESULT
-    assert told == RESULT | {
+    assert result == RESULT | {
         "refunds": [{"id": "98765432", "errorMessage": "no ***"}, {"id": "r", "errorMessage": "no"}],
         "paymentErrorMessage": "y" * 1997 + "...",
         "Messages": ["a\\x1b", {"text": ["***", 98765432, None]}],
         "message": {"code": "***", "inner": {"words": "***"}},
     }
-    assert told["subscriptions"] is given["subscriptions"]
-    assert told["refunds"][1] is given["refunds"][1]
+    assert result["subscriptions"] is given["subscriptions"]
+    assert result["refunds"][1] is given["refunds"][1]
 
 
 @pytest.mark.parametrize(
@@ -365,8 +365,8 @@ def test_a_result_whose_words_may_be_told_is_not_copied(result):
 
 
 def test_of_very_many_words_in_a_result_the_first_are_told():
-    told = redact_messages({"messages": ["a"] * 100_000, "message": "a"}, Secrets((), ("98765432",)))
-    assert told == {"messages": ["a"] * 1000 + ["..."] * 99_000, "message": "..."}
+    result = redact_messages({"messages": ["a"] * 100_000, "message": "a"}, Secrets((), ("98765432",)))
+    assert result == {"messages": ["a"] * 1000 + ["..."] * 99_000, "message": "..."}
 
 
 @pytest.mark.parametrize(
@@ -475,7 +475,7 @@ BODIES = st.recursive(
 )
 
 
-def kept(value: object) -> bool:
+def keep(value: object) -> bool:
     """Return whether every database and every reader of JSON takes a value as it is."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     text.encode("utf-8")
@@ -498,19 +498,19 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
         parsed = parse_answer(vendor, request, response, ResponseInfo("GET /x"), NO_SECRETS, READ_POLICY)
         words = [str(parsed.info), *parsed.info.codes, *parsed.info.messages]
         assert all(is_clean(text) and len(text) <= MESSAGE_LENGTH for text in words)
-        assert kept(parsed.body)
+        assert keep(parsed.body)
         if isinstance(parsed.body, dict):
             job = parse_job(vendor, "j", parsed, NO_SECRETS)
             results = [JobResult("j", job), JobResult("j", error=ApiError("No.", info=job.info))]
             for result in results:
-                assert kept(write_result(result))
+                assert keep(write_result(result))
                 if result.job and not job.has_ended:
                     continue
                 read = vendor.read_result(job, {}) if result.job else result
                 words = str(read.error or read.warning)
                 assert is_clean(words)
                 assert len(words) <= MESSAGE_LENGTH
-                assert kept(read.as_dict())
+                assert keep(read.as_dict())
             assert is_clean(vendor.read_job_id(parsed.body))
 
 

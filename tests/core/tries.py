@@ -19,7 +19,7 @@ from airflow_provider_zuora.core.submission.bulk_results import summarize_errors
 from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
-from tests.core.carriers import Memory, Tenant, arrived, ask_sandbox, from_sandbox
+from tests.core.runners import Memory, Tenant, arrive, ask_sandbox, from_sandbox
 from zuora_sandbox import Fault, messages
 
 POST = "/v1/async/orders"
@@ -42,7 +42,7 @@ def body(code: int, message: str = "Told to say so.", **more: Any) -> bytes:
     return json.dumps({"success": False, "reasons": [{"code": code, "message": message}], **more}).encode()
 
 
-def stored(status: int, text: bytes) -> Fault:
+def store_answer(status: int, text: bytes) -> Fault:
     """Return the fault of an endpoint whose answer is stored under the key; nothing is made."""
     return Fault("POST", POST, when="instead", status=status, body=text)
 
@@ -53,7 +53,7 @@ def before(status: int, text: bytes = b"", **headers: str) -> Fault:
     return Fault("POST", POST, when="before", status=status, body=text, headers=named)
 
 
-def lost(kind: str, when: str = "after", **more: Any) -> Fault:
+def lose_answer(kind: str, when: str = "after", **more: Any) -> Fault:
     """Return the fault of a wire that is cut, by default when the order is made."""
     return Fault("POST", POST, when=when, kind=kind, **more)
 
@@ -69,9 +69,9 @@ def made_but(status: int, text: bytes) -> Callable[[Zuora, Request], Response]:
         if known or key not in store:
             return response  # it came no further than to the store, or to a fault of before
         request_id = str(uuid.UUID(int=zuora.sandbox.rng.getrandbits(128), version=4))
-        told = messages.Response(status, {"Zuora-Request-Id": request_id}, text)
-        store[key] = replace(store[key], response=told)
-        return from_sandbox(told)
+        response = messages.Response(status, {"Zuora-Request-Id": request_id}, text)
+        store[key] = replace(store[key], response=response)
+        return from_sandbox(response)
 
     return answer
 
@@ -96,42 +96,42 @@ ResponseInfo = Fault | Callable[["Zuora", Request], Response] | None
 
 ANSWERS: dict[str, ResponseInfo] = {
     "accepted": None,
-    "no answer, not made": lost("reset", "before"),
-    "no answer, made": lost("reset"),
-    "a cut-off body, made": lost("cut"),
-    "a cut-off body, made, busy": lost("cut", hold_seconds=3),
+    "no answer, not made": lose_answer("reset", "before"),
+    "no answer, made": lose_answer("reset"),
+    "a cut-off body, made": lose_answer("cut"),
+    "a cut-off body, made, busy": lose_answer("cut", hold_seconds=3),
     "a gateway's page, not made": before(502, b"<html><h1>Bad Gateway</h1></html>"),
     "a gateway's page, made": Fault(
         "POST", POST, when="after", status=504, body=b"<h1>Gateway Time-out</h1>"
     ),
-    "200 without a job": stored(200, b'{"success": true}'),
+    "200 without a job": store_answer(200, b'{"success": true}'),
     "200 without a job, made": made_but(200, b'{"success": true}'),
     "200 that is no JSON, made": made_but(200, b"<p>OK</p>"),
-    "success: false without a reason": stored(200, b'{"success": false}'),
+    "success: false without a reason": store_answer(200, b'{"success": false}'),
     "409 without a code": before(409, b'{"message": "A request with this key is in progress."}'),
-    "500 without a body": stored(500, b""),
-    "500 with a word": stored(500, b'{"reasons": [{"code": "SystemError", "message": "x"}]}'),
+    "500 without a body": store_answer(500, b""),
+    "500 with a word": store_answer(500, b'{"reasons": [{"code": "SystemError", "message": "x"}]}'),
     "500 with a word, made": made_but(500, b'{"reasons": [{"code": "SystemError", "message": "x"}]}'),
-    "category 60": stored(500, body(53200060)),
-    "category 61": stored(200, body(53200061)),
+    "category 60": store_answer(500, body(53200060)),
+    "category 61": store_answer(200, body(53200061)),
     "category 61, made": made_but(200, body(53200061)),
-    "category 99, passing": before(500, body(53200099)),
-    "category 50": stored(409, body(53200050)),
-    "category 20": stored(400, body(53200020)),
-    "category 40": stored(404, body(53200040)),
-    "category 10": stored(403, body(53200010)),
-    "category 90": stored(200, body(53200090)),
+    "category 99, transient": before(500, body(53200099)),
+    "category 50": store_answer(409, body(53200050)),
+    "category 20": store_answer(400, body(53200020)),
+    "category 40": store_answer(404, body(53200040)),
+    "category 10": store_answer(403, body(53200010)),
+    "category 90": store_answer(200, body(53200090)),
     "429": before(429, body(70), Retry_After="120"),
-    "429, stored": stored(429, body(50000070)),
+    "429, stored": store_answer(429, body(50000070)),
     "401": before(401, b'{"message": "Authentication error"}'),
-    "401 for good": Fault("POST", POST, times=2, status=401, body=b'{"message": "Authentication error"}'),
+    "401 permanently": Fault("POST", POST, times=2, status=401, body=b'{"message": "Authentication error"}'),
     # What `docs/exactly-once.md` calls "before the store": the edge has a code, and stores nothing.
     "refused before the store": before(400, body(90000020), Zuora_Request_Id=EDGE),
     "lock before the store": before(409, body(53200050)),
     "403": before(403, b'{"code": 403, "message": "Forbidden"}'),
-    "422": stored(422, b'{"message": "The key belongs to another request."}'),
+    "422": store_answer(422, b'{"message": "The key belongs to another request."}'),
     "job fails on a lock": job_fails("[40000050]: Operation failed due to a lock competition"),
-    "job fails for good": job_fails("[40000020]: Rate plan is not effective"),
+    "job fails permanently": job_fails("[40000020]: Rate plan is not effective"),
 }
 
 
@@ -152,7 +152,7 @@ class Zuora(Tenant):
             if isinstance(answer, Fault):
                 self.sandbox.add_fault(answer)
             elif answer is not None:
-                return arrived(answer(self, request))
+                return arrive(answer(self, request))
         return super()._send(request)
 
     @property
@@ -180,7 +180,7 @@ class Actor:
     flow: Flow[str]
     step: Any = None
     end: str | ApiError | None = None
-    told: list[Any] = field(default_factory=list, repr=False)
+    answers: list[Any] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         self._go(lambda: next(self.flow))
@@ -201,10 +201,12 @@ class Actor:
                 answer = self.zuora._send(step)
         except ApiError as error:
             raised = error
-            self.told.append(str(error))
+            self.answers.append(str(error))
             self._go(lambda: self.flow.throw(raised))
         else:
-            self.told.append((answer.status, answer.body) if isinstance(answer, Response) else _bare(answer))
+            self.answers.append(
+                (answer.status, answer.body) if isinstance(answer, Response) else _bare(answer)
+            )
             self._go(lambda: self.flow.send(answer))
 
     def run(self, steps: int | None = None) -> Actor:
@@ -304,10 +306,10 @@ class World:
 
     @property
     def state(self) -> tuple[Any, ...]:
-        """What the future depends on: what each try was told, what is noted, and the POSTs in their order."""
-        told = tuple(repr(actor.told) for actor in self.actors)
+        """What the future depends on: the answers to each try, the notes, and the POSTs in their order."""
+        answers = tuple(repr(actor.answers) for actor in self.actors)
         noted = {name: _bare(value) for name, value in (self.memory or {}).items()}
-        return told, repr(sorted(noted.items())), tuple(key for _, key in self.zuora.keys), self.has_jumped
+        return answers, repr(sorted(noted.items())), tuple(key for _, key in self.zuora.keys), self.has_jumped
 
 
 def _bare(noted: Any) -> Any:

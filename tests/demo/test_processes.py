@@ -27,9 +27,9 @@ def test_what_a_process_forked_ends_with_it(tmp_path, end):
     )
     wait_for("the grandchild", lambda: "grandchild" in process.tail(), 30)
     grandchild = psutil.Process(int(process.tail().split()[1]))
-    assert process.running
+    assert process.is_running
     end(process)
-    assert not process.running
+    assert not process.is_running
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
 
 
@@ -41,8 +41,8 @@ def test_what_bears_a_mark_is_ended_and_nothing_else(tmp_path):
     )
     wait_for("the grandchildren", lambda: "grandchild" in marked.tail() and other.tail(), 30)
     end_marked("MARK", "this")
-    assert not marked.running
-    assert other.running
+    assert not marked.is_running
+    assert other.is_running
     other.kill()
 
 

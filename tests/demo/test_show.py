@@ -32,7 +32,7 @@ def demo(place, **env):
     )
 
 
-def left_behind(place):
+def find_left_behind(place):
     found = psutil.process_iter(["cmdline", "environ"])
     return [each for each in found if str(place) in f"{each.info['cmdline']} {each.info['environ']}"]
 
@@ -42,16 +42,16 @@ def test_an_order_goes_through(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     for word in ("create", "deferred", "success", "  order         zuora_order-manual__"):
         assert word in done.stdout
-    assert not left_behind(tmp_path)
+    assert not find_left_behind(tmp_path)
 
 
 def test_an_order_that_fails_is_told_and_ends_the_demo_with_1(tmp_path):
     done = demo(tmp_path / "demo", FAIL="[40000020]: Rate plan is not effective")
     assert done.returncode == 1
-    _, _, told = done.stdout.partition("What the task logs say:")
-    assert "40000020" in told
-    assert "Rate plan is not effective" in told
-    assert not left_behind(tmp_path)
+    _, _, log = done.stdout.partition("What the task logs say:")
+    assert "40000020" in log
+    assert "Rate plan is not effective" in log
+    assert not find_left_behind(tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -61,4 +61,4 @@ def test_nothing_is_left_of_a_demo_that_was_interrupted(tmp_path, number):
         wait_for("the last component's start", log.exists, 120)
         process.send_signal(number)
     assert process.returncode == 130
-    assert not left_behind(tmp_path)
+    assert not find_left_behind(tmp_path)

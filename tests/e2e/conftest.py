@@ -15,7 +15,7 @@ from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
 
 REFUSAL = "[40000020]: Rate plan is not effective"
-# Our trigger looks no sooner than 10 s after the deferral, and a worker can take its time to defer.
+# Our trigger polls no sooner than 10 s after the deferral, and a worker can take its time to defer.
 JOB_SECONDS = ("--job-seconds", "24")
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 

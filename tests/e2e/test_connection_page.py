@@ -15,7 +15,7 @@ KEPT = ("connection_id", "conn_type", "description", "host", "login", "schema", 
 def form(airflow):
     """Return the extra fields of the empty form, as the page gets them before it shows it."""
     airflow.api.call("GET", "version")
-    meta = fetch_json("GET", f"{airflow.url}/ui/connections/hook_meta", token=airflow.api._token)
+    meta = fetch_json("GET", f"{airflow.url}/ui/connections/hook_meta", token=airflow.api.token)
     (fields,) = [each["extra_fields"] for each in meta if each["connection_type"] == "zuora"]
     return {name: field["value"] for name, field in fields.items()}
 
@@ -42,7 +42,7 @@ def stored(airflow, name):
 
 
 def works(airflow, name):
-    """Say whether a worker could use the connection; the command fails where it could not."""
+    """Return whether a worker could use the connection; the command fails if it could not."""
     return "success" in airflow.cli("connections", "test", name).lower()
 
 

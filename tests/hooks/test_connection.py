@@ -352,3 +352,9 @@ def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatc
     assert (found.session.config.token_file, found.is_shared) == (None, True)
     assert settings().session is found.session
     assert "each process signs in for itself. AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR is not set" in caplog.text
+
+
+@pytest.mark.parametrize("given", [" CDN.test , ::1,", ["cdn.test", "::1"]])
+def test_the_hosts_that_a_file_may_come_from_are_a_list_or_a_text(given):
+    export = settings({"download_hosts": given}, vendor=VENDORS["elastic_path"], conn_type="elastic_path")
+    assert export.fields["download_hosts"] == {"cdn.test", "::1"}

@@ -24,7 +24,7 @@ FILLED = {
 }
 
 
-def posted(hook, filled):
+def post_form(hook, filled):
     """Return the extra that Airflow 2.11 stores of a form: what is blank is left out or null."""
     form = wtforms.form.BaseForm(hook.get_connection_form_widgets())
     form.process(datastructures.MultiDict(filled))
@@ -39,7 +39,7 @@ def read(hook, extra):
     return (found.credentials, found.transport, found.client.headers, found.fields)
 
 
-def ticked(hook):
+def tick_boxes(hook):
     """Return the boxes that are ticked in a new form; a browser says nothing of the others."""
     form = wtforms.form.BaseForm(hook.get_connection_form_widgets())
     form.process()
@@ -54,9 +54,9 @@ def hook(request):
 def test_there_is_a_widget_for_each_field_with_its_label_and_its_help(hook):
     form = wtforms.form.BaseForm(hook.get_connection_form_widgets())
 
-    told = {field.name: (field.label.text, field.description) for field in form}
+    shown = {field.name: (field.label.text, field.description) for field in form}
     asked = {name: (each.label, each.help) for name, each in FIELDS[hook.conn_type].items()}
-    assert told == asked
+    assert shown == asked
 
 
 def test_a_new_form_shows_the_defaults(hook):
@@ -70,12 +70,12 @@ def test_a_new_form_shows_the_defaults(hook):
 
 
 def test_a_form_that_is_left_as_it_is_makes_a_connection_like_one_without_extra(hook):
-    assert read(hook, posted(hook, ticked(hook))) == read(hook, {})
+    assert read(hook, post_form(hook, tick_boxes(hook))) == read(hook, {})
 
 
 def test_what_is_filled_in_is_what_the_connection_says(hook):
     filled = FILLED[hook.conn_type]
-    extra = posted(hook, ticked(hook) | filled)
+    extra = post_form(hook, tick_boxes(hook) | filled)
 
     assert {name: str(extra[name]) for name in filled} == filled
     assert read(hook, extra) == read(hook, filled)

@@ -34,7 +34,7 @@ BAD = ("failed", "cancelled", "canceled")
 CASES = (str.lower, str.upper, str.title)
 
 
-def exported(store, **settings):
+def start_export(store, **settings):
     """Return the job of an export that has ended."""
     store.sandbox.set_exportable(ROWS)
     store.change(**settings)
@@ -51,7 +51,7 @@ class TestWords:
     @pytest.mark.parametrize("word", GOOD)
     @pytest.mark.parametrize("in_list", [False, True])
     def test_a_job_that_succeeded(self, store, word, case, in_list):
-        job = exported(store, export_words=("a", "b", case(word), "c"), export_in_list=in_list)
+        job = start_export(store, export_words=("a", "b", case(word), "c"), export_in_list=in_list)
         result = read_result(job).result
 
         assert (result["id"], result["status"], result["job_type"]) == (
@@ -66,7 +66,7 @@ class TestWords:
     @pytest.mark.parametrize("in_list", [False, True])
     def test_a_job_that_failed(self, store, word, case, in_list):
         words = ("a", "b", "c", case(word))
-        job = exported(store, export_words=words, fail_exports="Boom", export_in_list=in_list)
+        job = start_export(store, export_words=words, fail_exports="Boom", export_in_list=in_list)
 
         with pytest.raises(JobFailed, match=rf"Job {job.job_id} ended as {case(word)}.*Boom"):
             _ = read_result(job, empty_export="skip").result
@@ -74,13 +74,13 @@ class TestWords:
     @pytest.mark.parametrize("case", CASES)
     @pytest.mark.parametrize("word", BUSY)
     def test_a_job_that_goes_on(self, store, word, case):
-        job = exported(store, export_seconds=60, export_words=("a", case(word), "c", "d"))
+        job = start_export(store, export_seconds=60, export_words=("a", case(word), "c", "d"))
 
         assert (job.has_ended, job.status, job.result) == (False, case(word), None)
 
     @pytest.mark.parametrize("word", ["DONE", "successful", "", "failed!"])
     def test_with_an_unknown_word_a_job_goes_on(self, store, word):
-        job = exported(store, export_words=("a", "b", word, "d"))
+        job = start_export(store, export_words=("a", "b", word, "d"))
 
         assert (job.has_ended, job.status, job.result) == (False, word or "without a status", None)
         assert "which nobody documents" in ElasticPathHook().vendor.describe(job)
@@ -101,12 +101,10 @@ class TestWords:
 def test_the_triggerer_waits_over_the_same_flows(store):
     async def waited():
         hook = ElasticPathHook()
-        now = time.time()
-        return await hook.get_conn().arun(
-            wait_until_done(hook._settings.client, job_id, PollOptions(now, now, now + 60))
-        )
+        now, session = time.time(), hook.get_conn()
+        return await session.arun(wait_until_done(session.client(), job_id, PollOptions(now, now, now + 60)))
 
-    job_id = exported(store).job_id
+    job_id = start_export(store).job_id
     store.sandbox.revoke_tokens()
 
     assert asyncio.run(waited()).job.status == "SUCCESS"
@@ -132,11 +130,11 @@ class TestEmptyExports:
         assert "no order matched its filter" in outcome.skipped
 
     def test_a_full_export_is_not_skipped(self, store):
-        assert not read_result(exported(store), empty_export="skip").skipped
+        assert not read_result(start_export(store), empty_export="skip").skipped
 
     @pytest.mark.parametrize("fails", ["", "Boom"])
     def test_another_word_is_refused(self, store, fails):
-        job = exported(store, fail_exports=fails)
+        job = start_export(store, fail_exports=fails)
 
         with pytest.raises(InvalidInput, match="empty_export: must be fail or skip, not 'ignore'"):
             _ = read_result(job, empty_export="ignore").result
@@ -207,9 +205,9 @@ def test_what_an_answer_to_a_read_means(store, row):
     assert len(store.asked(JOB)) == times
 
 
-@pytest.mark.parametrize("row", [row for row, told in READS.items() if told[2] == 10])
+@pytest.mark.parametrize("row", [row for row, read in READS.items() if read[2] == 10])
 def test_a_passing_error_passes(store, row):
-    job = exported(store)
+    job = start_export(store)
     status, body, *_ = READS[row]
     store.fault(status, body, path=JOB, times=2)
 
@@ -218,7 +216,7 @@ def test_a_passing_error_passes(store, row):
 
 
 def test_a_refused_token_is_replaced_once(store):
-    job = exported(store)
+    job = start_export(store)
     store.sandbox.revoke_tokens()
 
     assert ElasticPathHook().get_job(job.job_id) == job
@@ -228,7 +226,7 @@ def test_a_refused_token_is_replaced_once(store):
 
 @pytest.mark.parametrize(("stated", "least"), [({}, 3), ({"Retry-After": "7"}, 7)])
 def test_a_limit_is_waited_for_a_few_seconds_where_nothing_says_how_many(store, stated, least):
-    job = exported(store)
+    job = start_export(store)
     store.fault(429, e1(429, "Too Many Requests"), path=JOB, headers=stated)
     ElasticPathHook().get_job(job.job_id)
 
@@ -284,7 +282,7 @@ def test_every_shape_of_a_yes_will_do(store, status, in_list):
 
 
 def test_a_job_is_forgotten_after_a_week(store):
-    job = exported(store)
+    job = start_export(store)
     store.sandbox.advance(7 * 86_400 - 1)
     assert ElasticPathHook().get_job(job.job_id).has_ended
     store.sandbox.advance(1)
@@ -343,7 +341,7 @@ class TestConnection:
         assert store.asked() == []
 
     def test_no_header_of_another_vendor_is_sent(self, store):
-        exported(store)
+        start_export(store)
         row = store.sandbox.ledger()["recent"][-1]
 
         assert (row["trackId"], row["idempotencyKey"]) == ("", "")

@@ -22,7 +22,7 @@ from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.session.session import ApiSession
 from tests.airflow_versions import record_masks
 from tests.conftest import ORDER
-from tests.core.carriers import Clock
+from tests.core.runners import Clock
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Settings
 
 TASK = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}

@@ -123,15 +123,16 @@ def test_coroutines_of_one_hook_sign_in_once(zuora, monkeypatch, shared):
     own = zuora.connection(extra={"shared_sign_in": shared})
     monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", own)
 
-    async def many():
-        hook = ZuoraHook()
+    def count_sign_ins():
+        return sum(each["path"] == "/oauth/token" for each in zuora.ledger()["recent"])
+
+    async def request_often(hook):
         calls = (hook.arequest("GET", "/v1/orders/none") for _ in range(50))
         await asyncio.gather(*calls, return_exceptions=True)
-        again = ZuoraHook()
-        accounts = await asyncio.gather(*(again._aload_settings() for _ in range(50)))
-        return {id(each.session) for each in accounts} | {id(hook.get_conn())}
 
-    used = asyncio.run(many())
-    signed_in = [each for each in zuora.ledger()["recent"] if each["path"] == "/oauth/token"]
-    assert len(signed_in) == 1
-    assert len(used) == (1 if shared else 2)
+    first, second = ZuoraHook(), ZuoraHook()
+    asyncio.run(request_often(first))
+    assert count_sign_ins() == 1
+    asyncio.run(request_often(second))
+    assert count_sign_ins() == (1 if shared else 2)
+    assert (first.get_conn() is second.get_conn()) == shared

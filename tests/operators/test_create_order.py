@@ -32,12 +32,12 @@ def operator(order=ORDER, **options):
     return ZuoraCreateOrderOperator(task_id="submit", order=order, **options)
 
 
-def rendered(task, **context):
+def render_fields(task, **context):
     task.render_template_fields(CONTEXT | context, jinja2.sandbox.SandboxedEnvironment())
     return task
 
 
-def shown(task):
+def show(task):
     """Return what the rendered-template page would show."""
     return json.dumps(rendered_fields(task))
 
@@ -60,7 +60,7 @@ def test_what_is_templated():
 
 
 def test_templates_are_rendered_at_any_depth(zuora):
-    task = rendered(operator(ORDER | {"orderDate": "{{ ds }}"}, idempotency_key="{{ ti.run_id }}"))
+    task = render_fields(operator(ORDER | {"orderDate": "{{ ds }}"}, idempotency_key="{{ ti.run_id }}"))
 
     assert task.order["orderDate"] == "2024-07-01"
     assert task.idempotency_key == "r"
@@ -72,12 +72,12 @@ def test_an_order_in_a_json_file(zuora, tmp_path):
         task = operator("order.json")
     task.resolve_template_files()
 
-    rendered(task).execute(CONTEXT)
+    render_fields(task).execute(CONTEXT)
     assert zuora.ledger()["orders"][0]["orderDate"] == "2024-07-01"
 
 
 def test_a_text_inside_of_an_order_is_never_a_file(zuora):
-    task = rendered(operator(ORDER | {"description": "imported from {{ ds }}.json"}))
+    task = render_fields(operator(ORDER | {"description": "imported from {{ ds }}.json"}))
 
     assert task.order["description"] == "imported from 2024-07-01.json"
     assert task.template_ext == (".json",)
@@ -93,7 +93,7 @@ def test_a_text_inside_of_an_order_is_never_a_file(zuora):
 )
 def test_what_is_no_order(zuora, order, words):
     with pytest.raises(PermanentError, match=words):
-        rendered(operator(order)).execute(CONTEXT)
+        render_fields(operator(order)).execute(CONTEXT)
     assert zuora.ledger()["requests"] == {}
 
 
@@ -114,14 +114,14 @@ NEW_ACCOUNT = {
 class TestSecrets:
     @pytest.mark.parametrize("form", [lambda order: order, json.dumps], ids=["object", "text"])
     def test_card_and_code_are_hidden_from_the_rendered_page(self, form):
-        page = shown(rendered(operator(form(NEW_ACCOUNT))))
+        page = show(render_fields(operator(form(NEW_ACCOUNT))))
 
         assert CARD not in page
         assert "737" not in page
         assert "A-77777777" in page
 
     def test_they_are_sent_all_the_same(self, zuora):
-        rendered(operator(NEW_ACCOUNT)).execute(CONTEXT)
+        render_fields(operator(NEW_ACCOUNT)).execute(CONTEXT)
 
         assert len(zuora.ledger()["orders"]) == 1
 
@@ -135,25 +135,25 @@ class TestSecrets:
             seen_oids=set(),
         )
 
-        assert CARD not in shown(task)
+        assert CARD not in show(task)
 
     def test_they_are_hidden_in_logs(self):
-        rendered(operator(NEW_ACCOUNT))
+        render_fields(operator(NEW_ACCOUNT))
 
         assert CARD not in str(redacted(f"the card is {CARD}"))
 
     @pytest.mark.parametrize("order", [json.dumps(NEW_ACCOUNT) + ",", str(NEW_ACCOUNT)])
     def test_a_text_that_is_no_json_is_hidden_as_a_whole(self, zuora, order):
-        task = rendered(operator(order))
+        task = render_fields(operator(order))
 
-        assert CARD not in shown(task)
+        assert CARD not in show(task)
         with pytest.raises(PermanentError, match=r"order: is (no JSON|Python, not JSON)"):
             task.execute(CONTEXT)
 
     def test_a_violation_does_not_show_the_value(self, zuora):
         order = NEW_ACCOUNT | {"newAccount": NEW_ACCOUNT["newAccount"] | {"name": CARD * 20}}
         with pytest.raises(PermanentError) as caught:
-            rendered(operator(order)).execute(CONTEXT)
+            render_fields(operator(order)).execute(CONTEXT)
 
         assert CARD not in str(caught.value)
         assert "$.newAccount.name: at most 255 characters, this has 320" in str(caught.value)
@@ -184,7 +184,7 @@ def event_of(deferral):
     return asyncio.run(first())
 
 
-def waiting(order=ORDER, **options):
+def make_waiting(order=ORDER, **options):
     return operator(order, wait_for_completion=True, **options)
 
 
@@ -203,7 +203,7 @@ class TestWaiting:
 
     @pytest.mark.parametrize("deferrable", [True, False])
     def test_a_job_that_has_ended_is_returned_at_once(self, zuora, context, deferrable):
-        result = waiting(deferrable=deferrable).execute(context)
+        result = make_waiting(deferrable=deferrable).execute(context)
 
         assert result["orderNumber"] == "O-1"
         assert context["ti"].xcoms == {"job_id": zuora.ledger()["orders"][0]["jobId"]}
@@ -211,7 +211,7 @@ class TestWaiting:
     def deferred(self, zuora, context, **options):
         zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=1000)
         with pytest.raises(TaskDeferred) as caught:
-            waiting(**options).execute(context)
+            make_waiting(**options).execute(context)
         return caught.value
 
     def test_the_wait_is_left_to_the_triggerer_and_its_end_is_the_result(self, zuora, context):
@@ -222,7 +222,7 @@ class TestWaiting:
 
         zuora.sandbox.advance(1000)
         deferral.trigger.not_before = 0
-        assert waiting().execute_complete(context, event_of(deferral))["orderNumber"] == "O-1"
+        assert make_waiting().execute_complete(context, event_of(deferral))["orderNumber"] == "O-1"
 
     def test_the_end_is_the_result_also_where_the_file_of_the_order_is_gone(self, zuora, context, tmp_path):
         """It was sent: an error now would say of an order at Zuora that there is none."""
@@ -234,7 +234,10 @@ class TestWaiting:
         deferral.trigger.not_before = 0
         event = event_of(deferral)
 
-        assert waiting(order=file).execute_complete(context, event, **deferral.kwargs)["orderNumber"] == "O-1"
+        assert (
+            make_waiting(order=file).execute_complete(context, event, **deferral.kwargs)["orderNumber"]
+            == "O-1"
+        )
 
     @pytest.mark.parametrize("later", [None, "{", json.dumps(ORDER | {"orderNumber": "O-2"})])
     def test_the_file_of_an_order_is_read_before_it_is_sent_and_not_again(
@@ -260,7 +263,7 @@ class TestWaiting:
         event = event_of(deferral)
         event = {"status": "ended", "job_ids": pack_ids([event["results"][0]["job_id"]]), "states": "f"}
 
-        assert waiting().execute_complete(context, event)["orderNumber"] == "O-1"
+        assert make_waiting().execute_complete(context, event)["orderNumber"] == "O-1"
 
     def test_a_retry_waits_for_the_same_job(self, zuora, context):
         first, second = self.deferred(zuora, context), self.deferred(zuora, self.retry(context))
@@ -276,7 +279,7 @@ class TestWaiting:
         order = json.loads(json.dumps(NEW_ACCOUNT))
         order["newAccount"]["creditCard"]["bankAccountNumber"] = "0012-3456"
         store = context["task_state_store"] = StateStore()
-        task = rendered(waiting(order=order, deferrable=deferrable))
+        task = render_fields(make_waiting(order=order, deferrable=deferrable))
         if deferrable:
             zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=1000)
             with pytest.raises(TaskDeferred) as deferral:
@@ -286,42 +289,42 @@ class TestWaiting:
             event = event_of(deferral.value)
             assert CARD not in json.dumps(event)
             with pytest.raises(PermanentError) as caught:
-                rendered(waiting(order=order)).execute_complete(context, event)
+                render_fields(make_waiting(order=order)).execute_complete(context, event)
         else:
             with pytest.raises(PermanentError) as caught:
                 task.execute(context)
-        told = [str(caught.value), caplog.text, str(store.kept), str(context["ti"].xcoms)]
+        texts = [str(caught.value), caplog.text, str(store.kept), str(context["ti"].xcoms)]
 
-        assert "Card ***, code ***, account ***, is not valid" in told[0]
-        assert not any(word in text for word in (CARD, "code 737", "00123456") for text in told)
+        assert "Card ***, code ***, account ***, is not valid" in texts[0]
+        assert not any(word in text for word in (CARD, "code 737", "00123456") for text in texts)
 
     def test_a_timeout_is_retried(self, zuora, context):
         deferral = self.deferred(zuora, context)
         deferral.trigger.not_before = 0
         deferral.trigger.deadline = time.time()
         with pytest.raises(TransientError, match="A retry of this task waits for the same job"):
-            waiting().execute_complete(context, event_of(deferral))
+            make_waiting().execute_complete(context, event_of(deferral))
 
     def test_a_timeout_that_has_passed_by_the_first_look_is_retried(self, zuora, context):
         zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=1000)
         with pytest.raises(TransientError, match="has not ended in time: 0 s have passed"):
-            waiting(timeout=1e-9).execute(context)
+            make_waiting(timeout=1e-9).execute(context)
 
     @pytest.mark.parametrize("deferrable", [True, False])
     def test_a_lock_is_retried_and_the_retry_submits_again(self, zuora, context, deferrable):
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000050]: locked")
         with pytest.raises(LockContentionError, match="40000050"):
-            waiting(deferrable=deferrable).execute(context)
+            make_waiting(deferrable=deferrable).execute(context)
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="")
 
-        assert waiting(deferrable=deferrable).execute(self.retry(context))["orderNumber"] == "O-1"
+        assert make_waiting(deferrable=deferrable).execute(self.retry(context))["orderNumber"] == "O-1"
         assert max(zuora.naps) > 59, "a minute's rest"
 
     def test_a_failed_job_is_noted_should_zuora_forget_it(self, zuora, context):
         store = StateStore()
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000050]: locked")
         with pytest.raises(LockContentionError):
-            waiting().execute(context | {"task_state_store": store})
+            make_waiting().execute(context | {"task_state_store": store})
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="", job_memory_seconds=-1)
 
         operator().execute(self.retry(context) | {"task_state_store": store})
@@ -330,18 +333,18 @@ class TestWaiting:
     def test_a_failure_for_good_is_not_retried(self, zuora, context):
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000020]: not effective")
         with pytest.raises(PermanentError, match="40000020"):
-            waiting().execute(context)
+            make_waiting().execute(context)
 
     def test_a_pending_order_is_a_warning_or_a_failure(self, zuora, context, caplog):
         zuora.sandbox.settings = replace(zuora.sandbox.settings, order_status="Pending")
-        assert waiting().execute(context)["status"] == "Pending"
+        assert make_waiting().execute(context)["status"] == "Pending"
         with pytest.raises(PermanentError, match="Pending, not Completed"):
-            waiting(require_order_completed=True).execute(context)
+            make_waiting(require_order_completed=True).execute(context)
 
     def test_an_event_that_is_not_ours_is_no_success(self, zuora, context):
         for event in (None, "success", {"status": "ended"}):
             with pytest.raises(PermanentError, match="not ours"):
-                waiting().execute_complete(context, event)
+                make_waiting().execute_complete(context, event)
 
     @pytest.mark.parametrize(
         "options",
@@ -358,7 +361,7 @@ class TestWaiting:
     )
     def test_times_that_are_none(self, options):
         with pytest.raises(ValueError, match=rf"{next(iter(options))}: must be a number of seconds"):
-            waiting(**options)
+            make_waiting(**options)
 
     @pytest.mark.parametrize(
         "name", ["wait_for_completion", "deferrable", "return_ids", "require_order_completed"]

@@ -16,9 +16,9 @@ from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from tests.conftest import ORDER
-from tests.core.carriers import Clock
-from tests.one_airflow import served
-from tests.operators.test_create_order import CARD, shown
+from tests.core.runners import Clock
+from tests.one_airflow import serve_zuora
+from tests.operators.test_create_order import CARD, show
 
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
 POST = {"method": "POST", "path": "/v1/async/orders"}
@@ -67,7 +67,7 @@ def task():
     return Task()
 
 
-def made(zuora):
+def list_made(zuora):
     return sorted(each["description"] for each in zuora.ledger()["orders"])
 
 
@@ -132,7 +132,7 @@ def test_a_retry_repeats_nothing_and_sends_what_is_left(zuora, task):
     zuora.sandbox.state.faults.clear()
 
     assert len(set(task.run([order(text) for text in "abcd"]))) == 4
-    assert made(zuora) == ["a", "b", "c", "d"]
+    assert list_made(zuora) == ["a", "b", "c", "d"]
 
 
 def test_refused_orders_do_not_stop_the_others_and_fail_the_task_at_its_end(zuora, task):
@@ -142,7 +142,7 @@ def test_refused_orders_do_not_stop_the_others_and_fail_the_task_at_its_end(zuor
     ):
         task.run([order("a"), order("b", "B-1"), order("c")])
 
-    assert made(zuora) == ["a", "c"]
+    assert list_made(zuora) == ["a", "c"]
     assert task.states == ["submitted", "refused", "submitted"]
     assert task.xcoms["submit_results"][1]["job_id"] is None
     assert "b cannot be" in task.xcoms["submit_results"][1]["error"]
@@ -170,7 +170,7 @@ def test_skipping_refusals_skips_nothing_else(zuora, task):
 def test_an_outcome_that_is_unknown_is_for_a_person(task, monkeypatch):
     """The answer is the stored one, and decides nothing: it takes half a minute to know that."""
     body = b'{"success": true}'
-    with served(Clock(), monkeypatch) as zuora:
+    with serve_zuora(Clock(), monkeypatch) as zuora:
         zuora.fault(**POST, when="instead", contains='"b"', status=200, body=body, times=None)
         with pytest.raises(OrderOutcomeUnknownError, match="take it out of the list"):
             task.run([order("a"), order("b")], on_refusal="skip")
@@ -187,7 +187,7 @@ def test_the_refused_file_can_be_submitted_again(zuora, task, tmp_path):
 
     other = Task()
     assert len(other.run(str(refused), refused_path=str(tmp_path / "again.jsonl"), idempotency_key="2")) == 1
-    assert made(zuora) == ["a", "b", "c"]
+    assert list_made(zuora) == ["a", "b", "c"]
     assert not (tmp_path / "again.jsonl").read_text()
 
 
@@ -300,7 +300,7 @@ def test_orders_that_are_there_are_taken_and_a_changed_one_is_refused(zuora, tas
 
     assert other.states == ["refused", "submitted", "submitted"]
     assert other.xcoms["submit_results"][2]["job_id"] == "order:A-1"
-    assert made(zuora) == ["a", "b", "c"]
+    assert list_made(zuora) == ["a", "b", "c"]
     with pytest.raises(PermanentError, match="on_existing: must be fail or adopt"):
         ZuoraHook().create_orders([], on_existing="ignore")
 
@@ -309,7 +309,7 @@ def test_templates_are_rendered_and_a_json_text_is_a_list(zuora, task):
     task.run([order("{{ ds }}")])
     task.run(json.dumps([order("{{ ds }}.json")]), idempotency_key="{{ ds }}")
 
-    assert made(zuora) == ["2024-07-01", "2024-07-01.json"]
+    assert list_made(zuora) == ["2024-07-01", "2024-07-01.json"]
 
 
 def test_secrets_stay_out_of_what_airflow_shows(zuora, task):
@@ -318,8 +318,8 @@ def test_secrets_stay_out_of_what_airflow_shows(zuora, task):
     for orders in ([card], json.dumps([card]), broken):
         operator = ZuoraCreateOrdersOperator(task_id="submit", orders=orders)
         operator.render_template_fields(task.context, jinja2.sandbox.SandboxedEnvironment())
-        assert CARD not in shown(operator)
-        assert "987" not in shown(operator)
+        assert CARD not in show(operator)
+        assert "987" not in show(operator)
     with pytest.raises(PermanentError, match="orders: is no JSON") as caught:
         operator.execute(task.context)
     assert CARD not in str(caught.value)
@@ -382,9 +382,9 @@ def test_what_zuora_quotes_of_an_order_is_in_no_error_no_log_and_no_xcom(zuora, 
         task.run(orders if kind == "a list" else str(path))
 
     assert task.states == ["submitted", "refused"]
-    told = r"Card ***, code ***, account ***: \x1b[2J\ufffd\nno".replace(r"\ufffd", "\ufffd")
+    words = r"Card ***, code ***, account ***: \x1b[2J\ufffd\nno".replace(r"\ufffd", "\ufffd")
     for text in (str(caught.value), task.xcoms["submit_results"][1]["error"], caplog.text):
-        assert told in text
+        assert words in text
         assert not any(word in text for word in (CARD, "code 737", "0012", "\x1b", "\0"))
 
 

@@ -46,7 +46,7 @@ def export(filter_=FILTER, **options):
     return ElasticPathExportOrdersOperator(task_id="t", filter=filter_, **options)
 
 
-def resumed(task, context):
+def resume(task, context):
     """Return what a task returns that defers, and is resumed with what its trigger fires."""
     with pytest.raises(TaskDeferred) as deferral:
         task.execute(context)
@@ -81,11 +81,11 @@ def test_the_operator_waits(shop, context, deferrable):
 
 def test_both_are_deferred_with_the_same_trigger(shop, context):
     shop.change(export_seconds=1)
-    result = resumed(export(wait_for_completion=True), context)
+    result = resume(export(wait_for_completion=True), context)
     assert result["status"] == "SUCCESS"
 
     job_id = export().execute(context)
-    assert resumed(ElasticPathJobSensor(task_id="t", job_id=job_id), context)["id"] == job_id
+    assert resume(ElasticPathJobSensor(task_id="t", job_id=job_id), context)["id"] == job_id
 
 
 def test_an_empty_export_fails_or_skips(shop, context):

@@ -190,7 +190,7 @@ with subprocess.Popen({[*SANDBOX, "0"]!r}, stdout=subprocess.PIPE, text=True) as
 """
 
 
-def allowed(*options):
+def allow(*options):
     """Return the start of a command that makes namespaces, skipping the test where this user may not."""
     command = [shutil.which("unshare") or "unshare", *options]
     try:
@@ -211,7 +211,7 @@ def started(*command):
             process.kill()
 
 
-def connected(stack, far, near="127.0.0.1:0", *, within=(), listens="", forks=""):
+def connect(stack, far, near="127.0.0.1:0", *, within=(), listens="", forks=""):
     """Start a process that is connected so, and asks when told to; return it, its child, and its address."""
     command = [*within, sys.executable, "-c", CONNECT, near, far, listens, forks]
     process, line = stack.enter_context(started(*command))
@@ -242,8 +242,8 @@ def killing():
 def test_who_has_the_same_ports_at_another_address_is_spared(killing):
     with ExitStack() as stack:
         stack.enter_context(socket.create_server(("127.0.0.2", killing)))
-        client, _, near = connected(stack, f"127.0.0.1:{killing}")
-        other, _, same = connected(stack, f"127.0.0.2:{killing}", near)
+        client, _, near = connect(stack, f"127.0.0.1:{killing}")
+        other, _, same = connect(stack, f"127.0.0.2:{killing}", near)
         assert same == near
         ask(client)
         assert client.wait(30) == -signal.SIGKILL
@@ -253,8 +253,8 @@ def test_who_has_the_same_ports_at_another_address_is_spared(killing):
 def test_who_has_the_same_connection_in_another_network_namespace_is_spared(killing):
     with ExitStack() as stack:
         far = f"127.0.0.1:{killing}"
-        client, _, near = connected(stack, far)
-        other, _, same = connected(stack, far, near, within=allowed("--net"), listens="listens")
+        client, _, near = connect(stack, far)
+        other, _, same = connect(stack, far, near, within=allow("--net"), listens="listens")
         assert same == near
         ask(client)
         assert client.wait(30) == -signal.SIGKILL
@@ -263,7 +263,7 @@ def test_who_has_the_same_connection_in_another_network_namespace_is_spared(kill
 
 def test_what_the_client_has_forked_dies_with_it(killing):
     with ExitStack() as stack:
-        client, child, _ = connected(stack, f"127.0.0.1:{killing}", forks="forks")
+        client, child, _ = connect(stack, f"127.0.0.1:{killing}", forks="forks")
         ask(client)
         assert client.wait(30) == -signal.SIGKILL
         wait_for("the child's end", lambda: not psutil.pid_exists(child), 30, interval=0.05)
@@ -271,17 +271,17 @@ def test_what_the_client_has_forked_dies_with_it(killing):
 
 @pytest.mark.parametrize("within", [(), ("--pid", "--fork", "--mount-proc")], ids=["a parent", "process 1"])
 def test_what_started_the_sandbox_is_spared(within):
-    command = [*(allowed(*within) if within else ()), sys.executable, "-c", ITS_OWN_PARENT]
+    command = [*(allow(*within) if within else ()), sys.executable, "-c", ITS_OWN_PARENT]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (0, "500\n")
 
 
 def test_nobody_is_killed_by_a_number_of_another_process_namespace():
-    within = allowed("--pid", "--fork", "--kill-child")
+    within = allow("--pid", "--fork", "--kill-child")
     with started(*within, *SANDBOX, "0") as (_, line), ExitStack() as stack:
         port = int(line.split()[1].rpartition(":")[2])
         urlopen(Request(f"http://127.0.0.1:{port}/sandbox/faults", KILL.encode()), timeout=9).read()
-        client, _, _ = connected(stack, f"127.0.0.1:{port}")
+        client, _, _ = connect(stack, f"127.0.0.1:{port}")
         ask(client)
         assert client.stdout.readline() == "b'HTTP/1.1 500'\n"
         assert is_spared(client)

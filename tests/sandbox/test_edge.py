@@ -8,10 +8,10 @@ import pytest
 
 
 def test_a_sign_in_gives_a_token_that_opens_the_door(desk):
-    granted = desk.page(desk.sign_in())
-    assert re.fullmatch("[0-9a-f]{32}", granted["access_token"])
-    assert granted["token_type"] == "bearer"
-    assert granted["expires_in"] == 3600
+    token = desk.page(desk.sign_in())
+    assert re.fullmatch("[0-9a-f]{32}", token["access_token"])
+    assert token["token_type"] == "bearer"
+    assert token["expires_in"] == 3600
     assert desk.create().status == 200
 
 
@@ -201,8 +201,8 @@ def test_the_ledger_tells_who_asks_within_a_quiet(open_desk, says):
         desk.time[0] += second
         desk.create()
     ledger = desk.sandbox.ledger()
-    told = ["40", "39", "9", "", "10"] if says else [""] * 5
-    assert [row["retryAfter"] for row in ledger["recent"]] == ["", "", *told]
+    waits = ["40", "39", "9", "", "10"] if says else [""] * 5
+    assert [row["retryAfter"] for row in ledger["recent"]] == ["", "", *waits]
     assert [row["at"] - 1.7e9 for row in ledger["recent"]] == [0, 0, 0, 1, 31, 60, 90]
     assert ledger["askedInQuiet"] == 1, "the one at 1 s was under way when the answer left"
 

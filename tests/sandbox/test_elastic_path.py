@@ -17,7 +17,7 @@ ROWS = [
 ]
 
 
-def signed_in(desk, **form):
+def sign_in(desk, **form):
     known = desk.sandbox.settings
     given = {"client_id": known.client_id, "client_secret": known.client_secret}
     given |= {"grant_type": "client_credentials"} | form
@@ -31,7 +31,7 @@ def export(desk, filter_="ge(id,ep-1)", **data):
     )
 
 
-def started(desk, filter_="ge(id,ep-1)"):
+def start(desk, filter_="ge(id,ep-1)"):
     return desk.page(export(desk, filter_))["data"]["id"]
 
 
@@ -39,14 +39,14 @@ def job(desk, job_id):
     return desk.page(desk.ask("GET", f"/v2/jobs/{job_id}"))["data"]
 
 
-def linked(desk, job_id):
+def link(desk, job_id):
     link = urlsplit(desk.page(desk.ask("GET", f"/v2/jobs/{job_id}/file", Host="h:1"))["data"]["href"])
     assert (link.scheme, link.netloc) == ("http", "h:1")
     return link.path, parse_qsl(link.query)
 
 
 def test_a_token(desk):
-    status, body = signed_in(desk)
+    status, body = sign_in(desk)
     until = int(desk.sandbox.now + 3600)
 
     assert (status, body.pop("access_token") in desk.sandbox.ledger()["tokens"]) == (200, True)
@@ -63,7 +63,7 @@ def test_a_token(desk):
     [({"grant_type": "implicit"}, 400), ({"client_id": "x"}, 401), ({"client_secret": "x"}, 401)],
 )
 def test_a_sign_in_that_is_refused(desk, form, status):
-    answered, body = signed_in(desk, **form)
+    answered, body = sign_in(desk, **form)
 
     assert (answered, body["errors"][0]["status"]) == (status, status)
 
@@ -86,7 +86,7 @@ def test_an_export_runs_and_its_file_can_be_fetched(desk):
     assert desk.ask("GET", f"/v2/jobs/{page['id']}/file").status == 422
     desk.sandbox.advance(20)
     assert job(desk, page["id"])["status"] == "SUCCESS"
-    path, query = linked(desk, page["id"])
+    path, query = link(desk, page["id"])
     file = desk.ask("GET", path, params=query, Authorization=None)
     assert file.header("Content-Type") == "text/csv"
     assert list(csv.DictReader(file.body.decode().splitlines())) == [
@@ -98,7 +98,7 @@ def test_an_export_runs_and_its_file_can_be_fetched(desk):
 
 def test_exports_run_one_at_a_time(desk):
     desk.sandbox.set_exportable(ROWS)
-    jobs = [started(desk) for _ in range(3)]
+    jobs = [start(desk) for _ in range(3)]
     seen = []
     for _ in range(4):
         seen.append([job(desk, each)["status"][:2] for each in jobs])
@@ -106,11 +106,11 @@ def test_exports_run_one_at_a_time(desk):
 
     assert seen == [["ST", "PE", "PE"], ["SU", "ST", "PE"], ["SU", "SU", "ST"], ["SU", "SU", "SU"]]
     desk.sandbox.advance(100)
-    assert job(desk, started(desk))["status"] == "STARTED"  # nobody is before it any more
+    assert job(desk, start(desk))["status"] == "STARTED"  # nobody is before it any more
 
 
 def test_the_rows_are_those_of_the_end(desk):
-    job_id = started(desk, "eq(id,ep-3)")
+    job_id = start(desk, "eq(id,ep-3)")
     desk.sandbox.set_exportable([{"id": "ep-3"}])
     desk.sandbox.advance(20)
     desk.sandbox.set_exportable([])
@@ -119,7 +119,7 @@ def test_the_rows_are_those_of_the_end(desk):
 
 
 def test_an_empty_export_fails(desk):
-    job_id = started(desk)
+    job_id = start(desk)
     assert job(desk, job_id).get("error") is None
     desk.sandbox.advance(20)
 
@@ -134,9 +134,9 @@ def test_an_empty_export_fails(desk):
 
 def test_a_week_later_nobody_knows_it(desk):
     desk.sandbox.set_exportable(ROWS)
-    job_id = started(desk)
+    job_id = start(desk)
     desk.sandbox.advance(7 * 86_400)
-    signed_in(desk)
+    sign_in(desk)
     desk.sign_in()
 
     for path in (f"/v2/jobs/{job_id}", f"/v2/jobs/{job_id}/file", "/v2/jobs/never"):
@@ -147,9 +147,9 @@ def test_a_week_later_nobody_knows_it(desk):
 @pytest.mark.parametrize("spoilt", ["Signature", "Expires", "late"])
 def test_a_link_is_good_for_one_file_and_a_while(desk, spoilt):
     desk.sandbox.set_exportable(ROWS)
-    job_id = started(desk)
+    job_id = start(desk)
     desk.sandbox.advance(20)
-    path, query = linked(desk, job_id)
+    path, query = link(desk, job_id)
     desk.sandbox.advance(301 if spoilt == "late" else 299)
     changed = [(name, value + "0" if name == spoilt else value) for name, value in query]
     answer = desk.ask("GET", path, params=changed)

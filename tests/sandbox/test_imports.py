@@ -9,11 +9,11 @@ import pytest
 import zuora_sandbox
 from zuora_sandbox import server
 
-LOOK = "import json, sys, zuora_sandbox; print(json.dumps(sorted(sys.modules)))"
+LIST_MODULES = "import json, sys, zuora_sandbox; print(json.dumps(sorted(sys.modules)))"
 
 
 def test_an_import_loads_no_airflow_no_client_and_no_server():
-    shown = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
+    shown = subprocess.run([sys.executable, "-c", LIST_MODULES], capture_output=True, text=True, check=True)
     loaded = json.loads(shown.stdout)
     roots = {name.partition(".")[0] for name in loaded}
     assert not roots & {

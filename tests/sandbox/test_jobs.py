@@ -7,7 +7,7 @@ import pytest
 PENDING = {"customFields": {"Sandbox__c": "pending"}}
 
 
-def told(text):
+def set_end(text):
     return {"customFields": {"Sandbox__c": text}}
 
 
@@ -97,7 +97,7 @@ def test_old_versions_list_ids_alone(desk):
 def test_an_order_can_say_that_its_job_fails(desk):
     text = "[40000050]: Operation failed; try later."
     failed = {"status": "Failed", "errors": text, "result": None, "success": True}
-    assert desk.finished(desk.order(**told(f"fail {text}"))) == failed
+    assert desk.finished(desk.order(**set_end(f"fail {text}"))) == failed
     assert desk.sandbox.ledger()["orders"] == []
 
 
@@ -109,7 +109,7 @@ def test_an_order_can_say_that_it_stays_pending(desk):
 
 
 def test_an_order_can_say_how_long_its_job_takes_and_how_it_ends(desk):
-    accepted = desk.create(desk.order(**told("processing 120; fail [40000020]: a; b")))
+    accepted = desk.create(desk.order(**set_end("processing 120; fail [40000020]: a; b")))
     desk.time[0] += 119
     assert desk.job(accepted)["status"] == "Processing"
     desk.time[0] += 1
@@ -117,7 +117,7 @@ def test_an_order_can_say_how_long_its_job_takes_and_how_it_ends(desk):
 
 
 def test_an_order_can_give_its_job_a_status_that_nobody_knows(desk):
-    job = desk.finished(desk.order(**told("status Paused")))
+    job = desk.finished(desk.order(**set_end("status Paused")))
     assert (job["status"], job["errors"], job["result"]) == ("Paused", None, None)
 
 
@@ -162,8 +162,8 @@ def test_a_job_that_nobody_knows(desk):
 
 
 def test_jobs_end_in_the_order_of_their_ends(desk):
-    late = desk.create(desk.order(**told("processing 9")))
-    early = desk.create(desk.order(**told("processing 3")))
+    late = desk.create(desk.order(**set_end("processing 9")))
+    early = desk.create(desk.order(**set_end("processing 3")))
     desk.time[0] += 60
     numbers = [desk.job(each)["result"]["orderNumber"] for each in (early, late)]
     assert numbers == ["O-00000001", "O-00000002"]

@@ -27,11 +27,11 @@ def api(sandbox):
     with serve(sandbox) as server:
         configuration = sdk.Configuration(host=server.url)
         client = sdk.ApiClient(configuration)
-        granted = sdk.OAuthApi(client).create_token(
+        token = sdk.OAuthApi(client).create_token(
             client_id=CLIENT_ID, client_secret=CLIENT_SECRET, grant_type="client_credentials"
         )
-        client.default_headers["Authorization"] = f"Bearer {granted.access_token}"
-        assert granted.expires_in == 3600
+        client.default_headers["Authorization"] = f"Bearer {token.access_token}"
+        assert token.expires_in == 3600
         yield sdk.OrdersApi(client)
         client.rest_client.pool_manager.clear()
 

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve
-from zuora_sandbox.server import listen
+from zuora_sandbox.server import LARGEST_BODY, listen
 
 FORM = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}
 ORDER = {
@@ -135,12 +135,16 @@ def test_many_at_once_with_one_key_make_one_job(url, sandbox, signed_in):
     assert len(sandbox.ledger()["jobs"]) == 1
 
 
-def test_a_handler_that_raises_answers_500_and_is_told_at_the_end(sandbox, monkeypatch):
-    monkeypatch.setattr(sandbox, "handle", lambda request: 1 // 0)
+class BrokenSandbox(Sandbox):
+    def handle(self, request):
+        raise ZeroDivisionError
+
+
+def test_a_handler_that_raises_answers_500_and_its_error_is_raised_at_the_end():
     statuses = []
 
     def ask():
-        with serve(sandbox) as server:
+        with serve(BrokenSandbox()) as server:
             statuses.append(raw(server.url, "GET", "/")[0])
             statuses.append(len(server.errors))
 
@@ -149,11 +153,10 @@ def test_a_handler_that_raises_answers_500_and_is_told_at_the_end(sandbox, monke
     assert statuses == [500, 1]
 
 
-def test_an_error_of_the_block_is_not_hidden(sandbox, monkeypatch):
-    monkeypatch.setattr(sandbox, "handle", lambda request: 1 // 0)
+def test_an_error_of_the_block_is_not_hidden():
 
     def fail():
-        with serve(sandbox) as server:
+        with serve(BrokenSandbox()) as server:
             raw(server.url, "GET", "/")
             raise LookupError
 
@@ -161,10 +164,9 @@ def test_an_error_of_the_block_is_not_hidden(sandbox, monkeypatch):
         fail()
 
 
-def test_a_body_that_is_too_large_is_no_error_of_ours(sandbox, monkeypatch):
-    monkeypatch.setattr("zuora_sandbox.server.LARGEST_BODY", 10)
+def test_a_body_that_is_too_large_is_no_error_of_ours(sandbox):
     with serve(sandbox) as server:
-        assert raw(server.url, "POST", "/", b"x" * 11)[0] == 413
+        assert raw(server.url, "POST", "/", b"x" * (LARGEST_BODY + 1))[0] == 413
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com"])

@@ -67,8 +67,8 @@ class TestAStoredAnswer:
     def test_comes_back_with_the_request_id_that_the_setting_says(self, open_desk, content, how):
         desk = open_desk(replay_request_id=how)
         first, again = (desk.create(content, Idempotency_Key="k") for _ in range(2))
-        told = {request_id(first), request_id(again)}
-        assert (len(told), "" in told) == {"stored": (1, False), "new": (2, False), "none": (2, True)}[how]
+        ids = {request_id(first), request_id(again)}
+        assert (len(ids), "" in ids) == {"stored": (1, False), "new": (2, False), "none": (2, True)}[how]
         assert desk.page(again).get("requestId", "") == (request_id(again) if content == {} else "")
         assert again.status == first.status
         assert len(desk.sandbox.ledger()["jobs"]) == (content is None)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Zuora
-from tests.core.carriers import Clock
-from tests.one_airflow import served
+from tests.core.runners import Clock
+from tests.one_airflow import serve_zuora
 
 
 @pytest.fixture
@@ -18,5 +18,5 @@ def clock() -> Clock:
 
 @pytest.fixture
 def zuora(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zuora]:
-    with served(clock, monkeypatch) as zuora:
+    with serve_zuora(clock, monkeypatch) as zuora:
         yield zuora

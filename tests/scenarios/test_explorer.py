@@ -21,9 +21,10 @@ import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.tries import (
     ANSWERS,
+    BY,
     NUMBERED,
     ORDER,
     World,
@@ -189,12 +190,23 @@ def test_three_tries_overlap(answered, order, memory):
     assert explore((answered,), order, memory=memory, third=True) > 2
 
 
-def test_the_explorer_sees_a_protocol_that_doubles(monkeypatch):
-    """The control: a key that nobody shares makes two orders, and the explorer says so."""
+class UnsharedScope(IdempotencyScope):
+    """Draws a new key each time."""
+
     drawn = itertools.count()
-    monkeypatch.setattr(IdempotencyScope, "key", lambda *_: f"af-{next(drawn)}")
+
+    def key(self, *_):
+        return f"af-{next(self.drawn)}"
+
+
+def submit_under_a_new_key(zuora, store, attempt, order):
+    return submit(zuora, store, attempt, order, scope=UnsharedScope(BY.namespace, BY.identity, BY.position))
+
+
+def test_the_explorer_sees_a_protocol_that_doubles():
+    """The control: a key that nobody shares makes two orders, and the explorer says so."""
     with pytest.raises(AssertionError, match="accepted"):
-        explore(("accepted",), ORDER, memory=False)
+        explore(("accepted",), ORDER, memory=False, submits=submit_under_a_new_key)
 
 
 def test_what_nobody_can_know_is_said():

@@ -18,12 +18,12 @@ from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, Permanen
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from tests.conftest import StateStore
-from tests.core.carriers import Clock
-from tests.one_airflow import Airflow, served
+from tests.core.runners import Clock
+from tests.one_airflow import Airflow, serve_zuora
 
 HOUR = 3600.0
 POST = {"method": "POST", "path": "/v1/async/orders"}
-LOOK = {"method": "GET", "path": "/v1/orders/", "times": None}
+LOOKUP = {"method": "GET", "path": "/v1/orders/", "times": None}
 JOB = {"method": "GET", "path": "/v1/async-jobs/", "times": None}
 LOST = {"when": "after", "kind": "reset"}
 PLAIN = {
@@ -36,35 +36,35 @@ PLAIN = {
 NUMBERED = PLAIN | {"orderNumber": "O-1"}
 
 
-def told(**body):
+def make_body(**body):
     return json.dumps(body).encode()
 
 
-def coded(code):
-    return told(success=False, reasons=[{"code": code, "message": "Told so."}])
+def make_refusal(code):
+    return make_body(success=False, reasons=[{"code": code, "message": "Told so."}])
 
 
-def named(text):
+def make_order(text):
     return PLAIN | {"description": text}
 
 
 @pytest.fixture
 def zuora(clock, monkeypatch):
     """A Zuora that stops no second order by its number: that must not be what our promise rests on."""
-    with served(clock, monkeypatch, duplicate_order_numbers="accept") as zuora:
+    with serve_zuora(clock, monkeypatch, duplicate_order_numbers="accept") as zuora:
         yield zuora
 
 
-def made(zuora):
+def list_made(zuora):
     return [job["jobId"] for job in zuora.ledger()["jobs"] if job["status"] != "Failed"]
 
 
-def texts(zuora):
+def read_descriptions(zuora):
     """Return the descriptions of the orders that were made, by their jobs."""
     return {each["jobId"]: each["description"] for each in zuora.ledger()["orders"]}
 
 
-def keys(zuora):
+def list_keys(zuora):
     return [post["idempotencyKey"] for post in zuora.posts()]
 
 
@@ -75,11 +75,11 @@ ONE_OR_LIST = pytest.mark.parametrize("as_list", [False, True], ids=["one", "a l
 def test_a_key_that_was_left_as_too_old_is_followed_by_another_when_its_job_has_failed(
     clock, monkeypatch, as_list
 ):
-    """f1: it raised KeyError for good, looking for the number of an order that has none."""
-    with served(clock, monkeypatch, fail_jobs="[40000020]: Rate plan is not effective") as zuora:
+    """f1: it raised KeyError each time, looking for the number of an order that has none."""
+    with serve_zuora(clock, monkeypatch, fail_jobs="[40000020]: Rate plan is not effective") as zuora:
         airflow = Airflow(clock, 3.3)
         order = [PLAIN] if as_list else PLAIN
-        zuora.fault(**POST, when="before", status=403, body=told(code=403, message="Forbidden"))
+        zuora.fault(**POST, when="before", status=403, body=make_body(code=403, message="Forbidden"))
         with pytest.raises(PermanentError):
             airflow.try_once(order)
         job_ids = []
@@ -89,18 +89,18 @@ def test_a_key_that_was_left_as_too_old_is_followed_by_another_when_its_job_has_
             job_ids.append(str(airflow.try_once(order)))
 
         assert len(set(job_ids)) == 3
-        assert len(set(keys(zuora))) == 4
+        assert len(set(list_keys(zuora))) == 4
 
 
 # f2: an answer to a GET says nothing of the order.
 
 TURNED_AWAY = {
-    "403": {"status": 403, "body": told(code=403, message="Forbidden")},
+    "403": {"status": 403, "body": make_body(code=403, message="Forbidden")},
     "302": {"status": 302},
     "405": {"status": 405},
-    "404 about the entity": {"status": 404, "body": coded(90000020)},
-    "no permission": {"status": 403, "body": coded(50000010)},
-    "401": {"status": 401, "body": told(message="Authentication error")},
+    "404 about the entity": {"status": 404, "body": make_refusal(90000020)},
+    "no permission": {"status": 403, "body": make_refusal(50000010)},
+    "401": {"status": 401, "body": make_body(message="Authentication error")},
 }
 
 
@@ -127,13 +127,13 @@ class TestARefusedLookIsNotTheOrdersRefusal:
     @ONE_OR_LIST
     def test_a_try_without_an_answer_that_looks_once_is_for_the_next_try(self, zuora, submit, answer):
         zuora.fault(**POST, **LOST, times=6)
-        zuora.fault(**LOOK, **answer)
+        zuora.fault(**LOOKUP, **answer)
         with pytest.raises(TransientError):
             submit()
         zuora.sandbox.state.faults.clear()
         submit()
 
-        assert len(made(zuora)) == 1
+        assert len(list_made(zuora)) == 1
 
     @ONE_OR_LIST
     @pytest.mark.parametrize("cleared", [False, True], ids=["a retry", "a clear"])
@@ -143,7 +143,7 @@ class TestARefusedLookIsNotTheOrdersRefusal:
         if cleared:
             submit.airflow.clear()
         zuora.fault(**JOB, **answer)
-        zuora.fault(**LOOK, **answer)
+        zuora.fault(**LOOKUP, **answer)
 
         assert submit() == first
         assert len(zuora.posts()) == 1
@@ -151,30 +151,30 @@ class TestARefusedLookIsNotTheOrdersRefusal:
     @ONE_OR_LIST
     def test_an_old_key_whose_order_cannot_be_looked_up_is_a_question(self, zuora, clock, submit, answer):
         zuora.fault(**POST, **LOST, times=6)
-        zuora.fault(**LOOK, kind="reset")
+        zuora.fault(**LOOKUP, kind="reset")
         with pytest.raises(TransientError):
             submit()
         zuora.sandbox.state.faults.clear()
         clock.now += 25 * HOUR
-        zuora.fault(**LOOK, **answer)
+        zuora.fault(**LOOKUP, **answer)
         with pytest.raises(OrderOutcomeUnknownError, match="it cannot be looked up"):
             submit()
 
-        assert len(made(zuora)) == 1
+        assert len(list_made(zuora)) == 1
 
 
 OTHERS = {
     "a page": {"status": 403, "body": b"<h1>Forbidden</h1>"},
-    "404 of a route": {"status": 404, "body": told(message="no Route")},
-    "404 of an entity": {"status": 404, "body": coded(90000040)},
-    "200 of an entity": {"status": 200, "body": coded(90000020)},
-    "a rule": {"status": 400, "body": coded(90000030)},
+    "404 of a route": {"status": 404, "body": make_body(message="no Route")},
+    "404 of an entity": {"status": 404, "body": make_refusal(90000040)},
+    "200 of an entity": {"status": 200, "body": make_refusal(90000020)},
+    "a rule": {"status": 400, "body": make_refusal(90000030)},
     "503": {"status": 503},
     "429": {"status": 429},
     "no answer": {"kind": "reset"},
     "a page that is fine": {"status": 200, "body": b"<h1>x</h1>"},
     "nothing": {"status": 200, "body": b"{}"},
-    "no order": {"status": 200, "body": told(success=True, order=None)},
+    "no order": {"status": 200, "body": make_body(success=True, order=None)},
     "410": {"status": 410},
 }
 
@@ -188,7 +188,7 @@ def test_an_order_that_is_to_be_adopted_and_cannot_be_looked_up_is_open_or_unkno
     options = {"on_existing": "adopt", "on_refusal": "skip", "refused_path": str(refused)}
     Airflow(clock, 3.3, run_id="yesterday").try_once([NUMBERED], **options)
     clock.now += 30 * HOUR
-    zuora.fault(**LOOK, **answer)
+    zuora.fault(**LOOKUP, **answer)
     today = Airflow(clock, 3.3, run_id="today")
     with pytest.raises((TransientError, OrderOutcomeUnknownError)):
         today.try_once([NUMBERED], **options)
@@ -209,7 +209,7 @@ class TestARefusalThatNobodyStores:
     ORDERS = pytest.mark.parametrize("order", [PLAIN, NUMBERED], ids=["not numbered", "numbered"])
 
     def run(self, clock, airflow, order, *, as_list, cleared):
-        """Run the task until it succeeds; a failure for good is cleared, if it is to be."""
+        """Run the task until it succeeds; a permanent failure is cleared, if it is to be."""
         order = [order] if as_list else order
         while True:
             try:
@@ -227,19 +227,19 @@ class TestARefusalThatNobodyStores:
     def test_twice_and_then_made_is_one_order_after_a_clear(
         self, zuora, clock, version, wipes, as_list, order, status, code
     ):
-        zuora.fault(**POST, when="before", status=status, body=coded(code), times=2)
+        zuora.fault(**POST, when="before", status=status, body=make_refusal(code), times=2)
         airflow = Airflow(clock, version, wipes=wipes, retries=3)
         first = self.run(clock, airflow, order, as_list=as_list, cleared=True)
         clock.now += HOUR
         airflow.clear()
 
         assert self.run(clock, airflow, order, as_list=as_list, cleared=True) == first
-        assert len(made(zuora)) == 1
+        assert len(list_made(zuora)) == 1
 
     @ONE_OR_LIST
     @WAYS
     @ORDERS
-    @pytest.mark.parametrize("body", [b"<h1>x</h1>", told(message="x")], ids=["a page", "JSON"])
+    @pytest.mark.parametrize("body", [b"<h1>x</h1>", make_body(message="x")], ids=["a page", "JSON"])
     def test_a_422_is_a_question_and_one_order_after_a_clear(
         self, zuora, clock, version, wipes, as_list, order, body
     ):
@@ -252,17 +252,17 @@ class TestARefusalThatNobodyStores:
             airflow.clear()
             self.run(clock, airflow, order, as_list=as_list, cleared=True)
 
-        assert len(made(zuora)) == 1
+        assert len(list_made(zuora)) == 1
 
 
 class TestEqualOrdersOfAList:
-    """f4: only their count tells them apart: one less, and the last stands for the one that was taken out."""
+    """f4: only their count tells them apart: one less, and the last replaces the one that was taken out."""
 
     @pytest.mark.parametrize("version", [2.11, 3.3, 3.4])
     def test_of_which_one_is_unknown_are_all_to_be_taken_out(self, zuora, clock, version):
         zuora.fault(**POST, when="before", status=422, body=b"<h1>x</h1>")
         airflow = Airflow(clock, version)
-        other = named("another")
+        other = make_order("another")
         with pytest.raises(OrderOutcomeUnknownError) as caught:
             airflow.try_once([PLAIN, PLAIN, other], concurrency=1)
 
@@ -274,14 +274,14 @@ class TestEqualOrdersOfAList:
         airflow.clear()
         airflow.run([other])
         Airflow(clock, version, run_id="another").run(PLAIN)
-        assert len(made(zuora)) == 3
+        assert len(list_made(zuora)) == 3
 
     def test_an_order_that_none_is_equal_to_is_taken_out_alone(self, zuora, clock):
         zuora.fault(**POST, when="before", status=422, body=b"<h1>x</h1>")
         with pytest.raises(
             OrderOutcomeUnknownError, match=r"2\. It is there: take it out of the list, and clear"
         ):
-            Airflow(clock, 3.3).try_once([PLAIN, named("another")], concurrency=1)
+            Airflow(clock, 3.3).try_once([PLAIN, make_order("another")], concurrency=1)
 
 
 class AwayStore(StateStore):
@@ -313,11 +313,11 @@ class AwayStore(StateStore):
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before it is done", "after it was done"])
-@pytest.mark.parametrize("times", [1, 99], ids=["once", "for good"])
+@pytest.mark.parametrize("times", [1, 99], ids=["once", "always"])
 class TestTheStateStoreFails:
     """f5: "nothing was sent" was said of orders that had been, and the XCom of results was never pushed."""
 
-    ORDERS = tuple(named(str(index)) for index in range(150))  # a hundred are noted at a time
+    ORDERS = tuple(make_order(str(index)) for index in range(150))  # a hundred are noted at a time
 
     def submit(self, clock, at, times, orders, *, done, **options):
         airflow = Airflow(clock, 3.3)
@@ -341,18 +341,18 @@ class TestTheStateStoreFails:
 
         assert words.startswith("The order was sent, but what came of it could not be noted.")
         airflow.store.times = 0
-        assert [airflow.try_once(PLAIN)] == made(zuora)
+        assert [airflow.try_once(PLAIN)] == list_made(zuora)
 
     def test_after_a_batch_was_sent_the_rest_is_open(self, zuora, clock, times, done):
         airflow, words = self.submit(clock, 4, times, self.ORDERS, done=done)
 
         assert airflow.states == ["submitted"] * 100 + ["open"] * 50
-        assert len(set(keys(zuora))) == 100
+        assert len(set(list_keys(zuora))) == 100
         assert "50 of 150 orders have no job (100 submitted, 0 refused, 0 unknown, 50 open)" in words
         assert "It was not sent in this try: the task's state store failed" in words
         airflow.store.times = 0
-        assert sorted(airflow.try_once(self.ORDERS)) == sorted(made(zuora))
-        assert len(made(zuora)) == 150
+        assert sorted(airflow.try_once(self.ORDERS)) == sorted(list_made(zuora))
+        assert len(list_made(zuora)) == 150
 
     def test_after_all_were_sent_the_list_has_succeeded(self, zuora, clock, times, done):
         airflow, words = self.submit(clock, 4, times, self.ORDERS[:5], done=done)
@@ -360,8 +360,8 @@ class TestTheStateStoreFails:
         assert words == ""
         assert airflow.states == ["submitted"] * 5
         airflow.store.times = 0
-        assert sorted(airflow.try_once(self.ORDERS[:5])) == sorted(made(zuora))
-        assert len(made(zuora)) == 5
+        assert sorted(airflow.try_once(self.ORDERS[:5])) == sorted(list_made(zuora))
+        assert len(list_made(zuora)) == 5
 
     @pytest.mark.parametrize("at", [9, 11])
     @pytest.mark.parametrize("concurrency", [1, 20])
@@ -370,7 +370,7 @@ class TestTheStateStoreFails:
     ):
         """One that an earlier try left refused is in no batch: it writes when it is asked again."""
         orders = self.ORDERS[:3]
-        zuora.fault(**POST, when="instead", status=400, body=coded(53200020))
+        zuora.fault(**POST, when="instead", status=400, body=make_refusal(53200020))
         airflow = Airflow(clock, 3.3)
         with pytest.raises(PermanentError):
             airflow.try_once(orders, concurrency=1)
@@ -387,7 +387,7 @@ class TestTheStateStoreFails:
             with suppress(PermanentError):
                 airflow.run(orders)
         assert airflow.states == ["submitted"] * 3
-        assert len(made(zuora)) == 3
+        assert len(list_made(zuora)) == 3
 
 
 class Loop(ZuoraCreateOrderOperator):
@@ -398,7 +398,7 @@ class Loop(ZuoraCreateOrderOperator):
     def execute(self, context):
         job_ids = {}
         for text in self.todo:
-            self.order = named(text)
+            self.order = make_order(text)
             job_ids[text] = super().execute(context)
         return job_ids
 
@@ -410,7 +410,7 @@ class TestALoopOverOrdersWithoutNumbers:
     def loop(self, request):
         def by_hook(context, todo):
             hook = ZuoraHook()
-            return {text: hook.create_order(named(text), context=context) for text in todo}
+            return {text: hook.create_order(make_order(text), context=context) for text in todo}
 
         def by_subclass(context, todo):
             task = Loop(task_id="submit", order={})
@@ -429,7 +429,7 @@ class TestALoopOverOrdersWithoutNumbers:
         self.go(airflow, loop, "a")
         job_ids = self.go(airflow, loop, todo)
 
-        assert texts(zuora) == {job_id: text for text, job_id in job_ids.items()}
+        assert read_descriptions(zuora) == {job_id: text for text, job_id in job_ids.items()}
 
     def test_in_the_same_order_makes_the_rest(self, zuora, clock, loop):
         airflow = Airflow(clock, 3.3, retries=3)
@@ -437,7 +437,7 @@ class TestALoopOverOrdersWithoutNumbers:
         job_ids = self.go(airflow, loop, "abc")
 
         assert job_ids["a"] == first["a"]
-        assert texts(zuora) == {job_id: text for text, job_id in job_ids.items()}
+        assert read_descriptions(zuora) == {job_id: text for text, job_id in job_ids.items()}
 
     @pytest.mark.parametrize("todo", ["bca", "cab"])
     def test_with_another_order_first_is_a_question(self, zuora, clock, loop, todo):
@@ -446,17 +446,17 @@ class TestALoopOverOrdersWithoutNumbers:
         with pytest.raises(OrderOutcomeUnknownError, match="this is none of them"):
             self.go(airflow, loop, todo)
 
-        assert list(texts(zuora).values()) == ["a"]
+        assert list(read_descriptions(zuora).values()) == ["a"]
 
 
 def test_the_only_order_of_an_operator_is_the_same_one_when_a_template_has_changed_it(zuora, clock):
     """f9, its other side: `{{ ts }}` in a description makes no second order in a retry."""
     airflow = Airflow(clock, 3.3)
-    first = airflow.try_once(named("at 10:00"))
+    first = airflow.try_once(make_order("at 10:00"))
     clock.now += 300
 
-    assert airflow.try_once(named("at 10:05")) == first
-    assert list(texts(zuora).values()) == ["at 10:00"]
+    assert airflow.try_once(make_order("at 10:05")) == first
+    assert list(read_descriptions(zuora).values()) == ["at 10:00"]
 
 
 class TestASecondListOfATask:
@@ -473,7 +473,7 @@ class TestASecondListOfATask:
         context = airflow.context()
         hook.create_orders([PLAIN, PLAIN], context=context)
         with pytest.raises(PermanentError) as caught:
-            hook.create_orders([PLAIN, named("another")], context=context)
+            hook.create_orders([PLAIN, make_order("another")], context=context)
 
         assert str(caught.value).startswith(self.WORDS)
         assert len(zuora.posts()) == 2
@@ -485,7 +485,7 @@ class TestASecondListOfATask:
         context = airflow.context()
         ZuoraHook().create_orders([PLAIN, PLAIN], context=context)
         with pytest.raises(PermanentError) as caught:
-            ZuoraHook().create_orders([PLAIN, named("another")], context=context)
+            ZuoraHook().create_orders([PLAIN, make_order("another")], context=context)
 
         assert str(caught.value).startswith(self.WORDS)
         assert len(zuora.posts()) == 2
@@ -511,10 +511,10 @@ class TestASecondListOfATask:
         airflow.number += 1
         context = airflow.context()
         hook.create_orders([PLAIN, NUMBERED], context=context)
-        entries = hook.create_orders([named("another"), NUMBERED], context=context)
+        entries = hook.create_orders([make_order("another"), NUMBERED], context=context)
 
         assert [entry.state for entry in entries] == ["submitted"] * 2
-        assert len(made(zuora)) == 3
+        assert len(list_made(zuora)) == 3
 
     def test_a_retry_may_send_what_was_left_open(self, zuora, clock):
         hook, airflow = ZuoraHook(), Airflow(clock, 3.3)
@@ -524,7 +524,7 @@ class TestASecondListOfATask:
         assert entry.state == "open"
         [entry] = hook.create_orders([PLAIN], context=airflow.context())
 
-        assert [entry.job_id] == made(zuora)
+        assert [entry.job_id] == list_made(zuora)
 
 
 @dataclass
@@ -563,8 +563,8 @@ class TestATryThatWasStopped:
             airflow.try_once(order)
         assert len(zuora.posts()) == 1
 
-        assert [airflow.try_once(order)] == made(zuora)
-        assert len(set(keys(zuora))) == 1
+        assert [airflow.try_once(order)] == list_made(zuora)
+        assert len(set(list_keys(zuora))) == 1
 
     @pytest.mark.parametrize("version", [2.11, 3.3, 3.4])
     def test_while_another_one_went_on_to_the_next_key_makes_no_second_order(self, zuora, clock, version):
@@ -588,31 +588,31 @@ class TestATryThatWasStopped:
         with pytest.raises(TransientError):
             airflow.try_once(NUMBERED)
 
-        assert ends == made(zuora)
+        assert ends == list_made(zuora)
         assert len(ends) == 1
 
 
 @pytest.mark.parametrize("version", [2.11, 3.3])
 def test_one_raw_key_for_two_orders_fails_when_the_job_of_the_first_has_ended(zuora, clock, version):
     """f14: the second succeeded with the first one's job."""
-    order, other = named("Berlin"), named("Paris") | {"orderDate": "2024-08-01"}
+    order, other = make_order("Berlin"), make_order("Paris") | {"orderDate": "2024-08-01"}
     first = Airflow(clock, version, run_id="one").run(order, raw_idempotency_key="K")
     with pytest.raises(PermanentError, match="raw_idempotency_key K led to order O-00000001, of which its"):
         Airflow(clock, version, run_id="two").run(other, raw_idempotency_key="K")
     assert Airflow(clock, version, run_id="three").run(order, raw_idempotency_key="K") == first
 
-    assert list(texts(zuora).values()) == ["Berlin"]
+    assert list(read_descriptions(zuora).values()) == ["Berlin"]
 
 
 class TestALookUpThatIsRedirected:
-    """f18: a 404 of the page that it was led to was taken for "there is no such order"."""
+    """f18: a 404 of the page that it was led to was mistaken for "there is no such order"."""
 
     @pytest.fixture(autouse=True)
     def yesterday(self, zuora, clock):
         airflow = Airflow(clock, 2.11)
         airflow.run([NUMBERED])
         clock.now += 30 * HOUR
-        zuora.fault(**LOOK, status=302, headers={"Location": "/login"})
+        zuora.fault(**LOOKUP, status=302, headers={"Location": "/login"})
         return airflow
 
     def test_says_nothing_of_an_order_that_is_to_be_adopted(self, zuora, clock):

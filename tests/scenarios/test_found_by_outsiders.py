@@ -25,8 +25,8 @@ from airflow_provider_zuora.session.session import REGISTRY, SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.transports.config import TransportConfig
 from tests.conftest import Source, StateStore, make_timing
-from tests.core.carriers import Clock
-from tests.one_airflow import Airflow, Worker, served
+from tests.core.runners import Clock
+from tests.one_airflow import Airflow, Worker, serve_zuora
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
 
 HOUR = 3600.0
@@ -49,25 +49,25 @@ NEW = {name: value for name, value in NUMBERED.items() if name != "existingAccou
 }
 
 
-def told(**body):
+def make_body(**body):
     return json.dumps(body).encode()
 
 
-def coded(code, message="Told so."):
-    return told(success=False, reasons=[{"code": code, "message": message}])
+def make_refusal(code, message="Told so."):
+    return make_body(success=False, reasons=[{"code": code, "message": message}])
 
 
-FORBIDDEN = {"when": "before", "status": 403, "body": told(code=403, message="Forbidden")}
-NO_ROUTE = {"when": "before", "status": 404, "body": told(message="no Route matched with those values")}
+FORBIDDEN = {"when": "before", "status": 403, "body": make_body(code=403, message="Forbidden")}
+NO_ROUTE = {"when": "before", "status": 404, "body": make_body(message="no Route matched with those values")}
 LOCK = {
     "when": "instead",
     "status": 409,
-    "body": coded(53200050, "Operation failed due to a lock competition"),
+    "body": make_refusal(53200050, "Operation failed due to a lock competition"),
 }
 LOST = {"when": "after", "kind": "reset"}
 
 
-def made(zuora):
+def list_made(zuora):
     return [job for job in zuora.ledger()["jobs"] if job["status"] != "Failed"]
 
 
@@ -88,7 +88,7 @@ class TestAListAfterALostAnswer:
         airflow = Airflow(clock, version)
         job_ids = airflow.run([PLAIN], on_refusal="skip", refused_path=str(refused))
 
-        assert job_ids == [job["jobId"] for job in made(zuora)]
+        assert job_ids == [job["jobId"] for job in list_made(zuora)]
         assert airflow.states == ["submitted"]
         assert refused.read_text() == ""
 
@@ -106,7 +106,7 @@ class TestAListAfterALostAnswer:
 
         assert airflow.states == ["unknown"]
         assert refused.read_text() == ""
-        assert len(made(zuora)) == 1
+        assert len(list_made(zuora)) == 1
 
     def test_is_found_where_it_has_a_number(self, zuora, clock, refused):
         zuora.fault(**POST, **LOST)
@@ -114,13 +114,13 @@ class TestAListAfterALostAnswer:
         airflow = Airflow(clock, 3.3)
 
         assert airflow.run([NUMBERED], on_refusal="skip", refused_path=str(refused)) == ["order:O-1"]
-        assert len(made(zuora)) == 1
+        assert len(list_made(zuora)) == 1
 
     def test_a_single_order_is_sent_again_too(self, zuora, clock):
         zuora.fault(**POST, **LOST)
         zuora.fault(**POST, **FORBIDDEN)
 
-        assert Airflow(clock, 3.3).run(PLAIN) == made(zuora)[0]["jobId"]
+        assert Airflow(clock, 3.3).run(PLAIN) == list_made(zuora)[0]["jobId"]
 
     def test_a_single_order_is_asked_for_at_last(self, zuora, clock):
         zuora.fault(**POST, **LOST)
@@ -140,7 +140,7 @@ class TestARefusalBeforeTheKeyStore:
     )
     def test_begins_no_other_key(self, zuora, clock, version, cleared, status, code):
         zuora.fault(**POST, **LOST)
-        zuora.fault(**POST, when="before", status=status, body=coded(code), times=9)
+        zuora.fault(**POST, when="before", status=status, body=make_refusal(code), times=9)
         airflow = Airflow(clock, version)
         with pytest.raises((PermanentError, TransientError)) as caught:
             airflow.try_once(PLAIN)
@@ -150,8 +150,8 @@ class TestARefusalBeforeTheKeyStore:
         if cleared:
             airflow.clear()
 
-        assert airflow.run(PLAIN) == made(zuora)[0]["jobId"]
-        assert len(made(zuora)) == 1
+        assert airflow.run(PLAIN) == list_made(zuora)[0]["jobId"]
+        assert len(list_made(zuora)) == 1
 
 
 class TestAdopting:
@@ -159,7 +159,7 @@ class TestAdopting:
 
     @pytest.fixture
     def zuora(self, clock, monkeypatch):
-        with served(clock, monkeypatch, job_seconds=20) as zuora:
+        with serve_zuora(clock, monkeypatch, job_seconds=20) as zuora:
             yield zuora
 
     def adopt(self, clock, job_id, order):
@@ -225,7 +225,7 @@ def test_another_spelling_of_the_host_is_the_same_account(zuora, clock, monkeypa
     airflow.clear()
 
     assert airflow.run(PLAIN) == first
-    assert len(made(zuora)) == 1
+    assert len(list_made(zuora)) == 1
     for account in opened:
         account.close()
 
@@ -241,7 +241,7 @@ def test_more_retries_in_the_dag_do_not_hide_a_clear(zuora, clock, raised):
     with pytest.raises(OrderOutcomeUnknownError):
         airflow.run(PLAIN)
 
-    assert len(made(zuora)) == 1
+    assert len(list_made(zuora)) == 1
 
 
 class TestClocksThatDiffer:
@@ -270,8 +270,8 @@ class TestClocksThatDiffer:
         except OrderOutcomeUnknownError:
             assert order is PLAIN
         else:
-            assert job_id in (made(zuora)[0]["jobId"], "order:O-1")
-        assert len(made(zuora)) == 1
+            assert job_id in (list_made(zuora)[0]["jobId"], "order:O-1")
+        assert len(list_made(zuora)) == 1
 
     @pytest.mark.parametrize("ahead", [-500, 500])
     def test_make_no_difference_in_the_middle_of_a_window(self, zuora, clock, ahead):
@@ -282,7 +282,7 @@ class TestClocksThatDiffer:
         zuora.sandbox.state.faults.clear()
         clock.ahead = ahead
 
-        assert airflow.run([PLAIN]) == [made(zuora)[0]["jobId"]]
+        assert airflow.run([PLAIN]) == [list_made(zuora)[0]["jobId"]]
 
 
 @pytest.mark.parametrize("status", [404, 403, 400])
@@ -293,7 +293,7 @@ def test_an_order_whose_account_cannot_be_read_is_there_all_the_same(zuora, cloc
     airflow.run(NEW)
     clock.now += 30 * HOUR
     airflow.clear()
-    body = coded(50000040, "Cannot find entity by key")
+    body = make_refusal(50000040, "Cannot find entity by key")
     zuora.fault(method="GET", path="/v1/accounts/", status=status, body=body, times=None)
     with pytest.raises(OrderOutcomeUnknownError, match="its account cannot be read"):
         airflow.run(NEW)
@@ -312,7 +312,7 @@ def test_a_walk_that_crosses_23_hours_ends_with_the_key_that_made_the_order(zuor
     airflow.clear()
 
     assert airflow.run([order]) == [job_id]
-    assert len(made(zuora)) == 1
+    assert len(list_made(zuora)) == 1
 
 
 @pytest.mark.parametrize("order", [PLAIN, NUMBERED], ids=["not numbered", "numbered"])
@@ -325,12 +325,12 @@ def test_a_walk_that_nobody_remembers_crosses_23_hours_and_begins_no_other(zuora
     clock.now = began + 23 * HOUR - 30
     airflow.clear()
     if order is NUMBERED:
-        assert airflow.run([order])[0] in (made(zuora)[0]["jobId"], "order:O-1")
+        assert airflow.run([order])[0] in (list_made(zuora)[0]["jobId"], "order:O-1")
     else:
         with pytest.raises(OrderOutcomeUnknownError):
             airflow.run([order])
 
-    assert len(made(zuora)) == 1
+    assert len(list_made(zuora)) == 1
     later = {post["idempotencyKey"] for post in zuora.posts()} - keys
     assert all(key.startswith("control-") for key in later)
 
@@ -341,7 +341,7 @@ def test_two_answers_that_are_cut_off_are_no_stored_one(zuora, clock):
     began = clock.now
     job_id = ZuoraHook().create_order(PLAIN, idempotency_key="one")
 
-    assert job_id == made(zuora)[0]["jobId"]
+    assert job_id == list_made(zuora)[0]["jobId"]
     assert [post["path"] for post in zuora.posts()] == [POST["path"]] * 3
     assert clock.now - began < 30
 
@@ -374,7 +374,7 @@ class TestAnotherProcessOfATask:
     @pytest.fixture
     def zuora(self, monkeypatch):
         """As late as it is on this machine: the processes know no other clock."""
-        with served(Clock(time.time()), monkeypatch) as zuora:
+        with serve_zuora(Clock(time.time()), monkeypatch) as zuora:
             yield zuora
 
     @pytest.mark.parametrize("date", ["AIRFLOW_CTX_LOGICAL_DATE", "AIRFLOW_CTX_EXECUTION_DATE"])
@@ -383,7 +383,7 @@ class TestAnotherProcessOfATask:
         tries = [self.run(**self.TASK, **due, AIRFLOW_CTX_TRY_NUMBER=str(number)) for number in (1, 2)]
 
         assert tries[0][0] == tries[1][0]
-        assert len(made(zuora)) == 1
+        assert len(list_made(zuora)) == 1
         assert "idempotency_key" in tries[0][1], "of mapped tasks nothing tells which one it is"
 
     def test_outside_of_a_task_it_warns_that_another_call_makes_another_order(self, zuora):
@@ -421,7 +421,7 @@ class TestASubclassThatExecutesTwice:
         task = Two(task_id="two", order={})
         job_ids = task.execute(self.context(1, StateStore() if store else None))
 
-        assert sorted(job_ids) == sorted(job["jobId"] for job in made(zuora))
+        assert sorted(job_ids) == sorted(job["jobId"] for job in list_made(zuora))
         assert len(set(job_ids)) == 2
 
     def test_finds_both_in_a_retry(self, zuora):

@@ -13,7 +13,7 @@ from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.submission.adoption import adopt_job
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Actor, Zuora, submit
 
 HOUR = 3600.0

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, before, submit, submit_list
 
 HOUR = 3600.0
@@ -86,8 +86,8 @@ class Walk:
         actor.run(self.dice.randint(0, 12) if self.dice.random() < 0.35 else None)
         if actor.running:
             actor.kill()
-        passing = actor.running or (isinstance(actor.end, ApiError) and actor.end.transient)
-        self.ended = "retry" if passing and self.number <= self.max_tries else "ended"
+        is_transient = actor.running or (isinstance(actor.end, ApiError) and actor.end.transient)
+        self.ended = "retry" if is_transient and self.number <= self.max_tries else "ended"
         self.log.append("killed" if actor.running else repr(actor.end)[:90])
         if isinstance(actor.end, str):
             known = {job["jobId"] for job in self.zuora.ledger["jobs"]}

@@ -26,7 +26,7 @@ from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, Zu
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 from tests.conftest import ORDER, WAITING
-from tests.core.carriers import Clock
+from tests.core.runners import Clock
 from zuora_sandbox import CLIENT_SECRET, Settings
 
 REFUSAL = "[40000020]: Rate plan is not effective"
@@ -36,7 +36,7 @@ JOBS = "/v1/async-jobs/"
 OUTAGE = {"method": "GET", "path": JOBS, "status": 503}
 
 
-def submitted(zuora, **fields):
+def submit(zuora, **fields):
     return zuora.make_session().run(zuora_client(zuora).submit(request_for(zuora, **fields)))
 
 
@@ -53,7 +53,7 @@ def sensor(job_id, **options):
     return ZuoraJobSensor(task_id="wait", job_id=job_id, **options)
 
 
-def fired(trigger):
+def fire(trigger):
     """Return the payload of the one event that a trigger fires."""
 
     async def events():
@@ -63,61 +63,61 @@ def fired(trigger):
     return event
 
 
-def deferral(task):
+def defer(task):
     with pytest.raises(TaskDeferred) as caught:
         task.execute(CONTEXT)
     return caught.value
 
 
-def resumed(task, trigger=None, **arguments):
+def resume(task, trigger=None, **arguments):
     """Defer, let the trigger run as a triggerer would, and resume with its event."""
-    deferred = deferral(task)
+    deferred = defer(task)
     _, kwargs = deferred.trigger.serialize()
-    event = fired(ZuoraJobTrigger(**kwargs | {"not_before": 0.0} | arguments))
+    event = fire(ZuoraJobTrigger(**kwargs | {"not_before": 0.0} | arguments))
     return task.resume_execution(deferred.method_name, {"event": event}, CONTEXT)
 
 
-def ended(zuora, way, end, **options):
+def end_wait(zuora, way, end, **options):
     """Let a wait end in one way of four and with one end of three."""
-    active = end == "time-out" or way == "resumed"
+    active = end == "timeout" or way == "resumed"
     zuora.sandbox.settings = Settings(job_seconds=1e9 if active else 0, fail_jobs=REFUSAL)
-    job_id = submitted(zuora)
-    quick = {"timeout": 0} if end == "time-out" and way != "resumed" else {}
+    job_id = submit(zuora)
+    quick = {"timeout": 0} if end == "timeout" and way != "resumed" else {}
     modes = {"poke": {"deferrable": False}, "reschedule": {"deferrable": False, "mode": "reschedule"}}
     task = sensor(job_id, poke_interval=0, **quick, **modes.get(way, {}), **options)
     if way != "resumed":
         if end == "ten poll errors":
             zuora.fault(**OUTAGE, times=10)
         return task.execute(CONTEXT)
-    deferred = deferral(task)
+    deferred = defer(task)
     _, kwargs = deferred.trigger.serialize()
     if end == "failed job":
         zuora.sandbox.advance(2e9)
     if end == "ten poll errors":
         zuora.fault(**OUTAGE, times=10)
-    late = {"deadline": time.time() - 1} if end == "time-out" else {}
-    event = fired(ZuoraJobTrigger(**kwargs | {"not_before": 0.0} | late))
+    late = {"deadline": time.time() - 1} if end == "timeout" else {}
+    event = fire(ZuoraJobTrigger(**kwargs | {"not_before": 0.0} | late))
     return task.resume_execution(deferred.method_name, {"event": event}, CONTEXT)
 
 
 ENDS = {
-    "time-out": (AirflowSensorTimeout, "has not ended|timed out"),
+    "timeout": (AirflowSensorTimeout, "has not ended|timed out"),
     "failed job": (AirflowFailException, r"\[40000020\] Rate plan is not effective"),
     "ten poll errors": (TransientError, "HTTP 503"),
 }
 
 
-@pytest.mark.parametrize("way", ["first look", "poke", "reschedule", "resumed"])
+@pytest.mark.parametrize("way", ["first poll", "poke", "reschedule", "resumed"])
 @pytest.mark.parametrize("end", list(ENDS))
 @pytest.mark.parametrize("option", ["soft_fail", "never_fail", "neither"])
 def test_how_a_wait_ends(zuora, option, end, way):
-    """soft_fail skips time-outs only, never_fail everything; the four ways there agree."""
+    """soft_fail skips timeouts only, never_fail everything; the four ways there agree."""
     options = {} if option == "neither" else {option: True}
-    skipped = option == "never_fail" or (option == "soft_fail" and end == "time-out")
+    skipped = option == "never_fail" or (option == "soft_fail" and end == "timeout")
     expected, words = (AirflowSkipException, "Skip|timed out") if skipped else ENDS[end]
 
     with pytest.raises(expected, match=words) as caught:
-        ended(zuora, way, end, **options)
+        end_wait(zuora, way, end, **options)
 
     assert skipped or not isinstance(caught.value, AirflowSkipException)
     assert CLIENT_SECRET not in str(caught.value)
@@ -125,23 +125,23 @@ def test_how_a_wait_ends(zuora, option, end, way):
 
 @pytest.mark.parametrize("options", [{}, {"deferrable": False}, {"deferrable": False, "mode": "reschedule"}])
 def test_a_job_that_has_ended_is_never_waited_for(zuora, options):
-    result = sensor(submitted(zuora), **options).execute(CONTEXT)
+    result = sensor(submit(zuora), **options).execute(CONTEXT)
 
     assert result["orderNumber"] == "O-1"
 
 
 def test_a_deferred_wait_returns_the_result(zuora):
     zuora.sandbox.settings = Settings(job_seconds=1e6)
-    task = sensor(submitted(zuora), poke_interval=0)
-    deferred = deferral(task)
+    task = sensor(submit(zuora), poke_interval=0)
+    deferred = defer(task)
     zuora.sandbox.advance(2e6)
-    event = fired(ZuoraJobTrigger(**deferred.trigger.serialize()[1] | {"not_before": 0.0}))
+    event = fire(ZuoraJobTrigger(**deferred.trigger.serialize()[1] | {"not_before": 0.0}))
 
     assert task.execute_complete(CONTEXT, event)["orderNumber"] == "O-1"
 
 
 def test_nine_errors_in_a_row_do_not_end_a_wait(zuora):
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
     zuora.fault(**OUTAGE, times=9)
 
     assert sensor(job_id).execute(CONTEXT)["orderNumber"] == "O-1"
@@ -149,8 +149,8 @@ def test_nine_errors_in_a_row_do_not_end_a_wait(zuora):
 
 @pytest.mark.parametrize("options", [{}, {"deferrable": False, "poke_interval": 0}])
 def test_a_look_that_may_not_repeat_in_time_does_not_end_a_wait(zuora, options):
-    """Retry-After asks for more than a look may last: the wait goes on, where it can without a worker."""
-    job_id = submitted(zuora)
+    """Retry-After asks for more than a poll may last: the wait goes on, if it can without a worker."""
+    job_id = submit(zuora)
     zuora.fault(**OUTAGE | {"status": 429, "headers": {"Retry-After": "3600"}}, times=1)
     task = sensor(job_id, **options)
     before = time.time()
@@ -159,13 +159,13 @@ def test_a_look_that_may_not_repeat_in_time_does_not_end_a_wait(zuora, options):
         assert not task.poke(CONTEXT).is_done
         assert 3590 < task._get_next_poke_interval(0.0, lambda: 0.0, 1) <= 3600
     else:
-        assert deferral(task).trigger.not_before >= before + 3600
+        assert defer(task).trigger.not_before >= before + 3600
 
 
 @pytest.mark.parametrize("down", [JOBS, "/oauth/token"], ids=["jobs", "sign-in"])
-@pytest.mark.parametrize("way", ["first look", "poke", "reschedule"])
+@pytest.mark.parametrize("way", ["first poll", "poke", "reschedule"])
 def test_a_look_lasts_no_longer_than_the_wait_may(zuora, way, down):
-    """An outage that outlasts the time-out is a time-out, which soft_fail skips."""
+    """An outage that outlasts the timeout is a timeout, which soft_fail skips."""
     zuora.fault(path=down, status=503, times=None)
     modes = {"poke": {"deferrable": False}, "reschedule": {"deferrable": False, "mode": "reschedule"}}
     with pytest.raises(AirflowSkipException):
@@ -187,13 +187,13 @@ def test_a_token_that_is_not_shared_serves_all_looks_of_a_task(zuora, monkeypatc
 
 def test_a_wait_with_silent_fail_outlives_any_outage(zuora):
     zuora.sandbox.settings = Settings(job_seconds=1e6)
-    task = sensor(submitted(zuora), poke_interval=0, silent_fail=True)
+    task = sensor(submit(zuora), poke_interval=0, silent_fail=True)
     zuora.fault(**OUTAGE, times=10)
-    trigger = deferral(task).trigger
+    trigger = defer(task).trigger
     zuora.sandbox.advance(2e6)
     zuora.fault(**OUTAGE, times=30)
 
-    event = fired(ZuoraJobTrigger(**trigger.serialize()[1] | {"not_before": 0.0}))
+    event = fire(ZuoraJobTrigger(**trigger.serialize()[1] | {"not_before": 0.0}))
     assert event["results"][0]["job"]["status"] == "Completed"
 
 
@@ -205,7 +205,7 @@ def test_a_job_that_was_just_issued_may_be_unknown_and_the_wait_goes_on(zuora):
 
 
 def test_one_not_found_does_not_end_the_first_look(zuora):
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
     zuora.fault(method="GET", path=JOBS, status=404, body=b'{"reasons": [{"code": 50000040}]}')
 
     assert sensor(job_id).execute(CONTEXT)["orderNumber"] == "O-1"
@@ -246,7 +246,7 @@ def test_a_missing_connection_is_an_error_of_the_wait(zuora):
 
 def test_a_pending_order_is_a_warning_or_a_failure(zuora, capsys):
     zuora.sandbox.settings = Settings(job_seconds=0, order_status="Pending")
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
 
     assert sensor(job_id).execute(CONTEXT)["status"] == "Pending"
     assert "its order O-1 is Pending, not Completed" in capsys.readouterr().out
@@ -258,11 +258,11 @@ class TestDeferral:
     @pytest.fixture(autouse=True)
     def active(self, zuora):
         zuora.sandbox.settings = Settings(job_seconds=1e9)
-        self.job_id = submitted(zuora)
+        self.job_id = submit(zuora)
 
     def test_the_first_look_of_the_trigger_comes_after_ten_seconds(self):
         before = time.time()
-        deferred = deferral(sensor(self.job_id, poke_interval=1))
+        deferred = defer(sensor(self.job_id, poke_interval=1))
         _, kwargs = deferred.trigger.serialize()
 
         assert before + 10 <= kwargs["not_before"] <= time.time() + 11
@@ -270,18 +270,18 @@ class TestDeferral:
 
     def test_a_longer_interval_counts_from_the_first_look(self):
         before = time.time()
-        _, kwargs = deferral(sensor(self.job_id, poke_interval=timedelta(minutes=5))).trigger.serialize()
+        _, kwargs = defer(sensor(self.job_id, poke_interval=timedelta(minutes=5))).trigger.serialize()
 
         assert before + 300 <= kwargs["not_before"] <= time.time() + 330
 
     def test_an_interval_that_is_not_set_is_left_to_the_trigger(self):
-        _, kwargs = deferral(sensor(self.job_id)).trigger.serialize()
+        _, kwargs = defer(sensor(self.job_id)).trigger.serialize()
 
         assert kwargs["poll_interval"] is None
 
     def test_airflows_options_travel(self):
         task = sensor(self.job_id, poke_interval=30, exponential_backoff=True, max_wait=120)
-        _, kwargs = deferral(task).trigger.serialize()
+        _, kwargs = defer(task).trigger.serialize()
 
         assert tuple(kwargs[name] for name in ("poll_interval", "exponential_backoff", "max_wait")) == (
             30,
@@ -295,14 +295,14 @@ class TestDeferral:
     def test_the_deadline_is_the_earlier_of_both_timeouts(self, timeout, execution_timeout, expected):
         limit = None if execution_timeout is None else timedelta(seconds=execution_timeout)
         before = time.time()
-        deferred = deferral(sensor(self.job_id, timeout=timeout, execution_timeout=limit))
+        deferred = defer(sensor(self.job_id, timeout=timeout, execution_timeout=limit))
         deadline = deferred.trigger.serialize()[1]["deadline"]
 
         assert before + expected <= deadline <= time.time() + expected
         assert deferred.timeout > timedelta(seconds=expected)
 
     def test_the_trigger_holds_no_secret(self):
-        trigger = deferral(sensor(self.job_id)).trigger
+        trigger = defer(sensor(self.job_id)).trigger
 
         assert CLIENT_SECRET not in repr(trigger.serialize())
         assert CLIENT_SECRET not in repr(trigger)
@@ -310,7 +310,7 @@ class TestDeferral:
     def test_an_execution_timeout_is_airflows_own_and_retried(self, zuora):
         task = sensor(self.job_id, timeout=100, execution_timeout=timedelta(seconds=50))
         with pytest.raises(AirflowTaskTimeout, match="has not ended"):
-            resumed(task, deadline=time.time() - 1)
+            resume(task, deadline=time.time() - 1)
 
     @pytest.mark.parametrize("soft_fail", [False, True])
     @pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger/execution timeout"], ids=["3", "2.11"])
@@ -338,7 +338,7 @@ def test_an_event_that_is_not_ours_is_an_error(zuora, event):
 
 
 def test_a_result_too_large_for_an_event_is_read_again(zuora):
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
     event = {"status": "ended", "job_ids": pack_ids([job_id]), "states": "f"}
 
     assert sensor(job_id).execute_complete(CONTEXT, event)["orderNumber"] == "O-1"
@@ -353,7 +353,7 @@ def test_poke_mode_pauses_from_one_second_on():
 
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(zuora, hours):
-    job_id, clock = submitted(zuora), Clock()
+    job_id, clock = submit(zuora), Clock()
     session = zuora.use_session(clock=clock, ticks=clock.ticks, sleep=clock.sleep)
     zuora.fault(**OUTAGE | {"status": 429, "headers": {"Retry-After": "400"}}, times=1)
     task = sensor(job_id, deferrable=False)
@@ -392,7 +392,7 @@ def test_no_pause_is_too_long_for_python(mode, exponential):
 
 def test_a_timeout_of_ten_years_defers_for_as_long(zuora):
     zuora.sandbox.settings = Settings(job_seconds=1000)
-    deferral = deferral_of(sensor(submitted(zuora), timeout=3650 * 86400))
+    deferral = deferral_of(sensor(submit(zuora), timeout=3650 * 86400))
 
     assert timedelta(days=3650) < deferral.timeout < timedelta(days=3651)
 

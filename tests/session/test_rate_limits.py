@@ -30,7 +30,7 @@ from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
 from airflow_provider_zuora.transports.config import Timing, TransportConfig
 from tests.conftest import ORDER, Source, Zuora, make_timing
-from tests.core.carriers import ask_sandbox
+from tests.core.runners import ask_sandbox
 from tests.virtual_time import START, run_in_virtual_time
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve
 

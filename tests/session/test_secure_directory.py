@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -16,7 +17,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_provider_zuora.session import token_file
 from airflow_provider_zuora.session.token_file import (
     RUNTIME_DIR,
     FileLock,
@@ -40,7 +40,7 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def held(place):
+def hold(place):
     """Return a process that holds the lock of this place."""
     script = HELD.format(path=str(place.path))
     process = subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True)
@@ -241,11 +241,11 @@ class TestLock:
             each.release()
             each.release()
 
-    def test_a_killed_process_holds_nothing(self, place, held):
+    def test_a_killed_process_holds_nothing(self, place, hold):
         lock = FileLock(place, "lock")
         assert not lock.try_acquire()
-        held.kill()
-        held.wait()
+        hold.kill()
+        hold.wait()
 
         assert lock.try_acquire()
         lock.release()
@@ -350,7 +350,7 @@ class TestLock:
         def without(file, operation):
             raise OSError(38, "Function not implemented")
 
-        monkeypatch.setattr(token_file.fcntl, "flock", without)
+        monkeypatch.setattr(fcntl, "flock", without)
 
         with pytest.raises(InsecurePath, match="lock: Function not implemented"):
             FileLock(place, "lock").try_acquire()

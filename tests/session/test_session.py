@@ -191,7 +191,7 @@ class Transport:
         self.send = None
 
 
-def made_of(zuora, **options):
+def make_of(zuora, **options):
     """Return what a session gives its transport."""
     made = []
     zuora.make_session(open_transport=lambda *given: made.append(Transport(*given)) or made[0], **options)
@@ -218,7 +218,7 @@ def test_a_token_that_lasts_less_than_a_minute_is_used_for_many_requests(zuora):
 
 def test_limits_budgets_and_waits_go_by_a_clock_that_nobody_sets(zuora):
     assert Timing().monotonic is time.monotonic
-    assert made_of(zuora, clock=float, ticks=int).timing.monotonic is int
+    assert make_of(zuora, clock=float, ticks=int).timing.monotonic is int
     client = zuora.make_session(clock=float, ticks=int).client()
     assert (client.clock, client.ticks) == (float, int)
 

@@ -1,4 +1,4 @@
-"""One sign-in for all processes of a host, against a served sandbox; a session stands for a process."""
+"""One sign-in for all processes of a host, against a served sandbox; a session plays a process."""
 
 from __future__ import annotations
 
@@ -151,25 +151,25 @@ def test_two_entities_share_no_token_and_no_session(zuora, registry):
     assert len(tokens) == 3
 
 
-def damaged(zuora):
+def damage(zuora):
     token_path(zuora).write_bytes(b"damaged")
 
 
-def emptied(zuora):
+def empty(zuora):
     token_path(zuora).write_bytes(b"")
 
 
-def opened(zuora):
+def open_up(zuora):
     token_path(zuora).chmod(0o644)
 
 
-def linked(zuora):
+def link(zuora):
     moved = token_path(zuora).with_name("moved")
     token_path(zuora).rename(moved)
     token_path(zuora).symlink_to(moved)
 
 
-def sealed_by_another(zuora):
+def seal_as_another(zuora):
     other = TokenFile.for_credentials(replace(zuora.credentials, client_secret="another"))
     other.write(AccessToken("6447d349d8854f0d", zuora.sandbox.now + 3000))
 
@@ -179,7 +179,7 @@ def from_the_future(zuora):
 
 
 @pytest.mark.parametrize(
-    "spoil", [damaged, emptied, opened, linked, sealed_by_another, from_the_future], ids=lambda f: f.__name__
+    "spoil", [damage, empty, open_up, link, seal_as_another, from_the_future], ids=lambda f: f.__name__
 )
 def test_a_file_of_no_use_is_reported_once_and_replaced(zuora, session, perform, warnings, spoil):
     first = perform(session(), ask_token())
@@ -218,7 +218,7 @@ def test_without_a_lock_the_token_is_shared_still(zuora, session, perform, warni
 def test_no_secret_is_in_any_log_line(zuora, session, perform, caplog):
     caplog.set_level(logging.DEBUG)
     token = perform(session(), ask_token())
-    damaged(zuora)
+    damage(zuora)
     tokens = [token, perform(session(), ask_token()), perform(session(), ask_token())]
 
     assert "with this host's token" in caplog.text

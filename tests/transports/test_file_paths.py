@@ -17,7 +17,7 @@ from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.operators.order_file import OrderFile, check_refused_path
 from airflow_provider_zuora.transports.config import CA_BUNDLES, TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget
-from airflow_provider_zuora.transports.file_paths import expand_home, path_problem, resolve_path
+from airflow_provider_zuora.transports.file_paths import expand_home, find_path_problem, resolve_path
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 200
@@ -34,7 +34,7 @@ NO_PATHS = {
 
 
 @pytest.fixture
-def closed(tmp_path):
+def close_folder(tmp_path):
     """Return a directory with a file, neither of which may be read."""
     folder = tmp_path / "closed"
     folder.mkdir()
@@ -110,16 +110,16 @@ def test_a_file_of_a_store_of_this_machine_is_refused_alike():
         OrderFile("orders", ObjectStoragePath("file:///tmp/" + "x" * 300)).read()
 
 
-def test_what_may_not_be_read_is_not_called_missing(closed, environ):
+def test_what_may_not_be_read_is_not_called_missing(close_folder, environ):
     words = "is in a directory that may not be entered"
     with pytest.raises(InvalidInput, match=f"verify: .* {words}"):
-        TransportConfig("https://h", verify=str(closed / "file"))
-    with pytest.raises(InvalidInput, match=f"orders: {closed / 'file'} {words}"):
-        OrderFile("orders", closed / "file").read()
+        TransportConfig("https://h", verify=str(close_folder / "file"))
+    with pytest.raises(InvalidInput, match=f"orders: {close_folder / 'file'} {words}"):
+        OrderFile("orders", close_folder / "file").read()
     with pytest.raises(InvalidInput, match=r"refused_path: cannot be written to \(PermissionError: "):
-        OrderFile("refused_path", closed / "file").check_writable()
+        OrderFile("refused_path", close_folder / "file").check_writable()
     with pytest.raises(InvalidInput, match=f"target: .*closed.* {words}"):
-        LocalTarget(closed / "file")
+        LocalTarget(close_folder / "file")
 
 
 def test_without_a_home_a_tilde_is_a_name_like_others(monkeypatch, tmp_path):
@@ -162,5 +162,5 @@ def test_a_download_to_a_path_that_cannot_be_is_refused_before_anything_is_asked
 
 
 def test_what_is_there_is_no_trouble(tmp_path):
-    assert path_problem(tmp_path) == ""
-    assert path_problem(tmp_path / "a") == "is not a path that exists"
+    assert find_path_problem(tmp_path) == ""
+    assert find_path_problem(tmp_path / "a") == "is not a path that exists"

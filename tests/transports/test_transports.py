@@ -309,7 +309,8 @@ class TestTls:
 
     def test_a_folder_of_certificates_is_taken(self, tmp_path):
         assert (
-            TransportConfig("https://h", verify=str(tmp_path)).ssl_context().verify_mode == ssl.CERT_REQUIRED
+            TransportConfig("https://h", verify=str(tmp_path)).make_ssl_context().verify_mode
+            == ssl.CERT_REQUIRED
         )
 
 

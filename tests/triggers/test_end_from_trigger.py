@@ -22,7 +22,7 @@ from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
-from tests.triggers.test_jobs import submitted
+from tests.triggers.test_jobs import submit
 from zuora_sandbox import Settings
 
 KNOWN = TypeAdapter(ToTriggerSupervisor)
@@ -73,7 +73,7 @@ def supervisor(monkeypatch):
     supervisor.silent.set()
 
 
-def attached(trigger, *, try_number=1, timeout_after=None):
+def attach_instance(trigger, *, try_number=1, timeout_after=None):
     """Tell a trigger what a triggerer tells it."""
     trigger.task_instance = SimpleNamespace(
         dag_id="d", run_id="r", task_id="wait", map_index=-1, try_number=try_number
@@ -82,7 +82,7 @@ def attached(trigger, *, try_number=1, timeout_after=None):
     return trigger
 
 
-def fired(trigger):
+def fire(trigger):
     async def events():
         return [event async for event in trigger.run()]
 
@@ -98,7 +98,7 @@ RESULT = ("wait", "return_value", -1)
 
 
 def test_a_success_ends_the_task_and_leaves_its_result_as_it_is(zuora, supervisor):
-    event = fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS)))
+    event = fire(attach_instance(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS)))
 
     assert isinstance(event, TaskSuccessEvent)
     assert event.xcoms is None, "Airflow would store them as text"
@@ -108,13 +108,13 @@ def test_a_success_ends_the_task_and_leaves_its_result_as_it_is(zuora, superviso
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_result_of_a_dag_is_marked_as_such(zuora, supervisor, whole):
-    fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS | {"is_dag_result": whole})))
+    fire(attach_instance(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS | {"is_dag_result": whole})))
 
     assert supervisor.last.dag_result is whole
 
 
 def test_a_task_that_keeps_no_result_ends_without_one(zuora, supervisor):
-    event = fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS | {"push": False})))
+    event = fire(attach_instance(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS | {"push": False})))
 
     assert isinstance(event, TaskSuccessEvent)
     assert supervisor.asked == []
@@ -135,8 +135,8 @@ def test_a_task_that_keeps_no_result_ends_without_one(zuora, supervisor):
 )
 def test_what_else_there_is_to_say_a_worker_says(zuora, supervisor, capsys, settings, ends, words):
     zuora.sandbox.settings = settings
-    job_id = submitted(zuora)
-    event = fired(attached(ZuoraJobTrigger(job_id=job_id, end_options=ends)))
+    job_id = submit(zuora)
+    event = fire(attach_instance(ZuoraJobTrigger(job_id=job_id, end_options=ends)))
 
     assert type(event) is TriggerEvent
     assert supervisor.asked == []
@@ -151,8 +151,8 @@ def test_what_else_there_is_to_say_a_worker_says(zuora, supervisor, capsys, sett
 
 def test_a_result_that_cannot_be_stored_is_a_workers_to_return(zuora, supervisor, capsys):
     supervisor.fails = (SetXCom,)
-    job_id = submitted(zuora)
-    event = fired(attached(ZuoraJobTrigger(job_id=job_id, end_options=ENDS)))
+    job_id = submit(zuora)
+    event = fire(attach_instance(ZuoraJobTrigger(job_id=job_id, end_options=ENDS)))
 
     assert type(event) is TriggerEvent
     assert "A worker ends the task: Airflow could not store the task's result" in capsys.readouterr().out
@@ -162,7 +162,7 @@ def test_a_result_that_cannot_be_stored_is_a_workers_to_return(zuora, supervisor
 
 def test_an_answer_is_not_waited_for_without_end(zuora, supervisor, capsys):
     supervisor.silent.clear()
-    trigger = attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS))
+    trigger = attach_instance(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS))
     trigger.airflow_timeout = 0.05
 
     async def first():
@@ -176,9 +176,9 @@ def test_an_answer_is_not_waited_for_without_end(zuora, supervisor, capsys):
 
 
 def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, supervisor):
-    trigger = attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS))
+    trigger = attach_instance(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS))
     trigger.event_size = 10
-    event = fired(trigger)
+    event = fire(trigger)
 
     assert type(event) is TriggerEvent
     assert supervisor.asked == []
@@ -186,14 +186,14 @@ def test_a_result_too_large_for_an_event_is_a_workers_to_return(zuora, superviso
 
 
 def test_where_there_is_no_task_as_in_dag_test_a_worker_goes_on(zuora, supervisor, capsys):
-    assert type(fired(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS))) is TriggerEvent
+    assert type(fire(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS))) is TriggerEvent
     assert "A worker ends the task" not in capsys.readouterr().out
 
 
 def test_a_trigger_that_starts_a_task_reads_what_to_wait_for(zuora, supervisor):
-    supervisor.xcoms["submit", "job_id", -1] = submitted(zuora)
+    supervisor.xcoms["submit", "job_id", -1] = submit(zuora)
     supervisor.xcoms["submit", "return_value", -1] = "another"
-    event = fired(attached(ZuoraJobTrigger(start_options=starts(key="job_id"))))
+    event = fire(attach_instance(ZuoraJobTrigger(start_options=starts(key="job_id"))))
 
     [end] = read_event(event.payload)
     assert end.job.result["orderNumber"] == "O-1"
@@ -202,14 +202,14 @@ def test_a_trigger_that_starts_a_task_reads_what_to_wait_for(zuora, supervisor):
 
 def test_one_id_that_an_xcom_holds_has_its_result_as_it_is(zuora, supervisor):
     """Only the XCom tells whether it is a list; the sensor has told that it may be one."""
-    supervisor.xcoms["submit", "return_value", -1] = submitted(zuora)
-    fired(attached(ZuoraJobTrigger(start_options=starts(), end_options=ENDS | {"is_list": True})))
+    supervisor.xcoms["submit", "return_value", -1] = submit(zuora)
+    fire(attach_instance(ZuoraJobTrigger(start_options=starts(), end_options=ENDS | {"is_list": True})))
 
     assert supervisor.xcoms[RESULT]["orderNumber"] == "O-1"
 
 
 def test_a_trigger_that_starts_a_task_looks_at_once(zuora, supervisor):
-    fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), start_options=starts(task_id=None))))
+    fire(attach_instance(ZuoraJobTrigger(job_id=submit(zuora), start_options=starts(task_id=None))))
 
     assert zuora.naps == []
 
@@ -217,7 +217,7 @@ def test_a_trigger_that_starts_a_task_looks_at_once(zuora, supervisor):
 @pytest.mark.parametrize("found", [None, 7, {"id": "j"}, "", True, ["j", None], [["j"]]], ids=repr)
 def test_an_xcom_that_holds_no_job_id_is_a_lasting_error(supervisor, found):
     supervisor.xcoms["submit", "return_value", -1] = found
-    event = fired(attached(ZuoraJobTrigger(start_options=starts())))
+    event = fire(attach_instance(ZuoraJobTrigger(start_options=starts())))
 
     assert event.payload["transient"] is False
     words = "left no XCom return_value" if found is None else "XCom return_value of task submit does not name"
@@ -228,7 +228,7 @@ def test_an_xcom_that_holds_no_job_id_is_a_lasting_error(supervisor, found):
 
 def test_an_xcom_that_cannot_be_read_is_a_passing_error(supervisor):
     supervisor.fails = (GetXCom,)
-    event = fired(attached(ZuoraJobTrigger(start_options=starts())))
+    event = fire(attach_instance(ZuoraJobTrigger(start_options=starts())))
 
     assert event.payload["transient"] is True
     assert "Airflow could not read the XCom return_value of task submit" in event.payload["message"]
@@ -237,10 +237,10 @@ def test_an_xcom_that_cannot_be_read_is_a_passing_error(supervisor):
 
 
 def test_a_list_that_an_xcom_holds_becomes_a_list_of_results_in_its_order(zuora, supervisor):
-    """An id that is named twice is looked at once and has two results."""
-    one, other = submitted(zuora, "O-1"), submitted(zuora, "O-2")
+    """An id that is named twice is polled once and has two results."""
+    one, other = submit(zuora, "O-1"), submit(zuora, "O-2")
     supervisor.xcoms["submit", "return_value", -1] = [other, one, other]
-    event = fired(attached(ZuoraJobTrigger(start_options=starts(), end_options=ENDS)))
+    event = fire(attach_instance(ZuoraJobTrigger(start_options=starts(), end_options=ENDS)))
 
     assert isinstance(event, TaskSuccessEvent)
     assert [each["orderNumber"] for each in supervisor.xcoms[RESULT]] == ["O-2", "O-1", "O-2"]
@@ -249,7 +249,7 @@ def test_a_list_that_an_xcom_holds_becomes_a_list_of_results_in_its_order(zuora,
 
 @pytest.mark.parametrize("many", [False, True])
 def test_one_id_in_a_list_has_its_result_in_a_list(zuora, supervisor, many):
-    fired(attached(ZuoraJobTrigger(job_id=submitted(zuora), end_options=ENDS | {"is_list": many})))
+    fire(attach_instance(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS | {"is_list": many})))
 
     assert isinstance(supervisor.xcoms[RESULT], list) == many
 
@@ -257,7 +257,7 @@ def test_one_id_in_a_list_has_its_result_in_a_list(zuora, supervisor, many):
 @pytest.mark.parametrize("ends", [ENDS, None])
 def test_a_list_of_none_has_an_empty_result(zuora, supervisor, ends):
     supervisor.xcoms["submit", "return_value", -1] = []
-    event = fired(attached(ZuoraJobTrigger(start_options=starts(), end_options=ends)))
+    event = fire(attach_instance(ZuoraJobTrigger(start_options=starts(), end_options=ends)))
 
     if ends:
         assert isinstance(event, TaskSuccessEvent)
@@ -269,10 +269,10 @@ def test_a_list_of_none_has_an_empty_result(zuora, supervisor, ends):
 
 
 def test_one_of_a_list_that_fails_leaves_the_end_to_a_worker(zuora, supervisor):
-    one = submitted(zuora, "O-1")
+    one = submit(zuora, "O-1")
     supervisor.xcoms["submit", "return_value", -1] = [one, "no-such-job"]
-    event = fired(
-        attached(
+    event = fire(
+        attach_instance(
             ZuoraJobTrigger(start_options=starts(limit=1000.0), started=time.time() - 600, end_options=ENDS)
         )
     )
@@ -290,10 +290,10 @@ def test_a_later_try_takes_away_what_an_earlier_one_left(zuora, supervisor):
     """Airflow does so for a try that begins on a worker; here the old result would outlive a failure."""
     zuora.sandbox.settings = Settings(job_seconds=0, fail_jobs=REFUSAL)
     supervisor.xcoms[RESULT] = {"orderNumber": "of yesterday"}
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
     for try_number, left in ((1, {"orderNumber": "of yesterday"}), (2, None)):
         trigger = ZuoraJobTrigger(job_id=job_id, start_options=starts(task_id=None), end_options=ENDS)
-        fired(attached(trigger, try_number=try_number))
+        fire(attach_instance(trigger, try_number=try_number))
         assert supervisor.xcoms.get(RESULT) == left
 
 
@@ -309,12 +309,12 @@ def _in_tokyo(monkeypatch):
 @pytest.mark.usefixtures("_in_tokyo")
 @pytest.mark.parametrize("zone", [UTC, None])
 def test_a_triggerer_that_takes_over_does_not_begin_again(zuora, supervisor, zone):
-    """The time-out that Airflow keeps, 160 s after ours, says when the wait began: 90 s ago, of 100."""
+    """The timeout that Airflow keeps, 160 s after ours, says when the wait began: 90 s ago, of 100."""
     zuora.sandbox.settings = Settings(job_seconds=1e9)
     began = time.time() - 90
     ends_at = datetime.fromtimestamp(began + 260, UTC).replace(tzinfo=zone)
-    trigger = ZuoraJobTrigger(job_id=submitted(zuora), poll_interval=1e6, start_options=starts(task_id=None))
-    first = attached(trigger, timeout_after=ends_at)
+    trigger = ZuoraJobTrigger(job_id=submit(zuora), poll_interval=1e6, start_options=starts(task_id=None))
+    first = attach_instance(trigger, timeout_after=ends_at)
 
     async def waited():
         task = asyncio.ensure_future(anext(first.run()))
@@ -332,7 +332,7 @@ def test_a_triggerer_that_takes_over_does_not_begin_again(zuora, supervisor, zon
 @pytest.mark.parametrize("many", [False, True])
 def test_a_worker_that_defers_tells_the_trigger_how_to_end(zuora, supervisor, many):
     zuora.sandbox.settings = Settings(job_seconds=1e6)
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
     task = ZuoraJobSensor(
         task_id="wait",
         job_id=[job_id] if many else job_id,
@@ -343,7 +343,7 @@ def test_a_worker_that_defers_tells_the_trigger_how_to_end(zuora, supervisor, ma
         task.execute({})
     kwargs = caught.value.trigger.serialize()[1]
     zuora.sandbox.advance(2e6)
-    event = fired(attached(ZuoraJobTrigger(**kwargs | {"not_before": 0.0})))
+    event = fire(attach_instance(ZuoraJobTrigger(**kwargs | {"not_before": 0.0})))
 
     assert kwargs["end_options"]["options"] == {"require_order_completed": True}
     assert isinstance(event, TaskSuccessEvent)

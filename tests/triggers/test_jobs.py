@@ -19,13 +19,13 @@ from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger, read_event
 from tests.conftest import ORDER
-from tests.core.carriers import Clock
+from tests.core.runners import Clock
 from zuora_sandbox import CLIENT_SECRET, Settings
 
 JOBS = "/v1/async-jobs/"
 
 
-def submitted(zuora, number="O-1"):
+def submit(zuora, number="O-1"):
     account = zuora.make_session()
     client = account.client()
     request = client.vendor.build_submit_request("order", ORDER | {"orderNumber": number}, {})
@@ -35,7 +35,7 @@ def submitted(zuora, number="O-1"):
         account.close()
 
 
-async def fired(trigger):
+async def fire(trigger):
     (event,) = [json.loads(json.dumps(event.payload)) async for event in trigger.run()]
     return event
 
@@ -69,7 +69,7 @@ def test_a_trigger_without_arguments_can_be_made():
 
 
 def test_a_missing_connection_is_the_reason_of_the_event(zuora):
-    event = asyncio.run(fired(ZuoraJobTrigger(conn_id="nowhere", job_id="j")))
+    event = asyncio.run(fire(ZuoraJobTrigger(conn_id="nowhere", job_id="j")))
 
     assert (event["status"], event["transient"]) == ("error", True)
     assert "nowhere" in event["message"]
@@ -77,7 +77,7 @@ def test_a_missing_connection_is_the_reason_of_the_event(zuora):
 
 def test_a_connection_of_another_vendor_is_refused(zuora, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(conn_type="elastic_path"))
-    event = asyncio.run(fired(ZuoraJobTrigger(job_id="j")))
+    event = asyncio.run(fire(ZuoraJobTrigger(job_id="j")))
 
     assert (event["status"], event["transient"]) == ("error", False)
     assert "conn_type: must be zuora" in event["message"]
@@ -85,24 +85,24 @@ def test_a_connection_of_another_vendor_is_refused(zuora, monkeypatch):
 
 @pytest.mark.parametrize(("errors", "status"), [(9, "Completed"), (10, "transient")])
 def test_ten_errors_in_a_row_end_a_wait(zuora, errors, status):
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
     zuora.fault(method="GET", path=JOBS, status=503, times=errors)
 
-    assert ends(fired(ZuoraJobTrigger(job_id=job_id, poll_interval=1))) == [status]
+    assert ends(fire(ZuoraJobTrigger(job_id=job_id, poll_interval=1))) == [status]
     assert len(zuora.naps) == 9
 
 
 @pytest.mark.parametrize("kind", ["reset", "cut"])
 def test_a_broken_connection_does_not_end_a_wait(zuora, kind):
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
     zuora.fault(method="GET", path=JOBS, kind=kind, when="after", times=3)
 
-    assert ends(fired(ZuoraJobTrigger(job_id=job_id, poll_interval=0))) == ["Completed"]
+    assert ends(fire(ZuoraJobTrigger(job_id=job_id, poll_interval=0))) == ["Completed"]
 
 
 def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
     zuora.sandbox.settings = Settings(job_seconds=100)
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
 
     async def nap(seconds):
         zuora.sandbox.revoke_tokens()
@@ -110,13 +110,13 @@ def test_a_token_that_is_revoked_in_the_middle_is_replaced(zuora):
 
     session = zuora.use_session(asleep=nap)
     assert session is ZuoraHook().get_conn()
-    assert ends(fired(ZuoraJobTrigger(job_id=job_id, poll_interval=1))) == ["Completed"]
+    assert ends(fire(ZuoraJobTrigger(job_id=job_id, poll_interval=1))) == ["Completed"]
 
 
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(zuora, hours):
     zuora.sandbox.settings = Settings(job_seconds=1e9)
-    job_id, clock = submitted(zuora), Clock()
+    job_id, clock = submit(zuora), Clock()
 
     async def nap(seconds):
         clock.ahead = hours * 3600.0
@@ -126,13 +126,13 @@ def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(zuora, hours
     assert session is ZuoraHook().get_conn()
     trigger = ZuoraJobTrigger(job_id=job_id, started=clock() - 30, deadline=clock() + 30, poll_interval=10)
 
-    assert ends(fired(trigger)) == ["TimedOut"]
+    assert ends(fire(trigger)) == ["TimedOut"]
     assert sum(clock.naps) == pytest.approx(30)
 
 
 def test_a_permanent_error_ends_a_wait_at_once_with_the_reason(zuora):
     trigger = ZuoraJobTrigger(job_id="no-such-job", started=time.time() - 600)
-    (end,) = read_event(asyncio.run(fired(trigger)))
+    (end,) = read_event(asyncio.run(fire(trigger)))
 
     assert (type(end.error), end.error.transient) == (ApiError, False)
     assert "[50000020] Cannot find response for job" in str(end.error)
@@ -147,7 +147,7 @@ def test_a_large_result_is_left_to_the_worker(zuora):
     request = client.vendor.build_submit_request("order", order, {})
     job_id = account.run(client.submit(request.with_headers({"Idempotency-Key": "k"})))
     account.close()
-    event = asyncio.run(fired(ZuoraJobTrigger(job_id=job_id)))
+    event = asyncio.run(fire(ZuoraJobTrigger(job_id=job_id)))
 
     assert len(json.dumps(event)) < 200
     assert read_event(event) == DeferredResults(
@@ -159,13 +159,13 @@ def test_a_large_result_is_left_to_the_worker(zuora):
 
 def test_a_trigger_that_is_cancelled_closes_its_connections(zuora):
     zuora.sandbox.settings = Settings(job_seconds=1e9)
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
     session = zuora.use_session(asleep=asyncio.sleep)
     assert session is ZuoraHook().get_conn()
 
     async def cancelled():
-        task = asyncio.ensure_future(fired(ZuoraJobTrigger(job_id=job_id, poll_interval=3600)))
-        while not looks(zuora):  # noqa: ASYNC110 - the sandbox is on a thread of its own
+        task = asyncio.ensure_future(fire(ZuoraJobTrigger(job_id=job_id, poll_interval=3600)))
+        while not count_polls(zuora):  # noqa: ASYNC110 - the sandbox is on a thread of its own
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -185,14 +185,14 @@ def test_a_killed_trigger_says_that_the_job_goes_on(capsys):
 @pytest.mark.parametrize("zuora", [Settings(job_seconds=1e6, sign_ins_per_minute=1000)], indirect=True)
 def test_200_triggers_share_a_loop_without_blocking_it(zuora, tmp_path):
     """In an interpreter of their own, so that the first import of aiohttp is seen too."""
-    jobs = {submitted(zuora, f"O-{number}"): f"O-{number}" for number in range(200)}
+    jobs = {submit(zuora, f"O-{number}"): f"O-{number}" for number in range(200)}
     before = zuora.ledger()["signIns"]
     out, errors = tmp_path / "out", tmp_path / "errors"
     command = [sys.executable, "-m", "tests.audited_triggers", *jobs]
-    with out.open("w") as told, errors.open("w") as failed:
-        process = subprocess.Popen(command, stdout=told, stderr=failed)
+    with out.open("w") as output, errors.open("w") as failed:
+        process = subprocess.Popen(command, stdout=output, stderr=failed)
     try:
-        while looks(zuora) < 200 and process.poll() is None:
+        while count_polls(zuora) < 200 and process.poll() is None:
             time.sleep(0.05)
         zuora.sandbox.advance(2e6)
         status = process.wait(60)
@@ -208,7 +208,7 @@ def test_200_triggers_share_a_loop_without_blocking_it(zuora, tmp_path):
     assert CLIENT_SECRET not in out.read_text() + errors.read_text()
 
 
-def looks(zuora):
+def count_polls(zuora):
     return zuora.ledger()["requests"].get("GET /v1/async-jobs/{jobId}", 0)
 
 
@@ -217,10 +217,10 @@ def test_triggers_that_start_together_read_their_connection_once(zuora, monkeypa
     """Each reading warns of the misspelt field; those who do not share their account read for themselves."""
     spelt = zuora.connection(extra={"timeot": 1, **extra})
     monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", spelt)
-    job_id = submitted(zuora)
+    job_id = submit(zuora)
 
     async def together():
-        return await asyncio.gather(*(fired(ZuoraJobTrigger(job_id=job_id)) for _ in range(20)))
+        return await asyncio.gather(*(fire(ZuoraJobTrigger(job_id=job_id)) for _ in range(20)))
 
     assert {event["status"] for event in asyncio.run(together())} == {"ended"}
     assert capsys.readouterr().out.count("extra holds 'timeot'") == readings
@@ -323,6 +323,6 @@ def test_a_sensor_never_cancels(zuora):
 
 @pytest.mark.parametrize("deadline", [1e13, 1e300])
 def test_a_deadline_beyond_all_dates_is_no_error(zuora, deadline):
-    trigger = ZuoraJobTrigger(job_id=submitted(zuora), deadline=deadline, poll_interval=1e300)
+    trigger = ZuoraJobTrigger(job_id=submit(zuora), deadline=deadline, poll_interval=1e300)
 
-    assert ends(fired(trigger)) == ["Completed"]
+    assert ends(fire(trigger)) == ["Completed"]

@@ -144,7 +144,7 @@ ALLOWED = {
 }
 
 
-def parsed(body: str, folder: Path) -> DagBag:
+def parse(body: str, folder: Path) -> DagBag:
     file = folder / "dag.py"
     file.write_text(f"{PREAMBLE}    {body}\n")
     return DagBag(file, bundle_path=folder, bundle_name="b")
@@ -153,7 +153,7 @@ def parsed(body: str, folder: Path) -> DagBag:
 @pytest.mark.parametrize("case", list(REFUSED))
 def test_what_would_be_lost_is_refused_when_the_dag_is_parsed(case, tmp_path):
     body, words = REFUSED[case]
-    bag = parsed(body, tmp_path)
+    bag = parse(body, tmp_path)
 
     assert not bag.dags
     [error] = bag.import_errors.values()
@@ -163,13 +163,13 @@ def test_what_would_be_lost_is_refused_when_the_dag_is_parsed(case, tmp_path):
 
 @pytest.mark.parametrize("case", list(ALLOWED))
 def test_what_is_not_lost_is_not_refused(case, tmp_path):
-    bag = parsed(ALLOWED[case], tmp_path)
+    bag = parse(ALLOWED[case], tmp_path)
 
     assert not bag.import_errors
     assert DagSerialization.to_dict(bag.dags["d"])
 
 
-def handed_over(task: BaseOperator, dag: DAG) -> dict:
+def hand_over(task: BaseOperator, dag: DAG) -> dict:
     """Return the arguments of a task's first trigger, as they come from a DAG file to a triggerer."""
     serialized = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     args = serialized.get_task(task.task_id).start_trigger_args
@@ -180,7 +180,7 @@ def handed_over(task: BaseOperator, dag: DAG) -> dict:
     return {name: smart_decode_trigger_kwargs(value) for name, value in kwargs.items()}
 
 
-def started(**options):
+def start(**options):
     with DAG("d", schedule=None) as dag:
         task = ZuoraJobSensor(**{"task_id": "wait", "job_id": "j", "start_from_trigger": True} | options)
     dag.resolve_template_files()
@@ -188,7 +188,7 @@ def started(**options):
 
 
 def test_the_arguments_of_a_task_that_starts_in_the_triggerer_survive_the_way_there():
-    task, dag = started(
+    task, dag = start(
         end_from_trigger=True,
         require_order_completed=True,
         do_xcom_push=False,
@@ -197,7 +197,7 @@ def test_the_arguments_of_a_task_that_starts_in_the_triggerer_survive_the_way_th
         zuora_conn_id="c",
         silent_fail=True,
     )
-    kwargs = handed_over(task, dag)
+    kwargs = hand_over(task, dag)
     trigger = ZuoraJobTrigger(**kwargs)
 
     assert trigger.serialize()[1] == kwargs | {"started": trigger.started}
@@ -222,7 +222,7 @@ def test_an_output_is_handed_over_as_its_task_and_key():
         ]
     dag.resolve_template_files()
 
-    found = [handed_over(task, dag)["start_options"] for task in waits]
+    found = [hand_over(task, dag)["start_options"] for task in waits]
     assert [(each["task_id"], each["key"]) for each in found] == [
         ("submit", "return_value"),
         ("submit", "job_id"),
@@ -236,12 +236,12 @@ def test_the_trigger_is_told_whose_result_it_leaves():
         dag.add_result(task.output)
     dag.resolve_template_files()
 
-    assert handed_over(task, dag)["end_options"]["is_dag_result"] is True
+    assert hand_over(task, dag)["end_options"]["is_dag_result"] is True
 
 
 def test_a_list_of_ids_is_handed_over_packed():
-    task, dag = started(job_id=["a", "b"], end_from_trigger=True)
-    trigger = ZuoraJobTrigger(**handed_over(task, dag))
+    task, dag = start(job_id=["a", "b"], end_from_trigger=True)
+    trigger = ZuoraJobTrigger(**hand_over(task, dag))
 
     assert trigger.list_job_ids() == ("a", "b")
     assert trigger.end_options["is_list"]
@@ -249,33 +249,33 @@ def test_a_list_of_ids_is_handed_over_packed():
 
 def test_an_id_that_is_named_twice_leaves_the_end_to_a_worker():
     """The trigger knows each id once, and the result would lack one."""
-    task, dag = started(job_id=["a", "b", "a"], end_from_trigger=True)
+    task, dag = start(job_id=["a", "b", "a"], end_from_trigger=True)
 
-    assert handed_over(task, dag)["end_options"] is None
+    assert hand_over(task, dag)["end_options"] is None
 
 
 def test_a_wait_for_nothing_needs_no_trigger():
-    assert started(job_id=[])[0].start_trigger_args is None
+    assert start(job_id=[])[0].start_trigger_args is None
 
 
 def test_an_id_that_cannot_be_sent_is_refused_when_the_dag_is_parsed(tmp_path):
-    bag = parsed("wait(job_id=['a', 7], **START)", tmp_path)
+    bag = parse("wait(job_id=['a', 7], **START)", tmp_path)
 
     assert "job_id[1]: must be" in str(bag.import_errors)
 
 
 def test_a_dag_stays_the_same_from_parse_to_parse():
     """A time of day among the arguments would make a new version of the DAG every half a minute."""
-    (task, one), (_, other) = (started(timeout=1234.5678) for _ in range(2))
+    (task, one), (_, other) = (start(timeout=1234.5678) for _ in range(2))
 
     assert DagSerialization.to_dict(one) == DagSerialization.to_dict(other)
-    assert handed_over(task, one)["start_options"]["limit"] == 1234.5678
+    assert hand_over(task, one)["start_options"]["limit"] == 1234.5678
 
 
 def test_an_execution_timeout_is_when_airflow_ends_the_deferral():
-    task, dag = started(execution_timeout=timedelta(seconds=50), timeout=100)
+    task, dag = start(execution_timeout=timedelta(seconds=50), timeout=100)
 
-    starts = handed_over(task, dag)["start_options"]
+    starts = hand_over(task, dag)["start_options"]
     assert (starts["limit"], starts["lasts"]) == (50.0, 50.0)
 
 

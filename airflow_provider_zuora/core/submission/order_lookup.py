@@ -1,4 +1,4 @@
-"""Whether a job, or an order that is found by its number, is the order of the task; nothing is sent here."""
+"""Find out whether a job, or an order found by its number, is the order of the task; nothing is sent here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendors by connection type."""
+"""A vendor is known by its connection type, and listed here alone."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_page import build_order_request
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
-from tests.core.carriers import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
+from tests.core.runners import BASE, CREDENTIALS, SCOPE, Clock, Script, Tenant, answer, sample
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault
 
 FOREVER = itertools.repeat
@@ -80,7 +80,7 @@ IDS = ("d7479cf6-b410-4630-b841-268ccd48f0d2", "738CBB9234B47A47")
 RULE = "The subscription A-S00000007 is cancelled."
 VALUE = "Invalid value 'EVERGREN' for field termType."
 LOCK = "Operation failed due to a lock competition, please retry later."
-PASSING = "Temporary error, please retry later."
+TEMPORARY_WORDS = "Temporary error, please retry later."
 INTERNAL = "Oops, internal error occurred, please contact Zuora support."
 BUSY = (
     "The total number of concurrent requests has exceeded the limit allowed by the system. "
@@ -93,93 +93,99 @@ DOWN = sample("edge-page/503")
 DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 
 
-def made(name, response, meaning, *reasons, ids=("", "")):
+def make_result(name, response, meaning, *reasons, ids=("", "")):
     """Return a row: reasons are pairs of code and message; a page has messages only, its codes are None."""
     codes = tuple(code for code, _ in reasons if code is not None)
     return pytest.param(response, meaning, codes, tuple(message for _, message in reasons), ids, id=name)
 
 
-def recorded(name, meaning, *reasons, ids=("", "")):
-    return made(name, sample(name), meaning, *reasons, ids=ids)
+def make_case(name, meaning, *reasons, ids=("", "")):
+    return make_result(name, sample(name), meaning, *reasons, ids=ids)
 
 
 Z1_AND_Z2 = [
-    recorded("business-rule/200", REFUSED, ("53200030", RULE), ids=IDS),
-    recorded("business-rule/400", REFUSED, ("53200030", RULE), ids=IDS),
-    recorded("bad-value/200", BAD_VALUE, ("53100320", VALUE), ids=IDS),
-    recorded("bad-value/400", BAD_VALUE, ("53100320", VALUE), ids=IDS),
-    recorded(
+    make_case("business-rule/200", REFUSED, ("53200030", RULE), ids=IDS),
+    make_case("business-rule/400", REFUSED, ("53200030", RULE), ids=IDS),
+    make_case("bad-value/200", BAD_VALUE, ("53100320", VALUE), ids=IDS),
+    make_case("bad-value/400", BAD_VALUE, ("53100320", VALUE), ids=IDS),
+    make_case(
         "permission/403", REFUSED, ("53200010", "You do not have permission to create orders."), ids=IDS
     ),
-    recorded("token/200", TOKEN, ("90000011", "Authentication error"), ids=IDS),
-    recorded("token/401", TOKEN, ("90000011", "Authentication error"), ids=IDS),
-    recorded("lock/200", DEFINITE, ("58730050", LOCK), ids=IDS),
-    recorded("lock/409", DEFINITE, ("58730050", LOCK), ids=IDS),
-    recorded("temporary/200", DEFINITE, ("53200061", PASSING), ids=IDS),
-    recorded("temporary/500", DEFINITE, ("53200061", PASSING), ids=IDS),
-    recorded("internal/200", DEFINITE, ("40000060", INTERNAL), ids=IDS),
-    recorded("external/200", DEFINITE, ("53200099", "The tax engine did not answer."), ids=IDS),
-    recorded("concurrency/200", LIMITED, ("50000070", BUSY), ids=IDS),
-    recorded("concurrency/429", LIMITED, ("50000070", BUSY), ids=IDS),
-    recorded("not-found/200", NOT_FOUND, ("50000040", "Cannot find response for job"), ids=IDS),
-    recorded("not-found/404", NOT_FOUND, ("50000040", "Cannot find response for job"), ids=IDS),
-    recorded("method/405", REFUSED, ("53200045", "Request method 'GET' is not supported."), ids=IDS),
-    recorded("malformed/400", REFUSED, ("53200090", "Malformed JSON."), ids=IDS),
-    recorded("conflict/409", REFUSED, ("53200030", "The order number O-1 is taken."), ids=IDS),
-    recorded("in-progress/409", IN_PROGRESS, ("Conflict", "Idempotent request in progress."), ids=IDS),
-    recorded(
+    make_case("token/200", TOKEN, ("90000011", "Authentication error"), ids=IDS),
+    make_case("token/401", TOKEN, ("90000011", "Authentication error"), ids=IDS),
+    make_case("lock/200", DEFINITE, ("58730050", LOCK), ids=IDS),
+    make_case("lock/409", DEFINITE, ("58730050", LOCK), ids=IDS),
+    make_case("temporary/200", DEFINITE, ("53200061", TEMPORARY_WORDS), ids=IDS),
+    make_case("temporary/500", DEFINITE, ("53200061", TEMPORARY_WORDS), ids=IDS),
+    make_case("internal/200", DEFINITE, ("40000060", INTERNAL), ids=IDS),
+    make_case("external/200", DEFINITE, ("53200099", "The tax engine did not answer."), ids=IDS),
+    make_case("concurrency/200", LIMITED, ("50000070", BUSY), ids=IDS),
+    make_case("concurrency/429", LIMITED, ("50000070", BUSY), ids=IDS),
+    make_case("not-found/200", NOT_FOUND, ("50000040", "Cannot find response for job"), ids=IDS),
+    make_case("not-found/404", NOT_FOUND, ("50000040", "Cannot find response for job"), ids=IDS),
+    make_case("method/405", REFUSED, ("53200045", "Request method 'GET' is not supported."), ids=IDS),
+    make_case("malformed/400", REFUSED, ("53200090", "Malformed JSON."), ids=IDS),
+    make_case("conflict/409", REFUSED, ("53200030", "The order number O-1 is taken."), ids=IDS),
+    make_case("in-progress/409", IN_PROGRESS, ("Conflict", "Idempotent request in progress."), ids=IDS),
+    make_case(
         "mixed/200",
         REFUSED,
         ("53200061", "Temporary error."),
         ("53200020", "orderDate is not a date."),
         ids=IDS,
     ),
-    recorded(
-        "mixed-passing/200", DEFINITE, ("53200050", "Locked."), ("53200061", "Temporary error."), ids=IDS
+    make_case(
+        "mixed-transient/200", DEFINITE, ("53200050", "Locked."), ("53200061", "Temporary error."), ids=IDS
     ),
-    made(
+    make_result(
         "mixed with a word",
         answer(400, {"reasons": [{"code": 53200061}, {"code": "Word", "message": "b"}]}),
         REFUSED,
         ("53200061", ""),
         ("Word", "b"),
     ),
-    made(
+    make_result(
         "not found beside a rule",
         answer(404, {"reasons": [{"code": 50000040, "message": "a"}, {"code": 53200030, "message": "b"}]}),
         REFUSED,
         ("50000040", "a"),
         ("53200030", "b"),
     ),
-    made(
+    make_result(
         "not found beside a transient error",
         answer(200, {"success": False, "reasons": [{"code": 53200061}, {"code": 50000040}]}),
         REFUSED,
         ("53200061", ""),
         ("50000040", ""),
     ),
-    made("a refusal without reasons", answer(200, {"success": False}), REFUSED, (None, '{"success": false}')),
-    made("409 without reasons", answer(409, {"success": False}), IN_PROGRESS, (None, '{"success": false}')),
-    made(
+    make_result(
+        "a refusal without reasons", answer(200, {"success": False}), REFUSED, (None, '{"success": false}')
+    ),
+    make_result(
+        "409 without reasons", answer(409, {"success": False}), IN_PROGRESS, (None, '{"success": false}')
+    ),
+    make_result(
         "one reason that is no list",
         answer(400, {"success": False, "reasons": {"code": 53200020, "message": "bad"}}),
         BAD_VALUE,
         ("53200020", "bad"),
     ),
-    made("reasons in words", answer(400, {"success": False, "reasons": ["bad"]}), REFUSED, ("", "bad")),
-    made(
+    make_result(
+        "reasons in words", answer(400, {"success": False, "reasons": ["bad"]}), REFUSED, ("", "bad")
+    ),
+    make_result(
         "409 of the gateway",
         answer(409, {"code": 409, "message": "A request with this key is being processed"}),
         IN_PROGRESS,
         ("409", "A request with this key is being processed"),
     ),
-    made(
+    make_result(
         "409 of the framework",
         answer(409, {"status": 409, "error": "Conflict", "message": "busy", "path": "/v1"}),
         IN_PROGRESS,
         ("Conflict", "busy"),
     ),
-    made(
+    make_result(
         "504 with reasons",
         replace(sample("internal/200"), status=504),
         UNKNOWN,
@@ -188,87 +194,95 @@ Z1_AND_Z2 = [
     ),
 ]
 Z3_TO_Z10 = [
-    recorded("system-error/500", DEFINITE, ("SystemError", "Something went wrong.")),
-    recorded(
+    make_case("system-error/500", DEFINITE, ("SystemError", "Something went wrong.")),
+    make_case(
         "object-not-found/500",
         DEFINITE,
         ("ObjectNotFound", "Notification definition with id 7 does not exist"),
     ),
-    recorded("rate/429", LIMITED, ("70", RATE)),
-    made("rate at HTTP 400", replace(sample("rate/429"), status=400), LIMITED, ("70", RATE)),
-    recorded("message-only/401", TOKEN, ("", "Authentication error")),
-    recorded("message-only/400", REFUSED, ("", "No bearer token")),
-    recorded("message-only/409", IN_PROGRESS, ("", HELD)),
-    made("409 in other words", answer(409, {"message": "Wait."}), IN_PROGRESS, ("", "Wait.")),
-    recorded("key-mismatch/422", REFUSED, ("", MISMATCH)),
-    recorded("number-code/403", REFUSED, ("403", "User is not active")),
-    recorded("number-code/400", REFUSED, ("400", "grant_type must be client_credentials.")),
-    recorded("crud/200", REFUSED, ("INVALID_VALUE", "The account number is invalid.")),
-    recorded("crud/400", REFUSED, ("INVALID_VALUE", "The account number is invalid.")),
-    recorded("fault/200", REFUSED, ("MALFORMED_QUERY", "You have an error in your ZOQL syntax")),
-    recorded("fault-lower/400", REFUSED, ("fns:INVALID_SESSION", "invalid session")),
-    recorded("oauth/401", TOKEN, ("Unauthorized", "Bad client secret")),
-    recorded("oauth/400", REFUSED, ("", "Invalid client id")),
-    recorded("oauth-described/400", REFUSED, ("invalid_client", "The client is unknown.")),
-    recorded("error-object/200", REFUSED, ("BAD_REQUEST", "What is that?")),
-    recorded("error-object/400", REFUSED, ("BAD_REQUEST", "What is that?")),
-    recorded("edge-limit/200", LIMITED, ("", "request exceeded limit")),
-    recorded("edge-limit/400", LIMITED, ("", "request exceeded limit")),
+    make_case("rate/429", LIMITED, ("70", RATE)),
+    make_result("rate at HTTP 400", replace(sample("rate/429"), status=400), LIMITED, ("70", RATE)),
+    make_case("message-only/401", TOKEN, ("", "Authentication error")),
+    make_case("message-only/400", REFUSED, ("", "No bearer token")),
+    make_case("message-only/409", IN_PROGRESS, ("", HELD)),
+    make_result("409 in other words", answer(409, {"message": "Wait."}), IN_PROGRESS, ("", "Wait.")),
+    make_case("key-mismatch/422", REFUSED, ("", MISMATCH)),
+    make_case("number-code/403", REFUSED, ("403", "User is not active")),
+    make_case("number-code/400", REFUSED, ("400", "grant_type must be client_credentials.")),
+    make_case("crud/200", REFUSED, ("INVALID_VALUE", "The account number is invalid.")),
+    make_case("crud/400", REFUSED, ("INVALID_VALUE", "The account number is invalid.")),
+    make_case("fault/200", REFUSED, ("MALFORMED_QUERY", "You have an error in your ZOQL syntax")),
+    make_case("fault-lower/400", REFUSED, ("fns:INVALID_SESSION", "invalid session")),
+    make_case("oauth/401", TOKEN, ("Unauthorized", "Bad client secret")),
+    make_case("oauth/400", REFUSED, ("", "Invalid client id")),
+    make_case("oauth-described/400", REFUSED, ("invalid_client", "The client is unknown.")),
+    make_case("error-object/200", REFUSED, ("BAD_REQUEST", "What is that?")),
+    make_case("error-object/400", REFUSED, ("BAD_REQUEST", "What is that?")),
+    make_case("edge-limit/200", LIMITED, ("", "request exceeded limit")),
+    make_case("edge-limit/400", LIMITED, ("", "request exceeded limit")),
 ]
 Z11 = [
-    recorded("edge-page/503", UNKNOWN, (None, "Service Unavailable")),
-    recorded("edge-page/403", UNKNOWN, (None, "Access Denied")),
-    recorded("edge-page/400", REFUSED, (None, "Bad Request")),
-    recorded("edge-page/414", REFUSED, (None, "414 Request-URI Too Large")),
-    recorded("edge-page/200", UNKNOWN, (None, "We are down for maintenance")),
-    made("a page 401", replace(DOWN, status=401), TOKEN, (None, "Service Unavailable")),
-    made("a page 404", replace(DOWN, status=404), UNKNOWN, (None, "Service Unavailable")),
-    made("a page 409", replace(DOWN, status=409), IN_PROGRESS, (None, "Service Unavailable")),
-    made("a page 429", replace(DOWN, status=429), LIMITED, (None, "Service Unavailable")),
-    made("a page 500", replace(DOWN, status=500), UNKNOWN, (None, "Service Unavailable")),
-    made(
+    make_case("edge-page/503", UNKNOWN, (None, "Service Unavailable")),
+    make_case("edge-page/403", UNKNOWN, (None, "Access Denied")),
+    make_case("edge-page/400", REFUSED, (None, "Bad Request")),
+    make_case("edge-page/414", REFUSED, (None, "414 Request-URI Too Large")),
+    make_case("edge-page/200", UNKNOWN, (None, "We are down for maintenance")),
+    make_result("a page 401", replace(DOWN, status=401), TOKEN, (None, "Service Unavailable")),
+    make_result("a page 404", replace(DOWN, status=404), UNKNOWN, (None, "Service Unavailable")),
+    make_result("a page 409", replace(DOWN, status=409), IN_PROGRESS, (None, "Service Unavailable")),
+    make_result("a page 429", replace(DOWN, status=429), LIMITED, (None, "Service Unavailable")),
+    make_result("a page 500", replace(DOWN, status=500), UNKNOWN, (None, "Service Unavailable")),
+    make_result(
         "a page with an id",
         sample("edge-page/503", Zuora_Request_Id="r"),
         UNKNOWN,
         (None, "Service Unavailable"),
         ids=("r", ""),
     ),
-    made("a page without a title", Response(503, {}, b"<p>"), UNKNOWN, (None, "3 bytes that are no JSON")),
-    made("empty 200", answer(200), UNKNOWN),
-    made("empty 204", answer(204), UNKNOWN),
-    made("empty 400", answer(400), REFUSED),
-    made("empty 401", answer(401), TOKEN),
-    made("empty 403", answer(403), REFUSED),
-    made("empty 404", answer(404), UNCODED_404),
-    made("empty 408", answer(408), UNKNOWN),
-    made("empty 409", answer(409), IN_PROGRESS),
-    made("empty 429", answer(429), LIMITED),
-    made("empty 500", answer(500), UNKNOWN),
-    made("empty 502", answer(502), UNKNOWN),
-    made("empty 503", answer(503), UNKNOWN),
-    made("empty 504", answer(504), UNKNOWN),
-    made("empty 599", answer(599), UNKNOWN),
+    make_result(
+        "a page without a title", Response(503, {}, b"<p>"), UNKNOWN, (None, "3 bytes that are no JSON")
+    ),
+    make_result("empty 200", answer(200), UNKNOWN),
+    make_result("empty 204", answer(204), UNKNOWN),
+    make_result("empty 400", answer(400), REFUSED),
+    make_result("empty 401", answer(401), TOKEN),
+    make_result("empty 403", answer(403), REFUSED),
+    make_result("empty 404", answer(404), UNCODED_404),
+    make_result("empty 408", answer(408), UNKNOWN),
+    make_result("empty 409", answer(409), IN_PROGRESS),
+    make_result("empty 429", answer(429), LIMITED),
+    make_result("empty 500", answer(500), UNKNOWN),
+    make_result("empty 502", answer(502), UNKNOWN),
+    make_result("empty 503", answer(503), UNKNOWN),
+    make_result("empty 504", answer(504), UNKNOWN),
+    make_result("empty 599", answer(599), UNKNOWN),
 ]
 NO_OBJECT = [
-    made("text", Response(200, {}, b"OK"), UNKNOWN, (None, "2 bytes that are no JSON")),
-    made("text 403", Response(403, {}, b"No"), REFUSED, (None, "2 bytes that are no JSON")),
-    made("text 404", Response(404, {}, b"No"), NOT_FOUND, (None, "2 bytes that are no JSON")),
-    made("no UTF-8", Response(200, {}, b'{"a": "\xff"}'), UNKNOWN, (None, "10 bytes that are no JSON")),
-    made("half of a body", Response(200, {}, b'{"jobId": "'), UNKNOWN, (None, "11 bytes that are no JSON")),
-    made("cut off", Response(200, {}, b'{"jobId": "j"}', "cut off"), UNKNOWN, (None, "cut off")),
-    made("cut off 500", Response(500, {}, b"", "cut off"), UNKNOWN, (None, "cut off")),
-    made("cut off 400", Response(400, {}, b'{"succ', "cut off"), REFUSED, (None, "cut off")),
-    made("too large", Response(200, {}, b"", "larger than 1 byte"), UNKNOWN, (None, "larger than 1 byte")),
-    made("a list", Response(200, {}, b"[1]"), UNKNOWN),
-    made("a list 404", Response(404, {}, b"[1]"), UNCODED_404, (None, "[1]")),
-    made("a list 400", Response(400, {}, b"[1]"), REFUSED, (None, "[1]")),
-    made("null", Response(200, {}, b"null"), UNKNOWN, (None, "4 bytes that are no JSON")),
-    made("a JSON text", Response(200, {}, b'"j"'), UNKNOWN, (None, "3 bytes that are no JSON")),
-    made("a number", Response(200, {}, b"17"), UNKNOWN, (None, "2 bytes that are no JSON")),
-    made("white space", Response(200, {}, b" "), UNKNOWN, (None, "1 bytes that are no JSON")),
-    made("very deep", Response(200, {}, DEEP), UNKNOWN, (None, "600001 bytes that are no JSON")),
-    made("very deep 400", Response(400, {}, DEEP), REFUSED, (None, "600001 bytes that are no JSON")),
-    made("no answer", Unreachable("connection reset"), SILENCE, (None, "connection reset")),
+    make_result("text", Response(200, {}, b"OK"), UNKNOWN, (None, "2 bytes that are no JSON")),
+    make_result("text 403", Response(403, {}, b"No"), REFUSED, (None, "2 bytes that are no JSON")),
+    make_result("text 404", Response(404, {}, b"No"), NOT_FOUND, (None, "2 bytes that are no JSON")),
+    make_result(
+        "no UTF-8", Response(200, {}, b'{"a": "\xff"}'), UNKNOWN, (None, "10 bytes that are no JSON")
+    ),
+    make_result(
+        "half of a body", Response(200, {}, b'{"jobId": "'), UNKNOWN, (None, "11 bytes that are no JSON")
+    ),
+    make_result("cut off", Response(200, {}, b'{"jobId": "j"}', "cut off"), UNKNOWN, (None, "cut off")),
+    make_result("cut off 500", Response(500, {}, b"", "cut off"), UNKNOWN, (None, "cut off")),
+    make_result("cut off 400", Response(400, {}, b'{"succ', "cut off"), REFUSED, (None, "cut off")),
+    make_result(
+        "too large", Response(200, {}, b"", "larger than 1 byte"), UNKNOWN, (None, "larger than 1 byte")
+    ),
+    make_result("a list", Response(200, {}, b"[1]"), UNKNOWN),
+    make_result("a list 404", Response(404, {}, b"[1]"), UNCODED_404, (None, "[1]")),
+    make_result("a list 400", Response(400, {}, b"[1]"), REFUSED, (None, "[1]")),
+    make_result("null", Response(200, {}, b"null"), UNKNOWN, (None, "4 bytes that are no JSON")),
+    make_result("a JSON text", Response(200, {}, b'"j"'), UNKNOWN, (None, "3 bytes that are no JSON")),
+    make_result("a number", Response(200, {}, b"17"), UNKNOWN, (None, "2 bytes that are no JSON")),
+    make_result("white space", Response(200, {}, b" "), UNKNOWN, (None, "1 bytes that are no JSON")),
+    make_result("very deep", Response(200, {}, DEEP), UNKNOWN, (None, "600001 bytes that are no JSON")),
+    make_result("very deep 400", Response(400, {}, DEEP), REFUSED, (None, "600001 bytes that are no JSON")),
+    make_result("no answer", Unreachable("connection reset"), SILENCE, (None, "connection reset")),
 ]
 
 
@@ -338,8 +352,8 @@ def grant(expires_in):
     ],
 )
 def test_a_token_is_used_until_a_minute_before_its_end(expires_in, seconds):
-    script, get_or_sign_in = grant(expires_in)
-    assert get_or_sign_in == AccessToken("abc", script.clock.now + seconds - 60)
+    script, token = grant(expires_in)
+    assert token == AccessToken("abc", script.clock.now + seconds - 60)
 
 
 @pytest.mark.parametrize(
@@ -347,8 +361,8 @@ def test_a_token_is_used_until_a_minute_before_its_end(expires_in, seconds):
     [(240, 180), (239, 179.25), (100, 75), (50, 37.5), (8, 6), (6, 5), (1, 5), (0, 5), (0.0, 5), ("0", 5)],
 )
 def test_a_short_token_is_used_for_most_of_its_life_and_never_for_one_request_alone(expires_in, seconds):
-    script, get_or_sign_in = grant(expires_in)
-    assert get_or_sign_in == AccessToken("abc", script.clock.now + seconds)
+    script, token = grant(expires_in)
+    assert token == AccessToken("abc", script.clock.now + seconds)
 
 
 def test_a_sign_in_without_a_lifetime_lasts_an_hour():
@@ -624,23 +638,23 @@ def test_the_longest_key_is_sent():
 # One order, travelling: through the sandbox.
 
 
-def submitted(tenant, order=ORDER):
+def submit(tenant, order=ORDER):
     client = tenant.client()
     return tenant.run(
         submit_order(client, check_order(order), IdempotencyScope("", ("dag", "run", "task"), -1))
     )
 
 
-def finished(tenant, job_id):
+def finish(tenant, job_id):
     now = tenant.clock()
     return tenant.run(wait_until_done(tenant.client(), job_id, PollOptions(now, now)))
 
 
 def test_an_order_travels():
     tenant = Tenant()
-    job_id = submitted(tenant)
+    job_id = submit(tenant)
     assert tenant.run(tenant.client().get_job(job_id)).state is JobState.ACTIVE
-    job = finished(tenant, job_id)
+    job = finish(tenant, job_id)
     assert job.result["orderNumber"] == "O-1"
     assert [order["jobId"] for order in tenant.ledger["orders"]] == [job_id]
     assert tenant.ledger["signIns"] == 1
@@ -666,8 +680,8 @@ FAULTS = {
 @pytest.mark.parametrize(("fault", "statuses"), FAULTS.values(), ids=FAULTS)
 def test_whatever_happens_on_the_wire_there_is_one_order_under_one_key(fault, statuses):
     tenant = Tenant(fault)
-    job_id = submitted(tenant)
-    assert finished(tenant, job_id).result["orderNumber"] == "O-1"
+    job_id = submit(tenant)
+    assert finish(tenant, job_id).result["orderNumber"] == "O-1"
     creates = [each for each in tenant.ledger["recent"] if each["path"] == "/v1/async/orders"]
     assert [each["status"] for each in creates] == statuses
     assert len({each["idempotencyKey"] for each in creates}) == 1
@@ -677,15 +691,15 @@ def test_whatever_happens_on_the_wire_there_is_one_order_under_one_key(fault, st
 @pytest.mark.parametrize("version", ["2025-08-12", "341.0"])
 def test_a_revoked_token_costs_one_sign_in_whatever_the_version(version):
     tenant = Tenant(zuora_version=version)
-    submitted(tenant)
+    submit(tenant)
     tenant.sandbox.revoke_tokens()
-    submitted(tenant, ORDER | {"orderNumber": "O-2"})
+    submit(tenant, ORDER | {"orderNumber": "O-2"})
     assert tenant.ledger["signIns"] == 2
 
 
 def test_a_token_is_not_used_in_its_last_minute():
     tenant = Tenant(token_seconds=300)
-    job_id = submitted(tenant)
+    job_id = submit(tenant)
     tenant.clock.now += 239.9
     tenant.run(tenant.client().get_job(job_id))
     assert tenant.ledger["signIns"] == 1
@@ -696,7 +710,7 @@ def test_a_token_is_not_used_in_its_last_minute():
 
 def test_a_long_order_is_sent_in_gzip_and_understood():
     tenant = Tenant()
-    submitted(tenant, ORDER | {"customFields": {"Note__c": "ü" * 70_000}})
+    submit(tenant, ORDER | {"customFields": {"Note__c": "ü" * 70_000}})
     (request,) = [request for request in tenant.sent if request.path == "/v1/async/orders"]
     assert request.headers.get("Content-Encoding", "") == "gzip"
     assert len(tenant.ledger["jobs"]) == 1
@@ -708,7 +722,7 @@ def test_a_long_order_is_sent_in_gzip_and_understood():
 def test_wrong_credentials_are_refused_and_nothing_else_is_sent(client_id, secret):
     tenant = Tenant(credentials=Credentials(BASE, client_id, secret))
     with pytest.raises(SignInRefused) as caught:
-        submitted(tenant)
+        submit(tenant)
     assert [str(request) for request in tenant.sent] == ["POST /oauth/token"]
     assert secret not in str(caught.value)
 
@@ -734,10 +748,10 @@ def test_an_order_that_nobody_knows_is_not_found(category, forced):
 @pytest.mark.parametrize("version", ["2025-08-12", "341.0"])
 def test_a_refused_order_is_refused_whatever_the_version(version):
     tenant = Tenant(zuora_version=version)
-    submitted(tenant)
-    finished(tenant, submitted(tenant))
+    submit(tenant)
+    finish(tenant, submit(tenant))
     with pytest.raises(Refused, match="The order number O-1 is taken") as caught:
-        submitted(tenant, ORDER | {"description": "another"})
+        submit(tenant, ORDER | {"description": "another"})
     assert not caught.value.transient
 
 

@@ -43,13 +43,13 @@ from airflow_provider_zuora.core.http.retry import (
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
-from tests.core.carriers import BASE, SCOPE, Dice, Script, answer, arrived, sample
+from tests.core.runners import BASE, SCOPE, Dice, Script, answer, arrive, sample
 
 FOREVER = itertools.repeat
 OK = answer(200, {"jobId": "j", "success": True})
 ENTITY = SCOPE["Zuora-Entity-Ids"]
 
-BUSY = ResponseInfo("GET /v1/a", messages=("the account is quiet",), retry_after=5.0)
+BUSY = ResponseInfo("GET /v1/a", messages=("the account is in a cool-down",), retry_after=5.0)
 
 # An answer of each meaning.
 ANSWERS = {
@@ -63,13 +63,13 @@ ANSWERS = {
     "silence": Unreachable("connection reset"),
 }
 # What each kind of request is repeated after; all else leaves the flow at once.
-PASSING = {"limited", "held", "in progress", "locked", "temporary", "gateway", "silence"}
+RETRIED = {"limited", "held", "in progress", "locked", "temporary", "gateway", "silence"}
 COVERED = {"limited", "held", "in progress", "gateway", "silence"}
 KEY = {"Idempotency-Key": "k-1"}
 REPEATED = {
-    "GET": (PASSING, 10, lambda client: call(client, "GET", "/v1/a")),
-    "HEAD": (PASSING, 10, lambda client: call(client, "HEAD", "/v1/a")),
-    "sign-in": (PASSING, 10, lambda client: client.sign_in()),
+    "GET": (RETRIED, 10, lambda client: call(client, "GET", "/v1/a")),
+    "HEAD": (RETRIED, 10, lambda client: call(client, "HEAD", "/v1/a")),
+    "sign-in": (RETRIED, 10, lambda client: client.sign_in()),
     "POST with a key": (
         COVERED,
         6,
@@ -97,7 +97,7 @@ def test_what_is_sent_again(kind, meaning):
     assert script.sent == [script.sent[0]] * len(script.sent)
     assert len(script.clock.naps) == len(script.sent) - 1
     assert caught.value.attempts == len(script.sent)
-    assert caught.value.transient is (meaning in PASSING)
+    assert caught.value.transient is (meaning in RETRIED)
 
 
 @pytest.mark.parametrize("meaning", ANSWERS)
@@ -118,7 +118,7 @@ def test_a_good_answer_ends_the_repeating(kind, meaning):
 def test_the_sets_behind_the_policy():
     assert {"LIMITED", "HELD"} == {meaning.name for meaning in NOT_PROCESSED}
     assert {"LIMITED", "HELD", "SILENCE", "GATEWAY", "IN_PROGRESS"} == {meaning.name for meaning in UNKNOWN}
-    lasting = {
+    permanent = {
         ResponseKind.OK,
         ResponseKind.REFUSED,
         ResponseKind.DENIED,
@@ -126,8 +126,8 @@ def test_the_sets_behind_the_policy():
         ResponseKind.UNCLEAR,
         ResponseKind.TOKEN,
     }
-    lasting.add(ResponseKind.TOO_LARGE)
-    assert set(ResponseKind) - lasting == TRANSIENT
+    permanent.add(ResponseKind.TOO_LARGE)
+    assert set(ResponseKind) - permanent == TRANSIENT
 
 
 @pytest.mark.parametrize("key", ["Idempotency-Key", "idempotency-key"])
@@ -178,7 +178,7 @@ def test_the_wait_that_an_answer_asks_for(status, headers, seconds):
     flow = call(Script([], rng=Dice(0)).client(), "GET", "/v1/a")
     assert next(flow) == Token()
     flow.send("token")
-    assert flow.send(arrived(Response(status, headers))) == Sleep(seconds or 0.0)
+    assert flow.send(arrive(Response(status, headers))) == Sleep(seconds or 0.0)
     script = Script([Response(status, headers)] * 10, rng=Dice(0))
     with pytest.raises((Refused, Unreadable)) as caught:
         script.run(call(script.client(), "GET", "/v1/a"))
@@ -250,7 +250,7 @@ def test_no_pause_is_begun_that_would_end_after_the_budget(flow, seconds):
 
 
 def test_slow_answers_use_up_the_budget_too():
-    script = Script(FOREVER(Unreachable("time-out")), lasts=100, rng=Dice(0))
+    script = Script(FOREVER(Unreachable("timeout")), lasts=100, rng=Dice(0))
     with pytest.raises(Unreachable):
         script.run(call(script.client(), "GET", "/v1/a"))
     assert len(script.sent) == 2
@@ -658,13 +658,13 @@ def test_nothing_but_a_get_follows_a_redirect(kind, status):
 @pytest.mark.parametrize("status", [404, 400, 200])
 def test_a_not_found_after_a_redirect_is_about_another_page(status):
     """f18: the page that it was led to knows nothing of what was asked for."""
-    told = answer(status, {"success": False, "reasons": [{"code": 50000040, "message": "none"}]})
-    script = home(*[Response(302, {"Location": "/apps/login"}), told] * 10)
+    absence = answer(status, {"success": False, "reasons": [{"code": 50000040, "message": "none"}]})
+    script = home(*[Response(302, {"Location": "/apps/login"}), absence] * 10)
     with pytest.raises(Unreadable) as caught:
         script.run(call(script.client(), "GET", "/v1/a"))
     assert caught.value.transient
     assert {request.path for request in script.sent} == {"/v1/a", "/login"}
-    direct = home(told)
+    direct = home(absence)
     with pytest.raises(NotFound):
         direct.run(call(direct.client(), "GET", "/v1/a"))
 
@@ -807,11 +807,11 @@ def test_a_secret_that_the_vendor_echoes_is_in_no_error_and_no_log(echo, word, c
     caplog.set_level(logging.DEBUG)
     script = Script(FOREVER(echo(word)), credentials=Credentials(BASE, "id", SECRET))
     try:
-        told = repr(script.run(script.client().get_job("j")))
+        shown = repr(script.run(script.client().get_job("j")))
     except ApiError as error:
-        told = f"{error} {error!r} {vars(error)}"
-    assert "***" in told
-    for text in (told, caplog.text):
+        shown = f"{error} {error!r} {vars(error)}"
+    assert "***" in shown
+    for text in (shown, caplog.text):
         assert word not in text
         assert word[: len(word) // 2] not in text
 
@@ -912,7 +912,7 @@ def test_two_clients_of_one_seed_are_alike_and_chance_is_passed_in():
         (Response(400, {}, b"5"), False),
         (Response(403, {}, b"<title>Forbidden</title>"), False),
         (Response(302, {"Location": "https://elsewhere"}, b"{}"), False),
-        (Unreachable("time-out"), False),
+        (Unreachable("timeout"), False),
         (RateLimited("The limit is reached.", info=BUSY, transient=True), False),
     ],
     ids=str,
@@ -954,11 +954,11 @@ def test_what_an_order_hides_is_in_no_error_no_job_and_no_log(quote_, caplog):
     script = Script(FOREVER(quote_))
     client = script.client().with_redacted((ACCOUNT_NUMBER, CODE))
     try:
-        told = repr(script.run(client.get_job("j")))
+        shown = repr(script.run(client.get_job("j")))
     except ApiError as error:
-        told = f"{error} {error!r} {vars(error)}"
-    assert "***" in told
-    for text in (told, caplog.text):
+        shown = f"{error} {error!r} {vars(error)}"
+    assert "***" in shown
+    for text in (shown, caplog.text):
         assert not re.search(r"0012|5678|\b737\b", text)
 
 
@@ -979,7 +979,7 @@ class Watcher:
     """Performs the steps of a flow over a script, and notes the answers of those that run in a thread."""
 
     def __init__(self, script):
-        self.runner = Runner(lambda _: arrived(next(script.answers)), lambda _: "token", script.clock.sleep)
+        self.runner = Runner(lambda _: arrive(next(script.answers)), lambda _: "token", script.clock.sleep)
         self.aside = []
 
     def perform(self, step):

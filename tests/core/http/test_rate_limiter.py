@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_zuora.core.errors import RateLimited
 from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, RateLimiter, read_retry_after
 from airflow_provider_zuora.core.messages import Request
-from tests.core.carriers import Clock, Dice, answer
+from tests.core.runners import Clock, Dice, answer
 
 GET = Request("GET", "/v1/async-jobs/j")
 WINDOWS = "600, 600;w=60, 2250000;w=3600"
@@ -57,13 +57,22 @@ def crowd(left, most=40):
     return answer(200, Concurrency_Limit_Limit=str(most), Concurrency_Limit_Remaining=str(left))
 
 
-def quiet(seconds, status=429):
+def cool_down(seconds, status=429):
     return answer(status, Retry_After=str(seconds))
 
 
 @pytest.mark.parametrize(
     "response",
-    [answer(200), answer(500), answer(503), window(60), crowd(4), quiet(30, 200), quiet(30, 500), None],
+    [
+        answer(200),
+        answer(500),
+        answer(503),
+        window(60),
+        crowd(4),
+        cool_down(30, 200),
+        cool_down(30, 500),
+        None,
+    ],
 )
 def test_nothing_waits_where_no_limit_is_near(response):
     desk = Desk()
@@ -71,14 +80,14 @@ def test_nothing_waits_where_no_limit_is_near(response):
     assert desk.starts() == 0
 
 
-# Quiet.
+# Cool-down.
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("chance", [0.0, 0.5])
 def test_the_whole_account_is_quiet_until_a_retry_after_has_passed(status, chance):
     desk = Desk(chance)
-    desk.asks(quiet(30, status))
+    desk.asks(cool_down(30, status))
     assert [desk.due() for _ in range(3)] == [30 + chance] * 3
     desk.clock.now += 29
     assert desk.due() == 30 + chance
@@ -100,17 +109,17 @@ def test_a_429_that_states_nothing_is_quiet_for_a_second():
 
 def test_the_longest_quiet_counts_whatever_comes_later():
     desk = Desk()
-    desk.asks(quiet(30), quiet(50), quiet(10))
+    desk.asks(cool_down(30), cool_down(50), cool_down(10))
     assert desk.due() == 50
 
 
 def test_who_waits_for_the_end_of_a_quiet_waits_for_the_next_one_too():
     desk = Desk()
-    desk.asks(quiet(30))
+    desk.asks(cool_down(30))
     turn = desk.limits.acquire(GET, desk.clock)
     assert next(turn) == 30
     desk.clock.now += 20
-    desk.limits.release(quiet(40), desk.clock.now)
+    desk.limits.release(cool_down(40), desk.clock.now)
     desk.clock.now += 10
     assert next(turn) == 30
     assert next(turn, None) is None
@@ -118,17 +127,17 @@ def test_who_waits_for_the_end_of_a_quiet_waits_for_the_next_one_too():
 
 def test_a_wait_counts_as_done_whatever_the_clock_says():
     desk = Desk()
-    desk.asks(quiet(30))
+    desk.asks(cool_down(30))
     turn = desk.limits.acquire(GET, desk.clock)
     assert [*turn] == [30]
 
 
 def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
     desk = Desk(0.5)
-    desk.asks(quiet(PATIENCE - 0.5))
+    desk.asks(cool_down(PATIENCE - 0.5))
     assert desk.due() == PATIENCE
     desk = Desk(0.5)
-    desk.asks(quiet(120))
+    desk.asks(cool_down(120))
     with pytest.raises(RateLimited, match=r"GET /v1/async-jobs/j: .*cools down for 120 s") as caught:
         desk.due()
     assert caught.value.retry_after == 120.5
@@ -138,7 +147,7 @@ def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
 
 def test_nobody_is_quiet_for_more_than_a_day():
     desk = Desk()
-    desk.asks(quiet(1e8))
+    desk.asks(cool_down(1e8))
     with pytest.raises(RateLimited) as caught:
         desk.due()
     assert caught.value.retry_after == 86_400
@@ -206,7 +215,7 @@ def test_a_window_of_a_minute_is_waited_for():
 def test_the_beginning_of_a_quiet_is_logged_and_not_its_length(caplog):
     caplog.set_level(logging.INFO)
     desk = Desk()
-    desk.asks(window(5, reset=40), quiet(30), quiet(50), window(4, reset=40))
+    desk.asks(window(5, reset=40), cool_down(30), cool_down(50), window(4, reset=40))
     assert caplog.messages == [
         "Little is left of the account's limit: requests are spread over 40 s",
         "HTTP 429: this process sends the account nothing for 30 s",
@@ -253,7 +262,7 @@ def test_a_spent_window_is_waited_for_and_one_that_is_too_far_away_is_not():
 
 def test_those_that_were_held_back_spend_nothing():
     desk = Desk()
-    desk.asks(window(2, reset=40), quiet(120))
+    desk.asks(window(2, reset=40), cool_down(120))
     for _ in range(20):
         with pytest.raises(RateLimited):
             desk.starts()
@@ -332,7 +341,7 @@ def test_a_crowd_is_news_for_a_second():
 
 def test_who_gives_up_waiting_is_not_counted_any_more():
     desk = Desk()
-    desk.asks(quiet(30))
+    desk.asks(cool_down(30))
     turn = desk.limits.acquire(GET, desk.clock)
     next(turn)
     turn.close()

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_zuora.core.errors import ApiError, Refused, Unreadable
 from airflow_provider_zuora.core.http.generic_request import call_endpoint
 from airflow_provider_zuora.core.messages import Response
-from tests.core.carriers import Script, answer
+from tests.core.runners import Script, answer
 
 PAGE = b"<html><title>Down for maintenance</title></html>"
 KEY = {"Idempotency-Key": "k"}

@@ -23,22 +23,22 @@ from airflow_provider_zuora.core.polling.events import (
 from airflow_provider_zuora.core.polling.job_list import reload_results, wait_for_each
 from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule
 from tests.conftest import ORDER
-from tests.core.carriers import Tenant
+from tests.core.runners import Tenant
 from zuora_sandbox import Fault
 from zuora_sandbox.jobs import FIELD
 
 
-def jobs(tenant, *told):
+def start_jobs(tenant, *texts):
     """Start a job for each text that tells how it is to end, and return the ids."""
     client, ids = tenant.client(), []
-    for number, text in enumerate(told):
+    for number, text in enumerate(texts):
         document = ORDER | {"orderNumber": f"O-{number}", "customFields": {FIELD: text}}
         request = client.vendor.build_submit_request("order", document, {})
         ids.append(tenant.run(client.submit(request.with_headers({"Idempotency-Key": f"k-{number}"}))))
     return ids
 
 
-def waited(tenant, job_ids, seconds=math.inf, **options):
+def wait(tenant, job_ids, seconds=math.inf, **options):
     """Wait for jobs, one after the other, as a single connection would."""
     now = tenant.clock()
     wait = PollOptions(now, now, now + seconds, schedule=PollSchedule(10.0), **options)
@@ -65,14 +65,14 @@ def reload(tenant, deferred):
     return [tenant.run(flow) for flow in reload_results(tenant.client(), deferred)]
 
 
-def polls(tenant):
+def count_polls(tenant):
     return tenant.ledger["requests"].get("GET /v1/async-jobs/{jobId}", 0)
 
 
 def test_each_ends_in_its_own_way():
     tenant = Tenant(job_seconds=5)
-    first, late, failed = jobs(tenant, "", "processing 1000", "fail [40000020]: No")
-    read = read_results(event_of(waited(tenant, [first, "no-such-job", late, failed], 700)))
+    first, late, failed = start_jobs(tenant, "", "processing 1000", "fail [40000020]: No")
+    read = read_results(event_of(wait(tenant, [first, "no-such-job", late, failed], 700)))
 
     assert words(read) == ["Completed", "ApiError", "TimedOut", "Failed"]
     assert [end.job_id for end in read] == [first, "no-such-job", late, failed]
@@ -86,16 +86,16 @@ def test_each_ends_in_its_own_way():
 
 def test_a_job_whose_turn_comes_late_costs_one_poll():
     tenant = Tenant(job_seconds=30)
-    job_ids = jobs(tenant, *[""] * 30)
+    job_ids = start_jobs(tenant, *[""] * 30)
 
-    assert words(read_results(event_of(waited(tenant, job_ids)))) == ["Completed"] * 30
-    assert polls(tenant) == 4 + 29
+    assert words(read_results(event_of(wait(tenant, job_ids)))) == ["Completed"] * 30
+    assert count_polls(tenant) == 4 + 29
 
 
 def test_after_an_outage_has_ended_one_wait_the_others_are_given_up_soon():
     tenant = Tenant(Fault(method="GET", times=None))
-    job_ids = jobs(tenant, *[""] * 5)
-    read = read_results(event_of(waited(tenant, job_ids, max_errors=10)))
+    job_ids = start_jobs(tenant, *[""] * 5)
+    read = read_results(event_of(wait(tenant, job_ids, max_errors=10)))
 
     assert words(read) == ["ApiError"] * 5
     assert {end.state for end in read} == {ResultState.OPEN}
@@ -106,24 +106,24 @@ def test_after_an_outage_has_ended_one_wait_the_others_are_given_up_soon():
 
 def test_a_poll_that_succeeds_ends_an_outage():
     tenant = Tenant(Fault(method="GET", times=10), Fault(method="GET", times=3, skip=1), job_seconds=0)
-    job_ids = jobs(tenant, *[""] * 3)
+    job_ids = start_jobs(tenant, *[""] * 3)
 
-    assert words(read_results(event_of(waited(tenant, job_ids)))) == ["ApiError", "Completed", "Completed"]
+    assert words(read_results(event_of(wait(tenant, job_ids)))) == ["ApiError", "Completed", "Completed"]
 
 
 @pytest.mark.parametrize("max_errors", [None, 10])
 def test_a_wait_that_never_gives_up_is_not_hurried(max_errors):
     tenant = Tenant(Fault(method="GET", times=25), job_seconds=0)
-    job_ids = jobs(tenant, *[""] * 2)
-    found = words(read_results(event_of(waited(tenant, job_ids, max_errors=max_errors))))
+    job_ids = start_jobs(tenant, *[""] * 2)
+    found = words(read_results(event_of(wait(tenant, job_ids, max_errors=max_errors))))
 
     assert found == (["Completed"] * 2 if max_errors is None else ["ApiError"] * 2)
 
 
 def test_what_is_too_large_for_an_event_is_read_again():
     tenant = Tenant(job_seconds=0)
-    job_ids = jobs(tenant, *[""] * 80)
-    ends = waited(tenant, [*job_ids, "no-such-job"])
+    job_ids = start_jobs(tenant, *[""] * 80)
+    ends = wait(tenant, [*job_ids, "no-such-job"])
     event = event_of(ends)
     unread = read_results(event)
 
@@ -143,8 +143,8 @@ def test_what_is_too_large_for_an_event_is_read_again():
 
 def test_an_event_carries_what_fits():
     tenant = Tenant(job_seconds=0)
-    job_ids = jobs(tenant, *[""] * 60)
-    events = [waited(tenant, job_ids[:count]).as_event() for count in range(30, 60)]
+    job_ids = start_jobs(tenant, *[""] * 60)
+    events = [wait(tenant, job_ids[:count]).as_event() for count in range(30, 60)]
     whole = [len(json.dumps(event)) for event in events if "results" in event]
 
     assert 0 < len(whole) < 30
@@ -185,7 +185,7 @@ def test_order_numbers_travel_if_there_is_room():
 def test_long_after_the_deadline_no_poll_is_begun():
     """A vendor that takes its time costs a list no more than the last polls that fit into two minutes."""
     tenant = Tenant()
-    job_ids = jobs(tenant, *["processing 1000"] * 5)
+    job_ids = start_jobs(tenant, *["processing 1000"] * 5)
     ends, now = ResultsEvent(job_ids), tenant.clock()
     for flow in waits(tenant, job_ids, PollOptions(now, now, now + 10), ends):
         tenant.run(flow)
@@ -194,13 +194,13 @@ def test_long_after_the_deadline_no_poll_is_begun():
     read = read_results(event_of(ends))
     assert words(read) == ["TimedOut"] * 5
     assert "its turn to be polled did not come" in str(read[-1].error)
-    assert polls(tenant) == 2 + 2
+    assert count_polls(tenant) == 2 + 2
 
 
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_is_set_leaves_all_jobs_of_a_list_the_time_they_have(hours):
     tenant = Tenant()
-    job_ids = jobs(tenant, *["processing 1000"] * 3)
+    job_ids = start_jobs(tenant, *["processing 1000"] * 3)
     ends, began = ResultsEvent(job_ids), tenant.clock.now
     for flow in waits(tenant, job_ids, PollOptions(began, began, began + 100), ends):
         tenant.run(flow)
@@ -214,13 +214,13 @@ def test_a_clock_that_is_set_leaves_all_jobs_of_a_list_the_time_they_have(hours)
 def test_the_log_tells_of_each_tenth(caplog):
     caplog.set_level(logging.INFO)
     tenant = Tenant(job_seconds=0)
-    waited(tenant, jobs(tenant, *[""] * 25))
-    waited(tenant, jobs(tenant, ""))
+    wait(tenant, start_jobs(tenant, *[""] * 25))
+    wait(tenant, start_jobs(tenant, ""))
 
-    told = [record.message for record in caplog.records if "are over" in record.message]
-    assert told[0] == "The waits for 3 of 25 jobs are over"
-    assert told[-1] == "The waits for 25 of 25 jobs are over"
-    assert len(told) == 10
+    logged = [record.message for record in caplog.records if "are over" in record.message]
+    assert logged[0] == "The waits for 3 of 25 jobs are over"
+    assert logged[-1] == "The waits for 25 of 25 jobs are over"
+    assert len(logged) == 10
 
 
 JOB = {"job_id": "j", "state": "succeeded", "status": "Completed", "result": {}, "transient": False}
@@ -270,7 +270,7 @@ def test_an_end_of_nothing_is_no_end():
 def test_a_wait_whose_time_was_up_long_ago_is_polled_once_all_the_same(late):
     """The triggerer was away, or its clock is ahead."""
     tenant = Tenant(job_seconds=0)
-    job_ids = jobs(tenant, "", "")
+    job_ids = start_jobs(tenant, "", "")
     tenant.clock.now += 1
     deadline = tenant.clock() - late
     ends = ResultsEvent(job_ids)

@@ -11,9 +11,8 @@ from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import ResultState
 from airflow_provider_zuora.core.polling.job_list import JobPolls
 from airflow_provider_zuora.core.polling.wait import PollOptions
-from tests.core.carriers import Tenant
-from tests.core.polling.test_events import jobs, words
-from tests.core.polling.test_events import polls as count_polls
+from tests.core.polling.test_events import count_polls, start_jobs, words
+from tests.core.runners import Tenant
 from zuora_sandbox import Fault
 
 GET = "/v1/async-jobs/"
@@ -22,9 +21,9 @@ GET = "/v1/async-jobs/"
 class Task:
     """Polls one after the other, as a single connection would."""
 
-    def __init__(self, *faults, told=(), ids=(), seconds=1e6, max_errors=10, **settings):
+    def __init__(self, *faults, texts=(), ids=(), seconds=1e6, max_errors=10, **settings):
         self.tenant = Tenant(*faults, **settings)
-        self.job_ids = [*jobs(self.tenant, *told), *ids]
+        self.job_ids = [*start_jobs(self.tenant, *texts), *ids]
         options = PollOptions(-math.inf, 0, self.tenant.clock() + seconds, max_errors=max_errors)
         self.polls = JobPolls(self.job_ids, options)
 
@@ -44,7 +43,7 @@ class Task:
 
 
 def test_what_has_ended_is_not_polled_again():
-    task = Task(told=["", "processing 100", "fail [40000020]: No"], ids=["no-such-job"], job_seconds=0)
+    task = Task(texts=["", "processing 100", "fail [40000020]: No"], ids=["no-such-job"], job_seconds=0)
 
     assert (task.poll(), task.count) == (None, 4)
     assert (task.poll(), task.count) == (None, 5)
@@ -54,35 +53,35 @@ def test_what_has_ended_is_not_polled_again():
 
 
 def test_a_round_that_stops_early_is_over_once_a_job_is_seen_that_goes_on():
-    task = Task(told=["", "processing 100", "processing 100", ""], job_seconds=0)
+    task = Task(texts=["", "processing 100", "processing 100", ""], job_seconds=0)
 
     assert (task.poll(stop_early=True), task.count) == (None, 2)
     assert (task.poll(), task.count) == (None, 5)
 
 
 def test_a_transient_failure_is_no_end(caplog):
-    task = Task(Fault(method="GET", path=GET, times=9), told=[""], job_seconds=0)
+    task = Task(Fault(method="GET", path=GET, times=9), texts=[""], job_seconds=0)
 
     assert task.poll() == ["Completed"]
     assert "the wait goes on" not in caplog.text
 
 
 def test_while_the_vendor_is_away_no_poll_is_repeated_but_the_first():
-    task = Task(Fault(method="GET", path=GET, times=None), told=["", "", ""], job_seconds=0)
+    task = Task(Fault(method="GET", path=GET, times=None), texts=["", "", ""], job_seconds=0)
 
     assert task.poll() == ["Unreadable"] * 3
     assert task.count == 10 + 2
 
 
 def test_ten_failures_in_a_row_end_the_waits_that_meet_them_and_no_others():
-    task = Task(Fault(method="GET", path=GET, times=11), told=["", "", ""], job_seconds=0)
+    task = Task(Fault(method="GET", path=GET, times=11), texts=["", "", ""], job_seconds=0)
 
     assert task.poll() == ["Unreadable", "Unreadable", "Completed"]
     assert [end.state for end in task.polls.results] == [ResultState.OPEN] * 2 + [ResultState.COMPLETED]
 
 
 def test_a_wait_that_never_gives_up_goes_on():
-    task = Task(Fault(method="GET", path=GET, times=11), told=["", ""], job_seconds=0, max_errors=None)
+    task = Task(Fault(method="GET", path=GET, times=11), texts=["", ""], job_seconds=0, max_errors=None)
 
     assert task.poll() is None
     assert task.poll() == ["Completed", "Completed"]
@@ -90,7 +89,7 @@ def test_a_wait_that_never_gives_up_goes_on():
 
 def test_a_round_is_over_if_the_vendor_asks_for_a_pause():
     fault = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "3600"})
-    task = Task(fault, told=["", ""], job_seconds=0)
+    task = Task(fault, texts=["", ""], job_seconds=0)
 
     assert (task.poll(), task.count) == (None, 1)
     assert 3590 < task.polls.cool_down_until - task.tenant.clock() <= 3600
@@ -105,7 +104,7 @@ SET = pytest.mark.parametrize("hours", [1, -1])
 @SET
 def test_a_clock_that_is_set_leaves_a_retry_after_as_long_as_it_is(hours):
     fault = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "400"})
-    task = Task(fault, told=["processing 9000", ""], job_seconds=0)
+    task = Task(fault, texts=["processing 9000", ""], job_seconds=0)
 
     assert (task.polls.cool_down, task.poll(), task.count) == (0, None, 1)
     task.tenant.clock.ahead = hours * 3600.0
@@ -130,7 +129,7 @@ def test_a_clock_that_is_set_leaves_a_new_job_ten_minutes_to_be_known(hours):
 
 @SET
 def test_a_clock_that_is_set_leaves_a_round_the_time_it_has(hours):
-    task = Task(told=["", ""], job_seconds=0)
+    task = Task(texts=["", ""], job_seconds=0)
     for flow in task.polls.poll_each(task.tenant.client(), stop_early=False):
         task.tenant.run(flow)
         task.tenant.clock.ahead = hours * 3600.0
@@ -140,7 +139,7 @@ def test_a_clock_that_is_set_leaves_a_round_the_time_it_has(hours):
 
 @SET
 def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(hours):
-    task = Task(told=["processing 9000"], seconds=60, job_seconds=0)
+    task = Task(texts=["processing 9000"], seconds=60, job_seconds=0)
     task.poll()
     task.tenant.clock.ahead = hours * 3600.0
     task.tenant.clock.now += 30
@@ -152,7 +151,7 @@ def test_a_clock_that_is_set_leaves_a_deadline_as_far_away_as_it_is(hours):
 
 def test_a_poll_that_succeeds_ends_an_outage():
     cooling = Fault(method="GET", path=GET, status=429, headers={"Retry-After": "3600"}, skip=1)
-    task = Task(Fault(method="GET", path=GET, times=10), told=["", "", ""], job_seconds=0)
+    task = Task(Fault(method="GET", path=GET, times=10), texts=["", "", ""], job_seconds=0)
     task.tenant.sandbox.add_fault(cooling)
 
     assert task.poll() is None
@@ -161,14 +160,14 @@ def test_a_poll_that_succeeds_ends_an_outage():
 
 
 def test_a_poll_is_not_repeated_beyond_the_deadline():
-    task = Task(Fault(method="GET", path=GET, times=None), told=["", ""], seconds=0)
+    task = Task(Fault(method="GET", path=GET, times=None), texts=["", ""], seconds=0)
 
     assert (task.poll(), task.count) == (None, 2)
     assert task.tenant.clock.naps == []
 
 
 def test_what_has_ended_is_kept_at_a_time_out():
-    task = Task(told=["", "processing 100"], ids=["no-such-job"], job_seconds=0)
+    task = Task(texts=["", "processing 100"], ids=["no-such-job"], job_seconds=0)
     task.poll()
     ends = task.polls.time_out("100 s have passed.")
 
@@ -188,9 +187,9 @@ NOT_YET = Fault(
 )
 
 
-def young(*faults, told=("",), **settings):
+def young(*faults, texts=("",), **settings):
     """Return a task whose wait has begun just now."""
-    task = Task(*faults, told=told, job_seconds=0, **settings)
+    task = Task(*faults, texts=texts, job_seconds=0, **settings)
     task.begin()
     return task
 
@@ -216,20 +215,20 @@ def test_a_job_that_is_not_known_for_ten_minutes_has_not_ended_and_then_is_unkno
 
 
 def test_of_many_that_are_not_known_yet_only_the_first_is_asked_for_again():
-    task = young(replace(NOT_YET, times=None), told=[""] * 5)
+    task = young(replace(NOT_YET, times=None), texts=[""] * 5)
 
     assert (task.poll(), task.count) == (None, 4 + 4)
 
 
 def test_a_vendor_that_is_away_ends_a_round_after_three_failures_in_a_row():
-    task = Task(Fault(method="GET", path=GET, times=None), told=[""] * 50, seconds=0, job_seconds=0)
+    task = Task(Fault(method="GET", path=GET, times=None), texts=[""] * 50, seconds=0, job_seconds=0)
 
     assert (task.poll(), task.count) == (None, 3)
     assert "Last seen: the last poll failed" in str(task.polls.time_out("x")[0].error)
 
 
 def test_a_wait_that_gives_up_asks_for_no_more_than_three():
-    task = Task(Fault(method="GET", path=GET, times=None), told=[""] * 50, job_seconds=0)
+    task = Task(Fault(method="GET", path=GET, times=None), texts=[""] * 50, job_seconds=0)
 
     assert task.poll() == ["Unreadable"] * 3 + ["ApiError"] * 47
     assert task.count == 10 + 2
@@ -239,14 +238,14 @@ def test_a_wait_that_gives_up_asks_for_no_more_than_three():
 
 def test_a_failure_now_and_then_ends_no_round():
     faults = [Fault(method="GET", path=GET, skip=skip, times=2) for skip in (0, 2, 4, 6)]
-    task = Task(*faults, told=[""] * 9, job_seconds=0, seconds=0)
+    task = Task(*faults, texts=[""] * 9, job_seconds=0, seconds=0)
 
     assert task.poll() is None
     assert task.count == 9
 
 
 def test_a_slow_vendor_ends_a_round_after_five_minutes():
-    task = Task(told=[""] * 50, job_seconds=0, answer_seconds=0)
+    task = Task(texts=[""] * 50, job_seconds=0, answer_seconds=0)
     flows = task.polls.poll_each(task.tenant.client(), stop_early=False)
     for flow in flows:
         task.tenant.run(flow)
@@ -262,7 +261,7 @@ def test_an_unknown_status_word_is_in_the_error_at_the_deadline():
     queued = Fault(
         method="GET", path=GET, status=200, body=b'{"status": "Queued", "success": true}', times=None
     )
-    task = Task(queued, told=[""])
+    task = Task(queued, texts=[""])
 
     assert task.poll() is None
     (end,) = task.polls.time_out("100 s have passed.")

@@ -11,8 +11,8 @@ from airflow_provider_zuora.core.job import ORDER, JobState, ResultState
 from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.core.polling.job_list import reload_results
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
-from tests.core.carriers import Tenant
-from tests.core.polling.test_events import jobs, polls, reload, words
+from tests.core.polling.test_events import count_polls, reload, start_jobs, words
+from tests.core.runners import Tenant
 from zuora_sandbox import Fault
 
 JOBS, ORDERS = "/v1/async-jobs/", "/v1/orders/"
@@ -31,7 +31,7 @@ COMPLETED, FAILED, TIMED_OUT, OPEN = (
 
 def end_of(tenant, state=COMPLETED, order="O-0", seconds=0):
     """Read one job again whose result was seen."""
-    (job_id,) = jobs(tenant, "")
+    (job_id,) = start_jobs(tenant, "")
     tenant.clock.now += seconds
     (end,) = reload(tenant, DeferredResults((job_id,), (state,), (order,), SEEN))
     return end
@@ -158,12 +158,12 @@ def test_a_vendor_that_is_away_is_not_asked_for_each_of_a_long_list():
     assert [type(end.error) for end in (ends[0], ends[-1])] == [ResultLost] * 2
     assert "it was not read again, the last reads had failed" in str(ends[-1].error)
     assert {end.state for end in ends} == {OPEN}
-    assert polls(tenant) == 10 + 2
+    assert count_polls(tenant) == 10 + 2
 
 
 def test_a_clock_that_is_set_leaves_the_jobs_of_a_list_the_time_they_have():
     tenant = Tenant(job_seconds=0)
-    job_ids = tuple(jobs(tenant, *[""] * 3))
+    job_ids = tuple(start_jobs(tenant, *[""] * 3))
     ends = []
     for flow in reload_results(tenant.client(), DeferredResults(job_ids, (COMPLETED,) * 3, (), SEEN)):
         ends.append(tenant.run(flow))

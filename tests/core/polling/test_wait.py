@@ -22,7 +22,7 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
-from tests.core.carriers import Clock, Dice, Script, Tenant, answer, sample
+from tests.core.runners import Clock, Dice, Script, Tenant, answer, sample
 from zuora_sandbox import Fault
 
 FOREVER = itertools.repeat
@@ -39,7 +39,7 @@ def job_of(result):
 
 
 class Polls(Script):
-    """RecordStore when each poll was taken, in seconds since the start."""
+    """Note when each poll was sent, in seconds since the start."""
 
     def __init__(self, answers, chance=0.0, lasts=0.0):
         super().__init__(answers, rng=Dice(chance), lasts=lasts)
@@ -356,7 +356,7 @@ def test_a_wait_within_seconds_begins_now():
 
 # Polls that are held back, and the log.
 
-HELD = RateLimited("", info=ResponseInfo("GET /", messages=("quiet",), retry_after=90.0), transient=True)
+HELD = RateLimited("", info=ResponseInfo("GET /", messages=("cool-down",), retry_after=90.0), transient=True)
 
 
 def test_a_poll_that_was_held_back_is_no_failed_one(caplog):
@@ -368,7 +368,9 @@ def test_a_poll_that_was_held_back_is_no_failed_one(caplog):
 
 def test_a_wait_that_is_held_back_at_its_deadline_says_so():
     polls = Polls([HELD, COMPLETED])
-    with pytest.raises(TimedOut, match=r"the last poll failed: Zuora: a limit is reached, not sent.* quiet"):
+    with pytest.raises(
+        TimedOut, match=r"the last poll failed: Zuora: a limit is reached, not sent.* cool-down"
+    ):
         polls.wait(deadline=80, schedule=EVERY_TEN)
     assert polls.clock.now - START == 80.0
 
@@ -499,7 +501,7 @@ def test_a_pause_is_never_negative_nor_endless(pauses, waited, rng):
     st.sampled_from([1, 10, None]),
 )
 def test_a_wait_ends_after_its_deadline_and_polls_then(answers, not_before, deadline, max_errors):
-    """Whatever the vendor answers: a time-out comes at the deadline, after a poll then or a Retry-After."""
+    """Whatever the vendor answers: a timeout comes at the deadline, after a poll then or a Retry-After."""
     polls = Polls([*answers, *[PROCESSING] * 500])
     with pytest.raises(ApiError) as caught:
         polls.wait(not_before=not_before, deadline=deadline, max_errors=max_errors)
@@ -507,8 +509,8 @@ def test_a_wait_ends_after_its_deadline_and_polls_then(answers, not_before, dead
     if isinstance(caught.value, TimedOut):
         end = max(0.0, not_before, deadline)
         assert polls.clock.now - START == pytest.approx(end, abs=1e-3)
-        quiet = end - polls.times[-1] < 500 and "HTTP 429" in str(caught.value)
-        assert quiet or polls.times[-1] == pytest.approx(end, abs=1e-3)
+        is_cooling_down = end - polls.times[-1] < 500 and "HTTP 429" in str(caught.value)
+        assert is_cooling_down or polls.times[-1] == pytest.approx(end, abs=1e-3)
 
 
 # Through the sandbox.

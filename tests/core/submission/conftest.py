@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.tries import NUMBERED, ORDER
 
 

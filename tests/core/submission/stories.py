@@ -16,7 +16,7 @@ EDGE = Fault("POST", POST, status=400, body=body(90000020))
 FORBIDDEN = Fault("POST", POST, status=403, body=b'{"code": 403, "message": "Forbidden"}')
 
 
-def killed_after_its_post(zuora, memory, attempt, order=ORDER, **options):
+def kill_after_post(zuora, memory, attempt, order=ORDER, **options):
     """Let a try send the order and be killed before it hears of it."""
     sent, actor = len(zuora.keys), submit(zuora, memory, attempt, order, **options)
     while len(zuora.keys) == sent:

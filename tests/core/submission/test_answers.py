@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.submission.post import (
     read_request_id,
 )
 from airflow_provider_zuora.core.submission.protocol import Event
-from tests.core.carriers import Memory, Script, answer
+from tests.core.runners import Memory, Script, answer
 from tests.core.tries import NUMBERED, ORDER, POST, Zuora, body, submit
 from zuora_sandbox import Fault
 
@@ -50,7 +50,7 @@ def page(status):
     return Response(status, {"Content-Type": "text/html"}, b"<html><h1>Told so</h1></html>")
 
 
-def cut(given):
+def cut_off(given):
     return replace(given, body=given.body[: len(given.body) // 2], damage="cut off")
 
 
@@ -86,7 +86,7 @@ ANSWERS = {
         "429 without a body": answer(429),
         "429 as a page": page(429),
         "category 70": reasons(50000070, 200),
-        "not sent": RateLimited("It is quiet.", transient=True),
+        "not sent": RateLimited("It is in a cool-down.", transient=True),
     },
     Event.TURNED_AWAY: {
         "403": answer(403, {"code": 403, "message": "Forbidden"}),
@@ -100,8 +100,8 @@ ANSWERS = {
         "413": answer(413, {"message": "too large"}),
         "a redirect": answer(302, Location="https://example.com/"),
         "307": answer(307, Location="/v1/orders"),
-        "a refusal that was cut off": cut(reasons(53200020)),
-        "a lock that was cut off": cut(reasons(53200050, 400)),
+        "a refusal that was cut off": cut_off(reasons(53200020)),
+        "a lock that was cut off": cut_off(reasons(53200050, 400)),
         "400 that is no JSON": Response(400, {}, b"Bad Request"),
     },
     Event.IN_PROGRESS: {
@@ -116,7 +116,7 @@ ANSWERS = {
     },
     Event.NO_ANSWER: {
         "none": Unreachable("reset"),
-        "a part": cut(ACCEPTED),
+        "a part": cut_off(ACCEPTED),
         "500": answer(500),
         "500 with a code": reasons(53200020, 500),
         "502": page(502),
@@ -201,7 +201,7 @@ def test_an_answer_that_was_cut_off_has_no_request_id():
     whole = replace(ACCEPTED, headers={"Zuora-Request-Id": ONE_ID})
 
     assert read_request_id(read(whole)[0]) == ONE_ID
-    assert read_request_id(read(cut(whole))[0]) == ""
+    assert read_request_id(read(cut_off(whole))[0]) == ""
 
 
 def test_a_whole_page_has_its_request_id():

@@ -45,7 +45,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
 )
 from airflow_provider_zuora.core.submission.submission import read_notes
 from tests.conftest import ORDER
-from tests.core.carriers import Memory, Tenant
+from tests.core.runners import Memory, Tenant
 from tests.core.tries import ANSWERS, Actor, Zuora, body
 from zuora_sandbox import Fault
 
@@ -290,12 +290,21 @@ class TestProgress:
 
     def test_too_many_transient_failures_in_a_row_end_it(self):
         progress = Progress(10, 3)
-        passing, locked = Unreachable("x", transient=True), LockContention("locked", transient=True)
-        for entry in entries(passing, passing, Refused("no"), passing, passing, locked, passing, passing):
+        transient_error, locked = Unreachable("x", transient=True), LockContention("locked", transient=True)
+        for entry in entries(
+            transient_error,
+            transient_error,
+            Refused("no"),
+            transient_error,
+            transient_error,
+            locked,
+            transient_error,
+            transient_error,
+        ):
             progress.add(entry)
             assert progress.stop is None
-        progress.add(entries(passing)[0])
-        assert progress.stop is passing
+        progress.add(entries(transient_error)[0])
+        assert progress.stop is transient_error
 
     def test_a_refused_sign_in_ends_it(self):
         progress = Progress(10, 3)
@@ -559,16 +568,17 @@ class TestAListRemembers:
 
 
 # What passes by itself, or after a retry; the others are refusals, or questions to a person.
-PASSING = [
+TRANSIENT_ANSWERS = [
     each
     for each, answer in ANSWERS.items()
     if not isinstance(answer, Fault) or answer.when != "instead" or each in ("429, stored", "category 50")
     if "without" not in each and "no JSON" not in each and "with a word" not in each
-    if each not in ("category 61, made", "job fails for good", "401 for good", "refused before the store")
+    if each
+    not in ("category 61, made", "job fails permanently", "401 permanently", "refused before the store")
 ]
 
 
-@pytest.mark.parametrize("answers", [PASSING, list(ANSWERS)], ids=["passing", "all"])
+@pytest.mark.parametrize("answers", [TRANSIENT_ANSWERS, list(ANSWERS)], ids=["transient", "all"])
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     texts=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5),
@@ -608,5 +618,5 @@ def test_a_list_is_made_once_whatever_happens_to_its_tries(answers, texts, tries
     made = Counter(each["description"] for each in zuora.ledger["orders"])
     submitted_now = Counter(e.order.checked.document["description"] for e in ended if e.state == "submitted")
     assert submitted_now <= made <= Counter(texts)
-    if answers is PASSING:
+    if answers is TRANSIENT_ANSWERS:
         assert submitted_now == Counter(texts)

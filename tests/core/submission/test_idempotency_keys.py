@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     sha256,
 )
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
-from tests.core.carriers import BASE, CREDENTIALS, Script
+from tests.core.runners import BASE, CREDENTIALS, Script
 
 ORDER = {
     "orderDate": "2024-07-01",
@@ -58,7 +58,7 @@ def key(order=ORDER, by=BY, generation=0, **where):
     return by.key(digest(order, **where), order.get("orderNumber"), generation)
 
 
-def hashed(text):
+def hash_paths_of(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -70,11 +70,11 @@ def test_the_key_stays_what_it_is_from_release_to_release():
     """A task that is retried after an upgrade must send the key that it sent before."""
     scope = '{"Zuora-Entity-Ids":"e1","Zuora-Org-Ids":"o1"}'
     order = json.dumps(ORDER, sort_keys=True, separators=(",", ":"))
-    of_it = hashed(f'["POST","/v1/async/orders",[["returnIds","true"]],{scope},{order}]')
+    of_it = hash_paths_of(f'["POST","/v1/async/orders",[["returnIds","true"]],{scope},{order}]')
     assert digest(return_ids=True) == of_it
-    assert key(return_ids=True) == "af-" + hashed(f'["",["dag","run","task",-1],"{of_it}",0]')
-    assert BY.key("d", "Ö", 3) == "af-" + hashed('["",["dag","run","task","Ö"],"d",3]')
-    assert IdempotencyScope("n", ("my key",)).key("d", "Ö") == "af-" + hashed('["n",["my key"],"d",0]')
+    assert key(return_ids=True) == "af-" + hash_paths_of(f'["",["dag","run","task",-1],"{of_it}",0]')
+    assert BY.key("d", "Ö", 3) == "af-" + hash_paths_of('["",["dag","run","task","Ö"],"d",3]')
+    assert IdempotencyScope("n", ("my key",)).key("d", "Ö") == "af-" + hash_paths_of('["n",["my key"],"d",0]')
 
 
 SAME = {
@@ -167,9 +167,9 @@ def test_what_is_no_json_has_no_digest():
 
 
 def test_the_fingerprint_of_who_submits_stays_what_it_is_from_release_to_release():
-    assert BY.fingerprint(None) == hashed('["",["dag","run","task",-1],null]')
-    assert BY.fingerprint("Ö") == hashed('["",["dag","run","task","Ö"],"Ö"]')
-    assert IdempotencyScope("n", ("my key",)).fingerprint("Ö") == hashed('["n",["my key"],"Ö"]')
+    assert BY.fingerprint(None) == hash_paths_of('["",["dag","run","task",-1],null]')
+    assert BY.fingerprint("Ö") == hash_paths_of('["",["dag","run","task","Ö"],"Ö"]')
+    assert IdempotencyScope("n", ("my key",)).fingerprint("Ö") == hash_paths_of('["n",["my key"],"Ö"]')
 
 
 def test_each_submitter_and_each_order_number_has_a_fingerprint_of_its_own():
@@ -188,7 +188,7 @@ def test_each_submitter_and_each_order_number_has_a_fingerprint_of_its_own():
 
 def test_the_fingerprint_of_an_account_stays_what_it_is_from_release_to_release():
     client = client_of(replace(CREDENTIALS, client_id="id"), **SCOPE)
-    assert compute_account(client) == hashed(
+    assert compute_account(client) == hash_paths_of(
         f'["{BASE}","id",{{"Zuora-Entity-Ids":"e1","Zuora-Org-Ids":"o1"}}]'
     )
 
@@ -212,7 +212,7 @@ def test_a_new_secret_and_a_new_version_make_no_other_account():
     assert compute_account(client_of(other, Zuora_Version="341.0")) == compute_account(client_of())
 
 
-# What has changed in a document, told without keeping it.
+# What has changed in a document, found without keeping it.
 
 SECRET = CREDENTIALS.client_secret.encode()
 
@@ -246,7 +246,7 @@ def test_the_hashes_are_keyed_by_the_secret():
     theirs = hash_paths(client_of(replace(CREDENTIALS, client_secret="another")), document)
     assert ours.keys() == theirs.keys() == {"$.creditCard.securityCode"}
     assert ours != theirs
-    assert hashed('"737"')[:16] not in ours.values()
+    assert hash_paths_of('"737"')[:16] not in ours.values()
 
 
 @pytest.mark.parametrize(

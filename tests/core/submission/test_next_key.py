@@ -17,17 +17,17 @@ from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.submission.stories import (
     CLEARED,
     EDGE,
     FIRST,
     HOUR,
     RETRY,
-    killed_after_its_post,
+    kill_after_post,
     prepare,
 )
-from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, Zuora, body, stored, submit
+from tests.core.tries import ANSWERS, BY, NUMBERED, ORDER, Zuora, body, store_answer, submit
 from zuora_sandbox import Fault
 
 
@@ -83,11 +83,11 @@ class TestANextKeyThatIsRefused:
 
     def test_is_followed_by_another_after_a_clear_if_there_is_no_order_still(self):
         zuora, memory, _ = self.refused("category 61")
-        looks = zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"]
+        lookups = zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"]
         end = submit(zuora, memory, CLEARED).run().end
 
         assert [end] == zuora.made
-        assert zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == looks
+        assert zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == lookups
         assert len({key for _, key in zuora.keys if not key.startswith("control-")}) == 3
 
     def test_that_is_stored_is_followed_by_another_after_a_clear_without_another_look_up(self):
@@ -96,17 +96,17 @@ class TestANextKeyThatIsRefused:
             Memory(),
         )
         first = submit(zuora, memory, FIRST).run().end
-        looks = zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"]
+        lookups = zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"]
         end = submit(zuora, memory, CLEARED).run().end
 
         assert type(first) is Refused
         assert [end] == zuora.made
-        assert looks == zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == 4
+        assert lookups == zuora.ledger["requests"]["GET /v1/orders/{orderNumber}"] == 4
 
 
 def test_a_next_key_whose_job_failed_is_followed_by_another_if_there_is_no_order_still(order):
     """f1: the key before it was left as too old, so the order is looked for, if it has a number."""
-    zuora, memory = Zuora("403", "job fails for good"), Memory()
+    zuora, memory = Zuora("403", "job fails permanently"), Memory()
     submit(zuora, memory, FIRST, order).run()
     zuora.clock.now += 24 * HOUR
     failed = submit(zuora, memory, CLEARED, order).run().end
@@ -116,13 +116,13 @@ def test_a_next_key_whose_job_failed_is_followed_by_another_if_there_is_no_order
     assert failed != end
     assert [end] == zuora.made
     assert len({key for _, key in zuora.keys}) == 3
-    looks = zuora.ledger["requests"].get("GET /v1/orders/{orderNumber}", 0)
-    assert looks == (2 if order is NUMBERED else 0)
+    lookups = zuora.ledger["requests"].get("GET /v1/orders/{orderNumber}", 0)
+    assert lookups == (2 if order is NUMBERED else 0)
 
 
 def test_one_more_key_in_a_try_is_enough():
     zuora = Zuora()
-    zuora.script = [stored(500, body(53200061))] * 12
+    zuora.script = [store_answer(500, body(53200061))] * 12
     end = submit(zuora, Memory(), FIRST).run().end
 
     assert end.transient
@@ -192,7 +192,7 @@ class TestNothingIsNoted:
 
     def test_a_key_after_one_that_is_noted_is_of_that_window_too(self, memory):
         """The first try noted nothing: of later keys than the noted one nobody knows either."""
-        zuora = Zuora("job fails for good", "job fails for good")
+        zuora = Zuora("job fails permanently", "job fails permanently")
         since = zuora.clock()
         submit(zuora, memory, TaskAttempt(2, 3, since=since)).run()
         zuora.clock.now += 30 * HOUR
@@ -227,8 +227,8 @@ class TestNothingIsNoted:
 
     def refuse_to_sign_in(self, zuora):
         zuora.grant = None
-        told = b'{"error": "invalid_client"}'
-        zuora.sandbox.add_fault(Fault("POST", "/oauth/token", status=401, body=told))
+        content = b'{"error": "invalid_client"}'
+        zuora.sandbox.add_fault(Fault("POST", "/oauth/token", status=401, body=content))
 
     def test_a_first_try_that_could_not_sign_in_has_sent_nothing(self, order):
         zuora, memory = Zuora(), Memory()
@@ -265,7 +265,7 @@ class TestWindows:
         zuora = Zuora()
         since = zuora.clock()
         zuora.clock.now += 23 * HOUR - 60
-        killed_after_its_post(zuora, None, TaskAttempt(1, 3, since=since), order)
+        kill_after_post(zuora, None, TaskAttempt(1, 3, since=since), order)
         zuora.clock.now += seconds
         end = submit(zuora, None, TaskAttempt(2, 3, since=since), order).run().end
 
@@ -300,7 +300,7 @@ class TestWindows:
     def test_a_key_that_came_of_age_is_not_sent(self, order, memory):
         zuora = Zuora()
         since = zuora.clock()
-        killed_after_its_post(zuora, memory, TaskAttempt(1, 3, since=since), order)
+        kill_after_post(zuora, memory, TaskAttempt(1, 3, since=since), order)
         zuora.clock.now += 24 * HOUR
         end = submit(zuora, memory, TaskAttempt(2, 3, since=since), order).run().end
 
@@ -309,7 +309,7 @@ class TestWindows:
 
     def test_the_question_says_how_old_the_key_is(self):
         zuora, memory = Zuora(), Memory()
-        killed_after_its_post(zuora, memory, FIRST)
+        kill_after_post(zuora, memory, FIRST)
         zuora.clock.now += 24 * HOUR
         words = str(submit(zuora, memory, RETRY, ORDER).run().end)
 
@@ -333,7 +333,7 @@ class TestAMappedTaskOfAClearedRun:
     def test_takes_the_key_of_its_order_for_one_that_was_sent(self):
         zuora, memory = Zuora(), Memory()
         submit(zuora, memory, FIRST, NUMBERED).run()
-        killed_after_its_post(zuora, Memory(), FIRST, self.MOVED, scope=self.OTHER)
+        kill_after_post(zuora, Memory(), FIRST, self.MOVED, scope=self.OTHER)
         zuora.script = [EDGE] * 30
         end = submit(zuora, memory, replace(CLEARED, has_moved=True), self.MOVED).run().end
 
@@ -352,7 +352,7 @@ class TestAMappedTaskOfAClearedRun:
     def test_knows_that_its_next_key_is_its_own(self):
         zuora, memory = Zuora(), Memory()
         submit(zuora, memory, FIRST, NUMBERED).run()
-        zuora.script = [ANSWERS["job fails for good"], EDGE]
+        zuora.script = [ANSWERS["job fails permanently"], EDGE]
         ends = [
             submit(zuora, memory, TaskAttempt(number, 9, is_cleared=True, has_moved=True), self.MOVED)
             .run()

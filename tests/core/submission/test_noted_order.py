@@ -12,12 +12,12 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL
 from airflow_provider_zuora.core.submission.record_store import NAME
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.submission.stories import (
     CLEARED,
     FIRST,
     RETRY,
-    killed_after_its_post,
+    kill_after_post,
 )
 from tests.core.tries import NUMBERED, ORDER, Zuora, submit
 
@@ -93,7 +93,7 @@ class TestSeveralOrdersOfOneTask:
         zuora, memory = Zuora(), Memory()
         first, second, third = self.ORDERS
         submit(zuora, memory, FIRST, first, is_sole=sole).run()
-        killed_after_its_post(zuora, memory, FIRST, second, is_sole=sole)
+        kill_after_post(zuora, memory, FIRST, second, is_sole=sole)
         submit(zuora, memory, RETRY, first, is_sole=sole).run()
         end = submit(zuora, memory, RETRY, third, is_sole=sole).run().end
 
@@ -133,7 +133,7 @@ class TestSeveralOrdersOfOneTask:
         zuora, memory = Zuora("403"), Memory()
         first, second, third = (each | {"orderNumber": "O-1"} for each in self.ORDERS)
         submit(zuora, memory, FIRST, first).run()
-        killed_after_its_post(zuora, memory, FIRST, second)
+        kill_after_post(zuora, memory, FIRST, second)
         submit(zuora, memory, RETRY, first).run()
 
         assert [submit(zuora, memory, RETRY, third).run().end] == zuora.made
@@ -145,7 +145,7 @@ class TestAnOrderThatHasChanged:
 
     def test_is_what_the_earlier_try_sent_if_that_is_unknown(self, caplog):
         zuora, memory = Zuora(), Memory()
-        killed_after_its_post(zuora, memory, FIRST)
+        kill_after_post(zuora, memory, FIRST)
         end = submit(zuora, memory, RETRY, self.CHANGED).run().end
 
         assert [end] == zuora.made
@@ -161,7 +161,7 @@ class TestAnOrderThatHasChanged:
 
     def test_is_no_other_order_after_a_clear_that_left_the_first_unknown(self):
         zuora, memory = Zuora(), Memory()
-        killed_after_its_post(zuora, memory, FIRST)
+        kill_after_post(zuora, memory, FIRST)
         end = submit(zuora, memory, CLEARED, self.CHANGED).run().end
 
         assert [end] == zuora.made

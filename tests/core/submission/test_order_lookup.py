@@ -15,7 +15,7 @@ from airflow_provider_zuora.core.submission.order_lookup import (
     find_existing_order,
     find_order,
 )
-from tests.core.carriers import Script, answer
+from tests.core.runners import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
 from zuora_sandbox import Fault
 from zuora_sandbox.order_store import derive_id
@@ -37,7 +37,7 @@ BY_ID = {name: value for name, value in NUMBERED.items() if name != "existingAcc
 NOT_THERE = answer(404, {"success": False, "reasons": [{"code": 50000040, "message": "none"}]})
 
 
-def made(order):
+def make_order(order):
     """Return a Zuora that has made an order."""
     zuora = Zuora()
     submit(zuora, None, TaskAttempt(), order).run()
@@ -47,14 +47,14 @@ def made(order):
 
 @pytest.mark.parametrize("order", [NUMBERED, NEW], ids=["existing account", "new account"])
 def test_an_order_with_our_account_and_date_is_ours(order):
-    zuora = made(order)
+    zuora = make_order(order)
 
     assert zuora.run(find_order(zuora.client(), order)) == "order:O-1"
 
 
 @pytest.mark.parametrize("spelling", ["a00000097", "A00000097 ", " a00000097"])
 def test_an_account_is_ours_whatever_the_case_of_its_number(spelling):
-    zuora = made(NUMBERED)
+    zuora = make_order(NUMBERED)
     order = NUMBERED | {"existingAccountNumber": spelling}
 
     assert zuora.run(find_order(zuora.client(), order)) == "order:O-1"
@@ -71,7 +71,7 @@ def test_an_account_is_ours_whatever_the_case_of_its_number(spelling):
     ],
 )
 def test_a_number_that_another_order_has_is_an_error_that_names_both(order, change, words):
-    zuora = made(order)
+    zuora = make_order(order)
     with pytest.raises(OutcomeUnknown, match="Order number O-1 is taken at Zuora") as caught:
         zuora.run(find_order(zuora.client(), order | change))
     assert words in str(caught.value)
@@ -79,7 +79,7 @@ def test_a_number_that_another_order_has_is_an_error_that_names_both(order, chan
 
 
 def test_an_account_by_its_id_is_compared_by_its_id():
-    zuora = made(NUMBERED)
+    zuora = make_order(NUMBERED)
     order = BY_ID | {"existingAccountId": derive_id("account", "A00000097")}
     assert zuora.run(find_order(zuora.client(), order)) == "order:O-1"
 
@@ -144,7 +144,7 @@ def test_looked_for_once_it_may_come_yet():
 class TestAnAccountThatCannotBeRead:
     """a30: the order is there; whose it is has to be read on another page."""
 
-    def told(self, status, code=0, **more):
+    def make_fault(self, status, code=0, **more):
         body = json.dumps({"success": False, "reasons": [{"code": code, "message": "none"}]} if code else {})
         return Fault("GET", "/v1/accounts/", status=status, body=body.encode(), times=None, **more)
 
@@ -152,8 +152,8 @@ class TestAnAccountThatCannotBeRead:
         ("status", "code"), [(404, 50000040), (400, 50000020), (403, 50000010), (404, 0)], ids=str
     )
     def test_leaves_the_question_to_a_person(self, status, code):
-        zuora = made(NEW)
-        zuora.sandbox.add_fault(self.told(status, code))
+        zuora = make_order(NEW)
+        zuora.sandbox.add_fault(self.make_fault(status, code))
         with pytest.raises(
             OutcomeUnknown, match="Order O-1 is at Zuora, but its account cannot be read"
         ) as caught:
@@ -161,8 +161,8 @@ class TestAnAccountThatCannotBeRead:
         assert "pass order:O-1 as adopt_job_id" in str(caught.value)
 
     def test_for_a_transient_reason_is_for_the_next_try(self):
-        zuora = made(NEW)
-        zuora.sandbox.add_fault(self.told(503))
+        zuora = make_order(NEW)
+        zuora.sandbox.add_fault(self.make_fault(503))
         with pytest.raises(ApiError) as caught:
             zuora.run(find_order(zuora.client(), NEW))
         assert caught.value.transient
@@ -204,7 +204,7 @@ class TestExisting:
     """Whether an order is there before it is sent, by whichever run."""
 
     def test_an_equal_order_is_taken(self):
-        zuora = made(NUMBERED)
+        zuora = make_order(NUMBERED)
 
         assert zuora.run(find_existing_order(zuora.client(), NUMBERED)) == "order:O-1"
 
@@ -239,7 +239,7 @@ class TestExisting:
         ],
     )
     def test_one_with_another_content_is_another_order(self, change, words):
-        zuora = made(NUMBERED | {"description": "Team plan"})
+        zuora = make_order(NUMBERED | {"description": "Team plan"})
         with pytest.raises(Refused, match=f"Order number O-1 is taken at Zuora .*{words}"):
             zuora.run(find_existing_order(zuora.client(), NUMBERED | {"description": "Team plan"} | change))
 
@@ -277,7 +277,7 @@ class TestTheDifference:
         ],
     )
     def test_of_an_order_that_is_there(self, change, words):
-        zuora = made(NUMBERED | {"description": "Team plan"})
+        zuora = make_order(NUMBERED | {"description": "Team plan"})
         document = NUMBERED | {"description": "Team plan"} | change
 
         found = zuora.run(describe_order_difference(zuora.client(), document, "O-1"))

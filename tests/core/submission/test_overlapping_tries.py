@@ -9,7 +9,7 @@ from airflow_provider_zuora.core.errors import (
 )
 from airflow_provider_zuora.core.flow import LoadState
 from airflow_provider_zuora.core.messages import Request
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.submission.stories import (
     CLEARED,
     FIRST,

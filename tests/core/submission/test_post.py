@@ -8,13 +8,13 @@ from airflow_provider_zuora.core.errors import RateLimited
 from airflow_provider_zuora.core.flow import SaveState
 from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, TaskAttempt
 from airflow_provider_zuora.core.submission.record_store import NAME
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.tries import NUMBERED, ORDER, Zuora, before, body, submit
 
 FIRST, RETRY = TaskAttempt(1, 1), TaskAttempt(2, 1)
 
 
-def killed_after_its_post(zuora, memory):
+def kill_after_post(zuora, memory):
     actor = submit(zuora, memory, FIRST, NUMBERED)
     while not zuora.keys:
         actor.act()
@@ -36,7 +36,7 @@ def killed_after_its_post(zuora, memory):
 def test_a_try_that_began_in_time_goes_on_for_two_minutes(began, noting, goes_on):
     """It may take that long to note the POST; with another key it would not end what it began."""
     zuora, memory = Zuora(), Memory()
-    killed_after_its_post(zuora, memory)
+    kill_after_post(zuora, memory)
     zuora.clock.now += began
     retry = submit(zuora, memory, RETRY, NUMBERED)
     while retry.running and not (isinstance(retry.step, SaveState) and retry.step.name == f"{NAME}:2"):
@@ -52,7 +52,7 @@ def test_a_try_that_began_in_time_goes_on_for_two_minutes(began, noting, goes_on
 def test_a_try_that_was_stopped_for_longer_than_its_posts_may_take_sends_nothing_more(stopped, sent):
     """Ten minutes and two: another may have begun, and ended, meanwhile."""
     zuora, memory = Zuora(), Memory()
-    killed_after_its_post(zuora, memory)
+    kill_after_post(zuora, memory)
     retry = submit(zuora, memory, RETRY, NUMBERED)
     while not (isinstance(retry.step, SaveState) and retry.step.name == f"{NAME}:2"):
         retry.act()

@@ -55,7 +55,7 @@ METHODS = {
 ENDS = {Action.RETURN, Action.FAIL, Action.STOP, Action.ASK}
 
 
-def named_in(function):
+def list_named(function):
     """Return the events that the source of a function names."""
     tree = ast.parse(dedent(inspect.getsource(function)))
     return {
@@ -70,15 +70,15 @@ def yields(action):
     if action is Action.SEND:
         stored = {Event[f"{each.name}_STORED"] for each in PROVABLE}
         after_absence = {Event.REFUSED_AFTER_ABSENCE, Event.REFUSED_AFTER_ABSENCE_STORED}
-        return {*ANSWERS} | stored | after_absence | named_in(Post.send) | {Event.ACCEPTED_BEFORE}
-    return named_in(METHODS[action])
+        return {*ANSWERS} | stored | after_absence | list_named(Post.send) | {Event.ACCEPTED_BEFORE}
+    return list_named(METHODS[action])
 
 
 DECIDED = {Standing[state.name] for state in SubmissionState if state is not SubmissionState.OPEN}
 BEGINNINGS = {Standing.CLEAR, Standing.UNDECIDED} | DECIDED
 
 
-def reached():
+def list_reached():
     """Return each pair of a standing and an event that a submission can come to."""
     todo = [(standing, Event.START) for standing in BEGINNINGS]
     seen = set()
@@ -89,11 +89,11 @@ def reached():
         seen.add(pair)
         standing, action = TABLE[pair]  # a pair without a row is an error here
         if action not in ENDS:
-            todo += [(standing, event) for event in yields(action) if possible(standing, event)]
+            todo += [(standing, event) for event in yields(action) if list_possible(standing, event)]
     return seen
 
 
-def possible(standing, event):
+def list_possible(standing, event):
     """Return whether an action can yield this event where it stands so: two ask where they stand."""
     if event in Event.NOT_FOUND_TURNED_AWAY | Event.NOT_FOUND_STORED:
         return standing is Standing.CONTRADICTED
@@ -117,16 +117,16 @@ def test_every_action_that_goes_on_has_its_events():
 
 
 def test_every_pair_that_a_submission_can_come_to_has_a_row():
-    assert reached() <= TABLE.keys()
+    assert list_reached() <= TABLE.keys()
 
 
 def test_every_row_is_one_that_a_submission_can_come_to():
     own = {(standing, event) for standing, events, _, _ in ROWS if standing for event in events}
-    assert own - reached() == set()
+    assert own - list_reached() == set()
 
 
 def test_every_standing_and_every_event_is_in_use():
-    pairs = reached()
+    pairs = list_reached()
     assert {standing for standing, _ in pairs} | {then for then, _ in TABLE.values()} == set(Standing)
     assert {event for _, event in pairs} == set(Event)
     assert {action for _, action in TABLE.values()} == set(Action)
@@ -187,8 +187,8 @@ def test_what_may_have_been_made_is_never_forgotten():
     )
 
     assert {event for _, event in clears} == {Event.NOT_FOUND_TURNED_AWAY, Event.AGAIN, Event.BEGUN}
-    assert {stands for stands, event in clears if event is Event.AGAIN} == {Standing.REFUSED}
-    assert {stands for stands, event in clears if event is Event.NOT_FOUND_TURNED_AWAY} == {
+    assert {standing for standing, event in clears if event is Event.AGAIN} == {Standing.REFUSED}
+    assert {standing for standing, event in clears if event is Event.NOT_FOUND_TURNED_AWAY} == {
         Standing.CONTRADICTED
     }
 
@@ -217,7 +217,7 @@ def test_a_person_is_asked_if_nothing_can_be_known():
     asked = leading(lambda stands, _, then, action: action is Action.ASK)
 
     assert {event for _, event in asked} == {Event.NO_NUMBER, Event.NOT_FOUND}
-    assert {stands for stands, event in asked if event is Event.NOT_FOUND} == {
+    assert {standing for standing, event in asked if event is Event.NOT_FOUND} == {
         Standing.LOST,
         Standing.MISUSED,
     }
@@ -236,5 +236,5 @@ def test_the_next_key_follows_only_if_every_post_under_this_one_comes_to_nothing
         Event.AGAIN,
         Event.AGAIN_ASKED,
     }
-    assert {stands for stands, event in left if event is Event.NOT_FOUND} == {Standing.STUCK}
-    assert {stands for stands, event in left if event is Event.AGAIN} == {Standing.FAILED}
+    assert {standing for standing, event in left if event is Event.NOT_FOUND} == {Standing.STUCK}
+    assert {standing for standing, event in left if event is Event.AGAIN} == {Standing.FAILED}

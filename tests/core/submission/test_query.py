@@ -11,8 +11,8 @@ from airflow_provider_zuora.core.http.cancel import cancel_job
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.query import NAME, read_file_link, submit_query
 from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
-from tests.core import carriers
-from tests.core.carriers import Memory, answer
+from tests.core import runners
+from tests.core.runners import Memory, answer
 
 SCOPE = IdempotencyScope("", ("dag", "run", "task"), -1)
 DOCUMENT = check_query("SELECT 1")
@@ -36,8 +36,8 @@ def listed(*rows):
     return answer(200, {"data": list(rows)})
 
 
-def Script(*answers):  # noqa: N802 - the carrier, with its answers one by one
-    return carriers.Script(answers)
+def Script(*answers):  # noqa: N802 - the runner, with its answers one by one
+    return runners.Script(answers)
 
 
 def submit(script, attempt=FIRST, memory=None, document=DOCUMENT):

@@ -23,7 +23,7 @@ RECORD = SubmissionRecord(
 )
 
 
-def asked(document, record=RECORD, place="alone"):
+def ask(document, record=RECORD, place="alone"):
     return write_question(
         record, {"orderDate": "2024-07-01"} | document, "Zuora", "why not", NOW, place=place
     )
@@ -39,13 +39,13 @@ def asked(document, record=RECORD, place="alone"):
     ],
 )
 def test_it_names_the_account_as_the_order_does(document, account):
-    assert f"Look in Zuora for an order of account {account}, dated 2024-07-01" in asked(document)
+    assert f"Look in Zuora for an order of account {account}, dated 2024-07-01" in ask(document)
 
 
 def test_all_of_it():
     sent = RECORD.count_post("t-1", "d1").count_post("t-2", "d1")
 
-    assert asked({"orderNumber": "O-1", "existingAccountNumber": "A-1"}, sent) == (
+    assert ask({"orderNumber": "O-1", "existingAccountNumber": "A-1"}, sent) == (
         "Whether this order exists is unknown: why not. It was not sent again, that could make it twice.\n"
         "Key af-1, first sent 2023-11-14T22:12:20Z, Track-Ids t-1, t-2.\n"
         "1. Look in Zuora for order O-1 of account A-1, dated 2024-07-01, made since then (give it some "
@@ -57,7 +57,7 @@ def test_all_of_it():
 
 
 def test_without_a_number_or_a_post_it_says_so():
-    words = asked({"existingAccountNumber": "A-1"})
+    words = ask({"existingAccountNumber": "A-1"})
 
     assert "why not, and it has no orderNumber to look it up by. It was not sent again" in words
     assert "Key af-1, not sent by this try." in words
@@ -79,7 +79,7 @@ def test_without_a_number_or_a_post_it_says_so():
     ],
 )
 def test_how_to_proceed_with_an_order_of_a_list_is_its_own(place, second, third):
-    words = asked({"existingAccountNumber": "A-1"}, place=place)
+    words = ask({"existingAccountNumber": "A-1"}, place=place)
 
     assert f"\n{second}\n{third}" in words
     assert "adopt_job_id" not in words

@@ -8,13 +8,13 @@ from airflow_provider_zuora.core.errors import (
     WrongOrder,
 )
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.submission.stories import (
     CLEARED,
     FIRST,
     HOUR,
     RETRY,
-    killed_after_its_post,
+    kill_after_post,
 )
 from tests.core.tries import ORDER, Zuora, submit
 from zuora_sandbox import Fault
@@ -50,7 +50,7 @@ class TestRawKey:
 
     def test_is_sent_for_a_changed_order_whose_first_try_had_another_one(self, order):
         zuora, memory = Zuora(), Memory()
-        killed_after_its_post(zuora, memory, FIRST, order, raw_key="mine")
+        kill_after_post(zuora, memory, FIRST, order, raw_key="mine")
         submit(zuora, memory, RETRY, order | {"description": "changed"}, raw_key="yours").run()
 
         assert [key for _, key in zuora.keys] == ["mine", "yours"]
@@ -97,8 +97,8 @@ class TestRawKey:
     def test_whose_order_cannot_be_read_is_believed(self, caplog):
         """Its job is there; what was refused is the look at it."""
         zuora = Zuora()
-        told = b'{"code": 403, "message": "Forbidden"}'
-        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", status=403, body=told, times=None))
+        content = b'{"code": 403, "message": "Forbidden"}'
+        zuora.sandbox.add_fault(Fault("GET", "/v1/orders/", status=403, body=content, times=None))
         end = submit(zuora, None, FIRST, ORDER, raw_key="mine").run().end
 
         assert [end] == zuora.made
@@ -163,7 +163,7 @@ class TestAUsersKey:
 
 def test_query_and_key_stay_together_when_return_ids_changes():
     zuora, memory = Zuora(), Memory()
-    killed_after_its_post(zuora, memory, FIRST, ORDER, return_ids=False)
+    kill_after_post(zuora, memory, FIRST, ORDER, return_ids=False)
     end = submit(zuora, memory, RETRY, ORDER, return_ids=True).run().end
 
     assert [end] == zuora.made

@@ -31,11 +31,11 @@ OPEN = SubmissionRecord(
 )
 ANSWER = ResponseInfo("GET /v1/async-jobs/j-1", "af-2", 200, ("40000020",), ("Not effective.",))
 FAILED = Job("j-1", JobState.FAILED, "Failed", info=ANSWER)
-PASSING = replace(FAILED, transient=True)
-LOCKED = replace(PASSING, locked=True)
+TRANSIENT = replace(FAILED, transient=True)
+LOCKED = replace(TRANSIENT, locked=True)
 
 
-def changed(before, after):
+def list_changes(before, after):
     """Return the fields that a transition has changed."""
     return {
         each.name: getattr(after, each.name)
@@ -62,7 +62,7 @@ def test_a_record_begins_open_and_no_post_is_unanswered():
 
 
 def test_a_post_is_counted_before_it_is_sent():
-    assert changed(OPEN, OPEN.count_post("t-1", "d1")) == {"track_ids": ("t-1",), "unanswered": 1}
+    assert list_changes(OPEN, OPEN.count_post("t-1", "d1")) == {"track_ids": ("t-1",), "unanswered": 1}
 
 
 def test_a_key_that_is_sent_again_is_open_again():
@@ -73,7 +73,7 @@ def test_a_key_that_is_sent_again_is_open_again():
 
 def test_a_post_of_another_content_is_noted_beside_the_first():
     twice = OPEN.count_post("t-1", "d2").count_post("t-2", "d2")
-    assert changed(OPEN, twice) == {
+    assert list_changes(OPEN, twice) == {
         "track_ids": ("t-1", "t-2"),
         "contents": ("d1", "d2"),
         "unanswered": 2,
@@ -101,7 +101,7 @@ def test_a_content_is_covered_once():
 
 def test_a_job_settles_all_posts():
     before = OPEN.count_post("t-1", "d1")
-    assert changed(before, before.with_job("j-1", NOW)) == {
+    assert list_changes(before, before.with_job("j-1", NOW)) == {
         "state": SubmissionState.STARTED,
         "job_id": "j-1",
         "unanswered": 0,
@@ -112,7 +112,7 @@ def test_a_job_settles_all_posts():
 def test_a_refusal_lasts_and_settles_all_posts():
     before = OPEN.count_post("t-1", "d1")
     after = before.with_refusal("no", NOW, locked=False)
-    assert changed(before, after) == {
+    assert list_changes(before, after) == {
         "state": SubmissionState.REFUSED,
         "unanswered": 0,
         "lasting": True,
@@ -124,7 +124,7 @@ def test_a_refusal_lasts_and_settles_all_posts():
 
 def test_a_refusal_on_a_lock_passes():
     after = OPEN.with_refusal("busy", NOW, locked=True)
-    assert changed(OPEN, after) == {
+    assert list_changes(OPEN, after) == {
         "state": SubmissionState.REFUSED,
         "locked": True,
         "decided_at": NOW,
@@ -134,13 +134,13 @@ def test_a_refusal_on_a_lock_passes():
 
 
 @pytest.mark.parametrize(
-    ("job", "lasting", "locked"), [(FAILED, True, False), (PASSING, False, False), (LOCKED, False, True)]
+    ("job", "lasting", "locked"), [(FAILED, True, False), (TRANSIENT, False, False), (LOCKED, False, True)]
 )
-def test_a_failed_job_lasts_or_passes_as_the_vendor_says(job, lasting, locked):
+def test_a_failed_job_is_permanent_or_transient_as_the_vendor_says(job, lasting, locked):
     before = OPEN.with_job("j-1", NOW - 60)
     after = before.with_failure(job, NOW)
     assert (after.lasting, after.locked) == (lasting, locked)
-    assert {**changed(before, after), "lasting": lasting, "locked": locked} == {
+    assert {**list_changes(before, after), "lasting": lasting, "locked": locked} == {
         "state": SubmissionState.FAILED,
         "lasting": lasting,
         "locked": locked,
@@ -171,7 +171,7 @@ def test_what_was_decided_before_says_nothing_of_when_a_job_failed(before):
 
 def test_what_cannot_make_an_order_any_more_is_absent():
     before = OPEN.count_post("t-1", "d1")
-    assert changed(before, before.with_absence("nothing there", NOW)) == {
+    assert list_changes(before, before.with_absence("nothing there", NOW)) == {
         "state": SubmissionState.ABSENT,
         "unanswered": 0,
         "decided_at": NOW,
@@ -185,11 +185,11 @@ def test_what_cannot_make_an_order_any_more_is_absent():
         (OPEN.with_refusal("no", NOW, locked=False), Refused, False),
         (OPEN.with_refusal("no", NOW, locked=True), LockContention, True),
         (OPEN.with_failure(FAILED, NOW), JobFailed, False),
-        (OPEN.with_failure(PASSING, NOW), JobFailed, True),
+        (OPEN.with_failure(TRANSIENT, NOW), JobFailed, True),
         (OPEN.with_failure(LOCKED, NOW), LockContention, True),
         (OPEN.with_absence("no", NOW), ApiError, True),
     ],
-    ids=["refused", "refused on a lock", "failed", "failed, passing", "failed on a lock", "absent"],
+    ids=["refused", "refused on a lock", "failed", "failed, transient", "failed on a lock", "absent"],
 )
 def test_the_error_that_an_end_amounts_to(record, kind, transient):
     error = record.to_error()

@@ -18,7 +18,7 @@ from airflow_provider_zuora.core.flow import Runner, run
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.record_store import LATEST, NAME, RecordStore
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 
 NOW = 1_700_000_000.0
 ENTRY = 64 * 1024  # characters; Airflow warns of more
@@ -36,7 +36,7 @@ class Store(Memory):
         self.written.append(name)
 
 
-def carry(flow, store):
+def run_flow(flow, store):
     """Let a flow that asks for notes only have what it asks for."""
 
     def refuse(step):
@@ -45,8 +45,8 @@ def carry(flow, store):
     return run(flow, Runner(refuse, refuse, refuse, store))
 
 
-def loaded(number, store, **more):
-    return carry(RecordStore(TaskAttempt(number, 3, **more)).load(), store)
+def load(number, store, **more):
+    return run_flow(RecordStore(TaskAttempt(number, 3, **more)).load(), store)
 
 
 def record(number=1, digest=None, **fields):
@@ -68,7 +68,7 @@ def record(number=1, digest=None, **fields):
     )
 
 
-def found(notes, number=1):
+def find(notes, number=1):
     return notes.find(f"submitter of O-{number}", "acc", f"digest of O-{number}")
 
 
@@ -77,8 +77,8 @@ def found(notes, number=1):
 
 def test_the_names_of_the_entries_stay_what_they_are_from_release_to_release():
     store = Store()
-    notes = loaded(2, store)
-    carry(notes.note_post(record().count_post("t-1", "d1")), store)
+    notes = load(2, store)
+    run_flow(notes.note_post(record().count_post("t-1", "d1")), store)
 
     assert (NAME, LATEST) == ("zuora_submission", "zuora_submission:latest")
     assert store.keys() == {"zuora_submission:2", "zuora_submission:latest"}
@@ -88,13 +88,13 @@ def test_the_names_of_the_entries_stay_what_they_are_from_release_to_release():
 
 def test_what_was_noted_is_read_by_the_next_try():
     store, sent = Store(), record().count_post("t-1", "d1")
-    first = loaded(1, store)
+    first = load(1, store)
     assert first.is_empty
-    carry(first.note_post(sent), store)
+    run_flow(first.note_post(sent), store)
     assert first
-    second = loaded(2, store)
+    second = load(2, store)
 
-    assert found(second) == sent
+    assert find(second) == sent
     assert second.find_all(sent.submitter, "acc") == [sent]
     assert second.find_all(sent.submitter, "another account") == []
     assert second.find(sent.submitter, "another account", sent.digest) is None
@@ -102,8 +102,8 @@ def test_what_was_noted_is_read_by_the_next_try():
 
 def test_what_is_noted_can_be_read_by_a_person():
     store = Store()
-    notes = loaded(1, store)
-    carry(notes.note_post(record(paths={"$.orderDate": "1a2b"}).count_post("t-1", "d1")), store)
+    notes = load(1, store)
+    run_flow(notes.note_post(record(paths={"$.orderDate": "1a2b"}).count_post("t-1", "d1")), store)
 
     [row] = store[f"{NAME}:1"]["submissions"]
     assert (row["order_number"], row["unanswered"], row["track_ids"]) == ("O-1", 1, ["t-1"])
@@ -111,68 +111,68 @@ def test_what_is_noted_can_be_read_by_a_person():
 
 def test_a_try_writes_under_its_own_number_what_the_ones_before_it_noted():
     store = Store()
-    carry(loaded(1, store).save(record(1).with_job("j-1", NOW)), store)
-    third = loaded(3, store)
-    carry(third.save(record(2).with_job("j-2", NOW)), store)
+    run_flow(load(1, store).save(record(1).with_job("j-1", NOW)), store)
+    third = load(3, store)
+    run_flow(third.save(record(2).with_job("j-2", NOW)), store)
     before = json.dumps(store[f"{NAME}:1"])
 
-    assert [found(loaded(4, store), number).job_id for number in (1, 2)] == ["j-1", "j-2"]
+    assert [find(load(4, store), number).job_id for number in (1, 2)] == ["j-1", "j-2"]
     assert json.dumps(store[f"{NAME}:1"]) == before
     assert f"{NAME}:2" not in store
 
 
 def test_what_is_noted_tells_which_try_wrote_it_last():
     store = Store()
-    carry(loaded(1, store).save(record(1)), store)
-    notes = carry(RecordStore(TaskAttempt(2, 7, is_cleared=True)).load(), store)
-    carry(notes.save(found(notes)), store)
+    run_flow(load(1, store).save(record(1)), store)
+    notes = run_flow(RecordStore(TaskAttempt(2, 7, is_cleared=True)).load(), store)
+    run_flow(notes.save(find(notes)), store)
 
-    again = found(loaded(3, store))
+    again = find(load(3, store))
     assert (again.try_number, again.max_tries) == (2, 7)
 
 
 def test_the_same_try_reads_its_own_notes_again():
     """A task that was deferred is resumed in the same try."""
     store = Store()
-    carry(loaded(2, store).save(record(1).with_job("j-1", NOW)), store)
-    resumed = loaded(2, store)
+    run_flow(load(2, store).save(record(1).with_job("j-1", NOW)), store)
+    resumed = load(2, store)
     store.written.clear()
-    carry(resumed.save(found(resumed).with_job("j-2", NOW)), store)
+    run_flow(resumed.save(find(resumed).with_job("j-2", NOW)), store)
 
     assert store.written == [f"{NAME}:2"]
-    assert found(loaded(3, store)).job_id == "j-2"
+    assert find(load(3, store)).job_id == "j-2"
 
 
 def test_notes_of_fifty_tries_ago_are_not_looked_for():
     store = Store()
-    carry(loaded(1, store).save(record()), store)
+    run_flow(load(1, store).save(record()), store)
 
-    assert found(loaded(50, store)) is not None
-    assert found(loaded(51, store)) is None
+    assert find(load(50, store)) is not None
+    assert find(load(51, store)) is None
 
 
 def test_a_content_that_went_out_under_the_same_key_is_found_too():
     store = Store()
     sent = record().count_post("t-1", "digest of O-1").count_post("t-2", "another digest")
-    carry(loaded(1, store).note_post(sent), store)
-    notes = loaded(2, store)
+    run_flow(load(1, store).note_post(sent), store)
+    notes = load(2, store)
 
-    assert notes.find(sent.submitter, "acc", "another digest") == found(notes) == sent
+    assert notes.find(sent.submitter, "acc", "another digest") == find(notes) == sent
     assert notes.find(sent.submitter, "acc", "a third one") is None
 
 
 def test_a_job_is_found_by_its_id():
-    notes = loaded(1, None)
-    carry(notes.save(record(1).with_job("j-1", NOW)), None)
-    carry(notes.save(record(2).with_job("j-2", NOW)), None)
+    notes = load(1, None)
+    run_flow(notes.save(record(1).with_job("j-1", NOW)), None)
+    run_flow(notes.save(record(2).with_job("j-2", NOW)), None)
 
     assert notes.find_job("j-2").order_number == "O-2"
     assert notes.find_job("j-3") is None
 
 
 def test_if_there_is_no_store_nothing_is_known():
-    assert loaded(1, None).is_empty
-    assert loaded(2, None).is_empty
+    assert load(1, None).is_empty
+    assert load(2, None).is_empty
 
 
 # Whether anything can have been sent that is not noted.
@@ -189,50 +189,50 @@ def test_if_there_is_no_store_nothing_is_known():
     ids=["the first try", "a retry", "a clear", "another of the mapped tasks"],
 )
 def test_only_the_first_try_knows_that_nothing_was_sent(attempt, complete):
-    assert carry(RecordStore(attempt).load(), Store()).is_complete is complete
+    assert run_flow(RecordStore(attempt).load(), Store()).is_complete is complete
 
 
 @pytest.mark.parametrize("first", [1, 2], ids=["noted from the first try on", "the first try noted nothing"])
 def test_notes_say_to_all_later_tries_whether_they_are_complete(first):
     store = Store()
-    carry(loaded(first, store).save(record(1)), store)
-    carry(loaded(first + 1, store).save(record(2)), store)
+    run_flow(load(first, store).save(record(1)), store)
+    run_flow(load(first + 1, store).save(record(2)), store)
 
-    assert loaded(first + 2, store).is_complete is (first == 1)
+    assert load(first + 2, store).is_complete is (first == 1)
 
 
 def test_notes_that_do_not_say_so_are_not_complete():
     store = Store()
-    carry(loaded(1, store).save(record(1)), store)
+    run_flow(load(1, store).save(record(1)), store)
     del store[f"{NAME}:1"]["complete"]
 
-    assert not loaded(2, store).is_complete
+    assert not load(2, store).is_complete
 
 
 def test_a_first_try_that_cannot_send_says_so_to_the_next_one():
     store = Store()
-    carry(RecordStore(TaskAttempt(1, 1)).note_nothing_sent(), store)
+    run_flow(RecordStore(TaskAttempt(1, 1)).note_nothing_sent(), store)
 
     assert store == {f"{NAME}:1": {"complete": True, "parts": 1, "submissions": []}}
-    second = loaded(2, store)
+    second = load(2, store)
     assert second.is_complete
     assert second.is_empty
 
 
 def test_a_later_try_that_cannot_send_claims_nothing():
     store = Store()
-    carry(RecordStore(TaskAttempt(2, 1)).note_nothing_sent(), store)
+    run_flow(RecordStore(TaskAttempt(2, 1)).note_nothing_sent(), store)
 
     assert store == {}
 
 
 def test_what_is_noted_is_not_claimed_away():
     store = Store()
-    notes = loaded(1, store)
-    carry(notes.save(record(1)), store)
-    carry(notes.note_nothing_sent(), store)
+    notes = load(1, store)
+    run_flow(notes.save(record(1)), store)
+    run_flow(notes.note_nothing_sent(), store)
 
-    assert found(loaded(2, store)) is not None
+    assert find(load(2, store)) is not None
 
 
 # Of two tries that overlap at least one sees the other.
@@ -250,8 +250,8 @@ def test_a_try_notes_that_it_has_begun_before_it_reads():
 
 
 def overtaken(store):
-    earlier = loaded(1, store)
-    loaded(2, store)
+    earlier = load(1, store)
+    load(2, store)
     return earlier
 
 
@@ -259,34 +259,34 @@ def test_a_try_that_a_later_one_has_overtaken_sends_nothing_more():
     store = Store()
     notes = overtaken(store)
     with pytest.raises(ApiError, match="Try 2 of this task has begun, so this one, number 1") as caught:
-        carry(notes.note_post(record().count_post("t-1", "d1")), store)
+        run_flow(notes.note_post(record().count_post("t-1", "d1")), store)
 
     assert caught.value.transient
-    assert found(loaded(3, store)).unanswered == 1, "the later one takes it for sent"
+    assert find(load(3, store)).unanswered == 1, "the later one takes it for sent"
 
 
 def test_a_list_that_a_later_try_has_overtaken_sends_nothing_more():
     store = Store()
     notes = overtaken(store)
     with pytest.raises(ApiError, match="Try 2 of this task has begun"):
-        carry(notes.reserve([record()]), store)
+        run_flow(notes.reserve([record()]), store)
 
 
 def test_what_came_of_a_post_is_noted_even_so():
     store = Store()
-    notes = loaded(1, store)
-    carry(notes.note_post(record().count_post("t-1", "d1")), store)
-    loaded(2, store)
-    carry(notes.save(record().count_post("t-1", "d1").with_job("j-1", NOW)), store)
+    notes = load(1, store)
+    run_flow(notes.note_post(record().count_post("t-1", "d1")), store)
+    load(2, store)
+    run_flow(notes.save(record().count_post("t-1", "d1").with_job("j-1", NOW)), store)
 
-    assert found(loaded(3, store)).job_id == "j-1"
+    assert find(load(3, store)).job_id == "j-1"
 
 
 def test_a_try_that_comes_to_itself_when_a_later_one_has_begun_does_not_begin():
     store = Store()
-    loaded(3, store)
+    load(3, store)
     with pytest.raises(ApiError, match="Try 3 of this task has begun, so this one, number 2"):
-        loaded(2, store)
+        load(2, store)
     assert store[LATEST] == {"try": 3}
 
 
@@ -294,7 +294,7 @@ def test_a_try_that_comes_to_itself_when_a_later_one_has_begun_does_not_begin():
 def test_what_says_nothing_of_a_later_try_stops_nobody(latest):
     store = Store()
     store.set(LATEST, latest)
-    carry(loaded(2, store).note_post(record()), store)
+    run_flow(load(2, store).note_post(record()), store)
 
     assert store[LATEST] == {"try": 2}
 
@@ -339,17 +339,17 @@ def with_refusal(each, dice):
 @pytest.mark.parametrize("how", ["reserved", "started", "refused"])
 def test_2000_submissions_are_noted_in_entries_below_64_kb(how):
     store, dice = Store(), random.Random(1)
-    notes = loaded(1, store)
+    notes = load(1, store)
     records = list(many(2000))
     if how == "started":
         records = [each.with_job(f"{dice.getrandbits(128):032x}", NOW + dice.random()) for each in records]
     elif how == "refused":
         records = [with_refusal(each, dice) for each in records]
-    carry(notes.reserve(records), store)
+    run_flow(notes.reserve(records), store)
 
     assert len(store) == 10
     assert max(len(json.dumps(entry)) for entry in store.values()) < ENTRY
-    again = loaded(2, store)
+    again = load(2, store)
     assert again.is_complete
     for each in records:
         kept = again.find(each.submitter, each.account, each.digest)
@@ -358,11 +358,11 @@ def test_2000_submissions_are_noted_in_entries_below_64_kb(how):
 
 def test_a_long_entry_holds_no_track_ids_and_no_hashes_of_values():
     store = Store()
-    notes = loaded(1, store)
-    carry(notes.reserve(each.count_post("t-1", each.digest) for each in many(200)), store)
-    carry(notes.reserve(()), store)
+    notes = load(1, store)
+    run_flow(notes.reserve(each.count_post("t-1", each.digest) for each in many(200)), store)
+    run_flow(notes.reserve(()), store)
     [first, *_] = many(1)
-    kept = loaded(2, store).find(first.submitter, first.account, first.digest)
+    kept = load(2, store).find(first.submitter, first.account, first.digest)
 
     assert "packed" in store[f"{NAME}:1"]
     assert (kept.track_ids, kept.paths) == ((), None)
@@ -370,18 +370,18 @@ def test_a_long_entry_holds_no_track_ids_and_no_hashes_of_values():
 
 def test_orders_that_are_submitted_one_by_one_and_have_many_values_stay_below_64_kb():
     store = Store()
-    notes = loaded(1, store)
+    notes = load(1, store)
     paths = {f"$.subscriptions[0].orderActions[{at}].type": f"{at:016x}" for at in range(200)}
     for each in many(30, paths=paths):
-        carry(notes.note_post(each.count_post("t-1", each.digest)), store)
+        run_flow(notes.note_post(each.count_post("t-1", each.digest)), store)
 
     assert len(json.dumps(store[f"{NAME}:1"])) < ENTRY
 
 
 def test_the_first_entry_is_written_last_because_it_tells_how_many_there_are():
     store = Store()
-    notes = loaded(1, store)
-    carry(notes.reserve(many(500)), store)
+    notes = load(1, store)
+    run_flow(notes.reserve(many(500)), store)
 
     assert store.written == [f"{NAME}:1:2", f"{NAME}:1:1", f"{NAME}:1"]
     assert [store[name]["parts"] for name in store.written] == [3, 3, 3]
@@ -389,15 +389,15 @@ def test_the_first_entry_is_written_last_because_it_tells_how_many_there_are():
 
 def test_a_try_that_was_killed_while_it_wrote_leaves_the_notes_of_the_one_before():
     store = Store()
-    carry(loaded(1, store).reserve(many(500)), store)
-    second = loaded(2, store)
+    run_flow(load(1, store).reserve(many(500)), store)
+    second = load(2, store)
     flow = second.reserve(many(500, seed=9))
     step = next(flow)
     while step.name != f"{NAME}:2:1":  # nothing is sent yet
         store.set(step.name, step.value)
         step = flow.send(None)
     flow.close()
-    third = loaded(3, store)
+    third = load(3, store)
 
     assert all(third.find(each.submitter, each.account, each.digest) for each in many(500))
 
@@ -405,11 +405,11 @@ def test_a_try_that_was_killed_while_it_wrote_leaves_the_notes_of_the_one_before
 def test_only_what_has_changed_is_written_again():
     store = Store()
     records = list(many(500))
-    notes = loaded(1, store)
-    carry(notes.reserve(records), store)
-    carry(notes.reserve(()), store)
+    notes = load(1, store)
+    run_flow(notes.reserve(records), store)
+    run_flow(notes.reserve(()), store)
     store.written.clear()
-    carry(notes.save(records[450].with_job("j-1", NOW)), store)
+    run_flow(notes.save(records[450].with_job("j-1", NOW)), store)
 
     assert store.written == [f"{NAME}:1:2"]
 
@@ -417,113 +417,113 @@ def test_only_what_has_changed_is_written_again():
 def test_more_entries_than_before_are_counted_by_the_first():
     store = Store()
     records = list(many(201))
-    notes = loaded(1, store)
-    carry(notes.reserve(records[:200]), store)
-    carry(notes.reserve(()), store)  # of the first entry nothing else changes any more
-    carry(notes.reserve(records[200:]), store)
+    notes = load(1, store)
+    run_flow(notes.reserve(records[:200]), store)
+    run_flow(notes.reserve(()), store)  # of the first entry nothing else changes any more
+    run_flow(notes.reserve(records[200:]), store)
 
     assert store[f"{NAME}:1"]["parts"] == 2
-    assert loaded(2, store).find(records[200].submitter, records[200].account, records[200].digest)
+    assert load(2, store).find(records[200].submitter, records[200].account, records[200].digest)
 
 
 def test_all_that_earlier_tries_noted_of_a_list_is_carried_over():
     store = Store()
     records = list(many(450))
-    carry(loaded(1, store).reserve(records), store)
-    second = loaded(2, store)
-    carry(second.save(records[0].with_job("j-1", NOW)), store)
+    run_flow(load(1, store).reserve(records), store)
+    second = load(2, store)
+    run_flow(second.save(records[0].with_job("j-1", NOW)), store)
 
     assert {f"{NAME}:2", f"{NAME}:2:1", f"{NAME}:2:2"} <= store.keys()
-    third = loaded(3, store)
+    third = load(3, store)
     assert third.find(records[0].submitter, records[0].account, records[0].digest).job_id == "j-1"
     assert all(third.find(each.submitter, each.account, each.digest) for each in records)
 
 
 def test_a_batch_is_noted_as_sent_before_its_first_is():
     store = Store()
-    notes = loaded(1, store)
+    notes = load(1, store)
     batch = [record(number) for number in range(3)]
-    carry(notes.reserve(batch), store)
-    noted = loaded(2, store)
+    run_flow(notes.reserve(batch), store)
+    noted = load(2, store)
 
-    assert [found(noted, number).unanswered for number in range(3)] == [1, 1, 1]
-    assert [found(notes, number).unanswered for number in range(3)] == [0, 0, 0], "this try knows better"
+    assert [find(noted, number).unanswered for number in range(3)] == [1, 1, 1]
+    assert [find(notes, number).unanswered for number in range(3)] == [0, 0, 0], "this try knows better"
 
 
 def test_a_post_of_a_batch_needs_no_other_note():
     store = Store()
-    notes = loaded(1, store)
+    notes = load(1, store)
     batch = [record(number) for number in range(3)]
-    carry(notes.reserve(batch), store)
+    run_flow(notes.reserve(batch), store)
     store.written.clear()
     sent = batch[0].count_post("t-1", batch[0].digest)
-    carry(notes.note_post(sent), store)
-    carry(notes.save(sent.with_job("j-1", NOW)), store)
+    run_flow(notes.note_post(sent), store)
+    run_flow(notes.save(sent.with_job("j-1", NOW)), store)
 
     assert store.written == []
-    assert found(loaded(2, store), 0).state is SubmissionState.OPEN
+    assert find(load(2, store), 0).state is SubmissionState.OPEN
 
 
 def test_what_came_of_a_batch_is_noted_with_the_next_one():
     store = Store()
-    notes = loaded(1, store)
+    notes = load(1, store)
     batch = [record(number) for number in range(3)]
-    carry(notes.reserve(batch), store)
-    carry(notes.save(batch[0].with_job("j-0", NOW)), store)
-    carry(notes.save(batch[1].with_refusal("no", NOW, locked=False)), store)
-    carry(notes.reserve([record(7)]), store)
-    noted = loaded(2, store)
+    run_flow(notes.reserve(batch), store)
+    run_flow(notes.save(batch[0].with_job("j-0", NOW)), store)
+    run_flow(notes.save(batch[1].with_refusal("no", NOW, locked=False)), store)
+    run_flow(notes.reserve([record(7)]), store)
+    noted = load(2, store)
 
-    states = [found(noted, number).state for number in (0, 1, 2, 7)]
+    states = [find(noted, number).state for number in (0, 1, 2, 7)]
     assert states == [
         SubmissionState.STARTED,
         SubmissionState.REFUSED,
         SubmissionState.OPEN,
         SubmissionState.OPEN,
     ]
-    assert [found(noted, number).unanswered for number in (2, 7)] == [0, 1]
+    assert [find(noted, number).unanswered for number in (2, 7)] == [0, 1]
 
 
 def test_the_next_key_of_an_order_of_a_batch_is_noted_before_it_is_sent():
     store = Store()
-    notes = loaded(1, store)
-    carry(notes.reserve([record(1), record(2)]), store)
+    notes = load(1, store)
+    run_flow(notes.reserve([record(1), record(2)]), store)
     following = replace(record(1), key="af-1/1", generation=1).count_post("t-1", "digest of O-1")
-    carry(notes.note_post(following), store)
-    kept = found(loaded(2, store))
+    run_flow(notes.note_post(following), store)
+    kept = find(load(2, store))
 
     assert (kept.key, kept.unanswered) == ("af-1/1", 1)
-    assert found(loaded(2, store), 2).unanswered == 1, "the other is still reserved"
-    carry(notes.save(following.discount_post().with_refusal("no", NOW, locked=False)), store)
-    assert found(loaded(2, store)).state is SubmissionState.REFUSED, "it is of no batch any more"
+    assert find(load(2, store), 2).unanswered == 1, "the other is still reserved"
+    run_flow(notes.save(following.discount_post().with_refusal("no", NOW, locked=False)), store)
+    assert find(load(2, store)).state is SubmissionState.REFUSED, "it is of no batch any more"
 
 
 def test_another_content_under_a_key_of_a_batch_is_noted_before_it_is_sent():
     store = Store()
-    notes = loaded(1, store)
-    carry(notes.reserve([record(1)]), store)
-    carry(notes.note_post(record(1).count_post("t-1", "another digest")), store)
+    notes = load(1, store)
+    run_flow(notes.reserve([record(1)]), store)
+    run_flow(notes.note_post(record(1).count_post("t-1", "another digest")), store)
 
-    assert loaded(2, store).find("submitter of O-1", "acc", "another digest") is not None
+    assert load(2, store).find("submitter of O-1", "acc", "another digest") is not None
 
 
 def test_what_a_reserved_order_of_an_earlier_try_was_left_with_stays_counted():
     store = Store()
-    carry(loaded(1, store).note_post(record(1).count_post("t-1", "digest of O-1")), store)
-    second = loaded(2, store)
-    carry(second.reserve([found(second)]), store)
+    run_flow(load(1, store).note_post(record(1).count_post("t-1", "digest of O-1")), store)
+    second = load(2, store)
+    run_flow(second.reserve([find(second)]), store)
 
-    assert found(loaded(3, store)).unanswered == 2
+    assert find(load(3, store)).unanswered == 2
 
 
 @pytest.mark.parametrize("parts", [{}, {"parts": None}, {"parts": "3"}], ids=str)
 def test_an_entry_that_does_not_say_how_many_there_are_is_the_only_one(parts):
     store = Store()
-    carry(loaded(1, store).save(record(1)), store)
+    run_flow(load(1, store).save(record(1)), store)
     del store[f"{NAME}:1"]["parts"]
     store[f"{NAME}:1"] |= parts
 
-    assert found(loaded(2, store)) is not None
+    assert find(load(2, store)) is not None
 
 
 # What is no note of ours.
@@ -550,7 +550,7 @@ def test_what_is_no_note_of_ours_means_that_what_was_sent_is_unknown(noted):
     store = Store()
     store.set(f"{NAME}:1", noted)
     with pytest.raises(OutcomeUnknown) as caught:
-        loaded(2, store)
+        load(2, store)
 
     words = str(caught.value)
     assert words.startswith("The task's state store holds something under 'zuora_submission' that is no")
@@ -568,7 +568,7 @@ def test_an_entry_that_unpacks_to_very_much_is_no_note_of_ours():
     store = Store()
     store.set(f"{NAME}:1", {"packed": bomb})
     with pytest.raises(OutcomeUnknown):
-        loaded(2, store)
+        load(2, store)
 
 
 VALUES = st.recursive(
@@ -592,7 +592,7 @@ def test_whatever_is_noted_raises_nothing_but_that_error(noted, latest):
     store.set(LATEST, latest)
     later = isinstance(latest, dict) and isinstance(latest.get("try"), int) and latest["try"] > 2
     with contextlib.suppress(ApiError if later else OutcomeUnknown):
-        loaded(2, store)
+        load(2, store)
 
 
 def test_of_two_threads_neither_writes_over_what_the_other_has_noted():
@@ -607,20 +607,20 @@ def test_of_two_threads_neither_writes_over_what_the_other_has_noted():
             super().set(name, value)
 
     store = Slow()
-    notes = loaded(1, store)
+    notes = load(1, store)
     one, other = (record(number, job_id=f"j-{number}", state=SubmissionState.STARTED) for number in (1, 2))
 
     def note_other():
         begun.wait(30)
-        carry(notes.save(other), store)
+        run_flow(notes.save(other), store)
 
     others.append(threading.Thread(target=note_other))
     others[0].start()
-    carry(notes.save(one), store)
+    run_flow(notes.save(one), store)
     others[0].join()
 
-    read = loaded(2, store)
-    assert [found(read, number).job_id for number in (1, 2)] == ["j-1", "j-2"]
+    read = load(2, store)
+    assert [find(read, number).job_id for number in (1, 2)] == ["j-1", "j-2"]
 
 
 def test_if_there_is_no_store_nothing_is_written_and_all_is_known():
@@ -629,4 +629,4 @@ def test_if_there_is_no_store_nothing_is_written_and_all_is_known():
     started = record(1, job_id="j-1", state=SubmissionState.STARTED)
 
     assert list(notes.reserve([record(1)])) == list(notes.save(started)) == []
-    assert found(notes, 1).job_id == "j-1"
+    assert find(notes, 1).job_id == "j-1"

@@ -13,7 +13,7 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
 )
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.submission.stories import (
     CLEARED,
     EDGE,
@@ -21,9 +21,9 @@ from tests.core.submission.stories import (
     FORBIDDEN,
     HOUR,
     RETRY,
-    killed_after_its_post,
+    kill_after_post,
 )
-from tests.core.tries import ANSWERS, NUMBERED, ORDER, POST, Zuora, body, stored, submit
+from tests.core.tries import ANSWERS, NUMBERED, ORDER, POST, Zuora, body, store_answer, submit
 from zuora_sandbox import Fault
 from zuora_sandbox.order_store import derive_id
 
@@ -67,7 +67,7 @@ def test_a_job_that_an_old_key_leads_to_may_not_be_known_yet(memory, order, seco
     """It was issued when nobody took note of it, which may have been a moment ago."""
     zuora = Zuora(job_lag_seconds=seconds + 90)
     since = zuora.clock()
-    killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
+    kill_after_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
     zuora.clock.now += seconds
     end = submit(zuora, memory, TaskAttempt(2, 1, since=since), order).run().end
 
@@ -78,7 +78,7 @@ def test_a_job_that_an_old_key_leads_to_may_not_be_known_yet(memory, order, seco
 def test_a_job_that_an_old_key_leads_to_and_that_is_unknown_is_looked_up(memory, order):
     zuora = Zuora()
     since = zuora.clock()
-    killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
+    kill_after_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
     zuora.ledger  # noqa: B018 - what is under way ends
     zuora.sandbox.state.jobs.clear()
     began = zuora.clock()
@@ -93,7 +93,7 @@ class TestARefusalAfterALostAnswer:
 
     @pytest.mark.parametrize(
         ("fault", "kind"),
-        [(FORBIDDEN, "403"), (EDGE, "400"), (stored(409, body(53200050)), "lock")],
+        [(FORBIDDEN, "403"), (EDGE, "400"), (store_answer(409, body(53200050)), "lock")],
         ids=["403 without a code", "400 with a code", "a lock"],
     )
     def test_the_order_is_sent_again_under_the_same_key(self, fault, kind, order, memory):
@@ -119,7 +119,7 @@ class TestARefusalAfterALostAnswer:
     def test_the_next_try_remembers_that_it_went_unanswered(self, order, memory):
         zuora = Zuora()
         since = zuora.clock()
-        killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
+        kill_after_post(zuora, memory, TaskAttempt(1, 1, since=since), order)
         zuora.script = [EDGE] * 30
         end = submit(zuora, memory, TaskAttempt(2, 1, since=since), order).run().end
 
@@ -139,7 +139,7 @@ class TestARefusalAfterALostAnswer:
         zuora = Zuora()
         since = zuora.clock()
         zuora.script = [ANSWERS["no answer, not made"]]
-        killed_after_its_post(zuora, memory, TaskAttempt(1, 1, since=since), NUMBERED)
+        kill_after_post(zuora, memory, TaskAttempt(1, 1, since=since), NUMBERED)
         zuora.script = [EDGE] * 30
         end = submit(zuora, memory, replace(CLEARED, since=since)).run().end
 
@@ -198,8 +198,8 @@ class TestTheOrderIsThereAlready:
         since = zuora.clock()
         submit(zuora, None, TaskAttempt(1, 1, since=since), NUMBERED).run()
         zuora.clock.now += 30 * HOUR
-        told = body(50000040, "Cannot find entity by key")
-        zuora.sandbox.add_fault(Fault("GET", "/v1/accounts/", status=404, body=told, times=None))
+        content = body(50000040, "Cannot find entity by key")
+        zuora.sandbox.add_fault(Fault("GET", "/v1/accounts/", status=404, body=content, times=None))
         end = submit(zuora, None, TaskAttempt(2, 2, is_cleared=True, since=since), order).run().end
 
         assert isinstance(end, OutcomeUnknown)

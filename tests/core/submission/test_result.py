@@ -19,7 +19,7 @@ from airflow_provider_zuora.core.submission.order_lookup import build_expectatio
 from airflow_provider_zuora.core.submission.record_store import NAME
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.tries import BY, NUMBERED, ORDER, Actor, Zuora, body, submit
 from zuora_sandbox import Fault
 from zuora_sandbox.order_store import derive_id
@@ -345,7 +345,7 @@ class TestWhatIsNotAdopted:
         self.refused(zuora, preview, "its type is 'AsyncPreviewOrder'", order)
 
     def test_a_job_that_failed(self):
-        zuora = Zuora("job fails for good")
+        zuora = Zuora("job fails permanently")
         self.refused(zuora, elsewhere(zuora), "there is no order to adopt")
 
     def test_a_job_that_ends_badly_while_it_is_waited_for(self):

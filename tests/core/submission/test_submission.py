@@ -12,20 +12,20 @@ from airflow_provider_zuora.core.errors import (
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.submission.adoption import record_failure
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.submission.stories import (
     FIRST,
     HOUR,
     RETRY,
-    killed_after_its_post,
+    kill_after_post,
     prepare,
 )
-from tests.core.tries import Actor, Zuora, body, stored, submit
+from tests.core.tries import Actor, Zuora, body, store_answer, submit
 
 
 class TestTheEndIsNoted:
     def test_a_failed_job_is_remembered_when_zuora_has_forgotten_it(self, order):
-        zuora, memory = Zuora("job fails for good"), Memory()
+        zuora, memory = Zuora("job fails permanently"), Memory()
         job_id = submit(zuora, memory, FIRST, order).run().end
         job = zuora.run(zuora.client().get_job(job_id))
         zuora.run(record_failure(zuora.client(), FIRST, job), memory)
@@ -39,9 +39,9 @@ class TestTheEndIsNoted:
 
     @pytest.mark.parametrize("killed", [True, False], ids=["its id is not noted", "its id is noted"])
     def test_a_failed_job_is_an_error_in_the_vendors_words(self, order, killed):
-        zuora, memory = Zuora("job fails for good"), Memory()
+        zuora, memory = Zuora("job fails permanently"), Memory()
         if killed:
-            killed_after_its_post(zuora, memory, FIRST, order)
+            kill_after_post(zuora, memory, FIRST, order)
         else:
             submit(zuora, memory, FIRST, order).run()
         end = submit(zuora, memory, RETRY, order).run().end
@@ -65,7 +65,7 @@ class TestTheEndIsNoted:
 
 def test_the_vendors_words_are_raised_and_not_kept():
     zuora, memory = Zuora(), Memory()
-    zuora.sandbox.add_fault(stored(400, body(53200020, "Card 4111111111111111 is invalid")))
+    zuora.sandbox.add_fault(store_answer(400, body(53200020, "Card 4111111111111111 is invalid")))
     end = submit(zuora, memory, FIRST).run().end
 
     assert "Card *** is invalid" in str(end)

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, compute_digest
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
-from tests.core.carriers import Script, answer
+from tests.core.runners import Script, answer
 
 ORDER = {
     "orderDate": "2024-07-01",

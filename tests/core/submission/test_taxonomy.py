@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_zuora.core.errors import Unreachable
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
-from tests.core.carriers import Memory
+from tests.core.runners import Memory
 from tests.core.tries import ANSWERS, NUMBERED, ORDER, Zuora, submit
 
 TRIES = (TaskAttempt(1, 2), TaskAttempt(2, 2), TaskAttempt(3, 4, is_cleared=True))
@@ -54,7 +54,7 @@ NUMBERED_ROWS = {
     "category 60": STORED_NOT_MADE,
     "category 61": STORED_NOT_MADE,
     "category 61, made": STORED_MADE,
-    "category 99, passing": ("2/1 JOB 1", *DECIDED_BY_THE_KEY),
+    "category 99, transient": ("2/1 JOB 1", *DECIDED_BY_THE_KEY),
     # The next key, a minute after the lock, is for a retry: it asks under the first key once more.
     "category 50": ("1/1 LockContention 0", "4/2 JOB 1", ONCE, "4/2 JOB 1", "4/2 JOB 1"),
     "category 20": ("1/1 Refused 0", *REFUSED),
@@ -64,7 +64,7 @@ NUMBERED_ROWS = {
     "429": ("2/1 JOB 1", *DECIDED_BY_THE_KEY),
     "429, stored": ("4/2 JOB 1", ONCE, ONCE, "4/2 JOB 1", "4/2 JOB 1"),
     "401": ("2/1 JOB 1", *DECIDED_BY_THE_KEY),
-    "401 for good": ("2/1 SignInRefused 0", AGAIN, ONCE, AGAIN, AGAIN),
+    "401 permanently": ("2/1 SignInRefused 0", AGAIN, ONCE, AGAIN, AGAIN),
     # What stands in front of the store keeps nothing: the same key is asked under, and makes the order.
     "refused before the store": ("1/1 Refused 0", "0/0 Refused 0", AGAIN, AGAIN, AGAIN),
     "lock before the store": ("1/1 LockContention 0", AGAIN, ONCE, AGAIN, AGAIN),
@@ -73,7 +73,7 @@ NUMBERED_ROWS = {
     "422": ("1/1 OutcomeUnknown 0",) * 5,
     "job fails on a lock": ("1/1 JOB 0", AGAIN, ONCE, "2/2 JOB 1", "2/2 JOB 1"),
     # Airflow retries no task after such an end: a try that remembers nothing is one after a clear.
-    "job fails for good": ("1/1 JOB 0", "0/0 JobFailed 0", AGAIN, "2/2 JOB 1", "2/2 JOB 1"),
+    "job fails permanently": ("1/1 JOB 0", "0/0 JobFailed 0", AGAIN, "2/2 JOB 1", "2/2 JOB 1"),
 }
 # Without a number nobody can look, and only a person knows.
 PLAIN_ROWS = NUMBERED_ROWS | {
@@ -101,7 +101,7 @@ def order(request):
     return request.param
 
 
-def tried(zuora, memory, attempt, order):
+def try_once(zuora, memory, attempt, order):
     """Let a try run to its end, and tell what it did."""
     began = len(zuora.keys)
     end = submit(zuora, memory, attempt, order).run().end
@@ -117,7 +117,7 @@ def test_what_three_tries_make_of_an_answer(name, order, memory):
     first, *cells = (NUMBERED_ROWS if order is NUMBERED else PLAIN_ROWS)[name]
     row = [first, *(cells[:2] if memory is not None else cells[2:])]
 
-    assert [tried(zuora, memory, attempt, order) for attempt in TRIES] == row
+    assert [try_once(zuora, memory, attempt, order) for attempt in TRIES] == row
 
 
 def test_every_answer_has_its_row():
@@ -131,7 +131,7 @@ def test_a_lock_is_retried_under_the_next_key_a_minute_later(name, order, memory
     submit(zuora, memory, first, order).run()
     began = zuora.clock()
 
-    assert tried(zuora, memory, retry, order).endswith("JOB 1")
+    assert try_once(zuora, memory, retry, order).endswith("JOB 1")
     assert zuora.clock() - began >= 60
 
 
@@ -142,17 +142,17 @@ def test_no_rest_if_airflows_retry_delay_was_long_enough(order):
     zuora.clock.now += 61
     began = zuora.clock()
 
-    assert tried(zuora, memory, retry, order) == "4/2 JOB 1"
+    assert try_once(zuora, memory, retry, order) == "4/2 JOB 1"
     assert zuora.clock() - began < 31  # half a minute, to prove that the lock is stored
 
 
 def test_no_rest_after_what_is_no_lock(order, memory):
-    zuora = Zuora("job fails for good")
+    zuora = Zuora("job fails permanently")
     first, _, clear = TRIES
     submit(zuora, memory, first, order).run()
     began = zuora.clock()
 
-    assert tried(zuora, memory, clear, order).endswith("JOB 1")
+    assert try_once(zuora, memory, clear, order).endswith("JOB 1")
     assert zuora.clock() == began
 
 
@@ -164,7 +164,7 @@ def test_of_the_minute_after_a_lock_what_is_left_is_waited(order, waited):
     submit(zuora, memory, first, order).run()
     met = zuora.clock()
     zuora.clock.now += waited
-    tried(zuora, memory, retry, order)
+    try_once(zuora, memory, retry, order)
 
     assert zuora.clock() - met == 60
 
@@ -185,7 +185,7 @@ def test_no_answer_at_all_ends_a_try_and_keeps_the_key(order, memory):
     first, retry, _ = TRIES
 
     assert isinstance(submit(zuora, memory, first, order).run().end, Unreachable)
-    assert tried(zuora, memory, retry, order) == AGAIN
+    assert try_once(zuora, memory, retry, order) == AGAIN
     assert len({key for _, key in zuora.keys}) == 1
 
 

@@ -18,7 +18,7 @@ from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_don
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
 from airflow_provider_zuora.hooks.elastic_path import read_file_link, start_export
-from tests.core.carriers import Script, Tenant, answer
+from tests.core.runners import Script, Tenant, answer
 
 NOW = 1_700_000_000.0
 
@@ -57,10 +57,10 @@ def test_each_word_has_one_meaning():
 )
 def test_how_long_a_token_lasts(grant, seconds):
     script = StoreScript([answer(200, {"access_token": "xa35", "token_type": "Bearer", **grant})])
-    get_or_sign_in = script.run(script.client().sign_in())
+    token = script.run(script.client().sign_in())
     (request,) = script.sent
 
-    assert get_or_sign_in.expires == NOW + seconds - 60
+    assert token.expires == NOW + seconds - 60
     assert (request.method, request.path) == ("POST", "/oauth/access_token")
     assert request.headers.get("Content-Type", "") == "application/x-www-form-urlencoded"
     assert set(request.headers) == {"Accept", "Accept-Encoding", "Content-Type"}

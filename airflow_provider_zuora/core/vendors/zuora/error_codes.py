@@ -136,12 +136,12 @@ def _classify(  # noqa: PLR0911 - one line for each row of the taxonomy
         return ResponseKind.OK  # an older reading of the guide: the first answer comes back as a 409
     if status in (401, 429, 502, 503, 504):
         return _STATUSES[status]
-    if _mentions(_EDGE_LIMIT, reasons):
+    if _has_words(_EDGE_LIMIT, reasons):
         return ResponseKind.LIMITED
     if status >= 500:
         return ResponseKind.TEMPORARY if reasons else ResponseKind.GATEWAY
     found = {_CATEGORIES.get(read_category(code)) for code, _ in reasons}
-    unknown = _mentions("idempoten", reasons) or not found - {None}
+    unknown = _has_words("idempoten", reasons) or not found - {None}
     if status == 409 and unknown and ResponseKind.LOCKED not in found:
         return ResponseKind.IN_PROGRESS
     if _is_absence(request, status, reasons):
@@ -155,7 +155,7 @@ def _classify_absence(request: Request, status: int, reasons: Reasons) -> Respon
     """Return what "not found" means; that an order, or a job, is absent is believed of Zuora alone."""
     if request.path.startswith(ORDERS):
         return ResponseKind.GATEWAY
-    if not _reads_job(request):
+    if not _is_job_request(request):
         return ResponseKind.NOT_FOUND
     if all(read_category(code) < 0 for code, _ in reasons):
         return ResponseKind.GATEWAY
@@ -179,10 +179,10 @@ def _is_absence(request: Request, status: int, reasons: Reasons) -> bool:
         return False
     if request.path.startswith(ORDERS):
         return all(map(_is_no_order, reasons))
-    return _reads_job(request) and all(map(_is_no_job, reasons))
+    return _is_job_request(request) and all(map(_is_no_job, reasons))
 
 
-def _reads_job(request: Request) -> bool:
+def _is_job_request(request: Request) -> bool:
     return request.path.startswith(JOBS) and request.method == "GET"
 
 
@@ -199,7 +199,7 @@ def _is_no_job(reason: tuple[str, str]) -> bool:
     return is_documented and read_category(code) in (_NOT_FOUND, _BAD_VALUE)
 
 
-def _mentions(words: str, reasons: Reasons) -> bool:
+def _has_words(words: str, reasons: Reasons) -> bool:
     return any(words in message.lower() for _, message in reasons)
 
 
@@ -208,4 +208,4 @@ def _is_error_body(body: Mapping[str, Any], reasons: Reasons) -> bool:
     if body.get("success") is True or body.get("Success") is True or body.get("jobId"):
         return False
     names = ("reasons", "Errors", "FaultCode", "faultcode", "error")
-    return any(body.get(name) for name in names) or _mentions(_EDGE_LIMIT, reasons)
+    return any(body.get(name) for name in names) or _has_words(_EDGE_LIMIT, reasons)

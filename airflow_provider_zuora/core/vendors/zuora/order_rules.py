@@ -75,12 +75,12 @@ def check_preview(order: object) -> CheckedOrder:
 def _check(
     order: object, definition: str, new_account: str, path: str, *, return_ids: bool = False
 ) -> CheckedOrder:
-    document, text, broken = _read_plain(order) or ({}, "", [])
+    document, text, broken = read_plain(order) or ({}, "", [])
     if not text:
         reader = json_types.JsonReader()
         document, broken = reader.read(order), reader.refused
         text = json.dumps(document, ensure_ascii=False, default=repr)
-    given = _without_nulls(document) if "null" in text else document
+    given = _drop_nulls(document) if "null" in text else document
     broken += _find_schema_violations(given, definition)
     broken += _find_astral(document) if _ASTRAL.search(text) else ()
     if isinstance(given, dict):
@@ -103,7 +103,7 @@ def _check(
     )
 
 
-def _read_plain(order: object) -> tuple[Any, str, list[Violation]] | None:
+def read_plain(order: object) -> tuple[Any, str, list[Violation]] | None:
     """Return a copy and the text of a document in plain JSON types, as most are, by code in C; else None."""
     try:
         text = json.dumps(order, ensure_ascii=False, allow_nan=False)
@@ -115,21 +115,23 @@ def _read_plain(order: object) -> tuple[Any, str, list[Violation]] | None:
     return (document, text, []) if is_plain and not (may_be_deep and json_types.is_deep(document)) else None
 
 
-def _without_nulls(document: Any) -> Any:
+def _drop_nulls(document: Any) -> Any:
     if isinstance(document, dict):
-        return {key: _without_nulls(value) for key, value in document.items() if value is not None}
-    return [_without_nulls(item) for item in document] if isinstance(document, list) else document
+        return {key: _drop_nulls(value) for key, value in document.items() if value is not None}
+    return [_drop_nulls(item) for item in document] if isinstance(document, list) else document
 
 
 @cache
-def _schema() -> dict[str, Any]:
+def load_schema() -> dict[str, Any]:
+    """Return the rules on single fields."""
     text = resources.files(__package__).joinpath("order.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 
 
 @cache
-def _validator(definition: str) -> Draft202012Validator:
+def make_validator(definition: str) -> Draft202012Validator:
+    """Return what checks an ``order`` or a ``preview``; it reads dates and numbers as Zuora does."""
     from jsonschema import Draft202012Validator, FormatChecker, validators  # noqa: PLC0415 - DAG files import this
 
     formats = FormatChecker(formats=())
@@ -142,7 +144,7 @@ def _validator(definition: str) -> Draft202012Validator:
     kind: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
         Draft202012Validator, changed, type_checker=lenient
     )
-    return kind(_inline(_schema()["$defs"][definition]), format_checker=formats)
+    return kind(_inline(load_schema()["$defs"][definition]), format_checker=formats)
 
 
 def _read_digits(value: Any) -> Any:
@@ -177,7 +179,7 @@ def _inline(node: Any) -> Any:
     own = {name: _inline(value) for name, value in node.items() if name != "$ref"}
     if "$ref" not in node:
         return own
-    meant = _inline(_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")])
+    meant = _inline(load_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")])
     return {**own, "allOf": [meant]} if own else meant
 
 
@@ -220,7 +222,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 
 
 def _find_schema_violations(document: object, definition: str) -> Iterator[Violation]:
-    for error in _validator(definition).iter_errors(document):
+    for error in make_validator(definition).iter_errors(document):
         path = tuple(error.absolute_path)
         if error.validator == "required":
             missing = [name for name in error.validator_value if name not in error.instance]
@@ -262,7 +264,7 @@ def _read_list(value: object) -> list[Any]:
 
 def _check_actions(order: dict[str, Any]) -> Iterator[Violation]:
     """Compare the key of an action's details with its type; that an action has details is not documented."""
-    types = _schema()["$defs"]["orderAction"]["properties"]["type"]["enum"]
+    types = load_schema()["$defs"]["orderAction"]["properties"]["type"]["enum"]
     owners = {kind[0].lower() + kind[1:]: kind for kind in types}
     for above, subscription in enumerate(_read_list(order.get("subscriptions"))):
         for index, action in enumerate(_read_list(_read_dict(subscription).get("orderActions"))):

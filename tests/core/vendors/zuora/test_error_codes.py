@@ -19,7 +19,7 @@ from airflow_provider_zuora.core.polling.events import read_job, write_job
 from airflow_provider_zuora.core.validation import find_url_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
-from tests.core.carriers import answer, sample
+from tests.core.runners import answer, sample
 
 ZUORA = Zuora()
 JOB = ZUORA.build_status_request("j")
@@ -125,8 +125,8 @@ def reasons(*codes):
 MIXED = [
     (53200000 + first, 53200000 + second)
     for refusal in (20, 30, 90, 40, 10, 45, 11)
-    for passing in (60, 61, 99)
-    for first, second in ((refusal, passing), (passing, refusal))
+    for transient in (60, 61, 99)
+    for first, second in ((refusal, transient), (transient, refusal))
 ]
 # What an answer means where no error shows it: the errors are tested by what the client does with them.
 MEANINGS = [
@@ -221,7 +221,7 @@ MEANINGS = [
     ("the same at HTTP 200", CREATE, answer(200, reasons(53200088)), ResponseKind.UNCLEAR),
     ("a word beside a transient error", CREATE, answer(200, reasons(53200050, "A")), ResponseKind.UNCLEAR),
     ("whatever the status", CREATE, answer(409, reasons(53200050, "A")), ResponseKind.UNCLEAR),
-    ("a word beside a lasting error", CREATE, answer(200, reasons(53200030, "A")), ResponseKind.UNCLEAR),
+    ("a word beside a permanent error", CREATE, answer(200, reasons(53200030, "A")), ResponseKind.UNCLEAR),
     ("a word beside what is not there", CREATE, answer(200, reasons("A", 50000040)), ResponseKind.UNCLEAR),
     ("not found, before errors had a status", JOB, answer(200, reasons(50000040)), ResponseKind.NOT_FOUND),
     ("not found, and a rule", JOB, answer(404, reasons(50000040, 53200030)), ResponseKind.REFUSED),
@@ -495,7 +495,7 @@ def test_a_job_with_an_unknown_status_goes_on_whatever_else_it_says():
     assert (job.state, job.status) == (JobState.ACTIVE, "Cancelled")
 
 
-def completed(result):
+def make_completed(result):
     return Job("j", JobState.SUCCEEDED, "Completed", result, info=BARE)
 
 
@@ -513,12 +513,12 @@ PREVIEW = {"jobType": "AsyncPreviewOrder", "invoices": []}
 @pytest.mark.parametrize("options", [{}, REQUIRED, {"require_order_completed": False}], ids=str)
 @pytest.mark.parametrize("order", [DONE, SPELT], ids=str)
 def test_a_completed_order_is_a_success(order, options):
-    assert members(ZUORA.read_result(completed(order), options)) == (order, "", "")
+    assert members(ZUORA.read_result(make_completed(order), options)) == (order, "", "")
 
 
 @pytest.mark.parametrize("result", [PREVIEW, {}, None, "text", [DONE]], ids=repr)
 def test_a_result_that_holds_no_order_is_a_success(result):
-    assert members(ZUORA.read_result(completed(result), {})) == (result, "", "")
+    assert members(ZUORA.read_result(make_completed(result), {})) == (result, "", "")
 
 
 @pytest.mark.parametrize(
@@ -533,7 +533,7 @@ def test_a_result_that_holds_no_order_is_a_success(result):
 )
 def test_a_completed_job_whose_order_is_not_completed_is_a_success_with_a_warning(status, words):
     result = {"orderNumber": "O-1", "status": status}
-    outcome = ZUORA.read_result(completed(result), {})
+    outcome = ZUORA.read_result(make_completed(result), {})
     assert outcome.result == result
     said = f"Job j is Completed, but its order O-1 is {status or 'without a status'}, not Completed: {words}"
     assert outcome.warning.startswith(said)
@@ -543,14 +543,14 @@ def test_a_completed_job_whose_order_is_not_completed_is_a_success_with_a_warnin
 @pytest.mark.parametrize("result", [PENDING, {"status": "complete"}, PREVIEW, {}, None, []], ids=repr)
 def test_it_is_a_failure_where_the_order_has_to_be_completed(result):
     with pytest.raises(JobFailed, match="not Completed: ") as caught:
-        _ = ZUORA.read_result(completed(result), REQUIRED).result
+        _ = ZUORA.read_result(make_completed(result), REQUIRED).result
     assert caught.value.info == BARE
     assert not caught.value.transient
 
 
 @pytest.mark.parametrize("options", [{}, REQUIRED])
 def test_a_failed_job_has_no_result_but_its_error(options):
-    job = replace(completed(None), state=JobState.FAILED, status="Failed", transient=True)
+    job = replace(make_completed(None), state=JobState.FAILED, status="Failed", transient=True)
     with pytest.raises(JobFailed, match="this is a transient failure") as caught:
         _ = ZUORA.read_result(job, options).result
     assert caught.value.transient

@@ -1,4 +1,4 @@
-"""An order that was found by its number stands for its job."""
+"""An order that was found by its number replaces its job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_zuora.core.vendors.zuora.order_page import (
     describe_difference,
 )
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora as Plug
-from tests.core.carriers import Script, answer
+from tests.core.runners import Script, answer
 from tests.core.tries import NUMBERED, Zuora, submit
 
 
@@ -145,7 +145,7 @@ EFFECTIVE, ACTIVATED, LATER = (
 )
 
 
-def dated(*dates):
+def set_dates(*dates):
     return {"subscriptions": [{"orderActions": [{"type": "X", "triggerDates": list(dates)}]}]}
 
 
@@ -168,8 +168,8 @@ def seats(quantity, **more):
         ({"customFields": {"a__c": None}}, {"customFields": {}}),
         ({"processingOptions": {"runBilling": True}}, {"processingOptions": {"runBilling": False}}),
         ({"customFields": {"a__c": "1"}}, {"customFields": {"a__c": "1", "b__c": "2"}}),
-        (dated(EFFECTIVE), dated(ACTIVATED, EFFECTIVE)),
-        (dated(), dated(EFFECTIVE)),
+        (set_dates(EFFECTIVE), set_dates(ACTIVATED, EFFECTIVE)),
+        (set_dates(), set_dates(EFFECTIVE)),
     ],
 )
 def test_what_zuora_writes_otherwise_leaves_out_or_adds_is_no_change(ours, found):
@@ -195,17 +195,25 @@ def test_what_zuora_writes_otherwise_leaves_out_or_adds_is_no_change(ours, found
             "$.orderLineItems is '1 of them', this one's is '2 of them'",
         ),
         (
-            dated(EFFECTIVE),
-            dated(LATER, ACTIVATED),
+            set_dates(EFFECTIVE),
+            set_dates(LATER, ACTIVATED),
             "triggerDates.ContractEffective is '2024-08-01', this one's is '2024-07-01'",
         ),
         (
-            dated(EFFECTIVE),
-            dated(ACTIVATED),
+            set_dates(EFFECTIVE),
+            set_dates(ACTIVATED),
             "triggerDates.ContractEffective is None, this one's is '2024-07-01'",
         ),
-        (dated(EFFECTIVE), dated({"name": 5}, {}), "triggerDates is '2 of them', this one's is '1 of them'"),
-        (dated(EFFECTIVE), dated(), "triggerDates.ContractEffective is None, this one's is '2024-07-01'"),
+        (
+            set_dates(EFFECTIVE),
+            set_dates({"name": 5}, {}),
+            "triggerDates is '2 of them', this one's is '1 of them'",
+        ),
+        (
+            set_dates(EFFECTIVE),
+            set_dates(),
+            "triggerDates.ContractEffective is None, this one's is '2024-07-01'",
+        ),
         (
             {"category": "Returns"},
             {"category": "\n" + "x" * 99},

@@ -221,14 +221,14 @@ def test_documented_orders_pass_as_they_are(order):
 
 
 def test_the_schema_is_a_schema_and_serves_by_itself():
-    Draft202012Validator.check_schema(orders._schema())
-    assert Draft202012Validator(orders._schema()).is_valid(SAMPLE)
-    assert not Draft202012Validator(orders._schema()).is_valid({})
+    Draft202012Validator.check_schema(orders.load_schema())
+    assert Draft202012Validator(orders.load_schema()).is_valid(SAMPLE)
+    assert not Draft202012Validator(orders.load_schema()).is_valid({})
 
 
 @pytest.mark.parametrize("definition", ["order", "preview"])
 def test_no_reference_is_looked_up_while_an_order_is_checked(definition):
-    inlined = orders._validator(definition).schema
+    inlined = orders.make_validator(definition).schema
     assert "$ref" not in json.dumps(inlined)
     assert inlined["allOf"][0]["required"] == ["orderDate"]
 
@@ -859,7 +859,7 @@ class Number(IntEnum):
     ONE = 1
 
 
-def nested(levels, inner=None):
+def nest(levels, inner=None):
     """Return a document of so many levels, of lists and objects in turn."""
     for level in range(levels):
         inner = [inner] if level % 2 else {"a": inner}
@@ -885,7 +885,7 @@ FOREIGN = st.recursive(
 
 def assert_read_alike(document):
     """Check that what is read at once is what `to_json_types` makes of it, to the last type."""
-    read = orders._read_plain(document)
+    read = orders.read_plain(document)
     if read is not None:
         plain, text, refused = read
         assert repr(plain) == repr(to_json_types(document))
@@ -904,11 +904,11 @@ def test_what_is_read_at_once_is_what_the_reader_makes_of_it(document):
     [
         (SAMPLE, True),
         ({"a": Word.A, "b": Number.ONE, Word.A: None}, True),
-        (nested(64), True),
-        (nested(65), False),
-        ({f"{n}": nested(63) for n in range(3)}, True),
-        ({f"{n}": nested(64) for n in range(3)}, False),
-        (["]" * 70, nested(64)], False),
+        (nest(64), True),
+        (nest(65), False),
+        ({f"{n}": nest(63) for n in range(3)}, True),
+        ({f"{n}": nest(64) for n in range(3)}, False),
+        (["]" * 70, nest(64)], False),
         ({"a": 2**63 - 1}, False),  # it has as many digits as one that does not fit: the reader tells
         ({"a": 2**63}, False),
         ({"a": float("nan")}, False),
@@ -932,8 +932,8 @@ def test_a_document_that_holds_itself_or_is_far_too_deep_is_for_the_reader():
     document = {}
     document["a"] = document
 
-    assert orders._read_plain(document) is None
-    assert orders._read_plain(nested(5000)) is None
+    assert orders.read_plain(document) is None
+    assert orders.read_plain(nest(5000)) is None
 
 
 def test_secrets_are_searched_for_only_where_their_names_stand():

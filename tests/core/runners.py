@@ -1,4 +1,4 @@
-"""Carriers of flows without I/O: one over a list of answers, one over the sandbox. Time is a number."""
+"""Run flows without I/O: over a list of answers, or over the sandbox. Time is a number."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def answer(status: int, body: Any = None, **headers: str) -> Response:
     return Response(status, named, b"" if body is None else json.dumps(body).encode())
 
 
-def arrived(response: Response) -> Response:
+def arrive(response: Response) -> Response:
     """Return an answer as a transport does, with the names of its headers in lower case."""
     return replace(response, headers={name.lower(): value for name, value in response.headers.items()})
 
@@ -110,7 +110,7 @@ class Clock:
 
 
 class _Line:
-    """Carries flows and notes what it was asked; a flow that does not end is an error."""
+    """Runs flows and notes what it was asked; a flow that does not end is an error."""
 
     vendor: Vendor = Zuora()
 
@@ -177,7 +177,7 @@ class Script(_Line):
         assert given is not None, f"no answer is left to {request}"
         if isinstance(given, ApiError):
             raise given
-        return arrived(given)
+        return arrive(given)
 
     def _token(self, step: Token) -> str:
         self.asked.append(step)
@@ -186,7 +186,7 @@ class Script(_Line):
 
 
 class Tenant(_Line):
-    """Carries flows to a sandbox, whose clock nobody sets; keeps its token as an account does."""
+    """Runs flows against a sandbox, whose clock nobody sets; keeps its token as an account does."""
 
     def __init__(self, *faults: Fault, credentials: Credentials = CREDENTIALS, **settings: Any) -> None:
         super().__init__(credentials, None)

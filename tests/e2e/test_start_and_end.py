@@ -45,10 +45,10 @@ def test_a_list_needs_no_more_and_the_next_task_gets_a_list(runs):
 def test_where_a_dag_is_tried_a_worker_does_it_all(airflow, zuora):
     """The DAG stays paused: a scheduler would take the tried run's tasks for its own."""
     before = len(zuora.ledger()["orders"])
-    said = airflow.cli("dags", "test", "tried_unattended")
+    printed = airflow.cli("dags", "test", "tried_unattended")
 
     assert len(zuora.ledger()["orders"]) == before + 1
-    assert "'dict'" in said or "state=success" in said
+    assert "'dict'" in printed or "state=success" in printed
 
 
 def test_a_refused_order_is_red_and_says_why_where_no_worker_had_begun_the_task(runs):
