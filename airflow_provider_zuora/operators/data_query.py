@@ -119,7 +119,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         return self._job_id
 
     @override
-    def expected(self) -> dict[str, str]:
+    def list_expected(self) -> dict[str, str]:
         return {"job_id": self._job_id}
 
     @override
