@@ -48,6 +48,9 @@ HELP = {
     "query_running": "how many data queries run at the same time",
     "query_queued": "how many more may wait before a submit fails",
     "query_honours_key": "an idempotency key means something to Data Query",
+    "bill_run_seconds": "how long a bill run is Processing",
+    "bill_run_post_seconds": "how long a bill run is PostInProgress",
+    "payment_run_seconds": "how long a payment run is Processing",
     "query_link_seconds": "how long the link to the file of a data query is valid",
 }
 

@@ -23,6 +23,12 @@ from zuora_sandbox.tenant import Tenant
 
 SIGN_IN = "/oauth/token"
 JOBS = "/v1/async-jobs/{jobId}"
+PAYMENT_RUN = "/v1/payment-runs/{paymentRunKey}"
+PAYMENT_RUN_SUMMARY = f"{PAYMENT_RUN}/summary"
+PAYMENT_RUN_DATA = f"{PAYMENT_RUN}/data"
+NO_ENTITY = {("GET", JOBS), ("GET", PAYMENT_RUN_SUMMARY), ("GET", PAYMENT_RUN_DATA), ("DELETE", PAYMENT_RUN)}
+"""The operations without Zuora-Entity-Ids in the reference; whether it is refused there, no page says."""
+
 REALMS = ", ".join(f"{scheme} realm=Zuora API" for scheme in ("Basic", "ZSession", "Bearer"))
 LONGEST_KEY = 254
 """The most characters of an idempotency key; the guide says fewer than 255."""
@@ -121,7 +127,7 @@ def _check_media_type(tenant: Tenant, request: Request, _: str) -> Response | No
 
 def _check_entity(tenant: Tenant, request: Request, template: str) -> Response | None:
     known, given = tenant.settings.entity_ids, request.header("Zuora-Entity-Ids")
-    if not known or template == JOBS or given in known:
+    if not known or (request.method, template) in NO_ENTITY or given in known:
         return None
     text = f"Zuora-Entity-Ids must name one of the token's entities; it is {given!r}."
     return tenant.refuse(request, Violation(20, text, "900000"))

@@ -13,12 +13,14 @@ from zuora_sandbox.answers import (
     make_reply,
     parse_json_body,
 )
+from zuora_sandbox.bill_runs import endpoints as bill_runs
 from zuora_sandbox.data_query import endpoints as data_query
 from zuora_sandbox.edge import JOBS, REALMS, SIGN_IN
 from zuora_sandbox.jobs import Job, decide_end
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_rules import check_order
 from zuora_sandbox.order_store import make_account_page, make_order_page
+from zuora_sandbox.payment_runs import endpoints as payment_runs
 from zuora_sandbox.state import make_duplicate_violation
 from zuora_sandbox.tenant import Endpoint, Tenant
 
@@ -127,6 +129,8 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     "/v1/orders/{orderNumber}": {"GET": show_order},
     "/v1/accounts/{account-key}": {"GET": show_account},
     **data_query.ROUTES,
+    **bill_runs.ROUTES,
+    **payment_runs.ROUTES,
 }
 
 PATTERNS = {

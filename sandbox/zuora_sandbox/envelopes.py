@@ -8,8 +8,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from zuora_sandbox.answers import HTTP_STATUS, Violation, make_refusal, make_reply
+from zuora_sandbox.answers import HTTP_STATUS, Violation, make_refusal, make_reply, make_request_id
 from zuora_sandbox.messages import Response
+
+TEXT_CODES = ("/v1/bill-runs", "/v1/payment-runs")
+"""Where the samples have codes that are texts."""
 
 UNSUPPORTED = "HTTP 415 Unsupported Media Type"
 
@@ -25,7 +28,9 @@ def make_family_refusal(
     """
     if path.startswith("/query/"):
         return _make_query_refusal(list(found), status)
-    return make_refusal(found, version, rng, status)
+    if path.startswith("/object-query/"):
+        return _make_object_refusal(list(found), rng, status)
+    return make_refusal(found, version, rng, status, has_text_codes=path.startswith(TEXT_CODES))
 
 
 def _make_query_refusal(found: list[Violation], status: int) -> Response:
@@ -33,3 +38,11 @@ def _make_query_refusal(found: list[Violation], status: int) -> Response:
     code = status or HTTP_STATUS[found[0].category]
     text = UNSUPPORTED if code == 415 else " ".join(each.message for each in found)
     return make_reply(code, {"code": code, "message": text})
+
+
+def _make_object_refusal(found: list[Violation], rng: random.Random, status: int) -> Response:
+    """Return the envelope of Object Query, which has no ``success``."""
+    reasons = [{"code": each.code, "message": each.message} for each in found]
+    request_id = make_request_id(rng)
+    body = {"reasons": reasons, "requestId": request_id}
+    return make_reply(status or HTTP_STATUS[found[0].category], body, {"Zuora-Request-Id": request_id})

@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from zuora_sandbox.answers import unzip_body
 from zuora_sandbox.data_query.tables import MOST_ROWS, GeneratedTable, Table
+from zuora_sandbox.messages import Request
+from zuora_sandbox.payment_runs.receivables import Receivable
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,76 @@ class QueryScript(Script):
         return Table(rows, tuple(self.columns))
 
 
+@dataclass(frozen=True, slots=True)
+class BillRunScript(Script):
+    """
+    What becomes of a bill run.
+
+    :param queue_seconds: how long it is Pending, from its schedule on if it has one.
+    :param seconds: how long it is Processing.
+    :param error: its error message in Object Query; it then ends as Error.
+    :param status: the word at its end, whatever that is; empty: Completed, or Error with an error message.
+    :param accounts: how many accounts it was for; the same for invoices and credit memos, which it made.
+    :param auto_posts: whether ``autoPost`` has an effect; if not, it stays Completed.
+    :param post_seconds: how long it is PostInProgress.
+    :param post_status: the word after that; whatever is not Posted has posted nothing.
+    """
+
+    queue_seconds: float | None = None
+    seconds: float | None = None
+    error: str = ""
+    status: str = ""
+    accounts: int = 1
+    invoices: int = 1
+    credit_memos: int = 0
+    auto_posts: bool = True
+    post_seconds: float | None = None
+    post_status: str = "Posted"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRunScript(Script):
+    """
+    What becomes of a payment run.
+
+    :param queue_seconds: how long it is Pending, from its ``runDate`` on if it has one.
+    :param seconds: how long it is Processing.
+    :param error: its error message in Object Query; it then ends as Error.
+    :param status: the word at its end, whatever that is; empty: Completed, or Error with an error message.
+    :param receivables: what it picks up, and how each payment ends, even if the run fails; None: one invoice
+        of 56 USD, which is paid, or nothing if the run does not end as Completed.
+    """
+
+    queue_seconds: float | None = None
+    seconds: float | None = None
+    error: str = ""
+    status: str = ""
+    receivables: Sequence[Receivable | Mapping[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the receivables."""
+        self.list_receivables()
+
+    def get_end(self) -> str:
+        """Return the word at its end."""
+        return self.status or ("Error" if self.error else "Completed")
+
+    def list_receivables(self) -> list[Receivable]:
+        """Return the receivables as values."""
+        if self.receivables is None:
+            return [Receivable()] if self.get_end() == "Completed" else []
+        return [Receivable.parse(each) for each in self.receivables]
+
+
 @dataclass(slots=True)
 class ScriptBook:
     """The scripts of a sandbox; the one that was added last applies first."""
 
     scripts: list[Script] = field(default_factory=list)
 
-    def take_script(self, kind: type[Script], text: str) -> Any:
+    def take_script(self, kind: type[Script], asked: Request | str) -> Any:
         """Return the script that applies to a text, and count it down; or one that says nothing."""
+        text = asked if isinstance(asked, str) else unzip_body(asked).decode(errors="replace")
         for place in reversed(range(len(self.scripts))):
             script = self.scripts[place]
             if type(script) is not kind or script.contains not in text:

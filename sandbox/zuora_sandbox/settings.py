@@ -66,6 +66,8 @@ class Settings:
     :param fail_exports: the ``error`` with which every export fails; empty: only one without rows fails.
     :param link_seconds: how long the link to the file of an export is valid.
     :param headers_beyond_v1: whether answers to paths without ``/v1`` have RateLimit headers.
+    :param illegal_state_category: the category of the error for a step that a run's status does not allow.
+    :param object_query_lag_seconds: how long Object Query does not know a new run.
     :param query_queue_seconds: how long a query waits before it looks for a running place.
     :param query_seconds: how long it runs.
     :param query_running: how many queries of LIVE data run at the same time.
@@ -89,6 +91,17 @@ class Settings:
     :param query_expired_status: the HTTP status for an expired link.
     :param query_encoding_header: whether a file of GZIP has ``Content-Encoding: gzip``.
     :param query_files_url: the origin in links, such as the address of a proxy; empty: the server's own.
+    :param bill_run_queue_seconds: how long a bill run is Pending.
+    :param bill_run_seconds: how long it is Processing.
+    :param bill_run_post_seconds: how long it is PostInProgress.
+    :param bill_run_auto_post_lag_seconds: how long it is Completed before ``autoPost`` posts it.
+    :param bill_run_cancel_seconds: how long it is CancelInProgress.
+    :param bill_run_delete_seconds: how long it is RemoveInProgress.
+    :param payment_run_queue_seconds: how long a payment run is Pending.
+    :param payment_run_seconds: how long it is Processing.
+    :param payment_run_collects: whether the user may process electronic payments; if not, ``collectPayment``
+        is ignored silently.
+    :param bill_run_by_number: whether paths below ``/v1/bill-runs`` take its number besides its id.
     """
 
     client_id: str = CLIENT_ID
@@ -128,6 +141,8 @@ class Settings:
     fail_exports: str = ""
     link_seconds: float = 300.0
     headers_beyond_v1: bool = False
+    illegal_state_category: int = 30
+    object_query_lag_seconds: float = 0.0
     query_queue_seconds: float = 2.0
     query_seconds: float = 10.0
     query_running: int = 5
@@ -148,6 +163,16 @@ class Settings:
     query_expired_status: int = 403
     query_encoding_header: bool = False
     query_files_url: str = ""
+    bill_run_queue_seconds: float = 2.0
+    bill_run_seconds: float = 20.0
+    bill_run_post_seconds: float = 5.0
+    bill_run_auto_post_lag_seconds: float = 1.0
+    bill_run_cancel_seconds: float = 2.0
+    bill_run_delete_seconds: float = 2.0
+    bill_run_by_number: bool = False
+    payment_run_queue_seconds: float = 2.0
+    payment_run_seconds: float = 20.0
+    payment_run_collects: bool = True
 
     def __post_init__(self) -> None:
         """Check the settings for what cannot be."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zuora_sandbox.answers import Violation
+from zuora_sandbox.bill_runs.runs import BillRuns
 from zuora_sandbox.data_query.jobs import QueryJobs
 from zuora_sandbox.exports import Exports
 from zuora_sandbox.faults import Fault
@@ -15,6 +16,7 @@ from zuora_sandbox.idempotency import IdempotencyStore
 from zuora_sandbox.jobs import Job
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_store import OrderStore
+from zuora_sandbox.payment_runs.store import PaymentRuns
 from zuora_sandbox.scripts import ScriptBook
 
 RECENT = 1000
@@ -89,6 +91,8 @@ class State:
     idempotency_store: IdempotencyStore = field(default_factory=IdempotencyStore)
     exports: Exports = field(default_factory=Exports)
     query_jobs: QueryJobs = field(default_factory=QueryJobs)
+    bill_runs: BillRuns = field(default_factory=BillRuns)
+    payment_runs: PaymentRuns = field(default_factory=PaymentRuns)
     script_book: ScriptBook = field(default_factory=ScriptBook)
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)

@@ -105,7 +105,9 @@ class Tenant:
             exports = self.state.exports.make_ledger(self.now)
             found = {"now": self.now, **self.state.make_ledger(self.now), "exports": exports}
             found |= {"filesUrl": self.files_url}
-            return {**found, "queries": self.state.query_jobs.make_ledger()}
+            found |= {"queries": self.state.query_jobs.make_ledger()}
+            found |= {"billRuns": self.state.bill_runs.make_ledger(self.now)}
+            return {**found, **self.state.payment_runs.make_ledger(self.now)}
 
     def get_version(self, request: Request) -> str:
         """Return the Zuora-Version that applies to a request."""

@@ -1,8 +1,9 @@
-"""How Zuora writes moments; pure functions of seconds since 1970."""
+"""How Zuora writes moments; pure functions, of seconds since 1970."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 
 def format_iso(seconds: float) -> str:
@@ -23,3 +24,21 @@ def parse_amazon(text: str) -> float:
     :raises ValueError: if it is none.
     """
     return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+
+
+def format_plain(seconds: float) -> str:
+    """Return a moment as runs have it, without a zone: ``2022-01-24 19:58:27``. Here it is UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def format_offset(seconds: float) -> str:
+    """Return a moment as Object Query has it, with an offset: ``2022-01-24T19:58:27+00:00``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def is_date(value: Any) -> bool:
+    """Return whether a value is a date as Zuora writes it."""
+    try:
+        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, QueryScript
+from zuora_sandbox import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    BillRunScript,
+    Fault,
+    PaymentRunScript,
+    QueryScript,
+    Receivable,
+)
 from zuora_sandbox.control import ACTIONS
 from zuora_sandbox.endpoints import ROUTES
 from zuora_sandbox.jobs import DIRECTIVES
@@ -22,13 +30,14 @@ def test_the_examples_run(capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "[]"
 
 
+SCRIPTS = (QueryScript, BillRunScript, PaymentRunScript, Receivable)
 NAMED = [
     *ROUTES,
     *(f"/sandbox/{name}" for name in ACTIONS),
     *(f"| `{name}" for name in DIRECTIVES),
     *(each.name for each in fields(Fault)),
     *(name for name in CHOICES),
-    *(f"`{each.name}`" for each in fields(QueryScript)),
+    *(f"`{each.name}`" for kind in SCRIPTS for each in fields(kind)),
     CLIENT_ID,
     CLIENT_SECRET,
 ]
