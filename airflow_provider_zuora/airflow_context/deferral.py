@@ -47,7 +47,6 @@ class JobWait:
     hook: BaseJobHook
     polls: JobPolls
     clock: Clock
-    now: Clock  # a steady one, see `make_steady_clock`
     cancels_on_kill: bool = False
 
     @classmethod
@@ -65,13 +64,13 @@ class JobWait:
         """Return a wait of so many seconds since ``started``, or since now; each id counts once."""
         began = clock() if started is None else started
         options = PollOptions(began, began, began + min(LONGEST, seconds), max_errors=max_errors)
-        polls = JobPolls(tuple(dict.fromkeys(job_ids)), options)
-        return cls(hook, polls, clock, make_steady_clock(clock, ticks, began))
+        now = make_steady_clock(clock, ticks, began)
+        return cls(hook, JobPolls(tuple(dict.fromkeys(job_ids)), options, now), clock)
 
     @property
     def is_over(self) -> bool:
         """Return whether the deadline has passed."""
-        return self.now() >= self.polls.options.deadline
+        return self.polls.now() >= self.polls.options.deadline
 
     def poll(self, *, stop_early: bool = False) -> list[JobResult] | None:
         """Poll once and return all results, None if one is missing; ``stop_early``: stop at the first one."""
@@ -94,9 +93,9 @@ class JobWait:
     ) -> tuple[BaseJobTrigger, timedelta]:
         """Return the trigger that goes on with the wait, and within how long it must have fired."""
         now = self.clock()
-        ahead = now - self.now()  # by so much the clock was set; the trigger reads it as it is now
+        ahead = now - self.polls.now()  # by so much the clock was set; the trigger reads it as it is now
         started, deadline = self.polls.options.started + ahead, self.polls.options.deadline + ahead
-        earliest = now + max(FIRST_POLL, self.polls.cool_down)
+        earliest = max(now + FIRST_POLL, self.polls.cool_down_until + ahead)
         due = min(now + schedule.delay_after(0, random.SystemRandom()), deadline)
         timeout = timedelta(seconds=deadline - now + self._grace)
         trigger = self._build_trigger(

@@ -62,13 +62,18 @@ def clean_status(word: object) -> str:
 def clean_job_id(value: object) -> str:
     """Return the id in an answer, an empty text if no job with this id can be polled."""
     job_id = value.strip() if isinstance(value, str) else ""
-    return "" if find_id_violation(job_id) else job_id
+    return job_id if _is_plain_id(job_id) or not find_id_violation(job_id) else ""
+
+
+def _is_plain_id(job_id: str) -> bool:
+    """Return whether an id is a word, as nearly all are, which breaks no rule."""
+    return job_id.isalnum() and len(job_id) <= WORD_LENGTH
 
 
 def check_job_ids(job_id: object) -> tuple[str, ...]:
     """Return the ids that a task waits for; raise `InvalidInput` for anything but an id or a list of them."""
     if isinstance(job_id, str):
-        if job_id.isalnum() and len(job_id) <= WORD_LENGTH:  # as nearly all are
+        if _is_plain_id(job_id):
             return (job_id,)
         named: dict[str, object] = {"job_id": job_id}
     elif isinstance(job_id, Sequence) and not isinstance(job_id, (bytes, bytearray)):

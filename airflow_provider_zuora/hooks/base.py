@@ -20,8 +20,14 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.generic_request import call_endpoint
 from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.json_types import to_json_types
-from airflow_provider_zuora.core.polling.job_list import wait_for_each
-from airflow_provider_zuora.core.polling.wait import LONGEST, PollOptions, PollSchedule, wait_until_done
+from airflow_provider_zuora.core.polling.job_list import Note, wait_for_each
+from airflow_provider_zuora.core.polling.wait import (
+    LONGEST,
+    PollOptions,
+    PollSchedule,
+    make_steady_clock,
+    wait_until_done,
+)
 from airflow_provider_zuora.core.validation import check_seconds, find_text_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
@@ -174,10 +180,9 @@ class BaseJobHook(BaseHook):
                 interval = check_seconds("poll_interval", poll_interval, zero=True)
         except ValueError as error:
             raise PermanentError(f"Nothing was sent.\n{error}") from None
-        schedule = PollSchedule(interval, first=1.0)
-        waited = self._run(
-            lambda client: wait_until_done(client, job_id, PollOptions.within(client, seconds, schedule))
-        )
+        now = self._settings.client.clock()
+        options = PollOptions(now, now, now + seconds, PollSchedule(interval, first=1.0))
+        waited = self._run(lambda client: wait_until_done(client, job_id, options))
         if waited.job is None:
             with convert_errors():
                 return waited.result  # it raises why there is none
@@ -225,15 +230,12 @@ class BaseJobHook(BaseHook):
         settings = read_settings(self.vendor, conn, AirflowConnection(self.vendor, self.conn_id))
         for warning in settings.warnings:
             self.log.warning("Connection %s: %s", self.conn_id, warning)
-        # A client of its own: it warns of each unknown word once, and each task has a log of its own.
-        client = settings.session.client(settings.client.headers)
-        return replace(settings, client=client.with_redacted(self.values_to_hide))
+        return replace(settings, client=settings.client.for_task(self.values_to_hide))
 
     def _run(self, flow: Callable[[ApiClient], Flow[T]], store: Store | None = None) -> T:
         """Run a flow of this hook's client with blocking calls; ``store`` is where it keeps its state."""
-        client = self._settings.client
         try:
-            return self.session.run(flow(client), store)
+            return self.session.run(flow(self._settings.client), store)
         except ApiError as error:
             raise convert_error(error) from error
 
@@ -249,13 +251,12 @@ class BaseJobHook(BaseHook):
             session, pending = self.session, flows(self._settings.client)
             return run_on_own_loop(lambda: call_concurrently(session.arun, pending, _CONCURRENCY))
 
-    async def _wait_for_jobs(
-        self, job_ids: Sequence[str], options: PollOptions, note: Callable[[JobResult, float], None]
-    ) -> None:
-        """Wait for jobs on an event loop, and note each result and when it came, in seconds since 1970."""
+    async def _wait_for_jobs(self, job_ids: Sequence[str], options: PollOptions, note: Note) -> None:
+        """Wait for jobs on an event loop, and note each result and when it came."""
         settings = await self._aload_settings()
         client = settings.client
-        flows = wait_for_each(client, job_ids, options, lambda result: note(result, client.clock()))
+        now = make_steady_clock(client.clock, client.ticks, options.started)
+        flows = wait_for_each(client, job_ids, options, now, note)
         await call_concurrently(settings.session.arun, flows, min(_CONCURRENCY, len(job_ids)))
 
     def _refuse(self, violations: Sequence[str]) -> None:

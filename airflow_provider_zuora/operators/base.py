@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
 from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
 from airflow_provider_zuora.core.errors import TimedOut
+from airflow_provider_zuora.core.http.response_parsing import redact_job
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.polling.wait import PollSchedule
 from airflow_provider_zuora.core.submission.adoption import record_failure
@@ -110,7 +111,7 @@ def read_submitted_result(
     :raises PermanentError: if the job failed permanently, or made another order.
     :raises TransientError: if it failed for a transient reason; `LockContentionError` if on a lock.
     """
-    job = hook._settings.client.redact_job(job)  # a trigger does not know what to hide
+    job = redact_job(job, hook._settings.client.secrets)  # a trigger does not know what to hide
     if job.state is JobState.FAILED:
         attempt, shared = read_attempt(context), get_claims(context.get("ti")).shared
         store = open_store(context, NEVER_EXPIRE)

@@ -130,11 +130,8 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; the results of all waits, good or bad, are the value of the poke."""
-        found = _catch_errors(self._poll)
+        found = _catch_errors(lambda: self._wait.poll())  # noqa: PLW0108 - to make the wait may raise too
         return PokeReturnValue(found is not None, xcom_value=found)
-
-    def _poll(self) -> list[JobResult] | None:
-        return self._wait.poll()  # to make the wait may raise too
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Conclude from the trigger's event."""

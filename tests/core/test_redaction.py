@@ -415,7 +415,7 @@ def test_reading_costs_no_more_than_the_length_of_what_is_read(piece):
                 vendor.build_status_request("j"), Response(status, {}, quoted), ResponseInfo("GET /x")
             )
         failed = {"status": "Failed", "errors": body.decode(), "error": body.decode()}
-        vendor.read_job("j", {**failed, "data": failed}, ResponseInfo("GET /x"))
+        vendor.find_kind("j").read_job("j", {**failed, "data": failed}, ResponseInfo("GET /x"))
     assert time.process_time() - began < 20
 
 
@@ -500,7 +500,7 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
         assert all(is_clean(text) and len(text) <= MESSAGE_LENGTH for text in words)
         assert keep(parsed.body)
         if isinstance(parsed.body, dict):
-            job = parse_job(vendor, "j", parsed, NO_SECRETS)
+            job = parse_job(vendor.find_kind("j"), "j", parsed, NO_SECRETS)
             results = [JobResult("j", job), JobResult("j", error=ApiError("No.", info=job.info))]
             for result in results:
                 assert keep(write_result(result))
@@ -511,7 +511,7 @@ def test_whatever_a_vendor_says_can_be_logged_and_kept(name, status, body, raw):
                 assert is_clean(words)
                 assert len(words) <= MESSAGE_LENGTH
                 assert keep(read.as_dict())
-            assert is_clean(vendor.read_job_id(parsed.body))
+            assert is_clean(vendor.find_kind("").read_id(parsed.body))
 
 
 @given(ANY, ANY, ANY)

@@ -26,7 +26,7 @@ from airflow_provider_zuora.core.validation import (
     find_id_violation,
     find_path_violation,
 )
-from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.base import StatusRequest, Vendor, fold_status
 from airflow_provider_zuora.core.vendors.response_body import LARGE_BODY
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ class ApiClient:
         self._signed = {**self._unsigned, **headers}
         self._track_header = vendor.track_id_header.lower()
         self.secrets_beside = _cache_secrets(credentials, ())
-        self._unknown_words: set[str] = set()  # status words that were warned of
+        self.secrets = self.secrets_beside("")
+        self.unknown_words: set[str] = set()  # status words that were warned of
 
     def with_redacted(self, values: Sequence[str]) -> ApiClient:
         """Return this client as one in whose answers and jobs these values of an order are redacted."""
@@ -88,6 +89,13 @@ class ApiClient:
             return self
         client = copy(self)
         client.secrets_beside = _cache_secrets(self.credentials, tuple(values))
+        client.secrets = client.secrets_beside("")
+        return client
+
+    def for_task(self, values: Sequence[str]) -> ApiClient:
+        """Return it `with_redacted`, for a task in whose log it warns of each unknown word once."""
+        client = copy(self.with_redacted(values))
+        client.unknown_words = set()
         return client
 
     def make_track_id(self) -> str:
@@ -132,7 +140,7 @@ class ApiClient:
     def submit(self, request: Request, retry_on: retry.ResponseKinds = retry.UNKNOWN) -> Flow[str]:
         """Start a job by a request that may be repeated; return its id, whatever 2xx names it."""
         parsed = yield from self.send(request, RetryPolicy(retry.WRITE, retry_on))
-        job_id = self.vendor.read_job_id(parsed.body)
+        job_id = self.vendor.find_kind("").read_id(parsed.body)
         if not job_id:
             raise Unreadable(
                 f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
@@ -155,27 +163,20 @@ class ApiClient:
 
     def get_job(self, job_id: str, budget: RetryBudget = retry.READ) -> Flow[Job]:
         """Read a job, again while that fails for a transient reason; raise `Refused` if it is unknown."""
-        return (yield from self.poll_job(job_id, self.job_request(job_id), budget))
+        return (yield from self.poll_job(self.status_request(job_id), budget))
 
-    def poll_job(self, job_id: str, request: Request, budget: RetryBudget) -> Flow[Job]:
-        """Read a job as `get_job` does, with the request that `job_request` returned."""
-        parsed = yield from self.send(request, RetryPolicy(budget, retry.TRANSIENT))
-        job = yield from self.read_job(job_id, parsed)
-        if job.state is JobState.ACTIVE and not self.vendor.is_documented(job):
-            response_parsing.warn_of_status(self.vendor, job, self._unknown_words)
+    def status_request(self, job_id: str) -> StatusRequest:
+        """Return how a job is polled; raise `InvalidInput` for no id."""
+        request = self.job_request(job_id)
+        return StatusRequest(job_id, self.vendor.find_kind(job_id), request)
+
+    def poll_job(self, status: StatusRequest, budget: RetryBudget) -> Flow[Job]:
+        """Read a job as `get_job` does, with what `status_request` returned."""
+        parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
+        job = yield from response_parsing.read_job(status.kind, status.job_id, parsed, self.secrets)
+        if job.state is JobState.ACTIVE and fold_status(job.status) not in status.kind.states:
+            response_parsing.warn_of_status(self.vendor, job, self.unknown_words)
         return job
-
-    def read_job(self, job_id: str, parsed: ParsedResponse) -> Flow[Job]:
-        """Return the job that an answer describes, redacted, or raise `Unreadable`."""
-        parse = partial(response_parsing.parse_job, self.vendor, job_id, parsed, self.secrets_beside(""))
-        if parsed.is_large:
-            job: Job = yield RunInThread(parse)
-            return job
-        return parse()
-
-    def redact_job(self, job: Job) -> Job:
-        """Return a job of another client without what this one redacts."""
-        return response_parsing.redact_job(job, self.secrets_beside(""))
 
     def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
         """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""

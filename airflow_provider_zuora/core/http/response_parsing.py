@@ -18,14 +18,14 @@ from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_zuora.core import errors
 from airflow_provider_zuora.core.errors import ApiError, RateLimited, ResponseInfo, Unreachable
-from airflow_provider_zuora.core.flow import Flow
+from airflow_provider_zuora.core.flow import Flow, RunInThread
 from airflow_provider_zuora.core.http.retry import RetryPolicy
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
 from airflow_provider_zuora.core.redaction import HIDDEN, WORD_LENGTH, redact_messages, redact_words
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.validation import find_path_violation
-from airflow_provider_zuora.core.vendors.base import Vendor
+from airflow_provider_zuora.core.vendors.base import JobKind, Vendor
 from airflow_provider_zuora.core.vendors.response_body import read_untrusted_json
 
 log = logging.getLogger(__name__)
@@ -184,11 +184,18 @@ def parse_failure(error: Unreachable | RateLimited, info: ResponseInfo, secrets:
     return ParsedResponse(ResponseKind.SILENCE, replace(info, messages=messages))
 
 
-def parse_job(vendor: Vendor, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Job:
-    """Return the job that an answer describes, or raise `Unreadable`; this blocks as long as it is large."""
+def read_job(kind: JobKind, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Flow[Job]:
+    """Return the job that an answer describes, redacted, or raise `Unreadable`."""
+    parse = partial(parse_job, kind, job_id, parsed, secrets)
+    job: Job = (yield RunInThread(parse)) if parsed.is_large else parse()
+    return job
+
+
+def parse_job(kind: JobKind, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Job:
+    """Do what `read_job` does; this blocks as long as the answer is large."""
     mark = HIDDEN.set(secrets)
     try:
-        job = vendor.read_job(job_id, parsed.body, parsed.info)
+        job = kind.read_job(job_id, parsed.body, parsed.info)
     finally:
         HIDDEN.reset(mark)
     if job.info is not parsed.info:

@@ -17,13 +17,14 @@ from airflow_provider_zuora.core.polling.wait import (
     Clock,
     JobPoll,
     PollOptions,
-    make_steady_clock,
     read_new_job,
     wait_until_done,
 )
 from airflow_provider_zuora.core.times import write_second
 
 log = logging.getLogger(__name__)
+
+Note = Callable[[JobResult, float], None]  # of a result, and when it came, in seconds since 1970
 
 LAST_POLLS = 120.0  # seconds after the deadline in which the last polls of a list are begun
 ROUND = 300.0  # seconds at the most; 2,000 jobs that answer in 2 s each, 20 at once, take 200
@@ -79,18 +80,19 @@ class JobPolls:
     The polls of one task's jobs on its worker, round after round; what has ended is polled no more.
 
     :param job_ids: each once.
-    :param options: of each wait; times are seconds on the client's clock as the first round begins.
+    :param options: of each wait.
+    :param now: the clock of all waits, see `make_steady_clock`.
     """
 
     job_ids: Sequence[str]
     options: PollOptions
+    now: Clock
     cool_down_until: float = 0.0  # the vendor asked not to be asked before
     is_going_on: bool = False  # this round has seen a job that has not ended
     _results: dict[str, JobResult] = field(default_factory=dict)
     _polls: dict[str, JobPoll] = field(default_factory=dict)
     _is_given_up: bool = False
     _is_one_unknown: bool = False
-    _now: Clock | None = None
 
     @property
     def results(self) -> list[JobResult] | None:
@@ -102,7 +104,7 @@ class JobPolls:
     @property
     def cool_down(self) -> float:
         """Return the seconds for which the vendor asked not to be asked any more, 0 for none."""
-        return 0.0 if self._now is None else max(0.0, self.cool_down_until - self._now())
+        return max(0.0, self.cool_down_until - self.now())
 
     def time_out(self, why: str) -> list[JobResult]:
         """Return the results of the waits if no more polls are sent."""
@@ -122,10 +124,9 @@ class JobPolls:
         :param stop_early: no more is polled once a job is seen to go on, because the wait for all does too.
         """
         self.is_going_on = self._is_given_up = self._is_one_unknown = False
-        now = self._now = self._now or make_steady_clock(client.clock, client.ticks, self.options.started)
-        outage = Outage(now, self.options.deadline)
+        outage = Outage(self.now, self.options.deadline)
         for job_id in self.job_ids:
-            is_enough = self.is_going_on and (stop_early or now() < self.cool_down_until)
+            is_enough = self.is_going_on and (stop_early or self.now() < self.cool_down_until)
             if job_id in self._results:
                 continue
             if self._is_given_up and outage.is_certain:
@@ -136,7 +137,7 @@ class JobPolls:
                 yield self._poll(client, job_id, outage)
 
     def _poll(self, client: ApiClient, job_id: str, outage: Outage) -> Flow[None]:
-        poll = self._polls.get(job_id) or JobPoll(client, job_id, self.options, outage.clock)
+        poll = self._polls.get(job_id) or JobPoll(client, job_id, self.options, self.now)
         poll.errors = 0
         result = yield from poll.poll_once(outage.budget, is_patient=not self._is_one_unknown)
         error = poll.error
@@ -160,16 +161,15 @@ class JobPolls:
 
 
 def wait_for_each(
-    client: ApiClient, job_ids: Sequence[str], options: PollOptions, note: Callable[[JobResult], None]
+    client: ApiClient, job_ids: Sequence[str], options: PollOptions, now: Clock, note: Note
 ) -> Iterator[Flow[None]]:
     """
-    Yield a flow for each job, which waits until it has ended and notes its result.
+    Yield a flow for each job, which waits until it has ended and notes its result, and when it came.
 
-    They run some at a time: a job whose turn comes late has mostly ended by then and costs one poll. After
-    one was given up because its polls failed, the vendor is away: the others are given up at their first
-    failure, and after three of those in a row without a poll, until a poll succeeds.
+    They run some at a time, by one clock: a job whose turn comes late has mostly ended and costs one poll.
+    After one was given up because its polls failed, the vendor is away: the others are given up at their
+    first failure, and after three of those in a row without a poll, until a poll succeeds.
     """
-    now = make_steady_clock(client.clock, client.ticks, options.started)  # one, however late a turn comes
     late = max(options.deadline, options.not_before, now()) + LAST_POLLS
     outage = Outage(now)
 
@@ -184,7 +184,7 @@ def wait_for_each(
             result = yield from wait_until_done(client, job_id, own, now=now)
         is_open = result.error is not None and result.state is ResultState.OPEN
         outage.note(result.error if is_open else None)
-        note(result)
+        note(result, client.clock())
 
     return map(wait, job_ids)
 

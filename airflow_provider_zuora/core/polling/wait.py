@@ -13,7 +13,7 @@ from airflow_provider_zuora.core.flow import Flow, RetryBudget, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import ONCE
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
-from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.vendors.base import StatusRequest
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +77,6 @@ class PollOptions:
     max_errors: int | None = MAX_POLL_ERRORS
     unknown_until: float | None = None
 
-    @classmethod
-    def within(cls, client: ApiClient, seconds: float, schedule: PollSchedule) -> PollOptions:
-        """Return the options of a wait that begins now."""
-        now = client.clock()
-        return cls(now, now, now + seconds, schedule)
-
     def allows_unknown(self, now: float) -> bool:
         """Return whether the vendor may not know the job yet, because it was just issued."""
         return now < (self.started + NEW_JOB_SECONDS if self.unknown_until is None else self.unknown_until)
@@ -101,22 +95,22 @@ def make_steady_clock(clock: Clock, ticks: Clock, since: float) -> Clock:
 
 
 def read_new_job(
-    client: ApiClient, job_id: str, budget: RetryBudget, request: Request | None = None
+    client: ApiClient, job_id: str, budget: RetryBudget, status: StatusRequest | None = None
 ) -> Flow[Job]:
     """
     Read a job that must be there: for some seconds it is asked for again if the vendor does not know it.
 
-    :param request: of `ApiClient.job_request`; None: it is made here.
+    :param status: of `ApiClient.status_request`; None: it is made here.
     :raises NotFound: if the vendor still does not know it; otherwise as `ApiClient.get_job`.
     """
-    request = request or client.job_request(job_id)
+    status = status or client.status_request(job_id)
     for pause in _NEW_JOB_PAUSES:
         try:
-            return (yield from client.poll_job(job_id, request, budget))
+            return (yield from client.poll_job(status, budget))
         except NotFound as error:
             log.info("%s does not know job %s yet: %s", client.vendor.title, job_id, error)
             yield Sleep(pause)
-    return (yield from client.poll_job(job_id, request, budget))
+    return (yield from client.poll_job(status, budget))
 
 
 @dataclass(slots=True)
@@ -131,7 +125,7 @@ class JobPoll:
     error: ApiError | None = None  # of the last poll
     job: Job | None = None  # as the last poll that did not fail found it
     cool_down_until: float = -math.inf  # the vendor asked not to be asked before
-    _request: Request | None = None
+    _status: StatusRequest | None = None
 
     def poll_once(self, budget: RetryBudget = ONCE, *, is_patient: bool = False) -> Flow[JobResult | None]:
         """
@@ -141,11 +135,11 @@ class JobPoll:
         :param is_patient: a job that is not known yet is asked for a few times.
         """
         try:
-            self._request = self._request or self.client.job_request(self.job_id)
+            self._status = self._status or self.client.status_request(self.job_id)
             if is_patient and self.options.allows_unknown(self.now()):
-                job = yield from read_new_job(self.client, self.job_id, budget, self._request)
+                job = yield from read_new_job(self.client, self.job_id, budget, self._status)
             else:
-                job = yield from self.client.poll_job(self.job_id, self._request, budget)
+                job = yield from self.client.poll_job(self._status, budget)
         except ApiError as error:
             self.error = error
             return self._handle_error(error, budget)

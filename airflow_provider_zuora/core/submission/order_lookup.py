@@ -9,10 +9,12 @@ from typing import Any
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused, WrongOrder
 from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.response_parsing import read_job
 from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 from airflow_provider_zuora.core.messages import ParsedResponse
 from airflow_provider_zuora.core.vendors.zuora.order_page import (
+    NUMBERED_ORDER,
     build_account_request,
     build_order_request,
     describe_changes,
@@ -113,7 +115,8 @@ def _read_page(client: ApiClient, number: str) -> Flow[tuple[ParsedResponse, Job
         page = yield from client.send(build_order_request(number), READ_POLICY)
     except NotFound:
         return None
-    return page, (yield from client.read_job(ORDER + number, page))  # raises if it holds no order
+    job = yield from read_job(NUMBERED_ORDER, ORDER + number, page, client.secrets)
+    return page, job  # it raises if the page holds no order
 
 
 def _describe_difference(

@@ -16,6 +16,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE
 from airflow_provider_zuora.core.submission.protocol import Event
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.record_store import RecordStore
+from airflow_provider_zuora.core.vendors.zuora.order_jobs import ORDER_JOB
 
 log = logging.getLogger(__name__)
 
@@ -143,11 +144,10 @@ class Post:
         self, record: SubmissionRecord, parsed: ParsedResponse
     ) -> Flow[tuple[SubmissionRecord, Event]]:
         """Return the record as an answer leaves it, and the event."""
-        vendor = self.client.vendor
-        job_id = vendor.read_job_id(parsed.body) if isinstance(parsed.body, dict) else ""
+        job_id = ORDER_JOB.read_id(parsed.body) if isinstance(parsed.body, dict) else ""
         self.answer = classify_answer(parsed, job_id)
         if self.answer is Event.ACCEPTED:
-            log.info("%s started job %s: %s", vendor.title, job_id, parsed.info)
+            log.info("%s started job %s: %s", self.client.vendor.title, job_id, parsed.info)
             return record.with_job(job_id, self.client.clock()), Event.ACCEPTED
         if self.answer not in UNSETTLED:
             record = record.discount_post()

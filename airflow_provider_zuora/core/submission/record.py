@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
-from types import NoneType
-from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, LockContention, Refused
 from airflow_provider_zuora.core.job import Job
@@ -95,59 +93,3 @@ class SubmissionRecord:
             return LockContention(self.reason, transient=True)
         kinds = {SubmissionState.FAILED: JobFailed, SubmissionState.REFUSED: Refused}
         return kinds.get(self.state, ApiError)(self.reason, transient=not self.lasting)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the record in plain JSON types; what has its default is left out."""
-        return {
-            name: _WRITERS[name](value) if name in _WRITERS else value
-            for name, default in _DEFAULTS.items()
-            if (value := getattr(self, name)) != default
-        }
-
-    @classmethod
-    def from_dict(cls, values: Any) -> SubmissionRecord:
-        """
-        Return the record that `as_dict` described; fields that only another release knows are left out.
-
-        :raises KeyError, TypeError, ValueError: if it is none.
-        """
-        known = {name: values[name] for name in _DEFAULTS if name in values}
-        _check_types(known)
-        return cls(
-            **{name: _READERS[name](value) if name in _READERS else value for name, value in known.items()}
-        )
-
-
-_DEFAULTS = {each.name: each.default for each in fields(SubmissionRecord)}
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("submitter", "account", "key", "digest", "reason"), (str,)),
-    **dict.fromkeys(("generation", "try_number", "max_tries", "unanswered"), (int,)),
-    **dict.fromkeys(("contents", "params", "track_ids"), (list,)),
-    **dict.fromkeys(("first_post", "decided_at"), (int, float)),
-    **dict.fromkeys(("lasting", "locked", "absence_believed"), (bool,)),
-    **dict.fromkeys(("job_id", "order_number"), (str, NoneType)),
-    "paths": (dict,),
-}
-_WRITERS: Mapping[str, Callable[[Any], Any]] = {
-    "contents": list,
-    "params": lambda pairs: [list(pair) for pair in pairs],
-    "state": lambda state: state.value,
-    "track_ids": list,
-}
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    "contents": tuple,
-    "params": lambda pairs: tuple((str(name), str(value)) for name, value in pairs),
-    "state": SubmissionState,
-    "track_ids": tuple,
-}
-
-
-def _check_types(values: Mapping[str, Any]) -> None:
-    for name, kinds in _TYPES.items():
-        if name in values and not isinstance(values[name], kinds):
-            raise TypeError(f"{name} is of type {type(values[name]).__name__}")
-    for name in ("contents", "track_ids"):
-        if not all(isinstance(each, str) for each in values.get(name, ())):
-            raise TypeError(f"{name} holds a value that is no text")
-    if values.get("state") == SubmissionState.STARTED.value and not values.get("job_id"):
-        raise ValueError("a job without an id")

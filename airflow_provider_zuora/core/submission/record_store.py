@@ -13,8 +13,9 @@ import base64
 import json
 import threading
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import NoneType
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
@@ -31,6 +32,28 @@ _IN_PLAIN = 40_000  # characters; what is longer is packed, what is shorter can 
 _TRIES_BACK = 50
 _LEFT_OUT = ("track_ids", "paths")
 _LARGEST = 4 * 1024 * 1024  # bytes of an entry, unpacked
+_DEFAULTS = {each.name: each.default for each in fields(SubmissionRecord)}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("submitter", "account", "key", "digest", "reason"), (str,)),
+    **dict.fromkeys(("generation", "try_number", "max_tries", "unanswered"), (int,)),
+    **dict.fromkeys(("contents", "params", "track_ids"), (list,)),
+    **dict.fromkeys(("first_post", "decided_at"), (int, float)),
+    **dict.fromkeys(("lasting", "locked", "absence_believed"), (bool,)),
+    **dict.fromkeys(("job_id", "order_number"), (str, NoneType)),
+    "paths": (dict,),
+}
+_WRITERS: Mapping[str, Callable[[Any], Any]] = {
+    "contents": list,
+    "params": lambda pairs: [list(pair) for pair in pairs],
+    "state": lambda state: state.value,
+    "track_ids": list,
+}
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "contents": tuple,
+    "params": lambda pairs: tuple((str(name), str(value)) for name, value in pairs),
+    "state": SubmissionState,
+    "track_ids": tuple,
+}
 
 
 @dataclass(slots=True)
@@ -223,7 +246,7 @@ def _identity(record: SubmissionRecord) -> str:
 def _pack(records: list[SubmissionRecord], parts: int, *, is_complete: bool) -> dict[str, Any]:
     """Return an entry; a long one holds no Track-Ids and no hashes of values."""
     entry = {"complete": is_complete, "parts": parts}
-    rows = [record.as_dict() for record in records]
+    rows = [write_record(record) for record in records]
     if len(json.dumps(rows)) <= _IN_PLAIN:
         return entry | {"submissions": rows}
     short = [{name: row[name] for name in row if name not in _LEFT_OUT} for row in rows]
@@ -237,10 +260,40 @@ def _unpack(entry: Any) -> list[SubmissionRecord]:
         if rows is None:
             packed = base64.b85decode(entry["packed"])
             rows = json.loads(zlib.decompressobj().decompress(packed, _LARGEST))
-        return [SubmissionRecord.from_dict(row) for row in rows]
+        return [read_record(row) for row in rows]
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise OutcomeUnknown(
             f"The task's state store holds something under {NAME!r} that is no submission of this package "
             f"({error!r}), so what was sent before is unknown. Look for the order at the vendor; then pass "
             "its job as adopt_job_id, or delete the entry, and clear the task."
         ) from error
+
+
+def write_record(record: SubmissionRecord) -> dict[str, Any]:
+    """Return a record in plain JSON types; what has its default is left out."""
+    values = {name: getattr(record, name) for name in _DEFAULTS}
+    row = {name: value for name, value in values.items() if value != _DEFAULTS[name]}
+    return row | {name: write(row[name]) for name, write in _WRITERS.items() if name in row}
+
+
+def read_record(values: Any) -> SubmissionRecord:
+    """
+    Return the record that `write_record` described; fields that only another release knows are left out.
+
+    :raises KeyError, TypeError, ValueError: if it is none.
+    """
+    known = {name: values[name] for name in _DEFAULTS if name in values}
+    _check_types(known)
+    known |= {name: read(known[name]) for name, read in _READERS.items() if name in known}
+    return SubmissionRecord(**known)
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    for name, kinds in _TYPES.items():
+        if name in values and not isinstance(values[name], kinds):
+            raise TypeError(f"{name} is of type {type(values[name]).__name__}")
+    for name in ("contents", "track_ids"):
+        if not all(isinstance(each, str) for each in values.get(name, ())):
+            raise TypeError(f"{name} holds a value that is no text")
+    if values.get("state") == SubmissionState.STARTED.value and not values.get("job_id"):
+        raise ValueError("a job without an id")

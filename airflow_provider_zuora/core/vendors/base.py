@@ -42,6 +42,15 @@ class JobKind:
     build_lookup_request: Callable[[Document], Request] | None = None  # finds out whether it was submitted
 
 
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """How one job is polled, the same all through a wait."""
+
+    job_id: str
+    kind: JobKind
+    request: Request
+
+
 class Vendor(ABC):
     """What every vendor has: how to sign in, how to read its answers, and its kinds of jobs."""
 
@@ -89,34 +98,22 @@ class Vendor(ABC):
             raise ValueError(f"no job of the kind {kind} is ever started")
         return build(document, options)
 
-    def read_job_id(self, body: Document) -> str:
-        """Return the id of the job that was started, an empty text if the body names none."""
-        return self.find_kind("").read_id(body)
-
     def build_status_request(self, job_id: str) -> Request:
         """Return the request that reads a job."""
         kind = self.find_kind(job_id)
         return kind.build_status_request(job_id.removeprefix(kind.prefix))
 
-    def read_job(self, job_id: str, body: Document, info: ResponseInfo) -> Job:
-        """Return the job that the body describes, or raise `Unreadable`."""
-        return self.find_kind(job_id).read_job(job_id, body, info)
-
     def read_result(self, job: Job, options: Document) -> JobResult:
         """Return what a job that has ended means to a task with these options."""
         return self.find_kind(job.job_id).read_result(job, options)
 
-    def is_documented(self, job: Job) -> bool:
-        """Return whether the status of a job that has not ended is a word that is documented."""
-        return fold_status(job.status) in self.find_kind(job.job_id).states
-
     def describe(self, job: Job) -> str:
         """Return how far a job is that has not ended, in words that follow "the job"."""
-        if self.is_documented(job):
+        states = self.find_kind(job.job_id).states
+        if fold_status(job.status) in states:
             return f"it is {job.status}"
         word = "it has no status" if job.status == NO_STATUS else f"its status is {job.status!r}"
-        known = ", ".join(self.find_kind(job.job_id).states)
-        return f"{word}, which nobody documents; known are {known}"
+        return f"{word}, which nobody documents; known are {', '.join(states)}"
 
 
 def read_status(word: object, states: Mapping[str, JobState]) -> tuple[JobState, str]:

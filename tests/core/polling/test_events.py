@@ -21,7 +21,7 @@ from airflow_provider_zuora.core.polling.events import (
     read_results,
 )
 from airflow_provider_zuora.core.polling.job_list import reload_results, wait_for_each
-from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule
+from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule, make_steady_clock
 from tests.conftest import ORDER
 from tests.core.runners import Tenant
 from zuora_sandbox import Fault
@@ -50,7 +50,9 @@ def wait(tenant, job_ids, seconds=math.inf, **options):
 
 def waits(tenant, job_ids, options, event):
     """Return the flows of the waits for jobs, which tell an event of their results."""
-    return wait_for_each(tenant.client(), job_ids, options, lambda result: event.add(result, tenant.clock()))
+    client = tenant.client()
+    now = make_steady_clock(client.clock, client.ticks, options.started)
+    return wait_for_each(client, job_ids, options, now, event.add)
 
 
 def event_of(event):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import ResultState
 from airflow_provider_zuora.core.polling.job_list import JobPolls
-from airflow_provider_zuora.core.polling.wait import PollOptions
+from airflow_provider_zuora.core.polling.wait import PollOptions, make_steady_clock
 from tests.core.polling.test_events import count_polls, start_jobs, words
 from tests.core.runners import Tenant
 from zuora_sandbox import Fault
@@ -25,7 +26,9 @@ class Task:
         self.tenant = Tenant(*faults, **settings)
         self.job_ids = [*start_jobs(self.tenant, *texts), *ids]
         options = PollOptions(-math.inf, 0, self.tenant.clock() + seconds, max_errors=max_errors)
-        self.polls = JobPolls(self.job_ids, options)
+        clock = self.tenant.clock
+        now = make_steady_clock(clock, clock.ticks, -math.inf)
+        self.polls = JobPolls(self.job_ids, options, now)
 
     def poll(self, *, stop_early=False):
         for flow in self.polls.poll_each(self.tenant.client(), stop_early=stop_early):
@@ -179,7 +182,7 @@ def test_what_has_ended_is_kept_at_a_time_out():
 
 
 def test_of_no_jobs_the_ends_are_known():
-    assert JobPolls([], PollOptions(0, 0)).results == []
+    assert JobPolls([], PollOptions(0, 0), time.monotonic).results == []
 
 
 NOT_YET = Fault(

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, NotFound, ResultLost, TimedOut
-from airflow_provider_zuora.core.job import ORDER, JobState, ResultState
+from airflow_provider_zuora.core.job import JobState, ResultState
 from airflow_provider_zuora.core.polling.events import DeferredResults
 from airflow_provider_zuora.core.polling.job_list import reload_results
+from airflow_provider_zuora.core.vendors.zuora.order_page import NUMBERED_ORDER
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 from tests.core.polling.test_events import count_polls, reload, start_jobs, words
 from tests.core.runners import Tenant
@@ -131,12 +132,15 @@ def test_a_job_that_is_read_again_and_goes_on_stays_without_a_result(seen, order
     assert "it is Processing" in str(end.error)
 
 
+def read_executing(job_id, body, info):
+    job = NUMBERED_ORDER.read_job(job_id, body, info)
+    return replace(job, state=JobState.ACTIVE, status="Executing")
+
+
 class Executing(Zuora):
     """A vendor whose orders are all under way."""
 
-    def read_job(self, job_id, body, answer):
-        job = super().read_job(job_id, body, answer)
-        return replace(job, state=JobState.ACTIVE, status="Executing") if job_id.startswith(ORDER) else job
+    kinds = Zuora.kinds | {"order by number": replace(NUMBERED_ORDER, read_job=read_executing)}
 
 
 def test_an_order_that_is_still_carried_out_is_no_result():

@@ -348,7 +348,8 @@ def test_who_takes_over_with_a_clock_that_is_behind_counts_from_the_beginning():
 
 def test_a_wait_within_seconds_begins_now():
     script = Script([PROCESSING] * 4, rng=Dice(0))
-    wait = PollOptions.within(script.client(), 25.0, EVERY_TEN)
+    now = script.clock()
+    wait = PollOptions(now, now, now + 25.0, EVERY_TEN)
     with pytest.raises(TimedOut):
         job_of(script.run(wait_until_done(script.client(), "j-1", wait)))
     assert script.clock.naps == [10.0, 10.0, 5.0]

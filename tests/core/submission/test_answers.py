@@ -34,7 +34,7 @@ def read(given):
     script = Script([given, given])
     client = script.client()
     parsed = script.run(client.send_once(client.vendor.build_submit_request("order", ORDER, {}), "t-1"))
-    named = client.vendor.read_job_id(parsed.body) if isinstance(parsed.body, dict) else ""
+    named = client.vendor.find_kind("").read_id(parsed.body) if isinstance(parsed.body, dict) else ""
     return parsed, named
 
 

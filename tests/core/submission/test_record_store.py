@@ -17,7 +17,7 @@ from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.flow import Runner, run
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.submission.record_store import LATEST, NAME, RecordStore
+from airflow_provider_zuora.core.submission.record_store import LATEST, NAME, RecordStore, write_record
 from tests.core.runners import Memory
 
 NOW = 1_700_000_000.0
@@ -536,7 +536,7 @@ NO_NOTES = {
     "no list": {"submissions": 7},
     "a list of others": {"submissions": ["a"]},
     "a list of an object": {"submissions": [{"key": "a"}]},
-    "contents that are no texts": {"submissions": [record().as_dict() | {"contents": [["a"]]}]},
+    "contents that are no texts": {"submissions": [write_record(record()) | {"contents": [["a"]]}]},
     "packed, but no text": {"packed": 7},
     "packed, but not by us": {"packed": "abc"},
     "packed, but cut": {"packed": "c$_!"},

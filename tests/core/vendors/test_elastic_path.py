@@ -146,7 +146,14 @@ ERRORS = b'{"errors": [' + b"1," * 200_000 + b"1]}"
             ),
             8,
         ),
-        (lambda: ElasticPath().read_job("j", {"data": {"status": "failed", "error": ROWS}}, SAID), 2),
+        (
+            lambda: (
+                ElasticPath()
+                .find_kind("j")
+                .read_job("j", {"data": {"status": "failed", "error": ROWS}}, SAID)
+            ),
+            2,
+        ),
     ],
     ids=["errors", "the error of a job"],
 )

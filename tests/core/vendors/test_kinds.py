@@ -64,4 +64,4 @@ def test_what_is_never_started_says_so():
     ("vendor", "body"), [(Zuora(), {"jobId": " j "}), (ElasticPath(), {"data": {"id": "j"}})]
 )
 def test_the_id_of_what_was_started_is_read(vendor, body):
-    assert (vendor.read_job_id(body), vendor.read_job_id({})) == ("j", "")
+    assert (vendor.find_kind("").read_id(body), vendor.find_kind("").read_id({})) == ("j", "")

@@ -114,7 +114,7 @@ def test_a_job_id_is_opaque(job_id, path):
     ids=str,
 )
 def test_a_job_id_is_a_text(body, job_id):
-    assert ZUORA.read_job_id(body) == job_id
+    assert ZUORA.find_kind("").read_id(body) == job_id
 
 
 def reasons(*codes):
@@ -364,7 +364,7 @@ def test_a_completed_job_that_says_no_too_often_has_failed_for_good(body):
 
 
 def read(body):
-    return ZUORA.read_job("j", body, BARE)
+    return ZUORA.find_kind("j").read_job("j", body, BARE)
 
 
 @pytest.mark.parametrize(
@@ -584,6 +584,6 @@ def test_reasons_at_the_root_stand_where_a_failed_job_has_no_errors(errors):
     parsed = Zuora().read_response(
         Zuora().build_status_request("j"), response, ResponseInfo("GET /v1/async-jobs/j")
     )
-    job = Zuora().read_job("j", parsed.body, parsed.info)
+    job = Zuora().find_kind("j").read_job("j", parsed.body, parsed.info)
 
     assert (job.info.codes, job.info.messages, job.transient) == (("58730050",), (LOCKED,), True)

@@ -57,7 +57,7 @@ def test_an_order_that_is_not_there_is_an_error():
 )
 def test_an_order_that_will_never_be_completed_is_no_success_and_one_under_way_is_waited_for(status, state):
     page = {"success": True, "order": {"orderNumber": "O-1", "status": status}}
-    job = Plug().read_job("order:O-1", page, ResponseInfo("GET /v1/orders/O-1"))
+    job = Plug().find_kind("order:O-1").read_job("order:O-1", page, ResponseInfo("GET /v1/orders/O-1"))
 
     assert (job.state, job.status) == (state, "without a status" if status is None else str(status))
     assert job.result["success"] is (state is not JobState.FAILED)
@@ -65,7 +65,7 @@ def test_an_order_that_will_never_be_completed_is_no_success_and_one_under_way_i
 
 def test_a_pending_order_is_a_success_with_a_warning_unless_it_has_to_be_completed():
     page = {"success": True, "order": {"orderNumber": "O-1", "status": "Pending"}}
-    job = Plug().read_job("order:O-1", page, ResponseInfo("GET /v1/orders/O-1"))
+    job = Plug().find_kind("order:O-1").read_job("order:O-1", page, ResponseInfo("GET /v1/orders/O-1"))
 
     assert "its order O-1 is Pending, not Completed: it may wait" in Plug().read_result(job, {}).warning
     with pytest.raises(JobFailed, match="Pending, not Completed"):
@@ -75,7 +75,10 @@ def test_a_pending_order_is_a_success_with_a_warning_unless_it_has_to_be_complet
 @pytest.mark.parametrize(("asked", "number"), [("O-1", " o-1 "), ("O-1", "O-1"), ("17", 17)])
 def test_a_page_holds_the_order_that_was_asked_for_however_its_number_is_spelt(asked, number):
     page = {"order": {"orderNumber": number, "status": "Completed"}}
-    assert Plug().read_job(f"order:{asked}", page, ResponseInfo("GET /x")).state is JobState.SUCCEEDED
+    assert (
+        Plug().find_kind(f"order:{asked}").read_job(f"order:{asked}", page, ResponseInfo("GET /x")).state
+        is JobState.SUCCEEDED
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_a_page_holds_the_order_that_was_asked_for_however_its_number_is_spelt(a
 def test_a_page_of_another_order_is_none_and_is_asked_for_again(number):
     page = {"success": True, "order": {"orderNumber": number, "status": "Completed"}}
     with pytest.raises(Unreadable, match="The answer about order:O-1 holds order ") as caught:
-        Plug().read_job("order:O-1", page, ResponseInfo("GET /v1/orders/O-1"))
+        Plug().find_kind("order:O-1").read_job("order:O-1", page, ResponseInfo("GET /v1/orders/O-1"))
     assert caught.value.transient
     assert len(str(caught.value)) < 300
 
