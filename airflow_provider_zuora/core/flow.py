@@ -84,8 +84,8 @@ Step: TypeAlias = Request | Sleep | Token | RunInThread | LoadState | SaveState
 Flow: TypeAlias = Generator[Step, Any, T]
 
 _SENT = (
-    "The order was sent, but what came of it could not be noted. A retry of the task finds it: it asks for "
-    "that order, or sends it again under the same key, which makes no second one."
+    "It was sent, but what came of it could not be noted. A retry of the task finds it: it asks for it, or "
+    "sends it again under the same key, which makes no second one."
 )
 _NOT_SENT = (
     "In this try nothing was sent: what earlier tries have done could not be read, or this one could not be "

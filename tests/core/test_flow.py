@@ -399,7 +399,7 @@ def post(method):
 @pytest.mark.parametrize(
     ("method", "words"),
     [
-        ("POST", "^The order was sent, but what came of it could not be noted. A retry of the task finds it"),
+        ("POST", "^It was sent, but what came of it could not be noted. A retry of the task finds it"),
         ("GET", "^In this try nothing was sent"),
     ],
 )

@@ -273,7 +273,7 @@ class TestRetry:
             keep(*given, **more)
 
         airflow.store.set = fail_after_a_post
-        said = "^The order was sent, but .*A retry of the task finds it"
+        said = "^It was sent, but .*A retry of the task finds it"
         task = ZuoraCreateOrderOperator(task_id="submit", order=PLAIN)
         with pytest.raises(TransientError, match=re.compile(said)):
             task.execute(airflow.context())

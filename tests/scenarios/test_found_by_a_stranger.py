@@ -339,7 +339,7 @@ class TestTheStateStoreFails:
     def test_after_a_single_order_was_sent_it_says_so(self, zuora, clock, times, done):
         airflow, words = self.submit(clock, 4, times, PLAIN, done=done)
 
-        assert words.startswith("The order was sent, but what came of it could not be noted.")
+        assert words.startswith("It was sent, but what came of it could not be noted.")
         airflow.store.times = 0
         assert [airflow.try_once(PLAIN)] == list_made(zuora)
 

@@ -5,33 +5,42 @@ from __future__ import annotations
 import logging
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.flow import Flow
+from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.http.retry import NOT_PROCESSED, WRITE, RetryPolicy
+from airflow_provider_zuora.core.http.retry import READ, TRANSIENT, RetryPolicy
 
 log = logging.getLogger(__name__)
+
+_PAUSES = (2.0, 5.0)  # seconds, before a job that cannot be cancelled yet is cancelled again
 
 
 def cancel_job(client: ApiClient, job_id: str) -> Flow[bool]:
     """
     Cancel a job that nobody waits for any more; return whether it is cancelled, or had ended.
 
-    A job that has ended cannot be cancelled: a refusal is no error then. No error is raised.
+    A job that has ended, or that has not begun, cannot be cancelled: a refusal is no error, and the job's own
+    status decides. No error is raised.
     """
     cancel = client.vendor.find_kind(job_id).build_cancel_request
     if cancel is None:
         return False
-    try:
-        request = client.job_request(job_id.partition(":")[2], cancel)
-        yield from client.send(request, RetryPolicy(WRITE, NOT_PROCESSED, allows_any_content=True))
-    except ApiError as error:
+    for pause in (*_PAUSES, 0.0):
+        try:
+            request = client.job_request(job_id.partition(":")[2], cancel)
+            yield from client.send(request, RetryPolicy(READ, TRANSIENT))  # repeated, it cancels nothing else
+        except ApiError as error:
+            log.info("Job %s is not cancelled by this: %s", job_id, error)
+        else:
+            log.info("Job %s is cancelled: nobody waits for it", job_id)
+            return True
         try:
             job = yield from client.get_job(job_id)
-        except ApiError as failure:
-            log.warning("Job %s was not cancelled: %s; %s", job_id, error, failure)
+        except ApiError as error:
+            log.warning("Whether job %s is cancelled is unknown: %s", job_id, error)
             return False
-        if not job.has_ended:
-            log.warning("Job %s was not cancelled, it is %s: %s", job_id, job.status, error)
-        return job.has_ended
-    log.info("Job %s is cancelled: nobody waits for it", job_id)
-    return True
+        if job.has_ended:
+            return True
+        if pause:
+            yield Sleep(pause)
+    log.warning("Job %s was not cancelled, it is %s", job_id, job.status)
+    return False

@@ -1,5 +1,5 @@
 """
-A data query: submitted, found again, read and cancelled.
+A data query: submitted, found again, and cancelled if nobody waits for it any more.
 
 It changes nothing at the vendor, so that it may be submitted twice; but it takes a place that the whole
 tenant shares. So a retry waits for what an earlier try has left, and what nobody waits for is cancelled.
@@ -8,7 +8,7 @@ tenant shares. So a retry waits for what an earlier try has left, and what nobod
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +40,9 @@ log = logging.getLogger(__name__)
 NAME = "zuora_query"
 """The entry of the state store of a task that holds its query."""
 KIND = "data query"
-_CLOCKS_APART = 600.0  # seconds by which our clock and the vendor's may differ
 _LIMITED = 429
 _PAUSE = 5.0  # seconds before a POST whose outcome is unknown is repeated; it doubles
+_MOST_KNOWN = 100  # ids of queries that were there before ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,14 @@ class QueryRecord:
     account: str  # fingerprint of URL, client id, entity and orgs
     digest: str  # of the request's body
     max_tries: int  # Airflow's; clearing the task raises it: then the query runs again
+    try_number: int  # Airflow's, of the try that waits for it
     generation: int  # of the key; a query that has failed is not asked for again
-    first_post: float  # seconds since 1970
+    known: tuple[str, ...] = ()  # queries with the same text that were there before ours was sent
     job_id: str = ""  # empty: it is unknown whether there is one
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__} | {"known": list(self.known)}
 
     @classmethod
     def from_dict(cls, values: Any) -> QueryRecord | None:
@@ -67,13 +68,18 @@ class QueryRecord:
             record = cls(**{name: values[name] for name in cls.__slots__})
         except (KeyError, TypeError):
             return None
-        texts, numbers = (record.account, record.digest, record.job_id), (record.max_tries, record.generation)
+        texts = (record.account, record.digest, record.job_id)
+        numbers = (record.max_tries, record.try_number, record.generation)
         has_types = all(isinstance(text, str) for text in texts) and all(isinstance(n, int) for n in numbers)
-        return record if has_types and isinstance(record.first_post, (int, float)) else None
+        return _change(record, known=tuple(record.known)) if has_types and _is_list(record.known) else None
 
 
 def submit_query(
-    client: ApiClient, document: Mapping[str, Any], scope: IdempotencyScope, attempt: TaskAttempt = OUTSIDE
+    client: ApiClient,
+    document: Mapping[str, Any],
+    scope: IdempotencyScope,
+    attempt: TaskAttempt = OUTSIDE,
+    on_start: Callable[[str], object] = str,
 ) -> Flow[str]:
     """
     Submit a query, or find the one that an earlier try of this task has left, and return its job id.
@@ -81,56 +87,71 @@ def submit_query(
     An earlier try's query counts if it has not failed and the task was not cleared since.
 
     :param document: the body, as `check_query` returns it.
+    :param on_start: called with the id as soon as it is known, before it is noted.
     :raises QueryQueueFull: if the tenant has too many queries queued; transient.
     :raises Refused: if the vendor refuses the query.
     """
-    fresh = QueryRecord(compute_account(client), sha256(dict(document)), attempt.max_tries, 0, client.clock())
-    record = fresh
+    account, digest = compute_account(client), sha256(dict(document))
+    record = QueryRecord(account, digest, attempt.max_tries, attempt.number, 0)
     known = QueryRecord.from_dict((yield LoadState(NAME)))
-    if known and _is_same(known, fresh):
-        record = known
-        found = yield from _find_earlier(client, document, known)
+    if known and _is_same(known, record):
+        found = known.job_id or (yield from _find_query(client, document, known))
         if found and (yield from _is_usable(client, found)):
+            on_start(found)
             log.info("An earlier try started %s; nothing is submitted", found)
-            yield SaveState(NAME, _with(known, job_id=found).as_dict())
+            yield SaveState(NAME, _change(known, job_id=found, try_number=attempt.number).as_dict())
             return found
-        if found:
-            record = _with(fresh, generation=known.generation + 1)
+        record = _change(record, generation=known.generation + bool(found))
     elif known and known.job_id:
-        yield from cancel_job(client, known.job_id)  # of before a clear, or with another text: nobody waits
+        yield from cancel_job(client, known.job_id)  # of before a clear, or with another text
     while True:
-        record = _with(record, job_id="")
-        yield SaveState(NAME, record.as_dict())
-        job_id = yield from _post(client, document, scope, record)
-        yield SaveState(NAME, _with(record, job_id=job_id).as_dict())
-        is_new = attempt.is_first or record.generation >= attempt.number - 1  # each try goes one key further
-        if is_new or (yield from _is_usable(client, job_id)):
+        try:
+            job_id = yield from _post(client, document, scope, record)
+        except QueryQueueFull:
+            record = _change(record, generation=record.generation + 1)  # the vendor repeats it under this key
+            if record.generation < attempt.number:
+                continue  # perhaps it was an earlier try's
+            yield SaveState(NAME, record.as_dict())
+            raise
+        on_start(job_id)
+        yield SaveState(NAME, _change(record, job_id=job_id).as_dict())
+        is_new = attempt.is_first or record.generation >= attempt.number - 1  # each goes one key further
+        if is_new or (yield from _is_usable(client, job_id, is_new=True)):
             return job_id
-        record = _with(record, generation=record.generation + 1)  # the key repeats a query that has failed
+        record = _change(record, generation=record.generation + 1)  # the key repeats a query that has failed
 
 
-def _is_same(known: QueryRecord, fresh: QueryRecord) -> bool:
+def cancel_own(client: ApiClient, job_id: str, attempt: TaskAttempt) -> Flow[bool]:
+    """Cancel a query unless a later try of the task waits for it; return whether it has ended."""
+    record = QueryRecord.from_dict((yield LoadState(NAME)))
+    if record and record.job_id == job_id and record.try_number > attempt.number:
+        log.info("A later try of the task waits for %s: it is not cancelled", job_id)
+        return False
+    return (yield from cancel_job(client, job_id))
+
+
+def _is_same(known: QueryRecord, record: QueryRecord) -> bool:
     names = ("account", "digest", "max_tries")
-    return all(getattr(known, name) == getattr(fresh, name) for name in names)
+    return all(getattr(known, name) == getattr(record, name) for name in names)
 
 
-def _with(record: QueryRecord, **changes: Any) -> QueryRecord:
-    return QueryRecord(**{**record.as_dict(), **changes})
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)
 
 
-def _find_earlier(client: ApiClient, document: Mapping[str, Any], known: QueryRecord) -> Flow[str]:
-    """Return the id of an earlier try's query, empty if there is none that anybody knows."""
-    if known.job_id:
-        return known.job_id
-    return (yield from _find_query(client, document, known.first_post))
+def _change(record: QueryRecord, **changes: Any) -> QueryRecord:
+    return QueryRecord(**{name: getattr(record, name) for name in record.__slots__} | changes)
 
 
-def _is_usable(client: ApiClient, job_id: str) -> Flow[bool]:
-    """Return whether a query is under way, or has completed."""
+def _is_usable(client: ApiClient, job_id: str, *, is_new: bool = False) -> Flow[bool]:
+    """Return whether a query is under way, or has completed; if it cannot be read the wait will tell."""
     try:
         job = yield from client.get_job(job_id)
     except NotFound:
-        return False
+        return is_new  # one that was just submitted may not be known everywhere
+    except ApiError as error:
+        log.warning("%s cannot be read, and counts as under way: %s", job_id, error)
+        return True
     return job.state is not JobState.FAILED
 
 
@@ -140,9 +161,9 @@ def _post(
     """Send a query until the answer is final; before it is repeated, it is looked for."""
     key = scope.key(sha256([record.digest, record.max_tries]), None, record.generation)
     request = client.vendor.build_submit_request(KIND, document, {}).with_headers({"Idempotency-Key": key})
+    record = yield from _note_known(client, document, record)
     read_id, pause = client.vendor.kinds[KIND].read_id, _PAUSE
     for attempt in range(1, WRITE.attempts + 1):
-        began = client.clock()
         try:
             parsed = yield from client.send(request, RetryPolicy(WRITE, NOT_PROCESSED))
             if job_id := read_id(parsed.body):
@@ -150,48 +171,69 @@ def _post(
                 return job_id
             raise Unreadable("The answer names no query.", info=parsed.info, transient=True)
         except ApiError as error:
-            if isinstance(error, Refused):
-                yield from _refuse(client, error)
-            was_limited = error.info is not None and error.info.status == _LIMITED
-            if not error.transient or was_limited or isinstance(error, RateLimited):
+            is_last = attempt == WRITE.attempts or not _is_unknown(error)
+            if is_last:
+                yield from _refuse(client, document, error)
+            if not _is_unknown(error):
                 raise
             log.warning("Whether the query was submitted is unknown: %s", error)
-            if found := (yield from _find_query(client, document, began)):
+            if found := (yield from _find_query(client, document, record)):
                 return found
-            if attempt == WRITE.attempts:
+            if is_last:
                 raise
         yield Sleep(pause)
         pause *= 2
     raise AssertionError("the last attempt returns or raises")
 
 
-def _refuse(client: ApiClient, error: Refused) -> Flow[None]:
+def _is_unknown(error: ApiError) -> bool:
+    """Return whether a query may have been submitted though an error came."""
+    was_limited = error.info is not None and error.info.status == _LIMITED
+    return error.transient and not was_limited and not isinstance(error, RateLimited)
+
+
+def _note_known(client: ApiClient, document: Mapping[str, Any], record: QueryRecord) -> Flow[QueryRecord]:
+    """Note which queries with this text are there before ours is, so that none of them is taken for it."""
+    try:
+        rows = yield from _list_queries(client, {})
+    except ApiError as error:
+        log.warning("Which queries there are is unknown, so ours will not be looked for: %s", error)
+        return record
+    known = [str(row.get("id")) for row in rows if data_queries.is_of(row, document)]
+    record = _change(record, known=("", *known[:_MOST_KNOWN]))  # the first one says that they are known
+    yield SaveState(NAME, record.as_dict())
+    return record
+
+
+def _refuse(client: ApiClient, document: Mapping[str, Any], error: ApiError) -> Flow[None]:
     """Raise the error of a full queue, if that is why a query was refused: its code is documented nowhere."""
-    is_other = error.transient and not (error.info and error.info.status == _LIMITED)
-    if is_other or isinstance(error, SignInRefused):
+    if not isinstance(error, Refused) or isinstance(error, SignInRefused):
         return
     try:
         rows = yield from _list_queries(client, {"queryStatus": "accepted"})
     except ApiError as failure:
         log.warning("Whether the queue of queries is full is unknown: %s", failure)
         return
-    if len(rows) >= data_queries.QUEUE_LENGTH or data_queries.says_full(error.info):
-        raise QueryQueueFull(
-            f"{client.vendor.title} takes no more queries now: {len(rows)} of ours wait. {error}",
-            transient=True,
-        ) from error
+    source = document.get("sourceData", "LIVE")
+    waiting = sum(row.get("sourceData", "LIVE") == source for row in rows)
+    if waiting >= data_queries.QUEUES[source] or data_queries.says_full(error.info):
+        words = f"{client.vendor.title} takes no more queries now: {waiting} that we see wait. {error}"
+        raise QueryQueueFull(words, transient=True) from error
 
 
-def _find_query(client: ApiClient, document: Mapping[str, Any], since: float) -> Flow[str]:
-    """Return the id of the one query with this text that was submitted since then, empty if there is none."""
-    rows = yield from _list_queries(client, {})
-    ours = [row for row in rows if data_queries.is_of(row, document)]
-    new = [row for row in ours if (data_queries.read_time(row) or 0.0) >= since - _CLOCKS_APART]
-    if not new:
+def _find_query(client: ApiClient, document: Mapping[str, Any], record: QueryRecord) -> Flow[str]:
+    """
+    Return the id of the one query with this text that was not there before ours was sent, empty if unknown.
+
+    Pages of queries name neither format nor compression: of two new ones neither is taken for ours.
+    """
+    if not record.known:
         return ""
+    rows = yield from _list_queries(client, {})
+    new = [row for row in rows if data_queries.is_of(row, document) and row.get("id") not in record.known]
     if len(new) > 1:
-        log.warning("%d queries with this text were submitted lately; the newest counts", len(new))
-    return client.vendor.kinds[KIND].read_id({"data": new[0]})
+        log.warning("%d queries with this text are new; which of them is ours is unknown", len(new))
+    return client.vendor.kinds[KIND].read_id({"data": new[0]}) if len(new) == 1 else ""
 
 
 def _list_queries(client: ApiClient, params: Mapping[str, str]) -> Flow[list[Mapping[str, Any]]]:

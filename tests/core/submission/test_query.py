@@ -8,8 +8,15 @@ import pytest
 
 from airflow_provider_zuora.core.errors import ApiError, QueryQueueFull, Refused, Unreachable
 from airflow_provider_zuora.core.http.cancel import cancel_job
+from airflow_provider_zuora.core.messages import Response
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.query import NAME, read_file_link, submit_query
+from airflow_provider_zuora.core.submission.query import (
+    NAME,
+    QueryRecord,
+    cancel_own,
+    read_file_link,
+    submit_query,
+)
 from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
 from tests.core import runners
 from tests.core.runners import Memory, answer
@@ -25,7 +32,7 @@ NO_ROWS = answer(200, {"data": []})
 
 def row(name="q-1", status="accepted", **more):
     made = {"id": name, "query": "SELECT 1", "queryStatus": status, "sourceData": "LIVE"}
-    return made | {"createdOn": "2023-11-14T22:13:20.000Z"} | more  # when the clock of the tests begins
+    return made | more
 
 
 def query(name="q-1", status="accepted", **more):
@@ -57,10 +64,10 @@ POST, LIST, GET, DELETE = (
 
 
 def test_a_first_try_submits_once_under_a_key_and_notes_the_query():
-    script, memory = Script(query()), Memory()
+    script, memory = Script(NO_ROWS, query()), Memory()
     assert submit(script, memory=memory) == "data-query:q-1"
-    assert asked(script) == [POST]
-    (sent,) = script.sent
+    assert asked(script) == [LIST, POST]
+    sent = script.sent[1]
     assert sent.headers["Idempotency-Key"].startswith("af-")
     assert json.loads(sent.body) == {
         "query": "SELECT 1",
@@ -69,82 +76,144 @@ def test_a_first_try_submits_once_under_a_key_and_notes_the_query():
         "output": {"target": "S3"},
     }
     assert memory[NAME]["job_id"] == "data-query:q-1"
+    assert "SELECT" not in json.dumps(memory)
+
+
+def test_whoever_submits_is_told_the_id_before_it_is_noted():
+    class Full(Memory):
+        def set(self, name, value):
+            if value["job_id"]:
+                raise OSError("the database is gone")
+            super().set(name, value)
+
+    script, told = Script(NO_ROWS, query()), []
+    with pytest.raises(ApiError, match="It was sent, but what came of it could not be noted"):
+        script.run(submit_query(script.client(), DOCUMENT, SCOPE, FIRST, told.append), Full())
+    assert told == ["data-query:q-1"]
 
 
 @pytest.mark.parametrize("status", ["submitted", "accepted", "in_progress", "completed"])
 def test_a_retry_waits_for_the_query_that_the_first_try_left(status):
     memory = Memory()
-    submit(Script(query()), memory=memory)
+    submit(Script(NO_ROWS, query()), memory=memory)
     script = Script(query(status=status))
     assert submit(script, SECOND, memory) == "data-query:q-1"
     assert asked(script) == [GET]
+    assert memory[NAME]["try_number"] == 2
+
+
+def test_a_retry_waits_for_a_query_that_cannot_be_read_just_now():
+    memory = Memory()
+    submit(Script(NO_ROWS, query()), memory=memory)
+    script = Script(answer(403, {"code": 403, "message": "no"}))
+    assert submit(script, SECOND, memory) == "data-query:q-1"
 
 
 @pytest.mark.parametrize(
     "gone", [query(status="failed"), query(status="cancelled"), answer(404, {"code": 404})]
 )
 def test_a_retry_after_a_query_that_came_to_nothing_submits_another_under_another_key(gone):
-    memory, first = Memory(), Script(query())
+    memory, first = Memory(), Script(NO_ROWS, query())
     submit(first, memory=memory)
-    script = Script(gone, query("q-2"), query("q-2"))
+    script = Script(gone, NO_ROWS, query("q-2"))
     assert submit(script, SECOND, memory) == "data-query:q-2"
-    assert asked(script)[:2] == [GET, POST]
-    assert script.sent[1].headers["Idempotency-Key"] != first.sent[0].headers["Idempotency-Key"]
+    assert asked(script) == [GET, LIST, POST]
+    assert get_key(script, 2) != get_key(first, 1)
+
+
+def get_key(script, index):
+    return script.sent[index].headers["Idempotency-Key"]
+
+
+def lose(memory, *before):
+    """Let a first try end without knowing whether it has submitted its query."""
+    script = Script(listed(*before), *[LOST, listed(*before)] * 5, LOST, listed(*before), listed(*before))
+    with pytest.raises(Unreachable):
+        submit(script, memory=memory)
+    return script
 
 
 def test_a_retry_looks_for_a_query_whose_answer_never_came_and_sends_none_if_it_is_there():
     memory = Memory()
-    with pytest.raises(ApiError):
-        submit(Script(*[LOST, NO_ROWS] * 6), memory=memory)
-    script = Script(listed(row()), query())
+    lose(memory, row("older"))
+    script = Script(listed(row(), row("older")), query())
     assert submit(script, SECOND, memory) == "data-query:q-1"
     assert asked(script) == [LIST, GET]
 
 
 def test_a_retry_sends_the_same_key_if_the_query_is_not_there():
-    memory, first = Memory(), Script(*[LOST, NO_ROWS] * 6)
-    with pytest.raises(ApiError):
-        submit(first, memory=memory)
-    script = Script(NO_ROWS, query(), query())
+    memory = Memory()
+    first = lose(memory)
+    script = Script(NO_ROWS, NO_ROWS, query(), query())
     assert submit(script, SECOND, memory) == "data-query:q-1"
-    assert asked(script)[:2] == [LIST, POST]
-    keys = {each.headers["Idempotency-Key"] for each in (first.sent[0], script.sent[1])}
-    assert len(keys) == 1
+    assert asked(script) == [LIST, LIST, POST, GET]
+    assert get_key(script, 2) == get_key(first, 1)
 
 
 def test_a_clear_runs_the_query_again_and_cancels_what_the_tries_before_left():
-    memory, first = Memory(), Script(query())
+    memory, first = Memory(), Script(NO_ROWS, query())
     submit(first, memory=memory)
-    script = Script(answer(200, {"data": row(status="cancelled")}), query("q-2"), query("q-2"))
+    script = Script(query(status="cancelled"), NO_ROWS, query("q-2"), query("q-2"))
     assert submit(script, TaskAttempt(2, 5, is_cleared=True, since=0.0), memory) == "data-query:q-2"
-    assert asked(script)[:2] == [DELETE, POST]
-    assert script.sent[1].headers["Idempotency-Key"] != first.sent[0].headers["Idempotency-Key"]
+    assert asked(script)[:3] == [DELETE, LIST, POST]
+    assert get_key(script, 2) != get_key(first, 1)
 
 
 def test_another_text_is_another_query_and_the_one_before_is_cancelled():
     memory = Memory()
-    submit(Script(query()), memory=memory)
-    script = Script(answer(200, {"data": row(status="cancelled")}), query("q-2"), query("q-2"))
+    submit(Script(NO_ROWS, query()), memory=memory)
+    script = Script(query(status="cancelled"), NO_ROWS, query("q-2"), query("q-2"))
     submit(script, SECOND, memory, check_query("SELECT 2"))
-    assert asked(script)[:2] == [DELETE, POST]
+    assert asked(script)[:3] == [DELETE, LIST, POST]
 
 
 def test_without_a_store_a_retry_asks_under_the_same_key_and_takes_another_if_that_query_has_failed():
-    first = Script(query())
+    first = Script(NO_ROWS, query())
     submit(first)
-    script = Script(query(), query(status="failed"), query("q-2"))
+    script = Script(NO_ROWS, query(), query(status="failed"), NO_ROWS, query("q-2"))
     assert submit(script, SECOND) == "data-query:q-2"
-    assert asked(script) == [POST, GET, POST]
-    keys = [each.headers["Idempotency-Key"] for each in (*first.sent, script.sent[0], script.sent[2])]
-    assert keys[0] == keys[1] != keys[2]
+    assert asked(script) == [LIST, POST, GET, LIST, POST]
+    assert get_key(first, 1) == get_key(script, 1) != get_key(script, 4)
+
+
+def test_a_query_that_is_not_known_everywhere_yet_is_not_submitted_again():
+    script = Script(NO_ROWS, query(), answer(404, {"code": 404}))
+    assert submit(script, SECOND) == "data-query:q-1"
+
+
+NOTE = QueryRecord("", "", 0, 1, 0).as_dict()
 
 
 @pytest.mark.parametrize(
-    "kept", [{}, {"job_id": 5}, "text", None, {"account": 1, "digest": "", "max_tries": 0, "generation": 0}]
+    "kept",
+    [
+        {},
+        {"job_id": 5},
+        "text",
+        None,
+        {
+            "account": 1,
+            "digest": "",
+            "max_tries": 0,
+            "try_number": 1,
+            "generation": 0,
+            "known": [],
+            "job_id": "",
+        },
+        {
+            "account": "",
+            "digest": "",
+            "max_tries": 0,
+            "try_number": 1,
+            "generation": 0,
+            "known": 5,
+            "job_id": "",
+        },
+    ],
 )
 def test_a_note_that_is_none_is_as_good_as_none(kept):
     memory = Memory({NAME: kept})
-    assert submit(Script(query()), memory=memory) == "data-query:q-1"
+    assert submit(Script(NO_ROWS, query()), memory=memory) == "data-query:q-1"
 
 
 UNCLEAR = {
@@ -157,91 +226,120 @@ UNCLEAR = {
 
 @pytest.mark.parametrize("unclear", UNCLEAR.values(), ids=UNCLEAR)
 def test_a_query_whose_answer_is_unclear_is_looked_for_before_it_is_sent_again(unclear):
-    script = Script(unclear, listed(row()))
+    script = Script(NO_ROWS, unclear, listed(row()))
     assert submit(script) == "data-query:q-1"
-    assert asked(script) == [POST, LIST]
-    script = Script(unclear, NO_ROWS, query())
+    assert asked(script) == [LIST, POST, LIST]
+    script = Script(NO_ROWS, unclear, NO_ROWS, query())
     assert submit(script) == "data-query:q-1"
-    assert asked(script) == [POST, LIST, POST]
-    assert len({script.sent[each].headers["Idempotency-Key"] for each in (0, 2)}) == 1
+    assert asked(script) == [LIST, POST, LIST, POST]
+    assert get_key(script, 1) == get_key(script, 3)
 
 
 @pytest.mark.parametrize(
-    "other",
+    "others",
     [
-        row(query="SELECT 2"),
-        row(status="failed"),
-        row(sourceData="WAREHOUSE"),
-        row(createdOn="2023-11-14T21:00:00Z"),
-        row(createdOn="yesterday"),
-        row(createdOn=None),
-        row(createdOn=None, updatedOn="2023-11-14T21:00:00Z"),
+        [row("other", query="SELECT 2")],
+        [row("other", status="failed")],
+        [row("other", sourceData="WAREHOUSE")],
+        [row("older")],
+        [row("new-1"), row("new-2")],  # which of them is ours is unknown
+        ["no row"],
     ],
 )
-def test_another_query_in_the_list_is_not_taken_for_ours(other):
-    script = Script(LOST, listed(other, "no row"), query("q-2"))
+def test_another_query_in_the_list_is_not_taken_for_ours(others):
+    script = Script(listed(row("older")), LOST, listed(*others), query("q-2"))
     assert submit(script) == "data-query:q-2"
 
 
-def test_a_list_may_show_only_when_a_query_was_changed_last():
-    found = row(createdOn=None, updatedOn="2023-11-14T22:13:25.5Z")
-    assert submit(Script(LOST, listed(found))) == "data-query:q-1"
-
-
-def test_of_several_with_the_same_text_the_newest_counts():
-    assert submit(Script(LOST, listed(row("q-2"), row("q-1")))) == "data-query:q-2"
+def test_a_query_is_not_looked_for_if_nobody_knows_what_was_there_before():
+    script = Script(answer(403, {"code": 403, "message": "no"}), LOST, query("q-2"))
+    assert submit(script) == "data-query:q-2"
+    assert asked(script) == [LIST, POST, POST]
 
 
 def test_a_query_that_zuora_refuses_is_a_permanent_error_in_its_words():
     with pytest.raises(Refused, match="cannot be resolved") as caught:
-        submit(Script(REFUSED, NO_ROWS))
+        submit(Script(NO_ROWS, REFUSED, NO_ROWS))
     assert not caught.value.transient
     assert not isinstance(caught.value, QueryQueueFull)
 
 
-@pytest.mark.parametrize(
-    ("refusal", "rows"),
-    [
-        (REFUSED, [row(f"q-{index}") for index in range(10)]),
-        (answer(400, {"code": 400, "message": "The queue is full"}), []),
-        (answer(403, {"code": 403, "message": "maximum number of queries"}), []),
-        (answer(429, {"code": 429, "message": "no"}), [row(f"q-{index}") for index in range(10)]),
-    ],
-)
-def test_a_full_queue_has_a_name_of_its_own_and_a_retry_may_help(refusal, rows):
-    repeats = 6 if refusal.status == 429 else 1
-    script = Script(*[refusal] * repeats, listed(*rows))
+WAITING = [row(f"q-{index}") for index in range(10)]
+FULL = {
+    "ten wait": (REFUSED, WAITING, 1),
+    "it says so": (answer(400, {"code": 400, "message": "The queue of queries is full"}), [], 1),
+    "it counts": (answer(403, {"code": 403, "message": "maximum number of queued queries"}), [], 1),
+    "too many requests": (answer(429, {"code": 429, "message": "no"}), WAITING, 6),
+}
+
+
+@pytest.mark.parametrize(("refusal", "rows", "repeats"), FULL.values(), ids=FULL)
+def test_a_full_queue_has_a_name_of_its_own_and_a_retry_may_help(refusal, rows, repeats):
+    script, memory = Script(NO_ROWS, *[refusal] * repeats, listed(*rows)), Memory()
     with pytest.raises(QueryQueueFull, match="takes no more queries now") as caught:
-        submit(script)
+        submit(script, memory=memory)
     assert caught.value.transient
     assert dict(script.sent[-1].params)["queryStatus"] == "accepted"
+    again = Script(NO_ROWS, query())
+    submit(again, SECOND, memory)
+    assert get_key(again, 1) != get_key(script, 1)  # the vendor may repeat its refusal under the first one
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Column queue cannot be resolved",
+        "maximum number of columns exceeded",
+        "Function concurrent is unknown",
+    ],
+)
+def test_a_refusal_that_only_sounds_like_a_full_queue_is_permanent(message):
+    with pytest.raises(Refused) as caught:
+        submit(Script(NO_ROWS, answer(400, {"code": 400, "message": message}), listed(*WAITING[:9])))
+    assert not caught.value.transient
+
+
+def test_queries_of_the_warehouse_wait_apart():
+    document = check_query("SELECT 1", source_data="WAREHOUSE")
+    with pytest.raises(Refused) as caught:
+        submit(Script(NO_ROWS, REFUSED, listed(*WAITING)), document=document)
+    assert not isinstance(caught.value, QueryQueueFull)
+
+
+def test_without_a_store_a_full_queue_that_an_earlier_try_met_is_not_repeated_for_ever():
+    full = FULL["it says so"][0]
+    script = Script(NO_ROWS, full, NO_ROWS, NO_ROWS, query("q-1"))
+    assert submit(script, SECOND) == "data-query:q-1"
+    assert get_key(script, 1) != get_key(script, 4)
 
 
 def test_a_limit_that_is_not_the_queues_is_one_of_the_requests():
-    script = Script(*[answer(429)] * 6, NO_ROWS)
+    script = Script(NO_ROWS, *[answer(429)] * 6, NO_ROWS)
     with pytest.raises(Refused) as caught:
         submit(script)
     assert caught.value.transient
-    assert asked(script) == [POST] * 6 + [LIST]
+    assert asked(script) == [LIST] + [POST] * 6 + [LIST]
 
 
 def test_a_refusal_stays_one_if_the_queue_cannot_be_read():
     with pytest.raises(Refused, match="cannot be resolved"):
-        submit(Script(REFUSED, answer(403, {"code": 403, "message": "no"})))
+        submit(Script(NO_ROWS, REFUSED, answer(403, {"code": 403, "message": "no"})))
 
 
 def test_a_submission_gives_up_after_six_posts():
-    script = Script(*[LOST, NO_ROWS] * 6)
-    with pytest.raises(Unreachable):
-        submit(script)
-    assert asked(script) == [POST, LIST] * 6
+    script = lose(Memory())
+    assert asked(script).count(POST) == 6
 
 
+NO = answer(400, {"code": 400, "message": "no"})
 CANCELS = {
     "cancelled": ([query(status="cancelled")], True),
-    "has ended": ([answer(400, {"code": 400, "message": "no"}), query(status="completed")], True),
-    "goes on": ([answer(400, {"code": 400, "message": "no"}), query(status="in_progress")], False),
-    "unknown": ([answer(400, {"code": 400, "message": "no"}), answer(404, {"code": 404})], False),
+    "at the second time": ([answer(503), query(status="cancelled")], True),
+    "has ended": ([NO, query(status="completed")], True),
+    "has not begun": ([NO, query(status="submitted"), query(status="cancelled")], True),
+    "goes on": ([NO, query(status="in_progress")] * 3, False),
+    "unknown": ([NO, answer(404, {"code": 404})], False),
+    "a page": ([Response(200, {}, b"<html>")] * 10 + [query(status="cancelled")], True),
 }
 
 
@@ -256,6 +354,17 @@ def test_an_order_cannot_be_cancelled_and_nothing_is_sent():
     script = Script()
     assert script.run(cancel_job(script.client(), "8a8")) is False
     assert script.sent == []
+
+
+def test_an_old_try_does_not_cancel_the_query_that_a_later_one_waits_for():
+    memory = Memory()
+    submit(Script(NO_ROWS, query()), memory=memory)
+    submit(Script(query()), SECOND, memory)
+    script = Script()
+    assert script.run(cancel_own(script.client(), "data-query:q-1", FIRST), memory) is False
+    assert script.sent == []
+    script = Script(query(status="cancelled"))
+    assert script.run(cancel_own(script.client(), "data-query:q-1", SECOND), memory) is True
 
 
 def test_the_link_to_a_file_is_read_anew_each_time():

@@ -16,7 +16,6 @@ from airflow_provider_zuora.core.errors import ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
-from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, read_status
 from airflow_provider_zuora.core.vendors.response_body import read_text
 
@@ -36,9 +35,12 @@ _ARCHIVE = (
 _REFUSED = (400, 415, 422)  # HTTP statuses; codes of eight digits there are none in this family
 
 
-QUEUE_LENGTH = 10  # queries that wait, of a tenant ("Zuora Data Query": limits); a further one is refused
+# Queries of a tenant that wait, by their source ("Zuora Data Query": limits); a further one is refused.
+QUEUES = {"LIVE": 10, "WAREHOUSE": 30}
 _MOST_LISTED = 1000
-_FULL = re.compile(r"\b(?:queued?|concurrent|maximum number of)\b", re.IGNORECASE)
+_FULL = re.compile(
+    r"\bqueue\b.*\bfull\b|\b(?:too many|maximum number of|limit of)\b[a-z ]*\bquer(?:y|ies)\b", re.IGNORECASE
+)
 
 
 def build_list_request(params: Mapping[str, str]) -> Request:
@@ -51,12 +53,6 @@ def is_of(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
     state, _ = read_status(row.get("queryStatus"), _STATES)
     has_source = row.get("sourceData", "LIVE") == document.get("sourceData", "LIVE")
     return state is not JobState.FAILED and has_source and row.get("query") == document["query"]
-
-
-def read_time(row: Mapping[str, Any]) -> float | None:
-    """Return the seconds since 1970 of a query's creation, or of a later change: pages show one or both."""
-    times = (read_moment(read_text(row.get(name))) for name in ("createdOn", "updatedOn"))
-    return next((time for time in times if time is not None), None)
 
 
 def says_full(info: ResponseInfo | None) -> bool:
