@@ -174,12 +174,7 @@ class BaseJobHook(BaseHook):
         :raises PermanentError: if an option is invalid; nothing was sent.
         :raises TransientError: if the job has not ended in time.
         """
-        try:
-            seconds, interval = min(check_seconds("timeout", timeout, zero=True), LONGEST), None
-            if poll_interval is not None:
-                interval = check_seconds("poll_interval", poll_interval, zero=True)
-        except ValueError as error:
-            raise PermanentError(f"Nothing was sent.\n{error}") from None
+        seconds, interval = read_limits(poll_interval, timeout)
         now = self._settings.client.clock()
         options = PollOptions(now, now, now + seconds, PollSchedule(interval, first=1.0))
         waited = self._run(lambda client: wait_until_done(client, job_id, options))
@@ -264,6 +259,17 @@ class BaseJobHook(BaseHook):
         if violations:
             error = InvalidInput("Nothing was sent.", tuple(violations))
             raise convert_error(error) from error
+
+
+def read_limits(poll_interval: Any, timeout: Any) -> tuple[float, float | None]:
+    """Return the seconds of a wait, and between two of its polls; refuse what is none before it begins."""
+    interval = None
+    try:
+        if poll_interval is not None:
+            interval = check_seconds("poll_interval", poll_interval, zero=True)
+        return min(check_seconds("timeout", timeout, zero=True), LONGEST), interval
+    except ValueError as error:
+        raise PermanentError(f"Nothing was sent.\n{error}") from None
 
 
 def _call(

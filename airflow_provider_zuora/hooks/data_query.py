@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,32 +14,33 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import mask_secret
 
-from airflow_provider_zuora.airflow_context.task import begin_call
+from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import Refused, Unreadable
 from airflow_provider_zuora.core.http.cancel import cancel_job
 from airflow_provider_zuora.core.job import Job
-from airflow_provider_zuora.core.submission.query import read_file_link, submit_query
+from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
+from airflow_provider_zuora.core.submission.query import cancel_own, read_file_link, submit_query
 from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
-from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.hooks.base import BaseJobHook, read_limits
 from airflow_provider_zuora.hooks.query_file import QueryFile, read_rows
 from airflow_provider_zuora.hooks.targets import make_target
 from airflow_provider_zuora.transports.download import (
-    MAX_BYTES,
     DownloadTarget,
     LocalTarget,
     download_file,
     put_empty,
 )
 from airflow_provider_zuora.transports.download_stream import DownloadPolicy
-from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
+from airflow_provider_zuora.version_compat import NEVER_EXPIRE
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 MAX_SECONDS = 4.5 * 3600
 """How long a query may take by default: Zuora itself tries for four hours, and it may have to queue."""
-_EXPIRED = 403
+_EXPIRED = (400, 403)  # Amazon answers the first if the token in a link has run out
+MAX_BYTES = 1024**4
 
 
 class DataQueryHook(BaseJobHook):
@@ -112,34 +114,50 @@ class DataQueryHook(BaseJobHook):
         """Return a query that has completed, and what was sent; one that fails to is cancelled."""
         with convert_errors():
             document = check_query(query, **options)
-        job_id = self._submit_query(document)
+        read_limits(poll_interval, timeout)
+        started: list[str] = []
         try:
+            # Each call is its own: what another call, or an earlier one, has submitted is not its query.
+            scope = IdempotencyScope("", (uuid.uuid4().hex,))
+            job_id = self._run(lambda client: submit_query(client, document, scope, on_start=started.append))
             waited = self.wait_for_job(job_id, poll_interval=poll_interval, timeout=timeout)
         except BaseException:
-            self._cancel_query(job_id)
+            for each in started:
+                self._run(partial(cancel_job, job_id=each))
             raise
         if waited.error is not None:
             raise convert_error(waited.error) from waited.error
         return waited.job or waited.result, document
 
-    def _submit_query(self, document: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> str:
-        """Submit a query, or find the one that an earlier try has left, and return its job id."""
-        context, settings = context or get_running_context(), self._settings
-        namespace = settings.fields["idempotency_namespace"]
-        key = None if context else uuid.uuid4().hex
-        call = begin_call(context, settings.credentials, namespace, key, NEVER_EXPIRE)
-        return self._run(lambda client: submit_query(client, document, call.scope, call.attempt), call.store)
+    def _submit_query(
+        self,
+        document: Mapping[str, Any],
+        context: Mapping[str, Any],
+        on_start: Callable[[str], object] = str,
+    ) -> str:
+        """Submit the query of a task, or find the one that an earlier try has left, and return its job id."""
+        call = self._begin_query(context)
+        flow = partial(
+            submit_query, document=document, scope=call.scope, attempt=call.attempt, on_start=on_start
+        )
+        return self._run(flow, call.store)
 
-    def _cancel_query(self, job_id: str) -> bool:
-        """Cancel a query that nobody waits for; return whether it has ended."""
-        return self._run(lambda client: cancel_job(client, job_id))
+    def _cancel_query(self, job_id: str, context: Mapping[str, Any]) -> bool:
+        """Cancel the query of a task unless a later try waits for it; return whether it has ended."""
+        call = self._begin_query(context)
+        return self._run(partial(cancel_own, job_id=job_id, attempt=call.attempt), call.store)
+
+    def _begin_query(self, context: Mapping[str, Any]) -> TaskCall:
+        settings = self._settings
+        namespace = settings.fields["idempotency_namespace"]
+        return begin_call(context, settings.credentials, namespace, None, NEVER_EXPIRE)
 
     def _export(
         self, job: Job, document: Mapping[str, Any], target: DownloadTarget, path: str
     ) -> dict[str, Any]:
         """Put the file of a query to its place, and return what it holds."""
         size, columns = self._download(job, document, target)
-        rows = job.result["rows"]
+        rows = read_row_count(job)
         words = "Query %s: %s rows, %d bytes, at %s"
         self.log.info(words, job.job_id, rows, size, path)
         return {"job_id": job.job_id, "rows": rows, "bytes": size, "path": path, "columns": columns}
@@ -157,14 +175,14 @@ class DataQueryHook(BaseJobHook):
         def check(file: Path, secrets: Any) -> Path:
             file = kind.check(file, secrets, MAX_BYTES)
             columns.extend(kind.read_columns(file))
-            kind.check_rows(file, job.result["rows"])
+            kind.check_rows(file, read_row_count(job))
             return file
 
         def fetch() -> int:
             link = self.session.run(read_file_link(self._settings.client, job.job_id))
             if link:
-                return download_file(link, target, settings.transport, policy, check)
-            if job.result["rows"] != 0:
+                return download_file(link, target, settings.transport, policy, check, MAX_BYTES)
+            if read_row_count(job) != 0:
                 raise Unreadable(f"Zuora named no file of {job.job_id}.", transient=True)
             return put_empty(target)
 
@@ -172,7 +190,7 @@ class DataQueryHook(BaseJobHook):
             try:
                 return fetch(), columns
             except Refused as error:
-                if not (error.info and error.info.status == _EXPIRED):
+                if not (error.info and error.info.status in _EXPIRED):
                     raise
             self.log.info("The link to the file of %s has run out; asking for another", job.job_id)
             return fetch(), columns
@@ -184,3 +202,9 @@ class DataQueryHook(BaseJobHook):
             self._download(job, document, LocalTarget(file))
             with file.open("rb") as opened, convert_errors():
                 yield from read_rows(opened)
+
+
+def read_row_count(job: Job) -> int | None:
+    """Return how many rows a query has, None if Zuora does not say so in a whole number."""
+    rows = job.result["rows"]
+    return rows if isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0 else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import logging
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import TextIOWrapper
+from functools import partial
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,11 +23,15 @@ from airflow_provider_zuora.core.vendors.response_body import read_untrusted_jso
 from airflow_provider_zuora.transports.download import unpack
 from airflow_provider_zuora.transports.download_stream import CHUNK
 
+log = logging.getLogger(__name__)
+
 _FIRST_BYTES = {"GZIP": b"\x1f\x8b", "ZIP": b"PK"}
 _DELIMITERS = {"CSV": ",", "TSV": "\t"}
 _LINE = 1024 * 1024  # characters; the names of all columns
 _BEGINNING = 1024  # bytes
-_BROKEN = (OSError, EOFError, UnicodeError, ValueError, csv.Error, zlib.error, zipfile.BadZipFile)
+_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError)  # the last two: an unknown method, encrypted
+_BROKEN = (OSError, EOFError, UnicodeError, ValueError, csv.Error, zlib.error, RecursionError, *_ZIP)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +59,38 @@ class QueryFile:
             file = unpack(file, max_bytes)
         with file.open("rb") as opened:
             start = opened.read(_BEGINNING)
-        first = _FIRST_BYTES.get(self.compression) or (b"{" if self.output_format == "JSON" else b"")
-        is_page = self.compression == "NONE" and start.lstrip().startswith(b"<")
-        if start and (is_page or not start.lstrip().startswith(first)):
-            word = read_page_title(start, secrets)
-            kind = f"{self.output_format} ({self.compression})"
-            words = f"What came is no {kind} file of the query{word and ': ' + word}."
-            raise Unreadable(words, transient=True)
+        if start and not start.startswith(_FIRST_BYTES.get(self.compression, b"")):
+            raise self._make_other(start, secrets)
+        try:
+            with self._open(file) as opened:
+                start = opened.read(_BEGINNING).removeprefix(_BYTE_ORDER_MARK).lstrip()
+        except _BROKEN as error:
+            raise _make_damaged(error) from error
+        if start.startswith(b"<") or (self.output_format == "JSON" and start and not start.startswith(b"{")):
+            raise self._make_other(start, secrets)
         return file
 
+    def _make_other(self, start: bytes, secrets: Secrets) -> Unreadable:
+        word = read_page_title(start, secrets)
+        kind = f"{self.output_format} ({self.compression})"
+        return Unreadable(f"What came is no {kind} file of the query{word and ': ' + word}.", transient=True)
+
     def read_columns(self, file: Path) -> list[str]:
-        """Return the names of the columns, of the header or of the first row of JSON; none if it is empty."""
+        """
+        Return the names of the columns, of the header or of the first row of JSON.
+
+        There are none if the file is empty, or if they are longer than is read for them.
+        """
         try:
             with self._open(file) as opened, TextIOWrapper(opened, "utf-8-sig", newline="") as text:
-                line = text.readline(_LINE)
-            if self.output_format == "JSON":
-                return list(json.loads(line)) if line.strip() else []
-            return next(csv.reader([line], delimiter=self.column_separator), [])
+                lines = iter(partial(text.readline, _LINE), "")
+                if self.output_format != "JSON":
+                    return next(csv.reader(lines, delimiter=self.column_separator), [])
+                line = next(filter(str.strip, lines), "")
+                return list(json.loads(line)) if line and len(line) < _LINE else []
+        except csv.Error as error:
+            log.warning("The columns of the query's file are not read: %s", error)
+            return []
         except _BROKEN as error:
             raise _make_damaged(error) from error
 
@@ -102,12 +123,15 @@ class QueryFile:
             with gzip.open(file) as unpacked:
                 yield unpacked  # type: ignore[misc]  # all of a binary file that is read here
         else:
-            with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as member:
-                yield member
+            with zipfile.ZipFile(file) as archive:
+                names = archive.namelist()
+                with archive.open(names[0]) if names else BytesIO() as member:
+                    yield member
 
 
 def _make_damaged(error: Exception) -> Unreadable:
-    words = redact_words(error, WORD_LENGTH)
+    """Return the error of a damaged file; the words of a decoder's quote what customers have in it."""
+    words = type(error).__name__ if isinstance(error, ValueError) else redact_words(error, WORD_LENGTH)
     return Unreadable(f"The file of the query is damaged: {words}", transient=True)
 
 

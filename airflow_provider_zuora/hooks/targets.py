@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.transports.download import DownloadTarget, LocalTarget, StoredTarget
-from airflow_provider_zuora.transports.file_paths import describe_os_error
+from airflow_provider_zuora.transports.download import DownloadTarget, LocalTarget, StoredTarget, check_target
+from airflow_provider_zuora.transports.file_paths import describe_os_error, expand_home
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -27,15 +27,22 @@ def make_target(
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    if isinstance(target, str) and target.strip() in ("", "None"):  # what a template makes of nothing
+        raise InvalidInput("Nothing was fetched.", (f"{name}: is blank",))
     try:
         if isinstance(target, str) and "://" in target:
             target = ObjectStoragePath(target)
         if isinstance(target, ObjectStoragePath) and target.protocol not in LOCAL_PROTOCOLS:
             return StoredTarget(get_file_system(target), target.path)
         path = Path(target.path if isinstance(target, ObjectStoragePath) else target)
+        path = Path(expand_home(str(path)))
         if creates_folder:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_target(LocalTarget(path))
         return LocalTarget(path)
+    except InvalidInput as error:
+        rules = tuple(rule.replace("target:", f"{name}:", 1) for rule in error.violations)
+        raise InvalidInput("Nothing was fetched.", rules) from error
     except (ImportError, TypeError, ValueError) as error:  # no path, or a store that nothing here knows
         raise InvalidInput("Nothing was fetched.", (f"{name}: {error}",)) from error
     except OSError as error:

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
+from itertools import islice
 from os import PathLike
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -16,16 +18,18 @@ from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, k
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
-from airflow_provider_zuora.exceptions import PermanentError, convert_error, convert_errors
-from airflow_provider_zuora.hooks.data_query import MAX_SECONDS
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error, convert_errors
+from airflow_provider_zuora.hooks.data_query import MAX_SECONDS, read_row_count
 from airflow_provider_zuora.hooks.targets import make_target
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.base import BaseJobOperator
+from airflow_provider_zuora.version_compat import JOB_ID
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_KILL_SECONDS = 20.0  # that a killed task may take to cancel its query; Airflow ends it after 60
+_KILL_SECONDS = 4.0  # that a killed task may take to cancel its query; Airflow 3 ends it after five
+_AIRFLOW_ENDS_IT = "__fail__"  # Airflow's name of the method that it resumes then
 
 
 class ZuoraDataQueryOperator(BaseJobOperator):
@@ -63,6 +67,8 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     max_rows: int
     zuora_conn_id: str
     _job_id: str = ""  # of the query that nobody but this task waits for
+    _is_killed: bool = False
+    _context: Mapping[str, Any] = MappingProxyType({})
     wait_for_completion = True
     cancels_on_kill = True
     next_try = "runs the query again"
@@ -115,8 +121,14 @@ class ZuoraDataQueryOperator(BaseJobOperator):
             elif (document["outputFormat"], document["compression"]) != ("JSON", "NONE"):
                 words = "output_path: is missing; rows that are returned have no format and no compression"
                 raise PermanentError(f"Nothing was sent.\n{words}")
-        self._job_id = self.hook._submit_query(document, context)
-        return self._job_id
+        job_id = self.hook._submit_query(document, context, self._keep)
+        self._keep(job_id)
+        if self._is_killed:
+            raise TransientError(f"The task was killed while it submitted query {job_id}.")
+        return job_id
+
+    def _keep(self, job_id: str) -> None:
+        self._job_id = job_id
 
     @override
     def list_expected(self) -> dict[str, str]:
@@ -124,7 +136,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
 
     @override
     def execute(self, context: Context) -> Any:
-        self._job_id = ""
+        self._context = context
         try:
             return super().execute(context)
         except TaskDeferred:
@@ -137,22 +149,38 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     def execute_complete(
         self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
     ) -> Any:
-        self._job_id = (expected or {}).get("job_id", "")
+        self._context = context
+        self._keep((expected or {}).get("job_id", ""))
         try:
-            return super().execute_complete(context, event, expected)
+            return self._conclude(self._read_result(event), context, {})
         except BaseException:
             self._cancel()
             raise
+
+    def _read_result(self, event: Any) -> JobResult:
+        results = self.read_results(event)
+        if [result.job_id for result in results] != [self._job_id]:
+            raise PermanentError(f"The trigger fired an event that is not about {self._job_id}.")
+        return results[0]
+
+    @override
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Do what Airflow does; a query whose wait Airflow has ended, after a timeout, is cancelled first."""
+        if next_method == _AIRFLOW_ENDS_IT:
+            self._context = context
+            self._keep(str(context["ti"].xcom_pull(task_ids=self.task_id, key=JOB_ID) or ""))
+            self._cancel()
+        return super().resume_execution(next_method, next_kwargs, context)
 
     @override
     def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:
         """Return the file's description, or the rows; raise what the failure of the query means."""
         if waited.error is not None:
-            retry = f"{waited.error} A retry of this task {self.next_try}."
-            words = retry if isinstance(waited.error, TimedOut) else ""
+            words = f"{waited.job_id} has not ended in time, and is cancelled; a retry {self.next_try}."
+            words = words if isinstance(waited.error, TimedOut) else ""
             raise convert_error(waited.error, message=words) from waited.error
         job = waited.job or waited.result
-        self._job_id = ""  # it has completed: there is nothing to cancel
+        self._keep("")  # it has completed: there is nothing to cancel
         if self.output_path is None:
             return self._read_rows(job)
         with convert_errors():
@@ -160,23 +188,28 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         return self.hook._export(job, self.document, target, str(self.output_path))
 
     def _read_rows(self, job: Job) -> list[dict[str, Any]]:
-        count = job.result["rows"]
-        if isinstance(count, int) and count > self.max_rows:
-            raise PermanentError(
-                f"Query {job.job_id} has {count:,} rows, more than max_rows={self.max_rows:,}: none was "
-                "read. Pass output_path to have them in a file, or a larger max_rows."
-            )
-        return list(self.hook._fetch_rows(job, self.document))
+        """Return the rows, no more than `max_rows`: what Zuora says of their number may be missing."""
+        count, rows = read_row_count(job) or 0, []
+        if count <= self.max_rows:
+            rows = list(islice(self.hook._fetch_rows(job, self.document), self.max_rows + 1))
+        if max(count, len(rows)) <= self.max_rows:
+            return rows
+        found = f"{count:,}" if count > self.max_rows else "more"
+        raise PermanentError(
+            f"Query {job.job_id} has {found} rows, more than max_rows={self.max_rows:,}: none is returned. "
+            "Pass output_path to have them in a file, or a larger max_rows."
+        )
 
     def _cancel(self) -> None:
         """Cancel the query that nobody waits for any more, if it was submitted."""
         job_id, self._job_id = self._job_id, ""
         if job_id:
-            self.hook._cancel_query(job_id)
+            self.hook._cancel_query(job_id, self._context)
 
     @override
     def on_kill(self) -> None:
         """Cancel the query: in a thread of its own, as the killed one may hold a lock."""
+        self._is_killed = True
         thread = threading.Thread(target=self._cancel, daemon=True)
         thread.start()
         thread.join(_KILL_SECONDS)

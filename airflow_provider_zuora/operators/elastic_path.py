@@ -88,5 +88,7 @@ class ElasticPathExportOrdersOperator(BaseJobOperator):
         result = super()._conclude(waited, context, expected)
         if self.output_path is None:
             return result
+        with convert_errors():
+            make_target(self.output_path, "output_path", creates_folder=True)
         size = self.hook.download(waited.job_id, self.output_path)
         return {"job_id": waited.job_id, "bytes": size, "path": str(self.output_path)}

@@ -8,12 +8,12 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
+from airflow_provider_zuora.core.errors import InvalidInput, Unreachable, Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, redact_words
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.transports.config import TransportConfig
@@ -37,6 +37,7 @@ _NOT_CSV = (
 # What no editor shows: white space, byte order marks, no-break spaces, zero-width spaces, joiners, marks.
 _INVISIBLE = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0)*+")
 _START_LENGTH = 1024  # bytes
+_STORE_ERRORS = (AttributeError, ImportError, NotImplementedError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,16 @@ class StoredTarget:
         return Path(tempfile.gettempdir())
 
     def put(self, file: Path) -> None:
-        """Upload a whole file; a store's own upload commits at its end, an open file at its closing."""
-        self.fs.put_file(str(file), self.path)
+        """Upload a whole file; a store's own upload commits at its end, fsspec's as its transaction ends."""
+        from fsspec import AbstractFileSystem
+
+        has_own = type(self.fs).put_file is not AbstractFileSystem.put_file
+        try:
+            with nullcontext() if has_own else self.fs.transaction:
+                self.fs.put_file(str(file), self.path)
+        except _STORE_ERRORS as error:
+            words = redact_words(error, WORD_LENGTH)
+            raise Unreachable(f"The store did not take the file: {words}", transient=True) from error
 
 
 DownloadTarget: TypeAlias = LocalTarget | StoredTarget
@@ -157,6 +166,12 @@ def download_file(
         size = file.stat().st_size
         target.put(file)
         return size
+
+
+def check_target(target: DownloadTarget) -> None:
+    """Raise `InvalidInput` if a file cannot be put together for a target here."""
+    with _make_work_folder(target):
+        pass
 
 
 def put_empty(target: DownloadTarget) -> int:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from airflow_provider_zuora.triggers.jobs import BaseJobTrigger
 
 _SECONDS = 15.0  # that Airflow may take to answer; it gives ``on_kill`` 30 by default
+_UNKNOWN = (
+    *(AirflowException, AttributeError, ImportError, KeyError, OSError, RuntimeError, TimeoutError),
+    *(TypeError, ValueError),
+)
 _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
@@ -36,7 +40,7 @@ async def is_task_over(trigger: BaseJobTrigger) -> bool:
     ti: Any = trigger.task_instance
     try:
         state = await asyncio.wait_for(asyncio.to_thread(trigger.read_task_state, ti), _SECONDS)
-    except (AirflowException, TimeoutError, OSError, RuntimeError) as error:
+    except _UNKNOWN as error:
         trigger.log.warning("Whether the task has ended is unknown, so nothing is cancelled: %r", error)
         return False
     return str(state) in _OVER

@@ -25,12 +25,20 @@ def zipped(data):
     return made.getvalue()
 
 
+def encrypted():
+    data = bytearray(zipped(CSV))
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + offset] |= 1
+    return bytes(data)
+
+
 def put(tmp_path, data):
     file = tmp_path / "file"
     file.write_bytes(data)
     return file
 
 
+NAMES = ["accountnumber", "balance"]
 GOOD = {
     "CSV": ({}, CSV, ["accountnumber", "balance, open"]),
     "CSV with a byte order mark": ({}, b"\xef\xbb\xbf" + CSV, ["accountnumber", "balance, open"]),
@@ -48,6 +56,16 @@ GOOD = {
     "nothing": ({}, b"", []),
     "nothing, gzipped": ({"compression": "GZIP"}, gzip.compress(b""), []),
     "no bytes where gzip was asked for": ({"compression": "GZIP"}, b"", []),
+    "an archive of nothing": ({"compression": "ZIP"}, b"PK\x05\x06" + bytes(18), []),
+    "JSON with a byte order mark": (
+        {"output_format": "JSON"},
+        b"\xef\xbb\xbf" + JSON,
+        ["accountnumber", "balance"],
+    ),
+    "JSON after a blank line": ({"output_format": "JSON"}, b"\n" + JSON, ["accountnumber", "balance"]),
+    "a line break in a name": ({}, b'"a\nb",c\n', ["a\nb", "c"]),
+    "a row too long to name columns": ({"output_format": "JSON"}, b'{"a":"' + b"x" * 2**20 + b'"}', []),
+    "a name too long to be one": ({}, b'"' + b"x" * 200_000 + b'"\n', []),
     "no rows of JSON": ({"output_format": "JSON"}, b"", []),
 }
 
@@ -70,6 +88,7 @@ BAD = {
     "a page of the store": ({}, b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"),
     "CSV where JSON was asked for": ({"output_format": "JSON"}, CSV),
     "a plain file where gzip was asked for": ({"compression": "GZIP"}, CSV),
+    "a page, gzipped": ({"compression": "GZIP"}, gzip.compress(b"<html>no</html>")),
     "a plain file where ZIP was asked for": ({"compression": "ZIP"}, CSV),
 }
 
@@ -88,6 +107,8 @@ def test_another_kind_of_file_is_refused_and_a_retry_may_help(tmp_path, options,
         ({"compression": "GZIP"}, gzip.compress(CSV * 50)[:40]),
         ({"compression": "ZIP"}, b"PK\x03\x04 and then nothing"),
         ({"output_format": "JSON"}, b"{broken\n"),
+        ({"compression": "ZIP"}, encrypted()),
+        ({"output_format": "JSON"}, b'{"a":' * 100_000 + b"\n"),
         ({}, b"\xff\xfea,b\n"),
     ],
 )

@@ -14,13 +14,14 @@ from types import SimpleNamespace
 import fsspec
 import jinja2
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
 from airflow_provider_zuora.exceptions import PermanentError, QueryQueueFullError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
-from tests.conftest import StateStore
+from tests.conftest import ORDER, StateStore
 from zuora_sandbox import Fault, QueryScript, Settings
 
 AT_ONCE = Settings(query_queue_seconds=0, query_seconds=0)
@@ -129,7 +130,7 @@ def test_an_empty_result_is_a_file_of_no_rows_and_no_failure(zuora, tmp_path, em
 def test_more_rows_than_max_rows_are_not_read_and_output_path_is_named(zuora):
     zuora.sandbox.add_script(QueryScript(rows=1001))
     with pytest.raises(
-        PermanentError, match=r"1,001 rows, more than max_rows=1,000: none was read.*output_path"
+        PermanentError, match=r"1,001 rows, more than max_rows=1,000: none is returned.*output_path"
     ):
         operator().execute(make_context())
     [made] = queries(zuora)
@@ -248,9 +249,8 @@ def test_a_query_that_failed_says_why(zuora, code):
 
 def test_a_full_queue_has_a_name_of_its_own(zuora):
     stuck(zuora)
-    hook = ZuoraHook()
     for index in range(15):  # five run, ten wait
-        hook._submit_query({"query": f"SELECT {index}", "outputFormat": "CSV", "compression": "NONE"})
+        defer(operator(f"SELECT {index}"), make_context(try_number=1, max_tries=index))
     with pytest.raises(QueryQueueFullError, match="takes no more queries now") as caught:
         operator().execute(make_context())
     assert caught.value.transient
@@ -332,3 +332,115 @@ def test_a_query_of_the_hook_that_failed_is_an_error(zuora):
     zuora.sandbox.add_script(QueryScript(message="no such table"))
     with pytest.raises(PermanentError, match="no such table"):
         next(ZuoraHook().query("SELECT 1"))
+
+
+def test_each_call_of_the_hook_is_a_query_of_its_own(zuora):
+    hook, sql = ZuoraHook(), "SELECT count(*) c FROM Account"
+    for count in (1, 2):
+        zuora.sandbox.add_script(QueryScript(rows=[{"c": count}]))
+        assert list(hook.query(sql)) == [{"c": count}]
+    assert len(queries(zuora)) == 2
+
+
+@pytest.mark.parametrize(
+    "limits", [{"timeout": -1}, {"timeout": "x"}, {"poll_interval": -1}, {"timeout": None}]
+)
+def test_a_wrong_limit_of_the_hook_is_refused_before_anything_is_sent(zuora, limits):
+    with pytest.raises(PermanentError, match=f"Nothing was sent.\n{next(iter(limits))}: "):
+        next(ZuoraHook().query("SELECT 1", **limits))
+    assert queries(zuora) == []
+
+
+def test_an_old_try_that_is_killed_does_not_cancel_what_a_later_one_waits_for(zuora):
+    stuck(zuora)
+    store, old, new = StateStore(), operator(), operator()
+    defer(old, make_context(store, try_number=1, max_tries=2))
+    defer(new, make_context(store, try_number=2, max_tries=2))
+    old.on_kill()
+    assert "cancelled" not in status(zuora)
+    new.on_kill()
+    assert status(zuora) == ["cancelled"]
+
+
+def test_a_task_that_is_killed_while_it_submits_cancels_its_query(zuora):
+    stuck(zuora)
+    task = operator()
+
+    class Store(StateStore):
+        def set(self, *args, **kwargs):
+            super().set(*args, **kwargs)
+            task.on_kill()  # as a signal would, at any moment
+
+    with pytest.raises(TransientError, match="was killed while it submitted"):
+        task.execute(make_context(Store()))
+    assert status(zuora) == ["cancelled"]
+
+
+def test_a_task_whose_store_fails_after_it_submitted_cancels_its_query(zuora):
+    stuck(zuora)
+
+    class Store(StateStore):
+        def set(self, key, value, **kwargs):
+            if value["job_id"]:
+                raise OSError("the database is gone")
+
+    with pytest.raises(TransientError, match="could not be noted"):
+        operator().execute(make_context(Store()))
+    assert status(zuora) == ["cancelled"]
+
+
+def test_a_query_whose_wait_airflow_has_ended_is_cancelled(zuora):
+    stuck(zuora)
+    context = make_context()
+    defer(operator(), context)
+    context["ti"].xcom_pull = lambda task_ids, key: context["ti"].xcoms[key]
+    with pytest.raises(AirflowException):
+        operator().resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+    assert status(zuora) == ["cancelled"]
+
+
+@pytest.mark.parametrize("other", ["data-query:other", "8a8"])
+def test_the_event_of_another_job_is_not_taken_for_ours(zuora, tmp_path, other):
+    stuck(zuora)
+    context = make_context()
+    _, kwargs = defer(operator(), context)
+    event = fire(ZuoraJobTrigger(job_id=other, unknown_until=0.0))
+    with pytest.raises(PermanentError, match="fired an event that is not about data-query:"):
+        operator(output_path=tmp_path / "a.csv").execute_complete(context, event, **kwargs)
+    assert status(zuora) == ["cancelled"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_rows_than_zuora_says_are_not_returned(zuora):
+    rows = b"".join(b'{"id": %d}\n' % number for number in range(50))
+    zuora.sandbox.add_fault(Fault(path="/data-query-files/", status=200, body=rows))
+    with pytest.raises(PermanentError, match="has more rows, more than max_rows=10"):
+        operator(max_rows=10).execute(make_context())
+
+
+def test_a_link_whose_token_has_run_out_is_asked_for_again(zuora, tmp_path):
+    expired = b"<Error><Code>ExpiredToken</Code></Error>"
+    zuora.sandbox.add_fault(Fault(path="/data-query-files/", status=400, body=expired, times=1))
+    assert operator(output_path=tmp_path / "a.csv").execute(make_context())["rows"] == 3
+
+
+@pytest.mark.parametrize("path", ["", " ", "None"])
+def test_a_path_that_a_template_has_made_of_nothing_is_refused(zuora, path):
+    with pytest.raises(PermanentError, match="output_path: is blank"):
+        operator(output_path=path).execute(make_context())
+    assert queries(zuora) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_sent(zuora):
+    with pytest.raises(PermanentError, match="output_path: "):
+        operator(output_path="/proc/a.csv").execute(make_context())
+    assert queries(zuora) == []
+
+
+def test_jobs_of_several_kinds_are_waited_for_in_one_sensor(zuora):
+    query_id = operator().execute(context := make_context()) and context["ti"].xcoms["job_id"]
+    order_id = ZuoraHook().create_order(ORDER)
+    zuora.sandbox.advance(10_000)
+    query, order = ZuoraJobSensor(task_id="w", job_id=[query_id, order_id]).execute(make_context())
+    assert query["rows"] == 3
+    assert order["orderNumber"] == "O-1"

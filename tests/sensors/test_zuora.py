@@ -451,7 +451,7 @@ def test_an_execution_timeout_below_zero_is_refused_when_the_task_is_made(task):
 def test_a_killed_wait_says_that_the_job_goes_on(capsys):
     sensor("j").on_kill()
 
-    assert "What is at Zuora goes on there, it has no cancel: job j" in capsys.readouterr().out
+    assert "What is at Zuora goes on there, a sensor cancels nothing: job j" in capsys.readouterr().out
 
 
 def test_what_is_templated():

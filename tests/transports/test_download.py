@@ -337,9 +337,30 @@ def test_an_upload_that_fails_is_not_repeated_by_halves(server, tmp_path):
             raise OSError("no room")
 
     server.answers["/a.csv"] = answer(CSV)
-    with pytest.raises(OSError, match="no room"):
+    with pytest.raises(Unreachable, match=r"The store did not take the file: .*no room") as caught:
         download(server.url("/a.csv"), StoredTarget(Full(), "/bucket/a.csv"), CONFIG, OPEN)
+    assert caught.value.transient
     assert not Full().exists("/bucket/a.csv")
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_under_the_name(server):
+    class Breaking(MemoryFileSystem):
+        cachable = False
+
+        def _open(self, path, mode="rb", **kwargs):
+            file = super()._open(path, mode, **kwargs)
+            if "w" in mode:
+                file.write(b"half of it")
+                file.write = fail
+            return file
+
+    def fail(data):
+        raise OSError("the connection is gone")
+
+    server.answers["/a.csv"] = answer(CSV)
+    with pytest.raises(Unreachable, match="the connection is gone"):
+        download(server.url("/a.csv"), StoredTarget(Breaking(), "/bucket/broken.csv"), CONFIG, OPEN)
+    assert not MemoryFileSystem().exists("/bucket/broken.csv")
 
 
 class TestWhatIsSent:

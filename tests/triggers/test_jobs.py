@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -255,6 +256,11 @@ def test_a_trigger_that_only_moves_to_another_triggerer_warns_of_nothing(capsys)
     assert "cancel" not in said
 
 
+def submit_query_of(document):
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=1, max_tries=0)
+    return ZuoraHook()._submit_query(document, {"ti": ti})
+
+
 GOES_ON = ("accepted", "in_progress")
 
 
@@ -271,7 +277,7 @@ def killed(zuora, state, **arguments):
 
     zuora.sandbox.settings = replace(zuora.sandbox.settings, query_seconds=900)
     document = {"query": "SELECT 1", "outputFormat": "CSV", "compression": "NONE"}
-    trigger = Trigger(job_id=ZuoraHook()._submit_query(document), **arguments)
+    trigger = Trigger(job_id=submit_query_of(document), **arguments)
     asyncio.run(trigger.on_kill())
     return zuora.ledger()["queries"][-1]["queryStatus"]
 
@@ -303,7 +309,7 @@ def test_a_query_is_cancelled_though_airflow_cancels_the_trigger_a_second_time(z
 
     async def kill():
         killing = asyncio.create_task(
-            Trigger(job_id=ZuoraHook()._submit_query(document), cancel_on_kill=True).on_kill()
+            Trigger(job_id=submit_query_of(document), cancel_on_kill=True).on_kill()
         )
         await asyncio.to_thread(asked.wait, 60)
         killing.cancel()

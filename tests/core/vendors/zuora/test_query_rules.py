@@ -39,8 +39,13 @@ def test_only_what_is_not_the_default_is_sent():
         ({"compression": None}, "compression: must be one of NONE, GZIP, ZIP, not None"),
         ({"source_data": "DATAHUB"}, "source_data: must be one of LIVE, WAREHOUSE, not 'DATAHUB'"),
         ({"read_deleted": "yes"}, "read_deleted: must be True or False, not 'yes'"),
-        ({"column_separator": "||", "output_format": "DSV"}, "column_separator: must be one character"),
-        ({"column_separator": ";"}, 'column_separator: goes with output_format="DSV" only'),
+        *(
+            ({"column_separator": wrong, "output_format": "DSV"}, "column_separator: must be one printable")
+            for wrong in ("||", "", '"', "'", "\n", "\0", 5, "\ud800")
+        ),
+        ({"column_separator": ";"}, 'column_separator: goes with output_format="DSV", which needs it'),
+        ({"output_format": "DSV"}, 'column_separator: goes with output_format="DSV", which needs it'),
+        ({"query": "SELECT '\ud800'"}, "query: holds half of a surrogate pair"),
     ],
 )
 def test_a_broken_rule_is_named_with_its_field(options, rule):
