@@ -1,4 +1,4 @@
-"""The show: one order, or a day of them, on a real Airflow; exit status 0 only if all is as it must be."""
+"""The show: an order, a day of them, or a query, on a real Airflow; exit status 0 if all is as it must be."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
-from demo import pipeline
+from demo import pipeline, query
 from demo.processes import StackError, end_marked
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
@@ -41,8 +42,8 @@ def empty(place: Path) -> Iterator[None]:
         yield
 
 
-def show_run(stack: AirflowStack) -> str:
-    """Run the example DAG, tell what happens and return the run's state."""
+def show_order(stack: AirflowStack, sandbox: ServedSandbox) -> bool:
+    """Run the example DAG with one order, tell what happens, and say whether the run succeeded."""
     run_id = stack.trigger(DAG_ID)
     print(f"DAG         example_dags/{DAG_ID}.py, run {run_id}\n", flush=True)
     story = Story(stack, DAG_ID, run_id)
@@ -52,12 +53,19 @@ def show_run(stack: AirflowStack) -> str:
     if errors:
         print("What the task logs say:", *errors, sep="\n")
     print(f"\nThe run ended as: {state}\n", flush=True)
-    return state
+    return state == "success"
 
 
-def stay(stack: AirflowStack) -> None:
+SHOWS: Mapping[str, tuple[str, Callable[[AirflowStack, ServedSandbox], bool]]] = {
+    "order": (DAG_ID, show_order),
+    "pipeline": (pipeline.DAG_ID, pipeline.show),
+    "query": (query.DAG_ID, query.show),
+}
+
+
+def stay(stack: AirflowStack, dag_id: str) -> None:
     """Keep the web page until Ctrl-C."""
-    print(f"See it at   {stack.url}/dags/{DAG_ID}\nCtrl-C ends it.", flush=True)
+    print(f"See it at   {stack.url}/dags/{dag_id}\nCtrl-C ends it.", flush=True)
     with suppress(KeyboardInterrupt):
         signal.pause()
 
@@ -73,16 +81,16 @@ def show(options: argparse.Namespace) -> bool:
         with AirflowStack(home, CHECKOUT / "example_dags") as stack:
             print(f"            {stack.url}, files in {os.path.relpath(home)}")
             connections = [sandbox.connection()]
-            connections += (
-                [sandbox.connection("elastic_path_default", "elastic_path")] if options.pipeline else []
-            )
+            if options.what == "pipeline":
+                connections.append(sandbox.connection("elastic_path_default", "elastic_path"))
             for connection in connections:
                 stack.cli(*connection)
                 print(f"Connection  airflow {' '.join(connection[:-1])} ...")
-            succeeded = pipeline.show(stack, sandbox) if options.pipeline else show_run(stack) == "success"
+            dag_id, show_it = SHOWS[options.what]
+            succeeded = show_it(stack, sandbox)
             if options.stay:
-                stay(stack)
-            else:
+                stay(stack, dag_id)
+            elif options.what == "order":
                 print("The same with Airflow's web page: make demo-ui", flush=True)
     return succeeded
 
@@ -98,10 +106,14 @@ def main() -> int:
     """Read the command line and show."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="keep the web page until Ctrl-C")
-    parser.add_argument("--pipeline", action="store_true", help="a day's orders, from Elastic Path to Zuora")
+    what = parser.add_mutually_exclusive_group()
+    choose = partial(what.add_argument, dest="what", action="store_const")
+    choose("--pipeline", const="pipeline", help="a day's orders, from Elastic Path to Zuora")
+    choose("--query", const="query", help="a day's invoices, from Zuora to a file")
     parser.add_argument("--job-seconds", type=float, default=20, help="how long a job of Zuora takes")
     parser.add_argument("--fail", default=os.environ.get("FAIL", ""), help="the error that fails the job")
     parser.add_argument("--place", type=Path, default=CHECKOUT / ".demo", help="where its files go")
+    parser.set_defaults(what="order")
     options = parser.parse_args()
     for each in SIGNALS:
         signal.signal(each, end_once)

@@ -11,7 +11,7 @@ from demo.api import AirflowApi
 from demo.processes import wait_for
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
-from demo.story import Story
+from demo.story import follow_run
 
 DAG_ID = "elastic_path_to_zuora"
 ORDERS = 12
@@ -98,30 +98,17 @@ class Pipeline:
             yield f"what has changed is not said: {refused[0]['error']}"
 
 
-def follow_run(stack: AirflowStack, run_id: str) -> str:
-    """Tell a run as it happens, and return its state."""
-    print(f"\nDAG         example_dags/{DAG_ID}.py, run {run_id}\n", flush=True)
-    story = Story(stack, DAG_ID, run_id)
-    state = story.follow(timeout=400)
-    print("", *story.table(), "", sep="\n")
-    errors = list(story.errors())
-    if errors:
-        print("What the task logs say:", *errors, "", sep="\n")
-    print(f"The run ended as: {state}", flush=True)
-    return state
-
-
 def show(stack: AirflowStack, sandbox: ServedSandbox) -> bool:
     """Run the pipeline twice, and return whether both runs did what they must."""
     pipeline = Pipeline(stack, sandbox)
     print(f"            The shop sold {ORDERS} orders on {pipeline.day.to_date_string()}.")
     run_id = pipeline.start_first_run()
-    states = [follow_run(stack, run_id)]
+    states = [follow_run(stack, DAG_ID, run_id)]
     wrong = list(pipeline.check_first_run(run_id))
     made = len(pipeline.list_made())
     print("\nOnce more for the same day, 25 hours later: rows reordered, one changed, another run id.")
     run_id = pipeline.start_second_run()
-    states.append(follow_run(stack, run_id))
+    states.append(follow_run(stack, DAG_ID, run_id))
     wrong += pipeline.check_second_run(run_id, made)
     if states != ["success", "failed"]:
         wrong.append(f"the runs ended as {states}; the second must fail on the changed row")

@@ -89,3 +89,16 @@ class Story:
                     if text.startswith("{"):
                         line = json.loads(text)
                         yield line["timestamp"], file.parent.name.removeprefix("task_id="), line
+
+
+def follow_run(stack: AirflowStack, dag_id: str, run_id: str, timeout: float = 400) -> str:
+    """Tell a run as it happens, sum it up, and return its state."""
+    print(f"\nDAG         example_dags/{dag_id}.py, run {run_id}\n", flush=True)
+    story = Story(stack, dag_id, run_id)
+    state = story.follow(timeout)
+    print("", *story.table(), "", sep="\n")
+    errors = list(story.errors())
+    if errors:
+        print("What the task logs say:", *errors, "", sep="\n")
+    print(f"The run ended as: {state}", flush=True)
+    return state

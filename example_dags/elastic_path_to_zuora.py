@@ -14,7 +14,6 @@ import pendulum
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, dag, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
@@ -95,17 +94,15 @@ def elastic_path_to_zuora() -> None:
     export = ElasticPathExportOrdersOperator(
         task_id="export",
         filter="{{ created_between(data_interval_start, data_interval_end) }}",
-        wait_for_completion=True,
+        output_path=f"{PLACE}/{{{{ data_interval_start | ds }}}}.csv",
         empty_export="skip",
     )
 
     @task
     def convert(exported: dict[str, Any]) -> str:
-        """Fetch the CSV, and write the Zuora orders beside it; they never reach Airflow's database."""
-        place = ObjectStoragePath(PLACE)
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        table, orders = place / f"{exported['id']}.csv", place / f"{exported['id']}.jsonl"
-        ElasticPathHook().download(exported["id"], table)
+        """Write the Zuora orders beside the CSV; they never reach Airflow's database."""
+        table = ObjectStoragePath(exported["path"])
+        orders = ObjectStoragePath(f"{exported['path']}.jsonl")
         with table.open("r", encoding="utf-8", newline="") as file:
             # Before Airflow 3.1.2 nobody can iterate over a file of ObjectStoragePath itself.
             made = zuora_orders(csv.DictReader(iter(file.readline, "")))

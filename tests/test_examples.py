@@ -1,4 +1,8 @@
-"""The example DAGs on Airflow 2.11, by its ``dag.test()``, against a served sandbox; e2e has Airflow 3."""
+"""
+The example DAGs on Airflow 2.11, by its ``dag.test()``, against a served sandbox.
+
+On Airflow 3 `tests/e2e` and `tests/demo` run them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.airflow_versions import IS_AIRFLOW_2
-from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, Settings, serve
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, QueryScript, Sandbox, Settings, serve
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "example_dags"
@@ -26,20 +30,22 @@ run = made.test()
 print(f"ended: {run.run_id} {run.state}")
 """
 pytestmark = [
-    pytest.mark.skipif(not IS_AIRFLOW_2, reason="tests/e2e runs them on a real Airflow 3"),
+    pytest.mark.skipif(not IS_AIRFLOW_2, reason="tests/e2e and tests/demo run them on a real Airflow 3"),
     pytest.mark.timeout(400),
 ]
 
 
 @pytest.fixture
 def sandbox(monkeypatch, airflow_database, tmp_path):
-    sandbox = Sandbox(Settings(job_seconds=0, export_seconds=0))
+    at_once = Settings(job_seconds=0, export_seconds=0, query_queue_seconds=0, query_seconds=0)
+    sandbox = Sandbox(at_once)
     with serve(sandbox) as server:
         own = {"host": server.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
         for kind in ("zuora", "elastic_path"):
             connection = json.dumps(own | {"conn_type": kind})
             monkeypatch.setenv(f"AIRFLOW_CONN_{kind.upper()}_DEFAULT", connection)
         monkeypatch.setenv("ORDER_EXPORTS", f"file://{tmp_path}/exports")
+        monkeypatch.setenv("ZUORA_INVOICES", f"file://{tmp_path}/invoices")
         yield sandbox
 
 
@@ -57,7 +63,7 @@ def tried(name):
 
 def test_every_example_is_tried():
     tested = {"zuora_order", "zuora_order_in_two_tasks", "zuora_orders_in_bulk", "elastic_path_to_zuora"}
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*tested, "zuora_query_to_storage"}
 
 
 @pytest.mark.parametrize(
@@ -84,3 +90,19 @@ def test_yesterdays_orders_go_from_elastic_path_to_zuora(sandbox):
 
     (order,) = sandbox.ledger()["orders"]
     assert order["orderNumber"] in {f"EP-{before}", f"EP-{yesterday()}"}
+
+
+def test_a_days_invoices_go_to_the_file_of_that_day(sandbox, tmp_path):
+    sandbox.add_script(QueryScript(contains="FROM invoice", rows=[{"id": "8ad0", "amount": 230.0}]))
+    before = yesterday()
+    days = {str(before - timedelta(days=1)), str(before), str(yesterday())}  # the first: until two o'clock
+    tried("zuora_query_to_storage")
+
+    [file] = tmp_path.glob("invoices/*/*")
+    day = file.parent.name.removeprefix("day=")
+    assert day in days
+    assert (file.name, file.read_text()) == ("invoices.csv", "id,amount\n8ad0,230.0\n")
+    [made] = sandbox.ledger()["queries"]
+    after = (datetime.fromisoformat(day) + timedelta(days=1)).date()
+    assert f">= TIMESTAMP '{day} 00:00:00.000 +00:00'" in made["query"]
+    assert f"< TIMESTAMP '{after} 00:00:00.000 +00:00'" in made["query"]

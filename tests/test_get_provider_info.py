@@ -34,6 +34,7 @@ FIELDS = {
         "proxies",
         "idempotency_namespace",
         "order_limits",
+        "download_hosts",
         "shared_sign_in",
     ],
     "elastic_path": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -10,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.core.vendors.base import fold_status
 from airflow_provider_zuora.get_provider_info import get_provider_info
+from airflow_provider_zuora.hooks.data_query import MAX_SECONDS
+from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
+from zuora_sandbox import Settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -28,6 +34,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.parametrize("zuora", [Settings(query_queue_seconds=0, query_seconds=0)], indirect=True)
 @pytest.mark.parametrize("block", BLOCKS)
 def test_python_that_is_shown_runs(block, zuora, tmp_path):
     code = tmp_path / "shown.py"
@@ -80,3 +87,45 @@ def test_every_environment_is_listed():
     assert [
         name for name, url in VENDORS["zuora"].environments.items() if f"| {name} | `{url}` |" not in page
     ] == []
+
+
+def read_rows(page, heading):
+    """The cells of a table below a heading, without its first two lines."""
+    _, _, below = (ROOT / "docs" / page).read_text().partition(f"\n## {heading}\n")
+    lines = below.partition("\n## ")[0].splitlines()
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("|")][2:]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def words_in(cell):
+    return {fold_status(word).replace("cancelled", "canceled") for word in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_every_kind_of_job_has_its_row_and_its_words():
+    shown = {
+        re.match(r"`([a-z-]*:|)", names)[1]: (words_in(good), words_in(bad))
+        for names, _, good, bad in read_rows("waiting.md", "Which jobs there are")
+    }
+    in_code = {
+        kind.prefix: tuple(
+            {word.replace("cancelled", "canceled") for word, state in kind.states.items() if state is wanted}
+            for wanted in (JobState.SUCCEEDED, JobState.FAILED)
+        )
+        for kind in VENDORS["zuora"].kinds.values()
+    }
+    assert shown == in_code
+
+
+def test_every_option_of_a_data_query_is_explained_with_its_default():
+    rows = {name.strip("`"): default for name, _, default in read_rows("data-query.md", "Options")}
+    given = inspect.signature(ZuoraDataQueryOperator.__init__).parameters
+    options = {
+        name: each.default
+        for name, each in given.items()
+        if each.kind is each.KEYWORD_ONLY and name != "task_id"
+    }
+
+    assert list(rows) == list(options)
+    told = {name: value for name, value in options.items() if isinstance(value, str) or value in (True, 1000)}
+    assert {name: rows[name].strip("`") for name in told} == {n: str(value) for n, value in told.items()}
+    assert rows["timeout"].startswith(f"{MAX_SECONDS / 3600} h")

@@ -154,7 +154,9 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
     def on_kill(self) -> None:
         """Log that the jobs are not stopped."""
         place = self.hook_class.hook_name
-        self.log.warning("What is at %s goes on there, a sensor cancels nothing: %s", place, name_jobs(self._job_ids))
+        self.log.warning(
+            "What is at %s goes on there, a sensor cancels nothing: %s", place, name_jobs(self._job_ids)
+        )
 
     def find_first_poke(self, context: Context) -> float | None:
         """Return when a wait in reschedule mode began, in seconds since 1970; None: now."""

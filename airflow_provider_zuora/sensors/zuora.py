@@ -14,11 +14,12 @@ from airflow_provider_zuora.sensors.base import BaseJobSensor
 
 class ZuoraJobSensor(BaseJobSensor):
     """
-    Wait until a job of Zuora's asynchronous orders has ended, and return its result.
+    Wait until a job of any kind has ended at Zuora, and return its result; it is never cancelled.
 
     The rest of `BaseJobSensor` applies.
 
-    :param job_id: what ``ZuoraCreateOrderOperator`` or ``ZuoraCreateOrdersOperator`` returned.
+    :param job_id: what ``ZuoraCreateOrderOperator`` or ``ZuoraCreateOrdersOperator`` returned; or
+        ``data-query:<id>``, ``bill-run:<id>``, ``bill-run-post:<id>``, ``payment-run:<id>``; or a list.
     :param zuora_conn_id: the Airflow connection.
     :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
         activation) fails the task; False: the log warns of it.

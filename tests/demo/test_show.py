@@ -1,4 +1,4 @@
-"""`make demo` tells an order's way, ends as its run ends, and leaves nothing behind."""
+"""`make demo` and `make demo-query` tell what happens, end as the run ends, and leave nothing behind."""
 
 import os
 import signal
@@ -16,13 +16,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(400)]
 CHECKOUT = Path(__file__).parents[2]
 
 
-def command(place):
-    return [sys.executable, "-m", "demo", "--place", str(place)]
+def command(place, *options):
+    return [sys.executable, "-m", "demo", "--place", str(place), *options]
 
 
-def demo(place, **env):
+def demo(place, *options, **env):
     return subprocess.run(
-        command(place),
+        command(place, *options),
         cwd=CHECKOUT,
         env=os.environ | env,
         capture_output=True,
@@ -41,6 +41,22 @@ def test_an_order_goes_through(tmp_path):
     done = demo(tmp_path / "demo")
     assert done.returncode == 0, done.stdout + done.stderr
     for word in ("create", "deferred", "success", "  order         zuora_order-manual__"):
+        assert word in done.stdout
+    assert not find_left_behind(tmp_path)
+
+
+def test_a_query_goes_to_a_file_that_is_shown(tmp_path):
+    done = demo(tmp_path / "demo", "--query")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Wrong" not in done.stdout
+    for word in (
+        "deferred",
+        "success",
+        "  rows     12, ",
+        "  columns  id, invoicenumber",
+        "  8ad0820",
+        "9 more",
+    ):
         assert word in done.stdout
     assert not find_left_behind(tmp_path)
 
