@@ -1,4 +1,4 @@
-"""Describe the provider to Airflow: its connection types, hooks, operators, sensors and triggers."""
+"""What Airflow is told about this provider."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _PAGES = {
     _ZUORA: "https://developer.zuora.com/",
     _ELASTIC_PATH: "https://elasticpath.dev/docs/api/exporter/exporter",
 }
-_MODULES = {
-    "hooks": {_ZUORA: "zuora", _ELASTIC_PATH: "elastic_path"},
-    "operators": {_ZUORA: "orders", _ELASTIC_PATH: "elastic_path"},
-    "sensors": {_ZUORA: "zuora", _ELASTIC_PATH: "elastic_path"},
-    "triggers": {_ZUORA: "jobs", _ELASTIC_PATH: "jobs"},
+_MODULES: dict[str, dict[str, tuple[str, ...]]] = {
+    "hooks": {_ZUORA: ("zuora",), _ELASTIC_PATH: ("elastic_path",)},
+    "operators": {_ZUORA: ("orders", "data_query"), _ELASTIC_PATH: ("elastic_path",)},
+    "sensors": {_ZUORA: ("zuora",), _ELASTIC_PATH: ("elastic_path",)},
+    "triggers": {_ZUORA: ("jobs",), _ELASTIC_PATH: ("jobs",)},
 }
 _HOOKS = {
     "zuora": ("Zuora", "hooks.zuora.ZuoraHook"),
@@ -28,7 +28,7 @@ def get_provider_info() -> dict[str, object]:
     info: dict[str, object] = {
         "package-name": "airflow-provider-zuora",
         "name": "Zuora",
-        "description": "Provider for Zuora's asynchronous orders: submit an order, wait for its job.",
+        "description": "Provider for the jobs that Zuora runs in the background: orders, data queries, runs.",
         "versions": [__version__],
         "integrations": [
             {"integration-name": name, "external-doc-url": page, "tags": ["service"]}
@@ -46,7 +46,7 @@ def get_provider_info() -> dict[str, object]:
     }
     for room, modules in _MODULES.items():
         info[room] = [
-            {"integration-name": name, "python-modules": [f"{_PACKAGE}.{room}.{module}"]}
-            for name, module in modules.items()
+            {"integration-name": name, "python-modules": [f"{_PACKAGE}.{room}.{each}" for each in named]}
+            for name, named in modules.items()
         ]
     return info

@@ -15,6 +15,7 @@ from airflow_provider_zuora.exceptions import (
     LockContentionError,
     OrderOutcomeUnknownError,
     PermanentError,
+    QueryQueueFullError,
     TransientError,
     ZuoraProviderError,
     convert_error,
@@ -49,6 +50,7 @@ def attributes_of(error):
         (errors.JobFailed("no"), PermanentError),
         (errors.StoreUnavailable("no", transient=True), TransientError),
         (errors.LockContention("no", transient=True), LockContentionError),
+        (errors.QueryQueueFull("no", transient=True), QueryQueueFullError),
         (errors.OutcomeUnknown("no"), OrderOutcomeUnknownError),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
@@ -76,6 +78,7 @@ def test_every_error_of_ours_has_one_root_and_is_called_an_error():
     }
     assert ours == {
         "LockContentionError",
+        "QueryQueueFullError",
         "OrderOutcomeUnknownError",
         "PermanentError",
         "TransientError",

@@ -39,7 +39,6 @@ class JobKind:
     repeated_submit: RepeatedSubmit = RepeatedSubmit.NEITHER
     read_id: Callable[[Document], str] = lambda _: ""  # of the job that was started; empty if there is none
     build_cancel_request: Callable[[str], Request] | None = None  # None: it cannot be stopped
-    build_lookup_request: Callable[[Document], Request] | None = None  # finds out whether it was submitted
 
 
 @dataclass(frozen=True, slots=True)

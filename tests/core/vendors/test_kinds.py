@@ -45,14 +45,17 @@ def test_what_may_be_repeated():
         "order": RepeatedSubmit.KEYED,
         "preview": RepeatedSubmit.HARMLESS,
         "order by number": RepeatedSubmit.NEITHER,
+        "data query": RepeatedSubmit.HARMLESS,
+        "bill run": RepeatedSubmit.KEYED,
+        "bill run post": RepeatedSubmit.NEITHER,
+        "payment run": RepeatedSubmit.KEYED,
         "order_export": RepeatedSubmit.HARMLESS,
     }
 
 
-def test_no_job_of_today_can_be_cancelled_or_looked_up():
-    assert {(kind.build_cancel_request, kind.build_lookup_request) for kind in KINDS.values()} == {
-        (None, None)
-    }
+def test_only_queries_and_bill_runs_can_be_cancelled():
+    cancelled = {name for (_, name), kind in KINDS.items() if kind.build_cancel_request}
+    assert cancelled == {"data query", "bill run", "bill run post"}
 
 
 def test_what_is_never_started_says_so():

@@ -68,5 +68,6 @@ BILL_RUN_POST = replace(
     states=_STATES_OF_POST,
     read_job=partial(_read_job, _STATES_OF_POST),
     build_submit_request=None,
+    repeated_submit=RepeatedSubmit.NEITHER,
 )
 """The posting of a bill run: the same run, but Completed is no end."""
