@@ -43,7 +43,7 @@ class TransientError(ZuoraProviderError):
     transient = True
 
 
-class OrderOutcomeUnknownError(PermanentError):
+class OutcomeUnknownError(PermanentError):
     """
     An order may exist or not, and only a person can tell; it was not sent again.
 
@@ -57,7 +57,7 @@ class LockContentionError(TransientError):
 
 
 _SPECIAL: dict[type[ApiError], type[ZuoraProviderError]] = {
-    OutcomeUnknown: OrderOutcomeUnknownError,
+    OutcomeUnknown: OutcomeUnknownError,
     LockContention: LockContentionError,
 }
 

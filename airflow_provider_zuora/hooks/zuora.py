@@ -83,7 +83,7 @@ class ZuoraHook(BaseJobHook):
         :param return_ids: True: the job's result holds ids instead of numbers.
         :param context: the task's context; None: that of the running task.
         :raises PermanentError: if a rule is broken (one line each, nothing was sent), or Zuora refuses it.
-        :raises OrderOutcomeUnknownError: if only a person can tell whether the order exists.
+        :raises OutcomeUnknownError: if only a person can tell whether the order exists.
         :raises LockContentionError: if the order met a lock in Zuora.
         :raises TransientError: if it is unknown whether Zuora accepted it: a retry sends the same key.
         """
