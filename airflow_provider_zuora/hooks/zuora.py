@@ -34,12 +34,12 @@ from airflow_provider_zuora.core.validation import (
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
-from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.hooks.billing import BaseBillingHook
 from airflow_provider_zuora.hooks.order_list import submit_all
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
 
 
-class ZuoraHook(BaseJobHook):
+class ZuoraHook(BaseBillingHook):
     """
     Talk to Zuora.
 

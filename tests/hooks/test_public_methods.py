@@ -23,7 +23,14 @@ OF_ALL = {
 }
 OF_THE_FORM = {"get_connection_form_widgets", "get_ui_field_behaviour"}
 OF_ONE = {
-    ZuoraHook: {"create_order", "create_orders", "preview_order"},
+    ZuoraHook: {
+        "create_bill_run",
+        "create_order",
+        "create_orders",
+        "create_payment_run",
+        "post_bill_run",
+        "preview_order",
+    },
     ElasticPathHook: {"download", "export_orders"},
 }
 
