@@ -11,11 +11,11 @@ _PAGES = {
     _ZUORA: "https://developer.zuora.com/",
     _ELASTIC_PATH: "https://elasticpath.dev/docs/api/exporter/exporter",
 }
-_MODULES = {
-    "hooks": {_ZUORA: "zuora", _ELASTIC_PATH: "elastic_path"},
-    "operators": {_ZUORA: "orders", _ELASTIC_PATH: "elastic_path"},
-    "sensors": {_ZUORA: "zuora", _ELASTIC_PATH: "elastic_path"},
-    "triggers": {_ZUORA: "jobs", _ELASTIC_PATH: "jobs"},
+_MODULES: dict[str, dict[str, tuple[str, ...]]] = {
+    "hooks": {_ZUORA: ("zuora",), _ELASTIC_PATH: ("elastic_path",)},
+    "operators": {_ZUORA: ("orders", "billing"), _ELASTIC_PATH: ("elastic_path",)},
+    "sensors": {_ZUORA: ("zuora",), _ELASTIC_PATH: ("elastic_path",)},
+    "triggers": {_ZUORA: ("jobs",), _ELASTIC_PATH: ("jobs",)},
 }
 _HOOKS = {
     "zuora": ("Zuora", "hooks.zuora.ZuoraHook"),
@@ -46,7 +46,7 @@ def get_provider_info() -> dict[str, object]:
     }
     for room, modules in _MODULES.items():
         info[room] = [
-            {"integration-name": name, "python-modules": [f"{_PACKAGE}.{room}.{module}"]}
-            for name, module in modules.items()
+            {"integration-name": name, "python-modules": [f"{_PACKAGE}.{room}.{each}" for each in named]}
+            for name, named in modules.items()
         ]
     return info

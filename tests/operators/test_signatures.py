@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, SensorOptions
+from airflow_provider_zuora.operators.billing import ZuoraBillRunOperator, ZuoraPaymentRunOperator
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrderOperator,
@@ -25,8 +26,10 @@ from tests.conftest import ORDER
 ROOT = Path(__file__).parents[2]
 OPERATORS = [
     ElasticPathExportOrdersOperator,
+    ZuoraBillRunOperator,
     ZuoraCreateOrderOperator,
     ZuoraCreateOrdersOperator,
+    ZuoraPaymentRunOperator,
     ZuoraPreviewOrderOperator,
 ]
 SENSORS = [ElasticPathJobSensor, ZuoraJobSensor]
