@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from zuora_sandbox.sandbox import Sandbox
-from zuora_sandbox.server import Server, listen
+from zuora_sandbox.server import Server, open_server
 from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
 
 HELP = {
@@ -42,6 +42,16 @@ HELP = {
     "answer_seconds": "how long an answer takes",
     "export_seconds": "how long an export of Elastic Path runs; one runs at a time",
     "fail_exports": "the error of every export, for example Boom",
+    "query_queue_seconds": "how long a data query waits before it looks for a running place",
+    "query_seconds": "how long a data query runs",
+    "query_rows": "how many rows a data query gives",
+    "query_running": "how many data queries run at the same time",
+    "query_queued": "how many more may wait before a submit fails",
+    "query_honours_key": "an idempotency key means something to Data Query",
+    "bill_run_seconds": "how long a bill run is Processing",
+    "bill_run_post_seconds": "how long a bill run is PostInProgress",
+    "payment_run_seconds": "how long a payment run is Processing",
+    "query_link_seconds": "how long the link to the file of a data query is valid",
 }
 
 
@@ -55,6 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--host", default="127.0.0.1", help="a loopback address")
     options.add_argument("--port", type=int, default=8765, help="0 chooses a free one")
+    options.add_argument("--file-port", type=int, default=0, help="the port of result files; 0: a free one")
     defaults = Settings()
     for each in fields(Settings):
         if each.name in HELP:
@@ -83,12 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = make_parser()
     given = vars(options.parse_args(arguments))
     try:
-        host, port = given.pop("host"), given.pop("port")
-        settings = Settings(**given)
-        listener = listen(host, port)
+        places = [given.pop(name) for name in ("host", "port", "file_port")]
+        server = open_server(Sandbox(Settings(**given)), *places)
     except (ValueError, OSError) as error:
         options.error(str(error))
-    asyncio.run(serve_until_stopped(Server(Sandbox(settings), listener)))
+    asyncio.run(serve_until_stopped(server))
 
 
 if __name__ == "__main__":

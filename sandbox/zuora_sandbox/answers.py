@@ -20,6 +20,7 @@ from zuora_sandbox.messages import Request, Response
 
 ORDERS = "532000"
 TERMS = "531003"
+RUNS = "587302"
 FIRST_DATED_VERSION = "2024-05-20"
 """The first Zuora-Version in which errors have HTTP statuses; later ones are dates, earlier ones numbers."""
 
@@ -115,15 +116,24 @@ def _merge_objects(fields: Mapping[str, Any], change: Mapping[str, Any]) -> dict
 
 
 def make_refusal(
-    violations: Iterable[Violation], version: str, rng: random.Random, status: int = 0
+    violations: Iterable[Violation],
+    version: str,
+    rng: random.Random,
+    status: int = 0,
+    *,
+    has_text_codes: bool = False,
 ) -> Response:
     """
-    Return an error response of Zuora whose reasons are these violations.
+    Return an error response of Zuora's v1 API whose reasons are these violations.
 
     :param version: the Zuora-Version that applies.
     :param status: the HTTP status to use instead of the one of the category, or 0.
+    :param has_text_codes: whether codes are texts and not numbers.
     """
-    reasons = [{"code": each.code, "message": each.message} for each in violations]
+    found = list(violations)
+    reasons = [
+        {"code": str(each.code) if has_text_codes else each.code, "message": each.message} for each in found
+    ]
     request_id = make_request_id(rng)
     body = {
         "success": False,
@@ -131,8 +141,7 @@ def make_refusal(
         "reasons": reasons,
         "requestId": request_id,
     }
-    category = reasons[0]["code"] % 100  # type: ignore[operator]  # a code is an int
-    own = HTTP_STATUS[category] if is_dated(version) else 200
+    own = HTTP_STATUS[found[0].category] if is_dated(version) else 200
     return make_reply(status or own, body, {"Zuora-Request-Id": request_id})
 
 

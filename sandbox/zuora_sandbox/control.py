@@ -9,6 +9,7 @@ from typing import Any
 from zuora_sandbox.answers import make_reply, parse_json_body
 from zuora_sandbox.faults import Fault
 from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.scripts import BillRunScript, PaymentRunScript, QueryScript
 from zuora_sandbox.tenant import Tenant
 
 PREFIX = "/sandbox/"
@@ -38,6 +39,9 @@ ACTIONS: dict[str, Callable[[Tenant, dict[str, Any]], None]] = {
     "clock": _advance_clock,
     "settings": _change_settings,
     "exportable": _set_exportable,
+    "bill-runs": lambda tenant, values: tenant.add_script(BillRunScript.from_json(values)),
+    "payment-runs": lambda tenant, values: tenant.add_script(PaymentRunScript.from_json(values)),
+    "queries": lambda tenant, values: tenant.add_script(QueryScript.from_json(values)),
     "revoke": lambda tenant, _: tenant.revoke_tokens(),
     "reset": lambda tenant, _: tenant.reset(),
 }

@@ -23,6 +23,12 @@ from zuora_sandbox.tenant import Tenant
 
 SIGN_IN = "/oauth/token"
 JOBS = "/v1/async-jobs/{jobId}"
+PAYMENT_RUN = "/v1/payment-runs/{paymentRunKey}"
+PAYMENT_RUN_SUMMARY = f"{PAYMENT_RUN}/summary"
+PAYMENT_RUN_DATA = f"{PAYMENT_RUN}/data"
+NO_ENTITY = {("GET", JOBS), ("GET", PAYMENT_RUN_SUMMARY), ("GET", PAYMENT_RUN_DATA), ("DELETE", PAYMENT_RUN)}
+"""The operations without Zuora-Entity-Ids in the reference; whether it is refused there, no page says."""
+
 REALMS = ", ".join(f"{scheme} realm=Zuora API" for scheme in ("Basic", "ZSession", "Bearer"))
 LONGEST_KEY = 254
 """The most characters of an idempotency key; the guide says fewer than 255."""
@@ -114,14 +120,14 @@ def _check_sign_in_rate(tenant: Tenant, request: Request, _: str) -> Response | 
 
 def _check_media_type(tenant: Tenant, request: Request, _: str) -> Response | None:
     kind = request.header("Content-Type").partition(";")[0].strip().lower()
-    if request.method != "POST" or kind == "application/json":
+    if request.method not in ("POST", "PUT") or kind == "application/json":
         return None
     return tenant.refuse(request, Violation(45, f"Content-Type {kind!r} is not supported."), status=415)
 
 
 def _check_entity(tenant: Tenant, request: Request, template: str) -> Response | None:
     known, given = tenant.settings.entity_ids, request.header("Zuora-Entity-Ids")
-    if not known or template == JOBS or given in known:
+    if not known or (request.method, template) in NO_ENTITY or given in known:
         return None
     text = f"Zuora-Entity-Ids must name one of the token's entities; it is {given!r}."
     return tenant.refuse(request, Violation(20, text, "900000"))
@@ -169,12 +175,18 @@ def make_headers(tenant: Tenant, request: Request, template: str) -> dict[str, s
         left = max(0, SIGN_INS_PER_MINUTE - len(tenant.state.issued))
         limits = {"Limit": SIGN_INS_PER_MINUTE, "Remaining": left}
         return found | {f"X-RateLimit-{name}-minute": str(value) for name, value in limits.items()}
+    if not (is_v1 := request.path.startswith("/v1/")) and not tenant.settings.headers_beyond_v1:
+        return found
     most, at_once = tenant.settings.requests_per_minute, tenant.settings.concurrent_requests
-    return found | {
+    found |= {
         "RateLimit-Limit": WINDOWS.format(most),
         "RateLimit-Remaining": str(max(0, most - tenant.state.calls.counted)),
         "RateLimit-Reset": str(_count_seconds_left(tenant)),
+    }
+    # The guide to rate limits: only where the path has /v1 in it.
+    concurrent = {
         "Concurrency-Limit-Type": "Default",
         "Concurrency-Limit-Limit": str(at_once),
         "Concurrency-Limit-Remaining": str(max(0, at_once - max(1, tenant.calls_in_progress))),
     }
+    return found | (concurrent if is_v1 else {})

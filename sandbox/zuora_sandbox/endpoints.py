@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from urllib.parse import parse_qs, unquote
 
 from zuora_sandbox.answers import (
@@ -13,13 +13,16 @@ from zuora_sandbox.answers import (
     make_reply,
     parse_json_body,
 )
+from zuora_sandbox.bill_runs import endpoints as bill_runs
+from zuora_sandbox.data_query import endpoints as data_query
 from zuora_sandbox.edge import JOBS, REALMS, SIGN_IN
 from zuora_sandbox.jobs import Job, decide_end
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_rules import check_order
 from zuora_sandbox.order_store import make_account_page, make_order_page
+from zuora_sandbox.payment_runs import endpoints as payment_runs
 from zuora_sandbox.state import make_duplicate_violation
-from zuora_sandbox.tenant import Tenant
+from zuora_sandbox.tenant import Endpoint, Tenant
 
 
 def sign_in(tenant: Tenant, request: Request, _: str) -> Response:
@@ -118,8 +121,6 @@ def show_account(tenant: Tenant, request: Request, wanted: str) -> Response:
     return make_reply(200, page)
 
 
-Endpoint = Callable[[Tenant, Request, str], Response]
-
 ROUTES: dict[str, dict[str, Endpoint]] = {
     SIGN_IN: {"POST": sign_in},
     "/v1/async/orders": {"POST": create_order},
@@ -127,17 +128,24 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     JOBS: {"GET": show_job},
     "/v1/orders/{orderNumber}": {"GET": show_order},
     "/v1/accounts/{account-key}": {"GET": show_account},
+    **data_query.ROUTES,
+    **bill_runs.ROUTES,
+    **payment_runs.ROUTES,
 }
 
-BY_HEAD = {template.rpartition("/")[0]: template for template in ROUTES if template.endswith("}")}
+PATTERNS = {
+    template: re.compile(re.sub(r"\{[^}]*\}", "([^/]+)", template)) for template in ROUTES if "{" in template
+}
 
 
 def find_template(path: str) -> tuple[str, str]:
     """
-    Return the template of a path and the last segment of the path, decoded.
+    Return the template of a path and the segment that stands for its parameter, decoded.
 
     A path that matches no template is its own template. A slash at the end is ignored.
     """
     bare = path.rstrip("/")
-    head, _, last = bare.rpartition("/")
-    return (bare if bare in ROUTES else BY_HEAD.get(head, path)), unquote(last)
+    if bare in ROUTES:
+        return bare, ""
+    found = ((template, pattern.fullmatch(bare)) for template, pattern in PATTERNS.items())
+    return next(((template, unquote(match[1])) for template, match in found if match), (path, ""))

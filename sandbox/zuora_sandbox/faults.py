@@ -20,7 +20,10 @@ from zuora_sandbox.messages import Request, Response
 SILENT = frozenset({"reset", "hang", "kill", "stop"})
 """The kinds of fault without any answer."""
 
-KINDS = SILENT | {"answer", "cut", "change"}
+MISSIZED = frozenset({"short", "unsized"})
+"""The kinds that send the real answer with a wrong length, or with none."""
+
+KINDS = SILENT | MISSIZED | {"answer", "cut", "change"}
 WHENS = frozenset({"before", "instead", "after"})
 
 
@@ -39,9 +42,10 @@ class Fault:
         the request is processed, but its answer is lost.
     :param kind: ``answer``: answer with `status`, `headers` and `body`. ``change``: give the real answer with
         the fields of `change`. ``cut``: send half of the body (that of the real answer, if `when` is
-        ``after`` and no body is given). ``reset``: reset the connection. ``hang``: never answer. ``kill``:
-        kill the client process with SIGKILL. ``stop``: stop it with SIGSTOP until it gets SIGCONT; only then
-        is the request processed and answered.
+        ``after`` and no body is given). ``short``: send half of the real body as though it were all of it.
+        ``unsized``: send the real answer in chunks, without Content-Length. ``reset``: reset the connection.
+        ``hang``: never answer. ``kill``: kill the client process with SIGKILL. ``stop``: stop it with SIGSTOP
+        until it gets SIGCONT; only then is the request processed and answered.
     :param hold_seconds: with ``after``: how long the idempotency key counts as in progress (409).
     :param change: for ``change``: the fields to replace in the body and in its nested objects; None removes
         a field.
@@ -75,6 +79,8 @@ class Fault:
             )
         if self.kind == "cut" and self.when != "after" and not self.body:
             raise ValueError("a cut needs a body to cut, or when='after'")
+        if self.kind in MISSIZED and self.when != "after":
+            raise ValueError(f"kind={self.kind!r} needs when='after': it sends the real answer")
         if self.when == "instead" and self.kind != "answer":
             raise ValueError("when='instead' needs kind='answer': it is what the endpoint answers")
         if self.kind == "stop" and self.when != "before":
@@ -126,9 +132,10 @@ class Fault:
         if self.kind in SILENT:
             return Response(status=0, damage=self.kind)
         given = Response(self.status, dict(self.headers), self.body)
-        if real is not None and (self.kind == "change" or (self.kind == "cut" and not self.body)):
+        is_cut = self.kind == "cut" and not self.body
+        if real is not None and (is_cut or self.kind == "change" or self.kind in MISSIZED):
             given = replace(real, body=merge_fields(real.body, self.change))
         if self.request_id:
             new = make_request_id(rng) if self.request_id == "new" else self.request_id
             given = replace_request_id(given, new)
-        return replace(given, damage="cut") if self.kind == "cut" else given
+        return replace(given, damage=self.kind) if self.kind == "cut" or self.kind in MISSIZED else given

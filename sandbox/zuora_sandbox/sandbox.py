@@ -20,10 +20,12 @@ from zuora_sandbox.answers import (
     replace_request_id,
     unzip_body,
 )
-from zuora_sandbox.endpoints import ROUTES, Endpoint, find_template
+from zuora_sandbox.data_query.endpoints import JOBS as QUERIES
+from zuora_sandbox.data_query.links import FILE, cut_range, find_file
+from zuora_sandbox.endpoints import ROUTES, find_template
 from zuora_sandbox.idempotency import StoredResponse
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.tenant import Tenant
+from zuora_sandbox.tenant import Endpoint, Tenant
 
 
 def _make_endpoint(response: Response) -> Endpoint:
@@ -45,10 +47,10 @@ class Sandbox(Tenant):
         Answer a request.
 
         A response with the status 0 must not be sent: its damage says what happens instead. With the damage
-        ``cut`` the body is complete, and the client must get a part of it. No body is gzipped here.
+        ``cut`` or ``short`` the body is complete, and the client must get a part of it. No body is gzipped.
         """
         with self._lock:
-            self.state.end_due_jobs(self.now)
+            self.end_due_jobs()
             if request.path.startswith(control.PREFIX):
                 return control.answer_request(self, request)
             template, argument = elastic_path.find_template(request.path)
@@ -59,6 +61,24 @@ class Sandbox(Tenant):
             self.state.cool_down.note_response(response, self.now, self.settings.answer_seconds)
             self.state.note_request(request, template, response, self.now)
             return response
+
+    def send_file(self, request: Request) -> Response:
+        """
+        Answer a request at the origin of the files, which knows nothing of Zuora's tokens and limits.
+
+        The body is a `Content`. To find the size of a compressed file takes as long as to read it once.
+        """
+        with self._lock:
+            self.end_due_jobs()
+            self.state.exposed_tokens += bool(request.header("Authorization"))
+            fault = self.state.take_fault(request)
+            if fault is not None and fault.when != "after":
+                response = fault.make_answer(self.rng)
+            else:
+                response = find_file(self, request)
+                response = response if fault is None else fault.make_answer(self.rng, response)
+            self.state.note_request(request, FILE, response, self.now)
+        return cut_range(request, response)
 
     def _answer_zuora(self, request: Request, template: str, argument: str) -> Response:
         fault = self.state.take_fault(request)
@@ -104,9 +124,13 @@ class Sandbox(Tenant):
         refused = edge.check_request(self, request, template)
         if refused is not None:
             return refused
-        if not request.header("Idempotency-Key"):
+        if not request.header("Idempotency-Key") or not self._honours_key(template):
             return endpoint(self, request, argument)
         return self._answer_once(request, argument, endpoint)
+
+    def _honours_key(self, template: str) -> bool:
+        """Return whether a key means something here; for Data Query, another service, nobody knows."""
+        return template != QUERIES or self.settings.query_honours_key
 
     def _refuse_path(self, request: Request, template: str) -> Response:
         if template in ROUTES:

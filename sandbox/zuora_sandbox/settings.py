@@ -16,6 +16,8 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "other_payload": ("stored", "422"),
     "replay_request_id": ("stored", "new", "none"),
     "duplicate_order_numbers": ("refuse", "accept"),
+    "query_first_status": ("accepted", "submitted"),
+    "query_empty_file": ("header", "zero", "none"),
 }
 """The values that some settings can have; the first is the default."""
 
@@ -63,6 +65,43 @@ class Settings:
     :param export_memory_seconds: how long after its creation an export can be read.
     :param fail_exports: the ``error`` with which every export fails; empty: only one without rows fails.
     :param link_seconds: how long the link to the file of an export is valid.
+    :param headers_beyond_v1: whether answers to paths without ``/v1`` have RateLimit headers.
+    :param illegal_state_category: the category of the error for a step that a run's status does not allow.
+    :param object_query_lag_seconds: how long Object Query does not know a new run.
+    :param query_queue_seconds: how long a query waits before it looks for a running place.
+    :param query_seconds: how long it runs.
+    :param query_running: how many queries of LIVE data run at the same time.
+    :param query_queued: how many more may wait.
+    :param warehouse_running: the same for queries of the WAREHOUSE.
+    :param warehouse_queued: the same for queries of the WAREHOUSE.
+    :param query_full_status: the HTTP status of a submit beyond that.
+    :param query_honours_key: whether POST /query/jobs gives the first answer again under a known key.
+    :param query_first_status: the word of a query until it looks for a place: ``accepted`` or ``submitted``.
+    :param query_whole_pages: whether the page of a query has ``createdOn``, ``createdByUserEmail`` and
+        ``retries`` at all times, and not in the answer to the submit alone.
+    :param query_memory_seconds: how long a query and its file are kept.
+    :param query_rows: how many rows a query gives without a script.
+    :param query_empty_file: the file of a query without rows: a ``header`` alone (JSON Lines: nothing),
+        ``zero`` bytes, or ``none``: no ``dataFile``.
+    :param query_line_end: the line end in files.
+    :param query_null: the text for null in CSV, TSV and DSV.
+    :param query_link_seconds: how long the link to the file of a query is valid.
+    :param query_renews_links: whether each read of a job signs a new link; if not, it is signed once, when
+        the query completes.
+    :param query_expired_status: the HTTP status for an expired link.
+    :param query_encoding_header: whether a file of GZIP has ``Content-Encoding: gzip``.
+    :param query_files_url: the origin in links, such as the address of a proxy; empty: the server's own.
+    :param bill_run_queue_seconds: how long a bill run is Pending.
+    :param bill_run_seconds: how long it is Processing.
+    :param bill_run_post_seconds: how long it is PostInProgress.
+    :param bill_run_auto_post_lag_seconds: how long it is Completed before ``autoPost`` posts it.
+    :param bill_run_cancel_seconds: how long it is CancelInProgress.
+    :param bill_run_delete_seconds: how long it is RemoveInProgress.
+    :param payment_run_queue_seconds: how long a payment run is Pending.
+    :param payment_run_seconds: how long it is Processing.
+    :param payment_run_collects: whether the user may process electronic payments; if not, ``collectPayment``
+        is ignored silently.
+    :param bill_run_by_number: whether paths below ``/v1/bill-runs`` take its number besides its id.
     """
 
     client_id: str = CLIENT_ID
@@ -101,6 +140,39 @@ class Settings:
     export_memory_seconds: float = 7 * 86_400.0
     fail_exports: str = ""
     link_seconds: float = 300.0
+    headers_beyond_v1: bool = False
+    illegal_state_category: int = 30
+    object_query_lag_seconds: float = 0.0
+    query_queue_seconds: float = 2.0
+    query_seconds: float = 10.0
+    query_running: int = 5
+    query_queued: int = 10
+    warehouse_running: int = 15
+    warehouse_queued: int = 30
+    query_full_status: int = 429
+    query_honours_key: bool = True
+    query_first_status: str = "accepted"
+    query_whole_pages: bool = False
+    query_memory_seconds: float = 30 * 86_400.0
+    query_rows: int = 3
+    query_empty_file: str = "header"
+    query_line_end: str = "\n"
+    query_null: str = ""
+    query_link_seconds: float = 3600.0
+    query_renews_links: bool = True
+    query_expired_status: int = 403
+    query_encoding_header: bool = False
+    query_files_url: str = ""
+    bill_run_queue_seconds: float = 2.0
+    bill_run_seconds: float = 20.0
+    bill_run_post_seconds: float = 5.0
+    bill_run_auto_post_lag_seconds: float = 1.0
+    bill_run_cancel_seconds: float = 2.0
+    bill_run_delete_seconds: float = 2.0
+    bill_run_by_number: bool = False
+    payment_run_queue_seconds: float = 2.0
+    payment_run_seconds: float = 20.0
+    payment_run_collects: bool = True
 
     def __post_init__(self) -> None:
         """Check the settings for what cannot be."""

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zuora_sandbox.answers import Violation
+from zuora_sandbox.bill_runs.runs import BillRuns
+from zuora_sandbox.data_query.jobs import QueryJobs
 from zuora_sandbox.exports import Exports
 from zuora_sandbox.faults import Fault
 from zuora_sandbox.idempotency import IdempotencyStore
 from zuora_sandbox.jobs import Job
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_store import OrderStore
+from zuora_sandbox.payment_runs.store import PaymentRuns
+from zuora_sandbox.scripts import ScriptBook
 
 RECENT = 1000
 """How many requests the ledger lists; older requests are only counted."""
@@ -75,6 +79,7 @@ class State:
     :param maker_ids: the ids of the jobs that made an order, in the order in which they ended.
     :param counts: how many requests were answered, by method and path template.
     :param calls: the calls without the sign-ins, which are in ``sign_ins``.
+    :param exposed_tokens: how many requests at the file origin carried an Authorization.
     """
 
     tokens: dict[str, float] = field(default_factory=dict)
@@ -85,12 +90,17 @@ class State:
     order_store: OrderStore = field(default_factory=OrderStore)
     idempotency_store: IdempotencyStore = field(default_factory=IdempotencyStore)
     exports: Exports = field(default_factory=Exports)
+    query_jobs: QueryJobs = field(default_factory=QueryJobs)
+    bill_runs: BillRuns = field(default_factory=BillRuns)
+    payment_runs: PaymentRuns = field(default_factory=PaymentRuns)
+    script_book: ScriptBook = field(default_factory=ScriptBook)
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     calls: MinuteCounter = field(default_factory=MinuteCounter)
     sign_ins: MinuteCounter = field(default_factory=MinuteCounter)
     cool_down: CoolDown = field(default_factory=CoolDown)
+    exposed_tokens: int = 0
 
     def issue_token(self, token: str, until: float) -> None:
         """Make a token valid until then."""
@@ -159,6 +169,7 @@ class State:
             "tokens": list(self.issued),
             "requests": dict(self.counts),
             "askedInQuiet": self.cool_down.early_requests,
+            "exposedTokens": self.exposed_tokens,
             "recent": list(self.recent),
             "jobs": [_make_job_row(job) for job in self.jobs.values()],
             "orders": [

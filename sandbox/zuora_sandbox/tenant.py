@@ -5,18 +5,21 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zuora_sandbox.answers import Violation, make_refusal
+from zuora_sandbox.answers import Violation
+from zuora_sandbox.envelopes import make_family_refusal
 from zuora_sandbox.faults import Fault
+from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.settings import Settings
 from zuora_sandbox.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from zuora_sandbox.messages import Request, Response
+    from zuora_sandbox.scripts import Script
 
 
 class Tenant:
@@ -25,6 +28,8 @@ class Tenant:
 
     :param clock: returns seconds since 1970; a test passes its own. `advance` adds to it.
     :param rng: the source of tokens, job ids and request ids; the same seed gives the same ones.
+
+    ``files_url`` is the origin that links to files lead to; a server puts its own there.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class Tenant:
         self._clock, self._ahead = clock, 0.0
         self._lock = threading.RLock()
         self.calls_in_progress = 0
+        self.files_url = "https://files.sandbox.invalid"
 
     @property
     def now(self) -> float:
@@ -66,10 +72,20 @@ class Tenant:
         with self._lock:
             self.state.faults.append(fault)
 
+    def add_script(self, script: Script) -> None:
+        """Add a script; the script that was added last and matches a request applies."""
+        with self._lock:
+            self.state.script_book.scripts.append(script)
+
+    def end_due_jobs(self) -> None:
+        """Move everything on to the present."""
+        self.state.end_due_jobs(self.now)
+        self.state.query_jobs.settle(self.now, self.settings)
+
     def set_exportable(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the orders in Elastic Path's store; each row is a line of the CSV."""
         with self._lock:
-            self.state.end_due_jobs(self.now)  # exports that have ended hold the old orders
+            self.end_due_jobs()  # exports that have ended hold the old orders
             self.state.exports.orders = list(rows)
 
     def revoke_tokens(self) -> None:
@@ -85,9 +101,13 @@ class Tenant:
     def ledger(self) -> dict[str, Any]:
         """Return what happened so far as a JSON object, the body for GET /sandbox/ledger."""
         with self._lock:
-            self.state.end_due_jobs(self.now)
+            self.end_due_jobs()
             exports = self.state.exports.make_ledger(self.now)
-            return {"now": self.now, **self.state.make_ledger(self.now), "exports": exports}
+            found = {"now": self.now, **self.state.make_ledger(self.now), "exports": exports}
+            found |= {"filesUrl": self.files_url}
+            found |= {"queries": self.state.query_jobs.make_ledger()}
+            found |= {"billRuns": self.state.bill_runs.make_ledger(self.now)}
+            return {**found, **self.state.payment_runs.make_ledger(self.now)}
 
     def get_version(self, request: Request) -> str:
         """Return the Zuora-Version that applies to a request."""
@@ -95,8 +115,12 @@ class Tenant:
 
     def refuse(self, request: Request, *found: Violation, status: int = 0) -> Response:
         """
-        Return the error response with these violations, as the Zuora-Version of the request defines it.
+        Return the error response with these violations, as the family of the path and its version define it.
 
         :param status: the HTTP status to use instead of the one of the category, or 0.
         """
-        return make_refusal(found, self.get_version(request), self.rng, status)
+        return make_family_refusal(request.path, found, self.get_version(request), self.rng, status)
+
+
+Endpoint = Callable[[Tenant, Request, str], Response]
+"""Answers a request, given the id in its path or an empty text."""

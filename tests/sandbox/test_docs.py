@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault
+from zuora_sandbox import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    BillRunScript,
+    Fault,
+    PaymentRunScript,
+    QueryScript,
+    Receivable,
+)
 from zuora_sandbox.control import ACTIONS
 from zuora_sandbox.endpoints import ROUTES
 from zuora_sandbox.jobs import DIRECTIVES
@@ -15,18 +23,21 @@ from zuora_sandbox.settings import CHOICES
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 
 
-def test_the_example_runs(capsys):
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(compile(block, "docs/sandbox.md", "exec"), {})
+def test_the_examples_run(capsys):
+    first, *others = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    for block in (*others, first):
+        exec(compile(block, "docs/sandbox.md", "exec"), {})
     assert capsys.readouterr().out.splitlines()[-1] == "[]"
 
 
+SCRIPTS = (QueryScript, BillRunScript, PaymentRunScript, Receivable)
 NAMED = [
     *ROUTES,
     *(f"/sandbox/{name}" for name in ACTIONS),
     *(f"| `{name}" for name in DIRECTIVES),
     *(each.name for each in fields(Fault)),
     *(name for name in CHOICES),
+    *(f"`{each.name}`" for kind in SCRIPTS for each in fields(kind)),
     CLIENT_ID,
     CLIENT_SECRET,
 ]

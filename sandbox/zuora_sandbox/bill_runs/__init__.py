@@ -1,0 +1,1 @@
+"""Bill runs: they draft invoices, which are posted or cancelled afterwards."""

@@ -1,0 +1,1 @@
+"""Payment runs: they collect what is due."""
