@@ -46,7 +46,6 @@ from airflow_provider_zuora.session.session import (  # noqa: E402
 from airflow_provider_zuora.session.token_file import RUNTIME_DIR, TokenFile  # noqa: E402
 from airflow_provider_zuora.transports.config import Timing, TransportConfig  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
-from tests.billing_sandbox import BillingSandbox  # noqa: E402
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
 
 # `make test` gives the same result each time; `make explore` draws other cases each time, and more of them.
@@ -240,11 +239,14 @@ def zuora(
 
 @pytest.fixture
 def billing(monkeypatch: pytest.MonkeyPatch, runtime_dir: Path) -> Iterator[Zuora]:
-    """Serve a sandbox that knows bill runs and payment runs, and make `zuora_default` a connection to it."""
-    with serve(BillingSandbox(Settings())) as server:
-        served = Zuora(server.sandbox, server.url)
+    """Serve a sandbox whose clock goes on when a session of this process would wait; see `zuora`."""
+    naps: list[float] = []
+    with serve(Sandbox(Settings(), lambda: time.time() + sum(naps))) as server:
+        served = Zuora(server.sandbox, server.url, naps)
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", served.connection())
-        session = served.use_session(ticks=lambda: time.monotonic() + sum(served.naps))
+        session = served.use_session(
+            clock=lambda: time.time() + sum(naps), ticks=lambda: time.monotonic() + sum(naps)
+        )
         yield served
         session.close()
 

@@ -12,14 +12,14 @@ from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.bill_run_rules import check_bill_run, name_bill_run
 from airflow_provider_zuora.core.vendors.zuora.payment_run_rules import check_payment_run
 from airflow_provider_zuora.core.vendors.zuora.runs import CheckedRun
-from tests.billing_sandbox import BILL_RUNS, PAYMENT_RUNS, BillingSandbox
 from tests.core.carriers import Memory, Tenant
 from tests.core.tries import BY, Actor
-from zuora_sandbox import Fault, Settings
+from zuora_sandbox import BillRunScript, Fault, PaymentRunScript
 
 BILL_RUN = {"name": "Month end", "targetDate": "2024-07-31", "batches": ["Batch1"]}
 PAYMENT_RUN = {"targetDate": "2024-07-31", "batch": "Batch1"}
-PATHS = {"bill run": BILL_RUNS, "payment run": PAYMENT_RUNS}
+PATHS = {"bill run": "/v1/bill-runs", "payment run": "/v1/payment-runs"}
+AT_ONCE = {f"{kind}_run_{phase}seconds": 0.0 for kind in ("bill", "payment") for phase in ("queue_", "")}
 HOUR = 3600.0
 FIRST, RETRY = TaskAttempt(1, 1), TaskAttempt(2, 1)
 CLEARED = TaskAttempt(2, 2, is_cleared=True)
@@ -33,12 +33,9 @@ class Billing(Tenant):
     """A tenant with runs, which notes each request; its POSTs meet the faults that it is given."""
 
     def __init__(self, *faults: Fault) -> None:
-        super().__init__()
-        self.sandbox = BillingSandbox(Settings(), self.clock.ticks, random.Random(1))
+        super().__init__(*faults, **AT_ONCE)
         self.asked_for: list[str] = []
         self.keys: list[str] = []
-        for fault in faults:
-            self.sandbox.add_fault(fault)
 
     def _send(self, request: Request) -> Response:
         if request.path in PATHS.values() and request.method == "POST":
@@ -50,11 +47,21 @@ class Billing(Tenant):
     @property
     def runs(self) -> list[str]:
         """The job ids of all runs."""
-        books = self.sandbox.books
+        state = self.sandbox.state
         return [
-            *(f"bill-run:{run_id}" for run_id in books.bill_runs),
-            *(f"payment-run:{run_id}" for run_id in books.payment_runs),
+            *(f"bill-run:{run_id}" for run_id in state.bill_runs.runs),
+            *(f"payment-run:{run_id}" for run_id in state.payment_runs.runs),
         ]
+
+    def end_runs_as(self, word: str) -> None:
+        """Let the runs that are made from now on end with this word."""
+        self.sandbox.add_script(BillRunScript(status=word))
+        self.sandbox.add_script(PaymentRunScript(status=word))
+
+    @property
+    def posts(self) -> list[dict[str, Any]]:
+        """The bodies of the posts that came through."""
+        return [json.loads(request.body) for request in self.sent if request.path.endswith("/post")]
 
 
 def check(kind: str, document: Any, scope: IdempotencyScope = BY) -> CheckedRun:

@@ -20,8 +20,8 @@ def context(number=1, store=None):
 
 
 def runs(billing):
-    books = billing.sandbox.books
-    return [*books.bill_runs, *books.payment_runs]
+    state = billing.sandbox.state
+    return [*state.bill_runs.runs, *state.payment_runs.runs]
 
 
 def test_a_bill_run_is_created_once_for_a_task_and_posted(billing):
@@ -33,7 +33,8 @@ def test_a_bill_run_is_created_once_for_a_task_and_posted(billing):
     posting = hook.post_bill_run(job_id, "2024-08-01")
     assert hook.wait_for_job(posting).job.status == "Posted"
     assert hook.post_bill_run(job_id) == posting
-    assert billing.sandbox.books.posted == [{"invoiceDate": "2024-08-01"}]
+    [run] = billing.sandbox.state.bill_runs.runs.values()
+    assert (run.posts, run.body["invoiceDate"]) == (1, "2024-08-01")
 
 
 def test_a_payment_run_is_created_once_for_a_task(billing):

@@ -48,18 +48,24 @@ def read_totals(client: ApiClient, job: Job, seconds: float) -> Flow[RunTotals]:
     began = since = client.ticks()
     last: RunTotals | None = None
     while True:
-        page = yield from _read_new(client, request)
-        totals, now = _redact(client, read(job, page.body)), client.ticks()
-        if totals != last:
-            last, since = totals, now
-        if totals.is_final:
-            return totals
-        if now - since >= _STILL or now - began >= seconds:
-            words = "What %s came to may still change at %s; read for %.0f s"
-            log.warning(words, job.job_id, client.vendor.title, now - began)
-            return totals
-        log.info("%s: %d errors so far, or not counted yet; reading again", job.job_id, totals.errors)
-        yield Sleep(min(_PAUSE, began + seconds - now))
+        try:
+            page = yield from client.send(request, READ_POLICY)
+        except NotFound:
+            if client.ticks() - began >= seconds:
+                raise
+            log.info("%s has not counted %s yet", client.vendor.title, job.job_id)
+        else:
+            totals, now = _redact(client, read(job, page.body)), client.ticks()
+            if totals != last:
+                last, since = totals, now
+            if totals.is_final:
+                return totals
+            if now - since >= _STILL or now - began >= seconds:
+                words = "What %s came to may still change at %s; read for %.0f s"
+                log.warning(words, job.job_id, client.vendor.title, now - began)
+                return totals
+            log.info("%s: %d errors so far, or an old count; reading again", job.job_id, totals.errors)
+        yield Sleep(max(1.0, min(_PAUSE, began + seconds - client.ticks())))
 
 
 def _redact(client: ApiClient, totals: RunTotals) -> RunTotals:

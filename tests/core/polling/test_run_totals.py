@@ -80,9 +80,16 @@ def test_counts_of_the_run_as_it_was_before_are_read_again():
 def test_what_is_not_there_yet_is_asked_for_again_some_times():
     script, totals = read([NOT_THERE, NOT_THERE, answer(200, COUNTS)])
     assert totals.is_final
-    assert script.clock.naps == [1.0, 2.0]
+    assert script.clock.naps == [15.0, 15.0]
     with pytest.raises(NotFound):
-        read([NOT_THERE] * 5)
+        read([NOT_THERE] * 5, seconds=60.0)
+    with pytest.raises(NotFound):
+        read([NOT_THERE], seconds=0.0)
+
+
+def test_a_run_may_be_named_by_its_number():
+    body = COUNTS | {"billingRunNumber": "BR-00000001"}
+    assert read([answer(200, body)], Job("bill-run:BR-00000001", JobState.SUCCEEDED, "Completed"))[1].is_final
 
 
 def test_counts_of_another_run_are_not_believed():
@@ -161,6 +168,15 @@ class TestASummary:
 
 
 class TestARunThatWaitsForItsTime:
+    def test_a_new_one_may_not_be_known_everywhere_yet(self):
+        page = answer(200, {"id": RUN, "status": "Pending"})
+        script = Script([NOT_THERE, NOT_THERE, page])
+        assert script.run(read_waiting_run(script.client(), f"bill-run:{RUN}"))
+        assert script.clock.naps == [1.0, 2.0]
+        script = Script([NOT_THERE] * 5)
+        with pytest.raises(NotFound):
+            script.run(read_waiting_run(script.client(), f"bill-run:{RUN}"))
+
     def read(self, kind, **page):
         script = Script([answer(200, {"id": RUN, "success": True} | page)])
         return script.run(read_waiting_run(script.client(), f"{kind}:{RUN}"))

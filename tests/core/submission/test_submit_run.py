@@ -162,7 +162,6 @@ def test_the_question_about_a_payment_run_that_is_to_run_later_says_when():
 def test_a_key_that_is_too_old_is_not_sent_again(kind, is_remembered):
     tenant, memory = Billing(), Memory() if is_remembered else None
     began = tenant.clock()
-    tenant.sandbox.books.words = ("Processing", "Completed")
     submit_and_die(tenant, memory, FIRST, kind)
     [made] = tenant.runs
     tenant.clock.now += 30 * HOUR
@@ -192,9 +191,9 @@ def test_two_runs_of_one_name_are_a_question():
     tries = submit(tenant, Memory())
     while len(tenant.keys) < 2:
         tries.act()
-    books = tenant.sandbox.books
-    [run] = books.bill_runs.values()
-    books.bill_runs["f" * 32] = replace(run, page={**run.page, "id": "f" * 32})
+    runs = tenant.sandbox.state.bill_runs
+    [run] = runs.runs.values()
+    runs.add_run("f" * 32, run.body, "", run.script, run.created, tenant.sandbox.settings)
     end = tries.run().end
     assert isinstance(end, OutcomeUnknown)
     assert "There are 2 bill runs with the name Month end af-" in str(end)
@@ -216,7 +215,7 @@ class TestAFailedRun:
     @stored_or_not
     def test_a_retry_makes_no_other_one(self, kind, is_remembered):
         tenant, memory = Billing(), Memory() if is_remembered else None
-        tenant.sandbox.books.words = ("Error",)
+        tenant.end_runs_as("Error")
         submit(tenant, memory, FIRST, kind).run()
         end = submit(tenant, memory, RETRY, kind).run().end
         assert isinstance(end, JobFailed)
@@ -226,9 +225,9 @@ class TestAFailedRun:
     @stored_or_not
     def test_a_clear_does(self, kind, is_remembered):
         tenant, memory = Billing(), Memory() if is_remembered else None
-        tenant.sandbox.books.words = ("Canceled",)
+        tenant.end_runs_as("Canceled")
         first = submit(tenant, memory, FIRST, kind).run().end
-        tenant.sandbox.books.words = ("Processing",)
+        tenant.end_runs_as("Completed")
         end = submit(tenant, memory, CLEARED, kind).run().end
         assert tenant.runs == [first, end]
         again = replace(CLEARED, number=3)
@@ -237,9 +236,9 @@ class TestAFailedRun:
 
     def test_it_does_not_hide_the_one_that_was_made_after_it(self):
         tenant, memory = Billing(), Memory()
-        tenant.sandbox.books.words = ("Error",)
+        tenant.end_runs_as("Error")
         first = submit(tenant, memory).run().end
-        tenant.sandbox.books.words = ("Processing",)
+        tenant.end_runs_as("Completed")
         tenant.sandbox.add_fault(lost("bill run"))
         tenant.sandbox.add_fault(refusal("bill run", times=None))
         end = submit(tenant, memory, CLEARED).run().end
@@ -332,7 +331,7 @@ class TestAdoption:
 
     def test_one_that_has_failed_is_refused(self):
         tenant = Billing()
-        tenant.sandbox.books.words = ("Error",)
+        tenant.end_runs_as("Error")
         job_id = submit(tenant, None).run().end
         with pytest.raises(Refused, match="there is no bill run to adopt"):
             self.adopt(tenant, job_id)
@@ -365,7 +364,7 @@ def test_a_list_that_is_not_by_the_name_says_nothing(body):
 
 def test_a_failed_run_beside_others_of_later_keys_is_a_question_if_it_may_be_this_one():
     tenant, memory = Billing(), Memory()
-    tenant.sandbox.books.words = ("Error",)
+    tenant.end_runs_as("Error")
     submit(tenant, memory).run()
     tenant.sandbox.add_fault(lost("bill run"))
     tenant.sandbox.add_fault(refusal("bill run", times=None))
@@ -376,6 +375,6 @@ def test_a_failed_run_beside_others_of_later_keys_is_a_question_if_it_may_be_thi
 
 def test_a_failed_run_is_that_of_the_first_key():
     tenant = Billing(lost("bill run"), refusal("bill run", times=None))
-    tenant.sandbox.books.words = ("Error",)
+    tenant.end_runs_as("Error")
     end = submit(tenant, Memory(), TaskAttempt()).run().end
     assert tenant.runs == [end]

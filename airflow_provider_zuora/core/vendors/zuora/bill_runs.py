@@ -78,7 +78,7 @@ def _read_totals(job: Job, body: Mapping[str, Any]) -> RunTotals:
     data = body.get("data")
     row = data if isinstance(data, dict) else body
     asked = job.job_id.partition(":")[2]
-    if asked not in (read_text(row.get("id")), read_text(row.get("billRunNumber"))):
+    if asked not in [read_text(row.get(name)) for name in ("id", "billingRunNumber", "billRunNumber")]:
         raise Unreadable(f"The counts of {job.job_id} are those of another run.", info=job.info)
     values = {name: read_count(row.get(theirs)) for name, theirs in _COUNTS.items()}
     message = read_text(row.get("errorMessage")).strip()
