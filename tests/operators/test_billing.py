@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -181,8 +181,22 @@ class TestABillRun:
         billing.sandbox.state.faults.clear()
         billing.fault(method="GET", path="/object-query", status=503, times=None)
         with pytest.raises(PermanentError, match="ended as Error"):
-            run(context=new_context(2))
-        assert "cannot be read" in capsys.readouterr().out
+            run(idempotency_key="own")
+        assert "What bill-run:" in capsys.readouterr().out
+
+    @deferred_or_not
+    def test_counts_that_are_not_there_yet_are_waited_for(self, billing, deferrable):
+        known = billing.sandbox.settings
+        billing.sandbox.settings = replace(known, object_query_lag_seconds=110.0)
+        assert run(post=True, deferrable=deferrable)["invoices"] == 1
+
+    def test_counts_that_cannot_be_read_now_are_left_to_the_next_try(self, billing):
+        billing.fault(method="GET", path="/object-query", status=503, times=None)
+        with pytest.raises(TransientError, match="GET /object-query/billing-runs"):
+            run(post=True)
+        billing.sandbox.state.faults.clear()
+        assert run(context=new_context(2), post=True)["status"] == "Posted"
+        assert count_posts(billing) == 1
 
     @deferred_or_not
     def test_counts_that_cannot_be_read_fail_the_task_as_it_cannot_know_of_errors(self, billing, deferrable):

@@ -25,6 +25,10 @@ from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 log = logging.getLogger(__name__)
 
+_MAY_BE_STORED = (
+    "{title} may repeat this answer under its key for 24 hours: if the cause is gone, pass another "
+    "idempotency_key."
+)
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
 
 
@@ -259,7 +263,10 @@ class Submission:
             return self._build_used_up_error() if is_used_up else recovery.build_question(self)
         if record.state is SubmissionState.FAILED:
             return self.failure or record.to_error()
-        return self.post.build_error() if self.post.parsed else record.to_error()
+        error = self.post.build_error() if self.post.parsed else record.to_error()
+        if self.kind.allows_control or self.post.sent < 2:
+            return error
+        return reword_error(error, f"{error} {_MAY_BE_STORED.format(title=self.client.vendor.title)}")
 
     def _build_used_up_error(self) -> Refused:
         """Return the error of a raw key that cannot make the order."""

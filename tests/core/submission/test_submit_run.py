@@ -121,6 +121,20 @@ def test_a_refusal_is_believed_if_nothing_was_sent_before(kind):
     assert len(tenant.keys) == 1
 
 
+@both
+def test_a_refusal_that_a_clear_meets_again_may_be_a_stored_one(kind):
+    tenant, memory = Billing(refusal(kind, "instead")), Memory()
+    first = submit(tenant, memory, FIRST, kind).run().end
+    assert "another idempotency_key" not in str(first)
+    end = submit(tenant, memory, CLEARED, kind).run().end
+    assert isinstance(end, Refused)
+    assert (
+        "Zuora may repeat this answer under its key for 24 hours: if the cause is gone, pass another"
+        in str(end)
+    )
+    assert len(set(tenant.keys)) == 1
+
+
 def test_a_bill_run_that_is_refused_after_a_lost_answer_is_looked_up_by_its_name():
     tenant = Billing(lost("bill run"), refusal("bill run", times=None))
     end = submit(tenant, Memory()).run().end
@@ -159,14 +173,15 @@ def test_the_question_about_a_payment_run_that_is_to_run_later_says_when():
 
 @stored_or_not
 @both
-def test_a_key_that_is_too_old_is_not_sent_again(kind, is_remembered):
+@pytest.mark.parametrize("later", [RETRY, CLEARED], ids=["retried", "cleared"])
+def test_a_key_that_is_too_old_is_not_sent_again(kind, is_remembered, later):
     tenant, memory = Billing(), Memory() if is_remembered else None
     began = tenant.clock()
     submit_and_die(tenant, memory, FIRST, kind)
     [made] = tenant.runs
     tenant.clock.now += 30 * HOUR
     sent = len(tenant.keys)
-    attempt = replace(RETRY, since=began)
+    attempt = replace(later, since=began)
     end = submit(tenant, memory, attempt, kind).run().end
     assert len(tenant.keys) == sent
     assert tenant.runs == [made]
