@@ -40,6 +40,8 @@ class Billing(Tenant):
     def _send(self, request: Request) -> Response:
         if request.path in PATHS.values() and request.method == "POST":
             self.keys.append(request.headers.get("Idempotency-Key", ""))
+        # Ids depend on which POST this is, not on who has read what before it.
+        self.sandbox.rng.seed(f"{len(self.keys)} {request}")
         if not request.path.startswith("/oauth"):
             self.asked_for.append(str(request))
         return super()._send(request)

@@ -213,6 +213,16 @@ class TestABillRun:
         with pytest.raises(PermanentError, match=r"PUT /v1/bill-runs/.*/post: HTTP 403"):
             run(post=True)
 
+    @deferred_or_not
+    def test_a_posting_that_comes_to_nothing_is_begun_again_by_the_next_try(self, billing, deferrable):
+        say(billing, post_status="Completed", invoices=1)
+        with pytest.raises(TransientError, match="it is Completed"):
+            run(post=True, deferrable=deferrable, timeout=300)
+        [made] = billing.sandbox.state.bill_runs.runs.values()
+        made.script = BillRunScript()
+        assert run(context=new_context(2), post=True, deferrable=deferrable)["status"] == "Posted"
+        assert count_posts(billing) == 2
+
     def test_a_date_that_is_none_is_refused_before_anything_is_sent(self, billing):
         with pytest.raises(PermanentError, match="post_invoice_date: must be a calendar date"):
             run(post=True, post_invoice_date="1.8.2024")
