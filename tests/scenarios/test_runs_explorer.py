@@ -28,7 +28,7 @@ STATES = 60  # of each story; drawn by repeatable chance
 class Runs(World):
     @property
     def state(self):
-        told = tuple(repr(actor.told) for actor in self.actors)
+        told = tuple(repr(actor.answers) for actor in self.actors)
         return told, repr(sorted((self.memory or {}).items())), tuple(self.zuora.keys), self.has_jumped
 
 
