@@ -98,6 +98,11 @@ class ZuoraBillRunOperator(BaseRunOperator):
         key, adopted = self.idempotency_key, self.adopt_job_id
         return self.hook._create_bill_run(run, context, key, adopted, is_sole=is_sole)
 
+    def _choose_end(self, run: Mapping[str, Any], job_id: str) -> str:
+        """Return the posting of a run that is to post itself: Zuora's answer may not say so."""
+        is_auto = run.get("autoPost") is True
+        return BILL_RUN_POST.prefix + job_id.removeprefix(BILL_RUN.prefix) if is_auto else job_id
+
     def _finish(self, job: Job, result: dict[str, Any], context: Context, started: float) -> Any:
         """Post the run if it is to be posted and is not yet."""
         if not (self.post and is_postable(job)):

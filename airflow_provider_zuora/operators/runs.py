@@ -13,6 +13,7 @@ from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.json_text import BrokenText, read_json
 from airflow_provider_zuora.core.polling.run_totals import describe_totals
 from airflow_provider_zuora.core.polling.wait import PollSchedule
+from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.validation import check_flags
 from airflow_provider_zuora.core.vendors.base import RunTotals
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _COUNTING = 120.0  # seconds in which Zuora's lists may not know yet how a bill run ended
+_EAST_MOST = 14 * 3600.0  # seconds by which a zone may be ahead of UTC
 
 
 class BaseRunOperator(BaseJobOperator):
@@ -56,11 +58,12 @@ class BaseRunOperator(BaseJobOperator):
         is_scheduled = self._check_run(run)
         job_id = self._submit(run, context)
         context["ti"].xcom_push(key=JOB_ID, value=job_id)
-        if is_scheduled and (waiting := self.hook._read_waiting_run(job_id)):
+        waiting = self.hook._read_waiting_run(job_id) if is_scheduled else None
+        if waiting and _is_future(waiting[1].get(self.moment_field), time.time()):
             job, page = waiting
             self.log.info("%s is scheduled, and %s: it is not waited for", job_id, job.status)
             return self._describe_run(job, page, {}) | {"scheduled_for": page.get(self.moment_field)}
-        return self._wait(job_id, context, started)
+        return self._wait(self._choose_end(run, job_id), context, started)
 
     def execute_complete(
         self,
@@ -72,10 +75,17 @@ class BaseRunOperator(BaseJobOperator):
         """
         Go on from the trigger's event.
 
+        :param expected: the job that was waited for, ``job_id``.
         :param started: when the wait began, in seconds since 1970.
         """
-        [result] = self.read_results(event)
-        return self._go_on(result, context, time.time() if started is None else started)
+        results, job_id = self.read_results(event), (expected or {}).get("job_id")
+        if [result.job_id for result in results] != [job_id]:
+            raise PermanentError(f"The trigger fired an event that is not about {job_id}: nothing is done.")
+        return self._go_on(results[0], context, time.time() if started is None else started)
+
+    def _choose_end(self, run: Mapping[str, Any], job_id: str) -> str:
+        """Return the job whose end is that of the run, as it was asked for."""
+        return job_id
 
     def on_kill(self) -> None:
         """Log that the run goes on, and how a person stops it."""
@@ -118,7 +128,8 @@ class BaseRunOperator(BaseJobOperator):
         if self.deferrable:
             wait = JobWait.start(self.time_limit, self.hook, [job_id], started=started)
             schedule = PollSchedule(self.poll_interval, first=FIRST_POLL)
-            [result] = self.poll_or_defer(wait, schedule, None, {"started": started})
+            kwargs = {"expected": {"job_id": job_id}, "started": started}
+            [result] = self.poll_or_defer(wait, schedule, None, kwargs)
         else:
             left = max(0.0, self.time_limit - (time.time() - started))
             result = self.hook.wait_for_job(job_id, poll_interval=self.poll_interval, timeout=left)
@@ -167,9 +178,15 @@ class BaseRunOperator(BaseJobOperator):
     def _describe_run(self, job: Job, page: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the task returns of a run."""
         return {
+            **counts,
             "job_id": job.job_id,
             "number": page.get(self.number_field),
             "status": job.status,
             "scheduled": not job.has_ended,
-            **counts,
         }
+
+
+def _is_future(moment: object, now: float) -> bool:
+    """Return whether a moment of Zuora's lies in the future in any zone: it names none."""
+    seconds = read_moment(moment) if isinstance(moment, str) else None
+    return seconds is not None and seconds - _EAST_MOST > now

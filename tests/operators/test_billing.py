@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import jinja2
@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_zuora.exceptions import OutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.operators.billing import ZuoraBillRunOperator, ZuoraPaymentRunOperator
+from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 from tests.conftest import StateStore
 from tests.core.run_tries import BILL_RUN, PAYMENT_RUN, refused
 from zuora_sandbox import BillRunScript, PaymentRunScript, Receivable
@@ -387,13 +388,21 @@ class TestBoth:
 
     def test_a_failed_run_is_made_again_by_a_clear_and_not_by_a_retry(self, billing, kind):
         say(billing, status="Error")
+        store = {"task_state_store": StateStore()}
         for number in (1, 2):
             with pytest.raises(PermanentError, match="ended as Error"):
-                run(kind, new_context(number))
+                run(kind, new_context(number) | store)
         assert len(runs(billing)) == 1
         say(billing, status="Completed")
-        run(kind, new_context(3, max_tries=19))
+        run(kind, new_context(3, max_tries=19) | store)
         assert len(runs(billing)) == 2
+
+    def test_a_failed_run_is_not_made_again_before_airflow_3_3(self, billing, kind):
+        say(billing, status="Error")
+        for number, max_tries in ((1, 9), (2, 10), (3, 10)):
+            with pytest.raises(PermanentError, match="ended as Error"):
+                run(kind, new_context(number, max_tries=max_tries))
+        assert len(runs(billing)) == 1
 
     def test_what_a_subclass_submits_twice_are_two_runs(self, billing, kind):
         field, document = FIELDS[kind]
@@ -468,3 +477,30 @@ class TestKilledAtEachCut:
             return
         with pytest.raises(Killed):
             finish(make(), context, make)
+
+
+class TestWhatStrangersFound:
+    @pytest.mark.parametrize("moment", ["2020-08-01 03:00:00", "now"])
+    def test_a_payment_run_whose_time_has_come_is_waited_for(self, billing, moment):
+        now = datetime.fromtimestamp(time.time(), UTC)
+        moment = now.strftime("%Y-%m-%d %H:00:00") if moment == "now" else moment
+        say(billing, status="Error")
+        body = {"runDate": moment, "batch": "Batch1"}
+        with pytest.raises(PermanentError, match="ended as Error"):
+            run("payment run", payment_run=body)
+
+    def test_a_run_that_is_to_post_itself_has_ended_when_it_is_posted(self, billing):
+        result = run("bill run", bill_run=BILL_RUN | {"autoPost": True})
+        assert result["status"] == "Posted"
+        assert result["job_id"].startswith("bill-run:")
+
+    @both
+    @pytest.mark.parametrize("other", ["bill-run:other", "payment-run:other"])
+    def test_the_event_of_another_run_is_not_acted_on(self, billing, kind, other):
+        event = asyncio.run(fire(ZuoraJobTrigger(job_id=other, unknown_until=0.0)))
+        expected = {"job_id": f"{kind.replace(' ', '-')}:ours"}
+        with pytest.raises(PermanentError, match=r"is not about .*: nothing is done"):
+            operator(kind).execute_complete(new_context(), event, expected)
+        with pytest.raises(PermanentError, match="is not about"):
+            operator(kind).execute_complete(new_context(), {"status": "nothing"}, expected)
+        assert count_posts(billing) == 0

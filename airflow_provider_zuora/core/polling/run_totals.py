@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_zuora.core.errors import ApiError, NotFound
+from airflow_provider_zuora.core.errors import ApiError, NotFound, Unreadable
 from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.response_parsing import read_job
@@ -61,7 +61,11 @@ def read_totals(client: ApiClient, job: Job, seconds: float) -> Flow[RunTotals]:
                 last, since = totals, now
             if totals.is_final:
                 return totals
-            if now - since >= _STILL or now - began >= seconds:
+            is_out_of_time = now - began >= seconds
+            if is_out_of_time and not totals.is_of_now:
+                words = f"{client.vendor.title} counts {job.job_id} as it was before it was {job.status}."
+                raise Unreadable(words, info=page.info)
+            if (now - since >= _STILL and totals.is_of_now) or is_out_of_time:
                 words = "What %s came to may still change at %s; read for %.0f s"
                 log.warning(words, job.job_id, client.vendor.title, now - began)
                 return totals

@@ -199,7 +199,9 @@ class Submission:
 
     def _consider(self) -> Event:
         """Return whether the end that is known is an earlier try's, after which this one is to try again."""
-        may_go_on = not self.record.lasting or self.is_cleared or self._may_be_unasked
+        # Without a record each try after a clear looks cleared: what may have done a part stays as it is.
+        is_cleared = self.is_cleared and (self.kind.is_made_again or self.keys.is_remembered)
+        may_go_on = not self.record.lasting or is_cleared or self._may_be_unasked
         if not (self.is_inherited and may_go_on):
             return Event.OVER
         return Event.AGAIN_ASKED if self.post.sent else Event.AGAIN

@@ -68,6 +68,7 @@ class RunTotals:
     is_final: bool  # another read cannot tell more
     errors: int = 0
     message: str = ""  # the vendor's, of what went wrong
+    is_of_now: bool = True  # False: it is of a run that was not as far
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,11 @@ def test_counts_of_the_run_as_it_was_before_are_read_again():
     assert script.clock.naps == [15.0]
 
 
+def test_counts_that_stay_those_of_before_are_an_error_and_no_success():
+    with pytest.raises(Unreadable, match=r"counts bill-run:.* as it was before it was Completed"):
+        read([answer(200, COUNTS | {"status": "Processing"})] * 50, seconds=120.0)
+
+
 def test_what_is_not_there_yet_is_asked_for_again_some_times():
     script, totals = read([NOT_THERE, NOT_THERE, answer(200, COUNTS)])
     assert totals.is_final
@@ -122,19 +127,40 @@ class TestASummary:
             "amounts": {"USD": {"payments": "56", "errors": "0", "receivables": "256"}},
         }
 
-    def test_each_currency_has_its_amounts(self):
+    def test_each_currency_has_its_amounts_and_those_of_one_are_added(self):
         rows = [
-            {"totalValueOfPayments": "56.10 USD", "totalValueOfErrors": "-0.30 USD", "other": "1 USD"},
-            {"totalValueOfPayments": "12345678901234567890.123 eur", "totalValueOfErrors": "some"},
-            "nothing",
+            {"totalValueOfPayments": "56.10 USD", "totalValueOfErrors": "0.0000000 USD", "other": "1 USD"},
+            {"totalValueOfPayments": "12345678901234567890.123 eur", "totalValueOfErrors": None},
+            {"totalValueOfPayments": "44 USD"},
         ]
         _, totals = read([answer(200, SUMMARY | {"totalValues": rows})], job("payment-run"))
         assert totals.values["amounts"] == {
-            "USD": {"payments": "56.10", "errors": "-0.30"},
+            "USD": {"payments": "100.10", "errors": "0.0000000"},
             "EUR": {"payments": "12345678901234567890.123"},
         }
         _, totals = read([answer(200, SUMMARY | {"totalValues": None})], job("payment-run"))
         assert totals.values["amounts"] == {}
+
+    @pytest.mark.parametrize("money", ["1,234.50 USD", "USD 56", "56USD", 56, "1.234,50 EUR", "", "some"])
+    def test_an_amount_that_cannot_be_read_is_an_error(self, money):
+        rows = [{"totalValueOfPayments": money}]
+        with pytest.raises(Unreadable, match="an amount, totalValueOfPayments, that cannot be read"):
+            read([answer(200, SUMMARY | {"totalValues": rows})], job("payment-run"))
+
+    @pytest.mark.parametrize("rows", [{"a": 1}, "text", [5], [None]])
+    def test_amounts_that_are_no_list_are_an_error(self, rows):
+        with pytest.raises(Unreadable, match="has no list of amounts"):
+            read([answer(200, SUMMARY | {"totalValues": rows})], job("payment-run"))
+
+    def test_an_amount_of_errors_is_an_error_whatever_their_number_says(self):
+        rows = [{"totalValueOfErrors": "200 USD"}]
+        left = [answer(200, SUMMARY | {"numberOfErrors": 0, "totalValues": rows})] * 9
+        _, totals = read(left, job("payment-run"))
+        assert totals.errors == 1
+
+    def test_a_number_of_wrong_data_that_cannot_be_read_is_an_error(self):
+        with pytest.raises(Unreadable, match="has no number of errors of its data"):
+            read([answer(200, SUMMARY | {"numberOfErrorInputData": "x"})], job("payment-run"))
 
     def test_payments_that_process_count_as_errors_so_it_is_read_until_there_are_none(self):
         left = [answer(200, SUMMARY | {"numberOfErrors": number}) for number in (3, 2, 2, 1, 0)]

@@ -237,9 +237,19 @@ class TestAFailedRun:
         assert len(tenant.runs) == 1
 
     @both
-    @stored_or_not
-    def test_a_clear_does(self, kind, is_remembered):
-        tenant, memory = Billing(), Memory() if is_remembered else None
+    def test_a_clear_does_not_either_if_nothing_is_remembered(self, kind):
+        """Each retry after a clear looks cleared then, and would make one more."""
+        tenant = Billing()
+        tenant.end_runs_as("Error")
+        submit(tenant, None, FIRST, kind).run()
+        for number in (2, 3, 4):
+            end = submit(tenant, None, replace(CLEARED, number=number), kind).run().end
+            assert isinstance(end, JobFailed)
+        assert len(tenant.runs) == 1
+
+    @both
+    def test_a_clear_does(self, kind):
+        tenant, memory = Billing(), Memory()
         tenant.end_runs_as("Canceled")
         first = submit(tenant, memory, FIRST, kind).run().end
         tenant.end_runs_as("Completed")

@@ -15,6 +15,7 @@ from airflow_provider_zuora.core import json_types
 from airflow_provider_zuora.core.json_types import Violation
 from airflow_provider_zuora.core.vendors.zuora.bill_runs import PATH
 from airflow_provider_zuora.core.vendors.zuora.field_rules import (
+    BATCH,
     DATE,
     FLAG,
     Rule,
@@ -56,6 +57,7 @@ _FILTER: Mapping[str, Rule] = {
     "objectType": check_word("Account", "Subscription", "RatePlanCharge"),
     "condition": check_object({}),
 }
+_NEEDED = {"Account": "accountId", "Subscription": "subscriptionId", "InvoiceSchedule": "invoiceScheduleId"}
 _SCHEDULE: Mapping[str, Rule] = {
     **dict.fromkeys(("repeatFrom", "repeatTo"), DATE),
     "repeatType": check_word("None", "Daily", "Weekly", "Monthly"),
@@ -66,7 +68,7 @@ _SCHEDULE: Mapping[str, Rule] = {
 _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("targetDate", "invoiceDate"), DATE),
     "name": check_text(),
-    "batches": check_list(check_text(), 1, 300),
+    "batches": check_list(BATCH, 1, 300),
     "billRunFilters": check_list(check_object(_FILTER, "filterType")),
     "billCycleDay": check_day_of_month("AllBillCycleDays", "AsRunDay"),
     "billRunType": check_word("Regular", "CatchUp"),
@@ -123,6 +125,10 @@ def _compare_fields(bill_run: dict[str, Any]) -> Iterator[Violation]:
 
 def _compare_filters(filters: object) -> Iterator[Violation]:
     rows = filters if isinstance(filters, list) else []
+    for index, row in enumerate(rows):
+        needed = _NEEDED.get(str(row.get("filterType"))) if isinstance(row, dict) else None
+        if needed and not has(row, needed):
+            yield ("billRunFilters", index, needed), f"is required by the filter type {row['filterType']}"
     kinds = [row.get("filterType") for row in rows if isinstance(row, dict)]
     for kind, most in (("Account", 1), ("Subscription", _MOST_SUBSCRIPTIONS)):
         if (count := kinds.count(kind)) > most:

@@ -83,7 +83,7 @@ def _read_totals(job: Job, body: Mapping[str, Any]) -> RunTotals:
     values = {name: read_count(row.get(theirs)) for name, theirs in _COUNTS.items()}
     message = read_text(row.get("errorMessage")).strip()
     is_of_now = fold_status(read_text(row.get("status"))) == fold_status(job.status)
-    return RunTotals(values, is_of_now, int(bool(message)), message)
+    return RunTotals(values, is_of_now, int(bool(message)), message, is_of_now)
 
 
 def build_lookup_request(document: Mapping[str, Any]) -> Request:

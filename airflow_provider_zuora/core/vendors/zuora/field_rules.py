@@ -12,6 +12,9 @@ from airflow_provider_zuora.core.json_types import REFUSED, JsonReader, Path, Vi
 Rule: TypeAlias = Callable[[Any, Path], Iterator[Violation]]
 _MOMENT = "%Y-%m-%d %H:%M:%S"
 _DIGITS = re.compile(r"[0-9]{1,2}")
+_ID = re.compile(r"(?=[A-Za-z-]*[0-9])[0-9A-Za-z-]{1,32}")
+_BATCH = re.compile(r"AllBatches|Batch[1-9][0-9]{0,2}")
+_CURRENCY = re.compile(r"(?!ALL$)[A-Z]{3}")
 
 
 def read_document(document: object, rules: Mapping[str, Rule]) -> tuple[dict[str, Any], list[Violation]]:
@@ -72,8 +75,13 @@ def check_text(most: int = 0) -> Rule:
     """Return the rule of a text that is not blank, of at most so many characters if ``most`` is not 0."""
     limit = f" of at most {most} characters" if most else ""
     return _check(
-        lambda value: isinstance(value, str) and bool(value.strip()) and (not most or len(value) <= most),
-        f"must be text{limit}, and not blank",
+        lambda value: (
+            isinstance(value, str)
+            and bool(value.strip())
+            and value.isprintable()
+            and (not most or len(value) <= most)
+        ),
+        f"must be text{limit}, in one line and not blank",
     )
 
 
@@ -122,4 +130,16 @@ MOMENT = _check(_is_moment, "must be a date and time, written YYYY-MM-DD hh:mm:s
 AMOUNT = _check(
     lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0,
     "must be a number above 0",
+)
+ID = _check(
+    lambda value: isinstance(value, str) and bool(_ID.fullmatch(value)),
+    "must be an id: letters and digits, at most 32, at least one of them a digit",
+)
+BATCH = _check(
+    lambda value: isinstance(value, str) and bool(_BATCH.fullmatch(value)),
+    "must be AllBatches or Batch1, Batch2 and so on",
+)
+CURRENCY = _check(
+    lambda value: isinstance(value, str) and bool(_CURRENCY.fullmatch(value)),
+    "must be a currency of three letters, such as USD",
 )

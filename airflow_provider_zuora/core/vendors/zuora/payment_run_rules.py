@@ -14,8 +14,11 @@ from airflow_provider_zuora.core import json_types
 from airflow_provider_zuora.core.json_types import Violation
 from airflow_provider_zuora.core.vendors.zuora.field_rules import (
     AMOUNT,
+    BATCH,
+    CURRENCY,
     DATE,
     FLAG,
+    ID,
     MOMENT,
     Rule,
     check_day_of_month,
@@ -30,8 +33,9 @@ from airflow_provider_zuora.core.vendors.zuora.payment_runs import PATH
 from airflow_provider_zuora.core.vendors.zuora.runs import CheckedRun
 
 _EXCLUDED = ("batch", "billCycleDay", "currency", "paymentGatewayId", "billingRunId")  # by accountId
-_FILTERS = ("accountId", *_EXCLUDED, "paymentGatewayNumber", "advancedFilter")
-_ALL = ("allbatches", "allbillcycledays")  # words of bill runs; a filter that lets all pass is none
+# A currency is no filter of accounts: all of them may have the same; an advanced one may let all pass.
+_FILTERS = ("accountId", "batch", "billCycleDay", "paymentGatewayId", "billingRunId", "paymentGatewayNumber")
+_ALL = ("AllBatches", "AllBillCycleDays")  # words of bill runs; a filter that lets all pass is none
 _EMPTY = (
     "is empty, and without documents Zuora collects all that the filters let pass: leave it out, or pass "
     "allow_all_accounts=True"
@@ -51,22 +55,22 @@ _FLAGS = (
     "ignorePaymentRunRetryRule",
 )
 _ITEM: Mapping[str, Rule] = {
-    "accountId": check_text(32),
+    "accountId": ID,
     "accountNumber": check_text(70),
     **dict.fromkeys(("documentId", "documentNumber", "paymentMethodId", "paymentGatewayId"), check_text()),
     "documentType": check_word("Invoice", "DebitMemo"),
     "amount": AMOUNT,
-    "currency": check_text(3),
+    "currency": CURRENCY,
     "comment": check_text(255),
     "standalone": FLAG,
 }
 _RULES: Mapping[str, Rule] = {
     "targetDate": DATE,
     "runDate": MOMENT,
-    "batch": check_text(50),
+    "batch": BATCH,
     "billCycleDay": check_day_of_month("AllBillCycleDays"),
-    "currency": check_text(),
-    **dict.fromkeys(("accountId", "paymentGatewayId", "billingRunId"), check_text(32)),
+    "currency": CURRENCY,
+    **dict.fromkeys(("accountId", "paymentGatewayId", "billingRunId"), ID),
     "paymentGatewayNumber": check_text(40),
     "advancedFilter": check_text(1000),
     "data": check_list(check_object(_ITEM), 0, 50_000),
@@ -114,10 +118,5 @@ def _find_collecting_all(run: dict[str, Any]) -> Iterator[Violation]:
     """Yield why a run would collect from accounts that nobody has named."""
     if run.get("data") == []:
         yield ("data",), _EMPTY
-    elif not has(run, "data") and not any(_is_filter(run.get(name)) for name in _FILTERS):
+    elif not has(run, "data") and not any(has(run, name) and str(run[name]) not in _ALL for name in _FILTERS):
         yield (), _NO_FILTER
-
-
-def _is_filter(value: object) -> bool:
-    text = str(value).strip().replace(" ", "").lower()
-    return value is not None and text != "" and text not in _ALL

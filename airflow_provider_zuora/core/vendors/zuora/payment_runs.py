@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -51,14 +52,35 @@ def _read_totals(job: Job, body: Mapping[str, Any]) -> RunTotals:
     errors = counts.get("errors")
     if errors is None:
         raise Unreadable(f"The summary of {job.job_id} has no number of errors.", info=job.info)
-    rows = body.get("totalValues")
-    amounts: dict[str, dict[str, str]] = {}
-    for row in rows if isinstance(rows, list) else []:
-        for name, value in row.items() if isinstance(row, dict) else ():
-            if name.startswith(_AMOUNT) and (money := _MONEY.fullmatch(read_text(value).strip())):
-                amounts.setdefault(money[2].upper(), {})[_name_field(name, _AMOUNT)] = str(Decimal(money[1]))
-    errors = max(errors, counts.get("error_input_data") or 0)
+    amounts = _read_amounts(job, body.get("totalValues") or [])
+    is_wrong = any(Decimal(each.get("errors", "0")) for each in amounts.values())
+    wrong_input = counts.get("error_input_data", 0)
+    if wrong_input is None:
+        raise Unreadable(f"The summary of {job.job_id} has no number of errors of its data.", info=job.info)
+    errors = max(errors, wrong_input, int(is_wrong))
     return RunTotals({**counts, "amounts": amounts}, errors == 0, errors)
+
+
+def _read_amounts(job: Job, rows: object) -> dict[str, dict[str, str]]:
+    """
+    Return the amounts of a summary by currency, as exact texts; those of one currency are added.
+
+    :raises Unreadable: if one cannot be read: a sum that lacks it would be wrong.
+    """
+    sums: dict[str, dict[str, Decimal]] = {}
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Unreadable(f"The summary of {job.job_id} has no list of amounts.", info=job.info)
+    for name, value in chain.from_iterable(row.items() for row in rows):
+        if name.startswith(_AMOUNT) and value is not None:
+            if not (money := _MONEY.fullmatch(read_text(value).strip())):
+                words = f"The summary of {job.job_id} has an amount, {name}, that cannot be read."
+                raise Unreadable(words, info=job.info)
+            amounts, field = sums.setdefault(money[2].upper(), {}), _name_field(name, _AMOUNT)
+            amounts[field] = amounts.get(field, Decimal(0)) + Decimal(money[1])
+    return {
+        currency: {field: format(amount, "f") for field, amount in amounts.items()}
+        for currency, amounts in sums.items()
+    }
 
 
 def _name_field(name: str, start: str) -> str:

@@ -70,8 +70,8 @@ def test_dates_are_written_as_zuora_reads_them_and_the_input_stays_as_it_is():
         ({"batches": []}, "$.batches: must have 1 to 300 members, this has 0"),
         ({"batches": ["b"] * 301}, "$.batches: must have 1 to 300 members, this has 301"),
         ({"batches": "Batch1"}, "$.batches: must be a list"),
-        ({"batches": [" "]}, "$.batches[0]: must be text, and not blank"),
-        ({"name": 5}, "$.name: must be text, and not blank"),
+        ({"batches": [" "]}, "$.batches[0]: must be AllBatches or Batch1, Batch2 and so on"),
+        ({"name": 5}, "$.name: must be text, in one line and not blank"),
         ({"billCycleDay": "32"}, "$.billCycleDay: must be 1 to 31, AllBillCycleDays, AsRunDay"),
         ({"billCycleDay": True}, "$.billCycleDay: must be 1 to 31, AllBillCycleDays, AsRunDay"),
         (
@@ -117,7 +117,8 @@ def test_a_broken_rule_is_one_line(change, rule):
             {"objectType": "Invoice"},
             "$.billRunFilters[0].objectType: must be one of Account, Subscription, RatePlanCharge",
         ),
-        ({"accountId": ""}, "$.billRunFilters[0].accountId: must be text, and not blank"),
+        ({"accountId": ""}, "$.billRunFilters[0].accountId: must be text, in one line and not blank"),
+        ({"accountId": None}, "$.billRunFilters[0].accountId: is required by the filter type Account"),
         ({"condition": []}, "$.billRunFilters[0].condition: must be an object"),
     ],
 )
@@ -127,7 +128,8 @@ def test_the_rules_of_a_filter(change, rule):
 
 
 def test_how_many_filters_there_may_be():
-    account, subscription = {"filterType": "Account"}, {"filterType": "Subscription"}
+    account = {"filterType": "Account", "accountId": "8ad0"}
+    subscription = {"filterType": "Subscription", "subscriptionId": "8ad0"}
     found = violations(FILTERED | {"billRunFilters": [account, account]})
     assert found == ["$.billRunFilters: at most 1 of the type Account, this has 2"]
     found = violations(FILTERED | {"billRunFilters": [subscription] * 51})
