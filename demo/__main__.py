@@ -1,4 +1,4 @@
-"""The show: an order, a day of them, a query or a month's end, on a real Airflow; exit status 0 if all is as it must be."""
+"""The show: an order, a day of them, a query, a month; exit status 0 if all is as it must be."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class MonthEnd:
             yield f"the payment runs are {ledger['paymentRuns']}, not one for the bill run"
         if ledger["collected"] != COLLECTED:
             yield f"collected are {ledger['collected']}, not {COLLECTED}"
-        allowed = [self.stack.xcom(DAG_ID, run_id, "check_ceilings") for run_id in run_ids]
+        allowed = [self.stack.xcom(DAG_ID, run_id, "limit") for run_id in run_ids]
         if allowed != [wanted[0][2], *[None] * (len(run_ids) - 1)]:
             yield f"allowed are {allowed}"
 

@@ -45,7 +45,7 @@ def zuora_month_end() -> None:
     )
 
     @task
-    def check_ceilings(bill: dict[str, Any]) -> str:
+    def limit(bill: dict[str, Any]) -> str:
         """
         Return the id of the bill run, if what its posted invoices leave open keeps to the ceilings.
 
@@ -68,7 +68,7 @@ def zuora_month_end() -> None:
     collect = ZuoraPaymentRunOperator(
         task_id="collect",
         payment_run={
-            "billingRunId": check_ceilings(bill.output),  # its filter: no other invoices are collected
+            "billingRunId": limit(bill.output),  # its filter: no other invoices are collected
             "targetDate": LAST_DAY,  # and of these what is due by then
             "collectPayment": True,
         },
