@@ -71,7 +71,7 @@ class AirflowApi:
     def has_dag(self, dag_id: str) -> bool:
         """Return whether the DAG processor has read this DAG."""
         try:
-            return bool(self.call("GET", "dags", dag_id))
+            return bool(self.call("GET", "dags", dag_id, "details"))  # these are written after the DAG itself
         except HTTPError as error:
             if error.code != 404:
                 raise
