@@ -11,8 +11,8 @@ PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.13)
 VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
-ON_2_11 := tests/airflow_context/test_task.py tests/hooks/test_connection.py tests/hooks/test_connection_fields.py \
-	tests/hooks/test_zuora.py $(addprefix tests/operators/test_,$(addsuffix .py,create_order create_orders elastic_path order_input)) \
+ON_2_11 := tests/airflow_context/test_task.py tests/hooks/test_billing.py tests/hooks/test_connection.py tests/hooks/test_connection_fields.py \
+	tests/hooks/test_zuora.py $(addprefix tests/operators/test_,$(addsuffix .py,billing create_order create_orders elastic_path order_input)) \
 	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py
 
 # The benchmarks too: they need the providers that we are compared with.
@@ -47,7 +47,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer crash-test host-test explore env-bench bench bench-docs check format clean build
+.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer crash-test host-test explore env-bench bench bench-docs check format clean build
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -55,6 +55,7 @@ help:
 	@echo 'make demo        one order on a real Airflow, submitted, deferred, completed (FAIL="..." fails it)'
 	@echo 'make demo-pipeline  a day of orders from Elastic Path to Zuora, twice'
 	@echo 'make demo-query  a day of invoices from Zuora to a file, by Data Query'
+	@echo 'make demo-month-end  a month is billed and collected; one that comes to too much is not collected'
 	@echo 'make demo-ui     the same, and the web page stays until Ctrl-C'
 	@echo 'make check       format, lint, types, the layer law'
 	@echo 'make test        every test, and the coverage that they reach'
@@ -106,6 +107,9 @@ demo-pipeline: env
 
 demo-query: env
 	@$(BIN)/python -m demo --query --place .demo/query
+
+demo-month-end: env
+	@$(BIN)/python -m demo --month-end --place .demo/month-end
 
 demo-ui: env
 	@$(BIN)/python -m demo --stay

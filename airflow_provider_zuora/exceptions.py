@@ -49,12 +49,12 @@ class TransientError(ZuoraProviderError):
     transient = True
 
 
-class OrderOutcomeUnknownError(PermanentError):
+class OutcomeUnknownError(PermanentError):
     """
-    An order may exist or not, and only a person can tell; it was not sent again.
+    An order, or a run, may exist or not, and only a person can tell; it was not sent again.
 
     The message names the Idempotency-Key, the Track-Ids, what to look for in Zuora, and how to proceed:
-    ``adopt_job_id`` if the order is there, another ``idempotency_key`` if it is not.
+    ``adopt_job_id`` if it is there, another ``idempotency_key`` if it is not.
     """
 
 
@@ -67,7 +67,7 @@ class QueryQueueFullError(TransientError):
 
 
 _SPECIAL: dict[type[ApiError], type[ZuoraProviderError]] = {
-    OutcomeUnknown: OrderOutcomeUnknownError,
+    OutcomeUnknown: OutcomeUnknownError,
     LockContention: LockContentionError,
     QueryQueueFull: QueryQueueFullError,
 }

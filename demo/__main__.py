@@ -1,4 +1,4 @@
-"""The show: an order, a day of them, or a query, on a real Airflow; exit status 0 if all is as it must be."""
+"""The show: an order, a day of them, a query, a month; exit status 0 if all is as it must be."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
-from demo import pipeline, query
+from demo import month_end, pipeline, query
 from demo.processes import StackError, end_marked
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
@@ -60,6 +60,7 @@ SHOWS: Mapping[str, tuple[str, Callable[[AirflowStack, ServedSandbox], bool]]] =
     "order": (DAG_ID, show_order),
     "pipeline": (pipeline.DAG_ID, pipeline.show),
     "query": (query.DAG_ID, query.show),
+    "month-end": (month_end.DAG_ID, month_end.show),
 }
 
 
@@ -110,6 +111,7 @@ def main() -> int:
     choose = partial(what.add_argument, dest="what", action="store_const")
     choose("--pipeline", const="pipeline", help="a day's orders, from Elastic Path to Zuora")
     choose("--query", const="query", help="a day's invoices, from Zuora to a file")
+    choose("--month-end", const="month-end", help="a month is billed and collected, and another one not")
     parser.add_argument("--job-seconds", type=float, default=20, help="how long a job of Zuora takes")
     parser.add_argument("--fail", default=os.environ.get("FAIL", ""), help="the error that fails the job")
     parser.add_argument("--place", type=Path, default=CHECKOUT / ".demo", help="where its files go")

@@ -237,6 +237,20 @@ def zuora(
         session.close()
 
 
+@pytest.fixture
+def billing(monkeypatch: pytest.MonkeyPatch, runtime_dir: Path) -> Iterator[Zuora]:
+    """Serve a sandbox whose clock goes on when a session of this process would wait; see `zuora`."""
+    naps: list[float] = []
+    with serve(Sandbox(Settings(), lambda: time.time() + sum(naps))) as server:
+        served = Zuora(server.sandbox, server.url, naps)
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", served.connection())
+        session = served.use_session(
+            clock=lambda: time.time() + sum(naps), ticks=lambda: time.monotonic() + sum(naps)
+        )
+        yield served
+        session.close()
+
+
 @dataclass
 class Store:
     """A sandbox that is really served, as Elastic Path, and what its session slept."""

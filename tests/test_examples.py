@@ -11,13 +11,23 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.airflow_versions import IS_AIRFLOW_2
-from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, QueryScript, Sandbox, Settings, serve
+from zuora_sandbox import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    BillRunScript,
+    PaymentRunScript,
+    QueryScript,
+    Receivable,
+    Sandbox,
+    Settings,
+    serve,
+)
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "example_dags"
@@ -37,8 +47,9 @@ pytestmark = [
 
 @pytest.fixture
 def sandbox(monkeypatch, airflow_database, tmp_path):
-    at_once = Settings(job_seconds=0, export_seconds=0, query_queue_seconds=0, query_seconds=0)
-    sandbox = Sandbox(at_once)
+    jobs = ("job", "export", "query_queue", "query", "bill_run_queue", "bill_run", "bill_run_post")
+    names = (*jobs, "payment_run_queue", "payment_run")
+    sandbox = Sandbox(Settings(**{f"{name}_seconds": 0 for name in names}))
     with serve(sandbox) as server:
         own = {"host": server.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
         for kind in ("zuora", "elastic_path"):
@@ -49,21 +60,22 @@ def sandbox(monkeypatch, airflow_database, tmp_path):
         yield sandbox
 
 
-def tried(name):
-    """Run an example in a process of its own, and return the id of its run."""
+def tried(name, end="success"):
+    """Run an example in a process of its own, and return the id of its run, which ends as that."""
     environment = os.environ | {"AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", RUN, str(EXAMPLES / f"{name}.py"), name]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     last = ended.stdout.splitlines()[-1:]
     assert last, ended.stderr
     word, run_id, state = last[0].split(" ")
-    assert (word, state.removeprefix("DagRunState.").lower()) == ("ended:", "success"), ended.stdout[-9000:]
+    assert (word, state.removeprefix("DagRunState.").lower()) == ("ended:", end), ended.stdout[-9000:]
     return run_id
 
 
 def test_every_example_is_tried():
     tested = {"zuora_order", "zuora_order_in_two_tasks", "zuora_orders_in_bulk", "elastic_path_to_zuora"}
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*tested, "zuora_query_to_storage"}
+    tested |= {"zuora_query_to_storage", "zuora_month_end"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
 @pytest.mark.parametrize(
@@ -106,3 +118,42 @@ def test_a_days_invoices_go_to_the_file_of_that_day(sandbox, tmp_path):
     after = (datetime.fromisoformat(day) + timedelta(days=1)).date()
     assert f">= TIMESTAMP '{day} 00:00:00.000 +00:00'" in made["query"]
     assert f"< TIMESTAMP '{after} 00:00:00.000 +00:00'" in made["query"]
+
+
+def bill_euros(sandbox, balance):
+    """Let Zuora make two invoices in dollars and one in euros, which comes to this."""
+    sandbox.add_script(BillRunScript(contains="Month end", invoices=3))
+    dollars = {"currency": "USD", "invoices": 2, "balance": "256.100000"}
+    euros = {"currency": "EUR", "invoices": 1, "balance": balance}
+    sandbox.add_script(QueryScript(contains="FROM invoice", rows=[dollars, euros]))
+    due = [Receivable(200.1), Receivable(56), Receivable(40.5, "EUR")]
+    sandbox.add_script(PaymentRunScript(contains="billingRunId", receivables=due))
+
+
+def test_a_month_is_billed_posted_and_collected_once(sandbox):
+    bill_euros(sandbox, "40.500000")
+    tried("zuora_month_end")
+
+    ledger = sandbox.ledger()
+    [billed], [paid] = ledger["billRuns"], ledger["paymentRuns"]
+    assert (billed["status"], billed["posts"], billed["isPosted"]) == ("Posted", 1, True)
+    assert (paid["status"], ledger["collected"]) == ("Completed", {"USD": 256.1, "EUR": 40.5})
+    [bill], [collect] = sandbox.state.bill_runs.runs.values(), sandbox.state.payment_runs.runs.values()
+    last_day = date.fromisoformat(bill.body["targetDate"])
+    assert (last_day + timedelta(days=1)).day == 1
+    assert 0 <= (yesterday() - last_day).days <= 31
+    assert bill.body["name"].startswith(f"Month end {last_day:%Y-%m} ")
+    wanted = {"billingRunId": billed["id"], "targetDate": str(last_day), "collectPayment": True}
+    assert collect.body == wanted
+    [query] = ledger["queries"]
+    assert f"sourceid = '{bill.number}'" in query["query"]
+
+
+def test_a_month_that_comes_to_more_than_its_ceiling_is_not_collected(sandbox):
+    bill_euros(sandbox, "100000.01")
+    tried("zuora_month_end", end="failed")
+
+    ledger = sandbox.ledger()
+    assert [each["posts"] for each in ledger["billRuns"]] == [1]
+    assert len(ledger["queries"]) == 1  # no retry can help
+    assert (ledger["paymentRuns"], ledger["collected"]) == ([], {})

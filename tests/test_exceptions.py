@@ -13,7 +13,7 @@ from airflow_provider_zuora.core import errors
 from airflow_provider_zuora.core.errors import ApiError, ResponseInfo
 from airflow_provider_zuora.exceptions import (
     LockContentionError,
-    OrderOutcomeUnknownError,
+    OutcomeUnknownError,
     PermanentError,
     QueryQueueFullError,
     TransientError,
@@ -51,7 +51,7 @@ def attributes_of(error):
         (errors.StoreUnavailable("no", transient=True), TransientError),
         (errors.LockContention("no", transient=True), LockContentionError),
         (errors.QueryQueueFull("no", transient=True), QueryQueueFullError),
-        (errors.OutcomeUnknown("no"), OrderOutcomeUnknownError),
+        (errors.OutcomeUnknown("no"), OutcomeUnknownError),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
@@ -64,7 +64,7 @@ def test_each_core_error_has_one_class_of_ours(core, expected):
 
 def test_which_are_retried():
     assert issubclass(ZuoraProviderError, AirflowException)
-    for kind in (PermanentError, OrderOutcomeUnknownError):
+    for kind in (PermanentError, OutcomeUnknownError):
         assert issubclass(kind, AirflowFailException)
     for kind in (ZuoraProviderError, TransientError, LockContentionError):
         assert not issubclass(kind, AirflowFailException)
@@ -79,7 +79,7 @@ def test_every_error_of_ours_has_one_root_and_is_called_an_error():
     assert ours == {
         "LockContentionError",
         "QueryQueueFullError",
-        "OrderOutcomeUnknownError",
+        "OutcomeUnknownError",
         "PermanentError",
         "TransientError",
         "ZuoraProviderError",
@@ -105,7 +105,7 @@ def test_an_error_tells_what_was_answered():
         (PermanentError("no"), False),
         (TransientError("no"), True),
         (LockContentionError("no"), True),
-        (OrderOutcomeUnknownError("no"), False),
+        (OutcomeUnknownError("no"), False),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -126,7 +126,7 @@ def test_an_answer_without_ids_has_none():
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-@pytest.mark.parametrize("kind", [None, LockContentionError, OrderOutcomeUnknownError])
+@pytest.mark.parametrize("kind", [None, LockContentionError, OutcomeUnknownError])
 def test_an_error_keeps_its_attributes(again, kind):
     error = convert_error(errors.Refused("no", info=ANSWER, transient=True), kind)
     same = again(error)

@@ -21,10 +21,11 @@ from typing import Any
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.job import ORDER
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
 from airflow_provider_zuora.core.submission.record_store import SharedRecordStore
+from airflow_provider_zuora.core.submission.submission_kinds import KINDS
 from airflow_provider_zuora.core.times import read_moment
-from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
+from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 log = logging.getLogger(__name__)
 
@@ -161,12 +162,12 @@ class TaskCall:
         return None if self.store is None else self.claims.shared
 
     @contextmanager
-    def claim_order(self, order: CheckedOrder, raw_key: str | None) -> Iterator[None]:
+    def claim_order(self, order: CheckedDocument, raw_key: str | None) -> Iterator[None]:
         """Claim an order for this call; refuse it if this try has submitted an equal one."""
         is_told_apart = order.number or self.scope.position is None or raw_key is not None
-        with self.claim(() if is_told_apart else ((self.scope, order.content),)) as taken:
+        with self.claim(() if is_told_apart else ((order.kind, self.scope, order.content),)) as taken:
             if taken:
-                raise InvalidInput("Nothing was sent.", (EQUAL,))
+                raise InvalidInput("Nothing was sent.", (KINDS[order.kind].equal,))
             yield
 
     @contextmanager

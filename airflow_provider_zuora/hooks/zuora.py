@@ -34,12 +34,13 @@ from airflow_provider_zuora.core.validation import (
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
+from airflow_provider_zuora.hooks.billing import BaseBillingHook
 from airflow_provider_zuora.hooks.data_query import DataQueryHook
 from airflow_provider_zuora.hooks.order_list import submit_all
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
 
 
-class ZuoraHook(DataQueryHook):
+class ZuoraHook(DataQueryHook, BaseBillingHook):
     """
     Talk to Zuora.
 
@@ -83,7 +84,7 @@ class ZuoraHook(DataQueryHook):
         :param return_ids: True: the job's result holds ids instead of numbers.
         :param context: the task's context; None: that of the running task.
         :raises PermanentError: if a rule is broken (one line each, nothing was sent), or Zuora refuses it.
-        :raises OrderOutcomeUnknownError: if only a person can tell whether the order exists.
+        :raises OutcomeUnknownError: if only a person can tell whether the order exists.
         :raises LockContentionError: if the order met a lock in Zuora.
         :raises TransientError: if it is unknown whether Zuora accepted it: a retry sends the same key.
         """

@@ -108,7 +108,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     :param timeout: seconds that the wait may last, or a timedelta; the job goes on at Zuora.
     :return: the job id; with ``wait_for_completion`` the job's result, as a dict.
     :raises PermanentError: (no retries) if the order breaks a rule, one line each, or Zuora refuses it.
-    :raises OrderOutcomeUnknownError: (no retries) if only a person can tell whether the order exists.
+    :raises OutcomeUnknownError: (no retries) if only a person can tell whether the order exists.
     :raises LockContentionError: (retries) if it met a lock; the next try submits it again.
     :raises TransientError: (retries) if Zuora could not be reached, the outcome is open, the job failed for a
         transient reason, or ``timeout`` passed.
@@ -181,7 +181,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
         submission; it is empty if none is refused. A local one can be read by its owner only.
     :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
     :raises PermanentError: (no retries) if an order breaks a rule (nothing was sent then), or is refused.
-    :raises OrderOutcomeUnknownError: (no retries) if only a person can tell whether one of them exists.
+    :raises OutcomeUnknownError: (no retries) if only a person can tell whether one of them exists.
     :raises TransientError: (retries) if a retry goes on with some of them.
     """
 

@@ -105,7 +105,7 @@ def refusing_zuora(place):
 @pytest.fixture(scope="session")
 def airflow(place, zuora, refusing_zuora):
     dags = Path(shutil.copytree(Path(__file__).parent / "dags", place / "dags"))
-    for example in ("zuora_orders_in_bulk.py", "elastic_path_to_zuora.py"):
+    for example in ("zuora_orders_in_bulk.py", "elastic_path_to_zuora.py", "zuora_month_end.py"):
         shutil.copy(EXAMPLES / example, dags)
     with AirflowStack(place / "airflow", dags) as stack:
         stack.cli(*zuora.connection())

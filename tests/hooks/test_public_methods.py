@@ -23,7 +23,16 @@ OF_ALL = {
 }
 OF_THE_FORM = {"get_connection_form_widgets", "get_ui_field_behaviour"}
 OF_ONE = {
-    ZuoraHook: {"create_order", "create_orders", "export_query", "preview_order", "query"},
+    ZuoraHook: {
+        "create_bill_run",
+        "create_order",
+        "create_orders",
+        "create_payment_run",
+        "export_query",
+        "post_bill_run",
+        "preview_order",
+        "query",
+    },
     ElasticPathHook: {"download", "export_orders"},
 }
 

@@ -11,7 +11,7 @@ import jinja2
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
+from airflow_provider_zuora.exceptions import OutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
@@ -172,7 +172,7 @@ def test_an_outcome_that_is_unknown_is_for_a_person(task, monkeypatch):
     body = b'{"success": true}'
     with serve_zuora(Clock(), monkeypatch) as zuora:
         zuora.fault(**POST, when="instead", contains='"b"', status=200, body=body, times=None)
-        with pytest.raises(OrderOutcomeUnknownError, match="take it out of the list"):
+        with pytest.raises(OutcomeUnknownError, match="take it out of the list"):
             task.run([order("a"), order("b")], on_refusal="skip")
     assert task.states == ["submitted", "unknown"]
 

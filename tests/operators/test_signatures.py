@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, SensorOptions
+from airflow_provider_zuora.operators.billing import ZuoraBillRunOperator, ZuoraPaymentRunOperator
 from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
 from airflow_provider_zuora.operators.orders import (
@@ -26,9 +27,11 @@ from tests.conftest import ORDER
 ROOT = Path(__file__).parents[2]
 OPERATORS = [
     ElasticPathExportOrdersOperator,
+    ZuoraBillRunOperator,
     ZuoraCreateOrderOperator,
     ZuoraCreateOrdersOperator,
     ZuoraDataQueryOperator,
+    ZuoraPaymentRunOperator,
     ZuoraPreviewOrderOperator,
 ]
 SENSORS = [ElasticPathJobSensor, ZuoraJobSensor]

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
+from airflow_provider_zuora.exceptions import OutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from tests.core.tries import NUMBERED
@@ -101,7 +101,7 @@ def test_two_connections_to_one_tenant_have_no_two_orders_under_one_key(zuora, c
     host = zuora.url.replace("127.0.0.1", "localhost")
     monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", zuora.connection(host=host))
     ZuoraHook().create_order(PLAIN, context=context)
-    with pytest.raises(OrderOutcomeUnknownError, match="was returned for two orders of this task"):
+    with pytest.raises(OutcomeUnknownError, match="was returned for two orders of this task"):
         ZuoraHook("elsewhere").create_order(PLAIN, context=context)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_zuora.core.job import JobState
-from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
+from airflow_provider_zuora.exceptions import OutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.base import read_submitted_result
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
@@ -137,7 +137,7 @@ def test_a_cell(cell, lost, zuora, clock):
     promise = CELLS[cell]
     try:
         end = ROWS[row](zuora, clock, ORDER if numbered else PLAIN, lost, **COLUMNS[column])
-    except OrderOutcomeUnknownError:
+    except OutcomeUnknownError:
         assert "asks" in promise
         assert len(orders(zuora)) == 1
         return
@@ -218,7 +218,7 @@ class TestClear:
     def test_the_ways_on_after_an_unknown_outcome(self, zuora, airflow, clock):
         first_run(zuora, airflow, PLAIN, lost=True)
         clock.now += 25 * HOUR
-        with pytest.raises(OrderOutcomeUnknownError) as caught:
+        with pytest.raises(OutcomeUnknownError) as caught:
             self.cleared(airflow, PLAIN)
         words = str(caught.value)
         assert re.search(r"Key af-[0-9a-f]{64}, first sent \d{4}-", words)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
+from airflow_provider_zuora.exceptions import OutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from tests.conftest import StateStore
@@ -157,7 +157,7 @@ class TestARefusedLookIsNotTheOrdersRefusal:
         zuora.sandbox.state.faults.clear()
         clock.now += 25 * HOUR
         zuora.fault(**LOOKUP, **answer)
-        with pytest.raises(OrderOutcomeUnknownError, match="it cannot be looked up"):
+        with pytest.raises(OutcomeUnknownError, match="it cannot be looked up"):
             submit()
 
         assert len(list_made(zuora)) == 1
@@ -190,7 +190,7 @@ def test_an_order_that_is_to_be_adopted_and_cannot_be_looked_up_is_open_or_unkno
     clock.now += 30 * HOUR
     zuora.fault(**LOOKUP, **answer)
     today = Airflow(clock, 3.3, run_id="today")
-    with pytest.raises((TransientError, OrderOutcomeUnknownError)):
+    with pytest.raises((TransientError, OutcomeUnknownError)):
         today.try_once([NUMBERED], **options)
 
     assert today.states in (["open"], ["unknown"])
@@ -245,7 +245,7 @@ class TestARefusalThatNobodyStores:
     ):
         zuora.fault(**POST, when="before", status=422, body=body)
         airflow = Airflow(clock, version, wipes=wipes, retries=3)
-        with pytest.raises(OrderOutcomeUnknownError, match="its key was used for another request"):
+        with pytest.raises(OutcomeUnknownError, match="its key was used for another request"):
             self.run(clock, airflow, order, as_list=as_list, cleared=False)
         for _ in range(2):
             clock.now += HOUR
@@ -263,7 +263,7 @@ class TestEqualOrdersOfAList:
         zuora.fault(**POST, when="before", status=422, body=b"<h1>x</h1>")
         airflow = Airflow(clock, version)
         other = make_order("another")
-        with pytest.raises(OrderOutcomeUnknownError) as caught:
+        with pytest.raises(OutcomeUnknownError) as caught:
             airflow.try_once([PLAIN, PLAIN, other], concurrency=1)
 
         assert airflow.states == ["unknown", "submitted", "submitted"]
@@ -278,9 +278,7 @@ class TestEqualOrdersOfAList:
 
     def test_an_order_that_none_is_equal_to_is_taken_out_alone(self, zuora, clock):
         zuora.fault(**POST, when="before", status=422, body=b"<h1>x</h1>")
-        with pytest.raises(
-            OrderOutcomeUnknownError, match=r"2\. It is there: take it out of the list, and clear"
-        ):
+        with pytest.raises(OutcomeUnknownError, match=r"2\. It is there: take it out of the list, and clear"):
             Airflow(clock, 3.3).try_once([PLAIN, make_order("another")], concurrency=1)
 
 
@@ -443,7 +441,7 @@ class TestALoopOverOrdersWithoutNumbers:
     def test_with_another_order_first_is_a_question(self, zuora, clock, loop, todo):
         airflow = Airflow(clock, 3.3, retries=3)
         self.go(airflow, loop, "a")
-        with pytest.raises(OrderOutcomeUnknownError, match="this is none of them"):
+        with pytest.raises(OutcomeUnknownError, match="this is none of them"):
             self.go(airflow, loop, todo)
 
         assert list(read_descriptions(zuora).values()) == ["a"]

@@ -18,7 +18,7 @@ import pytest
 
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
-from airflow_provider_zuora.exceptions import OrderOutcomeUnknownError, PermanentError, TransientError
+from airflow_provider_zuora.exceptions import OutcomeUnknownError, PermanentError, TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.session.session import REGISTRY, SessionConfig
@@ -101,7 +101,7 @@ class TestAListAfterALostAnswer:
             airflow.try_once([PLAIN], **options)
         zuora.sandbox.state.faults.clear()
         zuora.fault(**POST, **FORBIDDEN, times=None)
-        with pytest.raises(OrderOutcomeUnknownError):
+        with pytest.raises(OutcomeUnknownError):
             airflow.run([PLAIN], **options)
 
         assert airflow.states == ["unknown"]
@@ -125,7 +125,7 @@ class TestAListAfterALostAnswer:
     def test_a_single_order_is_asked_for_at_last(self, zuora, clock):
         zuora.fault(**POST, **LOST)
         zuora.fault(**POST, **FORBIDDEN, times=None)
-        with pytest.raises(OrderOutcomeUnknownError, match="an earlier POST under its key may have made it"):
+        with pytest.raises(OutcomeUnknownError, match="an earlier POST under its key may have made it"):
             Airflow(clock, 3.3).run(PLAIN)
 
 
@@ -238,7 +238,7 @@ def test_more_retries_in_the_dag_do_not_hide_a_clear(zuora, clock, raised):
     clock.now += 30 * HOUR
     airflow.clear()
     airflow.retries = raised
-    with pytest.raises(OrderOutcomeUnknownError):
+    with pytest.raises(OutcomeUnknownError):
         airflow.run(PLAIN)
 
     assert len(list_made(zuora)) == 1
@@ -267,7 +267,7 @@ class TestClocksThatDiffer:
         clock.ahead = later
         try:
             [job_id] = airflow.run([order])
-        except OrderOutcomeUnknownError:
+        except OutcomeUnknownError:
             assert order is PLAIN
         else:
             assert job_id in (list_made(zuora)[0]["jobId"], "order:O-1")
@@ -295,7 +295,7 @@ def test_an_order_whose_account_cannot_be_read_is_there_all_the_same(zuora, cloc
     airflow.clear()
     body = make_refusal(50000040, "Cannot find entity by key")
     zuora.fault(method="GET", path="/v1/accounts/", status=status, body=body, times=None)
-    with pytest.raises(OrderOutcomeUnknownError, match="its account cannot be read"):
+    with pytest.raises(OutcomeUnknownError, match="its account cannot be read"):
         airflow.run(NEW)
 
     assert len(zuora.posts()) == 1
@@ -327,7 +327,7 @@ def test_a_walk_that_nobody_remembers_crosses_23_hours_and_begins_no_other(zuora
     if order is NUMBERED:
         assert airflow.run([order])[0] in (list_made(zuora)[0]["jobId"], "order:O-1")
     else:
-        with pytest.raises(OrderOutcomeUnknownError):
+        with pytest.raises(OutcomeUnknownError):
             airflow.run([order])
 
     assert len(list_made(zuora)) == 1
@@ -436,7 +436,7 @@ class TestASubclassThatExecutesTwice:
         Two(task_id="two", order={}).execute(self.context(1, store))
         changed = Two(task_id="two", order={})
         changed.texts = ("for Berlin", "for Rome")
-        with pytest.raises(OrderOutcomeUnknownError, match="this is none of them"):
+        with pytest.raises(OutcomeUnknownError, match="this is none of them"):
             changed.execute(self.context(2, store))
 
         assert len(zuora.posts()) == 2

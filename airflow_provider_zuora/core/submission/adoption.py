@@ -1,10 +1,17 @@
-"""Let a job, or an order, that is there already replace an order that is not submitted."""
+"""Let a job, an order or a run that is there already replace one that is not submitted."""
 
 from __future__ import annotations
 
 import logging
 
-from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused, TimedOut
+from airflow_provider_zuora.core.errors import (
+    ApiError,
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    TimedOut,
+)
 from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
@@ -16,7 +23,7 @@ from airflow_provider_zuora.core.submission.order_lookup import (
 )
 from airflow_provider_zuora.core.submission.record_store import RecordStore, SharedRecordStore
 from airflow_provider_zuora.core.submission.submission import Submission
-from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
+from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +34,7 @@ _POLL_INTERVAL = 15.0  # seconds
 def adopt_job(
     client: ApiClient,
     job_id: str,
-    order: CheckedOrder,
+    order: CheckedDocument,
     scope: IdempotencyScope,
     attempt: TaskAttempt = OUTSIDE,
     *,
@@ -49,7 +56,47 @@ def adopt_job(
     except Refused as error:
         raise Refused(f"adopt_job_id: {error} Nothing was submitted.", info=job.info) from error
     yield from _check_order(client, order, job)
-    log.warning("Adopted %s, which is %s; nothing is submitted", job_id, job.status)
+    yield from _record_adopted(client, job, order, scope, attempt, raw_key, shared)
+    return job_id
+
+
+def adopt_run(
+    client: ApiClient,
+    job_id: str,
+    run: CheckedDocument,
+    scope: IdempotencyScope,
+    attempt: TaskAttempt = OUTSIDE,
+    shared: SharedRecordStore | None = None,
+) -> Flow[str]:
+    """
+    Let a run, which may be under way, replace one that is not submitted, and return its job's id.
+
+    :raises InvalidInput: if it is no run of this kind; ``NotFound``: if the vendor does not know it.
+    :raises Refused: if it has failed.
+    """
+    prefix = client.vendor.kinds[run.kind].prefix
+    job_id = job_id if ":" in job_id else prefix + job_id
+    if not job_id.startswith(prefix):
+        rule = f"adopt_job_id: must be {prefix} and the id of a {run.kind}"
+        raise InvalidInput("Nothing was sent.", (rule,))
+    job = yield from _read_adopted(client, job_id)
+    if job.state is JobState.FAILED:
+        raise Refused(f"adopt_job_id: there is no {run.kind} to adopt. {job.build_error()}")
+    yield from _record_adopted(client, job, run, scope, attempt, None, shared)
+    return job_id
+
+
+def _record_adopted(
+    client: ApiClient,
+    job: Job,
+    order: CheckedDocument,
+    scope: IdempotencyScope,
+    attempt: TaskAttempt,
+    raw_key: str | None,
+    shared: SharedRecordStore | None,
+) -> Flow[None]:
+    """Note that a job replaces what was to be submitted."""
+    log.warning("Adopted %s, which is %s; nothing is submitted", job.job_id, job.status)
     try:
         notes = (shared and shared.notes) or (yield from RecordStore(attempt).load())
         submission = Submission(client, order, scope, attempt, notes, raw_key)
@@ -57,11 +104,10 @@ def adopt_job(
         log.warning("What is adopted replaces what was noted: %s", error)
         submission = Submission(client, order, scope, attempt, RecordStore(attempt), raw_key)
     record = submission.record.with_content(submission.keys.digest)
-    yield from submission.notes.save(record.with_job(job_id, client.clock()))
-    return job_id
+    yield from submission.notes.save(record.with_job(job.job_id, client.clock()))
 
 
-def _check_order(client: ApiClient, order: CheckedOrder, job: Job) -> Flow[None]:
+def _check_order(client: ApiClient, order: CheckedDocument, job: Job) -> Flow[None]:
     """Refuse a job whose order, as far as it can be read, is another account's or will not be carried out."""
     number = str(job.result.get("orderNumber") or "") if isinstance(job.result, dict) else ""
     if not number:
@@ -81,11 +127,7 @@ def _wait_for_end(client: ApiClient, job_id: str) -> Flow[Job]:
     """Return a job that is to be adopted, when it has ended: before that it is unknown whose it is."""
     began = client.clock()
     while True:
-        try:
-            job = yield from client.get_job(job_id)
-        except NotFound as error:
-            words = f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted."
-            raise NotFound(words, info=error.info) from error
+        job = yield from _read_adopted(client, job_id)
         if job.has_ended or job_id.startswith(ORDER):
             return job
         if client.clock() - began >= _MOST_SECONDS:
@@ -95,6 +137,14 @@ def _wait_for_end(client: ApiClient, job_id: str) -> Flow[Job]:
             )
         log.info("adopt_job_id: job %s is %s; polling again in %.0f s", job_id, job.status, _POLL_INTERVAL)
         yield Sleep(_POLL_INTERVAL)
+
+
+def _read_adopted(client: ApiClient, job_id: str) -> Flow[Job]:
+    try:
+        return (yield from client.get_job(job_id))
+    except NotFound as error:
+        words = f"adopt_job_id: {client.vendor.title} knows no {job_id}; nothing was submitted."
+        raise NotFound(words, info=error.info) from error
 
 
 def record_failure(

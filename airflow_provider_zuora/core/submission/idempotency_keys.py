@@ -15,12 +15,14 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.json_types import CANONICAL
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.times import read_minute
-from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
+from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 KEY_AGE = 23 * 3600.0  # seconds; Zuora forgets a key at 24 hours
 _ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")  # such as 2026-03-01T12:30Z
 EQUAL = "order: this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
 _MOST_PATHS = 250  # a record of this many stays below 32 kB
+_MARK_LENGTH = 16  # hex digits
+_ORDER = "order"  # the kind whose records and keys name none
 _WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is noted
 
 
@@ -62,9 +64,14 @@ class IdempotencyScope:
         """Return the Idempotency-Key, made of all that makes a submission the same one."""
         return "af-" + sha256([self.namespace, self._members(order_number), digest, generation])
 
-    def fingerprint(self, order_number: str | None) -> str:
-        """Return the SHA-256 of who submits, and of the order's number, also if the key is a user's."""
-        return sha256([self.namespace, self._members(order_number), order_number])
+    def fingerprint(self, order_number: str | None, kind: str = _ORDER) -> str:
+        """Return the SHA-256 of who submits what, and of the order's number, also if the key is a user's."""
+        of_kind = [] if kind == _ORDER else [kind]
+        return sha256([self.namespace, self._members(order_number), order_number, *of_kind])
+
+    def mark(self, content: str) -> str:
+        """Return a word that no other submission has, to find this one by at the vendor."""
+        return "af-" + sha256([self.namespace, self._members(None), content])[:_MARK_LENGTH]
 
     @property
     def issued_at(self) -> float | None:
@@ -79,14 +86,14 @@ class IdempotencyScope:
 @dataclass(slots=True)
 class Generations:
     """
-    The keys of one order in one try, one after the other, and the record that each begins with.
+    The keys of one order, or run, in one try, one after the other, and the record that each begins with.
 
     :param raw_key: sent as it is instead of a key of ours; then there are no generations.
     :param is_remembered: True if nothing can have been sent that is not in the notes of the tries.
     """
 
     client: ApiClient
-    order: CheckedOrder
+    order: CheckedDocument
     scope: IdempotencyScope
     attempt: TaskAttempt
     raw_key: str | None
@@ -99,7 +106,7 @@ class Generations:
     def __post_init__(self) -> None:
         """Compute what all keys have in common."""
         self.digest = compute_digest(self.client, self.order)
-        self.submitter = self.scope.fingerprint(self.order.number)
+        self.submitter = self.scope.fingerprint(self.order.number, self.order.kind)
         self.account = compute_account(self.client)
 
     def begin_record(self, generation: int, before: SubmissionRecord | None = None) -> SubmissionRecord:
@@ -124,7 +131,7 @@ class Generations:
             try_number=self.attempt.number,
             max_tries=self.attempt.max_tries,
             unanswered=int(may_be_sent),
-            absence_believed=is_absent and number is not None,
+            absence_believed=is_absent and self.order.mark is not None,
         )
 
     def is_of_an_earlier_try(self, generation: int) -> bool:
@@ -159,16 +166,16 @@ class Generations:
         return max(known, default=self.client.clock())
 
 
-def build_shared_job_error(job_id: str) -> OutcomeUnknown:
-    """Return the error of a job that a try has been given for two orders."""
+def build_shared_job_error(job_id: str, kind: str = _ORDER) -> OutcomeUnknown:
+    """Return the error of a job that a try has been given for two orders, or two runs."""
+    tell_apart = "an orderNumber, or an own idempotency_key" if kind == _ORDER else "an own idempotency_key"
     return OutcomeUnknown(
-        f"Job {job_id} was returned for two orders of this task that differ, so one of them was not "
-        "submitted. Look in Zuora for which of them the job has made; give each an orderNumber, or an own "
-        "idempotency_key."
+        f"Job {job_id} was returned for two {kind}s of this task that differ, so one of them was not "
+        f"submitted. Look in Zuora for which of them the job has made; give each {tell_apart}."
     )
 
 
-def compute_digest(client: ApiClient, order: CheckedOrder) -> str:
+def compute_digest(client: ApiClient, order: CheckedDocument) -> str:
     """Return the SHA-256 of what is submitted and where to, in hex; the order of keys plays no part."""
     request = order.request
     place = CANONICAL.encode([request.method, request.path, request.params, _scope_headers(client)])

@@ -1,4 +1,4 @@
-"""Send an order under one key, as often as a try may; each POST is noted before it is sent."""
+"""Send an order, or a run, under one key, as often as a try may; each POST is noted before it is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE
 from airflow_provider_zuora.core.submission.protocol import Event
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.record_store import RecordStore
-from airflow_provider_zuora.core.vendors.zuora.order_jobs import ORDER_JOB
+from airflow_provider_zuora.core.submission.submission_kinds import KINDS
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +92,14 @@ class Post:
     """
     The POSTs of one try under one key.
 
-    :param request: the POST of the order, without a key; ``digest``: of the content that is sent.
+    :param request: the POST of the order, or run, without a key; ``digest``: of the content that is sent.
     """
 
     client: ApiClient
     request: Request
     notes: RecordStore
     digest: str
+    kind: str = "order"  # in `Vendor.kinds`
     sent: int = 0  # POSTs
     parsed: ParsedResponse | None = None  # the last answer
     answer: Event = Event.NO_ANSWER  # what it decides
@@ -144,7 +145,8 @@ class Post:
         self, record: SubmissionRecord, parsed: ParsedResponse
     ) -> Flow[tuple[SubmissionRecord, Event]]:
         """Return the record as an answer leaves it, and the event."""
-        job_id = ORDER_JOB.read_id(parsed.body) if isinstance(parsed.body, dict) else ""
+        vendor = self.client.vendor
+        job_id = vendor.kinds[self.kind].read_id(parsed.body) if isinstance(parsed.body, dict) else ""
         self.answer = classify_answer(parsed, job_id)
         if self.answer is Event.ACCEPTED:
             log.info("%s started job %s: %s", self.client.vendor.title, job_id, parsed.info)
@@ -158,6 +160,8 @@ class Post:
 
     def _prove(self, parsed: ParsedResponse) -> Flow[bool]:
         """Return whether this answer is proven to be the stored one; if it seems so, ask for the proof."""
+        if not KINDS[self.kind].allows_control:
+            return False
         request_id, has_code = read_request_id(parsed), any(len(code) == 8 for code in parsed.info.codes)
         if self.answer not in PROVABLE or not request_id or (self.answer is Event.LIMITED and not has_code):
             return False  # a limit without a code is a gateway's

@@ -1,4 +1,4 @@
-"""What earlier tries have made of an order: their notes, its job, the order itself; nothing is sent here."""
+"""What earlier tries have made of an order, or a run: their notes, its job, itself; nothing is sent here."""
 
 from __future__ import annotations
 
@@ -15,16 +15,12 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     find_changed_paths,
     hash_paths,
 )
-from airflow_provider_zuora.core.submission.order_lookup import (
-    build_expectation,
-    check_result,
-    describe_order_difference,
-    find_order,
-)
+from airflow_provider_zuora.core.submission.order_lookup import describe_order_difference
 from airflow_provider_zuora.core.submission.post import CLOCKS_APART, REFUSALS, UNDER_WAY
 from airflow_provider_zuora.core.submission.protocol import Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore
+from airflow_provider_zuora.core.submission.submission_kinds import KINDS, ORDER, SubmissionKind
 from airflow_provider_zuora.core.times import write_minute, write_second
 
 if TYPE_CHECKING:
@@ -43,7 +39,7 @@ _WHY = {
 
 _HOW_TO_PROCEED = {
     "alone": (
-        "2. It is there: pass its job id, or order:<orderNumber>, as adopt_job_id, and clear the task.\n"
+        "2. It is there: pass {job} as adopt_job_id, and clear the task.\n"
         "3. It is not: pass another idempotency_key that ends in the time, such as again-{now}, and clear "
         "the task within 23 hours."
     ),
@@ -70,10 +66,12 @@ def find_noted(
     :raises OutcomeUnknown: if it may be one of several that have changed.
     """
     if is_alone and notes.is_of_another_account(keys.submitter, keys.account):
-        log.warning("What earlier tries noted of this order is of another account: it is not used")
+        words = "What earlier tries noted of this %s is of another account: it is not used"
+        log.warning(words, KINDS[keys.order.kind].noun)
     exact = notes.find(keys.submitter, keys.account, keys.digest)
     if exact is not None and keys.raw_key not in (None, exact.key):
-        log.warning("An earlier try sent this order under key %s: it is not used", exact.key)
+        words = "An earlier try sent this %s under key %s: it is not used"
+        log.warning(words, KINDS[keys.order.kind].noun, exact.key)
         return None
     if exact is not None or not (is_alone or keys.order.number):
         return exact
@@ -82,7 +80,7 @@ def find_noted(
 
 def _find_changed(notes: RecordStore, keys: Generations, *, is_sole: bool) -> SubmissionRecord | None:
     """Return what is noted of the same submitter's order with another content."""
-    attempt = keys.attempt
+    attempt, kind = keys.attempt, KINDS[keys.order.kind]
     known = notes.find_all(keys.submitter, keys.account)
     known = [record for record in known if keys.raw_key in (None, record.key)]
     # A clear ends what is decided: after it a changed order is another one.
@@ -96,17 +94,13 @@ def _find_changed(notes: RecordStore, keys: Generations, *, is_sole: bool) -> Su
         return None
     has_own = any(record.try_number == attempt.number for record in known)
     if keys.order.number is None and not (is_sole and not has_own and len(others) == 1):
-        raise OutcomeUnknown(
-            f"Earlier tries of this task have sent {len(others)} orders without an orderNumber, and this "
-            "is none of them. Whether it is one of them that has changed is unknown; nothing was sent. "
-            "Give each order an orderNumber, or pass an idempotency_key for each, and clear the task."
-        )
+        raise OutcomeUnknown(kind.several.format(count=len(others)))
     changed = find_changed_paths(others[-1].paths or {}, hash_paths(keys.client, keys.order.document))
     words = (
-        "The order has changed since an earlier try sent it under key %s. The earlier submission counts; it "
+        "The %s has changed since an earlier try sent it under key %s. The earlier submission counts; it "
         "may not contain these changes: %s"
     )
-    log.warning(words, others[-1].key, ", ".join(changed) or "the entity, the orgs or return_ids")
+    log.warning(words, kind.noun, others[-1].key, ", ".join(changed) or kind.unseen)
     return others[-1]
 
 
@@ -130,7 +124,7 @@ def read_job(submission: Submission) -> Flow[Event]:
             log.warning("Job %s cannot be read, and counts as under way: %s", job_id, error)
             return Event.RUNS
         yield Sleep(_LAG_POLL)
-    check_result(job, build_expectation(submission.order.document))
+    submission.kind.check_job(job, submission.order.document)
     if job.state is JobState.FAILED:
         submission.record = submission.record.with_failure(job, client.clock())
         submission.failure = job.build_error()
@@ -140,12 +134,12 @@ def read_job(submission: Submission) -> Flow[Event]:
 
 
 def look_up(submission: Submission) -> Flow[Event]:
-    """Look for the order by its number."""
-    standing, is_proven, number = submission.standing, submission.post.is_proven, submission.order.number
+    """Look for the order by its number, or for what else has a mark."""
+    standing, is_proven, mark = submission.standing, submission.post.is_proven, submission.mark
     submission.why = "its key gets the same answer each time" if is_proven else _WHY[standing]
-    if number is None:
+    if mark is None:
         return Event.NO_NUMBER
-    log.warning("Looking for order %s: %s", number, submission.why)
+    log.warning("Looking for %s %s: %s", submission.kind.noun, mark, submission.why)
     if standing is Standing.STUCK and not is_proven:  # until no other try, by whatever clock, sends the key
         latest = submission.record.first_post + KEY_AGE + UNDER_WAY + CLOCKS_APART
         if (rest := latest - submission.client.clock()) > 0:
@@ -168,21 +162,22 @@ def look_up(submission: Submission) -> Flow[Event]:
 
 def look_once(submission: Submission) -> Flow[Event]:
     """Look whether the order is there already; if it is not, nothing is known."""
-    number = submission.order.number
+    mark = submission.mark
     try:
-        is_found = bool(number) and (yield from find_late_order(submission, once=True))
+        is_found = bool(mark) and (yield from find_late_order(submission, once=True))
     except ApiError as error:  # what ends this try is that nothing is known
-        log.warning("Order %s cannot be looked up: %s", number, error)
+        log.warning("%s %s cannot be looked up: %s", submission.kind.noun.capitalize(), mark, error)
         return Event.NOT_FOUND_YET
     return Event.FOUND if is_found else Event.NOT_FOUND_YET
 
 
 def find_late_order(submission: Submission, *, once: bool = False) -> Flow[bool]:
     """Return whether the order is there; if it is, it replaces the job."""
-    order_id = yield from find_order(submission.client, submission.order.document, once=once)
-    if order_id is not None:
-        submission.record = submission.record.with_job(order_id, submission.client.clock())
-    return order_id is not None
+    find, document, generation = submission.kind.find, submission.order.document, submission.record.generation
+    job_id = (yield from find(submission.client, document, generation, once)) if find else None
+    if job_id is not None:
+        submission.record = submission.record.with_job(job_id, submission.client.clock())
+    return job_id is not None
 
 
 def check_raw_key(submission: Submission, job_id: str) -> Flow[None]:
@@ -190,7 +185,7 @@ def check_raw_key(submission: Submission, job_id: str) -> Flow[None]:
     client, document, key = submission.client, submission.order.document, submission.record.key
     try:
         job = yield from client.get_job(job_id)
-        check_result(job, build_expectation(document))
+        submission.kind.check_job(job, document)
         number = job.result.get("orderNumber") if isinstance(job.result, dict) else None
         other = (yield from describe_order_difference(client, document, number)) if number else ""
     except WrongOrder:
@@ -208,31 +203,33 @@ def build_question(submission: Submission) -> OutcomeUnknown:
     """Return the question to a person whether the order exists."""
     client, parsed = submission.client, submission.post.parsed
     title, document, why = client.vendor.title, submission.order.document, submission.why
-    words = write_question(submission.record, document, title, why, client.clock(), place=submission.place)
+    now, place = client.clock(), submission.place
+    words = write_question(submission.record, document, title, why, now, place=place, kind=submission.kind)
     return OutcomeUnknown(words, info=parsed.info if parsed else None)
 
 
 def write_question(
-    record: SubmissionRecord, document: Mapping[str, Any], title: str, why: str, now: float, *, place: str
+    record: SubmissionRecord,
+    document: Mapping[str, Any],
+    title: str,
+    why: str,
+    now: float,
+    *,
+    place: str,
+    kind: SubmissionKind = ORDER,
 ) -> str:
     """
     Return what a person has to look for, and how to proceed.
 
     :param title: the vendor's name; ``why``: it is unknown; ``place``: as in `Submission`.
     """
-    number = document.get("orderNumber")
-    order = f"order {number}" if number else "an order"
-    new = document.get("newAccount") or {}
-    names = (document.get(name) for name in ("existingAccountNumber", "existingAccountId"))
-    account = next((name for name in names if name), new.get("name"))
-    no_number = "" if number else ", and it has no orderNumber to look it up by"
     posts = "not sent by this try"
     if record.track_ids:
         posts = f"first sent {write_second(record.first_post)}, Track-Ids {', '.join(record.track_ids)}"
     return (
-        f"Whether this order exists is unknown: {why}{no_number}. It was not sent again, that could make it "
-        f"twice.\nKey {record.key}, {posts}.\n"
-        f"1. Look in {title} for {order} of account {account}, dated {document['orderDate']}, made since "
-        f"then (give it some minutes).\n{_HOW_TO_PROCEED[place].format(now=write_minute(now))} "
+        f"Whether this {kind.noun} exists is unknown: {why}{kind.without_mark(document)}. It was not sent "
+        f"again, that could make it twice.\nKey {record.key}, {posts}.\n"
+        f"1. Look in {title} for {kind.describe(document)}, made since then (give it some minutes).\n"
+        f"{_HOW_TO_PROCEED[place].format(now=write_minute(now), job=kind.job)} "
         "More: docs/exactly-once.md"
     )

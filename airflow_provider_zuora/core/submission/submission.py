@@ -1,4 +1,4 @@
-"""One order, in one try: it does what the protocol's table says, and notes each POST and what came of it."""
+"""One order, or run, in one try: it does what the protocol's table says, and notes each POST and its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from airflow_provider_zuora.core.flow import Flow, Sleep, Token
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission import recovery
 from airflow_provider_zuora.core.submission.idempotency_keys import (
-    EQUAL,
     OUTSIDE,
     Generations,
     IdempotencyScope,
@@ -21,16 +20,21 @@ from airflow_provider_zuora.core.submission.post import Post, reword_error
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore, SharedRecordStore
-from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
+from airflow_provider_zuora.core.submission.submission_kinds import KINDS
+from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 log = logging.getLogger(__name__)
 
+_MAY_BE_STORED = (
+    "{title} may repeat this answer under its key for 24 hours: if the cause is gone, pass another "
+    "idempotency_key."
+)
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
 
 
 def submit_order(
     client: ApiClient,
-    order: CheckedOrder,
+    order: CheckedDocument,
     scope: IdempotencyScope,
     attempt: TaskAttempt = OUTSIDE,
     *,
@@ -39,7 +43,7 @@ def submit_order(
     shared: SharedRecordStore | None = None,
 ) -> Flow[str]:
     """
-    Submit an order once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
+    Submit an order, or a run, once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
 
     :raises Refused, JobFailed: if the vendor refused it; the first try after a clear asks again.
     :raises LockContention: if it met a lock; the next try submits it again, a minute later at the earliest.
@@ -72,7 +76,7 @@ def read_notes(attempt: TaskAttempt, shared: SharedRecordStore | None = None) ->
 
 class Submission:
     """
-    One order, in one try.
+    One order, or another `CheckedDocument`, in one try.
 
     :param notes: what the tries of the task have noted, loaded.
     :param raw_key: sent as it is instead of a key of ours; then there are no generations.
@@ -84,7 +88,7 @@ class Submission:
     def __init__(
         self,
         client: ApiClient,
-        order: CheckedOrder,
+        order: CheckedDocument,
         scope: IdempotencyScope,
         attempt: TaskAttempt,
         notes: RecordStore,
@@ -95,6 +99,7 @@ class Submission:
     ):
         self.client = client.with_redacted(order.secrets) if order.secrets else client
         self.order = order
+        self.kind = KINDS[order.kind]
         self.notes = notes
         self.place = place
         is_alone = place == "alone"  # of a list no paths are kept
@@ -116,7 +121,7 @@ class Submission:
         else:
             self.standing = Standing[self.record.state.name]
         self.issued_at = self.record.decided_at
-        self.post = Post(self.client, order.request, notes, self.keys.digest)
+        self.post = Post(self.client, order.request, notes, self.keys.digest, order.kind)
         self.left_absent = False  # this try has gone on from a key because there was no order
         self.failure: ApiError | None = None  # of the job, in the vendor's words
         self.why = ""  # it had to be looked up
@@ -125,7 +130,7 @@ class Submission:
     def run(self) -> Flow[str]:
         """Submit the order, or find what an earlier try has made of it, and return its job's id."""
         if self.is_repeated:
-            raise InvalidInput("Nothing was sent.", (EQUAL,))
+            raise InvalidInput("Nothing was sent.", (self.kind.equal,))
         if self.is_noted and self.place == "alone" and self.order.number is None:
             yield from self.notes.save(self.record)  # the task's other orders are not this one
         event = Event.START
@@ -194,10 +199,23 @@ class Submission:
 
     def _consider(self) -> Event:
         """Return whether the end that is known is an earlier try's, after which this one is to try again."""
-        may_go_on = not self.record.lasting or self.is_cleared or not self.keys.is_remembered
+        # Without a record each try after a clear looks cleared: what may have done a part stays as it is.
+        is_cleared = self.is_cleared and (self.kind.is_made_again or self.keys.is_remembered)
+        may_go_on = not self.record.lasting or is_cleared or self._may_be_unasked
         if not (self.is_inherited and may_go_on):
             return Event.OVER
         return Event.AGAIN_ASKED if self.post.sent else Event.AGAIN
+
+    @property
+    def _may_be_unasked(self) -> bool:
+        """Return whether the end may be unknown to the person who lets this try run: nothing is noted."""
+        return self.kind.is_made_again and not self.keys.is_remembered
+
+    @property
+    def mark(self) -> str | None:
+        """Return what the vendor can be asked for; None if there is nothing, or if it has another content."""
+        has_changed = self.record.digest != self.keys.digest
+        return None if self.kind.marks_content and has_changed else self.order.mark
 
     def _next_key(self) -> Flow[Event]:
         """Begin the next generation, after one that cannot make an order."""
@@ -208,20 +226,24 @@ class Submission:
         if is_absent and self.left_absent and not self.is_inherited:
             raise before.to_error()  # one new key in a try is enough
         if before.absence_believed:
-            number = self.order.number
-            log.warning("Looking for order %s: it may have been made under an earlier key", number)
+            if self.mark is None:
+                self.why = "an earlier try sent it with another content, and it was not found then"
+                raise recovery.build_question(self)
+            words = "Looking for %s %s: it may have been made under an earlier key"
+            log.warning(words, self.kind.noun, self.order.mark)
             if (yield from recovery.find_late_order(self)):
                 return Event.FOUND
         self.left_absent |= is_absent
         if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
             yield Sleep(rest)
-        log.warning("Key %s cannot make the order, the next one follows: %s", before.key, before.reason)
+        words = "Key %s cannot make the %s, the next one follows: %s"
+        log.warning(words, before.key, self.kind.noun, before.reason)
         is_known = self.is_noted or bool(self.post.sent)
         generation = self.keys.generation_after(before, is_known=is_known)
         self.record = self._kept = self.keys.begin_record(generation, before)
         self.is_inherited = self.keys.is_of_an_earlier_try(generation)
         self.is_noted = False
-        self.post = Post(self.client, self.order.request, self.notes, self.keys.digest)
+        self.post = Post(self.client, self.order.request, self.notes, self.keys.digest, self.order.kind)
         return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
 
     def _build_error(self, action: Action) -> ApiError:
@@ -231,8 +253,9 @@ class Submission:
             error = self.post.build_error()
             if self.standing is not Standing.UNDECIDED or answer is Event.NO_ANSWER:
                 return error
+            noun = self.kind.noun
             words = (
-                f"An earlier POST under key {record.key} may have made the order: the next try, or a clear,"
+                f"An earlier POST under key {record.key} may have made the {noun}: the next try, or a clear,"
             )
             return reword_error(error, f"{error} {words} sends the same key again.")
         if action is Action.ASK:
@@ -242,7 +265,10 @@ class Submission:
             return self._build_used_up_error() if is_used_up else recovery.build_question(self)
         if record.state is SubmissionState.FAILED:
             return self.failure or record.to_error()
-        return self.post.build_error() if self.post.parsed else record.to_error()
+        error = self.post.build_error() if self.post.parsed else record.to_error()
+        if self.kind.allows_control or self.post.sent < 2:
+            return error
+        return reword_error(error, f"{error} {_MAY_BE_STORED.format(title=self.client.vendor.title)}")
 
     def _build_used_up_error(self) -> Refused:
         """Return the error of a raw key that cannot make the order."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState, clean_status
@@ -16,12 +16,59 @@ from airflow_provider_zuora.core.messages import ParsedResponse, Request, Respon
 Document: TypeAlias = Mapping[str, Any]
 
 
+class CheckedDocument(Protocol):
+    """What can be submitted once: a document that breaks no rule, and the POST that submits it."""
+
+    @property
+    def kind(self) -> str:
+        """Return the name of its kind in `Vendor.kinds`."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the document in plain JSON types, secrets included."""
+
+    @property
+    def request(self) -> Request:
+        """Return the POST that submits it, without a key."""
+
+    @property
+    def canonical(self) -> bytes:
+        """Return the JSON text with sorted keys that equal documents have."""
+
+    @property
+    def content(self) -> str:
+        """Return the SHA-256 of that, in hex."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the secret values in it, as texts."""
+
+    @property
+    def number(self) -> str | None:
+        """Return the number that makes it the same one again, whoever submits it; None if it has none."""
+
+    @property
+    def mark(self) -> str | None:
+        """Return what the vendor can be asked for to find out whether it exists; None if nothing is."""
+
+
 class RepeatedSubmit(Enum):
     """What a submit request may do if it is sent again because its outcome is unknown."""
 
     HARMLESS = "it changes nothing that anybody keeps"
     KEYED = "an Idempotency-Key makes it the same one"
     NEITHER = "it may start the job twice"
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """What a run came to, as the vendor counts it besides the run's own status."""
+
+    values: Mapping[str, Any]  # in plain JSON types, by our own names
+    is_final: bool  # another read cannot tell more
+    errors: int = 0
+    message: str = ""  # the vendor's, of what went wrong
+    is_of_now: bool = True  # False: it is of a run that was not as far
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +86,10 @@ class JobKind:
     repeated_submit: RepeatedSubmit = RepeatedSubmit.NEITHER
     read_id: Callable[[Document], str] = lambda _: ""  # of the job that was started; empty if there is none
     build_cancel_request: Callable[[str], Request] | None = None  # None: it cannot be stopped
+    build_lookup_request: Callable[[Document], Request] | None = None  # finds out whether it was submitted
+    build_totals_request: Callable[[str], Request] | None = None  # of a run that has ended
+    read_totals: Callable[[Job, Document], RunTotals] | None = None  # raises `Unreadable` for none
+    waiting: tuple[str, ...] = ()  # words of a run that begins at its time, by `fold_status`
 
 
 @dataclass(frozen=True, slots=True)

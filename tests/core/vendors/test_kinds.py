@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_zuora.core.submission.submission_kinds import KINDS as SUBMISSION_KINDS
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import RepeatedSubmit
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
@@ -53,9 +54,20 @@ def test_what_may_be_repeated():
     }
 
 
-def test_only_queries_and_bill_runs_can_be_cancelled():
-    cancelled = {name for (_, name), kind in KINDS.items() if kind.build_cancel_request}
-    assert cancelled == {"data query", "bill run", "bill run post"}
+def test_what_can_be_cancelled_or_looked_up():
+    kinds = {name: kind for (_, name), kind in KINDS.items()}
+    can_cancel = {name for name, kind in kinds.items() if kind.build_cancel_request}
+    assert can_cancel == {"data query", "bill run", "bill run post"}
+    assert {name for name, kind in kinds.items() if kind.build_lookup_request} == {"bill run"}
+
+
+def test_what_is_submitted_by_a_key_is_known_to_the_protocol():
+    keyed = {
+        name
+        for (_, name), kind in KINDS.items()
+        if kind.repeated_submit is RepeatedSubmit.KEYED and kind.build_submit_request
+    }
+    assert keyed == set(SUBMISSION_KINDS)
 
 
 def test_what_is_never_started_says_so():

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 import pendulum
 
@@ -49,6 +49,7 @@ _FOUND |= {float: "a decimal number", type(None): "null"}
 class CheckedOrder:
     """An order, or a preview, that breaks no rule."""
 
+    kind: ClassVar[str] = "order"
     document: dict[str, Any] = field(repr=False)  # in plain JSON types, secrets included
     request: Request  # the POST that submits it, without a key
     canonical: bytes = field(repr=False)  # the JSON text with sorted keys that equal orders have
@@ -56,6 +57,11 @@ class CheckedOrder:
     secrets: tuple[str, ...] = field(repr=False)  # the secret values in it, as texts
     number: str | None  # the order's own one
     is_special: bool  # it holds secrets, or may hold more items than Zuora publishes limits for
+
+    @property
+    def mark(self) -> str | None:
+        """Return what Zuora can be asked for: its number."""
+        return self.number
 
 
 def check_order(order: object, *, return_ids: bool = False) -> CheckedOrder:

@@ -1,15 +1,42 @@
-"""What bill runs and payment runs have in common: their answers name the run, its number and its status."""
+"""What bill runs and payment runs have in common: how one is submitted, and how its answers name it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from airflow_provider_zuora.core.errors import ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import Job, JobState, clean_job_id
+from airflow_provider_zuora.core.json_types import CANONICAL
+from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.vendors.base import read_status
 from airflow_provider_zuora.core.vendors.response_body import read_text
+
+_DIGITS = 18  # of a number of 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRun:
+    """A run that breaks no rule; what `CheckedDocument` asks of it."""
+
+    secrets: ClassVar[tuple[str, ...]] = ()
+    number: ClassVar[str | None] = None  # the tenant gives it one
+    kind: str
+    document: dict[str, Any] = field(repr=False)
+    request: Request
+    canonical: bytes = field(repr=False)
+    content: str
+    mark: str | None = None  # the name to look it up by
+
+    @classmethod
+    def of(cls, kind: str, path: str, document: dict[str, Any]) -> CheckedRun:
+        """Return a run of a kind that is submitted by a POST to a path."""
+        canonical = CANONICAL.encode(document).encode()
+        content = hashlib.sha256(canonical).hexdigest()
+        return cls(kind, document, Request.post_json(path, document), canonical, content)
 
 
 def read_run(
@@ -36,6 +63,12 @@ def read_run(
         return Job(job_id, state, word, {name: body[name] for name in body if name != "success"}, info=info)
     message = read_text(body.get("errorMessage"))
     return Job(job_id, state, word, info=info.with_words([message]) if message else info)
+
+
+def read_count(value: object) -> int | None:
+    """Return a whole number of an answer, None if it has none."""
+    text = read_text(value).strip()
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def read_run_id(prefix: str, body: Mapping[str, Any]) -> str:

@@ -1,0 +1,65 @@
+"""Post a bill run: a PUT that has no key, so it is sent only after a read says that the run is Completed."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
+from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.http.client import ApiClient
+from airflow_provider_zuora.core.http.response_parsing import make_error
+from airflow_provider_zuora.core.http.retry import WRITE, delay_before_retry
+from airflow_provider_zuora.core.job import Job, JobState
+from airflow_provider_zuora.core.messages import ResponseKind
+from airflow_provider_zuora.core.vendors.zuora.bill_runs import (
+    BILL_RUN,
+    BILL_RUN_POST,
+    build_post_request,
+    is_postable,
+    is_posting,
+)
+from airflow_provider_zuora.core.vendors.zuora.field_rules import is_date
+
+log = logging.getLogger(__name__)
+
+_LAG = 15.0  # seconds in which a run may not show yet that its posting has begun
+
+
+def post_bill_run(client: ApiClient, job_id: str, invoice_date: str | None = None) -> Flow[str]:
+    """
+    Post a completed bill run, and return ``bill-run-post:<id>``; one that is posted already is a success.
+
+    An answer that was lost, or a refusal, decides nothing: the run itself says whether it is being posted.
+
+    :param job_id: ``bill-run:<id>``; ``invoice_date``: of all its invoices; None: as they have it.
+    :raises Refused: if it is not Completed, or Zuora refuses to post it.
+    :raises ApiError: transient, if the next try goes on.
+    """
+    if invoice_date is not None and not is_date(invoice_date):
+        raise InvalidInput("Nothing was sent.", ("invoice_date: must be a date, written YYYY-MM-DD",))
+    run_id = job_id.removeprefix(BILL_RUN_POST.prefix).removeprefix(BILL_RUN.prefix)
+    posting, error, sent = BILL_RUN_POST.prefix + run_id, None, 0
+    while True:
+        job = yield from client.get_job(posting)
+        if is_posting(job):
+            log.info("Bill run %s is %s: it is not posted again", run_id, job.status)
+            return posting
+        if not is_postable(job):
+            raise _build_refusal(job)
+        if error is not None and (sent == WRITE.attempts or not error.transient):
+            raise error
+        request = client.job_request(posting, lambda _: build_post_request(run_id, invoice_date))
+        parsed = yield from client.send_once(request)
+        sent += 1
+        if parsed.kind is ResponseKind.OK:
+            log.info("Posting bill run %s: %s", run_id, parsed.info)
+            return posting
+        error = make_error(client.vendor, parsed, sent)
+        pause = max(_LAG, delay_before_retry(parsed, sent, client.rng))
+        log.warning("Bill run %s may be posted or not, reading it in %.1f s: %s", run_id, pause, error)
+        yield Sleep(pause)
+
+
+def _build_refusal(job: Job) -> ApiError:
+    why = "it has failed" if job.state is JobState.FAILED else "only a Completed run can be posted"
+    return Refused(f"{job.job_id} is {job.status}: {why}. Nothing was posted.", info=job.info)
