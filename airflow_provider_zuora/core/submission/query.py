@@ -162,8 +162,9 @@ def _post(
     key = scope.key(sha256([record.digest, record.max_tries]), None, record.generation)
     request = client.vendor.build_submit_request(KIND, document, {}).with_headers({"Idempotency-Key": key})
     record = yield from _note_known(client, document, record)
-    read_id, pause = client.vendor.kinds[KIND].read_id, _PAUSE
-    for attempt in range(1, WRITE.attempts + 1):
+    read_id, pause, attempt = client.vendor.kinds[KIND].read_id, _PAUSE, 0
+    while True:
+        attempt += 1
         try:
             parsed = yield from client.send(request, RetryPolicy(WRITE, NOT_PROCESSED))
             if job_id := read_id(parsed.body):
@@ -183,7 +184,6 @@ def _post(
                 raise
         yield Sleep(pause)
         pause *= 2
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _is_unknown(error: ApiError) -> bool:

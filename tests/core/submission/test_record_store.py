@@ -17,8 +17,15 @@ from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.flow import Runner, run
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.submission.record_store import LATEST, NAME, RecordStore, write_record
-from tests.core.runners import Memory
+from airflow_provider_zuora.core.submission.record_store import (
+    LATEST,
+    NAME,
+    RecordStore,
+    SharedRecordStore,
+    write_record,
+)
+from airflow_provider_zuora.core.submission.submission import read_notes
+from tests.core.runners import Memory, Tenant
 
 NOW = 1_700_000_000.0
 ENTRY = 64 * 1024  # characters; Airflow warns of more
@@ -630,3 +637,9 @@ def test_if_there_is_no_store_nothing_is_written_and_all_is_known():
 
     assert list(notes.reserve([record(1)])) == list(notes.save(started)) == []
     assert find(notes, 1).job_id == "j-1"
+
+
+def test_the_second_call_of_a_try_reads_nothing_again():
+    tenant, shared = Tenant(), SharedRecordStore()
+    notes = tenant.run(read_notes(TaskAttempt(), shared), Memory())
+    assert tenant.run(read_notes(TaskAttempt(), shared), Memory()) is notes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_provider_zuora.core.errors import (
@@ -192,6 +194,15 @@ class TestWhatIsAdopted:
         changed = NUMBERED | {"orderDate": "2024-08-01", "description": "changed"}
 
         assert adopt(zuora, memory, other, changed) == other
+
+    def test_may_be_told_by_ids_alone_if_the_order_has_no_number(self):
+        zuora, memory = Zuora(), Memory()
+        other = elsewhere(zuora, ORDER)
+        result = {"jobType": "AsyncCreateOrder", "orderId": "8ad1", "accountId": "8ad0"}
+        page = json.dumps({"status": "Completed", "errors": None, "result": result, "success": True}).encode()
+        zuora.sandbox.add_fault(Fault("GET", "/v1/async-jobs/", times=None, status=200, body=page))
+
+        assert adopt(zuora, memory, other, ORDER) == other
 
     def test_is_not_compared_as_far_as_it_cannot_be_read(self):
         zuora, memory = Zuora(), Memory()
