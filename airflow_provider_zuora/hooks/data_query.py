@@ -32,6 +32,7 @@ from airflow_provider_zuora.transports.download import (
     put_empty,
 )
 from airflow_provider_zuora.transports.download_stream import DownloadPolicy
+from airflow_provider_zuora.transports.file_paths import hide_password
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class DataQueryHook(BaseJobHook):
         """Put the file of a query to its place, and return what it holds."""
         size, columns = self._download(job, document, target)
         rows = read_row_count(job)
-        words = "Query %s: %s rows, %d bytes, at %s"
+        words, path = "Query %s: %s rows, %d bytes, at %s", hide_password(path)
         self.log.info(words, job.job_id, rows, size, path)
         return {"job_id": job.job_id, "rows": rows, "bytes": size, "path": path, "columns": columns}
 

@@ -21,6 +21,7 @@ from airflow_provider_zuora.transports.download import (
     download,
 )
 from airflow_provider_zuora.transports.download_stream import DownloadPolicy
+from airflow_provider_zuora.transports.file_paths import hide_password
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -81,7 +82,7 @@ class ElasticPathHook(BaseJobHook):
         with convert_errors():
             policy = DownloadPolicy.for_vendor(base_url, hosts, mask_secret)
             size = download(link, destination, settings.transport, policy, max_bytes)
-        self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, target, size)
+        self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, hide_password(target), size)
         return size
 
 

@@ -11,7 +11,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
@@ -168,7 +168,9 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         """Do what Airflow does; a query whose wait Airflow has ended, after a timeout, is cancelled first."""
         if next_method == _AIRFLOW_ENDS_IT:
             self._context = context
-            self._keep(str(context["ti"].xcom_pull(task_ids=self.task_id, key=JOB_ID) or ""))
+            ti = context["ti"]  # of a mapped task all indexes would come without its own
+            found = ti.xcom_pull(task_ids=self.task_id, key=JOB_ID, map_indexes=ti.map_index)
+            self._keep(str(found or ""))
             self._cancel()
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -201,10 +203,14 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         )
 
     def _cancel(self) -> None:
-        """Cancel the query that nobody waits for any more, if it was submitted."""
+        """Cancel the query that nobody waits for any more, if it was submitted; raise nothing of our own."""
         job_id, self._job_id = self._job_id, ""
-        if job_id:
+        if not job_id:
+            return
+        try:
             self.hook._cancel_query(job_id, self._context)
+        except AirflowException as error:  # what ends the task is another error, which must be seen
+            self.log.warning("Query %s was not cancelled: %s", job_id, error)
 
     @override
     def on_kill(self) -> None:

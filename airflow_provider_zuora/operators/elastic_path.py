@@ -16,6 +16,7 @@ from airflow_provider_zuora.exceptions import convert_errors
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.targets import make_target
 from airflow_provider_zuora.operators.base import BaseJobOperator
+from airflow_provider_zuora.transports.file_paths import hide_password
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -91,4 +92,4 @@ class ElasticPathExportOrdersOperator(BaseJobOperator):
         with convert_errors():
             make_target(self.output_path, "output_path", creates_folder=True)
         size = self.hook.download(waited.job_id, self.output_path)
-        return {"job_id": waited.job_id, "bytes": size, "path": str(self.output_path)}
+        return {"job_id": waited.job_id, "bytes": size, "path": hide_password(self.output_path)}

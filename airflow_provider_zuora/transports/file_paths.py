@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 IS_MISSING = "is not a path that exists"
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 _MAX_LENGTH = 300  # characters of an error; a path may have thousands
 
 
@@ -44,6 +46,11 @@ def describe_os_error(error: Exception) -> str:
     """Return an error's kind and words, in one line of bounded length."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return quote_path(f"{type(error).__name__}: {words}")
+
+
+def hide_password(path: object) -> str:
+    """Return a path as logs and XComs may hold it: without the password of a URL, such as sftp://me:word@host."""
+    return _PASSWORD.sub(r"\1:***@", str(path))
 
 
 def quote_path(text: str) -> str:

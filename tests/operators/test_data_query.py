@@ -9,6 +9,7 @@ import json
 import logging
 import zipfile
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import fsspec
@@ -389,11 +390,39 @@ def test_a_task_whose_store_fails_after_it_submitted_cancels_its_query(zuora):
     assert status(zuora) == ["cancelled"]
 
 
+def pull(ti, task_ids, key, map_indexes=None):
+    """Return an XCom as Airflow does: without an index those of all mapped tasks."""
+    assert task_ids == ti.task_id
+    own = ti.xcoms[key]
+    return own if map_indexes == ti.map_index else [own, "data-query:of-another"]
+
+
+def test_a_task_whose_query_cannot_be_cancelled_ends_with_its_own_error(zuora):
+    stuck(zuora)
+
+    class Store(StateStore):
+        def get(self, key, default=None):
+            if self.kept:
+                raise OSError("the database is gone")
+            return default
+
+    context = make_context(Store())
+    with pytest.raises(TransientError, match="has not ended in time, and is cancelled|has not ended in time"):
+        operator(deferrable=False, timeout=0.3, poll_interval=0.2).execute(context)
+
+
+def test_a_password_in_a_path_is_in_no_xcom_and_no_log(zuora, caplog):
+    caplog.set_level("INFO", "airflow_provider_zuora")
+    result = operator(output_path="memory://me:s3cret@queries/a.csv").execute(make_context())
+    assert result["path"] == "memory://me:***@queries/a.csv"
+    assert "s3cret" not in caplog.text
+
+
 def test_a_query_whose_wait_airflow_has_ended_is_cancelled(zuora):
     stuck(zuora)
     context = make_context()
     defer(operator(), context)
-    context["ti"].xcom_pull = lambda task_ids, key: context["ti"].xcoms[key]
+    context["ti"].xcom_pull = partial(pull, context["ti"])
     with pytest.raises(AirflowException):
         operator().resume_execution("__fail__", {"error": "Trigger timeout"}, context)
     assert status(zuora) == ["cancelled"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.flow import Flow, RetryBudget, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.http.retry import READ, TRANSIENT, RetryPolicy
+from airflow_provider_zuora.core.http.retry import TRANSIENT, RetryPolicy
 
 log = logging.getLogger(__name__)
 
+_BUDGET = RetryBudget(3, 20.0)  # of each request: a task that has failed must not hold its worker for long
 _PAUSES = (2.0, 5.0)  # seconds, before a job that cannot be cancelled yet is cancelled again
 
 
@@ -27,14 +28,16 @@ def cancel_job(client: ApiClient, job_id: str) -> Flow[bool]:
     for pause in (*_PAUSES, 0.0):
         try:
             request = client.job_request(job_id.partition(":")[2], cancel)
-            yield from client.send(request, RetryPolicy(READ, TRANSIENT))  # repeated, it cancels nothing else
+            yield from client.send(
+                request, RetryPolicy(_BUDGET, TRANSIENT)
+            )  # repeated, it cancels nothing else
         except ApiError as error:
             log.info("Job %s is not cancelled by this: %s", job_id, error)
         else:
             log.info("Job %s is cancelled: nobody waits for it", job_id)
             return True
         try:
-            job = yield from client.get_job(job_id)
+            job = yield from client.get_job(job_id, _BUDGET)
         except ApiError as error:
             log.warning("Whether job %s is cancelled is unknown: %s", job_id, error)
             return False

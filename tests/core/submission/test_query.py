@@ -339,7 +339,7 @@ CANCELS = {
     "has not begun": ([NO, query(status="submitted"), query(status="cancelled")], True),
     "goes on": ([NO, query(status="in_progress")] * 3, False),
     "unknown": ([NO, answer(404, {"code": 404})], False),
-    "a page": ([Response(200, {}, b"<html>")] * 10 + [query(status="cancelled")], True),
+    "a page": ([Response(200, {}, b"<html>")] * 3 + [query(status="cancelled")], True),
 }
 
 
