@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 import pendulum
 
@@ -26,10 +27,28 @@ def read_moment(text: str) -> float | None:
         return None
 
 
+@lru_cache(4096)  # the orders of a list mostly have the same few
+def is_day(text: str) -> bool:
+    """Return whether a text is a real day, written ``2026-03-01``."""
+    found = _read_form(text, "YYYY-MM-DD")  # what is read is laxer than what is written
+    return found is not None and found.date().isoformat() == text
+
+
+def is_second(text: str) -> bool:
+    """Return whether a text is a real moment, written ``2026-03-01 12:30:00``."""
+    found = _read_form(text, "YYYY-MM-DD HH:mm:ss")
+    return found is not None and f"{found.date().isoformat()} {found.time().isoformat()}" == text
+
+
 def read_minute(text: str) -> float | None:
     """Return the seconds since 1970 of a moment that `write_minute` wrote; None if it is none."""
+    found = _read_form(text, _MINUTE)
+    return None if found is None else float(found.timestamp())
+
+
+def _read_form(text: str, form: str) -> pendulum.DateTime | None:
     try:
-        return float(pendulum.from_format(text, _MINUTE).timestamp())
+        return pendulum.from_format(text, form)
     except ValueError:
         return None
 

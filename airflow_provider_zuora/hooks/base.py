@@ -74,7 +74,7 @@ class BaseJobHook(BaseHook):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Give a hook its vendor, and the form's methods: Airflow before 3.2 does not search its parents."""
         super().__init_subclass__(**kwargs)
-        if hasattr(cls, "conn_type") and not hasattr(cls, "vendor"):
+        if not hasattr(cls, "vendor"):
             cls.vendor = VENDORS[cls.conn_type]
         for name in ("get_ui_field_behaviour", "get_connection_form_widgets"):
             setattr(cls, name, vars(BaseJobHook)[name])

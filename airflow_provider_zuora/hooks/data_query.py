@@ -44,8 +44,10 @@ _EXPIRED = (400, 403)  # Amazon answers the first if the token in a link has run
 MAX_BYTES = 1024**4
 
 
-class DataQueryHook(BaseJobHook):
-    """The part of `ZuoraHook` that runs data queries."""
+class BaseDataQueryHook(BaseJobHook):
+    """What a hook for Zuora does with data queries."""
+
+    conn_type = "zuora"
 
     def query(
         self,

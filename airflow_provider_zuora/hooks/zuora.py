@@ -35,12 +35,12 @@ from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, 
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.billing import BaseBillingHook
-from airflow_provider_zuora.hooks.data_query import DataQueryHook
+from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
 from airflow_provider_zuora.hooks.order_list import submit_all
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
 
 
-class ZuoraHook(DataQueryHook, BaseBillingHook):
+class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     """
     Talk to Zuora.
 

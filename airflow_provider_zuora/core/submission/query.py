@@ -54,7 +54,7 @@ class QueryRecord:
     max_tries: int  # Airflow's; clearing the task raises it: then the query runs again
     try_number: int  # Airflow's, of the try that waits for it
     generation: int  # of the key; a query that has failed is not asked for again
-    known: tuple[str, ...] = ()  # queries with the same text that were there before ours was sent
+    known: tuple[str, ...] = ()  # ids of queries with the same text that were there before ours was sent
     job_id: str = ""  # empty: it is unknown whether there is one
 
     def as_dict(self) -> dict[str, Any]:
@@ -199,7 +199,8 @@ def _note_known(client: ApiClient, document: Mapping[str, Any], record: QueryRec
     except ApiError as error:
         log.warning("Which queries there are is unknown, so ours will not be looked for: %s", error)
         return record
-    known = [str(row.get("id")) for row in rows if data_queries.is_of(row, document)]
+    read_id = client.vendor.kinds[KIND].read_id
+    known = [read_id(row) for row in rows if data_queries.is_of(row, document)]
     record = _change(record, known=("", *known[:_MOST_KNOWN]))  # the first one says that they are known
     yield SaveState(NAME, record.as_dict())
     return record
@@ -210,13 +211,12 @@ def _refuse(client: ApiClient, document: Mapping[str, Any], error: ApiError) -> 
     if not isinstance(error, Refused) or isinstance(error, SignInRefused):
         return
     try:
-        rows = yield from _list_queries(client, {"queryStatus": "accepted"})
+        rows = yield from _list_queries(client, data_queries.QUEUED)
     except ApiError as failure:
         log.warning("Whether the queue of queries is full is unknown: %s", failure)
         return
-    source = document.get("sourceData", "LIVE")
-    waiting = sum(row.get("sourceData", "LIVE") == source for row in rows)
-    if waiting >= data_queries.QUEUES[source] or data_queries.says_full(error.info):
+    waiting = sum(data_queries.has_same_source(row, document) for row in rows)
+    if data_queries.is_full(waiting, document, error.info):
         words = f"{client.vendor.title} takes no more queries now: {waiting} that we see wait. {error}"
         raise QueryQueueFull(words, transient=True) from error
 
@@ -229,18 +229,18 @@ def _find_query(client: ApiClient, document: Mapping[str, Any], record: QueryRec
     """
     if not record.known:
         return ""
-    rows = yield from _list_queries(client, {})
-    new = [row for row in rows if data_queries.is_of(row, document) and row.get("id") not in record.known]
+    read_id, rows = client.vendor.kinds[KIND].read_id, (yield from _list_queries(client, {}))
+    ids = [read_id(row) for row in rows if data_queries.is_of(row, document)]
+    new = [job_id for job_id in ids if job_id not in record.known]
     if len(new) > 1:
         log.warning("%d queries with this text are new; which of them is ours is unknown", len(new))
-    return client.vendor.kinds[KIND].read_id({"data": new[0]}) if len(new) == 1 else ""
+    return new[0] if len(new) == 1 else ""
 
 
 def _list_queries(client: ApiClient, params: Mapping[str, str]) -> Flow[list[Mapping[str, Any]]]:
     """Return the queries that the vendor shows us, the newest first."""
     parsed = yield from client.send(data_queries.build_list_request(params), READ_POLICY)
-    rows = parsed.body.get("data")
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return data_queries.read_list(parsed.body)
 
 
 def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:

@@ -86,7 +86,6 @@ class JobKind:
     repeated_submit: RepeatedSubmit = RepeatedSubmit.NEITHER
     read_id: Callable[[Document], str] = lambda _: ""  # of the job that was started; empty if there is none
     build_cancel_request: Callable[[str], Request] | None = None  # None: it cannot be stopped
-    build_lookup_request: Callable[[Document], Request] | None = None  # finds out whether it was submitted
     build_totals_request: Callable[[str], Request] | None = None  # of a run that has ended
     read_totals: Callable[[Job, Document], RunTotals] | None = None  # raises `Unreadable` for none
     waiting: tuple[str, ...] = ()  # words of a run that begins at its time, by `fold_status`

@@ -54,11 +54,10 @@ def test_what_may_be_repeated():
     }
 
 
-def test_what_can_be_cancelled_or_looked_up():
+def test_what_can_be_cancelled():
     kinds = {name: kind for (_, name), kind in KINDS.items()}
     can_cancel = {name for name, kind in kinds.items() if kind.build_cancel_request}
     assert can_cancel == {"data query", "bill run", "bill run post"}
-    assert {name for name, kind in kinds.items() if kind.build_lookup_request} == {"bill run"}
 
 
 def test_what_is_submitted_by_a_key_is_known_to_the_protocol():

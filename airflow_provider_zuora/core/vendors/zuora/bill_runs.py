@@ -28,21 +28,21 @@ from airflow_provider_zuora.core.vendors.zuora.runs import read_count, read_run,
 
 PATH, _LIST = "/v1/bill-runs", "/object-query/billing-runs"
 _MOST = "99"  # runs of one page; more of one name is an answer to another question
+# How far a run is that has not failed, beyond its state.
+_WAITING, _COMPLETED, _POSTING, _POSTED = ("pending", "paused"), "completed", "postinprogress", "posted"
 _STATES: Mapping[str, JobState] = {
-    **dict.fromkeys(("pending", "paused", "processing"), JobState.ACTIVE),
-    **dict.fromkeys(("postinprogress", "cancelinprogress", "removeinprogress"), JobState.ACTIVE),
-    **dict.fromkeys(("completed", "posted"), JobState.SUCCEEDED),
+    **dict.fromkeys((*_WAITING, "processing", _POSTING), JobState.ACTIVE),
+    **dict.fromkeys(("cancelinprogress", "removeinprogress"), JobState.ACTIVE),
+    **dict.fromkeys((_COMPLETED, _POSTED), JobState.SUCCEEDED),
     **dict.fromkeys(("error", "canceled", "cancelled"), JobState.FAILED),
 }
 # Of a run that is to be posted: its invoices are drafts while it is Completed.
-_WAITING = ("pending", "paused")
-_POSTABLE, _POSTING = ("completed",), ("postinprogress", "posted")
+_STATES_OF_POST: Mapping[str, JobState] = {**_STATES, _COMPLETED: JobState.ACTIVE}
 _COUNTS = {
     "invoices": "numberOfInvoices",
     "credit_memos": "numberOfCreditMemos",
     "accounts": "numberOfAccounts",
 }
-_STATES_OF_POST: Mapping[str, JobState] = {**_STATES, "completed": JobState.ACTIVE}
 
 
 def _read_job(
@@ -61,12 +61,12 @@ def build_post_request(run_id: str, invoice_date: str | None) -> Request:
 
 def is_postable(job: Job) -> bool:
     """Return whether a run may be posted now."""
-    return fold_status(job.status) in _POSTABLE
+    return fold_status(job.status) == _COMPLETED
 
 
 def is_posting(job: Job) -> bool:
     """Return whether a run is posted, or about to be: to post it again would be an error."""
-    return fold_status(job.status) in _POSTING
+    return fold_status(job.status) in (_POSTING, _POSTED)
 
 
 def _build_totals_request(run_id: str) -> Request:
@@ -129,7 +129,6 @@ BILL_RUN = JobKind(
     repeated_submit=RepeatedSubmit.KEYED,
     read_id=partial(read_run_id, "bill-run:"),
     build_cancel_request=_build_cancel_request,
-    build_lookup_request=build_lookup_request,
     build_totals_request=_build_totals_request,
     read_totals=_read_totals,
     waiting=_WAITING,
@@ -141,6 +140,5 @@ BILL_RUN_POST = replace(
     read_job=partial(_read_job, _STATES_OF_POST),
     build_submit_request=None,
     repeated_submit=RepeatedSubmit.NEITHER,
-    build_lookup_request=None,
 )
 """The posting of a bill run: the same run, but Completed is no end."""

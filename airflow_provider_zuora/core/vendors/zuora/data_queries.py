@@ -21,8 +21,9 @@ from airflow_provider_zuora.core.vendors.response_body import read_text
 
 PREFIX = "data-query:"
 PATH = "/query/jobs"
+_QUEUED = "accepted"
 _STATES: Mapping[str, JobState] = {
-    **dict.fromkeys(("submitted", "accepted", "inprogress"), JobState.ACTIVE),
+    **dict.fromkeys(("submitted", _QUEUED, "inprogress"), JobState.ACTIVE),
     "completed": JobState.SUCCEEDED,
     **dict.fromkeys(("failed", "cancelled", "canceled"), JobState.FAILED),
 }
@@ -36,7 +37,9 @@ _REFUSED = (400, 415, 422)  # HTTP statuses; codes of eight digits there are non
 
 
 # Queries of a tenant that wait, by their source ("Zuora Data Query": limits); a further one is refused.
-QUEUES = {"LIVE": 10, "WAREHOUSE": 30}
+_QUEUES = {"LIVE": 10, "WAREHOUSE": 30}
+QUEUED = {"queryStatus": _QUEUED}
+"""Of a list, see `build_list_request`: the queries that wait."""
 _MOST_LISTED = 1000
 _FULL = re.compile(
     r"\bqueue\b.*\bfull\b|\b(?:too many|maximum number of|limit of)\b[a-z ]*\bquer(?:y|ies)\b", re.IGNORECASE
@@ -51,19 +54,41 @@ def build_list_request(params: Mapping[str, str]) -> Request:
 def is_of(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
     """Return whether a query in a list has the text of ours, and has not come to nothing."""
     state, _ = read_status(row.get("queryStatus"), _STATES)
-    has_source = row.get("sourceData", "LIVE") == document.get("sourceData", "LIVE")
-    return state is not JobState.FAILED and has_source and row.get("query") == document["query"]
+    is_same = has_same_source(row, document) and row.get("query") == document["query"]
+    return is_same and state is not JobState.FAILED
 
 
-def says_full(info: ResponseInfo | None) -> bool:
-    """Return whether the words of a refusal say that there are too many queries."""
-    return info is not None and any(_FULL.search(message) for message in info.messages)
+def has_same_source(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    """Return whether a query in a list reads where ours does."""
+    return _read_source(row) == _read_source(document)
+
+
+def _read_source(query: Mapping[str, Any]) -> str:
+    return str(query.get("sourceData", "LIVE"))
+
+
+def is_full(waiting: int, document: Mapping[str, Any], info: ResponseInfo | None) -> bool:
+    """Return whether a query was refused because too many wait: by their number, or as the refusal says."""
+    says_so = info is not None and any(_FULL.search(message) for message in info.messages)
+    return says_so or waiting >= _QUEUES[_read_source(document)]
+
+
+def read_list(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the queries in an answer, each as `read_data` reads one alone."""
+    rows = body.get("data")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def read_data(body: Any) -> Mapping[str, Any]:
     """Return what an answer says of a query, empty if it says nothing."""
     data = body.get("data") if isinstance(body, dict) else None
     return data if isinstance(data, dict) else {}
+
+
+def _read_id(body: Mapping[str, Any]) -> str:
+    """Return the job id in an answer about a query, or in a row of a list, empty if there is none."""
+    found = clean_job_id((read_data(body) or body).get("id"))
+    return f"{PREFIX}{found}" if found else ""
 
 
 def read_link(body: Any) -> str:
@@ -114,6 +139,6 @@ DATA_QUERY = JobKind(
     classify=_classify,
     build_submit_request=_build_submit_request,
     repeated_submit=RepeatedSubmit.HARMLESS,
-    read_id=lambda body: f"{PREFIX}{found}" if (found := clean_job_id(read_data(body).get("id"))) else "",
+    read_id=_read_id,
     build_cancel_request=lambda query_id: replace(_build_status_request(query_id), method="DELETE"),
 )

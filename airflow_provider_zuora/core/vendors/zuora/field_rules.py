@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.json_types import REFUSED, JsonReader, Path, Violation
+from airflow_provider_zuora.core.times import is_day, is_second
 
 Rule: TypeAlias = Callable[[Any, Path], Iterator[Violation]]
-_MOMENT = "%Y-%m-%d %H:%M:%S"
 _DIGITS = re.compile(r"[0-9]{1,2}")
 _ID = re.compile(r"(?=[A-Za-z-]*[0-9])[0-9A-Za-z-]{1,32}")
 _BATCH = re.compile(r"AllBatches|Batch[1-9][0-9]{0,2}")
@@ -111,17 +110,11 @@ def check_day_of_month(*words: str) -> Rule:
 
 def is_date(value: object) -> bool:
     """Return whether a value is a real day, written ``2026-03-01``."""
-    try:
-        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        return False
+    return isinstance(value, str) and is_day(value)
 
 
 def _is_moment(value: object) -> bool:
-    try:
-        return isinstance(value, str) and datetime.strptime(value, _MOMENT).strftime(_MOMENT) == value  # noqa: DTZ007 - Zuora names no zone
-    except ValueError:
-        return False
+    return isinstance(value, str) and is_second(value)  # Zuora names no zone
 
 
 FLAG = _check(lambda value: isinstance(value, bool), "must be true or false")

@@ -13,15 +13,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
-
-import pendulum
 
 from airflow_provider_zuora.core import json_types
 from airflow_provider_zuora.core.json_types import Path, Violation
 from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.times import is_day
 from airflow_provider_zuora.core.vendors.zuora.order_limits import PUBLISHED
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import SECRET_NAMES, list_secrets
 
@@ -190,16 +189,7 @@ def _inline(node: Any) -> Any:
 
 
 def _is_date(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and _is_day(value)
-
-
-@lru_cache(4096)  # the orders of a list mostly have the same few
-def _is_day(text: str) -> bool:
-    """Return whether a text is a real day, written ``2026-03-01``."""
-    try:  # what is read is laxer than what is written
-        return pendulum.from_format(text, "YYYY-MM-DD").date().isoformat() == text
-    except ValueError:
-        return False
+    return isinstance(value, str) and is_day(value)
 
 
 def _describe_type(error: Any) -> str:

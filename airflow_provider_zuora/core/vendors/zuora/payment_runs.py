@@ -23,8 +23,9 @@ from airflow_provider_zuora.core.vendors.response_body import read_text
 from airflow_provider_zuora.core.vendors.zuora.runs import read_count, read_run, read_run_id
 
 PATH = "/v1/payment-runs"
+_WAITING = "pending"
 _STATES: Mapping[str, JobState] = {
-    **dict.fromkeys(("pending", "processing"), JobState.ACTIVE),
+    **dict.fromkeys((_WAITING, "processing"), JobState.ACTIVE),
     "completed": JobState.SUCCEEDED,
     **dict.fromkeys(("error", "canceled", "cancelled"), JobState.FAILED),
 }
@@ -99,5 +100,5 @@ PAYMENT_RUN = JobKind(
     read_id=partial(read_run_id, "payment-run:"),
     build_totals_request=lambda run: Request("GET", f"{_build_path(run)}/summary"),
     read_totals=_read_totals,
-    waiting=("pending",),
+    waiting=(_WAITING,),
 )
