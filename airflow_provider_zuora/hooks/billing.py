@@ -8,9 +8,7 @@ from typing import Any
 from airflow_provider_zuora.airflow_context.task import begin_call
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.job import Job
-from airflow_provider_zuora.core.polling.run_totals import read_totals, read_waiting_run
 from airflow_provider_zuora.core.submission.adoption import adopt_run
-from airflow_provider_zuora.core.submission.bill_run_post import post_bill_run
 from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.validation import (
@@ -20,8 +18,6 @@ from airflow_provider_zuora.core.validation import (
     find_text_violations,
 )
 from airflow_provider_zuora.core.vendors.base import RunTotals
-from airflow_provider_zuora.core.vendors.zuora.bill_run_rules import check_bill_run, name_bill_run
-from airflow_provider_zuora.core.vendors.zuora.payment_run_rules import check_payment_run
 from airflow_provider_zuora.core.vendors.zuora.runs import CheckedRun
 from airflow_provider_zuora.exceptions import convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
@@ -99,12 +95,16 @@ class BaseBillingHook(BaseJobHook):
         :raises PermanentError: if the run is not Completed, or Zuora refuses to post it.
         :raises TransientError: if it is unknown whether it is posted: a retry reads it first.
         """
+        from airflow_provider_zuora.core.submission.bill_run_post import post_bill_run
+
         self._refuse(find_text_violations({"job_id": job_id, "invoice_date": invoice_date}))
         return self._run(lambda client: post_bill_run(client, job_id, invoice_date))
 
     def _create_bill_run(
         self, bill_run: object, context: Any, key: str | None, adopted: str | None, *, is_sole: bool = False
     ) -> str:
+        from airflow_provider_zuora.core.vendors.zuora.bill_run_rules import check_bill_run
+
         with convert_errors():
             checked = check_bill_run(bill_run)
         return self._submit_run(checked, context, key, adopted, is_sole=is_sole)
@@ -119,6 +119,8 @@ class BaseBillingHook(BaseJobHook):
         allow_all_accounts: bool,
         is_sole: bool = False,
     ) -> str:
+        from airflow_provider_zuora.core.vendors.zuora.payment_run_rules import check_payment_run
+
         self._refuse(find_flag_violations({"allow_all_accounts": allow_all_accounts}))
         with convert_errors():
             checked = check_payment_run(payment_run, allow_all_accounts=allow_all_accounts)
@@ -127,6 +129,8 @@ class BaseBillingHook(BaseJobHook):
     def _submit_run(
         self, checked: CheckedRun, context: Any, key: str | None, adopted: str | None, *, is_sole: bool
     ) -> str:
+        from airflow_provider_zuora.core.vendors.zuora.bill_run_rules import name_bill_run
+
         # is_sole: the task submits no other run, so each try means the same one, even with another content
         self._refuse(find_text_violations({"adopt_job_id": adopted}))
         if key is not None and (wrong := find_header_violation(key, KEY_LENGTH)):
@@ -151,10 +155,14 @@ class BaseBillingHook(BaseJobHook):
 
     def _read_waiting_run(self, job_id: str) -> tuple[Job, Mapping[str, Any]] | None:
         """Return a run that waits for its time, and its page; None if it does not wait."""
+        from airflow_provider_zuora.core.polling.run_totals import read_waiting_run
+
         return self._run(lambda client: read_waiting_run(client, job_id))
 
     def _read_totals(self, job: Job, seconds: float) -> RunTotals | ApiError:
         """Return what a run came to, or why that cannot be read; a transient reason is raised."""
+        from airflow_provider_zuora.core.polling.run_totals import read_totals
+
         with convert_errors():
             try:
                 return self.session.run(read_totals(self._settings.client, job, seconds))

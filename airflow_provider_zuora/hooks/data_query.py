@@ -16,15 +16,10 @@ from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import Refused, Unreadable
-from airflow_provider_zuora.core.http.cancel import cancel_job
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
-from airflow_provider_zuora.core.submission.query import cancel_own, read_file_link, submit_query
-from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook, read_limits
-from airflow_provider_zuora.hooks.query_file import QueryFile, read_rows
-from airflow_provider_zuora.hooks.targets import make_target
 from airflow_provider_zuora.transports.download import (
     DownloadTarget,
     LocalTarget,
@@ -99,6 +94,8 @@ class BaseDataQueryHook(BaseJobHook):
         :return: ``job_id``, ``rows``, ``bytes``, ``path`` and ``columns``.
         :raises PermanentError, QueryQueueFullError, TransientError: as `query` does.
         """
+        from airflow_provider_zuora.hooks.targets import make_target
+
         options = {
             "output_format": output_format,
             "column_separator": column_separator,
@@ -115,6 +112,10 @@ class BaseDataQueryHook(BaseJobHook):
         self, query: str, options: Mapping[str, Any], poll_interval: Any, timeout: Any
     ) -> tuple[Job, dict[str, Any]]:
         """Return a query that has completed, and what was sent; one that fails to is cancelled."""
+        from airflow_provider_zuora.core.http.cancel import cancel_job
+        from airflow_provider_zuora.core.submission.query import submit_query
+        from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
+
         with convert_errors():
             document = check_query(query, **options)
         read_limits(poll_interval, timeout)
@@ -139,6 +140,8 @@ class BaseDataQueryHook(BaseJobHook):
         on_start: Callable[[str], object] = str,
     ) -> str:
         """Submit the query of a task, or find the one that an earlier try has left, and return its job id."""
+        from airflow_provider_zuora.core.submission.query import submit_query
+
         call = self._begin_query(context)
         flow = partial(
             submit_query, document=document, scope=call.scope, attempt=call.attempt, on_start=on_start
@@ -147,6 +150,8 @@ class BaseDataQueryHook(BaseJobHook):
 
     def _cancel_query(self, job_id: str, context: Mapping[str, Any]) -> bool:
         """Cancel the query of a task unless a later try waits for it; return whether it has ended."""
+        from airflow_provider_zuora.core.submission.query import cancel_own
+
         call = self._begin_query(context)
         return self._run(partial(cancel_own, job_id=job_id, attempt=call.attempt), call.store)
 
@@ -169,6 +174,9 @@ class BaseDataQueryHook(BaseJobHook):
         self, job: Job, document: Mapping[str, Any], target: DownloadTarget
     ) -> tuple[int, list[str]]:
         """Fetch the file of a query, by another link if one has run out; return its bytes and its columns."""
+        from airflow_provider_zuora.core.submission.query import read_file_link
+        from airflow_provider_zuora.hooks.query_file import QueryFile
+
         settings, kind, columns = self._settings, QueryFile.of(document), []
         with convert_errors():
             hosts = settings.fields["download_hosts"]
@@ -200,6 +208,8 @@ class BaseDataQueryHook(BaseJobHook):
 
     def _fetch_rows(self, job: Job, document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the rows of a query whose file is JSON Lines."""
+        from airflow_provider_zuora.hooks.query_file import read_rows
+
         with TemporaryDirectory(prefix="zuora-query-") as folder:
             file = Path(folder) / "rows"
             self._download(job, document, LocalTarget(file))
