@@ -25,7 +25,7 @@ from airflow_provider_zuora.core.submission.record_store import (
     write_record,
 )
 from airflow_provider_zuora.core.submission.submission import read_notes
-from tests.core.runners import Memory, Tenant
+from tests.core.runners import CREDENTIALS, Memory, Tenant
 
 NOW = 1_700_000_000.0
 ENTRY = 64 * 1024  # characters; Airflow warns of more
@@ -643,3 +643,15 @@ def test_the_second_call_of_a_try_reads_nothing_again():
     tenant, shared = Tenant(), SharedRecordStore()
     notes = tenant.run(read_notes(TaskAttempt(), shared), Memory())
     assert tenant.run(read_notes(TaskAttempt(), shared), Memory()) is notes
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_refused_sign_in_notes_that_nothing_was_sent_unless_the_notes_were_read(is_read):
+    """Afterwards another call of the try may be about to note what it sends: nothing may overwrite that."""
+    shared, memory = SharedRecordStore(), Memory()
+    if is_read:
+        Tenant().run(read_notes(TaskAttempt(1, 1), shared), memory)
+    stranger = Tenant(credentials=replace(CREDENTIALS, client_secret="wrong"))
+    with pytest.raises(ApiError):
+        stranger.run(read_notes(TaskAttempt(1, 1), shared), memory)
+    assert (f"{NAME}:1" in memory) == (not is_read)
