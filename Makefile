@@ -20,7 +20,8 @@ VENV_BENCH := .venv-bench
 CONSTRAINTS_BENCH := constraints/bench.txt
 # `make bench QUICK=1` is the short version.
 QUICK ?=
-# How often `make crash-test` crashes at each point; `make test` does it 3 times on Airflow 3.3 and twice on 2.11.
+# How often `make crash-test` crashes at each point; `make test` crashes orders 3 times on Airflow 3.3 and twice on
+# 2.11, and what else is submitted once.
 CRASH_RUNS ?= 25
 # The tests that start real Airflows: without coverage, which would slow all that Airflow does.
 ON_AIRFLOW := tests/crash tests/demo tests/e2e

@@ -4,6 +4,7 @@ import psutil
 import pytest
 
 from demo.processes import wait_for
+from tests.crash.runs import TASKS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(4000)]
 
@@ -32,20 +33,21 @@ class Suspended:
 
     def post(self):
         """Let it go on until Zuora has answered its order."""
-        answered = self.run.damages.count("")
+        answered = self.run.damages().count("")
         self.process.resume()
-        wait_for("its order's answer", lambda: self.run.damages.count("") > answered, 60, interval=0.05)
+        wait_for("its order's answer", lambda: self.run.damages().count("") > answered, 60, interval=0.05)
 
 
 @pytest.fixture(scope="module")
 def zombies(crashes):
     """The first tries, no longer heard of, so that Airflow takes them for dead; all wait at the same time."""
     requests = {"zombie-meets-retry": 2, "zombie-comes-late": 1}  # that find their process stopped
-    runs = [
-        crashes["3.3"].start(point, number, kind="stop", times=times)
-        for point, times in requests.items()
-        for number in (0, 1)
-    ]
+    with crashes["3.3"].hold_tasks(2 * TASKS):
+        runs = [
+            crashes["3.3"].start("order", point, number, {"kind": "stop", "times": times})
+            for point, times in requests.items()
+            for number in (0, 1)
+        ]
     suspended = [Suspended(run, 1) for run in runs]
     for each in suspended:
         each.supervisor.suspend()
@@ -61,16 +63,16 @@ def bury(zombie):
 def check(run):
     assert run.state == "success"
     assert run.task["try_number"] == 2
-    [order], [job] = run.orders, run.jobs
-    assert run.job_id == order["jobId"] == job["jobId"]
+    [order], [job] = run.made, run.jobs
+    assert run.xcom() == order["jobId"] == job["jobId"]
     # With the key of the one order: the zombie and the retry have each had an answer.
-    assert run.damages.count("") >= 2
+    assert run.damages().count("") >= 2
 
 
 def test_a_zombie_that_meets_its_retry_makes_no_second_order(zombies):
     for zombie in zombies["zombie-meets-retry"]:
         retry = Suspended(zombie.run, 2)
-        assert zombie.run.orders == []
+        assert zombie.run.made == []
         zombie.post()
         retry.post()
         bury(zombie)
@@ -80,7 +82,7 @@ def test_a_zombie_that_meets_its_retry_makes_no_second_order(zombies):
 def test_a_zombie_that_comes_after_its_retry_makes_no_second_order(zombies):
     for zombie in zombies["zombie-comes-late"]:
         assert zombie.run.state == "success"
-        assert zombie.run.damages == ["stop", ""]
+        assert zombie.run.damages() == ["stop", ""]
         zombie.post()
         bury(zombie)
         check(zombie.run)

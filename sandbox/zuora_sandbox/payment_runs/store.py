@@ -72,6 +72,7 @@ class PaymentRuns:
                 {
                     "id": run.run_id,
                     "number": run.number,
+                    "accountId": run.body.get("accountId"),
                     "status": run.get_status(now),
                     "isDeleted": run.is_deleted,
                     "idempotencyKey": run.key,

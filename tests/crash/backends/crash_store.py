@@ -17,6 +17,7 @@ from airflow.sdk.state import BaseStoreBackend
 from crash_marks import die, point_of
 
 ENTRIES = "zuora_submission:"
+QUERY = "zuora_query"
 
 
 def no_server(*args, **kwargs):
@@ -31,14 +32,21 @@ def place_of(scope):
     return Path(os.environ["CRASH_PLACE"]) / "store" / scope.run_id / scope.task_id / str(scope.map_index)
 
 
+def read_job_ids(key, value):
+    """Return the ids of the jobs that an entry tells of, None of each that Zuora has not answered."""
+    if key == QUERY:
+        return [value["job_id"] or None]
+    return [each.get("job_id") for each in value.get("submissions", [])] if key.startswith(ENTRIES) else []
+
+
 class CrashStore(BaseStoreBackend):
     get = set = no_server
     aget = aset = adelete = aclear = no_async_server
 
     def serialize_task_state_store_to_ref(self, *, value, key, scope):
         point = point_of(scope.run_id)
-        submissions = value.get("submissions", []) if key.startswith(ENTRIES) else []
-        is_answered = any(each.get("job_id") for each in submissions)
+        job_ids = read_job_ids(key, value)
+        is_answered = any(job_ids)
         if point == "job-id" and is_answered:
             die(scope.run_id)
         file = place_of(scope) / hashlib.sha256(key.encode()).hexdigest()
@@ -48,7 +56,7 @@ class CrashStore(BaseStoreBackend):
             fresh.flush()
             os.fsync(fresh.fileno())
         Path(fresh.name).replace(file)
-        if point == "write-ahead" and submissions and not is_answered:
+        if point == "write-ahead" and job_ids and not is_answered:
             die(scope.run_id)
         return str(file)
 
