@@ -59,7 +59,7 @@ def _count_completed(conn_id: str, job_ids: Sequence[str], interval: float) -> i
 
 
 def _list_refused(ledger: Mapping[str, Any]) -> set[tuple[float, str]]:
-    """Return which of the last 1,000 requests, all that a ledger lists, were answered 429."""
+    """Return which of the last 5,000 requests, all that a ledger lists, were answered 429."""
     return {(each["at"], each["trackId"]) for each in ledger["recent"] if each["status"] == 429}
 
 

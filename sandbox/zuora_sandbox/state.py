@@ -19,7 +19,7 @@ from zuora_sandbox.order_store import OrderStore
 from zuora_sandbox.payment_runs.store import PaymentRuns
 from zuora_sandbox.scripts import ScriptBook
 
-RECENT = 1000
+RECENT = 5000
 """How many requests the ledger lists; older requests are only counted."""
 
 

@@ -133,12 +133,12 @@ class Run:
         A POST has the idempotency key of the job, and a PUT its id.
         """
         made, path = self.made, KINDS[self.kind].path
-        keys = {each["idempotencyKey"] for each in made}
-        paths = {path} if method == "POST" else {f"{path}/{each.get('id')}/post" for each in made}
-        keys = keys if method == "POST" else {""}
+        if method == "POST":
+            about = {(path, each["idempotencyKey"]) for each in made}
+        else:
+            about = {(f"{path}/{each.get('id')}/post", "") for each in made}
         requests = [each for each in self.crashes.requests.values() if each["method"] == method]
-        requests = [each for each in requests if each["path"] in paths and each["idempotencyKey"] in keys]
-        return [each["damage"] for each in requests]
+        return [each["damage"] for each in requests if (each["path"], each["idempotencyKey"]) in about]
 
     def add_fault(self, fault):
         """Let this happen to a request of this run."""
@@ -156,7 +156,7 @@ class Crashes:
     """
     An Airflow and the runs on it, by the kind of job and the point at which they crash.
 
-    :param requests: those that the sandbox was asked, which itself remembers a thousand.
+    :param requests: what the sandbox was asked; it remembers the last ones only.
     """
 
     place: Path
