@@ -13,7 +13,7 @@ CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
 ON_2_11 := tests/airflow_context/test_task.py tests/hooks/test_billing.py tests/hooks/test_connection.py tests/hooks/test_connection_fields.py \
 	tests/hooks/test_zuora.py $(addprefix tests/operators/test_,$(addsuffix .py,billing create_order create_orders elastic_path order_input)) \
-	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py
+	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/test_testing_page.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py
 
 # The benchmarks too: they need the providers that we are compared with.
 VENV_BENCH := .venv-bench
@@ -30,9 +30,9 @@ EXPLORER := tests/scenarios/test_explorer.py
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
 PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/scenarios/test_random_walk.py
 # Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
-SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_sdk.py tests/session/test_rate_limits.py \
+SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_pytest_runs.py tests/sandbox/test_sdk.py tests/session/test_rate_limits.py \
 	tests/session/test_token_provider.py tests/transports/test_download.py tests/transports/test_idle_connections.py \
-	tests/triggers/test_start_and_end.py $(addprefix tests/test_,$(addsuffix .py,examples layers readme wheel))
+	tests/triggers/test_start_and_end.py $(addprefix tests/test_,$(addsuffix .py,examples layers readme testing_page wheel))
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
 MAPPED_TASKS ?= 500
 

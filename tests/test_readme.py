@@ -27,10 +27,12 @@ PAGES = [
     ROOT / "sandbox" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
+EXAMPLES = {path.read_text() for path in (ROOT / "docs" / "examples").rglob("*.py")}  # see test_testing_page
 BLOCKS = [
     pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
     for page in PAGES
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), 1)
+    if block not in EXAMPLES
 ]
 
 

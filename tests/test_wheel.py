@@ -139,6 +139,12 @@ def test_each_wheel_holds_its_own_package_alone(wheel, sandbox_wheel):
         assert not [name for name in files if name.startswith("airflow_provider_zuora/sandbox")]
 
 
+def test_pytest_finds_the_plugin_of_the_sandbox(sandbox_wheel):
+    assert "[pytest11]\nzuora_sandbox = zuora_sandbox.pytest_plugin\n" in read_metadata(
+        sandbox_wheel, "entry_points.txt"
+    )
+
+
 def test_each_wheel_has_the_licence(wheel, sandbox_wheel):
     text = (CHECKOUT / "LICENSE").read_text()
     assert [read_metadata(each, "licenses/LICENSE") for each in (wheel, sandbox_wheel)] == [text, text]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from zuora_sandbox.messages import Request, Response
 
@@ -56,6 +57,10 @@ def is_dated(version: str) -> bool:
 def has_subscription_rows(version: str) -> bool:
     """Return whether job results have ``subscriptions`` (from 223.0 on) and not ``subscriptionNumbers``."""
     return is_dated(version) or float(version) >= 223
+
+
+ORDER_PAGES = "/v1/orders/"
+"""The path of an order, which ends with its number."""
 
 
 def make_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -178,3 +183,14 @@ def parse_json_body(request: Request) -> Any:
         return json.loads(body, parse_constant=_refuse_constant)
     except ValueError as error:
         raise Unreadable(f"the request body is not readable JSON: {error}") from error
+
+
+def read_order_number(request: Request) -> str:
+    """Return the order number in a request's body, or in the path of an order's page, or an empty text."""
+    if request.path.startswith(ORDER_PAGES):
+        return unquote(request.path.removeprefix(ORDER_PAGES))
+    with suppress(Unreadable):
+        body = parse_json_body(request)
+        if isinstance(body, dict) and isinstance(number := body.get("orderNumber"), str):
+            return number
+    return ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from zuora_sandbox.answers import make_reply, parse_json_body
 from zuora_sandbox.faults import Fault
 from zuora_sandbox.messages import Request, Response
-from zuora_sandbox.scripts import BillRunScript, PaymentRunScript, QueryScript
+from zuora_sandbox.scripts import BillRunScript, OrderScript, PaymentRunScript, QueryScript
 from zuora_sandbox.tenant import Tenant
 
 PREFIX = "/sandbox/"
@@ -30,15 +29,12 @@ def _set_exportable(tenant: Tenant, values: dict[str, Any]) -> None:
     tenant.set_exportable(rows)
 
 
-def _change_settings(tenant: Tenant, values: dict[str, Any]) -> None:
-    tenant.settings = replace(tenant.settings, **values)
-
-
 ACTIONS: dict[str, Callable[[Tenant, dict[str, Any]], None]] = {
     "faults": _add_fault,
     "clock": _advance_clock,
-    "settings": _change_settings,
+    "settings": lambda tenant, values: tenant.change_settings(**values),
     "exportable": _set_exportable,
+    "orders": lambda tenant, values: tenant.add_script(OrderScript.from_json(values)),
     "bill-runs": lambda tenant, values: tenant.add_script(BillRunScript.from_json(values)),
     "payment-runs": lambda tenant, values: tenant.add_script(PaymentRunScript.from_json(values)),
     "queries": lambda tenant, values: tenant.add_script(QueryScript.from_json(values)),

@@ -21,6 +21,7 @@ from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_rules import check_order
 from zuora_sandbox.order_store import make_account_page, make_order_page
 from zuora_sandbox.payment_runs import endpoints as payment_runs
+from zuora_sandbox.scripts import OrderScript
 from zuora_sandbox.state import make_duplicate_violation
 from zuora_sandbox.tenant import Endpoint, Tenant
 
@@ -56,12 +57,14 @@ def _accept_order(tenant: Tenant, request: Request, kind: str) -> Response | Job
     if found := check_order(order, kind, tenant.settings.subscriptions_per_call):
         return tenant.refuse(request, *found)
     number = order.get("orderNumber")
+    is_taken = kind == "create" and number in tenant.state.order_store.orders
+    if is_taken and tenant.settings.duplicate_order_numbers == "refuse":
+        return tenant.refuse(request, make_duplicate_violation(number))
+    script = tenant.state.take_script(OrderScript, request, lambda script: script.is_for(kind, number))
     try:
-        end = decide_end(order, kind, tenant.settings)
+        end = decide_end(order, kind, tenant.settings, script)
     except ValueError as error:
         return tenant.refuse(request, Violation(20, str(error)))
-    if kind == "create" and number in tenant.state.order_store.orders and not end.may_repeat_number:
-        return tenant.refuse(request, make_duplicate_violation(number))
     return_ids = dict(request.params).get("returnIds", "").lower() == "true"
     key = request.header("Idempotency-Key")
     job = Job(make_id(tenant.rng), kind, order, return_ids, key, tenant.now, end)

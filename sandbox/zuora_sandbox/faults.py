@@ -12,6 +12,7 @@ from zuora_sandbox.answers import (
     Unreadable,
     make_request_id,
     merge_fields,
+    read_order_number,
     replace_request_id,
     unzip_body,
 )
@@ -35,6 +36,8 @@ class Fault:
     :param method: the method to match, or an empty text for any method.
     :param path: the beginning of the path to match.
     :param contains: a text that the body, unzipped, must contain literally.
+    :param order_number: the order number that the body must have, or the path below ``/v1/orders/``; empty:
+        any request.
     :param times: how many matching requests are affected; None: all of them.
     :param skip: how many matching requests are let through first.
     :param when: ``before``: a gateway answers, and the request is neither processed nor stored under its key.
@@ -70,6 +73,7 @@ class Fault:
     change: Mapping[str, Any] = field(default_factory=dict)
     stored: bool = False
     request_id: str = ""
+    order_number: str = ""
 
     def __post_init__(self) -> None:
         """Check the arguments: a fault without effect would let a test pass for the wrong reason."""
@@ -110,16 +114,12 @@ class Fault:
         """Return whether this fault applies to a request."""
         if self.method not in ("", request.method) or not request.path.startswith(self.path):
             return False
+        if self.order_number and read_order_number(request) != self.order_number:
+            return False
         try:
             return not self.contains or self.contains.encode() in unzip_body(request)
         except Unreadable:
             return False
-
-    def count_down(self) -> Fault | None:
-        """Return the fault that is left after one use, or None if it is used up."""
-        if self.times is None:
-            return self
-        return replace(self, times=self.times - 1) if self.times > 1 else None
 
     def make_answer(self, rng: random.Random, real: Response | None = None) -> Response:
         """

@@ -1,7 +1,8 @@
 """Asynchronous jobs: Processing until they are due, then with the end that was decided at their start.
 
 Source: "Retrieve the status and response of a job" of Zuora's v1 API reference. How a job ends is decided by
-the settings, or by the order itself with directives in ``customFields.Sandbox__c``, separated by semicolons.
+the settings, by an `OrderScript`, or by the order itself with directives in ``customFields.Sandbox__c``,
+separated by semicolons.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from zuora_sandbox.order_store import StatusPlan, StoredOrder
 from zuora_sandbox.results import make_create_result, make_preview_result, make_refused_result
+from zuora_sandbox.scripts import OrderScript
 from zuora_sandbox.settings import Settings
 
 FIELD = "Sandbox__c"
@@ -53,19 +55,21 @@ DIRECTIVES: dict[str, Callable[[JobEnd, str], JobEnd]] = {
 BETWEEN = re.compile(rf";\s*(?=(?:{'|'.join(DIRECTIVES)})\b)")
 
 
-def decide_end(order: dict[str, Any], kind: str, settings: Settings) -> JobEnd:
+def decide_end(order: dict[str, Any], kind: str, settings: Settings, script: OrderScript) -> JobEnd:
     """
     Decide how the job of an order will end.
 
     :param kind: ``create`` or ``preview``; the failures in `Settings` are for create jobs only.
+    :param script: comes before the settings; the order's own directives come before both.
     :raises ValueError: if the order holds an invalid directive; the message says which.
     """
-    errors = settings.fail_jobs if kind == "create" else ""
+    errors = script.errors or (settings.fail_jobs if kind == "create" else "")
+    first = script.order_status or settings.order_status
     end = JobEnd(
-        settings.job_seconds,
-        status="Failed" if errors else "Completed",
+        settings.job_seconds if script.seconds is None else script.seconds,
+        status=script.status or ("Failed" if errors else "Completed"),
         errors=errors or None,
-        status_plan=StatusPlan(settings.order_status, settings.order_seconds, settings.order_next_status),
+        status_plan=StatusPlan(first, settings.order_seconds, settings.order_next_status),
         refusal=settings.fail_results if kind == "create" and not errors else "",
         may_repeat_number=settings.duplicate_order_numbers == "accept",
     )

@@ -1,18 +1,16 @@
-"""A script: what becomes of the queries and runs that a text picks out. It is a value.
+"""A script: what becomes of the orders, queries and runs that it is for. It is a value.
 
-Where an order says itself how its job goes, these have no field for it, so that the test says it beforehand.
-What a script leaves out is decided by the settings.
+What a script leaves out is decided by the settings. What an order says itself of its job (`jobs.py`) comes
+before its script.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
-from zuora_sandbox.answers import unzip_body
 from zuora_sandbox.data_query.tables import MOST_ROWS, GeneratedTable, Table
-from zuora_sandbox.messages import Request
 from zuora_sandbox.payment_runs.receivables import Receivable
 
 
@@ -32,6 +30,36 @@ class Script:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the script for a JSON object."""
         return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderScript(Script):
+    """
+    What becomes of the job of an order.
+
+    :param order_number: the ``orderNumber`` in its request, exactly; empty: any order.
+    :param kind: ``create`` or ``preview``.
+    :param seconds: how long the job is Processing.
+    :param errors: the ``errors`` with which it ends as Failed, such as ``[40000020]: Not effective.``
+    :param status: the word at its end, whatever that is; empty: Completed, or Failed with errors.
+    :param order_status: the status of the order that it makes.
+    """
+
+    order_number: str = ""
+    kind: str = "create"
+    seconds: float | None = None
+    errors: str = ""
+    status: str = ""
+    order_status: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the kind: a script without effect would let a test pass for the wrong reason."""
+        if self.kind not in ("create", "preview"):
+            raise ValueError(f"kind is {self.kind}; it can be create or preview")
+
+    def is_for(self, kind: str, number: object) -> bool:
+        """Return whether it is for the job of this kind with this order number."""
+        return kind == self.kind and self.order_number in ("", number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +165,3 @@ class PaymentRunScript(Script):
         if self.receivables is None:
             return [Receivable()] if self.get_end() == "Completed" else []
         return [Receivable.parse(each) for each in self.receivables]
-
-
-@dataclass(slots=True)
-class ScriptBook:
-    """The scripts of a sandbox; the one that was added last applies first."""
-
-    scripts: list[Script] = field(default_factory=list)
-
-    def take_script(self, kind: type[Script], asked: Request | str) -> Any:
-        """Return the script that applies to a text, and count it down; or one that says nothing."""
-        text = asked if isinstance(asked, str) else unzip_body(asked).decode(errors="replace")
-        for place in reversed(range(len(self.scripts))):
-            script = self.scripts[place]
-            if type(script) is not kind or script.contains not in text:
-                continue
-            if script.times is not None:
-                left = [replace(script, times=script.times - 1)] if script.times > 1 else []
-                self.scripts[place : place + 1] = left
-            return script
-        return kind()

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from zuora_sandbox.answers import Violation
+from zuora_sandbox.answers import Violation, unzip_body
 from zuora_sandbox.bill_runs.runs import BillRuns
 from zuora_sandbox.data_query.jobs import QueryJobs
 from zuora_sandbox.exports import Exports
 from zuora_sandbox.faults import Fault
 from zuora_sandbox.idempotency import IdempotencyStore
 from zuora_sandbox.jobs import Job
+from zuora_sandbox.journal import MadeOrder, SeenRequest
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.order_store import OrderStore
 from zuora_sandbox.payment_runs.store import PaymentRuns
-from zuora_sandbox.scripts import ScriptBook
+from zuora_sandbox.plans import Plan, take_first
+from zuora_sandbox.scripts import Script
+
+S = TypeVar("S", bound=Script)
 
 RECENT = 5000
 """How many requests the ledger lists; older requests are only counted."""
@@ -93,10 +98,10 @@ class State:
     query_jobs: QueryJobs = field(default_factory=QueryJobs)
     bill_runs: BillRuns = field(default_factory=BillRuns)
     payment_runs: PaymentRuns = field(default_factory=PaymentRuns)
-    script_book: ScriptBook = field(default_factory=ScriptBook)
-    faults: list[Fault] = field(default_factory=list)
+    scripts: list[Plan[Script]] = field(default_factory=list)
+    faults: list[Plan[Fault]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    recent: deque[SeenRequest] = field(default_factory=lambda: deque(maxlen=RECENT))
     calls: MinuteCounter = field(default_factory=MinuteCounter)
     sign_ins: MinuteCounter = field(default_factory=MinuteCounter)
     cool_down: CoolDown = field(default_factory=CoolDown)
@@ -132,57 +137,61 @@ class State:
 
     def take_fault(self, request: Request) -> Fault | None:
         """Return the fault that applies to a request, if any, and count it down."""
-        for place, fault in enumerate(self.faults):
-            if not fault.matches(request):
-                continue
-            if fault.skip:
-                self.faults[place] = replace(fault, skip=fault.skip - 1)
-                continue
-            left = fault.count_down()
-            self.faults[place : place + 1] = [left] if left else []
-            return fault
-        return None
+        return take_first(self.faults, self.faults, lambda fault: fault.matches(request))
+
+    def take_script(
+        self, kind: type[S], asked: Request | str, is_for: Callable[[S], bool] = lambda _: True
+    ) -> S:
+        """
+        Return the script of this kind that was added last and applies, and count it down; or one of no words.
+
+        :param asked: the text in which it looks for its ``contains``.
+        :param is_for: whether a script of this kind is for the request in other respects.
+        """
+        text = asked if isinstance(asked, str) else unzip_body(asked).decode(errors="replace")
+
+        def matches(script: Script) -> bool:
+            return type(script) is kind and script.contains in text and is_for(script)
+
+        found = take_first(self.scripts, reversed(self.scripts), matches)
+        return found if isinstance(found, kind) else kind()
 
     def note_request(self, request: Request, template: str, response: Response, now: float) -> None:
         """Add a request and its answer to the ledger; the status 0 means no answer."""
         self.counts[f"{request.method} {template}"] += 1
-        self.recent.append(
-            {
-                "at": now,
-                "method": request.method,
-                "path": request.path,
-                "trackId": request.header("Zuora-Track-Id"),
-                "idempotencyKey": request.header("Idempotency-Key"),
-                "status": response.status,
-                "damage": response.damage,
-                "retryAfter": response.header("Retry-After"),
-            }
-        )
+        self.recent.append(SeenRequest(request, response, now))
+
+    def list_orders(self, now: float) -> list[MadeOrder]:
+        """Return the orders that were made, in the order in which their jobs completed."""
+        return [
+            MadeOrder(
+                made.number, made.account, made.get_status(now), job_id, self.jobs[job_id].key, made.order
+            )
+            for job_id in self.maker_ids
+            if (made := self.jobs[job_id].stored_order)
+        ]
 
     def make_ledger(self, now: float) -> dict[str, Any]:
         """Return what happened so far as a JSON object."""
-        made = [
-            (job, job.stored_order) for job in map(self.jobs.__getitem__, self.maker_ids) if job.stored_order
-        ]
         return {
             "signIns": len(self.issued),
             "tokens": list(self.issued),
             "requests": dict(self.counts),
             "askedInQuiet": self.cool_down.early_requests,
             "exposedTokens": self.exposed_tokens,
-            "recent": list(self.recent),
+            "recent": [each.make_row() for each in self.recent],
             "jobs": [_make_job_row(job) for job in self.jobs.values()],
             "orders": [
                 {
-                    "orderNumber": stored_order.number,
-                    "accountNumber": stored_order.account,
-                    "orderDate": stored_order.order["orderDate"],
-                    "description": stored_order.order.get("description"),
-                    "status": stored_order.get_status(now),
-                    "jobId": job.job_id,
-                    "idempotencyKey": job.key,
+                    "orderNumber": made.order_number,
+                    "accountNumber": made.account_number,
+                    "orderDate": made.body["orderDate"],
+                    "description": made.body.get("description"),
+                    "status": made.status,
+                    "jobId": made.job_id,
+                    "idempotencyKey": made.idempotency_key,
                 }
-                for job, stored_order in made
+                for made in self.list_orders(now)
             ],
             "accounts": {number: dict(held) for number, held in self.order_store.accounts.items()},
         }

@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zuora_sandbox.answers import Violation
 from zuora_sandbox.envelopes import make_family_refusal
 from zuora_sandbox.faults import Fault
+from zuora_sandbox.journal import MadeOrder
 from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.plans import Plan
 from zuora_sandbox.settings import Settings
 from zuora_sandbox.state import State
 
@@ -70,12 +73,17 @@ class Tenant:
     def add_fault(self, fault: Fault) -> None:
         """Add a fault; the first added fault that matches a request applies."""
         with self._lock:
-            self.state.faults.append(fault)
+            self.state.faults.append(Plan(fault, fault.times, fault.skip))
 
     def add_script(self, script: Script) -> None:
         """Add a script; the script that was added last and matches a request applies."""
         with self._lock:
-            self.state.script_book.scripts.append(script)
+            self.state.scripts.append(Plan(script, script.times))
+
+    def change_settings(self, **settings: Any) -> None:
+        """Change some of the settings, until a reset."""
+        with self._lock:
+            self.settings = replace(self.settings, **settings)
 
     def end_due_jobs(self) -> None:
         """Move everything on to the present."""
@@ -97,6 +105,12 @@ class Tenant:
         """Forget everything, and go back to the first settings and to the unmoved clock."""
         with self._lock:
             self.settings, self.state, self._ahead = self._first_settings, State(), 0.0
+
+    def list_orders(self) -> list[MadeOrder]:
+        """Return the orders that were made, in the order in which their jobs completed."""
+        with self._lock:
+            self.end_due_jobs()
+            return self.state.list_orders(self.now)
 
     def ledger(self) -> dict[str, Any]:
         """Return what happened so far as a JSON object, the body for GET /sandbox/ledger."""

@@ -11,6 +11,7 @@ from zuora_sandbox import (
     CLIENT_SECRET,
     BillRunScript,
     Fault,
+    OrderScript,
     PaymentRunScript,
     QueryScript,
     Receivable,
@@ -30,7 +31,7 @@ def test_the_examples_run(capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "[]"
 
 
-SCRIPTS = (QueryScript, BillRunScript, PaymentRunScript, Receivable)
+SCRIPTS = (OrderScript, QueryScript, BillRunScript, PaymentRunScript, Receivable)
 NAMED = [
     *ROUTES,
     *(f"/sandbox/{name}" for name in ACTIONS),

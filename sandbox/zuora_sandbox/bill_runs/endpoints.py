@@ -52,7 +52,7 @@ def create_bill_run(tenant: Tenant, request: Request, _: str) -> Response:
     runs, now = tenant.state.bill_runs, tenant.now
     if sum(run.get_status(now) == "Pending" for run in runs.runs.values()) >= MOST_PENDING:
         return refuse_run(tenant, request, 30, f"There are {MOST_PENDING} pending bill runs.")
-    script = tenant.state.script_book.take_script(BillRunScript, request)
+    script = tenant.state.take_script(BillRunScript, request)
     run = runs.add_run(
         make_id(tenant.rng), body, request.header("Idempotency-Key"), script, now, tenant.settings
     )

@@ -33,7 +33,7 @@ def submit_query(tenant: Tenant, request: Request, _: str) -> Response:
     jobs, settings = tenant.state.query_jobs, tenant.settings
     if jobs.is_full(body.get("sourceData") or "LIVE", settings):
         return _refuse(tenant, request, ["The queue of data queries is full."], settings.query_full_status)
-    script: QueryScript = tenant.state.script_book.take_script(QueryScript, body["query"])
+    script = tenant.state.take_script(QueryScript, body["query"])
     waits = settings.query_queue_seconds if script.queue_seconds is None else script.queue_seconds
     job = QueryJob(
         job_id=str(uuid.UUID(int=tenant.rng.getrandbits(128), version=4)),

@@ -34,7 +34,7 @@ def create_payment_run(tenant: Tenant, request: Request, _: str) -> Response:
         return body
     if found := check_payment_run(body):
         return tenant.refuse(request, *found)
-    script = tenant.state.script_book.take_script(PaymentRunScript, request)
+    script = tenant.state.take_script(PaymentRunScript, request)
     key = request.header("Idempotency-Key")
     run = tenant.state.payment_runs.add_run(
         make_id(tenant.rng), body, key, script, tenant.now, tenant.settings

@@ -1,0 +1,56 @@
+"""A plan: a fault or a script that waits for requests, how many it is still for, and whether one came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Generic, TypeVar
+
+from zuora_sandbox.faults import Fault
+from zuora_sandbox.scripts import Script
+
+T = TypeVar("T", Fault, Script)
+
+
+@dataclass(slots=True, eq=False)
+class Plan(Generic[T]):
+    """
+    What is left of a fault or a script.
+
+    :param given: it, as it was added.
+    :param left: for how many requests it still is; None: for all of them.
+    :param skip: how many requests it lets through first.
+    :param is_met: whether it was ever applied to a request.
+    """
+
+    given: T
+    left: int | None
+    skip: int = 0
+    is_met: bool = False
+
+    def take(self) -> bool:
+        """Count a request that matches, and return whether it applies."""
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.is_met = True
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+    def __str__(self) -> str:
+        """Return the fault or script as somebody would write it."""
+        plain = type(self.given)()
+        pairs = [(each.name, getattr(self.given, each.name)) for each in fields(plain)]
+        said = [f"{name}={value!r}" for name, value in pairs if value != getattr(plain, name)]
+        return f"{type(plain).__name__}({', '.join(said)})"
+
+
+def take_first(plans: list[Plan[T]], order: Iterable[Plan[T]], matches: Callable[[T], bool]) -> T | None:
+    """Return what applies to a request, if anything does, and drop its plan if that is used up."""
+    for plan in list(order):
+        if matches(plan.given) and plan.take():
+            if plan.left is not None and plan.left <= 0:
+                plans.remove(plan)
+            return plan.given
+    return None
