@@ -20,6 +20,10 @@ VENV_BENCH := .venv-bench
 CONSTRAINTS_BENCH := constraints/bench.txt
 # `make bench QUICK=1` is the short version.
 QUICK ?=
+# What a release is checked with. `make release-check TAG=v1.2.3` is the check of that tag.
+VENV_RELEASE := .venv-release
+CONSTRAINTS_RELEASE := constraints/release.txt
+RELEASE_BIN := $(VENV_RELEASE)/bin
 # How often `make crash-test` crashes at each point; `make test` crashes orders 3 times on Airflow 3.3 and twice on
 # 2.11, and what else is submitted once.
 CRASH_RUNS ?= 25
@@ -40,6 +44,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_2_11 := $(VENV_2_11)/.installed
 STAMP_BENCH := $(VENV_BENCH)/.installed
+STAMP_RELEASE := $(VENV_RELEASE)/.installed
 # The provider and the sandbox are two distributions; every environment has both.
 PROJECTS := pyproject.toml sandbox/pyproject.toml
 FIND_PYTHON = for p in $(PYTHONS); do \
@@ -48,7 +53,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer crash-test host-test explore env-bench bench bench-docs check format clean build
+.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer crash-test host-test explore env-bench bench bench-docs check format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -68,6 +73,8 @@ help:
 	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
 	@echo 'make format      let ruff write'
 	@echo 'make build       the wheels and the source archives of both distributions, in dist/'
+	@echo 'make lint-workflows  what GitHub reads: workflows, issue forms, dependabot'
+	@echo 'make release-check   the same, then builds and checks what a release uploads: ten minutes (TAG=v1.2.3)'
 	@echo 'make clean       remove what the others made'
 
 env: $(STAMP)
@@ -75,6 +82,8 @@ env: $(STAMP)
 env-2.11: $(STAMP_2_11)
 
 env-bench: $(STAMP_BENCH)
+
+env-release: $(STAMP_RELEASE)
 
 # What all environments do: find a Python, make the venv $(1), install the sandbox and $(3) under the constraints $(2).
 define MAKE_VENV
@@ -99,6 +108,9 @@ $(STAMP_2_11): $(PROJECTS) $(CONSTRAINTS_2_11)
 
 $(STAMP_BENCH): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
 	$(call MAKE_VENV,$(VENV_BENCH),$(CONSTRAINTS) --constraint $(CONSTRAINTS_BENCH),'.[bench]')
+
+$(STAMP_RELEASE): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_RELEASE)
+	$(call MAKE_VENV,$(VENV_RELEASE),$(CONSTRAINTS) --constraint $(CONSTRAINTS_RELEASE),'.[release]')
 
 demo: env
 	@$(BIN)/python -m demo
@@ -171,6 +183,19 @@ build: env
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python -m build --outdir dist sandbox
 
+# Offline: the same verdict everywhere, and no token is needed.
+lint-workflows: env-release
+	$(RELEASE_BIN)/actionlint
+	$(RELEASE_BIN)/zizmor --offline --pedantic --strict-collection --quiet .
+	$(RELEASE_BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(RELEASE_BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(RELEASE_BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(RELEASE_BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+
+# It reads TAG from its environment, where no shell expands it.
+release-check: lint-workflows
+	$(RELEASE_BIN)/python -m release
+
 clean:
-	rm -rf $(VENV) $(VENV_2_11) $(VENV_BENCH) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_2_11) $(VENV_BENCH) $(VENV_RELEASE) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
