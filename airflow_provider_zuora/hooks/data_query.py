@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
-from airflow_provider_zuora.core.errors import Refused, Unreadable
+from airflow_provider_zuora.core.errors import Refused, TimedOut, Unreadable
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
@@ -125,9 +125,12 @@ class BaseDataQueryHook(BaseJobHook):
             scope = IdempotencyScope("", (uuid.uuid4().hex,))
             job_id = self._run(lambda client: submit_query(client, document, scope, on_start=started.append))
             waited = self.wait_for_job(job_id, poll_interval=poll_interval, timeout=timeout)
-        except BaseException:
+        except BaseException as error:
             for each in started:
                 self._run(partial(cancel_job, job_id=each))
+            if isinstance(error.__cause__, TimedOut):
+                words = f"{job_id} has not ended in time, and is cancelled."
+                raise convert_error(error.__cause__, message=words) from error.__cause__
             raise
         if waited.error is not None:
             raise convert_error(waited.error) from waited.error
@@ -218,6 +221,6 @@ class BaseDataQueryHook(BaseJobHook):
 
 
 def read_row_count(job: Job) -> int | None:
-    """Return how many rows a query has, None if Zuora does not say so in a whole number."""
-    rows = job.result["rows"]
-    return rows if isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0 else None
+    """Return how many rows a query has, None if Zuora does not say so."""
+    rows: int | None = job.result["rows"]
+    return rows

@@ -19,7 +19,7 @@ from typing import IO, Any
 from airflow_provider_zuora.core.errors import Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, redact_words
 from airflow_provider_zuora.core.secret_search import Secrets
-from airflow_provider_zuora.core.vendors.response_body import read_untrusted_json
+from airflow_provider_zuora.core.vendors.response_body import RepeatedName, read_untrusted_json
 from airflow_provider_zuora.transports.download import unpack
 from airflow_provider_zuora.transports.download_stream import CHUNK
 
@@ -66,7 +66,8 @@ class QueryFile:
                 start = opened.read(_BEGINNING).removeprefix(_BYTE_ORDER_MARK).lstrip()
         except _BROKEN as error:
             raise _make_damaged(error) from error
-        if start.startswith(b"<") or (self.output_format == "JSON" and start and not start.startswith(b"{")):
+        is_json = start.startswith(b"{")
+        if start.startswith(b"<") or (start and is_json != (self.output_format == "JSON")):
             raise self._make_other(start, secrets)
         return file
 
@@ -94,24 +95,27 @@ class QueryFile:
         except _BROKEN as error:
             raise _make_damaged(error) from error
 
-    def check_rows(self, file: Path, rows: object) -> None:
+    def check_rows(self, file: Path, rows: int | None) -> None:
         """
-        Raise `Unreadable` if a file has fewer lines than the query has rows: a part of it is missing.
+        Raise `Unreadable` if a part of a file is missing: it has fewer lines than the query has rows.
 
-        A value may hold line breaks, so there may be more lines.
+        A value may hold line breaks, so there may be more lines. JSON Lines also end with an object's end.
         """
-        lines, last = 0, b""
+        lines, last, end = 0, b"", b"}"
         try:
             with self._open(file) as opened:
                 while chunk := opened.read(CHUNK):
                     lines, last = lines + chunk.count(b"\n"), chunk[-1:]
+                    end = chunk.rstrip()[-1:] or end
         except _BROKEN as error:
             raise _make_damaged(error) from error
         lines += last not in (b"", b"\n")
         found = max(0, lines - (self.output_format != "JSON"))
-        if isinstance(rows, int) and found < rows:
+        if rows is not None and found < rows:
             words = f"The file of the query was cut off: it has at most {found} of {rows} rows."
             raise Unreadable(words, transient=True)
+        if self.output_format == "JSON" and end != b"}":
+            raise Unreadable("The file of the query was cut off within its last row.", transient=True)
 
     @contextmanager
     def _open(self, file: Path) -> Iterator[IO[bytes]]:
@@ -141,7 +145,12 @@ def read_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = read_untrusted_json(line)
+            row = read_untrusted_json(line, is_row=True)
+        except RepeatedName as error:
+            words = (
+                f"Line {number} of the query's file has two values of one name. Give each column an alias."
+            )
+            raise Unreadable(words) from error
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):

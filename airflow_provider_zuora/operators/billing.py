@@ -179,6 +179,14 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
     def _check_run(self, run: Mapping[str, Any]) -> bool:
         return payment_run_rules.is_scheduled(run)
 
+    def _finish(self, job: Job, result: dict[str, Any], context: Context, started: float) -> Any:
+        """Warn of what was left uncollected: Zuora calls that no error."""
+        left = result.get("unprocessed_receivables")
+        if left or not result.get("payments"):
+            words = "%s is %s, with %s payments; %s receivables were not processed"
+            self.log.warning(words, job.job_id, job.status, result.get("payments"), left)
+        return result
+
     def _submit(self, run: Mapping[str, Any], context: Context) -> str:
         is_sole = self._is_own_execute and getattr(context["ti"], "task_id", None) == self.task_id
         key, adopted, is_allowed = self.idempotency_key, self.adopt_job_id, self.allow_all_accounts

@@ -88,6 +88,7 @@ BAD = {
     "a page of the store": ({}, b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"),
     "CSV where JSON was asked for": ({"output_format": "JSON"}, CSV),
     "a plain file where gzip was asked for": ({"compression": "GZIP"}, CSV),
+    "an object that is no row of CSV": ({}, b' {"message": "Forbidden"}'),
     "a page, gzipped": ({"compression": "GZIP"}, gzip.compress(b"<html>no</html>")),
     "a plain file where ZIP was asked for": ({"compression": "ZIP"}, CSV),
 }
@@ -137,6 +138,20 @@ def test_a_file_with_fewer_lines_than_rows_was_cut_off(tmp_path, options, data, 
     kind.check_rows(file, None)  # Zuora did not say
     with pytest.raises(Unreadable, match="was cut off: it has at most"):
         kind.check_rows(file, rows + 5)
+
+
+@pytest.mark.parametrize("rows", [1, 2, None])
+def test_json_that_ends_within_a_row_was_cut_off(tmp_path, rows):
+    kind = QueryFile.of(check_query("SELECT 1", output_format="JSON"))
+    kind.check_rows(put(tmp_path, b'{"a":1}\n{"a":2} \n\n'), rows)
+    with pytest.raises(Unreadable, match="cut off within its last row"):
+        kind.check_rows(put(tmp_path, b'{"a":1}\n{"a":'), rows)
+
+
+def test_a_row_with_two_values_of_one_name_is_an_error_and_none_is_lost():
+    rows = read_rows(io.BytesIO(b'{"id": "i-1", "id": "a-9"}\n'))
+    with pytest.raises(Unreadable, match=r"Line 1 .* has two values of one name. Give each column an alias"):
+        next(rows)
 
 
 def test_a_packed_file_that_was_cut_off_is_damaged(tmp_path):

@@ -278,6 +278,15 @@ class TestAPaymentRun:
         with pytest.raises(PermanentError, match="it has errors: payments 2, errors 1, receivables 3"):
             run("payment run", deferrable=deferrable)
 
+    @pytest.mark.parametrize(
+        ("receivables", "is_warned_of"),
+        [([], True), ([Receivable()], False)],
+    )
+    def test_a_run_that_collected_nothing_is_warned_of(self, billing, capsys, receivables, is_warned_of):
+        say(billing, receivables=receivables)
+        assert run("payment run", settle_timeout=0)["payments"] == len(receivables)
+        assert ("is Completed, with 0 payments" in capsys.readouterr().out) == is_warned_of
+
     def test_unless_that_is_allowed(self, billing):
         say(billing, receivables=[Receivable(status="Error")])
         assert run("payment run", fail_on_errors=False, settle_timeout=0)["errors"] == 1

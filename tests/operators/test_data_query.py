@@ -300,7 +300,7 @@ def test_a_task_that_is_killed_before_it_submits_cancels_nothing(zuora):
 
 def test_a_hook_that_gives_up_cancels_its_query(zuora):
     stuck(zuora)
-    with pytest.raises(TransientError, match="has not ended in time"):
+    with pytest.raises(TransientError, match=r"has not ended in time, and is cancelled\.$"):
         ZuoraHook().export_query("SELECT 1", "memory://x/a.csv", timeout=0.3, poll_interval=0.2)
     assert status(zuora) == ["cancelled"]
 
@@ -314,12 +314,21 @@ def test_a_retry_waits_for_the_query_of_the_try_before(zuora):
     assert status(zuora) == ["completed"]
 
 
-@pytest.mark.parametrize("honours", [True, False])
-def test_a_lost_answer_leaves_one_query(zuora, honours):
+@pytest.mark.parametrize(("honours", "count"), [(True, 1), (False, 2)])
+def test_a_lost_answer_leaves_one_query_if_zuora_honours_the_key(zuora, honours, count):
     zuora.sandbox.settings = replace(zuora.sandbox.settings, query_honours_key=honours)
     zuora.sandbox.add_fault(Fault(method="POST", path="/query/jobs", when="after", kind="reset", times=1))
     assert len(operator().execute(make_context())) == 3
-    assert len(queries(zuora)) == 1
+    assert len(queries(zuora)) == count
+
+
+@pytest.mark.parametrize("read_deleted", [True, False])
+def test_a_query_with_our_text_and_other_options_is_not_taken_for_ours(zuora, read_deleted):
+    zuora.sandbox.add_fault(Fault(method="POST", path="/query/jobs", contains="JSON", kind="reset", times=1))
+    other = operator(read_deleted=not read_deleted, output_path="memory://a/other.csv")
+    theirs = other.execute(make_context())["job_id"]
+    assert len(operator(read_deleted=read_deleted).execute(make_context())) == 3
+    assert len({theirs} | {f"data-query:{each['id']}" for each in queries(zuora)}) == 2
 
 
 def test_the_hooks_export_describes_its_file(zuora, tmp_path):

@@ -63,7 +63,7 @@ def read_totals(client: ApiClient, job: Job, seconds: float) -> Flow[RunTotals]:
                 return totals
             is_out_of_time = now - began >= seconds
             if is_out_of_time and not totals.is_of_now:
-                words = f"{client.vendor.title} counts {job.job_id} as it was before it was {job.status}."
+                words = f"{client.vendor.title} has not counted {job.job_id} since it was {job.status}."
                 raise Unreadable(words, info=page.info)
             if (now - since >= _STILL and totals.is_of_now) or is_out_of_time:
                 words = "What %s came to may still change at %s; read for %.0f s"

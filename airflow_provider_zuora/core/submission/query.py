@@ -1,5 +1,5 @@
 """
-A data query: submitted, found again, and cancelled if nobody waits for it any more.
+A data query: submitted, taken up again, and cancelled if nobody waits for it any more.
 
 It changes nothing at the vendor, so that it may be submitted twice; but it takes a place that the whole
 tenant shares. So a retry waits for what an earlier try has left, and what nobody waits for is cancelled.
@@ -42,7 +42,6 @@ NAME = "zuora_query"
 KIND = "data query"
 _LIMITED = 429
 _PAUSE = 5.0  # seconds before a POST whose outcome is unknown is repeated; it doubles
-_MOST_KNOWN = 100  # ids of queries that were there before ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +53,11 @@ class QueryRecord:
     max_tries: int  # Airflow's; clearing the task raises it: then the query runs again
     try_number: int  # Airflow's, of the try that waits for it
     generation: int  # of the key; a query that has failed is not asked for again
-    known: tuple[str, ...] = ()  # ids of queries with the same text that were there before ours was sent
     job_id: str = ""  # empty: it is unknown whether there is one
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"known": list(self.known)}
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_dict(cls, values: Any) -> QueryRecord | None:
@@ -71,7 +69,7 @@ class QueryRecord:
         texts = (record.account, record.digest, record.job_id)
         numbers = (record.max_tries, record.try_number, record.generation)
         has_types = all(isinstance(text, str) for text in texts) and all(isinstance(n, int) for n in numbers)
-        return _change(record, known=tuple(record.known)) if has_types and _is_list(record.known) else None
+        return record if has_types else None
 
 
 def submit_query(
@@ -95,11 +93,11 @@ def submit_query(
     record = QueryRecord(account, digest, attempt.max_tries, attempt.number, 0)
     known = QueryRecord.from_dict((yield LoadState(NAME)))
     if known and _is_same(known, record):
-        found = known.job_id or (yield from _find_query(client, document, known))
+        found = known.job_id
         if found and (yield from _is_usable(client, found)):
             on_start(found)
             log.info("An earlier try started %s; nothing is submitted", found)
-            yield SaveState(NAME, _change(known, job_id=found, try_number=attempt.number).as_dict())
+            yield SaveState(NAME, _change(known, try_number=attempt.number).as_dict())
             return found
         record = _change(record, generation=known.generation + bool(found))
     elif known and known.job_id:
@@ -135,10 +133,6 @@ def _is_same(known: QueryRecord, record: QueryRecord) -> bool:
     return all(getattr(known, name) == getattr(record, name) for name in names)
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value)
-
-
 def _change(record: QueryRecord, **changes: Any) -> QueryRecord:
     return QueryRecord(**{name: getattr(record, name) for name in record.__slots__} | changes)
 
@@ -158,10 +152,14 @@ def _is_usable(client: ApiClient, job_id: str, *, is_new: bool = False) -> Flow[
 def _post(
     client: ApiClient, document: Mapping[str, Any], scope: IdempotencyScope, record: QueryRecord
 ) -> Flow[str]:
-    """Send a query until the answer is final; before it is repeated, it is looked for."""
+    """
+    Send a query until the answer is final, under one key.
+
+    It is not looked for in the vendor's list: that names neither format nor `readDeleted`, so the query of
+    another task with the same text would look like this one.
+    """
     key = scope.key(sha256([record.digest, record.max_tries]), None, record.generation)
     request = client.vendor.build_submit_request(KIND, document, {}).with_headers({"Idempotency-Key": key})
-    record = yield from _note_known(client, document, record)
     read_id, pause, attempt = client.vendor.kinds[KIND].read_id, _PAUSE, 0
     while True:
         attempt += 1
@@ -178,8 +176,6 @@ def _post(
             if not _is_unknown(error):
                 raise
             log.warning("Whether the query was submitted is unknown: %s", error)
-            if found := (yield from _find_query(client, document, record)):
-                return found
             if is_last:
                 raise
         yield Sleep(pause)
@@ -190,20 +186,6 @@ def _is_unknown(error: ApiError) -> bool:
     """Return whether a query may have been submitted though an error came."""
     was_limited = error.info is not None and error.info.status == _LIMITED
     return error.transient and not was_limited and not isinstance(error, RateLimited)
-
-
-def _note_known(client: ApiClient, document: Mapping[str, Any], record: QueryRecord) -> Flow[QueryRecord]:
-    """Note which queries with this text are there before ours is, so that none of them is taken for it."""
-    try:
-        rows = yield from _list_queries(client, {})
-    except ApiError as error:
-        log.warning("Which queries there are is unknown, so ours will not be looked for: %s", error)
-        return record
-    read_id = client.vendor.kinds[KIND].read_id
-    known = [read_id(row) for row in rows if data_queries.is_of(row, document)]
-    record = _change(record, known=("", *known[:_MOST_KNOWN]))  # the first one says that they are known
-    yield SaveState(NAME, record.as_dict())
-    return record
 
 
 def _refuse(client: ApiClient, document: Mapping[str, Any], error: ApiError) -> Flow[None]:
@@ -219,22 +201,6 @@ def _refuse(client: ApiClient, document: Mapping[str, Any], error: ApiError) -> 
     if data_queries.is_full(waiting, document, error.info):
         words = f"{client.vendor.title} takes no more queries now: {waiting} that we see wait. {error}"
         raise QueryQueueFull(words, transient=True) from error
-
-
-def _find_query(client: ApiClient, document: Mapping[str, Any], record: QueryRecord) -> Flow[str]:
-    """
-    Return the id of the one query with this text that was not there before ours was sent, empty if unknown.
-
-    Pages of queries name neither format nor compression: of two new ones neither is taken for ours.
-    """
-    if not record.known:
-        return ""
-    read_id, rows = client.vendor.kinds[KIND].read_id, (yield from _list_queries(client, {}))
-    ids = [read_id(row) for row in rows if data_queries.is_of(row, document)]
-    new = [job_id for job_id in ids if job_id not in record.known]
-    if len(new) > 1:
-        log.warning("%d queries with this text are new; which of them is ours is unknown", len(new))
-    return new[0] if len(new) == 1 else ""
 
 
 def _list_queries(client: ApiClient, params: Mapping[str, str]) -> Flow[list[Mapping[str, Any]]]:

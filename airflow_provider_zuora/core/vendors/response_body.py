@@ -81,8 +81,16 @@ def quote_body(response: Response) -> RedactedText:
     return redact_words(_replace_lost_chars(text), _QUOTE_LENGTH)
 
 
-def read_untrusted_json(body: bytes) -> Any:
-    """Return what JSON holds, in values that can be kept; raise a ValueError, or RecursionError, if none."""
+class RepeatedName(ValueError):
+    """An object of JSON has two members of one name, of which Python would keep the last one."""
+
+
+def read_untrusted_json(body: bytes, *, is_row: bool = False) -> Any:
+    """
+    Return what JSON holds, in values that can be kept; raise a ValueError, or RecursionError, if none.
+
+    :param is_row: True: an object with two members of one name is a `RepeatedName`, as one would be lost.
+    """
     text = body.decode(json.detect_encoding(body), "surrogatepass")
     if not text.isascii():
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -91,7 +99,8 @@ def read_untrusted_json(body: bytes) -> Any:
     groups = text.count("[") + text.count("{")
     if groups > _MAX_GROUPS:
         raise ValueError("it would fill the memory")
-    value = (_DECODER if len(body) <= LARGE_BODY else _PATIENT_DECODER).decode(text)
+    decoder = _DECODER if len(body) <= LARGE_BODY else _PATIENT_DECODER
+    value = (_ROW_DECODER if is_row else decoder).decode(text)
     if groups > MAX_DEPTH and is_deep(value):
         raise ValueError("it is nested too deeply")
     return value
@@ -113,6 +122,13 @@ def _read_float(digits: str) -> float | str:
     """Return a number; one that is beyond a double as its text."""
     number = float(digits)
     return number if math.isfinite(number) else digits
+
+
+def _read_row(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(members)
+    if len(row) < len(members):
+        raise RepeatedName
+    return row
 
 
 class _PatientDecoder(json.JSONDecoder):
@@ -155,3 +171,4 @@ class _PatientDecoder(json.JSONDecoder):
 _NUMBERS: Mapping[str, Any] = {"parse_int": _read_int, "parse_float": _read_float, "parse_constant": str}
 _DECODER = json.JSONDecoder(**_NUMBERS)
 _PATIENT_DECODER = _PatientDecoder(**_NUMBERS)
+_ROW_DECODER = json.JSONDecoder(**_NUMBERS, object_pairs_hook=_read_row)

@@ -78,8 +78,24 @@ def test_counts_of_the_run_as_it_was_before_are_read_again():
 
 
 def test_counts_that_stay_those_of_before_are_an_error_and_no_success():
-    with pytest.raises(Unreadable, match=r"counts bill-run:.* as it was before it was Completed"):
+    with pytest.raises(Unreadable, match=r"has not counted bill-run:.* since it was Completed"):
         read([answer(200, COUNTS | {"status": "Processing"})] * 50, seconds=120.0)
+
+
+NO_COUNTS = {name: value for name, value in COUNTS.items() if not name.startswith("numberOf")}
+
+
+@pytest.mark.parametrize("none", [NO_COUNTS, NO_COUNTS | {"numberOfInvoices": None}])
+def test_a_run_of_which_nothing_is_counted_is_read_again_and_is_no_success(none):
+    assert read([answer(200, none), answer(200, COUNTS)])[1].is_final
+    with pytest.raises(Unreadable, match=r"has not counted bill-run:.* since it was Completed"):
+        read([answer(200, none)] * 50, seconds=120.0)
+
+
+@pytest.mark.parametrize("count", ["1,204", "n/a", -1, 1.5, [], True])
+def test_a_count_that_cannot_be_read_is_an_error(count):
+    with pytest.raises(Unreadable, match=r"The counts of bill-run:.* cannot be read: numberOfInvoices\."):
+        read([answer(200, COUNTS | {"numberOfInvoices": count})])
 
 
 def test_what_is_not_there_yet_is_asked_for_again_some_times():

@@ -64,10 +64,10 @@ POST, LIST, GET, DELETE = (
 
 
 def test_a_first_try_submits_once_under_a_key_and_notes_the_query():
-    script, memory = Script(NO_ROWS, query()), Memory()
+    script, memory = Script(query()), Memory()
     assert submit(script, memory=memory) == "data-query:q-1"
-    assert asked(script) == [LIST, POST]
-    sent = script.sent[1]
+    assert asked(script) == [POST]
+    sent = script.sent[0]
     assert sent.headers["Idempotency-Key"].startswith("af-")
     assert json.loads(sent.body) == {
         "query": "SELECT 1",
@@ -86,7 +86,7 @@ def test_whoever_submits_is_told_the_id_before_it_is_noted():
                 raise OSError("the database is gone")
             super().set(name, value)
 
-    script, told = Script(NO_ROWS, query()), []
+    script, told = Script(query()), []
     with pytest.raises(ApiError, match="It was sent, but what came of it could not be noted"):
         script.run(submit_query(script.client(), DOCUMENT, SCOPE, FIRST, told.append), Full())
     assert told == ["data-query:q-1"]
@@ -95,7 +95,7 @@ def test_whoever_submits_is_told_the_id_before_it_is_noted():
 @pytest.mark.parametrize("status", ["submitted", "accepted", "in_progress", "completed"])
 def test_a_retry_waits_for_the_query_that_the_first_try_left(status):
     memory = Memory()
-    submit(Script(NO_ROWS, query()), memory=memory)
+    submit(Script(query()), memory=memory)
     script = Script(query(status=status))
     assert submit(script, SECOND, memory) == "data-query:q-1"
     assert asked(script) == [GET]
@@ -104,7 +104,7 @@ def test_a_retry_waits_for_the_query_that_the_first_try_left(status):
 
 def test_a_retry_waits_for_a_query_that_cannot_be_read_just_now():
     memory = Memory()
-    submit(Script(NO_ROWS, query()), memory=memory)
+    submit(Script(query()), memory=memory)
     script = Script(answer(403, {"code": 403, "message": "no"}))
     assert submit(script, SECOND, memory) == "data-query:q-1"
 
@@ -113,71 +113,64 @@ def test_a_retry_waits_for_a_query_that_cannot_be_read_just_now():
     "gone", [query(status="failed"), query(status="cancelled"), answer(404, {"code": 404})]
 )
 def test_a_retry_after_a_query_that_came_to_nothing_submits_another_under_another_key(gone):
-    memory, first = Memory(), Script(NO_ROWS, query())
+    memory, first = Memory(), Script(query())
     submit(first, memory=memory)
-    script = Script(gone, NO_ROWS, query("q-2"))
+    script = Script(gone, query("q-2"))
     assert submit(script, SECOND, memory) == "data-query:q-2"
-    assert asked(script) == [GET, LIST, POST]
-    assert get_key(script, 2) != get_key(first, 1)
+    assert asked(script) == [GET, POST]
+    assert get_key(script, 1) != get_key(first, 0)
 
 
 def get_key(script, index):
     return script.sent[index].headers["Idempotency-Key"]
 
 
-def lose(memory, *before):
+def lose(memory):
     """Let a first try end without knowing whether it has submitted its query."""
-    script = Script(listed(*before), *[LOST, listed(*before)] * 5, LOST, listed(*before), listed(*before))
+    script = Script(*[LOST] * 6)
     with pytest.raises(Unreachable):
         submit(script, memory=memory)
     return script
 
 
-def test_a_retry_looks_for_a_query_whose_answer_never_came_and_sends_none_if_it_is_there():
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_retry_sends_the_same_key_after_a_query_whose_answer_never_came(is_kept):
     memory = Memory()
-    lose(memory, row("older"))
-    script = Script(listed(row(), row("older")), query())
+    first = lose(memory if is_kept else None)
+    script = Script(query(), query())
     assert submit(script, SECOND, memory) == "data-query:q-1"
-    assert asked(script) == [LIST, GET]
-
-
-def test_a_retry_sends_the_same_key_if_the_query_is_not_there():
-    memory = Memory()
-    first = lose(memory)
-    script = Script(NO_ROWS, NO_ROWS, query(), query())
-    assert submit(script, SECOND, memory) == "data-query:q-1"
-    assert asked(script) == [LIST, LIST, POST, GET]
-    assert get_key(script, 2) == get_key(first, 1)
+    assert asked(script) == [POST, GET]
+    assert get_key(script, 0) == get_key(first, 0)
 
 
 def test_a_clear_runs_the_query_again_and_cancels_what_the_tries_before_left():
-    memory, first = Memory(), Script(NO_ROWS, query())
+    memory, first = Memory(), Script(query())
     submit(first, memory=memory)
-    script = Script(query(status="cancelled"), NO_ROWS, query("q-2"), query("q-2"))
+    script = Script(query(status="cancelled"), query("q-2"), query("q-2"))
     assert submit(script, TaskAttempt(2, 5, is_cleared=True, since=0.0), memory) == "data-query:q-2"
-    assert asked(script)[:3] == [DELETE, LIST, POST]
-    assert get_key(script, 2) != get_key(first, 1)
+    assert asked(script)[:2] == [DELETE, POST]
+    assert get_key(script, 1) != get_key(first, 0)
 
 
 def test_another_text_is_another_query_and_the_one_before_is_cancelled():
     memory = Memory()
-    submit(Script(NO_ROWS, query()), memory=memory)
-    script = Script(query(status="cancelled"), NO_ROWS, query("q-2"), query("q-2"))
+    submit(Script(query()), memory=memory)
+    script = Script(query(status="cancelled"), query("q-2"), query("q-2"))
     submit(script, SECOND, memory, check_query("SELECT 2"))
-    assert asked(script)[:3] == [DELETE, LIST, POST]
+    assert asked(script)[:2] == [DELETE, POST]
 
 
 def test_without_a_store_a_retry_asks_under_the_same_key_and_takes_another_if_that_query_has_failed():
-    first = Script(NO_ROWS, query())
+    first = Script(query())
     submit(first)
-    script = Script(NO_ROWS, query(), query(status="failed"), NO_ROWS, query("q-2"))
+    script = Script(query(), query(status="failed"), query("q-2"))
     assert submit(script, SECOND) == "data-query:q-2"
-    assert asked(script) == [LIST, POST, GET, LIST, POST]
-    assert get_key(first, 1) == get_key(script, 1) != get_key(script, 4)
+    assert asked(script) == [POST, GET, POST]
+    assert get_key(first, 0) == get_key(script, 0) != get_key(script, 2)
 
 
 def test_a_query_that_is_not_known_everywhere_yet_is_not_submitted_again():
-    script = Script(NO_ROWS, query(), answer(404, {"code": 404}))
+    script = Script(query(), answer(404, {"code": 404}))
     assert submit(script, SECOND) == "data-query:q-1"
 
 
@@ -197,7 +190,6 @@ NOTE = QueryRecord("", "", 0, 1, 0).as_dict()
             "max_tries": 0,
             "try_number": 1,
             "generation": 0,
-            "known": [],
             "job_id": "",
         },
         {
@@ -205,15 +197,14 @@ NOTE = QueryRecord("", "", 0, 1, 0).as_dict()
             "digest": "",
             "max_tries": 0,
             "try_number": 1,
-            "generation": 0,
-            "known": 5,
+            "generation": None,
             "job_id": "",
         },
     ],
 )
 def test_a_note_that_is_none_is_as_good_as_none(kept):
     memory = Memory({NAME: kept})
-    assert submit(Script(NO_ROWS, query()), memory=memory) == "data-query:q-1"
+    assert submit(Script(query()), memory=memory) == "data-query:q-1"
 
 
 UNCLEAR = {
@@ -225,41 +216,16 @@ UNCLEAR = {
 
 
 @pytest.mark.parametrize("unclear", UNCLEAR.values(), ids=UNCLEAR)
-def test_a_query_whose_answer_is_unclear_is_looked_for_before_it_is_sent_again(unclear):
-    script = Script(NO_ROWS, unclear, listed(row()))
+def test_a_query_whose_answer_is_unclear_is_sent_again_under_its_key(unclear):
+    script = Script(unclear, query())
     assert submit(script) == "data-query:q-1"
-    assert asked(script) == [LIST, POST, LIST]
-    script = Script(NO_ROWS, unclear, NO_ROWS, query())
-    assert submit(script) == "data-query:q-1"
-    assert asked(script) == [LIST, POST, LIST, POST]
-    assert get_key(script, 1) == get_key(script, 3)
-
-
-@pytest.mark.parametrize(
-    "others",
-    [
-        [row("other", query="SELECT 2")],
-        [row("other", status="failed")],
-        [row("other", sourceData="WAREHOUSE")],
-        [row("older")],
-        [row("new-1"), row("new-2")],  # which of them is ours is unknown
-        ["no row"],
-    ],
-)
-def test_another_query_in_the_list_is_not_taken_for_ours(others):
-    script = Script(listed(row("older")), LOST, listed(*others), query("q-2"))
-    assert submit(script) == "data-query:q-2"
-
-
-def test_a_query_is_not_looked_for_if_nobody_knows_what_was_there_before():
-    script = Script(answer(403, {"code": 403, "message": "no"}), LOST, query("q-2"))
-    assert submit(script) == "data-query:q-2"
-    assert asked(script) == [LIST, POST, POST]
+    assert asked(script) == [POST, POST]
+    assert get_key(script, 0) == get_key(script, 1)
 
 
 def test_a_query_that_zuora_refuses_is_a_permanent_error_in_its_words():
     with pytest.raises(Refused, match="cannot be resolved") as caught:
-        submit(Script(NO_ROWS, REFUSED, NO_ROWS))
+        submit(Script(REFUSED, NO_ROWS))
     assert not caught.value.transient
     assert not isinstance(caught.value, QueryQueueFull)
 
@@ -275,14 +241,14 @@ FULL = {
 
 @pytest.mark.parametrize(("refusal", "rows", "repeats"), FULL.values(), ids=FULL)
 def test_a_full_queue_has_a_name_of_its_own_and_a_retry_may_help(refusal, rows, repeats):
-    script, memory = Script(NO_ROWS, *[refusal] * repeats, listed(*rows)), Memory()
+    script, memory = Script(*[refusal] * repeats, listed(*rows)), Memory()
     with pytest.raises(QueryQueueFull, match="takes no more queries now") as caught:
         submit(script, memory=memory)
     assert caught.value.transient
     assert dict(script.sent[-1].params)["queryStatus"] == "accepted"
-    again = Script(NO_ROWS, query())
+    again = Script(query())
     submit(again, SECOND, memory)
-    assert get_key(again, 1) != get_key(script, 1)  # the vendor may repeat its refusal under the first one
+    assert get_key(again, 0) != get_key(script, 0)  # the vendor may repeat its refusal under the first one
 
 
 @pytest.mark.parametrize(
@@ -295,35 +261,35 @@ def test_a_full_queue_has_a_name_of_its_own_and_a_retry_may_help(refusal, rows, 
 )
 def test_a_refusal_that_only_sounds_like_a_full_queue_is_permanent(message):
     with pytest.raises(Refused) as caught:
-        submit(Script(NO_ROWS, answer(400, {"code": 400, "message": message}), listed(*WAITING[:9])))
+        submit(Script(answer(400, {"code": 400, "message": message}), listed(*WAITING[:9])))
     assert not caught.value.transient
 
 
 def test_queries_of_the_warehouse_wait_apart():
     document = check_query("SELECT 1", source_data="WAREHOUSE")
     with pytest.raises(Refused) as caught:
-        submit(Script(NO_ROWS, REFUSED, listed(*WAITING)), document=document)
+        submit(Script(REFUSED, listed(*WAITING)), document=document)
     assert not isinstance(caught.value, QueryQueueFull)
 
 
 def test_without_a_store_a_full_queue_that_an_earlier_try_met_is_not_repeated_for_ever():
     full = FULL["it says so"][0]
-    script = Script(NO_ROWS, full, NO_ROWS, NO_ROWS, query("q-1"))
+    script = Script(full, NO_ROWS, query("q-1"))
     assert submit(script, SECOND) == "data-query:q-1"
-    assert get_key(script, 1) != get_key(script, 4)
+    assert get_key(script, 0) != get_key(script, 2)
 
 
 def test_a_limit_that_is_not_the_queues_is_one_of_the_requests():
-    script = Script(NO_ROWS, *[answer(429)] * 6, NO_ROWS)
+    script = Script(*[answer(429)] * 6, NO_ROWS)
     with pytest.raises(Refused) as caught:
         submit(script)
     assert caught.value.transient
-    assert asked(script) == [LIST] + [POST] * 6 + [LIST]
+    assert asked(script) == [POST] * 6 + [LIST]
 
 
 def test_a_refusal_stays_one_if_the_queue_cannot_be_read():
     with pytest.raises(Refused, match="cannot be resolved"):
-        submit(Script(NO_ROWS, REFUSED, answer(403, {"code": 403, "message": "no"})))
+        submit(Script(REFUSED, answer(403, {"code": 403, "message": "no"})))
 
 
 def test_a_submission_gives_up_after_six_posts():
@@ -358,7 +324,7 @@ def test_an_order_cannot_be_cancelled_and_nothing_is_sent():
 
 def test_an_old_try_does_not_cancel_the_query_that_a_later_one_waits_for():
     memory = Memory()
-    submit(Script(NO_ROWS, query()), memory=memory)
+    submit(Script(query()), memory=memory)
     submit(Script(query()), SECOND, memory)
     script = Script()
     assert script.run(cancel_own(script.client(), "data-query:q-1", FIRST), memory) is False

@@ -81,8 +81,13 @@ def _read_totals(job: Job, body: Mapping[str, Any]) -> RunTotals:
     if asked not in [read_text(row.get(name)) for name in ("id", "billingRunNumber", "billRunNumber")]:
         raise Unreadable(f"The counts of {job.job_id} are those of another run.", info=job.info)
     values = {name: read_count(row.get(theirs)) for name, theirs in _COUNTS.items()}
+    if wrong := [
+        theirs for name, theirs in _COUNTS.items() if values[name] is None and row.get(theirs) is not None
+    ]:
+        raise Unreadable(f"The counts of {job.job_id} cannot be read: {', '.join(wrong)}.", info=job.info)
     message = read_text(row.get("errorMessage")).strip()
-    is_of_now = fold_status(read_text(row.get("status"))) == fold_status(job.status)
+    is_counted = any(count is not None for count in values.values())  # fields that are null may be left out
+    is_of_now = is_counted and fold_status(read_text(row.get("status"))) == fold_status(job.status)
     return RunTotals(values, is_of_now, int(bool(message)), message, is_of_now)
 
 

@@ -18,6 +18,7 @@ from airflow_provider_zuora.core.messages import ParsedResponse, Request, Respon
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, read_status
 from airflow_provider_zuora.core.vendors.response_body import read_text
+from airflow_provider_zuora.core.vendors.zuora.runs import read_count
 
 PREFIX = "data-query:"
 PATH = "/query/jobs"
@@ -49,13 +50,6 @@ _FULL = re.compile(
 def build_list_request(params: Mapping[str, str]) -> Request:
     """Return the request that lists queries, the newest first; there is one page only."""
     return Request("GET", PATH, tuple({**params, "pageSize": str(_MOST_LISTED)}.items()))
-
-
-def is_of(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    """Return whether a query in a list has the text of ours, and has not come to nothing."""
-    state, _ = read_status(row.get("queryStatus"), _STATES)
-    is_same = has_same_source(row, document) and row.get("query") == document["query"]
-    return is_same and state is not JobState.FAILED
 
 
 def has_same_source(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
@@ -104,8 +98,9 @@ def _read_job(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
         raise Unreadable(words, info=info, transient=True)
     state, word = read_status(data.get("queryStatus"), _STATES)
     if state is JobState.SUCCEEDED:
-        names = {"rows": "outputRows", "milliseconds": "processingTime", "source_data": "sourceData"}
-        return Job(job_id, state, word, {name: data.get(theirs) for name, theirs in names.items()}, info=info)
+        names = {"milliseconds": "processingTime", "source_data": "sourceData"}
+        result = {name: data.get(theirs) for name, theirs in names.items()}
+        return Job(job_id, state, word, {"rows": _read_rows(data), **result}, info=info)
     code, message = (read_text(data.get(name)) for name in ("errorCode", "errorMessage"))
     if not (code or message):
         return Job(job_id, state, word, info=info)
@@ -113,6 +108,12 @@ def _read_job(job_id: str, body: Mapping[str, Any], info: ResponseInfo) -> Job:
     messages = [message, _ARCHIVE] if _TRANSIENT_CODES[1] in f"{code} {message}" else [message]
     info = info.with_words(messages, [code] if code else [])
     return Job(job_id, state, word, transient=is_transient and state is JobState.FAILED, info=info)
+
+
+def _read_rows(data: Mapping[str, Any]) -> int | None:
+    """Return the number of rows, None if the answer does not say so: by it a cut file is recognized."""
+    rows = data.get("outputRows")
+    return int(rows) if isinstance(rows, float) and rows.is_integer() else read_count(rows)
 
 
 def _classify(parsed: ParsedResponse) -> ResponseKind:

@@ -125,6 +125,15 @@ def test_a_run_may_be_polled_by_its_number():
         assert read(job_id, body).state is SUCCEEDED
 
 
+@pytest.mark.parametrize(
+    ("said", "rows"),
+    [(7, 7), ("7", 7), (7.0, 7), (0, 0), (None, None), ("many", None), (-1, None), (7.5, None)],
+)
+def test_the_rows_of_a_query_are_a_whole_number_or_unknown(said, rows):
+    body = {"data": {"id": "q-1", "queryStatus": "completed", "outputRows": said}}
+    assert read("data-query:q-1", body).result["rows"] == rows
+
+
 def test_a_bill_run_that_zuora_posts_by_itself_has_not_ended_when_it_is_completed():
     body = describe(f"bill-run:{RUN}", "Completed") | {"autoPost": True}
     assert read(f"bill-run:{RUN}", body).state is ACTIVE
