@@ -34,9 +34,10 @@ EXPLORER := tests/scenarios/test_explorer.py
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
 PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/scenarios/test_random_walk.py
 # Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
-SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/sandbox/test_pytest_runs.py tests/sandbox/test_sdk.py tests/session/test_rate_limits.py \
-	tests/session/test_token_provider.py tests/transports/test_download.py tests/transports/test_idle_connections.py \
-	tests/triggers/test_start_and_end.py $(addprefix tests/test_,$(addsuffix .py,examples layers readme testing_page wheel))
+SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/hooks/test_stores.py tests/sandbox/test_pytest_runs.py \
+	tests/sandbox/test_sdk.py tests/session/test_rate_limits.py tests/session/test_token_provider.py \
+	tests/transports/test_download.py tests/transports/test_idle_connections.py tests/triggers/test_start_and_end.py \
+	$(addprefix tests/test_,$(addsuffix .py,examples layers readme testing_page wheel))
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
 MAPPED_TASKS ?= 500
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 Figures = Mapping[str, float]
@@ -33,9 +34,9 @@ class Rounds:
 
 
 @contextmanager
-def serve() -> Iterator[dict[str, str]]:
-    """Run the server in a process of its own until the block is left; yield its URL and certificate."""
-    command = [sys.executable, "-m", "benchmarks.server"]
+def serve(module: str = "benchmarks.server", *arguments: object) -> Iterator[dict[str, Any]]:
+    """Run a server in a process of its own until the block is left; yield what it says: its URL and more."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:  # type: ignore[call-overload]
         try:
