@@ -70,7 +70,7 @@ help:
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
-	@echo 'make bench       side by side with the alternatives: 35 minutes (QUICK=1: five)'
+	@echo 'make bench       side by side with the alternatives: 40 minutes (QUICK=1: six)'
 	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
 	@echo 'make format      let ruff write'
 	@echo 'make build       the wheels and the source archives of both distributions, in dist/'

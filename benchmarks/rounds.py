@@ -83,12 +83,14 @@ def alternate(
     """
     Measure each way once a round, so that a ratio has both of its sides from the same minute.
 
+    Every other round goes the other way round: what one leaves to the next, such as a busy disk, is nobody's.
+
     :param ways: module and arguments by name.
     :param rough: those that are measured in the first round only, because they take long.
     """
     found: dict[str, list[Figures]] = {name: [] for name in ways}
     for number in range(rounds):
-        for name, (module, *arguments) in ways.items():
+        for name, (module, *arguments) in list(ways.items())[:: -1 if number % 2 else 1]:
             if number == 0 or name not in rough:
                 figures = measure(str(module), *arguments)
                 found[name].append(figures)

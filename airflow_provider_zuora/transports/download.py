@@ -39,7 +39,7 @@ _NOT_CSV = (
 # What no editor shows: white space, byte order marks, no-break spaces, zero-width spaces, joiners, marks.
 _INVISIBLE = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0)*+")
 _START_LENGTH = 1024  # bytes
-# s3fs alone has ten parts of 50 MiB in memory. S3 takes 10,000, of 5 MiB or more; Google multiples of 256 KiB.
+# s3fs would have ten of 50 MiB in memory. S3 takes 10,000, of 5 MiB or more; Google multiples of 256 KiB.
 _MIB = 1024**2
 _PART, _MOST_PARTS, _PARTS_AT_ONCE = 5 * _MIB, 10_000, 2
 _STORE_ERRORS = (AttributeError, ImportError, NotImplementedError, OSError, TypeError, ValueError)
