@@ -25,6 +25,9 @@ def main() -> int:
     if "submits" in wanted:
         found.submits = parts.measure_submits(plan)
         verdicts += parts.judge_submits(found.submits)
+    if "exports" in wanted:
+        found.exports = parts.measure_exports(plan)
+        verdicts += parts.judge_exports(found.exports)
     if "imports" in wanted:
         found.imports = parts.measure_imports(plan)
     if "limits" in wanted:

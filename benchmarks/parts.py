@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.limits import PER_MINUTE
-from benchmarks.rounds import Rounds, alternate, run_alone
+from benchmarks.rounds import Figures, Rounds, alternate, run_alone, serve
 from benchmarks.workers import WAYS, count_processes
 
 WAITS, SUBMITS, IMPORTS = "benchmarks.waits", "benchmarks.submits", "benchmarks.imports"
-LIMITS = "benchmarks.limits"
-PARTS = ("waits", "submits", "imports", "polling", "limits", "workers")
+LIMITS, EXPORTS, FILES = "benchmarks.limits", "benchmarks.exports", "benchmarks.file_server"
+PARTS = ("waits", "submits", "exports", "imports", "polling", "limits", "workers")
 INTERVAL = 1.0  # seconds between two polls of a job
 CONCURRENCY = 20
 
@@ -28,12 +28,14 @@ class Plan:
     orders: int = 1000
     orders_of_sdk: int = 100
     interval: float = INTERVAL
+    pairs: int = 9  # of exports: each way once
+    exported: int = 1024**3  # bytes
     limited: int = 300  # orders and waits where calls are limited
     pools: tuple[int, ...] = (20, 60)  # connections there: fewer and more than the vendor lets in at once
 
 
 FULL = Plan()
-QUICK = Plan(PARTS[:-1], rounds=1, sizes=(1000,), orders=300, orders_of_sdk=20)
+QUICK = Plan(PARTS[:-1], rounds=1, sizes=(1000,), orders=300, orders_of_sdk=20, pairs=3)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,17 @@ def measure_submits(plan: Plan) -> dict[str, Rounds]:
     return alternate(plan.rounds, {**ways, "sdk": (SUBMITS, "sdk", plan.orders_of_sdk, 1)})
 
 
+def measure_exports(plan: Plan) -> dict[str, Rounds]:
+    """Fetch the file of a query in each way, from one server."""
+    print(f"Exports of {plan.exported:,} bytes:", flush=True)
+    with serve(FILES, "--size", plan.exported) as server:
+
+        def measure(module: str, way: str) -> Figures:
+            return run_alone(module, way, server["url"])
+
+        return alternate(plan.pairs, {way: (EXPORTS, way) for way in ("ours", "curl")}, measure=measure)
+
+
 def measure_imports(plan: Plan) -> dict[str, Rounds]:
     """Import what a DAG file imports."""
     print("Imports:", flush=True)
@@ -122,6 +135,12 @@ def judge_submits(found: Mapping[str, Rounds]) -> Iterator[Verdict]:
     """Yield what must hold of bulk submission."""
     ratios = found["ours"].ratios(found["bare"], "seconds")
     yield Verdict.of_ratios("seconds in bulk, ours / bare loop", ratios, 1.2)
+
+
+def judge_exports(found: Mapping[str, Rounds]) -> Iterator[Verdict]:
+    """Yield what must hold of an export: at least 0.8 of the throughput of curl."""
+    ratios = found["ours"].ratios(found["curl"], "seconds")
+    yield Verdict.of_ratios("seconds of an export to the disk, ours / curl and fsync", ratios, 1.25)
 
 
 def judge_limits(found: Mapping[int, Rounds]) -> Iterator[Verdict]:

@@ -34,6 +34,7 @@ class Found:
     plan: Plan
     waits: Mapping[int, Mapping[str, Rounds]] = field(default_factory=dict)
     submits: Mapping[str, Rounds] = field(default_factory=dict)
+    exports: Mapping[str, Rounds] = field(default_factory=dict)
     imports: Mapping[str, Rounds] = field(default_factory=dict)
     limits: Mapping[int, Rounds] = field(default_factory=dict)
     workers: Mapping[str, int] = field(default_factory=dict)
@@ -70,6 +71,28 @@ def _describe_submits(found: Found) -> str:
     return make_table(
         ("way", f"s for {found.plan.orders:,}", "x bare", "orders a second", "CPU ms an order"), rows
     )
+
+
+def _describe_spread(shares: Sequence[float]) -> str:
+    return f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"
+
+
+def describe_exports(found: Found) -> str:
+    """Return what is said of exports, empty if none were measured."""
+    if not found.exports:
+        return ""
+    curl, rows = found.exports["curl"], []
+    for name, title in (("curl", "`curl`, and `fsync` of its file"), ("ours", "`export_query`")):
+        of = found.exports[name]
+        pairs = list(zip(of.figures, curl.figures, strict=True))
+        shares = [
+            _describe_spread([its[kind] / each["seconds"] for each, its in pairs])
+            for kind in ("seconds", "fetch_seconds")
+        ]
+        rows.append([title, f"{of['seconds']:.1f}", f"{of['mb_per_second']:.0f}", *shares])
+    head = ("way", "s", "MB a second", "of curl's throughput", "of curl's without `fsync`")
+    about = f"{found.plan.exported:,} bytes to a local path, {len(curl.figures)} pairs."
+    return f"## Exporting\n\n{about}\n\n{make_table(head, rows)}\n"
 
 
 def _describe_imports(found: Found) -> str:
@@ -176,7 +199,8 @@ def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = list_versi
         f"\n`make bench-docs` on {day}: median of {found.plan.rounds} rounds, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {using()}.\n\n"
         f"## Waiting\n\n{_describe_waits(found)}\n![CPU and memory](images/benchmarks.svg)\n\n"
-        f"## Submitting\n\n{_describe_submits(found)}\n## Importing\n\n{_describe_imports(found)}\n"
+        f"## Submitting\n\n{_describe_submits(found)}\n{describe_exports(found)}"
+        f"## Importing\n\n{_describe_imports(found)}\n"
         f"{_describe_limits(found)}{_describe_workers(found)}"
         f"## What must hold\n\n{claims}\n",
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 Figures = Mapping[str, float]
@@ -33,9 +34,9 @@ class Rounds:
 
 
 @contextmanager
-def serve() -> Iterator[dict[str, str]]:
-    """Run the server in a process of its own until the block is left; yield its URL and certificate."""
-    command = [sys.executable, "-m", "benchmarks.server"]
+def serve(module: str = "benchmarks.server", *arguments: object) -> Iterator[dict[str, Any]]:
+    """Run a server in a process of its own until the block is left; yield what it says: its URL and more."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:  # type: ignore[call-overload]
         try:
@@ -82,12 +83,14 @@ def alternate(
     """
     Measure each way once a round, so that a ratio has both of its sides from the same minute.
 
+    Every other round goes the other way round: what one leaves to the next, such as a busy disk, is nobody's.
+
     :param ways: module and arguments by name.
     :param rough: those that are measured in the first round only, because they take long.
     """
     found: dict[str, list[Figures]] = {name: [] for name in ways}
     for number in range(rounds):
-        for name, (module, *arguments) in ways.items():
+        for name, (module, *arguments) in list(ways.items())[:: -1 if number % 2 else 1]:
             if number == 0 or name not in rough:
                 figures = measure(str(module), *arguments)
                 found[name].append(figures)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import inspect
+import math
 import os
 import re
 import tempfile
@@ -37,6 +39,9 @@ _NOT_CSV = (
 # What no editor shows: white space, byte order marks, no-break spaces, zero-width spaces, joiners, marks.
 _INVISIBLE = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0)*+")
 _START_LENGTH = 1024  # bytes
+# s3fs would have ten of 50 MiB in memory. S3 takes 10,000, of 5 MiB or more; Google multiples of 256 KiB.
+_MIB = 1024**2
+_PART, _MOST_PARTS, _PARTS_AT_ONCE = 5 * _MIB, 10_000, 2
 _STORE_ERRORS = (AttributeError, ImportError, NotImplementedError, OSError, TypeError, ValueError)
 
 
@@ -104,10 +109,17 @@ class StoredTarget:
         has_own = type(self.fs).put_file is not AbstractFileSystem.put_file
         try:
             with nullcontext() if has_own else self.fs.transaction:
-                self.fs.put_file(str(file), self.path)
+                self.fs.put_file(str(file), self.path, **self._bound_parts(file.stat().st_size))
         except _STORE_ERRORS as error:
             words = redact_words(error, WORD_LENGTH)
             raise Unreachable(f"The store did not take the file: {words}", transient=True) from error
+
+    def _bound_parts(self, size: int) -> dict[str, int]:
+        """Return the options, of those that the store's upload has, that keep what it has in memory small."""
+        part = max(_PART, math.ceil(size / _MOST_PARTS / _MIB) * _MIB)
+        known = inspect.signature(self.fs.put_file).parameters
+        options = {"chunksize": part, "max_concurrency": _PARTS_AT_ONCE}
+        return {name: value for name, value in options.items() if name in known}
 
 
 DownloadTarget: TypeAlias = LocalTarget | StoredTarget

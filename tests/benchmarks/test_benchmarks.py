@@ -2,6 +2,7 @@
 
 import random
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,21 @@ def test_waits_under_limits_are_measured():
     assert figures.pop("seconds") > 0
     assert figures.pop("requests") >= 10
     assert figures == {"unfinished": 0, "refused": 0, "asked_in_cool_down": 0, "sign_ins": 1, "doubled": 0}
+
+
+def test_exports_are_measured():
+    found = parts.measure_exports(replace(parts.QUICK, pairs=2, exported=2_000_000))
+    for way in found.values():
+        assert len(way.figures) == 2
+        assert way["seconds"] >= way["fetch_seconds"] > 0
+        assert way["mb_per_second"] > 0
+
+
+def test_an_export_that_is_slower_than_curl_by_a_quarter_is_a_miss():
+    found = {"ours": rounds_of({"seconds": 1.26}), "curl": rounds_of({"seconds": 1.0})}
+    assert not next(parts.judge_exports(found)).holds
+    found["ours"] = rounds_of({"seconds": 1.25})
+    assert next(parts.judge_exports(found)).holds
 
 
 def test_a_process_that_fails_says_why():
@@ -126,13 +142,16 @@ def test_pages_and_pictures_are_written(tmp_path):
     limits = {60: rounds_of(limited | {"doubled": 0, "seconds": 65.4})}
     for page in ("benchmarks.md", "polling.md"):
         (tmp_path / page).write_text(f"# Title\n\n{report.MARK}stale\n")
-    found = report.Found(parts.QUICK, waits, submits, imports, limits, {"both": 1})
+    export = {"seconds": 5.0, "fetch_seconds": 2.0, "mb_per_second": 200.0}
+    exports = {"ours": rounds_of(export), "curl": rounds_of(export | {"seconds": 4.0})}
+    found = report.Found(parts.QUICK, waits, submits, exports, imports, limits, {"both": 1})
     report.write(found, tmp_path, lambda: "those versions")
     text = (tmp_path / "benchmarks.md").read_text()
     assert text.startswith("# Title\n\n<!-- measured")
     assert "| 1,000 | `ZuoraJobTrigger` | 1.00 | 1.00 | 20 | 1 | 30 | 50 |" in text
     assert "| `zuora-sdk`, a loop (scaled from 20 orders) | 3.0 |" in text
     assert "| 60 | 0 | 1,234 | 7 | 0 | 1 | 0 | 65 |" in text
+    assert "| `export_query` | 5.0 | 200 | 0.80 (0.80 to 0.80) | 0.40 (0.40 to 0.40) |" in text
     assert "| both | 1 |" in text
     assert "stale" not in text
     assert "| every 60 s | 2.0 /" in (tmp_path / "polling.md").read_text()

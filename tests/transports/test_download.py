@@ -363,6 +363,22 @@ def test_an_upload_that_breaks_off_leaves_nothing_under_the_name(server):
     assert not MemoryFileSystem().exists("/bucket/broken.csv")
 
 
+@pytest.mark.parametrize(("size", "part"), [(1, 5), (48 * 1024**3, 5), (49 * 1024**3, 6), (1024**4, 105)])
+def test_an_upload_has_small_parts_and_no_more_of_them_than_s3_takes(tmp_path, size, part):
+    class Parts(MemoryFileSystem):
+        cachable = False
+
+        def put_file(self, lpath, rpath, *, chunksize=50 * 1024**2, max_concurrency=None, **options):
+            self.asked = (chunksize, max_concurrency, options)
+
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(size)
+    fs = Parts()
+    StoredTarget(fs, "/bucket/a.csv").put(tmp_path / "file")
+    assert fs.asked == (part * 1024**2, 2, {})
+    assert size <= part * 1024**2 * 10_000
+
+
 class TestWhatIsSent:
     def test_nothing_of_the_account(self, store, server, tmp_path, monkeypatch):
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password netrcs-secret\n")
