@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_zuora import __version__
+from airflow_provider_zuora.hooks import config
 from airflow_provider_zuora.hooks.connection_fields import build_form
 
 _PACKAGE = "airflow_provider_zuora"
@@ -43,6 +44,7 @@ def get_provider_info() -> dict[str, object]:
             }
             for conn_type, (name, path) in _HOOKS.items()
         ],
+        "config": {config.SECTION: config.DESCRIPTION},
     }
     for room, modules in _MODULES.items():
         info[room] = [

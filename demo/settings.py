@@ -40,10 +40,10 @@ def environment(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     # On a busy machine SQLite's five seconds are too short: the scheduler ends where its database is locked.
     database = {"database__sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=90"}
-    settings = SETTINGS | database | _own_settings(dags_folder, *ports) | dict(config)
+    runtime = {"zuora__runtime_directory": str(home / "runtime")}
+    settings = SETTINGS | database | runtime | _own_settings(dags_folder, *ports) | dict(config)
     places = {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR": str(home / "runtime"),
         "HOME": str(home),
         "NO_PROXY": "*",
         "PYTHONUNBUFFERED": "1",

@@ -43,7 +43,7 @@ from airflow_provider_zuora.session.session import (  # noqa: E402
     SessionConfig,
     SessionRegistry,
 )
-from airflow_provider_zuora.session.token_file import RUNTIME_DIR, TokenFile  # noqa: E402
+from airflow_provider_zuora.session.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports.config import Timing, TransportConfig  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
@@ -210,10 +210,11 @@ def reschedule_dates(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
-def runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runtime_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the place of this test's own where processes share a token; it is made when it is used."""
-    monkeypatch.setenv(RUNTIME_DIR, str(tmp_path / "runtime"))
-    return tmp_path / "runtime"
+    place = tmp_path_factory.mktemp("runtime")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    return place / "airflow-provider-zuora"
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ except ImportError:  # Airflow before 3.2
 from airflow_provider_zuora import __version__
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.get_provider_info import get_provider_info
+from airflow_provider_zuora.hooks.connection_fields import FIELDS as FIELDS_READ
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.triggers.jobs import TRIGGERS
@@ -32,6 +33,7 @@ FIELDS = {
         "max_connections",
         "verify",
         "proxies",
+        "read_only",
         "idempotency_namespace",
         "order_limits",
         "download_hosts",
@@ -43,6 +45,7 @@ FIELDS = {
         "max_connections",
         "verify",
         "proxies",
+        "read_only",
         "download_hosts",
         "shared_sign_in",
     ],
@@ -98,9 +101,49 @@ def test_no_field_with_a_default_has_a_name_that_airflow_takes_for_a_secrets(des
     """Airflow 3.2's page is told "***" instead of such a default, and stores that."""
     named = [name for name, field in describe["conn-fields"].items() if "default" in field["schema"]]
 
-    assert named == ["shared_sign_in"]
+    assert named == ["read_only", "shared_sign_in"]
     assert [name for name in named if should_hide_value_for_key(name)] == []
     assert should_hide_value_for_key("share_token")
+
+
+# What the page of Airflow 3.2 and later can check itself; the reader of the field has the last word.
+GOOD = {
+    "entity_id": ["", "11e643f4-a3ee-8bad-b061-0025904c57d6"],
+    "org_ids": ["", "a,b", "a, b"],
+    "zuora_version": ["", "2025-08-12", "341.0", " 341 "],
+    "timeout": [1, 0.5, 3600, None],
+    "max_connections": [1, 1000, None],
+    "proxies": ["", '{"https": "http://proxy:3128"}', None],
+    "order_limits": ["", "500", '{"subscriptions": 500}'],
+    "download_hosts": ["", "a.example.com, ::1"],
+    "read_only": [True, False, None],
+    "shared_sign_in": [True, False, None],
+}
+BAD = {
+    "entity_id": ["é", "a\nb"],
+    "org_ids": ["a,é"],
+    "zuora_version": ["latest", "2025-8-1"],
+    "timeout": [0, -1, 3601, "soon"],
+    "max_connections": [0, 1001, 1.5],
+    "proxies": ["http://proxy:3128", "[]"],
+    "order_limits": ["0", "many"],
+    "download_hosts": ["https://files.example.com", "a@b"],
+    "read_only": ["yes", 1],
+    "shared_sign_in": ["perhaps", 0],
+}
+
+
+def test_the_form_refuses_what_the_field_refuses_and_takes_what_it_takes(describe):
+    read = FIELDS_READ[describe["connection-type"]]
+    for name, field in describe["conn-fields"].items():
+        check = jsonschema.Draft202012Validator(field["schema"])
+        for value in GOOD.get(name, []):
+            assert check.is_valid(value), (name, value)
+            read[name].read(value)
+        for value in BAD.get(name, []):
+            assert not check.is_valid(value), (name, value)
+            with pytest.raises(ValueError, match="must"):
+                read[name].read(value)
 
 
 def test_the_connection_type_is_the_hooks(describe):

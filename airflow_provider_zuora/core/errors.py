@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from itertools import islice, zip_longest
 
 from airflow_provider_zuora.core.redaction import (
@@ -30,6 +31,23 @@ _ASKED_LENGTH = 200  # characters; of the request in one line
 _SHOWN = 100  # violations of one error
 
 
+class NoAnswer(Enum):
+    """Why no answer came, as far as the transport can tell."""
+
+    UNKNOWN = "for an unknown reason"
+    NAME = "the host's name does not resolve"
+    REFUSED = "the host refuses the connection"
+    NO_CONNECTION = "no connection came about in time"
+    SILENT = "the host did not answer in time"
+    CERTIFICATE = "the host's certificate is not trusted"
+    OTHER_CERTIFICATE = "the certificate is another host's"
+    NO_TLS = "the host speaks no TLS"
+    PROXY_NAME = "the proxy's name does not resolve"
+    PROXY_REFUSED = "the proxy refuses the connection"
+    PROXY_SIGN_IN = "the proxy wants a user and a password"
+    PROXY_DENIED = "the proxy does not connect to the host"
+
+
 @dataclass(slots=True)
 class ResponseInfo:
     """What the vendor answered to one request, as far as it can be read, fit to be shown and kept."""
@@ -42,6 +60,7 @@ class ResponseInfo:
     request_id: str = ""  # ``requestId`` or ``Zuora-Request-Id``
     process_id: str = ""
     retry_after: float | None = None  # seconds, as the vendor states them
+    no_answer: NoAnswer | None = None  # None if an answer came, or nothing was sent
 
     def with_words(self, messages: Iterable[str], codes: Iterable[str] | None = None) -> ResponseInfo:
         """Return a copy with the first `REASONS` of these words, redacted; codes None: they stay."""
@@ -116,7 +135,13 @@ class RateLimited(ApiError):
 
 
 class Unreachable(ApiError):
-    """No answer came, so what the vendor did with the request is unknown."""
+    """
+    No answer came, so what the vendor did with the request is unknown.
+
+    :ivar no_answer: why; it is the transport that knows.
+    """
+
+    no_answer = NoAnswer.UNKNOWN
 
 
 class Refused(ApiError):

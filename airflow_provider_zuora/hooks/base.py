@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_extra_dejson
-from airflow.providers.common.compat.sdk import AirflowException, BaseHook, Connection
+from airflow.providers.common.compat.sdk import BaseHook, Connection
 from typing_extensions import override
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
@@ -22,18 +22,18 @@ from airflow_provider_zuora.core.job import Job, JobResult
 from airflow_provider_zuora.core.json_types import to_json_types
 from airflow_provider_zuora.core.polling.job_list import Note, wait_for_each
 from airflow_provider_zuora.core.polling.wait import (
-    LONGEST,
     PollOptions,
     PollSchedule,
     make_steady_clock,
     wait_until_done,
 )
-from airflow_provider_zuora.core.validation import check_seconds, find_text_violations
+from airflow_provider_zuora.core.validation import find_text_violations
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.exceptions import PermanentError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.connection import AirflowConnection, Settings, read_settings
 from airflow_provider_zuora.hooks.connection_fields import build_form, build_widgets
+from airflow_provider_zuora.hooks.limits import read_limits
 from airflow_provider_zuora.session.concurrency import (
     SingleFlightCache,
     call_concurrently,
@@ -168,7 +168,8 @@ class BaseJobHook(BaseHook):
 
         A job that the vendor does not know is waited for during the first ten minutes: it may be a new one.
 
-        :param poll_interval: seconds between two polls; None: from 1 s, growing by half, to 60 s.
+        :param poll_interval: seconds between two polls; None: Airflow's ``[zuora] poll_interval``; if that is
+            blank, from 1 s, growing by half, to 60 s.
         :param timeout: seconds, or a timedelta; at most ten years.
         :return: its ``result`` raises `PermanentError` if the job failed; ``job`` is the job itself.
         :raises PermanentError: if an option is invalid; nothing was sent.
@@ -185,24 +186,30 @@ class BaseJobHook(BaseHook):
         return AirflowJobResult(read.job_id, read.job, read.error, read.warning, read.skipped)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Sign in, even if there is a token; return whether that worked and a sentence for the form."""
-        try:
-            with convert_errors():
-                self.session.sign_in()
-        except AirflowException as error:
-            return False, str(error)
-        used = self._settings.credentials
-        return True, f"Signed in to {used.base_url} as client {used.client_id}."
+        """
+        Try the connection, whatever token there is; return whether it works, and what is wrong with it.
+
+        It signs in, and at Zuora sends one GET. It waits for no answer longer than ten seconds, and repeats
+        nothing; neither session nor token of other hooks has a part in it.
+        """
+        from airflow_provider_zuora.hooks.connection_check import check_connection
+
+        source = AirflowConnection(self.vendor, self.conn_id)
+        return check_connection(self.vendor, self._read_connection(), source)
 
     @cached_property
     def _settings(self) -> Settings:
         """Return the settings of the connection, which is read once."""
-        conn = self.get_connection(self.conn_id)
-        conn.extra_dejson  # noqa: B018 - Airflow masks the secrets of extra as it reads it
+        conn = self._read_connection()
         try:
             return self._read_settings(conn)
         except ApiError as error:
             raise convert_error(error) from error
+
+    def _read_connection(self) -> Connection:
+        conn = self.get_connection(self.conn_id)
+        conn.extra_dejson  # noqa: B018 - Airflow masks the secrets of extra as it reads it
+        return conn
 
     async def _aload_settings(self) -> Settings:
         """Return `_settings`; hooks that share a session and ask at about the same time share one lookup."""
@@ -221,10 +228,11 @@ class BaseJobHook(BaseHook):
         return await asyncio.to_thread(self._read_settings, conn)  # it opens files
 
     def _read_settings(self, conn: Connection) -> Settings:
-        """Return the settings of the connection, and warn of fields that have no effect."""
+        """Return the settings of the connection; warn, once in a process, of fields that have no effect."""
         settings = read_settings(self.vendor, conn, AirflowConnection(self.vendor, self.conn_id))
         for warning in settings.warnings:
-            self.log.warning("Connection %s: %s", self.conn_id, warning)
+            if REGISTRY.is_new((self.conn_id, warning)):
+                self.log.warning("Connection %s: %s", self.conn_id, warning)
         return replace(settings, client=settings.client.for_task(self.values_to_hide))
 
     def _run(self, flow: Callable[[ApiClient], Flow[T]], store: Store | None = None) -> T:
@@ -259,17 +267,6 @@ class BaseJobHook(BaseHook):
         if violations:
             error = InvalidInput("Nothing was sent.", tuple(violations))
             raise convert_error(error) from error
-
-
-def read_limits(poll_interval: Any, timeout: Any) -> tuple[float, float | None]:
-    """Return the seconds of a wait, and between two of its polls; refuse what is none before it begins."""
-    interval = None
-    try:
-        if poll_interval is not None:
-            interval = check_seconds("poll_interval", poll_interval, zero=True)
-        return min(check_seconds("timeout", timeout, zero=True), LONGEST), interval
-    except ValueError as error:
-        raise PermanentError(f"Nothing was sent.\n{error}") from None
 
 
 def _call(

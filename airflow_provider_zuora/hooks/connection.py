@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,14 +21,11 @@ from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
-from airflow_provider_zuora.hooks.connection_fields import (
-    FIELDS,
-    TRANSPORT_FIELDS,
-    read_fields,
-    strip_blanks,
-)
+from airflow_provider_zuora.hooks.config import read_runtime_directory
+from airflow_provider_zuora.hooks.connection_fields import FIELDS, TRANSPORT_FIELDS, read_fields
+from airflow_provider_zuora.hooks.field_readers import strip_blanks
 from airflow_provider_zuora.session.session import REGISTRY, ApiSession, SessionConfig, SessionRegistry
-from airflow_provider_zuora.session.token_file import InsecurePath, TokenFile
+from airflow_provider_zuora.session.token_file import InsecurePath, TokenFile, find_runtime_directory
 from airflow_provider_zuora.session.token_provider import ConnectionSource
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.version_compat import amask_secret
@@ -93,7 +91,8 @@ class Settings:
     transport: TransportConfig
     fields: Mapping[str, Any] = field(repr=False)  # those of `FIELDS`, as they were read
     is_shared: bool  # the session is that of the process
-    warnings: tuple[str, ...]  # about fields that have no effect, a sentence each
+    unknown: tuple[str, ...]  # a line for each field of extra that nobody reads
+    warnings: tuple[str, ...]  # those lines, and others about fields that have no effect
 
 
 def read_settings(
@@ -101,14 +100,17 @@ def read_settings(
 ) -> Settings:
     """Return the settings of a connection, which is parsed again only if it has changed."""
     where = (vendor.name, conn.conn_type, conn.host, conn.port, conn.schema)
-    content = (*where, conn.login, conn.password, conn.extra)
-    settings = registry.get_settings(content, lambda: _make_settings(vendor, conn, source, registry))
+    directory = read_runtime_directory()
+    content = (*where, conn.login, conn.password, conn.extra, directory)
+    settings = registry.get_settings(
+        content, lambda: _make_settings(vendor, conn, source, registry, directory)
+    )
     settings.session.tokens.source = source
     return settings
 
 
 def _make_settings(
-    vendor: Vendor, conn: Connection, source: ConnectionSource, registry: SessionRegistry
+    vendor: Vendor, conn: Connection, source: ConnectionSource, registry: SessionRegistry, directory: str
 ) -> Settings:
     extra = _parse_extra(conn.extra)
     try:
@@ -121,14 +123,19 @@ def _make_settings(
     file: TokenFile | None = None
     if is_shared:
         try:
-            file = TokenFile.for_credentials(credentials, fields.get("entity_id", ""))
+            entity, found = fields.get("entity_id", ""), find_runtime_directory(directory)
+            file = TokenFile.for_credentials(credentials, entity, found)
         except InsecurePath as problem:
             log.warning("The token cannot be shared, each process signs in for itself. %s", problem)
     open_session = registry.get_session if is_shared else registry.make_session
-    session = open_session(SessionConfig(vendor, credentials, transport, file), source)
+    config = SessionConfig(vendor, credentials, transport, file, is_read_only=fields["read_only"])
+    session = open_session(config, source)
     client = session.client(vendor.build_headers(fields))
-    warnings = tuple(_find_unused(vendor, conn, extra))
-    return Settings(credentials, session, client, transport, fields, is_shared, warnings)
+    unknown = tuple(_find_unknown(vendor, extra))
+    warnings = unknown
+    if strip_blanks(conn.host) and extra.get("environment"):
+        warnings += ("the environment in extra is not used, because there is a base URL (host)",)
+    return Settings(credentials, session, client, transport, fields, is_shared, unknown, warnings)
 
 
 def read_credentials(vendor: Vendor, conn: Connection, source: ConnectionSource) -> Credentials:
@@ -147,13 +154,12 @@ def _make_invalid(*violations: str) -> InvalidInput:
     return InvalidInput("The connection cannot be used; nothing was sent.", violations)
 
 
-def _find_unused(vendor: Vendor, conn: Connection, extra: Mapping[str, Any]) -> Iterator[str]:
-    known = FIELDS[vendor.name]
-    for name in sorted(set(extra) - set(known)):
-        near = get_close_matches(name, known, 1)
-        yield f"extra holds {name!r}, which nobody reads" + (f"; did you mean {near[0]!r}?" if near else "")
-    if strip_blanks(conn.host) and extra.get("environment"):
-        yield "the environment in extra is not used, because there is a base URL (host)"
+def _find_unknown(vendor: Vendor, extra: Mapping[str, Any]) -> Iterator[str]:
+    known = {name.replace("_", ""): name for name in FIELDS[vendor.name]}
+    for name in sorted(set(extra) - set(known.values())):
+        near = get_close_matches(re.sub(r"[\s_-]", "", name.lower()), known, 1)
+        meant = f"; did you mean {known[near[0]]!r}?" if near else ""
+        yield f"extra holds {name!r:.80}, which nobody reads{meant}"
 
 
 def _parse_extra(text: str | None) -> Mapping[str, Any]:

@@ -19,7 +19,8 @@ from airflow_provider_zuora.core.errors import Refused, TimedOut, Unreadable
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
-from airflow_provider_zuora.hooks.base import BaseJobHook, read_limits
+from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.hooks.limits import read_limits
 from airflow_provider_zuora.transports.download import (
     DownloadTarget,
     LocalTarget,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from airflow_provider_zuora.airflow_context.task import TaskCall
@@ -38,7 +39,8 @@ def submit_all(
     """Submit orders and return what became of each, in their order; ``adopt``: take those that exist."""
     if not orders:
         return []
-    notes = settings.session.run(read_notes(call.attempt, call.shared), call.store)
+    check = partial(settings.client.check_allowed, orders[0].checked.request)
+    notes = settings.session.run(read_notes(call.attempt, call.shared, check), call.store)
     notes.is_kept = call.store is not None
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
     # Each is made when its turn comes: while others are under way that takes no time.

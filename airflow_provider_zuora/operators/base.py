@@ -18,6 +18,7 @@ from airflow_provider_zuora.core.submission.order_lookup import check_result
 from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.hooks.limits import choose_interval
 from airflow_provider_zuora.version_compat import JOB_ID, NEVER_EXPIRE
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class BaseJobOperator(BaseWaitingTask):
         if self.deferrable:
             wait = JobWait.start(self.time_limit, self.hook, [job_id])
             wait.cancels_on_kill = self.cancels_on_kill
-            schedule = PollSchedule(self.poll_interval, first=FIRST_POLL)
+            schedule = PollSchedule(choose_interval(self.poll_interval), first=FIRST_POLL)
             kwargs = {"expected": dict(expected)} if expected else None
             [result] = self.poll_or_defer(wait, schedule, None, kwargs)
         else:

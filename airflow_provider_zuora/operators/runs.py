@@ -17,6 +17,7 @@ from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.validation import check_flags
 from airflow_provider_zuora.core.vendors.base import RunTotals
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
+from airflow_provider_zuora.hooks.limits import choose_interval
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.base import BaseJobOperator
 from airflow_provider_zuora.version_compat import JOB_ID
@@ -127,7 +128,7 @@ class BaseRunOperator(BaseJobOperator):
     def _wait(self, job_id: str, context: Context, started: float) -> Any:
         if self.deferrable:
             wait = JobWait.start(self.time_limit, self.hook, [job_id], started=started)
-            schedule = PollSchedule(self.poll_interval, first=FIRST_POLL)
+            schedule = PollSchedule(choose_interval(self.poll_interval), first=FIRST_POLL)
             kwargs = {"expected": {"job_id": job_id}, "started": started}
             [result] = self.poll_or_defer(wait, schedule, None, kwargs)
         else:

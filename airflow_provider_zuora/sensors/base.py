@@ -23,6 +23,7 @@ from airflow_provider_zuora.core.job import JobResult, JobResults, ResultState, 
 from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, PollSchedule
 from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
+from airflow_provider_zuora.hooks.limits import choose_interval
 from airflow_provider_zuora.triggers.start_and_end import find_upstream, refuse_mapping, validate_options
 from airflow_provider_zuora.version_compat import JOB_RESULTS
 
@@ -216,7 +217,7 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
 
     def _make_schedule(self, first: float) -> PollSchedule:
         return PollSchedule(
-            self.poke_interval if self.has_own_interval else None,
+            self.poke_interval if self.has_own_interval else choose_interval(None),
             self.exponential_backoff,
             self.max_wait.total_seconds() if self.max_wait else None,
             first,

@@ -19,7 +19,7 @@ from airflow_provider_zuora.core.http.response_parsing import make_recent_reques
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.session.concurrency import SingleFlightCache
-from airflow_provider_zuora.session.token_file import RUNTIME_DIR, TokenFile
+from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.session.token_provider import ConnectionSource, TokenProvider
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _MAX_SETTINGS = 16  # connections, the last ones, whose settings and sessions outlive their hooks
 _LOOKUP_SECONDS = 10.0  # a triggerer takes up a thousand waits in a second, and looks up a connection once
-_ENVIRONMENT = (*VARIABLES, RUNTIME_DIR, "XDG_RUNTIME_DIR", "HOME")
+_ENVIRONMENT = (*VARIABLES, "XDG_RUNTIME_DIR", "HOME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class SessionConfig:
     credentials: Credentials
     transport: TransportConfig
     token_file: TokenFile | None = None
+    is_read_only: bool = False
 
 
 class ApiSession:
@@ -71,6 +72,7 @@ class ApiSession:
             ticks=timing.monotonic,
             rng=rng,
             recent=make_recent_requests(),
+            is_read_only=config.is_read_only,
         )
         self.tokens = TokenProvider(self._make_client, config.credentials, config.token_file, source, timing)
         # Partials, no methods of this object: nothing that is kept here may lead back here. What is in no
@@ -159,6 +161,7 @@ class SessionRegistry:
         self._limiters: WeakValueDictionary[tuple[str, str, str], RateLimiter] = WeakValueDictionary()
         self._all: WeakSet[ApiSession] = WeakSet()
         self._settings: dict[Hashable, Any] = {}
+        self._told: set[Hashable] = set()
         self.lookups: SingleFlightCache[Any] = SingleFlightCache(_LOOKUP_SECONDS)
 
     def get_session(self, config: SessionConfig, source: ConnectionSource) -> ApiSession:
@@ -203,6 +206,14 @@ class SessionRegistry:
                 if len(self._settings) > _MAX_SETTINGS:
                     del self._settings[next(iter(self._settings))]
         return settings
+
+    def is_new(self, words: Hashable) -> bool:
+        """Return whether this process hears something for the first time; of a warning, once is enough."""
+        with self._lock:
+            if words in self._told:
+                return False
+            self._told.add(words)
+            return True
 
     def renew_after_fork(self) -> None:
         """Begin anew in a forked process, with the tokens; the parent's connections are kept unused."""

@@ -27,8 +27,6 @@ from airflow_provider_zuora.core.messages import Credentials
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-RUNTIME_DIR = "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR"  # the variable that names the directory of the files
-
 _NAME = "airflow-provider-zuora"
 _PURPOSE = b"airflow-provider-zuora: shared token, version 1"
 _MAX_LIFETIME = 24 * 3600.0  # seconds; Zuora's tokens last an hour
@@ -111,13 +109,14 @@ class SecureDirectory:
             raise InsecurePath(f"{subject}: {error.strerror or type(error).__name__}") from error
 
 
-def find_runtime_directory(environ: Mapping[str, str] = os.environ) -> SecureDirectory:
+def find_runtime_directory(given: str = "", environ: Mapping[str, str] = os.environ) -> SecureDirectory:
     """
     Return where the processes of this user on this host find each other; nothing is made yet.
 
-    :raises InsecurePath: if no variable names a directory and the system has none for temporary files.
+    :param given: the path that the user has chosen, empty for none.
+    :raises InsecurePath: if none is given and the system has none for temporary files.
     """
-    if given := environ.get(RUNTIME_DIR):
+    if given:
         return SecureDirectory(Path(os.path.expanduser(given)))  # noqa: PTH111 - that of Path may raise
     if session := environ.get("XDG_RUNTIME_DIR"):
         with suppress(InsecurePath, OSError):
@@ -126,7 +125,7 @@ def find_runtime_directory(environ: Mapping[str, str] = os.environ) -> SecureDir
     try:
         folder = tempfile.gettempdir()
     except OSError as error:
-        raise InsecurePath(f"{RUNTIME_DIR} is not set, and: {error.strerror}") from error
+        raise InsecurePath(f"runtime_directory is not set, and: {error.strerror}") from error
     return SecureDirectory(Path(folder) / f"{_NAME}-{os.geteuid()}")
 
 

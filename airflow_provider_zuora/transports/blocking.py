@@ -24,6 +24,7 @@ from airflow_provider_zuora.core.errors import Unreachable
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.transports.config import Timing, TransportConfig
+from airflow_provider_zuora.transports.failures import find_no_answer
 from airflow_provider_zuora.transports.gzip_body import MAX_BODY, TOO_LARGE, unpack
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ class BlockingTransport:
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, headers, body, damage, damage == TOO_LARGE)
         except (OSError, ValueError) as error:  # every error of requests is an OSError, a lost CA bundle too
-            failure = self._config.describe_error(error)
-        raise Unreachable(failure)  # with no cause, which may name a proxy's password
+            failure = Unreachable(self._config.describe_error(error))
+            failure.no_answer = find_no_answer(error)
+        raise failure  # with no cause, which may name a proxy's password
 
     def _open(self) -> requests.Session:
         with self._opening:

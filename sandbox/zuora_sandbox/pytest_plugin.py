@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from zuora_sandbox.testing import ZuoraSandbox
 
-RUNTIME_DIR = "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR"
+RUNTIME_DIR = "AIRFLOW__ZUORA__RUNTIME_DIRECTORY"
 """The variable that says where the processes of a host share a token; no test must leave one there."""
 
 

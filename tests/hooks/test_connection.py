@@ -13,7 +13,6 @@ from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.hooks.connection import read_settings
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, read_fields
-from airflow_provider_zuora.session.token_file import RUNTIME_DIR
 from airflow_provider_zuora.transports.config import TransportConfig
 from tests.conftest import Source
 
@@ -142,8 +141,11 @@ def test_neither_host_nor_environment(environment):
         ({"extra": '{"org_ids": [null]}'}, "org_ids: must be a text or a list of texts"),
         ({"extra": '{"idempotency_namespace": ["a"]}'}, "idempotency_namespace: must be a text"),
         ({"extra": '{"environment": {"a": 1}}'}, "environment: must be a text"),
-        ({"extra": '{"entity_id": "é"}'}, "Zuora-Entity-Ids: must be printable ASCII"),
-        ({"extra": '{"zuora_version": "1\\n2"}'}, "Zuora-Version: must be printable ASCII"),
+        ({"extra": '{"entity_id": "é"}'}, "entity_id: must be printable ASCII"),
+        (
+            {"extra": '{"zuora_version": "1\\n2"}'},
+            "zuora_version: must be a date such as 2025-08-12, or a number such as 341.0",
+        ),
     ],
 )
 def test_what_cannot_be_used_names_the_field_and_the_rule(fields, line):
@@ -343,7 +345,7 @@ def test_the_first_name_of_the_shared_sign_in_is_read_still():
 
 
 def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatch, caplog):
-    for name in (RUNTIME_DIR, "XDG_RUNTIME_DIR", "TMPDIR", "TEMP", "TMP"):
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR", "TEMP", "TMP"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])  # a read-only root
@@ -351,7 +353,7 @@ def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatc
 
     assert (found.session.config.token_file, found.is_shared) == (None, True)
     assert settings().session is found.session
-    assert "each process signs in for itself. AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR is not set" in caplog.text
+    assert "each process signs in for itself. runtime_directory is not set" in caplog.text
 
 
 @pytest.mark.parametrize("given", [" CDN.test , ::1,", ["cdn.test", "::1"]])

@@ -20,7 +20,7 @@ datastructures = pytest.importorskip("werkzeug.datastructures")
 HOOKS = [ZuoraHook, ElasticPathHook]
 FILLED = {
     "zuora": {"environment": "EU Production", "entity_id": "11e643f4a3ee8bad", "timeout": "30"},
-    "elastic_path": {"environment": "EU", "download_hosts": "files.example.com", "max_connections": "7"},
+    "elastic_path": {"environment": "EU West", "download_hosts": "files.example.com", "max_connections": "7"},
 }
 
 
@@ -65,7 +65,7 @@ def test_a_new_form_shows_the_defaults(hook):
 
     fields = FIELDS[hook.conn_type]
     assert {name: form.data[name] or None for name in fields} == {
-        name: each.schema.get("default") for name, each in fields.items()
+        name: each.schema.get("default") or None for name, each in fields.items()
     }
 
 
@@ -80,6 +80,35 @@ def test_what_is_filled_in_is_what_the_connection_says(hook):
     assert {name: str(extra[name]) for name in filled} == filled
     assert read(hook, extra) == read(hook, filled)
     assert read(hook, extra) != read(hook, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("timeout", "0", "It must be more than 0 and at most 3600 seconds."),
+        ("timeout", "soon", "It must be a number."),
+        ("max_connections", "0", "It must be from 1 to 1000."),
+        ("proxies", "http://proxy:3128", "It must be a JSON object such as"),
+        ("download_hosts", "https://files.example.com", "It must be names of hosts without scheme or port"),
+        ("environment", "Mars", "Invalid value, must be one of: "),
+    ],
+)
+def test_a_rule_that_is_broken_is_said_at_its_field(hook, name, value, rule):
+    form = wtforms.form.BaseForm(hook.get_connection_form_widgets())
+    form.process(datastructures.MultiDict(tick_boxes(hook) | {name: value}))
+
+    assert not form.validate()
+    assert set(form.errors) == {name}
+    assert form.errors[name][0].startswith(rule)
+
+
+def test_the_rules_of_zuoras_own_fields_are_said_too():
+    form = wtforms.form.BaseForm(ZuoraHook.get_connection_form_widgets())
+    wrong = {"entity_id": "é", "zuora_version": "latest", "org_ids": "\u200dé", "order_limits": "many"}
+    form.process(datastructures.MultiDict(wrong))
+
+    assert not form.validate()
+    assert set(form.errors) == set(wrong)
 
 
 def test_a_number_that_is_none_is_said_at_the_field(hook):

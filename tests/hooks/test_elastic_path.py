@@ -317,7 +317,7 @@ class TestConnection:
         good, words = ElasticPathHook().test_connection()
 
         assert not good
-        assert "the sign-in is refused. Check client id" in words
+        assert "refuses the client id (login) or its secret" in words
         assert "The client credentials are not known" in words
 
     def test_a_sign_in_is_repeated_while_it_fails_for_a_passing_reason(self, store):

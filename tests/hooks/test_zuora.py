@@ -107,33 +107,6 @@ class TestConnection:
         assert ZuoraHook().test_connection()[0] is True
 
 
-class TestTestConnection:
-    def test_good_credentials(self, zuora):
-        assert ZuoraHook().test_connection() == (True, f"Signed in to {zuora.url} as client {CLIENT_ID}.")
-
-    def test_it_signs_in_afresh(self, zuora):
-        hook = ZuoraHook()
-        hook.test_connection()
-        hook.test_connection()
-
-        assert zuora.ledger()["signIns"] == 2
-
-    def test_an_outage_is_told_after_one_attempt(self, zuora):
-        zuora.fault(path="/oauth/token", status=503, times=None)
-
-        assert ZuoraHook().test_connection()[0] is False
-        assert zuora.naps == []
-
-    @pytest.mark.parametrize("fields", [{"password": "wrong-secret"}, {"host": "http://example.com"}])
-    def test_what_does_not_work(self, zuora, monkeypatch, fields):
-        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(**fields))
-        works, message = ZuoraHook().test_connection()
-
-        assert works is False
-        assert message
-        assert "wrong-secret" not in message
-
-
 class TestCreateOrder:
     def test_the_job_id_is_returned_and_the_order_exists(self, zuora):
         job_id = ZuoraHook().create_order(ORDER)

@@ -54,7 +54,7 @@ import json, os, urllib.request
 import pytest
 
 NAMES = ("AIRFLOW_CONN_ZUORA_DEFAULT", "AIRFLOW_CONN_ELASTIC_PATH_DEFAULT", "NO_PROXY", "no_proxy",
-         "AIRFLOW_CONN_ZUORA_EU", "AIRFLOW_PROVIDER_ZUORA_RUNTIME_DIR")
+         "AIRFLOW_CONN_ZUORA_EU", "AIRFLOW__ZUORA__RUNTIME_DIRECTORY")
 
 @pytest.mark.parametrize("turn", range(4))
 def test_it(zuora_sandbox, turn):

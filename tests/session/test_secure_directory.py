@@ -18,7 +18,6 @@ import psutil
 import pytest
 
 from airflow_provider_zuora.session.token_file import (
-    RUNTIME_DIR,
     FileLock,
     InsecurePath,
     SecureDirectory,
@@ -373,15 +372,16 @@ class TestLock:
 class TestTheRuntimeDirectory:
     TEMPORARY = Path(tempfile.gettempdir()) / f"airflow-provider-zuora-{os.geteuid()}"
 
-    def test_is_where_the_variable_says(self, tmp_path):
-        environ = {RUNTIME_DIR: str(tmp_path / "own"), "XDG_RUNTIME_DIR": str(tmp_path)}
+    def test_is_the_one_that_is_given(self, tmp_path):
+        environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
 
-        assert find_runtime_directory(environ).path == tmp_path / "own"
+        assert find_runtime_directory(str(tmp_path / "own"), environ).path == tmp_path / "own"
+        assert find_runtime_directory("~/own", environ).path == Path("~/own").expanduser()
 
     def test_is_in_that_of_the_session(self, tmp_path):
         tmp_path.chmod(0o700)
 
-        found = find_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)})
+        found = find_runtime_directory(environ={"XDG_RUNTIME_DIR": str(tmp_path)})
         assert found.path == tmp_path / "airflow-provider-zuora"
 
     @pytest.mark.parametrize("unfit", ["missing", "open", "link"])
@@ -391,10 +391,11 @@ class TestTheRuntimeDirectory:
         (tmp_path / "private").mkdir(mode=0o700)
         (tmp_path / "link").symlink_to(tmp_path / "private")
 
-        assert find_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path / unfit)}).path == self.TEMPORARY
+        found = find_runtime_directory(environ={"XDG_RUNTIME_DIR": str(tmp_path / unfit)})
+        assert found.path == self.TEMPORARY
 
     def test_is_else_with_the_temporary_files(self):
-        assert find_runtime_directory({RUNTIME_DIR: "", "XDG_RUNTIME_DIR": ""}).path == self.TEMPORARY
+        assert find_runtime_directory("", {"XDG_RUNTIME_DIR": ""}).path == self.TEMPORARY
 
     def test_is_never_the_real_one_in_a_test(self, runtime_dir):
         assert find_runtime_directory().path == runtime_dir

@@ -15,6 +15,7 @@ from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo, Unrea
 from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
 from airflow_provider_zuora.core.http import response_parsing, retry
 from airflow_provider_zuora.core.http.rate_limiter import read_retry_after
+from airflow_provider_zuora.core.http.read_only import refuse_write
 from airflow_provider_zuora.core.http.response_parsing import RecentRequests
 from airflow_provider_zuora.core.http.retry import RetryPolicy
 from airflow_provider_zuora.core.http.sign_in import AccessToken, make_sign_in_error, read_access_token
@@ -51,6 +52,7 @@ class ApiClient:
     :param rng: for jitter and Track-Ids.
     :param ticks: returns seconds of a monotonic clock, for budgets and waits; None: ``clock``.
     :param recent: the last requests of the account; None: of this client alone.
+    :param is_read_only: True: what might change something is refused before anything is sent.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ApiClient:
         rng: random.Random,
         ticks: Callable[[], float] | None = None,
         recent: RecentRequests | None = None,
+        is_read_only: bool = False,
     ):
         wrong = tuple(
             f"{name}: {why}" for name, value in headers.items() if (why := find_header_violation(value))
@@ -75,6 +78,7 @@ class ApiClient:
         self.clock = clock
         self.ticks = ticks or clock
         self.rng = rng
+        self.is_read_only = is_read_only
         self._recent = response_parsing.make_recent_requests() if recent is None else recent
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
@@ -97,6 +101,11 @@ class ApiClient:
         client = copy(self.with_redacted(values))
         client.unknown_words = set()
         return client
+
+    def check_allowed(self, request: Request) -> None:
+        """Raise an `InvalidInput` if the connection is read_only and a request might change something."""
+        if self.is_read_only:
+            refuse_write(self.vendor, request)
 
     def make_track_id(self) -> str:
         """Return a Track-Id that nobody has used."""
@@ -180,6 +189,7 @@ class ApiClient:
 
     def _prepare(self, request: Request, track_id: str, policy: RetryPolicy) -> tuple[Request, str]:
         """Return the request with all headers but the token's, gzipped if it is long, and its Track-Id."""
+        self.check_allowed(request)  # every request passes here, before it asks for a token
         header = self.vendor.track_id_header
         track_id = (track_id or self.make_track_id()) if header else ""
         headers = {**request.headers, **(self._unsigned if policy.is_sign_in else self._signed)}

@@ -181,7 +181,7 @@ def parse_failure(error: Unreachable | RateLimited, info: ResponseInfo, secrets:
         held = replace(error.info, track_id=info.track_id) if error.info else info
         return ParsedResponse(ResponseKind.HELD, held)
     messages = (redact_words(str(error), _MESSAGE_LENGTH, secrets),)
-    return ParsedResponse(ResponseKind.SILENCE, replace(info, messages=messages))
+    return ParsedResponse(ResponseKind.SILENCE, replace(info, messages=messages, no_answer=error.no_answer))
 
 
 def read_job(kind: JobKind, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Flow[Job]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
 from airflow_provider_zuora.core.flow import Flow, Sleep, Token
@@ -50,20 +51,26 @@ def submit_order(
     :raises OutcomeUnknown: if only a person can tell whether the order exists.
     :raises ApiError: transient, if the next try goes on with the same key.
     """
-    notes = yield from read_notes(attempt, shared)
+    notes = yield from read_notes(attempt, shared, partial(client.check_allowed, order.request))
     submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
     return (yield from submission.run())
 
 
-def read_notes(attempt: TaskAttempt, shared: SharedRecordStore | None = None) -> Flow[RecordStore]:
+def read_notes(
+    attempt: TaskAttempt, shared: SharedRecordStore | None = None, check: Callable[[], None] | None = None
+) -> Flow[RecordStore]:
     """
     Return what the tries of the task have noted, once the account is signed in.
 
     If signing in fails the first try notes that it has sent nothing.
+
+    :param check: raises an `ApiError` if nothing may be submitted; called before the account signs in.
     """
     shared = shared or SharedRecordStore()
     with shared.reading:
         try:
+            if check is not None:
+                check()
             yield Token()  # of this account
         except ApiError:
             if shared.notes is None:

@@ -113,6 +113,9 @@ class Vendor(ABC):
     track_id_header: ClassVar[str] = ""  # empty if the vendor knows no Track-Id
     supports_idempotency_keys: ClassVar[bool] = False  # by an Idempotency-Key a repeated POST is the same one
     accepts_gzip: ClassVar[bool] = False  # for long requests
+    # Method, and a pattern of all of the path without a query, of what changes nothing though it is no GET.
+    reads: ClassVar[tuple[tuple[str, str], ...]] = ()
+    check_path: ClassVar[str] = ""  # of a GET; that it is answered, by NOT_FOUND too, proves the headers
 
     def build_headers(self, fields: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the headers of every request but the sign-in."""
@@ -125,6 +128,25 @@ class Vendor(ABC):
     @abstractmethod
     def read_response(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
         """Return what a response means; ``info`` holds what is known without reading its body."""
+
+    def is_read(self, request: Request) -> bool:
+        """Return whether a request, as it is spelt, is known to change nothing; a sign-in is one."""
+        if request.method in ("GET", "HEAD"):
+            return True
+        reads = (("POST", re.escape(self.sign_in_path)), *self.reads)
+        return any(request.method == method and re.fullmatch(path, request.path) for method, path in reads)
+
+    def explain_refused_sign_in(self, info: ResponseInfo) -> str:
+        """Return what is wrong if a sign-in is refused, and what to do, in sentences."""
+        return f"{self.title} refuses the client id (login) or its secret (password): compare both."
+
+    def explain_refused_check(self, info: ResponseInfo, fields: Mapping[str, Any]) -> str:
+        """
+        Return what is wrong with the connection if the GET of `check_path` is refused, empty if nothing is.
+
+        :param fields: of the connection, as they were read.
+        """
+        return ""
 
     def advise(self, parsed: ParsedResponse) -> str:
         """Return what to do about an answer that is no good, in a sentence, or an empty text."""

@@ -6,6 +6,7 @@ promotions' jobs (a sibling service), and the documentation of the same service 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -26,7 +27,7 @@ from airflow_provider_zuora.core.vendors.response_body import (
     read_text,
 )
 
-_JOBS = "/v2/jobs"
+_JOBS, _EXPORT = "/v2/jobs", "order_export"
 _EMPTY = "no results matched the supplied filter"
 _ABOUT = ("id", "type", "job_type", "status", "timestamps")  # not `link`: who has it, has the orders
 _EMPTY_EXPORTS = ("fail", "skip")
@@ -52,7 +53,17 @@ _NO_FILE, _JOB_STATUS = "no file", "job status:"
 
 
 def _build_export_request(document: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
-    return Request.post_json(_JOBS, {"data": {"type": "job", "job_type": "order_export", **document}})
+    return Request.post_json(_JOBS, {"data": {"type": "job", "job_type": _EXPORT, **document}})
+
+
+def _is_export(body: bytes) -> bool:
+    """Return whether a job only reads: other types may be added."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    data = document.get("data") if isinstance(document, dict) else None
+    return isinstance(data, dict) and data.get("job_type") == _EXPORT
 
 
 def _build_status_request(job_id: str, below: str = "") -> Request:
@@ -128,6 +139,18 @@ class ElasticPath(Vendor):
     }
 
     sign_in_path = "/oauth/access_token"
+
+    @override
+    def is_read(self, request: Request) -> bool:
+        is_post = (request.method, request.path) == ("POST", _JOBS)
+        return super().is_read(request) or (is_post and _is_export(request.body))
+
+    @override
+    def explain_refused_sign_in(self, info: ResponseInfo) -> str:
+        return (
+            "Elastic Path refuses the client id (login) or its secret (password): enter both anew. If they "
+            "are right, the region is wrong, or the key is not of the kind Client Credentials."
+        )
 
     @override
     def read_token_lifetime(self, grant: Mapping[str, Any], now: float) -> object:

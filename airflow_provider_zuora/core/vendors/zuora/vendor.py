@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
@@ -13,10 +13,33 @@ from airflow_provider_zuora.core.messages import ParsedResponse, Request, Respon
 from airflow_provider_zuora.core.vendors.base import JobKind, Vendor
 from airflow_provider_zuora.core.vendors.zuora.bill_runs import BILL_RUN, BILL_RUN_POST
 from airflow_provider_zuora.core.vendors.zuora.data_queries import DATA_QUERY
+from airflow_provider_zuora.core.vendors.zuora.data_queries import PATH as DATA_QUERIES
 from airflow_provider_zuora.core.vendors.zuora.error_codes import read_response
 from airflow_provider_zuora.core.vendors.zuora.order_jobs import ORDER_JOB, PREVIEW_JOB
 from airflow_provider_zuora.core.vendors.zuora.order_page import NUMBERED_ORDER
 from airflow_provider_zuora.core.vendors.zuora.payment_runs import PAYMENT_RUN
+
+# What real tenants were seen to answer to a sign-in: 400 for an unknown id, 401 for a wrong secret, 403 for a
+# user that is deactivated; a client of another data centre got a 401 too.
+_UNKNOWN_CLIENT = (
+    "Zuora knows no such client id (login) here. It is misspelt, or of another data centre or environment: "
+    "each has OAuth clients of its own."
+)
+_WRONG_PAIR = (
+    "Zuora refuses the client secret (password): enter it anew. If it is right, the data centre or "
+    "environment is wrong, which is answered in the same way: each has OAuth clients of its own."
+)
+_NO_USER = (
+    "Zuora knows the client, but its user may not sign in: it is deactivated, or may not use the API. An "
+    "administrator of Zuora can change that."
+)
+_WRONG_ENTITY = "90000020"
+_NO_SUCH_ENTITY = (
+    "Zuora refuses the entity_id: name one entity that the OAuth client may use; without Multi-entity, name "
+    "none."
+)
+_MANY_ENTITIES = "The OAuth client may use several entities of Zuora: name one of them as entity_id."
+_ORGS = "org_ids may name orgs of the client's user alone, and none without Multi-Org."
 
 
 class Zuora(Vendor):
@@ -55,6 +78,29 @@ class Zuora(Vendor):
     track_id_header = "Zuora-Track-Id"
     supports_idempotency_keys = True
     accepts_gzip = True
+    reads = (
+        ("POST", "/v1/async/orders/preview"),
+        ("POST", "/v1/orders/preview"),
+        ("POST", DATA_QUERIES),
+        ("DELETE", f"{DATA_QUERIES}/[0-9A-Za-z_-]+"),  # it cancels a query
+    )
+    # The GET that a look-up of an order sends; Zuora lists both headers for it. That it checks them before it
+    # looks for the order is INFERRED.
+    check_path = "/v1/orders/airflow-connection-test"
+
+    @override
+    def explain_refused_sign_in(self, info: ResponseInfo) -> str:
+        words = " ".join((*info.codes, *info.messages)).lower()
+        if info.status == 400 and ("client id" in words or "invalid_client" in words):
+            return _UNKNOWN_CLIENT
+        return {401: _WRONG_PAIR, 403: _NO_USER}.get(info.status or 0, super().explain_refused_sign_in(info))
+
+    @override
+    def explain_refused_check(self, info: ResponseInfo, fields: Mapping[str, Any]) -> str:
+        if _WRONG_ENTITY in info.codes:
+            return _NO_SUCH_ENTITY if fields["entity_id"] else _MANY_ENTITIES
+        sent = [f"{name} ({fields[name]})" for name in self.headers_by_field if fields[name]]
+        return f"Zuora refuses a read that carries {' and '.join(sent)}: check each. {_ORGS}" if sent else ""
 
     @override
     def read_response(self, request: Request, response: Response, info: ResponseInfo) -> ParsedResponse:
