@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from airflow import __version__
@@ -38,3 +40,24 @@ def get_running_context() -> Mapping[str, Any]:
         return get_current_context()
     except (AirflowException, RuntimeError):  # Airflow 2, Airflow 3
         return {}
+
+
+@cache
+def get_stats() -> Any:
+    """
+    Return what takes metrics in this process.
+
+    Airflow 3.3 sets up the one for providers in the processes of tasks, and not in that of a triggerer's
+    triggers, where figures would go nowhere.
+    """
+    from airflow.providers.common.compat.sdk import Stats, conf
+
+    try:
+        from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+        from airflow.sdk.observability.stats import initialize
+    except ImportError:  # pragma: no cover - covered on Airflow before 3.3
+        return Stats
+    if getattr(sys.modules[initialize.__module__], "_factory", Stats) is None:
+        has_old_names = conf.getboolean("metrics", "legacy_names_on", fallback=True)
+        initialize(factory=get_stats_factory(), export_legacy_names=has_old_names)
+    return Stats

@@ -31,7 +31,7 @@ def submit(zuora, number="O-1"):
     client = account.client()
     request = client.vendor.build_submit_request("order", ORDER | {"orderNumber": number}, {})
     try:
-        return account.run(client.submit(request.with_headers({"Idempotency-Key": number})))
+        return account.run(client.submit(request.with_headers({"Idempotency-Key": number}), "order"))
     finally:
         account.close()
 

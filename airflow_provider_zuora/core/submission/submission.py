@@ -52,7 +52,8 @@ def submit_order(
     """
     notes = yield from read_notes(attempt, shared)
     submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
-    return (yield from submission.run())
+    with client.count_submission(order.kind):
+        return (yield from submission.run())
 
 
 def read_notes(attempt: TaskAttempt, shared: SharedRecordStore | None = None) -> Flow[RecordStore]:
