@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from airflow import __version__
-from airflow.providers.common.compat.sdk import AirflowException, get_current_context, mask_secret
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    Stats,
+    conf,
+    get_current_context,
+    mask_secret,
+)
 from asgiref.sync import sync_to_async
 
 __all__ = ["NEVER_EXPIRE", "amask_secret"]  # imported here for other modules
@@ -26,6 +34,12 @@ try:  # how long the state store of a task keeps an entry, Airflow 3.3 and later
 except ImportError:  # pragma: no cover - covered on Airflow before 3.3
     NEVER_EXPIRE = None
 
+try:  # an event loop must not wait for this import; Airflow 3.3 and later
+    from airflow.sdk.observability import stats as _stats
+    from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+except ImportError:  # pragma: no cover - covered on Airflow before 3.3
+    _stats = None  # type: ignore[assignment]
+
 try:  # masking without blocking the event loop, Airflow 3.3.2 and later
     from airflow.sdk.log import amask_secret
 except ImportError:  # pragma: no cover - covered on Airflow before 3.3.2
@@ -38,3 +52,17 @@ def get_running_context() -> Mapping[str, Any]:
         return get_current_context()
     except (AirflowException, RuntimeError):  # Airflow 2, Airflow 3
         return {}
+
+
+@cache
+def get_stats() -> Any:
+    """
+    Return what takes metrics in this process.
+
+    Airflow 3.3 sets up the one for providers in the processes of tasks, and not in that of a triggerer's
+    triggers, where figures would go nowhere.
+    """
+    if _stats is not None and getattr(sys.modules[_stats.initialize.__module__], "_factory", Stats) is None:
+        has_old_names = conf.getboolean("metrics", "legacy_names_on", fallback=True)
+        _stats.initialize(factory=get_stats_factory(), export_legacy_names=has_old_names)
+    return Stats

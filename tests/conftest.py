@@ -24,7 +24,7 @@ import json  # noqa: E402
 import ssl  # noqa: E402
 import subprocess  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Callable, Iterator, Mapping  # noqa: E402
 from dataclasses import dataclass, field, replace  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
@@ -36,6 +36,7 @@ from hypothesis import HealthCheck  # noqa: E402
 from hypothesis import settings as chance  # noqa: E402
 
 from airflow_provider_zuora.core.messages import Credentials  # noqa: E402
+from airflow_provider_zuora.core.metrics import Metric  # noqa: E402
 from airflow_provider_zuora.core.vendors import VENDORS  # noqa: E402
 from airflow_provider_zuora.session.session import (  # noqa: E402
     REGISTRY,
@@ -110,6 +111,11 @@ class Source:
     found: Credentials | None = None
     masked: list[str] = field(default_factory=list)
     reads: int = 0
+
+    figures: list[tuple[str, float, dict[str, str]]] = field(default_factory=list)
+
+    def emit(self, metric: Metric, value: float, tags: Mapping[str, str]) -> None:
+        self.figures.append((metric.name, value, dict(tags)))
 
     def mask(self, secret: str) -> None:
         self.masked.append(secret)

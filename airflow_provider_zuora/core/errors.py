@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -113,6 +114,11 @@ class ApiError(Exception):
     def retry_after(self) -> float:
         """The seconds that the vendor asked us to wait, 0 if it asked for none."""
         return (self.info.retry_after or 0.0) if self.info else 0.0
+
+    @property
+    def category(self) -> str:
+        """The kind of error in one word, as metrics have it: ``lock_contention`` of a `LockContention`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
 
 class InvalidInput(ApiError):

@@ -17,9 +17,11 @@ from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection, mask_secret
 from asgiref.sync import sync_to_async
 
+from airflow_provider_zuora.airflow_context.metrics import emit
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.metrics import Metric
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.hooks.config import read_runtime_directory
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, TRANSPORT_FIELDS, read_fields
@@ -42,6 +44,10 @@ class AirflowConnection:
 
     vendor: Vendor
     conn_id: str
+
+    def emit(self, metric: Metric, value: float, tags: Mapping[str, str]) -> None:
+        """Hand a figure to Airflow's metrics."""
+        emit(metric, value, tags)
 
     def mask(self, secret: str) -> None:
         """Mask a secret in Airflow's logs."""

@@ -92,7 +92,7 @@ def start_export(client: ApiClient, filter_: object) -> Flow[str]:
         rule = "filter: must be a text such as ge(created_at,2024-07-01), without line breaks"
         raise InvalidInput("Nothing was sent.", (rule,))
     request = client.vendor.build_submit_request("order_export", {"filter": filter_}, {})
-    return (yield from client.submit(request, retry_on=TRANSIENT))
+    return (yield from client.submit(request, "order_export", TRANSIENT))
 
 
 def read_file_link(client: ApiClient, job_id: str) -> Flow[str]:

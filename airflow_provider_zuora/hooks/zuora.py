@@ -176,7 +176,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     def preview_order(self, order: Mapping[str, Any]) -> str:
         """Check a preview, submit it, and return the id of its job; it changes nothing at Zuora."""
         checked = self._check(order, check_preview)
-        return self._run(lambda client: client.submit(checked.request))
+        return self._run(lambda client: client.submit(checked.request, "preview"))
 
     def _check_shared(self, call: TaskCall, result: BulkResult) -> BulkResult:
         """Return the result of an order, without a job that this try has been given for another order."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.http.response_parsing import make_recent_requests
 from airflow_provider_zuora.core.messages import Credentials
+from airflow_provider_zuora.core.metrics import THROTTLED_SECONDS
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.session.concurrency import SingleFlightCache
 from airflow_provider_zuora.session.token_file import TokenFile
@@ -73,6 +75,7 @@ class ApiSession:
             rng=rng,
             recent=make_recent_requests(),
             is_read_only=config.is_read_only,
+            emit=source.emit,
         )
         self.tokens = TokenProvider(self._make_client, config.credentials, config.token_file, source, timing)
         # Partials, no methods of this object: nothing that is kept here may lead back here. What is in no
@@ -160,6 +163,7 @@ class SessionRegistry:
         self._sessions: WeakValueDictionary[SessionConfig, ApiSession] = WeakValueDictionary()
         self._limiters: WeakValueDictionary[tuple[str, str, str], RateLimiter] = WeakValueDictionary()
         self._all: WeakSet[ApiSession] = WeakSet()
+        self._waiting: Counter[str] = Counter()
         self._settings: dict[Hashable, Any] = {}
         self._told: set[Hashable] = set()
         self.lookups: SingleFlightCache[Any] = SingleFlightCache(_LOOKUP_SECONDS)
@@ -179,7 +183,10 @@ class SessionRegistry:
         with self._lock:
             limiter = self._limiters.get(key)
             if limiter is None:
-                limiter = self._limiters[key] = RateLimiter(rng)
+                tags = {"vendor": config.vendor.name}
+                emit = source.emit
+                limiter = RateLimiter(rng, lambda seconds: emit(THROTTLED_SECONDS, seconds, tags))
+                self._limiters[key] = limiter
             session = ApiSession(config, source, limiter, rng=rng, **options)
             self._all.add(session)
             return session
@@ -215,9 +222,16 @@ class SessionRegistry:
             self._told.add(words)
             return True
 
+    def count_waiting(self, vendor: str, change: int) -> int:
+        """Count the jobs of a vendor that the triggers of this process wait for, and return their number."""
+        with self._lock:
+            self._waiting[vendor] += change
+            return self._waiting[vendor]
+
     def renew_after_fork(self) -> None:
         """Begin anew in a forked process, with the tokens; the parent's connections are kept unused."""
         self._lock = threading.RLock()
+        self._waiting.clear()
         for limiter in list(self._limiters.values()):
             limiter.renew_lock()
         self._parents += [session.renew_after_fork() for session in list(self._all)]

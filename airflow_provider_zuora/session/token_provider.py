@@ -19,6 +19,7 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import ONCE, READ
 from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
+from airflow_provider_zuora.core.metrics import Metric
 from airflow_provider_zuora.session.token_file import FileLock, InsecurePath, TokenFile
 from airflow_provider_zuora.transports.config import Timing
 
@@ -35,7 +36,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 
 
 class ConnectionSource(Protocol):
-    """What the room above lends: it hides secrets in logs, and reads a connection again."""
+    """What the room above lends: it hides secrets in logs, reads a connection again, and takes figures."""
+
+    def emit(self, metric: Metric, value: float, tags: Mapping[str, str]) -> None:
+        """Take a figure of `metrics.METRICS`."""
 
     def mask(self, secret: str) -> object:
         """Hide a secret in the logs of this process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
@@ -11,9 +12,11 @@ from typing import Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_zuora.airflow_context.metrics import emit
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.http.cancel import cancel_job
 from airflow_provider_zuora.core.job import JobResult, name_jobs
+from airflow_provider_zuora.core.metrics import WAITING
 from airflow_provider_zuora.core.polling.events import (
     EVENT_SIZE,
     DeferredResults,
@@ -26,6 +29,7 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.session.session import REGISTRY
 from airflow_provider_zuora.triggers.kill import finish, is_task_over, read_task_state
 from airflow_provider_zuora.triggers.start_and_end import end_task, find_start
 
@@ -132,8 +136,12 @@ class BaseJobTrigger(BaseTrigger):
             max_errors=self.max_errors,
             unknown_until=-math.inf if self.unknown_until is None else self.unknown_until,
         )
-        event = ResultsEvent(job_ids, self.event_size)
-        await self.hook_class(self.conn_id)._wait_for_jobs(job_ids, options, event.add)
+        event, hook = ResultsEvent(job_ids, self.event_size), self.hook_class(self.conn_id)
+        _count_waiting(hook.vendor.name, len(job_ids))
+        try:
+            await hook._wait_for_jobs(job_ids, options, event.add)
+        finally:
+            _count_waiting(hook.vendor.name, -len(job_ids))
         return event.as_event()
 
     async def on_kill(self) -> None:
@@ -173,6 +181,11 @@ class ElasticPathJobTrigger(BaseJobTrigger):
 TRIGGERS: Mapping[str, type[BaseJobTrigger]] = {  # by the type of the connection
     trigger.hook_class.conn_type: trigger for trigger in (ZuoraJobTrigger, ElasticPathJobTrigger)
 }
+
+
+def _count_waiting(vendor: str, change: int) -> None:
+    tags = {"vendor": vendor, "hostname": platform.node()}
+    emit(WAITING, REGISTRY.count_waiting(vendor, change), tags)
 
 
 def read_event(event: Any) -> list[JobResult] | DeferredResults | AirflowException:

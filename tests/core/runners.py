@@ -15,6 +15,7 @@ from airflow_provider_zuora.core.flow import Flow, Runner, Token, run
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
+from airflow_provider_zuora.core.metrics import Emit, ignore
 from airflow_provider_zuora.core.redaction import HIDDEN
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.vendors.base import Vendor
@@ -120,11 +121,18 @@ class _Line:
         self.rng = rng or random.Random(0)
         self.sent: list[Request] = []
         self.asked: list[Token] = []
+        self.emit: Emit = ignore
 
     def client(self, **headers: str) -> ApiClient:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         return ApiClient(
-            self.vendor, self.credentials, named, clock=self.clock, rng=self.rng, ticks=self.clock.ticks
+            self.vendor,
+            self.credentials,
+            named,
+            clock=self.clock,
+            rng=self.rng,
+            ticks=self.clock.ticks,
+            emit=self.emit,
         )
 
     def run(self, flow: Flow[Any], memory: Memory | None = None) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from demo.processes import wait_for
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
+from tests.e2e.metrics_sink import MetricsSink
 
 REFUSAL = "[40000020]: Rate plan is not effective"
 # Our trigger polls no sooner than 10 s after the deferral, and a worker can take its time to defer.
@@ -103,11 +104,17 @@ def refusing_zuora(place):
 
 
 @pytest.fixture(scope="session")
-def airflow(place, zuora, refusing_zuora):
+def metrics():
+    with MetricsSink() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="session")
+def airflow(place, zuora, refusing_zuora, metrics):
     dags = Path(shutil.copytree(Path(__file__).parent / "dags", place / "dags"))
     for example in ("zuora_orders_in_bulk.py", "elastic_path_to_zuora.py", "zuora_month_end.py"):
         shutil.copy(EXAMPLES / example, dags)
-    with AirflowStack(place / "airflow", dags) as stack:
+    with AirflowStack(place / "airflow", dags, config=metrics.config()) as stack:
         stack.cli(*zuora.connection())
         stack.cli(*zuora.connection("elastic_path_default", "elastic_path"))
         stack.cli(*refusing_zuora.connection("zuora_refusing"))

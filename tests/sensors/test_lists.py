@@ -54,7 +54,9 @@ def submit(zuora, *texts):
     for number, text in enumerate(texts):
         document = ORDER | {"orderNumber": f"O-{number}", "customFields": {FIELD: text}}
         request = client.vendor.build_submit_request("order", document, {})
-        ids.append(account.run(client.submit(request.with_headers({"Idempotency-Key": f"k-{number}"}))))
+        ids.append(
+            account.run(client.submit(request.with_headers({"Idempotency-Key": f"k-{number}"}), "order"))
+        )
     account.close()
     return ids
 

@@ -37,7 +37,7 @@ OUTAGE = {"method": "GET", "path": JOBS, "status": 503}
 
 
 def submit(zuora, **fields):
-    return zuora.make_session().run(zuora_client(zuora).submit(request_for(zuora, **fields)))
+    return zuora.make_session().run(zuora_client(zuora).submit(request_for(zuora, **fields), "order"))
 
 
 def zuora_client(zuora):

@@ -364,6 +364,8 @@ async def anap(seconds):
     await asyncio.sleep(seconds)
 
 class Source:
+    def emit(self, *figure):
+        pass
     def mask(self, token):
         pass
     async def amask(self, token):

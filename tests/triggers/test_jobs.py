@@ -31,7 +31,7 @@ def submit(zuora, number="O-1"):
     client = account.client()
     request = client.vendor.build_submit_request("order", ORDER | {"orderNumber": number}, {})
     try:
-        return account.run(client.submit(request.with_headers({"Idempotency-Key": number})))
+        return account.run(client.submit(request.with_headers({"Idempotency-Key": number}), "order"))
     finally:
         account.close()
 
@@ -146,7 +146,7 @@ def test_a_large_result_is_left_to_the_worker(zuora):
     client = account.client()
     order = ORDER | {"subscriptions": ORDER["subscriptions"] * 300}
     request = client.vendor.build_submit_request("order", order, {})
-    job_id = account.run(client.submit(request.with_headers({"Idempotency-Key": "k"})))
+    job_id = account.run(client.submit(request.with_headers({"Idempotency-Key": "k"}), "order"))
     account.close()
     event = asyncio.run(fire(ZuoraJobTrigger(job_id=job_id)))
 

@@ -21,6 +21,7 @@ from airflow_provider_zuora.core.http.retry import RetryPolicy
 from airflow_provider_zuora.core.http.sign_in import AccessToken, make_sign_in_error, read_access_token
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
+from airflow_provider_zuora.core.metrics import POLLS, SIGN_INS, Emit, Metric, SubmissionCount, ignore
 from airflow_provider_zuora.core.secret_search import Secrets, make_secrets
 from airflow_provider_zuora.core.validation import (
     find_header_violation,
@@ -53,6 +54,7 @@ class ApiClient:
     :param ticks: returns seconds of a monotonic clock, for budgets and waits; None: ``clock``.
     :param recent: the last requests of the account; None: of this client alone.
     :param is_read_only: True: what might change something is refused before anything is sent.
+    :param emit: takes the figures of `metrics.METRICS`.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ApiClient:
         ticks: Callable[[], float] | None = None,
         recent: RecentRequests | None = None,
         is_read_only: bool = False,
+        emit: Emit = ignore,
     ):
         wrong = tuple(
             f"{name}: {why}" for name, value in headers.items() if (why := find_header_violation(value))
@@ -79,6 +82,7 @@ class ApiClient:
         self.ticks = ticks or clock
         self.rng = rng
         self.is_read_only = is_read_only
+        self._emit = emit
         self._recent = response_parsing.make_recent_requests() if recent is None else recent
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         self._signed = {**self._unsigned, **headers}
@@ -106,6 +110,14 @@ class ApiClient:
         """Raise an `InvalidInput` if the connection is read_only and a request might change something."""
         if self.is_read_only:
             refuse_write(self.vendor, request)
+
+    def emit(self, metric: Metric, value: float = 1, **tags: str) -> None:
+        """Hand one figure to whoever collects them; a name that is a tag has no blanks."""
+        self._emit(metric, value, {"vendor": self.vendor.name} | tags)
+
+    def count_submission(self, kind: str) -> SubmissionCount:
+        """Return what counts a submission of this kind by how its ``with`` block ends."""
+        return SubmissionCount(self.emit, kind)
 
     def make_track_id(self) -> str:
         """Return a Track-Id that nobody has used."""
@@ -144,19 +156,22 @@ class ApiClient:
         """Ask for a token, or raise `SignInRefused`; only the session runs this, others yield `Token`."""
         policy = RetryPolicy(budget, retry.TRANSIENT, is_sign_in=True)
         parsed = yield from self.send(self.credentials.grant(self.vendor.sign_in_path), policy)
-        return read_access_token(self.vendor, self.credentials, parsed, self.clock())
+        token = read_access_token(self.vendor, self.credentials, parsed, self.clock())
+        self.emit(SIGN_INS)
+        return token
 
-    def submit(self, request: Request, retry_on: retry.ResponseKinds = retry.UNKNOWN) -> Flow[str]:
+    def submit(self, request: Request, kind: str, retry_on: retry.ResponseKinds = retry.UNKNOWN) -> Flow[str]:
         """Start a job by a request that may be repeated; return its id, whatever 2xx names it."""
-        parsed = yield from self.send(request, RetryPolicy(retry.WRITE, retry_on))
-        job_id = self.vendor.find_kind("").read_id(parsed.body)
-        if not job_id:
-            raise Unreadable(
-                f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
-                "It changes nothing, so it may be repeated.",
-                info=parsed.info,
-                transient=True,
-            )
+        with self.count_submission(kind):
+            parsed = yield from self.send(request, RetryPolicy(retry.WRITE, retry_on))
+            job_id = self.vendor.kinds[kind].read_id(parsed.body)
+            if not job_id:
+                raise Unreadable(
+                    f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
+                    "It changes nothing, so it may be repeated.",
+                    info=parsed.info,
+                    transient=True,
+                )
         log.info("%s started job %s: %s", self.vendor.title, job_id, parsed.info)
         return job_id
 
@@ -177,10 +192,11 @@ class ApiClient:
     def status_request(self, job_id: str) -> StatusRequest:
         """Return how a job is polled; raise `InvalidInput` for no id."""
         request = self.job_request(job_id)
-        return StatusRequest(job_id, self.vendor.find_kind(job_id), request)
+        return StatusRequest(job_id, self.vendor.find_kind(job_id), request, self.vendor.name_kind(job_id))
 
     def poll_job(self, status: StatusRequest, budget: RetryBudget) -> Flow[Job]:
         """Read a job as `get_job` does, with what `status_request` returned."""
+        self.emit(POLLS, kind=status.kind_name)
         parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
         job = yield from response_parsing.read_job(status.kind, status.job_id, parsed, self.secrets)
         if job.state is JobState.ACTIVE and fold_status(job.status) not in status.kind.states:

@@ -44,10 +44,13 @@ class RateLimiter:
     - If less than a tenth of the requests at once is left (Concurrency-Limit-*), as many of ours wait.
 
     Its clock is a monotonic one.
+
+    :param emit: takes the seconds of each wait of a request.
     """
 
-    def __init__(self, rng: random.Random):
+    def __init__(self, rng: random.Random, emit: Callable[[float], object] = float):
         self._rng = rng
+        self._emit = emit
         self._lock = threading.Lock()  # never held across I/O
         self._under_way = 0  # requests that were admitted, the waiting ones included
         self._waiting = 0
@@ -78,6 +81,7 @@ class RateLimiter:
                 yield due - now
             finally:
                 self._count_waiting(-1)
+            self._emit(due - now)
             with self._lock:
                 now = max(due, clock())
                 due = self._after_cool_down(now)

@@ -13,6 +13,7 @@ from airflow_provider_zuora.core.flow import Flow, RetryBudget, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import ONCE
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
+from airflow_provider_zuora.core.metrics import JOB_SECONDS
 from airflow_provider_zuora.core.vendors.base import StatusRequest
 
 log = logging.getLogger(__name__)
@@ -147,6 +148,8 @@ class JobPoll:
         if job.state is JobState.ACTIVE:
             self.job = job
             return None
+        seconds = self.now() - self.options.started
+        self.client.emit(JOB_SECONDS, seconds, kind=self._status.kind_name, state=job.state.name.lower())
         failure = job.build_error() if job.state is JobState.FAILED else None
         return JobResult(self.job_id, job, failure)
 

@@ -57,12 +57,13 @@ def submit_one(prepared: PreparedOrder, *, adopt: bool = False) -> Flow[BulkResu
     order, submission = prepared.order, prepared.submission
     client, job_id = submission.client, None
     try:
-        if adopt and order.number:
-            job_id = yield from find_existing_order(client, order.checked.document)
-        if job_id is not None:
-            yield from submission.notes.save(submission.record.with_job(job_id, client.clock()))
-        else:
-            job_id = yield from submission.run()
+        with client.count_submission(order.checked.kind):
+            if adopt and order.number:
+                job_id = yield from find_existing_order(client, order.checked.document)
+            if job_id is not None:
+                yield from submission.notes.save(submission.record.with_job(job_id, client.clock()))
+            else:
+                job_id = yield from submission.run()
     except ApiError as error:
         log.warning("%s was not submitted: %s", order, error)
         return BulkResult(order, error=error)

@@ -89,6 +89,17 @@ def submit_query(
     :raises QueryQueueFull: if the tenant has too many queries queued; transient.
     :raises Refused: if the vendor refuses the query.
     """
+    with client.count_submission(KIND):
+        return (yield from _submit(client, document, scope, attempt, on_start))
+
+
+def _submit(
+    client: ApiClient,
+    document: Mapping[str, Any],
+    scope: IdempotencyScope,
+    attempt: TaskAttempt,
+    on_start: Callable[[str], object],
+) -> Flow[str]:
     account, digest = compute_account(client), sha256(dict(document))
     record = QueryRecord(account, digest, attempt.max_tries, attempt.number, 0)
     known = QueryRecord.from_dict((yield LoadState(NAME)))

@@ -53,7 +53,8 @@ def submit_order(
     """
     notes = yield from read_notes(attempt, shared, partial(client.check_allowed, order.request))
     submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
-    return (yield from submission.run())
+    with client.count_submission(order.kind):
+        return (yield from submission.run())
 
 
 def read_notes(

@@ -98,6 +98,7 @@ class StatusRequest:
     job_id: str
     kind: JobKind
     request: Request
+    kind_name: str  # as metrics have it
 
 
 class Vendor(ABC):
@@ -161,6 +162,11 @@ class Vendor(ABC):
         prefix, colon, rest = job_id.partition(":")
         named = [kind for kind in self.kinds.values() if rest and kind.prefix == prefix + colon]
         return named[0] if named else next(kind for kind in self.kinds.values() if not kind.prefix)
+
+    def name_kind(self, job_id: str) -> str:
+        """Return the name of the kind of a job, by its id."""
+        kind = self.find_kind(job_id)
+        return next(name for name, each in self.kinds.items() if each is kind)
 
     def build_submit_request(self, kind: str, document: Document, options: Document) -> Request:
         """Return the request that starts a job of a kind; the document is in plain JSON types."""

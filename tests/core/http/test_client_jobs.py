@@ -60,7 +60,7 @@ PREVIEW = {
 
 # The three kinds of conversation, and how often each sends a request that is repeated.
 KINDS = {
-    "create": (lambda client: client.submit(CREATE), "POST /v1/async/orders", 6),
+    "create": (lambda client: client.submit(CREATE, "order"), "POST /v1/async/orders", 6),
     "job": (lambda client: client.get_job("j-1"), "GET /v1/async-jobs/j-1", 10),
     "sign-in": (lambda client: client.sign_in(), "POST /oauth/token", 10),
 }
@@ -455,7 +455,7 @@ def test_headers_that_cannot_be_sent_are_refused_when_the_client_is_made(headers
 def test_any_good_status_that_names_a_job_will_do(status, body, caplog):
     caplog.set_level(logging.INFO)
     script = Script([answer(status, body | {"requestId": "r-1"})])
-    assert script.run(script.client().submit(CREATE)) == "j-1"
+    assert script.run(script.client().submit(CREATE, "order")) == "j-1"
     (track_id,) = script.headers("Zuora-Track-Id")
     line = f"POST /v1/async/orders: HTTP {status} (requestId r-1, Zuora-Track-Id {track_id})"
     assert f"Zuora started job j-1: {line}" in caplog.messages
@@ -467,14 +467,14 @@ def test_any_good_status_that_names_a_job_will_do(status, body, caplog):
 def test_a_yes_that_names_no_job_is_an_unknown_outcome(body):
     script = Script([answer(200, body)])
     with pytest.raises(Unreadable, match="It changes nothing, so it may be repeated") as caught:
-        script.run(script.client().submit(CREATE))
+        script.run(script.client().submit(CREATE, "order"))
     assert caught.value.transient
     assert caught.value.info.status == 200
 
 
 def test_a_preview_is_checked_and_sent_without_a_key():
     script = Script([answer(202, {"jobId": "j-1"})])
-    assert script.run(script.client().submit(check_preview(PREVIEW).request)) == "j-1"
+    assert script.run(script.client().submit(check_preview(PREVIEW).request, "preview")) == "j-1"
     (request,) = script.sent
     assert str(request) == "POST /v1/async/orders/preview"
     assert request.headers.get("Idempotency-Key", "") == ""
@@ -759,7 +759,7 @@ def test_a_refused_order_is_refused_whatever_the_version(version):
 
 FLOWS = {
     "sign-in": lambda client: client.sign_in(),
-    "submit": lambda client: client.submit(CREATE),
+    "submit": lambda client: client.submit(CREATE, "order"),
     "job": lambda client: client.get_job("j"),
     "call": lambda client: call_endpoint(client, "GET", "/v1/a"),
     "order": lambda client: submit_order(

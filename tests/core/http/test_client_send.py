@@ -233,7 +233,7 @@ def test_the_budgets(budget, attempts, seconds):
         (lambda client: client.sign_in(), 180),
         (lambda client: client.get_job("j"), 180),
         (lambda client: call(client, "POST", "/v1/a"), 600),
-        (lambda client: client.submit(Request("POST", "/v1/a")), 600),
+        (lambda client: client.submit(Request("POST", "/v1/a"), "order"), 600),
     ],
     ids=["GET", "sign-in", "job", "POST", "submit"],
 )
@@ -831,10 +831,10 @@ def test_a_secret_of_eight_characters_or_more_is_hidden_in_all_of_an_answer(secr
 
 def test_a_secret_so_short_that_it_stands_everywhere_changes_no_answer():
     script = Script([answer(200, {"jobId": "j-1"})], credentials=Credentials(BASE, "id", "j"))
-    assert script.run(script.client().submit(Request("POST", "/v1/a"))) == "j-1"
+    assert script.run(script.client().submit(Request("POST", "/v1/a"), "order")) == "j-1"
     script = Script([answer(400, {"message": "no j"})], credentials=Credentials(BASE, "id", "j"))
     with pytest.raises(Refused, match=r"no \*\*\*"):
-        script.run(script.client().submit(Request("POST", "/v1/a")))
+        script.run(script.client().submit(Request("POST", "/v1/a"), "order"))
 
 
 ACCOUNT = "DE99ACCT77123456ZZ"

@@ -34,7 +34,9 @@ def start_jobs(tenant, *texts):
     for number, text in enumerate(texts):
         document = ORDER | {"orderNumber": f"O-{number}", "customFields": {FIELD: text}}
         request = client.vendor.build_submit_request("order", document, {})
-        ids.append(tenant.run(client.submit(request.with_headers({"Idempotency-Key": f"k-{number}"}))))
+        ids.append(
+            tenant.run(client.submit(request.with_headers({"Idempotency-Key": f"k-{number}"}), "order"))
+        )
     return ids
 
 

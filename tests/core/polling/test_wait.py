@@ -526,7 +526,7 @@ def test_a_job_is_waited_for_until_it_has_ended():
         "subscriptions": [{"orderActions": [{"type": "RenewSubscription"}], "subscriptionNumber": "A-S1"}],
     }
     client = tenant.client()
-    job_id = tenant.run(client.submit(client.vendor.build_submit_request("order", order, {})))
+    job_id = tenant.run(client.submit(client.vendor.build_submit_request("order", order, {}), "order"))
     tenant.sandbox.add_fault(Fault("GET", times=3))
     began = tenant.clock.now
     job = job_of(tenant.run(wait_until_done(client, job_id, PollOptions(began, began + 10))))

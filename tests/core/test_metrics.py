@@ -1,0 +1,115 @@
+"""What is counted: submissions by what became of them, polls, sign-ins and waits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_zuora.core.errors import ApiError, LockContention, Refused
+from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
+from airflow_provider_zuora.core.http.retry import ONCE
+from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.metrics import METRICS
+from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule, wait_until_done
+from tests.core.runners import CREDENTIALS, Clock, Dice, Script, Tenant, answer, sample
+
+GET = Request("GET", "/v1/async-jobs/j")
+PROCESSING, COMPLETED = sample("job-processing/200"), sample("job-completed/200")
+DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+class Figures(list):
+    def __call__(self, metric, value, tags):
+        assert set(tags) == set(metric.tags)
+        self.append((metric.name, value, tags))
+
+    def of(self, name):
+        return [(value, tags) for each, value, tags in self if each == name]
+
+
+@pytest.fixture
+def figures():
+    return Figures()
+
+
+def run(line, figures, flow):
+    line.emit = figures
+    return line.run(flow(line.client()))
+
+
+@pytest.fixture
+def client(figures):
+    line = Script([])
+    line.emit = figures
+    return line.client()
+
+
+def test_a_submission_that_comes_to_a_job_is_counted_by_its_kind(client, figures):
+    with client.count_submission("bill run"):
+        pass
+    assert figures == [("submissions", 1, {"vendor": "zuora", "kind": "bill run"})]
+
+
+@pytest.mark.parametrize(
+    ("error", "category"), [(Refused("no"), "refused"), (LockContention("no"), "lock_contention")]
+)
+def test_one_that_does_not_is_counted_by_the_category_of_its_error(client, figures, error, category):
+    with pytest.raises(type(error)), client.count_submission("order"):
+        raise error
+    assert figures == [("refusals", 1, {"vendor": "zuora", "kind": "order", "category": category})]
+
+
+def test_one_that_is_ended_from_outside_is_counted_as_neither(client, figures):
+    with pytest.raises(KeyboardInterrupt), client.count_submission("order"):
+        raise KeyboardInterrupt
+    assert figures == []
+
+
+def test_a_wait_counts_each_poll_and_how_long_the_job_took(figures):
+    line = Script([PROCESSING, PROCESSING, COMPLETED])
+    start = line.clock.now
+    options = PollOptions(start - 30, start, schedule=PollSchedule(10.0))
+    run(line, figures, lambda client: wait_until_done(client, "j-1", options))
+    tags = {"vendor": "zuora", "kind": "order"}
+    assert figures.of("polls") == [(1, tags)] * 3
+    [(seconds, ended)] = figures.of("job_seconds")
+    assert seconds == line.clock.now - start + 30
+    assert ended == tags | {"state": "succeeded"}
+
+
+@pytest.mark.parametrize(
+    ("job_id", "kind"),
+    [("j-1", "order"), ("order:O-1", "order by number"), ("bill-run:7", "bill run")],
+)
+def test_a_poll_is_counted_by_the_kind_that_the_id_names(figures, job_id, kind):
+    with pytest.raises(ApiError):
+        run(Script([answer(404)]), figures, lambda client: client.get_job(job_id, ONCE))
+    assert figures == [("polls", 1, {"vendor": "zuora", "kind": kind})]
+
+
+def test_a_sign_in_is_counted_when_a_token_is_issued(figures):
+    run(Tenant(), figures, lambda client: client.sign_in())
+    assert figures == [("sign_ins", 1, {"vendor": "zuora"})]
+    stranger = Tenant(credentials=replace(CREDENTIALS, client_secret="wrong"))
+    with pytest.raises(ApiError):
+        run(stranger, figures, lambda client: client.sign_in())
+    assert len(figures) == 1
+
+
+def test_a_limiter_tells_how_long_it_held_a_request_back():
+    told, clock = [], Clock()
+    limiter = RateLimiter(Dice(0.0), told.append)
+    list(limiter.acquire(GET, clock))
+    limiter.release(answer(429, Retry_After="7"), clock.now)
+    for seconds in limiter.acquire(GET, clock):
+        clock.sleep(seconds)
+    assert told == [7.0]
+
+
+def test_the_table_in_the_docs_is_that_of_the_code():
+    rows = re.findall(r"^\| `zuora\.(\w+)` \| (\w+) \| (.*?) \| (.*) \|$", DOCS.read_text(), re.MULTILINE)
+    written = {name: (kind, re.findall(r"`(\w+)`", tags), meaning) for name, kind, tags, meaning in rows}
+    assert written == {each.name: (str(each.type), list(each.tags), each.meaning) for each in METRICS}
