@@ -57,7 +57,7 @@ class ApiClient:
     :param emit: takes the figures of `metrics.METRICS`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - clock, chance and what takes figures are passed in
         self,
         vendor: Vendor,
         credentials: Credentials,
