@@ -38,10 +38,10 @@ SETTINGS = {
 }
 
 
-def crashes_on(stack_class, place, opened, config, settings, **options):
+def crashes_on(stack_class, place, opened, config, **options):
     (place / "marks").mkdir(parents=True)
     zuora = opened.enter_context(ServedSandbox(place / "zuora.log", "--job-seconds", "0"))
-    zuora.ask("POST", "/sandbox/settings", SETTINGS | settings)
+    zuora.ask("POST", "/sandbox/settings", SETTINGS)
     env = {"CRASH_PLACE": str(place), "PYTHONPATH": str(HERE / "backends")}
     config = HEARTBEATS | {"core__xcom_backend": "crash_xcom.CrashXCom"} | config
     stack = stack_class(place / "airflow", HERE / "dags", env=env, config=config, **options)
@@ -59,11 +59,9 @@ def crashes(tmp_path_factory):
     found = {}
     with ExitStack() as opened:
         own = {"workers__state_store_backend": "crash_store.CrashStore", "core__parallelism": "8"}
-        # What is remembered must do where no key is honoured: for queries that is documented nowhere.
-        keyless = {"query_honours_key": False}
-        found["3.3"] = crashes_on(AirflowStack, place / "3.3", opened, own, keyless)
+        found["3.3"] = crashes_on(AirflowStack, place / "3.3", opened, own)
         start({"3.3": found["3.3"]}, range(AT_ONCE))
-        found["2.11"] = crashes_on(Airflow2Stack, place / "2.11", opened, {}, {}, python=PYTHON_211)
+        found["2.11"] = crashes_on(Airflow2Stack, place / "2.11", opened, {}, python=PYTHON_211)
         start({"2.11": found["2.11"]}, range(AT_ONCE))
         most = max(runs_on(version, "order") for version in found)
         for first in range(AT_ONCE, most, AT_ONCE):

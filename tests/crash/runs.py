@@ -27,7 +27,7 @@ FAULTS = {
 POINTS = {
     "3.3": {
         "order": ("write-ahead", "post", "answer", "job-id", "xcom", "list"),
-        "data-query": ("write-ahead", "post", "answer", "job-id", "recorded", "waiting", "xcom", "last"),
+        "data-query": ("post", "answer", "job-id", "recorded", "waiting", "xcom", "last"),
         "bill-run": ("post", "answer", "recorded", "posting", "posted", "xcom", "last"),
         "payment-run": ("post", "answer", "recorded", "xcom", "last"),
     },
