@@ -45,11 +45,13 @@ def find_stated(package: Mapping[str, str]) -> str:
 
 
 def is_permissive(stated: str) -> bool:
-    """Tell whether what is stated is allowed: of names with OR one, of names with AND and classifiers all."""
-    alternatives = re.split(r"\s+OR\s+", stated.strip("()"))
-    return any(
-        all(name.strip("() ") in ALLOWED for name in re.split(r"\s+AND\s+|;", each)) for each in alternatives
-    )
+    """Tell whether what is stated is allowed: of names with OR one; with AND, as classifiers or mixed all."""
+    operators = set(re.findall(r"\s(AND|OR)\s", stated))
+    if not operators:
+        return all(name in ALLOWED for name in stated.split("; "))
+    names = [name.strip("() ") for name in re.split(r"\s(?:AND|OR)\s", stated)]
+    judge = any if operators == {"OR"} else all
+    return judge(name in ALLOWED for name in names)
 
 
 def find_forbidden(packages: Sequence[Mapping[str, str]]) -> list[str]:
