@@ -169,7 +169,7 @@ class ZuoraSandbox:
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """Return the last 1,000 requests, sign-ins included, in the order in which they came."""
+        """Return the last 5,000 requests, sign-ins included, in the order in which they came."""
         return list(self.sandbox.state.recent)
 
     def describe_unused(self) -> str:
