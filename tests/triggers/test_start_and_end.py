@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import os
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -294,7 +295,7 @@ def test_the_trigger_renders_no_template():
     assert trigger.job_id == "{{ hang }}"
 
 
-def test_airflow_before_3_3_is_refused():
+def test_airflow_before_3_3_is_refused(tmp_path):
     python = Path(__file__).parents[2] / ".venv-2.11" / "bin" / "python"
     script = (
         "from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor\n"
@@ -306,7 +307,8 @@ def test_airflow_before_3_3_is_refused():
         "mapped = ZuoraJobSensor.partial(task_id='each').expand(job_id=['a'])\n"
         "print(mapped.task_id, ZuoraJobSensor(task_id='w', job_id='j').end_from_trigger)\n"
     )
-    done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True)
+    env = os.environ | {"AIRFLOW_HOME": str(tmp_path)}  # a file of settings of Airflow 3 is none for 2.11
+    done = subprocess.run([python, "-c", script], env=env, capture_output=True, text=True, check=True)
     *refusals, last = done.stdout.strip().splitlines()[-3:]
 
     assert [line.partition(" does not go with ")[0] for line in refusals] == [
