@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[1]
 # Files outside of docs/ that are pages of the site, too.
 PAGES = {
     "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "conduct.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
     "benchmarks/README.md": "measuring.md",
 }
 # What else a page links to, and where the site has it.
