@@ -29,7 +29,7 @@ RELEASE_BIN := $(VENV_RELEASE)/bin
 # 2.11, and what else is submitted once.
 CRASH_RUNS ?= 25
 # The tests that start real Airflows: without coverage, which would slow all that Airflow does.
-ON_AIRFLOW := tests/crash tests/demo tests/e2e
+ON_AIRFLOW := tests/crash tests/demo tests/e2e tests/test_quick_start.py
 # Goes the same ways hundreds of times: the others reach every line too, and under coverage it takes four times as long.
 EXPLORER := tests/scenarios/test_explorer.py
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
@@ -38,7 +38,7 @@ PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/scenarios/test_ran
 SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/hooks/test_stores.py tests/sandbox/test_pytest_runs.py \
 	tests/sandbox/test_sdk.py tests/session/test_rate_limits.py tests/session/test_token_provider.py \
 	tests/transports/test_download.py tests/transports/test_idle_connections.py tests/triggers/test_start_and_end.py \
-	$(addprefix tests/test_,$(addsuffix .py,examples layers readme testing_page wheel))
+	$(addprefix tests/test_,$(addsuffix .py,examples layers metadata readme site testing_page wheel))
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.
 MAPPED_TASKS ?= 500
 
@@ -55,7 +55,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer crash-test host-test explore env-bench bench bench-docs check format clean build env-release lint-workflows release-check
+.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -65,7 +65,8 @@ help:
 	@echo 'make demo-query  a day of invoices from Zuora to a file, by Data Query'
 	@echo 'make demo-month-end  a month is billed and collected; one that comes to too much is not collected'
 	@echo 'make demo-ui     the same, and the web page stays until Ctrl-C'
-	@echo 'make check       format, lint, types, the layer law'
+	@echo 'make check       format, lint, types, the layer law, the docs'
+	@echo 'make docs        the site of the docs, in site/: open site/index.html'
 	@echo 'make test        every test, and the coverage that they reach'
 	@echo 'make test-fast   those that serve no Airflow and start no interpreters: under two minutes'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
@@ -135,6 +136,11 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_layers.py
+	@$(MAKE) --no-print-directory docs
+
+# A warning fails it: a link that leads nowhere, a page that no menu has, an option that no signature has.
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Two at once: the tests on real Airflows mostly wait.
 test: env env-2.11
@@ -199,5 +205,5 @@ release-check: lint-workflows
 	$(RELEASE_BIN)/python -m release
 
 clean:
-	rm -rf $(VENV) $(VENV_2_11) $(VENV_BENCH) $(VENV_RELEASE) .demo dist build htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_2_11) $(VENV_BENCH) $(VENV_RELEASE) .demo dist build site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

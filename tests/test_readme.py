@@ -17,7 +17,7 @@ from airflow_provider_zuora.core.vendors.base import fold_status
 from airflow_provider_zuora.get_provider_info import get_provider_info
 from airflow_provider_zuora.hooks.data_query import MAX_SECONDS
 from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
-from zuora_sandbox import Settings
+from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -25,7 +25,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "sandbox" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 EXAMPLES = {path.read_text() for path in (ROOT / "docs" / "examples").rglob("*.py")}  # see test_testing_page
 BLOCKS = [
@@ -54,8 +54,32 @@ def test_python_that_is_shown_runs(block, zuora, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_readme_shows_python():
-    assert len(BLOCKS) >= 2
+def test_the_readme_is_short_and_in_its_order():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 140
+    assert re.findall("^## (.+)$", text, re.MULTILINE) == [
+        "Requirements",
+        "Install",
+        "Try it without Zuora",
+        "Use it with Zuora",
+        "Modules",
+        "What happens when ...",
+        "Documentation",
+        "Help, contributing, licence",
+    ]
+
+
+def test_the_dag_of_the_quick_start_has_at_most_12_lines():
+    [dag] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code = [line for line in dag.splitlines() if line and not line.startswith("#")]
+    assert len(code) <= 12
+
+
+def test_placeholders_look_like_placeholders():
+    text = "\n".join(page.read_text() for page in PAGES)
+    given = re.findall(r"--conn-(?:login|password) (\S+)", text)
+    known = {CLIENT_ID, f"'{CLIENT_SECRET}'"}  # of the sandbox
+    assert [word for word in given if not word.startswith("YOUR_") and word not in known] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -41,11 +41,11 @@ class Installed:
         return self.run("python", "-c", code)
 
 
-def build(project, place):
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, project]
+def build(project, place, kind="wheel"):
+    build = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", place, project]
     subprocess.run(build, check=True, capture_output=True, timeout=300)
-    [wheel] = place.glob("*.whl")
-    return wheel
+    [built] = place.glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    return built
 
 
 def list_files(wheel):

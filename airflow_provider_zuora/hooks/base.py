@@ -122,14 +122,17 @@ class BaseJobHook(BaseHook):
         repeated only if the vendor says that they were not processed; a POST with an ``idempotency_key`` also
         while its outcome is unknown. After a 2xx only a GET is ever sent again.
 
+        :param method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
         :param path: below the base URL, starting with ``/``.
         :param json: the body; dates and Decimals are written as in an order.
+        :param params: the query of the URL.
         :param idempotency_key: for a POST; sent as it is: 1 to 254 printable ASCII characters.
         :param track_id: at most 64 printable ASCII characters without ``: ; " '``; generated if left out.
         :return: of any 2xx: None if it is empty; JSON as Python's own types; text (``text/csv``, XML, HTML)
             as a str; anything else as bytes.
-        :raises PermanentError, TransientError: with the vendor's codes, messages and request id; for a 2xx
-            too, if its body has ``success: false``.
+        :raises PermanentError: with the vendor's codes, messages and request id; for a 2xx too, if its body
+            has ``success: false``.
+        :raises TransientError: the same, if the request may succeed later.
         """
         return self._run(lambda client: _call(client, method, path, json, params, idempotency_key, track_id))
 
@@ -168,6 +171,7 @@ class BaseJobHook(BaseHook):
 
         A job that the vendor does not know is waited for during the first ten minutes: it may be a new one.
 
+        :param job_id: of any kind, for example ``data-query:<id>``.
         :param poll_interval: seconds between two polls; None: Airflow's ``[zuora] poll_interval``; if that is
             blank, from 1 s, growing by half, to 60 s.
         :param timeout: seconds, or a timedelta; at most ten years.

@@ -63,7 +63,8 @@ class BaseDataQueryHook(BaseJobHook):
         :param query: the SQL of Data Query, at most 1,000,000 characters.
         :param source_data: ``WAREHOUSE``: Zuora Warehouse, which is bought apart.
         :param read_deleted: True: deleted rows only.
-        :param poll_interval, timeout: see `wait_for_job`.
+        :param poll_interval: seconds between two polls, see `wait_for_job`.
+        :param timeout: seconds, or a timedelta, that the query may take.
         :return: rows as dicts; the names of columns are Zuora's, in lower case.
         :raises PermanentError: if Zuora refuses the query, or it failed.
         :raises QueryQueueFullError: if the tenant has too many queries queued.
@@ -89,11 +90,20 @@ class BaseDataQueryHook(BaseJobHook):
         """
         Run a query, wait for it, and put its file to a path, whole or not at all.
 
+        :param query: the SQL of Data Query, at most 1,000,000 characters.
         :param output_path: a local path, or what ``ObjectStoragePath`` takes, such as
             ``s3://conn_id@bucket/a.csv``.
-        :param output_format: ``JSON`` is JSON Lines; ``column_separator``: of ``DSV``.
+        :param output_format: of the file. ``JSON`` is JSON Lines.
+        :param column_separator: of ``DSV``.
+        :param compression: of the file.
+        :param source_data: ``WAREHOUSE``: Zuora Warehouse, which is bought apart.
+        :param read_deleted: True: deleted rows only.
+        :param poll_interval: seconds between two polls, see `wait_for_job`.
+        :param timeout: seconds, or a timedelta, that the query may take.
         :return: ``job_id``, ``rows``, ``bytes``, ``path`` and ``columns``.
-        :raises PermanentError, QueryQueueFullError, TransientError: as `query` does.
+        :raises PermanentError: if Zuora refuses the query, or it failed.
+        :raises QueryQueueFullError: if the tenant has too many queries queued.
+        :raises TransientError: if it has not ended in time, or its file could not be read.
         """
         from airflow_provider_zuora.hooks.targets import make_target
 

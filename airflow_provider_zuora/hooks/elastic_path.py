@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 class ElasticPathHook(BaseJobHook):
     """
-    Talk to Elastic Path Commerce Cloud.
+    Sign in to Elastic Path Commerce Cloud, export orders, and fetch their files.
 
     The connection (type ``elastic_path``): host = base URL, or blank and ``environment`` in extra;
     login and password = client id and secret; all else in extra is optional, see the connection form.
@@ -54,7 +54,8 @@ class ElasticPathHook(BaseJobHook):
 
         :param filter: in the grammar of Elastic Path's order list, for example
             ``ge(created_at,2024-07-01T00:00:00Z):lt(created_at,2024-07-02T00:00:00Z)``.
-        :raises PermanentError, TransientError: with Elastic Path's messages and request id.
+        :raises PermanentError: with Elastic Path's messages and request id.
+        :raises TransientError: the same, if it could not be reached.
         """
         return self._run(lambda client: start_export(client, filter))
 
@@ -68,6 +69,7 @@ class ElasticPathHook(BaseJobHook):
         target always holds all of it, or what was there before. No secret of the connection goes to the
         file's host, which must be https and public; docs/elastic-path.md describes what else is allowed.
 
+        :param job_id: the id of the export's job.
         :param target: a local path, or what ``ObjectStoragePath`` takes, such as ``s3://conn_id@bucket/a.csv``.
         :param max_bytes: a larger file is not fetched.
         :raises PermanentError: if the job is unknown or has no file, or the link is not safe to follow.

@@ -42,7 +42,7 @@ from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_cont
 
 class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     """
-    Talk to Zuora.
+    Sign in to Zuora, submit orders and runs once each, run data queries, and reach every other endpoint.
 
     The connection (type ``zuora``): host = base URL, or blank and ``environment`` in extra; login and
     password = OAuth client id and secret; all else in extra is optional, see the connection form.
@@ -144,13 +144,16 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         `create_order`; equal orders without an ``orderNumber`` are told apart by their count, so the list may
         be reordered.
 
+        :param orders: bodies of Zuora's "Create an order asynchronously"; all are checked before one is sent.
         :param idempotency_key: replaces dag, run and task in the keys: a text, or a function that returns one
             for an order.
+        :param return_ids: True: the jobs' results hold ids instead of numbers.
         :param on_existing: ``adopt``: each order with an ``orderNumber`` is looked up before it is sent. One
             that exists, by whichever run, replaces the job (``order:<orderNumber>``), and nothing is sent;
             one with another account, date or content is refused. ``fail``: nothing is looked up.
         :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
         :param labels: what messages call the orders; empty: ``orders[0]`` and so on.
+        :param context: the task's context; None: that of the running task.
         :raises PermanentError: if a rule is broken (a line each), or signing in fails: nothing was sent.
         """
         violations = option_violations(on_existing, concurrency) + find_flag_violations(
@@ -174,7 +177,11 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         return [self._check_shared(call, result) for result in results]
 
     def preview_order(self, order: Mapping[str, Any]) -> str:
-        """Check a preview, submit it, and return the id of its job; it changes nothing at Zuora."""
+        """
+        Check a preview, submit it, and return the id of its job; it changes nothing at Zuora.
+
+        :param order: the body of Zuora's "Preview an order asynchronously", with its ``previewOptions``.
+        """
         checked = self._check(order, check_preview)
         return self._run(lambda client: client.submit(checked.request, "preview"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.job import Job
@@ -46,6 +46,8 @@ class ZuoraBillRunOperator(BaseRunOperator):
     :raises TransientError: (retries) if Zuora could not be reached, or ``timeout`` passed.
     """
 
+    # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
+    __supports_durable_execution: ClassVar[bool] = True
     noun = "bill run"
     run_field = "bill_run"
     number_field = "billRunNumber"
@@ -148,6 +150,8 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
     :raises TransientError: (retries) if Zuora could not be reached, or ``timeout`` passed.
     """
 
+    # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
+    __supports_durable_execution: ClassVar[bool] = True
     noun = "payment run"
     run_field = "payment_run"
     number_field = "number"

@@ -60,6 +60,8 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     :raises TransientError: (retries) if Zuora could not be reached, or ``timeout`` passed.
     """
 
+    # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
+    __supports_durable_execution: ClassVar[bool] = True
     hook_class = ZuoraHook
     query: str
     output_path: str | PathLike[str] | None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, Unpack
 
 from airflow.providers.common.compat.sdk import mask_secret
 from typing_extensions import override
@@ -114,6 +114,8 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         transient reason, or ``timeout`` passed.
     """
 
+    # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
+    __supports_durable_execution: ClassVar[bool] = True
     key_options = ("idempotency_key", "raw_idempotency_key", "adopt_job_id")
     job_options = (*key_options, "return_ids")
     result_options = ("require_order_completed",)
@@ -185,6 +187,8 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     :raises TransientError: (retries) if a retry goes on with some of them.
     """
 
+    # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
+    __supports_durable_execution: ClassVar[bool] = True
     order_field = "orders"
     hook_options = ("return_ids", "on_existing", "concurrency")
     template_fields: Sequence[str] = ("orders", "zuora_conn_id", "idempotency_key", "refused_path")

@@ -43,9 +43,11 @@ class BaseJobTrigger(BaseTrigger):
     names its hook. Its path stands in the databases of users: it must not change.
 
     :param conn_id: the Airflow connection; None: the default one of the vendor.
-    :param job_id: the job; ``job_ids`` replaces it for many, packed by `pack_ids`.
+    :param job_id: the job.
+    :param job_ids: many jobs, instead of ``job_id``, packed by `pack_ids`.
     :param poll_interval: seconds between two polls; None: growing by half, from 10 s to 60 s.
-    :param exponential_backoff, max_wait: those of Airflow's sensors; seconds.
+    :param exponential_backoff: that of Airflow's sensors.
+    :param max_wait: that of Airflow's sensors, in seconds.
     :param started: epoch seconds at which the wait began; None: now.
     :param unknown_until: epoch seconds until which the vendor may not know a job that was just issued; None:
         a job that it does not know ends the wait at once.
@@ -167,13 +169,21 @@ _ARGUMENTS = tuple(BaseJobTrigger.__init__.__kwdefaults__ or ())
 
 
 class ZuoraJobTrigger(BaseJobTrigger):
-    """See `BaseJobTrigger`."""
+    """
+    Wait in the triggerer until jobs of Zuora have ended, and fire one event.
+
+    The arguments are those of `BaseJobTrigger`.
+    """
 
     hook_class = ZuoraHook
 
 
 class ElasticPathJobTrigger(BaseJobTrigger):
-    """See `BaseJobTrigger`."""
+    """
+    Wait in the triggerer until exports of Elastic Path have ended, and fire one event.
+
+    The arguments are those of `BaseJobTrigger`.
+    """
 
     hook_class = ElasticPathHook
 

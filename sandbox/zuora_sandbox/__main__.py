@@ -1,12 +1,19 @@
-"""The command ``zuora-sandbox``, or ``python -m zuora_sandbox``: serve a sandbox until SIGINT or SIGTERM."""
+"""The command ``zuora-sandbox``, or ``python -m zuora_sandbox``: serve a sandbox until it is told to end.
+
+With a command after ``--`` it runs that, with Airflow connections to the sandbox in its environment, and ends
+with it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import os
 import signal
+import sys
 from argparse import BooleanOptionalAction
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -64,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     options.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    options.add_argument("--port", type=int, default=8765, help="0 chooses a free one")
+    options.add_argument("--port", type=int, default=8765, help="0, or a COMMAND: a free one")
     options.add_argument("--file-port", type=int, default=0, help="the port of result files; 0: a free one")
     defaults = Settings()
     for each in fields(Settings):
@@ -75,30 +82,68 @@ def make_parser() -> argparse.ArgumentParser:
                 {"action": BooleanOptionalAction} if isinstance(default, bool) else {"type": type(default)}
             )
             options.add_argument(flag, default=default, help=HELP[each.name], **kind)
+    words = "after --: is run with Airflow connections to the sandbox in its environment, and ends it"
+    options.add_argument("command", metavar="COMMAND", nargs="*", help=words)
     return options
 
 
-async def serve_until_stopped(server: Server) -> None:
-    """Serve, print the address in one line, and stop at the first SIGINT or SIGTERM."""
+def list_connections(server: Server) -> dict[str, str]:
+    """Return the environment variables in which Airflow finds connections to a sandbox."""
+    known = server.sandbox.settings
+    own = {"host": server.url, "login": known.client_id, "password": known.client_secret}
+    return {
+        f"AIRFLOW_CONN_{kind.upper()}_DEFAULT": json.dumps({"conn_type": kind} | own)
+        for kind in ("zuora", "elastic_path")
+    }
+
+
+async def serve_until_stopped(server: Server, command: Sequence[str] = ()) -> int:
+    """Serve, print the address in one line, and stop at SIGINT or SIGTERM, or when the command has ended."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with server.run():
         known = server.sandbox.settings.client_id
         print(f"Sandbox: {server.url} client id {known}, its secret: see --help", flush=True)
+        if command:
+            return await run_command(command, list_connections(server), stop)
         await stop.wait()
+    return 0
+
+
+async def run_command(command: Sequence[str], environment: Mapping[str, str], stop: asyncio.Event) -> int:
+    """Run a command and return its exit status; when told to stop, end the command first."""
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment)
+    except OSError as error:
+        print(f"zuora-sandbox: {command[0]} cannot be run: {error.strerror}", file=sys.stderr)
+        return 127
+    ended, told = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
+    await asyncio.wait((ended, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if process.returncode is None:
+        process.terminate()
+    status = await ended
+    return status if status >= 0 else 128 - status  # as shells show a signal
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exit with a message and status 2 if the host or the port cannot be served."""
+    """
+    Run the command line, and exit with the status of its command.
+
+    Exit with a message and status 2 if the host or the port cannot be served.
+    """
     options = make_parser()
     given = vars(options.parse_args(arguments))
+    command = given.pop("command")
+    if command and given["port"] == options.get_default("port"):
+        given["port"] = 0  # nobody has to know it
     try:
         places = [given.pop(name) for name in ("host", "port", "file_port")]
         server = open_server(Sandbox(Settings(**given)), *places)
     except (ValueError, OSError) as error:
         options.error(str(error))
-    asyncio.run(serve_until_stopped(server))
+    sys.exit(asyncio.run(serve_until_stopped(server, command)))
 
 
 if __name__ == "__main__":

@@ -70,3 +70,46 @@ def test_help_tells_the_known_client(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert CLIENT_ID in capsys.readouterr().out.replace("\n", "")
+
+
+def run_under_it(code, *options):
+    command = [*COMMAND, *options, "--", sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_command_has_connections_to_it_and_ends_it():
+    code = (
+        "import json, os, sys, urllib.request\n"
+        "names = ('ZUORA', 'ELASTIC_PATH')\n"
+        "conns = [json.loads(os.environ[f'AIRFLOW_CONN_{name}_DEFAULT']) for name in names]\n"
+        "print(conns[0]['login'], [each['conn_type'] for each in conns])\n"
+        "print(urllib.request.urlopen(conns[0]['host'] + '/sandbox/ledger').status, sys.argv[1:])\n"
+        "sys.exit(3)"
+    )
+    ended = run_under_it(code, "--job-seconds", "5")
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stdout.splitlines()[1:] == [f"{CLIENT_ID} ['zuora', 'elastic_path']", "200 []"]
+
+
+def test_the_options_of_a_command_are_its_own():
+    command = [*COMMAND, "--", sys.executable, "-c", "import sys; print(sys.argv)", "--port", "9"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.splitlines()[1:] == ["['-c', '--port', '9']"]
+
+
+def test_a_command_that_is_not_there_is_named():
+    command = [*COMMAND, "--", "no-such-command"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        127,
+        "zuora-sandbox: no-such-command cannot be run: No such file or directory\n",
+    )
+
+
+def test_it_takes_its_command_with_it_when_told_to_end():
+    code = "import time; print('there', flush=True); time.sleep(600)"
+    command = [*COMMAND, "--", sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert [process.stdout.readline() for _ in range(2)][1] == "there\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
