@@ -194,12 +194,17 @@ class BaseJobHook(BaseHook):
         Try the connection, whatever token there is; return whether it works, and what is wrong with it.
 
         It signs in, and at Zuora sends one GET. It waits for no answer longer than ten seconds, and repeats
-        nothing; neither session nor token of other hooks has a part in it.
+        nothing; neither session nor token of other hooks has a part in it. Of a connection that works the
+        hook keeps the token.
         """
         from airflow_provider_zuora.hooks.connection_check import check_connection
 
         source = AirflowConnection(self.vendor, self.conn_id)
-        return check_connection(self.vendor, self._read_connection(), source)
+
+        def keep_token(tried: ApiSession) -> None:
+            self.session.take_token(tried)
+
+        return check_connection(self.vendor, self._read_connection(), source, keep_token)
 
     @cached_property
     def _settings(self) -> Settings:

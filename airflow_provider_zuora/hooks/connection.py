@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from ipaddress import IPv6Address
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection, mask_secret
@@ -21,7 +21,7 @@ from airflow_provider_zuora.airflow_context.metrics import emit
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.messages import Credentials
-from airflow_provider_zuora.core.metrics import Metric
+from airflow_provider_zuora.core.metrics import Emit
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.hooks.config import read_runtime_directory
 from airflow_provider_zuora.hooks.connection_fields import FIELDS, TRANSPORT_FIELDS, read_fields
@@ -45,9 +45,7 @@ class AirflowConnection:
     vendor: Vendor
     conn_id: str
 
-    def emit(self, metric: Metric, value: float, tags: Mapping[str, str]) -> None:
-        """Hand a figure to Airflow's metrics."""
-        emit(metric, value, tags)
+    emit: ClassVar[Emit] = staticmethod(emit)
 
     def mask(self, secret: str) -> None:
         """Mask a secret in Airflow's logs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -63,8 +63,17 @@ _NO_ORDERS = (
 )
 
 
-def check_connection(vendor: Vendor, conn: Connection, source: ConnectionSource) -> tuple[bool, str]:
-    """Sign in, and send the GET that checks headers; return whether the connection works, and sentences."""
+def check_connection(
+    vendor: Vendor,
+    conn: Connection,
+    source: ConnectionSource,
+    on_success: Callable[[ApiSession], object],
+) -> tuple[bool, str]:
+    """
+    Sign in, and send the GET that checks headers; return whether the connection works, and sentences.
+
+    :param on_success: called with the session that signed in, if the connection works.
+    """
     try:
         settings = read_settings(vendor, conn, source, SessionRegistry())
     except ApiError as error:
@@ -74,6 +83,8 @@ def check_connection(vendor: Vendor, conn: Connection, source: ConnectionSource)
     session = _open_session(settings, source)
     try:
         works, words = _try_session(vendor, settings, session)
+        if works:
+            on_success(session)
     finally:
         session.close()
     return works, " ".join((words, *(f"Note: {each}." for each in settings.warnings)))

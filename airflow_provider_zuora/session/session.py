@@ -117,6 +117,10 @@ class ApiSession:
         """Sign in once, whatever token is in hand, or in the file of this host."""
         self.tokens.force_sign_in(self._transport.send)
 
+    def take_token(self, other: ApiSession) -> None:
+        """Go on with the token of another session of the same client."""
+        self.tokens.take(other.tokens)
+
     def renew_after_fork(self) -> object:
         """Begin anew in a forked process, with the token; return the parent's connections, to be kept."""
         parents = self._transport, self._runner, self._loops

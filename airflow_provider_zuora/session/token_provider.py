@@ -93,6 +93,11 @@ class TokenProvider:
         with self._signing_in:
             self._sign_in(send, None)
 
+    def take(self, other: TokenProvider) -> None:
+        """Go on with the token of another one, if both are of the same client."""
+        if other.credentials == self.credentials:
+            self._token = other._token
+
     async def aget(self, send: AsyncSend, step: Token) -> str:
         """Return the token, or share the sign-in that is under way on this loop, its error included."""
         loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks import connection_check
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
@@ -56,6 +57,13 @@ def refused_port():
 
 
 class TestThatItWorks:
+    def test_the_hook_that_has_tried_it_goes_on_with_the_token(self, zuora):
+        hook = ZuoraHook()
+        assert hook.test_connection()[0]
+        with pytest.raises(PermanentError):
+            hook.get_job("unknown")
+        assert zuora.ledger()["signIns"] == 1
+
     def test_it_says_who_signed_in_where(self, zuora, check):
         words = f"Signed in to {zuora.url} as client {CLIENT_ID}. It may read orders."
         assert check(host=zuora.url) == (True, words)
