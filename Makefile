@@ -29,13 +29,15 @@ RELEASE_BIN := $(VENV_RELEASE)/bin
 # 2.11, and what else is submitted once.
 CRASH_RUNS ?= 25
 # The tests that start real Airflows: without coverage, which would slow all that Airflow does.
-ON_AIRFLOW := tests/crash tests/demo tests/e2e tests/test_quick_start.py
+ON_AIRFLOW := tests/crash tests/demo tests/e2e
+# Installs the packages into an empty environment, and follows the README there: some minutes, so it has a target.
+QUICK_START := tests/test_quick_start.py
 # Goes the same ways hundreds of times: the others reach every line too, and under coverage it takes four times as long.
 EXPLORER := tests/scenarios/test_explorer.py
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
 PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/scenarios/test_random_walk.py
 # Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
-SLOW := $(ON_AIRFLOW) $(EXPLORER) tests/benchmarks tests/hooks/test_stores.py tests/sandbox/test_pytest_runs.py \
+SLOW := $(ON_AIRFLOW) $(EXPLORER) $(QUICK_START) tests/benchmarks tests/hooks/test_stores.py tests/sandbox/test_pytest_runs.py \
 	tests/sandbox/test_sdk.py tests/session/test_rate_limits.py tests/session/test_token_provider.py \
 	tests/transports/test_download.py tests/transports/test_idle_connections.py tests/triggers/test_start_and_end.py \
 	$(addprefix tests/test_,$(addsuffix .py,examples layers metadata readme site testing_page wheel))
@@ -55,7 +57,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
+.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer test-quick-start crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -69,6 +71,7 @@ help:
 	@echo 'make docs        the site of the docs, in site/: open site/index.html'
 	@echo 'make test        every test, and the coverage that they reach'
 	@echo 'make test-fast   those that serve no Airflow and start no interpreters: under two minutes'
+	@echo 'make test-quick-start  the README, followed in an empty environment: five minutes'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
@@ -142,10 +145,10 @@ check: env
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# Two at once: the tests on real Airflows mostly wait.
+# Three at once on two cores: the tests on real Airflows mostly wait.
 test: env env-2.11
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer test-on-2.11
+	@$(MAKE) --no-print-directory --jobs 3 test-alone test-on-airflow test-explorer test-on-2.11
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
@@ -153,7 +156,7 @@ test: env env-2.11
 	@$(BIN)/python -m coverage report --fail-under=95
 
 test-alone: env
-	$(BIN)/python -m coverage run -m pytest $(addprefix --ignore ,$(ON_AIRFLOW) $(EXPLORER))
+	$(BIN)/python -m coverage run -m pytest $(addprefix --ignore ,$(ON_AIRFLOW) $(EXPLORER) $(QUICK_START))
 
 test-on-airflow: env env-2.11
 	$(BIN)/python -m pytest -p no:cacheprovider $(ON_AIRFLOW)
@@ -163,6 +166,9 @@ test-on-2.11: env-2.11
 
 test-fast: env
 	$(BIN)/python -m pytest -q $(addprefix --ignore ,$(SLOW))
+
+test-quick-start: env
+	$(BIN)/python -m pytest -p no:cacheprovider $(QUICK_START)
 
 test-explorer: env
 	$(BIN)/python -m pytest -p no:cacheprovider $(EXPLORER)

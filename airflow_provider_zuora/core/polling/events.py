@@ -132,6 +132,7 @@ def write_job(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in job.__dataclass_fields__}
     info = job.info and {name: getattr(job.info, name) for name in job.info.__dataclass_fields__}
     if info:
+        del info["no_answer"]  # a job is read from an answer
         info |= {"codes": list(info["codes"]), "messages": list(info["messages"])}
     return {**values, "state": job.state.value, "info": info}
 

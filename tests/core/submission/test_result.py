@@ -352,7 +352,7 @@ class TestWhatIsNotAdopted:
 
     def test_a_preview(self, order):
         zuora = Zuora(job_seconds=20)
-        preview = zuora.run(zuora.client().submit(check_preview(PREVIEW).request))
+        preview = zuora.run(zuora.client().submit(check_preview(PREVIEW).request, "preview"))
         self.refused(zuora, preview, "its type is 'AsyncPreviewOrder'", order)
 
     def test_a_job_that_failed(self):
