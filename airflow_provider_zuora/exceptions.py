@@ -55,7 +55,13 @@ class OutcomeUnknownError(PermanentError):
 
     The message names the Idempotency-Key, the Track-Ids, what to look for in Zuora, and how to proceed:
     ``adopt_job_id`` if it is there, another ``idempotency_key`` if it is not.
+
+    :ivar idempotency_key: the key under which it may have been made, None if that is not known.
+    :ivar unanswered: POSTs under it that may have made it.
     """
+
+    idempotency_key: str | None = None
+    unanswered: int = 0
 
 
 class LockContentionError(TransientError):
@@ -86,6 +92,8 @@ def convert_error(
         converted.status_code = answer.status
         converted.codes, converted.messages = answer.codes, answer.messages
         converted.request_id, converted.track_id = answer.request_id or None, answer.track_id or None
+    if isinstance(error, OutcomeUnknown) and isinstance(converted, OutcomeUnknownError):
+        converted.idempotency_key, converted.unanswered = error.key or None, error.unanswered
     return converted
 
 

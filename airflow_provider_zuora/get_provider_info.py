@@ -51,4 +51,5 @@ def get_provider_info() -> dict[str, object]:
             {"integration-name": name, "python-modules": [f"{_PACKAGE}.{room}.{each}" for each in named]}
             for name, named in modules.items()
         ]
+    info["extra-links"] = [f"{_PACKAGE}.links.{name}" for name in ("ZuoraLink", "ElasticPathLink")]
     return info

@@ -17,11 +17,13 @@ from airflow.providers.common.compat.sdk import (
 )
 from asgiref.sync import sync_to_async
 
-__all__ = ["NEVER_EXPIRE", "amask_secret"]  # imported here for other modules
+__all__ = ["NEVER_EXPIRE", "AirflowRescheduleException", "amask_secret"]  # imported here for other modules
 
 RETURN_VALUE = "return_value"  # Airflow's
 JOB_ID = "job_id"  # of a task whose return value is the job's result
 JOB_RESULTS = "job_results"  # what became of each job of a list that a task waited for
+RECEIPT = "receipt"  # what the task came to, in the vendor's numbers
+PAGE_URL = "page_url"  # where a person sees that at the vendor
 SUBMIT_RESULTS = "submit_results"  # what became of each order of a list that a task submitted
 
 AIRFLOW_VERSION = str(__version__)
@@ -44,6 +46,12 @@ try:  # masking without blocking the event loop, Airflow 3.3.2 and later
     from airflow.sdk.log import amask_secret
 except ImportError:  # pragma: no cover - covered on Airflow before 3.3.2
     amask_secret = sync_to_async(mask_secret)
+
+
+try:  # a sensor in reschedule mode goes on later
+    from airflow.sdk.exceptions import AirflowRescheduleException
+except ImportError:  # pragma: no cover - covered on Airflow before 3.2
+    from airflow.exceptions import AirflowRescheduleException
 
 
 def get_running_context() -> Mapping[str, Any]:

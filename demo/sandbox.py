@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -56,10 +57,13 @@ class ServedSandbox:
         """Return what it has been asked and what it holds."""
         return dict(self.ask("GET", "/sandbox/ledger"))
 
-    def connection(self, conn_id: str = "zuora_default", kind: str = "zuora") -> tuple[str, ...]:
+    def connection(
+        self, conn_id: str = "zuora_default", kind: str = "zuora", **extra: Any
+    ) -> tuple[str, ...]:
         """Return the ``airflow`` command that makes the connection to it; it is both vendors at once."""
         who = ("--conn-login", self.client_id, "--conn-password", self.client_secret)
-        return ("connections", "add", conn_id, "--conn-type", kind, "--conn-host", self.url, *who)
+        more = ("--conn-extra", json.dumps(extra)) if extra else ()
+        return ("connections", "add", conn_id, "--conn-type", kind, "--conn-host", self.url, *who, *more)
 
     def _address(self) -> str | None:
         if not self._process.is_running:

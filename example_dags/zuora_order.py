@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
+from airflow.providers.common.compat.sdk import Asset, dag, task
 
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 
@@ -42,6 +42,7 @@ def zuora_order() -> None:
         order=ORDER,
         wait_for_completion=True,
         poll_interval=5,
+        outlets=[Asset("zuora_order_completed")],  # zuora_order_completed.py runs then
         retries=2,
         retry_delay=timedelta(minutes=1),
     )

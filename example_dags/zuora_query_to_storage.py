@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import dag, task
+from airflow.providers.common.compat.sdk import Asset, dag, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
@@ -48,6 +48,7 @@ def zuora_query_to_storage() -> None:
         task_id="export",
         query=QUERY,
         output_path=f"{PLACE}/day={{{{ data_interval_start | ds }}}}/invoices.csv",
+        outlets=[Asset("zuora_invoices")],  # its event carries the path, the rows and the bytes
     )
 
     @task

@@ -9,15 +9,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_zuora.airflow_context.parameters import refuse_unknown_parameters
+from airflow_provider_zuora.airflow_context.receipts import BaseReportingTask
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
-from airflow_provider_zuora.core.job import JobResult
-from airflow_provider_zuora.core.polling.events import DeferredResults, pack_ids
+from airflow_provider_zuora.core.job import JobResult, name_jobs
+from airflow_provider_zuora.core.polling.events import NO_POLLS, DeferredResults, WaitTotals, pack_ids
 from airflow_provider_zuora.core.polling.job_list import JobPolls, reload_results
 from airflow_provider_zuora.core.polling.wait import (
     LONGEST,
@@ -27,10 +27,12 @@ from airflow_provider_zuora.core.polling.wait import (
     PollOptions,
     PollSchedule,
     make_steady_clock,
+    wait_until_done,
 )
 from airflow_provider_zuora.core.validation import check_execution_timeout
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.base import BaseJobHook
+from airflow_provider_zuora.hooks.limits import choose_interval
 from airflow_provider_zuora.triggers.jobs import TRIGGERS, BaseJobTrigger, read_event
 
 FIRST_POLL = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
@@ -48,6 +50,7 @@ class JobWait:
     polls: JobPolls
     clock: Clock
     cancels_on_kill: bool = False
+    totals: WaitTotals = NO_POLLS  # before this process took it up
 
     @classmethod
     def start(
@@ -135,7 +138,7 @@ class JobWait:
         path, arguments = trigger.serialize()
         return StartTriggerArgs(
             trigger_cls=path,
-            trigger_kwargs=arguments | {"started": None},
+            trigger_kwargs=arguments | {"started": None, "totals": {"polls": 0}},
             next_method="execute_complete",
             timeout=timedelta(seconds=seconds),
         )
@@ -153,6 +156,7 @@ class JobWait:
             max_wait=schedule.max_wait,
             max_errors=self.polls.options.max_errors,
             cancel_on_kill=self.cancels_on_kill,
+            totals=self.totals.with_polls(self.polls.polls).as_dict(),
             **more,
         )
 
@@ -176,10 +180,9 @@ class JobWait:
             )
 
 
-class BaseWaitingTask(BaseLiteralTexts):
+class BaseWaitingTask(BaseLiteralTexts, BaseReportingTask):
     """What waits for jobs; a subclass names its hook and the options that `Vendor.read_result` reads."""
 
-    hook_class: ClassVar[type[BaseJobHook]]
     result_options: ClassVar[Sequence[str]] = ()
     cancels_on_kill: ClassVar[bool] = False  # it started the job, and nobody else waits for it
     deferrable: bool = True
@@ -189,16 +192,6 @@ class BaseWaitingTask(BaseLiteralTexts):
         refuse_unknown_parameters(type(self), kwargs)
         super().__init__(**kwargs)
         check_execution_timeout(self.execution_timeout)
-
-    @property
-    def conn_id(self) -> str:
-        """Return the Airflow connection, whatever the option is called."""
-        return str(getattr(self, self.hook_class.conn_name_attr))
-
-    @cached_property
-    def hook(self) -> BaseJobHook:
-        """Return the hook, the same all through a task."""
-        return self.hook_class(self.conn_id)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -222,22 +215,45 @@ class BaseWaitingTask(BaseLiteralTexts):
         return min(self.timeout, self.execution_limit)
 
     def poll_or_defer(
-        self, wait: JobWait, schedule: PollSchedule, end_options: Any = None, kwargs: Any = None
+        self,
+        wait: JobWait,
+        schedule: PollSchedule,
+        context: Mapping[str, Any],
+        end_options: Any = None,
+        kwargs: Any = None,
     ) -> list[JobResult]:
         """Poll once, and return the results if all jobs have ended or time is up; else defer."""
         wait.refuse_too_many()
+        wait.totals = self.note_wait(wait.polls.job_ids, wait.polls.options.started)
         results = wait.poll(stop_early=True)
-        if results is not None:
-            return results
-        if wait.is_over:
-            return wait.polls.time_out(f"{self.time_limit:.0f} s have passed.")
+        if results is not None or wait.is_over:
+            self.note_polls(wait.polls.polls)
+            return results or wait.polls.time_out(f"{self.time_limit:.0f} s have passed.")
         trigger, timeout = wait.make_trigger(schedule, end_options)
+        self.push_page(context)
+        words = "%s not ended after %d polls; the triggerer waits on, and polls next in %.0f s"
+        who = f"{name_jobs(wait.polls.job_ids)} ha{'s' if len(wait.polls.job_ids) == 1 else 've'}"
+        due = trigger.not_before - wait.clock()
+        self.log.info(words, f"{who[:1].upper()}{who[1:]}", wait.polls.polls, due)
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=timeout)
         raise AssertionError("defer raises")
 
+    def wait_here(self, job_id: str, seconds: float, interval: float | None) -> JobResult:
+        """Wait for a job on this worker, and return the result of the wait."""
+        now = self.hook._settings.client.clock()
+        self.note_wait([job_id], now)
+        schedule = PollSchedule(choose_interval(interval), first=1.0)
+        options = PollOptions(now, now, now + min(LONGEST, seconds), schedule)
+        result = self.hook._run(lambda client: wait_until_done(client, job_id, options))
+        self.note_polls(result.polls)
+        return result
+
     def read_results(self, event: Any) -> list[JobResult]:
         """Return the results in a trigger's event, or raise its error; too large ones are reloaded."""
+        self.note_event(event)
         fired = read_event(event)
+        if isinstance(fired, list):
+            self.notes.job_ids = [each.job_id for each in fired]
         if isinstance(fired, AirflowException):
             raise fired
         if not isinstance(fired, DeferredResults):

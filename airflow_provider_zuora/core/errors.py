@@ -203,4 +203,12 @@ class LockContention(ApiError):
 
 
 class OutcomeUnknown(ApiError):
-    """An order may exist or not; sending it again might make it twice. A person has to check."""
+    """
+    An order may exist or not; sending it again might make it twice. A person has to check.
+
+    :ivar key: the Idempotency-Key under which it may have been made; empty if that is not known.
+    :ivar unanswered: POSTs under it that may have made it.
+    """
+
+    key: str = ""
+    unanswered: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any
 
@@ -138,6 +138,7 @@ class JobResult:
     error: ApiError | None = None  # the job failed, or the wait ended without it
     warning: str = ""
     skipped: str = ""  # why the task should count as skipped, empty if it should not
+    polls: int = field(default=0, compare=False)  # that the wait has sent
 
     @classmethod
     def of_job(cls, job: Job) -> JobResult:

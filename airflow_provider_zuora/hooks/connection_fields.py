@@ -19,6 +19,7 @@ from airflow_provider_zuora.hooks.field_readers import (
     read_header_list,
     read_hosts,
     read_max_connections,
+    read_page_url,
     read_proxies,
     read_text,
     read_timeout,
@@ -144,6 +145,12 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
             schema={"pattern": r"^\s*([1-9]\d*|\{[\s\S]*\})?\s*$"},
         ),
         "download_hosts": _DOWNLOAD_HOSTS,
+        "ui_url": Field(
+            "Web page",
+            "Where you open Zuora in a browser; {order_number}, {account_number} and so on may stand in it.",
+            read_page_url,
+            placeholder="https://apisandbox.zuora.com/",
+        ),
         "shared_sign_in": _SHARED_SIGN_IN,
     },
     "elastic_path": {
@@ -156,6 +163,11 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
         **TRANSPORT_FIELDS,
         "read_only": _READ_ONLY,
         "download_hosts": _DOWNLOAD_HOSTS,
+        "ui_url": Field(
+            "Web page",
+            "Where you open Commerce Manager in a browser; blank: that of the region.",
+            read_page_url,
+        ),
         "shared_sign_in": _SHARED_SIGN_IN,
     },
 }

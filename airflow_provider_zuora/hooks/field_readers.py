@@ -7,6 +7,7 @@ import math
 import re
 import unicodedata
 
+from airflow_provider_zuora.core.page_url import find_pattern_violation
 from airflow_provider_zuora.core.validation import find_header_violation
 from airflow_provider_zuora.transports.config import MAX_CONNECTIONS, TIMEOUT
 
@@ -132,3 +133,11 @@ def read_hosts(value: object) -> frozenset[str]:
     if wrong := sorted(host for host in hosts if not _HOST.fullmatch(host)):
         raise ValueError(f"must be names of hosts without scheme or port, not {wrong[0]}")
     return frozenset(hosts)
+
+
+def read_page_url(value: object) -> str:
+    """Return a URL, in which numbers may have their places, see `build_page_url`."""
+    pattern = read_text(value)
+    if pattern and (violation := find_pattern_violation(pattern)):
+        raise ValueError(violation)
+    return pattern

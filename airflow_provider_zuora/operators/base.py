@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
+from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
 from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
@@ -23,6 +24,10 @@ from airflow_provider_zuora.version_compat import JOB_ID, NEVER_EXPIRE
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+
+AIRFLOW_ENDS_IT = "__fail__"
+"""Airflow's name of the method that it resumes after a timeout, or if the trigger broke."""
 
 
 class BaseJobOperator(BaseWaitingTask):
@@ -54,21 +59,23 @@ class BaseJobOperator(BaseWaitingTask):
 
     def execute(self, context: Context) -> Any:
         """Start the job, and wait for it if asked to."""
-        self.check_options()
-        job_id = self.start_job(context)
-        if not self.wait_for_completion:
-            return job_id
-        context["ti"].xcom_push(key=JOB_ID, value=job_id)
-        expected = self.list_expected()
-        if self.deferrable:
-            wait = JobWait.start(self.time_limit, self.hook, [job_id])
-            wait.cancels_on_kill = self.cancels_on_kill
-            schedule = PollSchedule(choose_interval(self.poll_interval), first=FIRST_POLL)
-            kwargs = {"expected": dict(expected)} if expected else None
-            [result] = self.poll_or_defer(wait, schedule, None, kwargs)
-        else:
-            result = self.hook.wait_for_job(job_id, poll_interval=self.poll_interval, timeout=self.time_limit)
-        return self._conclude(result, context, expected)
+        with self.reporting(context) as notes:
+            self.check_options()
+            job_id = self.start_job(context)
+            notes.job_ids = [job_id]
+            if not self.wait_for_completion:
+                return job_id
+            context["ti"].xcom_push(key=JOB_ID, value=job_id)
+            expected = self.list_expected()
+            if self.deferrable:
+                wait = JobWait.start(self.time_limit, self.hook, [job_id])
+                wait.cancels_on_kill = self.cancels_on_kill
+                schedule = PollSchedule(choose_interval(self.poll_interval), first=FIRST_POLL)
+                kwargs = {"expected": dict(expected)} if expected else None
+                [result] = self.poll_or_defer(wait, schedule, context, kwargs=kwargs)
+            else:
+                result = self.wait_here(job_id, self.time_limit, self.poll_interval)
+            return self._conclude(result, context, expected)
 
     def execute_complete(
         self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
@@ -78,11 +85,27 @@ class BaseJobOperator(BaseWaitingTask):
 
         :param expected: what `list_expected` returned when the job was started; a template may differ now.
         """
-        [result] = self.read_results(event)
-        return self._conclude(result, context, expected or {})
+        with self.reporting(context):
+            [result] = self.read_results(event)
+            return self._conclude(result, context, expected or {})
+
+    def find_job_id(self, context: Context) -> str:
+        """Return the job that an earlier process of this try has started, empty if it has not come so far."""
+        ti = context["ti"]  # of a mapped task all indexes would come without its own
+        return str(ti.xcom_pull(task_ids=self.task_id, key=JOB_ID, map_indexes=ti.map_index) or "")
+
+    @override
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        with self.reporting(context) as notes:
+            if next_method == AIRFLOW_ENDS_IT:
+                self.note_event(next_kwargs)
+                job_id = self.find_job_id(context)
+                notes.job_ids = [job_id] if job_id else []
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:
         """Return the result of a job that has ended, or raise what its failure means to the next try."""
+        self.notes.results = [waited]
         if waited.job is None and waited.error is not None:
             retry = f"{waited.error} A retry of this task {self.next_try}."
             words = retry if isinstance(waited.error, TimedOut) else ""

@@ -48,7 +48,7 @@ class ZuoraBillRunOperator(BaseRunOperator):
 
     # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
     __supports_durable_execution: ClassVar[bool] = True
-    noun = "bill run"
+    noun = receipt_kind = "bill run"
     run_field = "bill_run"
     number_field = "billRunNumber"
     moment_field = "scheduledExecutionTime"
@@ -152,7 +152,7 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
 
     # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
     __supports_durable_execution: ClassVar[bool] = True
-    noun = "payment run"
+    noun = receipt_kind = "payment run"
     run_field = "payment_run"
     number_field = "number"
     moment_field = "runDate"

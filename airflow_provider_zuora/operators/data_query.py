@@ -22,14 +22,13 @@ from airflow_provider_zuora.exceptions import PermanentError, TransientError, co
 from airflow_provider_zuora.hooks.data_query import MAX_SECONDS, read_row_count
 from airflow_provider_zuora.hooks.targets import make_target
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.operators.base import BaseJobOperator
-from airflow_provider_zuora.version_compat import JOB_ID
+from airflow_provider_zuora.links import ZuoraLink
+from airflow_provider_zuora.operators.base import AIRFLOW_ENDS_IT, BaseJobOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _KILL_SECONDS = 4.0  # that a killed task may take to cancel its query; Airflow 3 ends it after five
-_AIRFLOW_ENDS_IT = "__fail__"  # Airflow's name of the method that it resumes then
 
 
 class ZuoraDataQueryOperator(BaseJobOperator):
@@ -63,6 +62,8 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
     __supports_durable_execution: ClassVar[bool] = True
     hook_class = ZuoraHook
+    receipt_kind = "data query"
+    operator_extra_links = (ZuoraLink(),)
     query: str
     output_path: str | PathLike[str] | None
     output_format: str
@@ -139,13 +140,14 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     @override
     def execute(self, context: Context) -> Any:
         self._context = context
-        try:
-            return super().execute(context)
-        except TaskDeferred:
-            raise
-        except BaseException:
-            self._cancel()
-            raise
+        with self.reporting(context):
+            try:
+                return super().execute(context)
+            except TaskDeferred:
+                raise
+            except BaseException:
+                self._cancel()
+                raise
 
     @override
     def execute_complete(
@@ -153,11 +155,13 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     ) -> Any:
         self._context = context
         self._keep((expected or {}).get("job_id", ""))
-        try:
-            return self._conclude(self._read_result(event), context, {})
-        except BaseException:
-            self._cancel()
-            raise
+        with self.reporting(context) as notes:
+            notes.job_ids = [self._job_id] if self._job_id else []
+            try:
+                return self._conclude(self._read_result(event), context, {})
+            except BaseException:
+                self._cancel()
+                raise
 
     def _read_result(self, event: Any) -> JobResult:
         results = self.read_results(event)
@@ -168,17 +172,16 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     @override
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Do what Airflow does; a query whose wait Airflow has ended, after a timeout, is cancelled first."""
-        if next_method == _AIRFLOW_ENDS_IT:
+        if next_method == AIRFLOW_ENDS_IT:
             self._context = context
-            ti = context["ti"]  # of a mapped task all indexes would come without its own
-            found = ti.xcom_pull(task_ids=self.task_id, key=JOB_ID, map_indexes=ti.map_index)
-            self._keep(str(found or ""))
+            self._keep(self.find_job_id(context))
             self._cancel()
         return super().resume_execution(next_method, next_kwargs, context)
 
     @override
     def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:
         """Return the file's description, or the rows; raise what the failure of the query means."""
+        self.notes.results = [waited]
         if waited.error is not None:
             words = f"{waited.job_id} has not ended in time, and is cancelled; a retry {self.next_try}."
             words = words if isinstance(waited.error, TimedOut) else ""
@@ -189,7 +192,9 @@ class ZuoraDataQueryOperator(BaseJobOperator):
             return self._read_rows(job)
         with convert_errors():
             target = make_target(self.output_path, "output_path", creates_folder=True)
-        return self.hook._export(job, self.document, target, str(self.output_path))
+        exported = self.hook._export(job, self.document, target, str(self.output_path))
+        self.notes.facts |= {name: exported[name] for name in ("rows", "bytes", "path")}
+        return exported
 
     def _read_rows(self, job: Job) -> list[dict[str, Any]]:
         """Return the rows, no more than `max_rows`: what Zuora says of their number may be missing."""
@@ -197,6 +202,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         if count <= self.max_rows:
             rows = list(islice(self.hook._fetch_rows(job, self.document), self.max_rows + 1))
         if max(count, len(rows)) <= self.max_rows:
+            self.notes.facts["rows"] = len(rows)
             return rows
         found = f"{count:,}" if count > self.max_rows else "more"
         raise PermanentError(

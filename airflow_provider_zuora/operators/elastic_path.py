@@ -15,6 +15,7 @@ from airflow_provider_zuora.core.job import JobResult
 from airflow_provider_zuora.exceptions import convert_errors
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.targets import make_target
+from airflow_provider_zuora.links import ElasticPathLink
 from airflow_provider_zuora.operators.base import BaseJobOperator
 from airflow_provider_zuora.transports.file_paths import hide_password
 
@@ -49,6 +50,8 @@ class ElasticPathExportOrdersOperator(BaseJobOperator):
     """
 
     hook_class = ElasticPathHook
+    receipt_kind = "order export"
+    operator_extra_links = (ElasticPathLink(),)
     job_method = "export_orders"
     job_options = ("filter",)
     result_options = ("empty_export",)
@@ -92,4 +95,6 @@ class ElasticPathExportOrdersOperator(BaseJobOperator):
         with convert_errors():
             make_target(self.output_path, "output_path", creates_folder=True)
         size = self.hook.download(waited.job_id, self.output_path)
-        return {"job_id": waited.job_id, "bytes": size, "path": hide_password(self.output_path)}
+        placed = {"bytes": size, "path": hide_password(self.output_path)}
+        self.notes.facts |= placed
+        return {"job_id": waited.job_id, **placed}

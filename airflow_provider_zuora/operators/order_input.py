@@ -10,19 +10,29 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import mask_secret
 
+from airflow_provider_zuora.airflow_context.receipts import BaseReportingTask
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts, has_jinja_marks
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import BrokenText, is_path_text, read_json
-from airflow_provider_zuora.core.vendors.zuora.order_secrets import Redacted, mask_secrets, redact, unredact
-from airflow_provider_zuora.exceptions import PermanentError
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
+    Redacted,
+    list_secrets,
+    mask_secrets,
+    redact,
+    unredact,
+)
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.operators.order_file import is_path
+from airflow_provider_zuora.links import ZuoraLink
+from airflow_provider_zuora.operators.base import BaseJobOperator
+from airflow_provider_zuora.operators.order_file import is_path, read_order
 
 if TYPE_CHECKING:
     import jinja2
+    from airflow.providers.common.compat.sdk import Context
 
 
-class BaseOrderInput(BaseLiteralTexts):
+class BaseOrderInput(BaseLiteralTexts, BaseReportingTask):
     """
     An operator one field of which holds orders; a subclass names it.
 
@@ -30,10 +40,12 @@ class BaseOrderInput(BaseLiteralTexts):
     no URL. A text in an order is never a file, nor is a text that only ends like one.
     """
 
+    hook_class = ZuoraHook
     order_field: ClassVar[str]
     zuora_conn_id: str
     template_fields_renderers: ClassVar[dict[str, str]] = {"order": "json", "orders": "json"}
     ui_color = "#d5ecd4"
+    operator_extra_links = (ZuoraLink(),)
 
     @cached_property
     def hook(self) -> ZuoraHook:
@@ -145,3 +157,53 @@ def _render(template: jinja2.Template, context: Any) -> Any:
     if len(values) == 1 and not isinstance(values[0], str):
         return values[0]
     return "".join(map(str, made))
+
+
+class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
+    """An operator that sends one order: reads it once a try, and keeps its secrets out of all messages."""
+
+    order_field = "order"
+    template_fields: Sequence[str] = ("order", "zuora_conn_id")
+    template_ext: Sequence[str] = (".json",)
+    order: Any
+    _order: Mapping[str, Any] | None = None  # as this try has read it
+
+    @cached_property
+    def hook(self) -> ZuoraHook:
+        """Return the hook, the same all through a task; its messages are free of the order's secrets."""
+        hook = ZuoraHook(self.zuora_conn_id)
+        hook.values_to_hide = list_secrets(self._read_order())
+        return hook
+
+    def execute(self, context: Context) -> Any:
+        """Read the order, once: its file may be gone or changed when the order has been sent."""
+        with self.reporting(context):
+            self._order = self._read_order()
+            try:
+                return super().execute(context)
+            finally:
+                self._order = None
+
+    def execute_complete(
+        self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
+    ) -> Any:
+        """Conclude from the trigger's event; Zuora has the order by now, also if its file is gone."""
+        with self.reporting(context):
+            try:
+                self._order = self._read_order()
+            except (PermanentError, TransientError) as error:
+                self.log.warning("Of its values only numbers of cards and accounts are hidden now: %s", error)
+                self._order = {}
+            self.notes.add_order(expected or {})
+            return super().execute_complete(context, event, expected)
+
+    def _read_order(self) -> Mapping[str, Any]:
+        if self._order is not None:
+            return self._order
+        order = unredact(self.order)
+        if isinstance(order, Mapping):
+            return order  # it was masked when it was rendered
+        with convert_errors():
+            order = read_order(order)
+        mask_secrets(order, mask_secret)
+        return order

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, Unpack
 
@@ -17,12 +16,11 @@ from airflow_provider_zuora.core.submission.bulk_orders import option_violations
 from airflow_provider_zuora.core.submission.bulk_results import SubmitState, summarize_errors
 from airflow_provider_zuora.core.submission.order_lookup import build_expectation
 from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags
-from airflow_provider_zuora.core.vendors.zuora.order_secrets import list_secrets, mask_secrets, unredact
-from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error, convert_errors
+from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets, unredact
+from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.operators.base import BaseJobOperator
-from airflow_provider_zuora.operators.order_file import check_refused_path, read_order, read_order_list
-from airflow_provider_zuora.operators.order_input import BaseOrderInput
+from airflow_provider_zuora.operators.order_file import check_refused_path, read_order_list
+from airflow_provider_zuora.operators.order_input import BaseOrderInput, BaseOrderOperator
 from airflow_provider_zuora.version_compat import SUBMIT_RESULTS
 
 if TYPE_CHECKING:
@@ -33,54 +31,6 @@ if TYPE_CHECKING:
 
 
 Order: TypeAlias = Mapping[str, Any]
-
-
-class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
-    """An operator that sends one order: reads it once a try, and keeps its secrets out of all messages."""
-
-    hook_class = ZuoraHook
-    order_field = "order"
-    template_fields: Sequence[str] = ("order", "zuora_conn_id")
-    template_ext: Sequence[str] = (".json",)
-    order: Any
-    _order: Mapping[str, Any] | None = None  # as this try has read it
-
-    @cached_property
-    def hook(self) -> ZuoraHook:
-        """Return the hook, the same all through a task; its messages are free of the order's secrets."""
-        hook = ZuoraHook(self.zuora_conn_id)
-        hook.values_to_hide = list_secrets(self._read_order())
-        return hook
-
-    def execute(self, context: Context) -> Any:
-        """Read the order, once: its file may be gone or changed when the order has been sent."""
-        self._order = self._read_order()
-        try:
-            return super().execute(context)
-        finally:
-            self._order = None
-
-    def execute_complete(
-        self, context: Context, event: Any = None, expected: Mapping[str, str] | None = None
-    ) -> Any:
-        """Conclude from the trigger's event; Zuora has the order by now, also if its file is gone."""
-        try:
-            self._order = self._read_order()
-        except (PermanentError, TransientError) as error:
-            self.log.warning("Of its values only numbers of cards and accounts are hidden now: %s", error)
-            self._order = {}
-        return super().execute_complete(context, event, expected)
-
-    def _read_order(self) -> Mapping[str, Any]:
-        if self._order is not None:
-            return self._order
-        order = unredact(self.order)
-        if isinstance(order, Mapping):
-            return order  # it was masked when it was rendered
-        with convert_errors():
-            order = read_order(order)
-        mask_secrets(order, mask_secret)
-        return order
 
 
 class ZuoraCreateOrderOperator(BaseOrderOperator):
@@ -116,6 +66,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
 
     # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
     __supports_durable_execution: ClassVar[bool] = True
+    receipt_kind = "order"
     key_options = ("idempotency_key", "raw_idempotency_key", "adopt_job_id")
     job_options = (*key_options, "return_ids")
     result_options = ("require_order_completed",)
@@ -148,12 +99,13 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
 
     def start_job(self, context: Context) -> str:
         """Submit the order, once."""
+        self.notes.add_order(self.list_expected())
         # Airflow calls execute() once in a try; a subclass of the user's may call it for several orders.
         is_own = type(self).execute is ZuoraCreateOrderOperator.execute
         is_sole = is_own and getattr(context["ti"], "task_id", None) == self.task_id
         options = {name: getattr(self, name) for name in self.job_options}
         job_id = self.hook._create_order(self._read_order(), context, is_sole=is_sole, **options)
-        self.log.info("Zuora has the order as job %s; it is carried out when the job completes", job_id)
+        self.log.info("Zuora has the order as job %s; it is carried out when that completes", job_id)
         return job_id
 
 
@@ -189,6 +141,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
 
     # For Airflow's Registry: a retry goes on with what an earlier try has submitted.
     __supports_durable_execution: ClassVar[bool] = True
+    receipt_kind = "orders"
     order_field = "orders"
     hook_options = ("return_ids", "on_existing", "concurrency")
     template_fields: Sequence[str] = ("orders", "zuora_conn_id", "idempotency_key", "refused_path")
@@ -223,19 +176,21 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
 
     def execute(self, context: Context) -> list[str]:
         """Submit the orders, and leave what became of each as an XCom."""
-        with convert_errors():
-            given = unredact(self.orders)
-            refused_file = check_refused_path(self.refused_path, given)
-            orders, labels = read_order_list(given)
-            if refused_file:
-                refused_file.check_writable()
-        mask_secrets(orders, mask_secret)
-        options: dict[str, Any] = {name: getattr(self, name) for name in self.hook_options}
-        options["idempotency_key"] = self.key_of_order or self.idempotency_key
-        results = self.hook.create_orders(orders, labels=labels, context=context, **options)
-        context["ti"].xcom_push(key=SUBMIT_RESULTS, value=[result.as_dict() for result in results])
-        self._conclude(results, refused_file)
-        return [result.job_id for result in results if result.job_id is not None]
+        with self.reporting(context) as notes:
+            with convert_errors():
+                given = unredact(self.orders)
+                refused_file = check_refused_path(self.refused_path, given)
+                orders, labels = read_order_list(given)
+                if refused_file:
+                    refused_file.check_writable()
+            mask_secrets(orders, mask_secret)
+            options: dict[str, Any] = {name: getattr(self, name) for name in self.hook_options}
+            options["idempotency_key"] = self.key_of_order or self.idempotency_key
+            results = self.hook.create_orders(orders, labels=labels, context=context, **options)
+            notes.add_submissions(results)
+            context["ti"].xcom_push(key=SUBMIT_RESULTS, value=[result.as_dict() for result in results])
+            self._conclude(results, refused_file)
+            return list(notes.job_ids)
 
     def _conclude(self, results: Sequence[BulkResult], refused_file: OrderFile | None) -> None:
         """Write the refused orders, and raise what the results mean to the task."""
@@ -276,6 +231,7 @@ class ZuoraPreviewOrderOperator(BaseOrderOperator):
     :raises TransientError: (retries) if Zuora could not be reached, or ``timeout`` passed.
     """
 
+    receipt_kind = "preview"
     wait_for_completion = True
 
     def __init__(

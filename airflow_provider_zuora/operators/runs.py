@@ -19,6 +19,7 @@ from airflow_provider_zuora.core.vendors.base import RunTotals
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
 from airflow_provider_zuora.hooks.limits import choose_interval
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.links import ZuoraLink
 from airflow_provider_zuora.operators.base import BaseJobOperator
 from airflow_provider_zuora.version_compat import JOB_ID
 
@@ -33,6 +34,7 @@ class BaseRunOperator(BaseJobOperator):
     """An operator that submits a run, waits for it, and returns what it came to."""
 
     hook_class = ZuoraHook
+    operator_extra_links = (ZuoraLink(),)
     hook: ZuoraHook
     noun: ClassVar[str]
     run_field: ClassVar[str]  # the option that holds its body
@@ -54,17 +56,20 @@ class BaseRunOperator(BaseJobOperator):
 
     def execute(self, context: Context) -> Any:
         """Submit the run, or find the one that an earlier try has submitted, and wait for it."""
-        started = time.time()
-        run = self._read_run()
-        is_scheduled = self._check_run(run)
-        job_id = self._submit(run, context)
-        context["ti"].xcom_push(key=JOB_ID, value=job_id)
-        waiting = self.hook._read_waiting_run(job_id) if is_scheduled else None
-        if waiting and _is_future(waiting[1].get(self.moment_field), time.time()):
-            job, page = waiting
-            self.log.info("%s is scheduled, and %s: it is not waited for", job_id, job.status)
-            return self._describe_run(job, page, {}) | {"scheduled_for": page.get(self.moment_field)}
-        return self._wait(self._choose_end(run, job_id), context, started)
+        with self.reporting(context) as notes:
+            started = time.time()
+            run = self._read_run()
+            is_scheduled = self._check_run(run)
+            job_id = self._submit(run, context)
+            notes.job_ids = [job_id]
+            context["ti"].xcom_push(key=JOB_ID, value=job_id)
+            waiting = self.hook._read_waiting_run(job_id) if is_scheduled else None
+            if waiting and _is_future(waiting[1].get(self.moment_field), time.time()):
+                job, page = waiting
+                self.log.info("%s is scheduled, and %s: it is not waited for", job_id, job.status)
+                notes.state = "scheduled"
+                return self._describe_run(job, page, {}) | {"scheduled_for": page.get(self.moment_field)}
+            return self._wait(self._choose_end(run, job_id), context, started)
 
     def execute_complete(
         self,
@@ -79,10 +84,15 @@ class BaseRunOperator(BaseJobOperator):
         :param expected: the job that was waited for, ``job_id``.
         :param started: when the wait began, in seconds since 1970.
         """
-        results, job_id = self.read_results(event), (expected or {}).get("job_id")
-        if [result.job_id for result in results] != [job_id]:
-            raise PermanentError(f"The trigger fired an event that is not about {job_id}: nothing is done.")
-        return self._go_on(results[0], context, time.time() if started is None else started)
+        with self.reporting(context) as notes:
+            job_id = (expected or {}).get("job_id")
+            notes.job_ids = [job_id] if job_id else []
+            results = self.read_results(event)
+            if [result.job_id for result in results] != [job_id]:
+                raise PermanentError(
+                    f"The trigger fired an event that is not about {job_id}: nothing is done."
+                )
+            return self._go_on(results[0], context, time.time() if started is None else started)
 
     def _choose_end(self, run: Mapping[str, Any], job_id: str) -> str:
         """Return the job whose end is that of the run, as it was asked for."""
@@ -130,10 +140,10 @@ class BaseRunOperator(BaseJobOperator):
             wait = JobWait.start(self.time_limit, self.hook, [job_id], started=started)
             schedule = PollSchedule(choose_interval(self.poll_interval), first=FIRST_POLL)
             kwargs = {"expected": {"job_id": job_id}, "started": started}
-            [result] = self.poll_or_defer(wait, schedule, None, kwargs)
+            [result] = self.poll_or_defer(wait, schedule, context, kwargs=kwargs)
         else:
             left = max(0.0, self.time_limit - (time.time() - started))
-            result = self.hook.wait_for_job(job_id, poll_interval=self.poll_interval, timeout=left)
+            result = self.wait_here(job_id, left, self.poll_interval)
         return self._go_on(result, context, started)
 
     def _go_on(self, waited: JobResult, context: Context, started: float) -> Any:
@@ -177,7 +187,9 @@ class BaseRunOperator(BaseJobOperator):
         return words if isinstance(totals, ApiError) else f"it has errors: {words}"
 
     def _describe_run(self, job: Job, page: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the task returns of a run."""
+        """Return what the task returns of a run, and note what is no amount and no name."""
+        own = {f"{self.noun}_number".replace(" ", "_"): page.get(self.number_field), "status": job.status}
+        self.notes.facts |= own | {name: count for name, count in counts.items() if isinstance(count, int)}
         return {
             **counts,
             "job_id": job.job_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, partial
@@ -111,23 +112,32 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Poll, and wait if a job has not ended."""
+        with self.reporting(context):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> Any:
         self.check_options()
         for kept in ("_wait", "_job_ids"):
             self.__dict__.pop(kept, None)
         self.began = self.find_first_poke(context)
         late: type[BaseException] | None = None
+        if self.deferrable:
+            return self._conclude(_catch_errors(partial(self._poll_or_defer, context)), context)
+        self.note_wait((), time.time() if self.began is None else self.began)
         try:
-            found = _catch_errors(self._poll_or_defer) if self.deferrable else super().execute(context)
+            found = super().execute(context)
         except _TIMEOUTS as error:
             found, late = self._wait.polls.time_out(str(error)), type(error)
         except AirflowSkipException as error:  # Airflow's own, on a timeout in poke mode under soft_fail
             found = self._wait.polls.time_out(str(error))
+        if wait := vars(self).get("_wait"):  # of a wait in reschedule mode it knows the last poll alone
+            self.note_polls(None if self.reschedule else wait.polls.polls)
         return self._conclude(found, context, late)
 
-    def _poll_or_defer(self) -> list[JobResult]:
+    def _poll_or_defer(self, context: Context) -> list[JobResult]:
         schedule = self._make_schedule(FIRST_POLL)
         end_options = self._make_end_options(self._job_ids) if self.end_from_trigger else None
-        return self.poll_or_defer(self._wait, schedule, end_options)
+        return self.poll_or_defer(self._wait, schedule, context, end_options)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; the results of all waits, good or bad, are the value of the poke."""
@@ -136,13 +146,19 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Conclude from the trigger's event."""
-        return self._conclude(_catch_errors(partial(self.read_results, event)), context)
+        with self.reporting(context):
+            return self._conclude(_catch_errors(partial(self.read_results, event)), context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Conclude a deferral; Airflow's own sensor would skip a refused order under soft_fail."""
         if next_method != _DEFERRAL_FAILED:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-        failure = next_kwargs or {}
+        with self.reporting(context):
+            return self._fail_deferral(next_kwargs or {}, context)
+
+    def _fail_deferral(self, failure: Mapping[str, Any], context: Context) -> Any:
+        """Conclude a wait that Airflow has ended: after a timeout there is a last poll."""
+        self.note_event(failure)
         if trace := failure.get("traceback"):
             self.log.error("Trigger failed:\n%s", "\n".join(trace))
         reason = str(failure.get("error", "for an unknown reason"))
@@ -175,6 +191,8 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
         :param late: the timeout to raise; None: the one that Airflow would raise.
         """
         is_list = not isinstance(self.job_id, str)
+        job_ids = _catch_errors(lambda: self._job_ids)
+        self.notes.job_ids = job_ids if isinstance(job_ids, tuple) else ()
         try:
             results = self._judge(found, context, late, is_list=is_list)
         except _TIMEOUTS as error:
@@ -200,6 +218,7 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
         read = partial(self.hook.vendor.read_result, options=self.options)
         try:
             results = JobResults.of(self._job_ids, found, read)
+            self.notes.results = results.each
         except ApiError as error:
             raise convert_error(error) from error
         if is_list and not results.is_complete:

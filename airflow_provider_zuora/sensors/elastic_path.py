@@ -8,6 +8,7 @@ from typing import Literal, Unpack
 
 from airflow_provider_zuora.airflow_context.parameters import SensorOptions, keep_parameters
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
+from airflow_provider_zuora.links import ElasticPathLink
 from airflow_provider_zuora.sensors.base import BaseJobSensor
 
 
@@ -29,6 +30,7 @@ class ElasticPathJobSensor(BaseJobSensor):
     """
 
     hook_class = ElasticPathHook
+    operator_extra_links = (ElasticPathLink(),)
     result_options = ("empty_export",)
     template_fields: Sequence[str] = ("job_id", "elastic_path_conn_id")
 

@@ -9,6 +9,7 @@ from typing import Unpack
 from airflow_provider_zuora.airflow_context.parameters import SensorOptions, keep_parameters
 from airflow_provider_zuora.core.validation import check_flags
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.links import ZuoraLink
 from airflow_provider_zuora.sensors.base import BaseJobSensor
 
 
@@ -31,6 +32,7 @@ class ZuoraJobSensor(BaseJobSensor):
     """
 
     hook_class = ZuoraHook
+    operator_extra_links = (ZuoraLink(),)
     result_options = ("require_order_completed",)
     template_fields: Sequence[str] = ("job_id", "zuora_conn_id")
 

@@ -6,6 +6,7 @@ import math
 import platform
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,17 +22,19 @@ from airflow_provider_zuora.core.polling.events import (
     EVENT_SIZE,
     DeferredResults,
     ResultsEvent,
+    WaitTotals,
     read_results,
     unpack_ids,
 )
 from airflow_provider_zuora.core.polling.wait import MAX_POLL_ERRORS, PollOptions, PollSchedule
+from airflow_provider_zuora.core.receipt import Receipt
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.session.session import REGISTRY
 from airflow_provider_zuora.triggers.kill import finish, is_task_over, read_task_state
-from airflow_provider_zuora.triggers.start_and_end import end_task, find_start
+from airflow_provider_zuora.triggers.start_and_end import end_task, find_start, store_page
 
 
 class BaseJobTrigger(BaseTrigger):
@@ -56,6 +59,8 @@ class BaseJobTrigger(BaseTrigger):
     :param max_errors: so many polls in a row that fail for a transient reason end the wait; None: never.
     :param start_options: for a task that starts here, see `start_and_end.find_start`; else None.
     :param end_options: for a task that may end here, see `start_and_end.end_task`; else None.
+    :param totals: what the wait took before it came here, see `WaitTotals`; the event has what it took in
+        all, as ``totals``.
     :param cancel_on_kill: True: the task started the job, which is cancelled if the task is ended.
     """
 
@@ -81,6 +86,7 @@ class BaseJobTrigger(BaseTrigger):
         start_options: Mapping[str, Any] | None = None,
         end_options: Mapping[str, Any] | None = None,
         cancel_on_kill: bool = False,
+        totals: Mapping[str, Any] | None = None,
         **others: Any,
     ):
         super().__init__()
@@ -98,6 +104,7 @@ class BaseJobTrigger(BaseTrigger):
         self.start_options = start_options
         self.end_options = end_options
         self.cancel_on_kill = cancel_on_kill
+        self.totals = totals
         self._job_ids: tuple[str, ...] = ()
         if others:
             self.log.warning("Ignored the arguments of another release: %s", ", ".join(sorted(others)))
@@ -117,15 +124,25 @@ class BaseJobTrigger(BaseTrigger):
             self._job_ids = self.list_job_ids()
             if self.start_options is not None:
                 self._job_ids, is_list = await find_start(self, self.start_options)
+                job_id = self._job_ids[0] if len(self._job_ids) == 1 else ""
+                await store_page(self, Receipt("job", "waiting", job_id))
             event = await self._wait_for(tuple(dict.fromkeys(self._job_ids)))
         except ApiError as error:
-            event = {"status": "error", "message": str(error), "transient": error.transient}
+            event = self._make_error_event(error, is_transient=error.transient)
         except AirflowException as error:  # the connection is missing, for example
-            event = {"status": "error", "message": str(error), "transient": True}
-        if self.end_options and await end_task(self, self._job_ids, read_event(event), is_list=is_list):
+            event = self._make_error_event(error, is_transient=True)
+        if self.end_options and await self._end_task(event, is_list):
             yield TaskSuccessEvent()
         else:
             yield TriggerEvent(event)
+
+    async def _end_task(self, event: Mapping[str, Any], is_list: bool | None) -> bool:
+        totals = WaitTotals.read(event.get("totals"))
+        return await end_task(self, self._job_ids, read_event(event), is_list=is_list, totals=totals)
+
+    def _make_error_event(self, error: Exception, *, is_transient: bool) -> dict[str, Any]:
+        event = {"status": "error", "message": str(error), "transient": is_transient, "totals": self.totals}
+        return event | ({"job_id": self.job_id} if self.job_id else {})
 
     async def _wait_for(self, job_ids: Sequence[str]) -> dict[str, Any]:
         if not job_ids:
@@ -144,7 +161,8 @@ class BaseJobTrigger(BaseTrigger):
             await hook._wait_for_jobs(job_ids, options, event.add)
         finally:
             _count_waiting(hook.vendor.name, -len(job_ids))
-        return event.as_event()
+        totals = replace(WaitTotals.read(self.totals), started=self.started).with_polls(event.polls)
+        return {**event.as_event(), "totals": totals.as_dict()}
 
     async def on_kill(self) -> None:
         """Cancel the jobs if the task has ended; Airflow calls this also if another triggerer takes over."""

@@ -16,12 +16,17 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_provider_zuora.airflow_context.receipts import Notes, find_page, make_receipt
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
 from airflow_provider_zuora.core.job import JobResults, check_job_ids
+from airflow_provider_zuora.core.polling.events import NO_POLLS, WaitTotals
 from airflow_provider_zuora.core.polling.wait import NEW_JOB_SECONDS
+from airflow_provider_zuora.core.receipt import Receipt
 from airflow_provider_zuora.version_compat import (
     AIRFLOW_VERSION,
     JOB_RESULTS,
+    PAGE_URL,
+    RECEIPT,
     RETURN_VALUE,
     SUPPORTS_TASKS_IN_TRIGGERER,
 )
@@ -143,7 +148,7 @@ async def find_start(
     task_id, key = options["task_id"], options["key"]
     ti: Any = trigger.task_instance
     if ti.try_number > 1:  # Airflow does so for the tries that begin on a worker
-        for name in (RETURN_VALUE, JOB_RESULTS):
+        for name in (RETURN_VALUE, JOB_RESULTS, RECEIPT):
             await _call_xcom(trigger, "delete the XComs of an earlier try", "delete", key=name)
     if task_id is None:
         return trigger.list_job_ids(), None
@@ -159,7 +164,12 @@ async def find_start(
 
 
 async def end_task(
-    trigger: BaseJobTrigger, job_ids: Sequence[str], results: Any, *, is_list: bool | None
+    trigger: BaseJobTrigger,
+    job_ids: Sequence[str],
+    results: Any,
+    *,
+    is_list: bool | None,
+    totals: WaitTotals = NO_POLLS,
 ) -> bool:
     """
     Store the result if all jobs completed, and return whether the task ends here.
@@ -168,7 +178,7 @@ async def end_task(
     are: ``options`` of the result; ``is_list``, whether it is a list, unless the argument says it; ``push``,
     whether it becomes an XCom; ``is_dag_result``, whether it is the DAG's result too.
 
-    :param results: what `read_event` returned.
+    :param results: what `read_event` returned; ``totals``: what the wait took.
     """
     ti, end = trigger.task_instance, trigger.end_options
     if end is None or ti is None or not isinstance(results, list):
@@ -188,7 +198,31 @@ async def end_task(
     except (ApiError, AirflowException) as error:
         trigger.log.warning("A worker ends the task: %s", error)
         return False
+    notes = Notes(trigger.started, job_ids, found.each, totals=totals, has_waited=True)
+    receipt = make_receipt("", notes, None, trigger.hook_class.vendor)
+    trigger.log.info("%s", receipt)
+    await store_page(trigger, receipt)
+    await _store(trigger, RECEIPT, receipt.as_dict())
     return True
+
+
+async def store_page(trigger: BaseJobTrigger, receipt: Receipt) -> None:
+    """Store the address of the vendor's page, if it is known, for the button of the task."""
+    try:
+        settings = await trigger.hook_class(trigger.conn_id)._aload_settings()
+    except (ApiError, AirflowException) as error:
+        trigger.log.warning("The vendor's page is not known: %s", error)
+    else:
+        if page := find_page(settings, trigger.hook_class.vendor, receipt):
+            await _store(trigger, PAGE_URL, page)
+
+
+async def _store(trigger: BaseJobTrigger, key: str, value: object) -> None:
+    """Store an XCom that a task can do without."""
+    try:
+        await _call_xcom(trigger, f"store the XCom {key}", "set", key=key, value=value)
+    except AirflowException as error:
+        trigger.log.warning("%s", error)
 
 
 async def _call_xcom(trigger: BaseJobTrigger, what: str, method: str, **arguments: Any) -> Any:

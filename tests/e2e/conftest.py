@@ -112,8 +112,9 @@ def metrics():
 @pytest.fixture(scope="session")
 def airflow(place, zuora, refusing_zuora, metrics):
     dags = Path(shutil.copytree(Path(__file__).parent / "dags", place / "dags"))
-    for example in ("zuora_orders_in_bulk.py", "elastic_path_to_zuora.py", "zuora_month_end.py"):
-        shutil.copy(EXAMPLES / example, dags)
+    others = ("zuora_orders_in_bulk", "elastic_path_to_zuora", "zuora_month_end")
+    for example in (*others, "zuora_order", "zuora_order_completed"):
+        shutil.copy(EXAMPLES / f"{example}.py", dags)
     with AirflowStack(place / "airflow", dags, config=metrics.config()) as stack:
         stack.cli(*zuora.connection())
         stack.cli(*zuora.connection("elastic_path_default", "elastic_path"))

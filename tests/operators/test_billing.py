@@ -125,7 +125,7 @@ class TestABillRun:
             "accounts": 1,
         }
         assert name.startswith("Month end af-")
-        assert context["ti"].xcoms == {"job_id": job_id}
+        assert context["ti"].xcoms["job_id"] == job_id
         assert count_posts(billing) == 0
 
     @deferred_or_not

@@ -206,7 +206,7 @@ class TestWaiting:
         result = make_waiting(deferrable=deferrable).execute(context)
 
         assert result["orderNumber"] == "O-1"
-        assert context["ti"].xcoms == {"job_id": zuora.ledger()["orders"][0]["jobId"]}
+        assert context["ti"].xcoms["job_id"] == zuora.ledger()["orders"][0]["jobId"]
 
     def deferred(self, zuora, context, **options):
         zuora.sandbox.settings = replace(zuora.sandbox.settings, job_seconds=1000)
@@ -408,7 +408,7 @@ def test_a_subclass_says_by_names_how_its_job_is_started_and_the_vendor_what_its
     context = {"ti": Instance(try_number=1, max_tries=0), "task": SimpleNamespace(retries=0)}
     with pytest.raises(AirflowSkipException, match=r"there was nothing \(as usual\)"):
         Start(task_id="start").execute(context)
-    assert context["ti"].xcoms == {"job_id": zuora.ledger()["orders"][0]["jobId"]}
+    assert context["ti"].xcoms["job_id"] == zuora.ledger()["orders"][0]["jobId"]
     Start.empty = "otherwise"
     with pytest.raises(PermanentError, match=r"Nothing was sent\.\n.*empty: must be as usual"):
         Start(task_id="start").execute(context)

@@ -74,7 +74,7 @@ def test_the_job_id_is_returned_and_the_filter_is_rendered(shop, context):
 def test_the_operator_waits(shop, context, deferrable):
     result = export(wait_for_completion=True, deferrable=deferrable).execute(context)
 
-    assert context["ti"].xcoms == {"job_id": result["id"]}
+    assert context["ti"].xcoms["job_id"] == result["id"]
     assert (result["status"], result["job_type"]) == ("SUCCESS", "order_export")
     assert ElasticPathJobSensor(task_id="t", job_id=result["id"]).execute(context) == result
 

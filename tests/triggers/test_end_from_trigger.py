@@ -40,6 +40,7 @@ class Supervisor:
 
     def __init__(self):
         self.xcoms = {}
+        self.results = {}
         self.asked = []
         self.fails = ()
         self.silent = threading.Event()
@@ -48,7 +49,6 @@ class Supervisor:
     def send(self, message):
         message = KNOWN.validate_python(message.model_dump())
         self.asked.append(type(message).__name__)
-        self.last = message
         self.silent.wait(30)
         if isinstance(message, self.fails):
             raise AirflowRuntimeError(
@@ -59,6 +59,7 @@ class Supervisor:
             case GetXCom():
                 return XComResult(key=message.key, value=self.xcoms.get(place))
             case SetXCom():
+                self.results[place] = message
                 self.xcoms[place] = json.loads(json.dumps(message.value))
             case DeleteXCom():
                 self.xcoms.pop(place, None)
@@ -102,22 +103,24 @@ def test_a_success_ends_the_task_and_leaves_its_result_as_it_is(zuora, superviso
 
     assert isinstance(event, TaskSuccessEvent)
     assert event.xcoms is None, "Airflow would store them as text"
-    assert supervisor.asked == ["SetXCom"]
+    assert supervisor.asked == ["SetXCom", "SetXCom"]
     assert supervisor.xcoms[RESULT]["orderNumber"] == "O-1"
+    receipt = supervisor.xcoms["wait", "receipt", -1]
+    assert (receipt["kind"], receipt["state"], receipt["order_number"]) == ("order", "completed", "O-1")
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_result_of_a_dag_is_marked_as_such(zuora, supervisor, whole):
     fire(attach_instance(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS | {"is_dag_result": whole})))
 
-    assert supervisor.last.dag_result is whole
+    assert supervisor.results[RESULT].dag_result is whole
 
 
 def test_a_task_that_keeps_no_result_ends_without_one(zuora, supervisor):
     event = fire(attach_instance(ZuoraJobTrigger(job_id=submit(zuora), end_options=ENDS | {"push": False})))
 
     assert isinstance(event, TaskSuccessEvent)
-    assert supervisor.asked == []
+    assert [key for _, key, _ in supervisor.xcoms] == ["receipt"]
 
 
 @pytest.mark.parametrize(

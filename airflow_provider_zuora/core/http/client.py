@@ -6,6 +6,7 @@ import gzip
 import logging
 import random
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -90,6 +91,7 @@ class ApiClient:
         self.secrets_beside = _cache_secrets(credentials, ())
         self.secrets = self.secrets_beside("")
         self.unknown_words: set[str] = set()  # status words that were warned of
+        self.posted: deque[str] = deque(maxlen=1)  # the Track-Id of the last request that changes something
 
     def with_redacted(self, values: Sequence[str]) -> ApiClient:
         """Return this client as one in whose answers and jobs these values of an order are redacted."""
@@ -101,9 +103,10 @@ class ApiClient:
         return client
 
     def for_task(self, values: Sequence[str]) -> ApiClient:
-        """Return it `with_redacted`, for a task in whose log it warns of each unknown word once."""
+        """Return it `with_redacted`, for a task: it warns once of each unknown word, and notes its POST."""
         client = copy(self.with_redacted(values))
         client.unknown_words = set()
+        client.posted = deque(maxlen=1)
         return client
 
     def check_allowed(self, request: Request) -> None:
@@ -237,6 +240,8 @@ class ApiClient:
         level = logging.DEBUG if method == "GET" else logging.INFO
         log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
         if token:
+            if method != "GET" and track_id:
+                self.posted.append(track_id)
             headers = {**headers, "Authorization": f"Bearer {token}"}
             request = Request(method, path, request.params, headers, request.body)
         self._recent.append((track_id, (method, path, headers.get("Idempotency-Key", ""))))

@@ -9,7 +9,7 @@ import re
 import string
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -56,6 +56,7 @@ class ResultsEvent:
         self._whole: dict[int, dict[str, Any]] = {}
         self._size = self._room = size
         self._done = 0
+        self.polls = 0
 
     def add(self, result: JobResult, now: float) -> None:
         """Add a result; ``now`` is in seconds since 1970."""
@@ -67,6 +68,7 @@ class ResultsEvent:
         if self._room >= 0:  # all results are kept, or none
             self._keep(index, result)
         self._done += 1
+        self.polls += result.polls
         if count > 1 and self._done * 10 // count > (self._done - 1) * 10 // count:
             log.info("The waits for %d of %d jobs are over", self._done, count)
 
@@ -93,6 +95,44 @@ class ResultsEvent:
         numbers = pack_ids(self._order_numbers) if any(self._order_numbers) else ""
         room = self._size - len(json.dumps(event)) - len(numbers)
         return event | {"order_numbers": numbers if room > 0 else ""}
+
+
+@dataclass(frozen=True, slots=True)
+class WaitTotals:
+    """
+    What a wait took, on its way from one process of a task to the next, for the task's receipt.
+
+    :param polls: that were sent; None: unknown. A triggerer that took the wait over does not know of all.
+    :param started: seconds since 1970, when the wait began; None: unknown.
+    :param track_id: of the submission; empty: unknown, or none.
+    """
+
+    polls: int | None = None
+    started: float | None = None
+    track_id: str = ""
+
+    @classmethod
+    def read(cls, values: object) -> WaitTotals:
+        """Return the totals in plain JSON; what is not there, as in events of older releases, is unknown."""
+        fields = values if isinstance(values, Mapping) else {}
+        polls, started, track_id = (fields.get(name) for name in ("polls", "started", "track_id"))
+        return cls(
+            polls if type(polls) is int and polls >= 0 else None,
+            float(started) if isinstance(started, (int, float)) else None,
+            track_id if isinstance(track_id, str) else "",
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON, for `read`."""
+        return {"polls": self.polls, "started": self.started, "track_id": self.track_id}
+
+    def with_polls(self, polls: int) -> WaitTotals:
+        """Return the totals after so many more polls."""
+        return replace(self, polls=None if self.polls is None else self.polls + polls)
+
+
+NO_POLLS = WaitTotals(polls=0)
+"""Of a wait that begins."""
 
 
 def read_order_number(result: JobResult) -> str:

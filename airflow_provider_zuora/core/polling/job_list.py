@@ -17,6 +17,7 @@ from airflow_provider_zuora.core.polling.wait import (
     Clock,
     JobPoll,
     PollOptions,
+    WaitLog,
     read_new_job,
     wait_until_done,
 )
@@ -88,6 +89,7 @@ class JobPolls:
     options: PollOptions
     now: Clock
     cool_down_until: float = 0.0  # the vendor asked not to be asked before
+    polls: int = 0
     is_going_on: bool = False  # this round has seen a job that has not ended
     _results: dict[str, JobResult] = field(default_factory=dict)
     _polls: dict[str, JobPoll] = field(default_factory=dict)
@@ -139,6 +141,7 @@ class JobPolls:
     def _poll(self, client: ApiClient, job_id: str, outage: Outage) -> Flow[None]:
         poll = self._polls.get(job_id) or JobPoll(client, job_id, self.options, self.now)
         poll.errors = 0
+        self.polls += 1
         result = yield from poll.poll_once(outage.budget, is_patient=not self._is_one_unknown)
         error = poll.error
         is_transient = error is not None and error.transient
@@ -171,7 +174,7 @@ def wait_for_each(
     first failure, and after three of those in a row without a poll, until a poll succeeds.
     """
     late = max(options.deadline, options.not_before, now()) + LAST_POLLS
-    outage = Outage(now)
+    outage, wait_log = Outage(now), WaitLog(now, len(job_ids))
 
     def wait(job_id: str) -> Flow[None]:
         if outage.is_certain:
@@ -181,9 +184,10 @@ def wait_for_each(
             result = JobResult(job_id, error=TimedOut(words))
         else:
             own = replace(options, max_errors=1) if outage.failures else options
-            result = yield from wait_until_done(client, job_id, own, now=now)
+            result = yield from wait_until_done(client, job_id, own, now=now, wait_log=wait_log)
         is_open = result.error is not None and result.state is ResultState.OPEN
         outage.note(result.error if is_open else None)
+        wait_log.add_end(result)
         note(result, client.clock())
 
     return map(wait, job_ids)

@@ -126,6 +126,7 @@ class JobPoll:
     error: ApiError | None = None  # of the last poll
     job: Job | None = None  # as the last poll that did not fail found it
     cool_down_until: float = -math.inf  # the vendor asked not to be asked before
+    polls: int = 0
     _status: StatusRequest | None = None
 
     def poll_once(self, budget: RetryBudget = ONCE, *, is_patient: bool = False) -> Flow[JobResult | None]:
@@ -135,6 +136,7 @@ class JobPoll:
         :param budget: how often the read is repeated within this poll.
         :param is_patient: a job that is not known yet is asked for a few times.
         """
+        self.polls += 1
         try:
             self._status = self._status or self.client.status_request(self.job_id)
             if is_patient and self.options.allows_unknown(self.now()):
@@ -151,17 +153,17 @@ class JobPoll:
         seconds = self.now() - self.options.started
         self.client.emit(JOB_SECONDS, seconds, kind=self._status.kind_name, state=job.state.name.lower())
         failure = job.build_error() if job.state is JobState.FAILED else None
-        return JobResult(self.job_id, job, failure)
+        return self._end(job, failure)
 
     def _handle_error(self, error: ApiError, budget: RetryBudget) -> JobResult | None:
         """Return the result if an error ends the wait: a permanent one, or one too many in a row."""
         is_new = isinstance(error, NotFound) and self.options.allows_unknown(self.now())
         if not (is_new or error.transient):
-            return JobResult(self.job_id, error=error)
+            return self._end(error=error)
         if not (is_new or isinstance(error, RateLimited)):  # that poll was not sent
             self.errors += min(error.attempts, budget.attempts)
             if self.options.max_errors and self.errors >= self.options.max_errors:
-                return JobResult(self.job_id, error=error)
+                return self._end(error=error)
         self.cool_down_until = self.now() + error.retry_after
         return None
 
@@ -174,11 +176,58 @@ class JobPoll:
     def time_out(self) -> JobResult:
         """Return the result of a wait whose deadline has passed."""
         words = f"has not ended in time, {self.describe()}. It goes on at {self.client.vendor.title}."
-        return JobResult(self.job_id, error=TimedOut(f"Job {self.job_id} {words}"))
+        return self._end(error=TimedOut(f"Job {self.job_id} {words}"))
+
+    def _end(self, job: Job | None = None, error: ApiError | None = None) -> JobResult:
+        return JobResult(self.job_id, job, error, polls=self.polls)
+
+
+@dataclass(slots=True)
+class WaitLog:
+    """
+    What the waits of one task say in its log: a line when something changes, or a minute has passed.
+
+    A list has one for all of its jobs, and says nothing of the changes of a single one.
+
+    :param now: the clock of the waits.
+    :param count: how many jobs there are.
+    """
+
+    now: Clock
+    count: int = 1
+    polls: int = 0
+    ended: int = 0
+    _reported: str = ""
+    _report_at: float = -math.inf
+
+    def add_poll(self, poll: JobPoll, due: float) -> None:
+        """Count a poll after which the wait for a job goes on, and log it if it is time."""
+        self.polls += 1
+        now, found = self.now(), ""
+        if self.count == 1:
+            found = type(poll.error).__name__ if poll.error else str(poll.job and poll.job.status)
+        if self._report_at == -math.inf:
+            self._reported, self._report_at = found, now + _SILENCE
+        if found == self._reported and now < self._report_at:
+            return
+        self._reported, self._report_at = found, now + _SILENCE
+        of_list = "" if self.count == 1 else f"{self.ended:,} of {self.count:,} jobs are over; "
+        words = "%sJob %s: %s; polled %d times, next poll in %.0f s"
+        log.info(words, of_list, poll.job_id, poll.describe(), self.polls, due - now)
+
+    def add_end(self, result: JobResult) -> None:
+        """Count a wait that is over; its last poll was none that it goes on after."""
+        self.polls += min(1, result.polls)
+        self.ended += 1
 
 
 def wait_until_done(
-    client: ApiClient, job_id: str, options: PollOptions, *, now: Clock | None = None
+    client: ApiClient,
+    job_id: str,
+    options: PollOptions,
+    *,
+    now: Clock | None = None,
+    wait_log: WaitLog | None = None,
 ) -> Flow[JobResult]:
     """
     Poll a job until it has ended, and return the result; no error of the vendor's is raised.
@@ -186,10 +235,11 @@ def wait_until_done(
     At the deadline one last poll is sent, unless the vendor has asked not to be asked so soon.
 
     :param now: the clock of the wait if several share one, see `make_steady_clock`; None: one of its own.
+    :param wait_log: likewise.
     """
     now = now or make_steady_clock(client.clock, client.ticks, options.started)
     poll = JobPoll(client, job_id, options, now)
-    due, reported, report_at = options.not_before, "", now() + _SILENCE
+    wait_log, due = wait_log or WaitLog(now), options.not_before
     while True:
         if (pause := due - now()) > 0:
             yield Sleep(pause)
@@ -206,8 +256,4 @@ def wait_until_done(
         polled = now()
         due = polled + max(_FLOOR, options.schedule.delay_after(polled - options.started, client.rng))
         due = min(max(poll.cool_down_until, due), max(options.deadline, polled))
-        found = str(poll.error or (poll.job and poll.job.status))
-        if polled >= report_at or (reported and found != reported):
-            log.info("Job %s: %s; next poll in %.0f s", job_id, poll.describe(), due - polled)
-            report_at = polled + _SILENCE
-        reported = found
+        wait_log.add_poll(poll, due)

@@ -205,7 +205,9 @@ def build_question(submission: Submission) -> OutcomeUnknown:
     title, document, why = client.vendor.title, submission.order.document, submission.why
     now, place = client.clock(), submission.place
     words = write_question(submission.record, document, title, why, now, place=place, kind=submission.kind)
-    return OutcomeUnknown(words, info=parsed.info if parsed else None)
+    question = OutcomeUnknown(words, info=parsed.info if parsed else None)
+    question.key, question.unanswered = submission.record.key, submission.record.unanswered
+    return question
 
 
 def write_question(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from airflow_provider_zuora.core.errors import ResponseInfo
 from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState, clean_status
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
+from airflow_provider_zuora.core.receipt import JobFacts
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -80,6 +81,7 @@ class JobKind:
     states: Mapping[str, JobState]  # by `fold_status`; with another word, or none, a job is polled on
     read_job: Callable[[str, Document, ResponseInfo], Job]  # by its whole id; raises `Unreadable` for no job
     read_result: Callable[[Job, Document], JobResult]  # of a job that has ended, by the task's options
+    read_facts: Callable[[Job], JobFacts]  # of a job that has ended: its numbers and ids, for a receipt
     path: str = ""  # how the paths of its requests begin, for `classify`
     classify: Callable[[ParsedResponse], ResponseKind] | None = None  # of an answer there that is no good
     build_submit_request: Callable[[Document, Document], Request] | None = None  # of a document and options
@@ -107,6 +109,7 @@ class Vendor(ABC):
     name: ClassVar[str]  # the connection type
     title: ClassVar[str]  # the name that people use
     environments: ClassVar[Mapping[str, str]]  # base URLs by the name of the environment
+    pages: ClassVar[Mapping[str, str]] = {}  # web pages for people by base URL, where the vendor names them
     kinds: ClassVar[Mapping[str, JobKind]]  # of those with one prefix, the first one reads what was started
     sign_in_path: ClassVar[str]  # to which OAuth's client credentials grant is posted
     headers_by_field: ClassVar[Mapping[str, str]] = {}  # of a connection; for all requests but the sign-in
@@ -183,6 +186,10 @@ class Vendor(ABC):
     def read_result(self, job: Job, options: Document) -> JobResult:
         """Return what a job that has ended means to a task with these options."""
         return self.find_kind(job.job_id).read_result(job, options)
+
+    def read_facts(self, job: Job) -> JobFacts:
+        """Return what a job that has ended has made, as far as it says so."""
+        return self.find_kind(job.job_id).read_facts(job)
 
     def describe(self, job: Job) -> str:
         """Return how far a job is that has not ended, in words that follow "the job"."""

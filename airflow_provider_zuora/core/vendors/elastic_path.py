@@ -18,6 +18,7 @@ from typing_extensions import override
 from airflow_provider_zuora.core.errors import InvalidInput, JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, Response, ResponseKind
+from airflow_provider_zuora.core.receipt import JobFacts
 from airflow_provider_zuora.core.redaction import REASONS
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, Vendor, read_status
 from airflow_provider_zuora.core.vendors.response_body import (
@@ -109,6 +110,11 @@ def _read_result(job: Job, options: Mapping[str, Any]) -> JobResult:
     return JobResult(job.job_id, job, error)
 
 
+def _read_facts(job: Job) -> JobFacts:
+    about = job.result if isinstance(job.result, dict) else {}
+    return JobFacts("order export", {"job_type": about.get("job_type"), "status": job.status})
+
+
 def _read_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return ``data`` if it is an object, or the only object of a list; else an empty one."""
     data = body.get("data")
@@ -125,6 +131,11 @@ class ElasticPath(Vendor):
         "US East": "https://useast.api.elasticpath.com",
         "EU West": "https://euwest.api.elasticpath.com",
     }
+    # Commerce Manager, as Elastic Path's developer portal names it; its pages below have the store's id.
+    pages: ClassVar[Mapping[str, str]] = {
+        environments["US East"]: "https://useast.cm.elasticpath.com/",
+        environments["EU West"]: "https://euwest.cm.elasticpath.com/",
+    }
     kinds: ClassVar[Mapping[str, JobKind]] = {
         "order_export": JobKind(
             prefix="",
@@ -132,6 +143,7 @@ class ElasticPath(Vendor):
             states=_STATES,
             read_job=_read_job,
             read_result=_read_result,
+            read_facts=_read_facts,
             build_submit_request=_build_export_request,
             repeated_submit=RepeatedSubmit.HARMLESS,  # at worst the job stands in the queue twice
             read_id=lambda body: clean_job_id(_read_data(body).get("id")),

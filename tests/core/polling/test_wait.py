@@ -380,8 +380,8 @@ def test_a_poll_is_logged_if_it_finds_something_new_and_once_a_minute(caplog):
     caplog.set_level(logging.INFO)
     Polls([PROCESSING] * 14 + [BROKEN, PROCESSING, COMPLETED]).wait(schedule=EVERY_TEN)
     lines = [message for message in caplog.messages if message.startswith("Job j-1: ")]
-    same = "Job j-1: it is Processing; next poll in 10 s"  # at 60 s, at 120 s, and after the failure
-    assert lines == [same, same, lines[2], same]
+    same = "Job j-1: it is Processing; polled %d times, next poll in 10 s"
+    assert lines == [same % 7, same % 13, lines[2], same % 16]  # at 60 s, at 120 s, and after the failure
     assert lines[2].startswith("Job j-1: the last poll failed: ")
 
 

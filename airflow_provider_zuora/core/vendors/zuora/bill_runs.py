@@ -24,7 +24,7 @@ from airflow_provider_zuora.core.vendors.base import (
     read_status,
 )
 from airflow_provider_zuora.core.vendors.response_body import read_text
-from airflow_provider_zuora.core.vendors.zuora.runs import read_count, read_run, read_run_id
+from airflow_provider_zuora.core.vendors.zuora.runs import read_count, read_run, read_run_facts, read_run_id
 
 PATH, _LIST = "/v1/bill-runs", "/object-query/billing-runs"
 _MOST = "99"  # runs of one page; more of one name is an answer to another question
@@ -130,6 +130,7 @@ BILL_RUN = JobKind(
     states=_STATES,
     read_job=partial(_read_job, _STATES),
     read_result=lambda job, _: JobResult.of_job(job),
+    read_facts=partial(read_run_facts, "bill run", "billRunNumber"),
     build_submit_request=lambda document, _: Request.post_json(PATH, document),
     repeated_submit=RepeatedSubmit.KEYED,
     read_id=partial(read_run_id, "bill-run:"),

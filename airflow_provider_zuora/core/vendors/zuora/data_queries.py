@@ -15,6 +15,7 @@ from urllib.parse import quote
 from airflow_provider_zuora.core.errors import ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import ParsedResponse, Request, ResponseKind
+from airflow_provider_zuora.core.receipt import JobFacts
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, read_status
 from airflow_provider_zuora.core.vendors.response_body import read_text
@@ -116,6 +117,11 @@ def _read_rows(data: Mapping[str, Any]) -> int | None:
     return int(rows) if isinstance(rows, float) and rows.is_integer() else read_count(rows)
 
 
+def _read_facts(job: Job) -> JobFacts:
+    found = job.result if isinstance(job.result, dict) else {}
+    return JobFacts("data query", {"rows": found.get("rows"), "status": job.status})
+
+
 def _classify(parsed: ParsedResponse) -> ResponseKind:
     """Return what an answer that is no good means: its ``code`` is the HTTP status, not a category."""
     is_refused = parsed.kind is ResponseKind.DENIED and parsed.info.status in _REFUSED
@@ -136,6 +142,7 @@ DATA_QUERY = JobKind(
     states=_STATES,
     read_job=_read_job,
     read_result=lambda job, _: JobResult.of_job(job),
+    read_facts=_read_facts,
     path=PATH,
     classify=_classify,
     build_submit_request=_build_submit_request,

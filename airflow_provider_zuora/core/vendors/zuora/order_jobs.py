@@ -17,6 +17,7 @@ from urllib.parse import quote
 from airflow_provider_zuora.core.errors import JobFailed, ResponseInfo
 from airflow_provider_zuora.core.job import NO_STATUS, Job, JobResult, JobState, clean_job_id
 from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.receipt import JobFacts, count_rows, list_words
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, describe_value, redact_words
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, read_status
 from airflow_provider_zuora.core.vendors.response_body import TEXT_LENGTH, read_text
@@ -43,6 +44,23 @@ ORDER_STATUSES: Mapping[str, tuple[JobState, str]] = {
 }
 UNKNOWN_STATUS = (JobState.ACTIVE, "what that means nobody documents")
 _LOCK = 50
+_PREVIEW = "AsyncPreviewOrder"
+# What the result of an order has by numbers, and with returnIds by ids, by our own names.
+_FACTS = {
+    "order_number": "orderNumber",
+    "order_id": "orderId",
+    "status": "status",
+    "account_number": "accountNumber",
+    "account_id": "accountId",
+    "subscription_numbers": "subscriptionNumbers",
+    "subscription_ids": "subscriptionIds",
+    "invoice_numbers": "invoiceNumbers",
+    "invoice_ids": "invoiceIds",
+    "credit_memo_numbers": "creditMemoNumbers",
+    "credit_memo_ids": "creditMemoIds",
+    "payment_number": "paymentNumber",
+    "payment_id": "paymentId",
+}
 _TRANSIENT_CATEGORIES = {_LOCK, 61}  # of error codes; a failed job of another category stays failed
 # A job's `errors`: "[40000050]: text", sometimes without the colon, possibly several.
 _JOB_ERROR = re.compile(r"\[([0-9]{8})\]:?\s*")
@@ -84,6 +102,18 @@ def read_order_result(job: Job, options: Mapping[str, Any]) -> JobResult:
     if is_required:
         return JobResult(job.job_id, job, JobFailed(found, info=job.info))
     return JobResult(job.job_id, job, warning=found)
+
+
+def read_order_facts(job: Job) -> JobFacts:
+    """Return the numbers, or ids, of what an order has made, or how much a preview shows."""
+    result = job.result if isinstance(job.result, dict) else {}
+    if result.get("jobType") == _PREVIEW:
+        counts = {"invoices": count_rows(result.get("invoices"))}
+        return JobFacts("preview", counts | {"credit_memos": count_rows(result.get("creditMemos"))})
+    facts = {name: result.get(theirs) for name, theirs in _FACTS.items()}
+    if not facts["subscription_numbers"]:  # how they are listed depends on the Zuora-Version
+        facts["subscription_numbers"] = list_words(result.get("subscriptions"), "subscriptionNumber")
+    return JobFacts("order", facts)
 
 
 def _explain_never_completed(result: Any, info: ResponseInfo) -> ResponseInfo | None:
@@ -157,6 +187,7 @@ _ASYNC_JOB = JobKind(
     states=_STATES,
     read_job=_read_job,
     read_result=read_order_result,
+    read_facts=read_order_facts,
     read_id=lambda body: clean_job_id(body.get("jobId")),
 )
 ORDER_JOB = replace(

@@ -19,6 +19,7 @@ from airflow_provider_zuora.core.vendors.base import JobKind
 from airflow_provider_zuora.core.vendors.zuora.order_jobs import (
     ORDER_STATUSES,
     UNKNOWN_STATUS,
+    read_order_facts,
     read_order_result,
 )
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import redact
@@ -186,4 +187,5 @@ NUMBERED_ORDER = JobKind(
     states={word: state for word, (state, _) in ORDER_STATUSES.items()},
     read_job=_read_order,
     read_result=read_order_result,
+    read_facts=read_order_facts,
 )

@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.vendors.base import JobKind, RepeatedSubmit, RunTotals
 from airflow_provider_zuora.core.vendors.response_body import read_text
-from airflow_provider_zuora.core.vendors.zuora.runs import read_count, read_run, read_run_id
+from airflow_provider_zuora.core.vendors.zuora.runs import read_count, read_run, read_run_facts, read_run_id
 
 PATH = "/v1/payment-runs"
 _WAITING = "pending"
@@ -95,6 +95,7 @@ PAYMENT_RUN = JobKind(
     states=_STATES,
     read_job=partial(read_run, states=_STATES, number="number"),
     read_result=lambda job, _: JobResult.of_job(job),
+    read_facts=partial(read_run_facts, "payment run", "number"),
     build_submit_request=lambda document, _: Request.post_json(PATH, document),
     repeated_submit=RepeatedSubmit.KEYED,
     read_id=partial(read_run_id, "payment-run:"),

@@ -11,6 +11,7 @@ from airflow_provider_zuora.core.errors import ResponseInfo, Unreadable
 from airflow_provider_zuora.core.job import Job, JobState, clean_job_id
 from airflow_provider_zuora.core.json_types import CANONICAL
 from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.receipt import JobFacts
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.vendors.base import read_status
 from airflow_provider_zuora.core.vendors.response_body import read_text
@@ -63,6 +64,12 @@ def read_run(
         return Job(job_id, state, word, {name: body[name] for name in body if name != "success"}, info=info)
     message = read_text(body.get("errorMessage"))
     return Job(job_id, state, word, info=info.with_words([message]) if message else info)
+
+
+def read_run_facts(kind: str, number: str, job: Job) -> JobFacts:
+    """Return number and status of a run of a kind; its name may say more than a number does."""
+    page = job.result if isinstance(job.result, dict) else {}
+    return JobFacts(kind, {f"{kind}_number".replace(" ", "_"): page.get(number), "status": job.status})
 
 
 def read_count(value: object) -> int | None:
