@@ -15,13 +15,20 @@ from airflow_provider_zuora.core.polling.events import (
     EVENT_SIZE,
     DeferredResults,
     ResultsEvent,
+    WaitTotals,
     measure_json,
     pack_ids,
     read_order_number,
     read_results,
 )
 from airflow_provider_zuora.core.polling.job_list import reload_results, wait_for_each
-from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule, make_steady_clock
+from airflow_provider_zuora.core.polling.wait import (
+    PollOptions,
+    PollSchedule,
+    WaitLog,
+    make_steady_clock,
+    wait_until_done,
+)
 from tests.conftest import ORDER
 from tests.core.runners import Tenant
 from zuora_sandbox import Fault
@@ -295,3 +302,43 @@ def test_what_is_surely_too_large_is_not_written_as_json(large):
 @pytest.mark.parametrize("value", [{}, {"a": None, "b": [1.5, "\u00e4", {"c": True}]}, {"a": "x" * 92}])
 def test_the_size_of_what_may_fit_is_that_of_its_json(value):
     assert measure_json(value, 99) == len(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"polls": 3, "started": 7, "track_id": "af-1"}, WaitTotals(3, 7.0, "af-1")),
+        ({"polls": True, "started": "7", "track_id": None}, WaitTotals()),
+        ({"polls": -1}, WaitTotals()),
+        ({}, WaitTotals()),
+        (None, WaitTotals()),
+    ],
+)
+def test_what_a_wait_took_is_unknown_where_an_event_does_not_say_so(values, expected):
+    assert WaitTotals.read(values) == expected
+
+
+def test_polls_are_added_up_unless_nobody_knows_how_many_there_were():
+    before = WaitTotals(1, 7.0, "af-1")
+    assert WaitTotals.read(json.loads(json.dumps(before.as_dict()))) == before
+    assert before.with_polls(3) == WaitTotals(4, 7.0, "af-1")
+    assert WaitTotals().with_polls(3) == WaitTotals()
+
+
+def test_a_list_has_one_line_a_minute_for_all_of_its_jobs(caplog):
+    """Each of its jobs changes, and is polled many times; a log of 2,000 such waits helps nobody."""
+    caplog.set_level(logging.INFO)
+    tenant, polls = Tenant(job_seconds=0), 0
+    job_ids = start_jobs(tenant, "", *["processing 200"] * 3)
+    now = tenant.clock
+    wait_log = WaitLog(now, len(job_ids))
+    options = PollOptions(now(), now(), math.inf, PollSchedule(20.0))
+    for job_id in job_ids:
+        result = tenant.run(wait_until_done(tenant.client(), job_id, options, now=now, wait_log=wait_log))
+        wait_log.add_end(result)
+        polls += result.polls
+
+    lines = [text for text in caplog.messages if "polled" in text]
+    assert wait_log.polls == polls > 8
+    assert 1 <= len(lines) <= 200 / 60
+    assert lines[0].startswith(f"1 of 4 jobs are over; Job {job_ids[1]}: it is Processing; polled ")

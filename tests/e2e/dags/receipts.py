@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from airflow.providers.common.compat.sdk import dag
 
@@ -10,6 +11,7 @@ from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, Zu
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
 LINE = {"itemName": "Installation", "itemType": "Services", "quantity": 1, "amountPerUnit": 250}
+PAID = Path(__file__).with_name("paid.json")  # read when the task runs: Airflow stores all of a DAG
 WAIT = {"wait_for_completion": True, "poll_interval": 3, "timeout": 300}
 
 
@@ -29,7 +31,7 @@ def receipts():
     ZuoraCreateOrderOperator(
         task_id="failing", order=order(2), zuora_conn_id="zuora_refusing_paged", retries=0, **WAIT
     )
-    ZuoraCreateOrderOperator(task_id="paid", order="paid.json", zuora_conn_id="zuora_paged", **WAIT)
+    ZuoraCreateOrderOperator(task_id="paid", order=PAID, zuora_conn_id="zuora_paged", **WAIT)
     submit = ZuoraCreateOrdersOperator(
         task_id="submit", orders=[order(3), order(4)], zuora_conn_id="zuora_paged"
     )
