@@ -145,10 +145,10 @@ check: env
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# Three at once on two cores: the tests on real Airflows mostly wait.
+# Two at once: the tests on real Airflows mostly wait, and fail if they wait too long for a core.
 test: env env-2.11
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory --jobs 3 test-alone test-on-airflow test-explorer test-on-2.11
+	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer test-on-2.11
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
