@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zuora.core.errors import JobFailed, NotFound, ResponseInfo, Unreadable
-from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
+from airflow_provider_zuora.core.vendors.zuora.order_jobs import read_order_facts
 from airflow_provider_zuora.core.vendors.zuora.order_page import (
     build_account_request,
     describe_changes,
@@ -264,3 +265,15 @@ def test_a_period_that_was_sent_as_a_text_is_no_change():
 
     assert describe_changes(term("12"), {"order": term(12)}) == ""
     assert "is 12, this one's is '1'" in describe_changes(term("1"), {"order": term(12)})
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"subscriptionNumbers": ["S-1", "S-2"]},
+        {"subscriptions": [{"subscriptionNumber": "S-1"}, {"subscriptionNumber": "S-2"}]},
+    ],
+)
+def test_the_subscriptions_of_an_order_are_facts_however_they_are_listed(listed):
+    job = Job("j-1", JobState.SUCCEEDED, "Completed", {"orderNumber": "O-1", **listed})
+    assert list(read_order_facts(job).values["subscription_numbers"]) == ["S-1", "S-2"]
