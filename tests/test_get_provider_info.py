@@ -37,6 +37,7 @@ FIELDS = {
         "idempotency_namespace",
         "order_limits",
         "download_hosts",
+        "ui_url",
         "shared_sign_in",
     ],
     "elastic_path": [
@@ -47,6 +48,7 @@ FIELDS = {
         "proxies",
         "read_only",
         "download_hosts",
+        "ui_url",
         "shared_sign_in",
     ],
 }
