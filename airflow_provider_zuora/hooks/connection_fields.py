@@ -29,6 +29,7 @@ from airflow_provider_zuora.hooks.field_readers import (
 from airflow_provider_zuora.transports.config import MAX_CONNECTIONS, TIMEOUT
 
 # Patterns for the form alone: the readers decide.
+_URL = r"^\s*(https?://\S+)?\s*$"
 _PRINTABLE = r"^[ -~]*$"
 _OBJECT = r"^\s*(\{[\s\S]*\}\s*)?$"
 
@@ -149,6 +150,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
             "Web page",
             "Where you open Zuora in a browser; {order_number}, {account_number} and so on may stand in it.",
             read_page_url,
+            schema={"pattern": _URL},
             placeholder="https://apisandbox.zuora.com/",
         ),
         "shared_sign_in": _SHARED_SIGN_IN,
@@ -167,6 +169,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
             "Web page",
             "Where you open Commerce Manager in a browser; blank: that of the region.",
             read_page_url,
+            schema={"pattern": _URL},
         ),
         "shared_sign_in": _SHARED_SIGN_IN,
     },
