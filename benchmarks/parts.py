@@ -138,9 +138,10 @@ def judge_submits(found: Mapping[str, Rounds]) -> Iterator[Verdict]:
 
 
 def judge_exports(found: Mapping[str, Rounds]) -> Iterator[Verdict]:
-    """Yield what must hold of an export: at least 0.8 of the throughput of curl."""
-    ratios = found["ours"].ratios(found["curl"], "seconds")
-    yield Verdict.of_ratios("seconds of an export to the disk, ours / curl and fsync", ratios, 1.25)
+    """Yield what must hold of an export: at least 0.8 of the throughput of curl, which does not sync."""
+    pairs = zip(found["ours"].figures, found["curl"].figures, strict=True)
+    ratios = [ours["seconds"] / its["fetch_seconds"] for ours, its in pairs]
+    yield Verdict.of_ratios("seconds of an export to the disk, ours / curl without fsync", ratios, 1.25)
 
 
 def judge_limits(found: Mapping[int, Rounds]) -> Iterator[Verdict]:

@@ -189,7 +189,7 @@ class BaseDataQueryHook(BaseJobHook):
     ) -> tuple[int, list[str]]:
         """Fetch the file of a query, by another link if one has run out; return its bytes and its columns."""
         from airflow_provider_zuora.core.submission.query import read_file_link
-        from airflow_provider_zuora.hooks.query_file import QueryFile
+        from airflow_provider_zuora.hooks.query_file import LineCount, QueryFile
 
         settings, kind, columns = self._settings, QueryFile.of(document), []
         with convert_errors():
@@ -197,16 +197,20 @@ class BaseDataQueryHook(BaseJobHook):
             policy = DownloadPolicy.for_vendor(settings.credentials.base_url, hosts, mask_secret)
             policy = replace(policy, redirects=0)
 
-        def check(file: Path, secrets: Any) -> Path:
-            file = kind.check(file, secrets, MAX_BYTES)
-            columns.extend(kind.read_columns(file))
-            kind.check_rows(file, read_row_count(job))
-            return file
-
         def fetch() -> int:
+            count = LineCount()
+
+            def check(came: Path, secrets: Any) -> Path:
+                file = kind.check(came, secrets, MAX_BYTES)
+                columns.extend(kind.read_columns(file))
+                is_packed = kind.compression != "NONE" or file != came
+                kind.check_rows(kind.count_lines(file) if is_packed else count, read_row_count(job))
+                return file
+
             link = self.session.run(read_file_link(self._settings.client, job.job_id))
             if link:
-                return download_file(link, target, settings.transport, policy, check, MAX_BYTES)
+                on_chunk = count.add if kind.compression == "NONE" else len
+                return download_file(link, target, settings.transport, policy, check, MAX_BYTES, on_chunk)
             if read_row_count(job) != 0:
                 raise Unreadable(f"Zuora named no file of {job.job_id}.", transient=True)
             return put_empty(target)

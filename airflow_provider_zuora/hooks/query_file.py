@@ -34,6 +34,25 @@ _BROKEN = (OSError, EOFError, UnicodeError, ValueError, csv.Error, zlib.error, R
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+@dataclass(slots=True)
+class LineCount:
+    """
+    Counts the line ends of a file, a part at a time, and remembers its last byte and its last visible one.
+
+    Of an empty file these are a line end and nothing.
+    """
+
+    lines: int = 0
+    last: bytes = b"\n"
+    last_visible: bytes = b""
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next part, not empty."""
+        self.lines += chunk.count(b"\n")
+        self.last = chunk[-1:]
+        self.last_visible = chunk.rstrip()[-1:] or self.last_visible
+
+
 @dataclass(frozen=True, slots=True)
 class QueryFile:
     """What the file of a query is to be; the values are those of the query's own body."""
@@ -95,26 +114,29 @@ class QueryFile:
         except _BROKEN as error:
             raise _make_damaged(error) from error
 
-    def check_rows(self, file: Path, rows: int | None) -> None:
+    def count_lines(self, file: Path) -> LineCount:
+        """Read a whole file for its lines."""
+        count = LineCount()
+        try:
+            with self._open(file) as opened:
+                while chunk := opened.read(CHUNK):
+                    count.add(chunk)
+        except _BROKEN as error:
+            raise _make_damaged(error) from error
+        return count
+
+    def check_rows(self, count: LineCount, rows: int | None) -> None:
         """
         Raise `Unreadable` if a part of a file is missing: it has fewer lines than the query has rows.
 
         A value may hold line breaks, so there may be more lines. JSON Lines also end with an object's end.
         """
-        lines, last, end = 0, b"", b"}"
-        try:
-            with self._open(file) as opened:
-                while chunk := opened.read(CHUNK):
-                    lines, last = lines + chunk.count(b"\n"), chunk[-1:]
-                    end = chunk.rstrip()[-1:] or end
-        except _BROKEN as error:
-            raise _make_damaged(error) from error
-        lines += last not in (b"", b"\n")
+        lines = count.lines + (count.last != b"\n")
         found = max(0, lines - (self.output_format != "JSON"))
         if rows is not None and found < rows:
             words = f"The file of the query was cut off: it has at most {found} of {rows} rows."
             raise Unreadable(words, transient=True)
-        if self.output_format == "JSON" and end != b"}":
+        if self.output_format == "JSON" and count.last_visible not in (b"", b"}"):
             raise Unreadable("The file of the query was cut off within its last row.", transient=True)
 
     @contextmanager

@@ -41,6 +41,7 @@ _INVISIBLE = re.compile(rb"(?:[ \t\r\n\v\f]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe2\x80
 _START_LENGTH = 1024  # bytes
 # s3fs would have ten of 50 MiB in memory. S3 takes 10,000, of 5 MiB or more; Google multiples of 256 KiB.
 _MIB = 1024**2
+_WRITE_BACK = 8 * _MIB
 _PART, _MOST_PARTS, _PARTS_AT_ONCE = 5 * _MIB, 10_000, 2
 _STORE_ERRORS = (AttributeError, ImportError, NotImplementedError, OSError, TypeError, ValueError)
 
@@ -159,12 +160,14 @@ def download_file(
     policy: DownloadPolicy,
     check: Callable[[Path, Secrets], Path],
     max_bytes: int = MAX_BYTES,
+    on_chunk: Callable[[bytes], object] = len,
 ) -> int:
     """
     Fetch a file, check it, put it to its place, and return its size in bytes.
 
     :param config: timeouts, certificates and proxies; its base URL is not used.
     :param check: returns the file that is to be put, for the one that came; or raises an error.
+    :param on_chunk: called with each part of the file as it comes, before it is checked.
     :raises InvalidInput: if ``max_bytes`` is no size, or the target's directory cannot be written to.
     :raises UnsafeLink: if the link, or a redirect, leads to a place that the policy forbids.
     :raises Refused, Unreachable, Unreadable: if no file comes, or ``check`` refuses it; nothing was put.
@@ -173,7 +176,7 @@ def download_file(
     with _make_work_folder(target) as folder:
         file = Path(folder) / "file"
         with closing(Fetch(link, config, policy)) as fetch, file.open("xb") as out:
-            _copy_chunks(fetch.read(max_bytes), out, max_bytes)
+            _copy_chunks(fetch.read(max_bytes), out, max_bytes, on_chunk)
         file = check(file, fetch.secrets)
         size = file.stat().st_size
         target.put(file)
@@ -203,14 +206,21 @@ def _make_work_folder(target: DownloadTarget) -> tempfile.TemporaryDirectory[str
         raise _make_invalid(rule) from error
 
 
-def _copy_chunks(chunks: Iterator[bytes], out: IO[bytes], max_bytes: int) -> None:
-    """Write chunks to a file, no more than is allowed."""
-    size = 0
+def _copy_chunks(
+    chunks: Iterator[bytes], out: IO[bytes], max_bytes: int, on_chunk: Callable[[bytes], object] = len
+) -> None:
+    """Write chunks to a file, no more than is allowed, and have the disk begin with them as they come."""
+    size = begun = 0
     for chunk in chunks:
         size += len(chunk)
         if size > max_bytes:
             raise Unreadable(f"The file is longer than max_bytes={max_bytes}.")
+        on_chunk(chunk)
         out.write(chunk)
+        if size - begun >= _WRITE_BACK and hasattr(os, "posix_fadvise"):  # macOS has none
+            # Linux begins to write what it is told to forget; else the sync at the end waits for all of it.
+            os.posix_fadvise(out.fileno(), begun, size - begun, os.POSIX_FADV_DONTNEED)
+            begun = size
 
 
 def unpack(file: Path, max_bytes: int) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_zuora.core.errors import Unreadable
 from airflow_provider_zuora.core.redaction import NO_SECRETS
 from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
-from airflow_provider_zuora.hooks.query_file import QueryFile, read_rows
+from airflow_provider_zuora.hooks.query_file import LineCount, QueryFile, read_rows
 
 CSV = b'accountnumber,"balance, open"\nA1,230.0\n'
 JSON = b'{"accountnumber":"A1","balance":230.0}\n'
@@ -134,18 +134,31 @@ CUT = {
 def test_a_file_with_fewer_lines_than_rows_was_cut_off(tmp_path, options, data, rows):
     kind = QueryFile.of(check_query("SELECT 1", **options))
     file = put(tmp_path, data)
-    kind.check_rows(file, rows)
-    kind.check_rows(file, None)  # Zuora did not say
+    kind.check_rows(kind.count_lines(file), rows)
+    kind.check_rows(kind.count_lines(file), None)  # Zuora did not say
     with pytest.raises(Unreadable, match="was cut off: it has at most"):
-        kind.check_rows(file, rows + 5)
+        kind.check_rows(kind.count_lines(file), rows + 5)
 
 
 @pytest.mark.parametrize("rows", [1, 2, None])
 def test_json_that_ends_within_a_row_was_cut_off(tmp_path, rows):
     kind = QueryFile.of(check_query("SELECT 1", output_format="JSON"))
-    kind.check_rows(put(tmp_path, b'{"a":1}\n{"a":2} \n\n'), rows)
+    kind.check_rows(kind.count_lines(put(tmp_path, b'{"a":1}\n{"a":2} \n\n')), rows)
     with pytest.raises(Unreadable, match="cut off within its last row"):
-        kind.check_rows(put(tmp_path, b'{"a":1}\n{"a":'), rows)
+        kind.check_rows(kind.count_lines(put(tmp_path, b'{"a":1}\n{"a":')), rows)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5000])
+@pytest.mark.parametrize("width", [0, 1, 300])
+@pytest.mark.parametrize("end", [b"", b"\n", b"}\n\n", b"}\r\n \n"])
+def test_the_lines_of_parts_are_those_of_the_whole(size, width, end):
+    data = (b"x" * width + b"\r\n") * 40 + end
+    count = LineCount()
+    for start in range(0, len(data), size):
+        count.add(data[start : start + size])
+    assert count.lines == data.count(b"\n")
+    assert count.last == data[-1:]
+    assert count.last_visible == data.rstrip()[-1:]
 
 
 def test_a_row_with_two_values_of_one_name_is_an_error_and_none_is_lost():
@@ -157,7 +170,7 @@ def test_a_row_with_two_values_of_one_name_is_an_error_and_none_is_lost():
 def test_a_packed_file_that_was_cut_off_is_damaged(tmp_path):
     kind = QueryFile.of(check_query("SELECT 1", compression="GZIP"))
     with pytest.raises(Unreadable, match="damaged"):
-        kind.check_rows(put(tmp_path, gzip.compress(CSV * 50)[:-9]), 1)
+        kind.check_rows(kind.count_lines(put(tmp_path, gzip.compress(CSV * 50)[:-9])), 1)
 
 
 def test_rows_are_dicts_and_what_no_database_keeps_is_replaced():

@@ -228,6 +228,31 @@ def test_a_file_that_does_not_come_whole_leaves_what_was_there_before(zuora, tmp
     assert list(tmp_path.glob(".download-*")) == []
 
 
+@pytest.mark.parametrize(
+    ("output_format", "body", "words"),
+    [
+        ("CSV", b"a\n1\n2\n", "at most 2 of 3 rows"),
+        ("CSV", gzip.compress(b"a\n1\n2\n"), "at most 2 of 3 rows"),
+        ("JSON", b'{"a":1}\n{"a":2}\n', "at most 2 of 3 rows"),
+        ("JSON", b'{"a":1}\n{"a":2}\n{"a":', "within its last row"),
+    ],
+    ids=["CSV", "gzip", "JSON", "within a row"],
+)
+def test_a_file_that_the_store_has_in_part_only_is_no_file(zuora, tmp_path, output_format, body, words):
+    zuora.sandbox.add_fault(Fault(path="/data-query-files/", status=200, body=body, times=1))
+    with pytest.raises(TransientError, match=f"was cut off.*{words}"):
+        operator(output_path=tmp_path / "a.csv", output_format=output_format).execute(make_context())
+    assert list(tmp_path.glob("a.csv")) == []
+
+
+def test_of_a_file_that_the_store_has_gzipped_the_rows_are_counted(zuora, tmp_path):
+    body = gzip.compress(b"a\n1\n2\n3\n")
+    zuora.sandbox.add_fault(Fault(path="/data-query-files/", status=200, body=body, times=1))
+    path = tmp_path / "a.csv"
+    assert operator(output_path=path).execute(make_context())["rows"] == 3
+    assert path.read_bytes() == b"a\n1\n2\n3\n"
+
+
 def test_the_link_to_a_file_is_in_no_log_no_error_and_no_xcom(zuora, tmp_path, caplog):
     caplog.set_level("DEBUG", "airflow_provider_zuora")
     logging.getLogger("urllib3").setLevel("INFO")  # Airflow masks what it logs, see `DownloadPolicy.hide`
