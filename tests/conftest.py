@@ -46,7 +46,7 @@ from airflow_provider_zuora.session.session import (  # noqa: E402
 )
 from airflow_provider_zuora.session.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports.config import Timing, TransportConfig  # noqa: E402
-from tests.airflow_versions import IS_AIRFLOW_2  # noqa: E402
+from tests.airflow_versions import IS_AIRFLOW_2, forget_masks  # noqa: E402
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
 
 # `make test` gives the same result each time; `make explore` draws other cases each time, and more of them.
@@ -215,19 +215,26 @@ def reschedule_dates(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("airflow_database")
 
 
+@pytest.fixture(scope="session")
+def runtime_dirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of each `runtime_dir`, which pytest would number, and count all others for it."""
+    return tmp_path_factory.mktemp("runtime")
+
+
 @pytest.fixture(autouse=True)
-def runtime_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runtime_dir(runtime_dirs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the place of this test's own where processes share a token; it is made when it is used."""
-    place = tmp_path_factory.mktemp("runtime")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
-    return place / "airflow-provider-zuora"
+    place = tempfile.mkdtemp(dir=runtime_dirs)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", place)
+    return Path(place) / "airflow-provider-zuora"
 
 
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[SessionRegistry]:
-    """Let no test meet a session, a limit or a connection of another one."""
+    """Let no test meet a session, a limit, a connection or a secret of another one."""
     yield REGISTRY
     REGISTRY.reset()
+    forget_masks()
 
 
 @pytest.fixture
