@@ -49,6 +49,7 @@ class FileServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body, sent after its headers, waits 40 ms for their ACK
     server: FileServer
 
     def do_POST(self) -> None:

@@ -23,7 +23,7 @@ from airflow_provider_zuora.transports.config import TransportConfig
 if TYPE_CHECKING:
     import requests
 
-CHUNK = 256 * 1024  # bytes
+CHUNK = 64 * 1024  # bytes; with larger ones Linux now and then takes twice as long to write the file
 _MIN_BYTES_PER_SECOND = 10_000.0  # on average, after the time that any answer has: files may be large
 _TRANSIENT = (403, 408, 429)  # 403: the link has run out, and the next try asks for another
 _PAGE_SIZE, _PAGE_CHUNKS = 16 * 1024, 64  # bytes, and parts, of a page that says why no file comes
