@@ -159,8 +159,9 @@ def survivor(survived):
 
 
 @pytest.fixture(scope="session")
-def found(airflow, both, survived):
+def found(airflow, both, survived, metrics):
     """All that was written by the end of the runs, and what stood there while a task was deferred."""
     survivor, waiting = survived
     assert [run.state for run in (*both, survivor)] == ["success", "failed", "success"]
-    return {f"{place}, while deferred": text for place, text in waiting.items()} | written(airflow)
+    before = {f"{place}, while deferred": text for place, text in waiting.items()}
+    return before | written(airflow) | {"metrics": metrics.text()}
