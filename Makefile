@@ -11,7 +11,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.13)
 VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
-ON_2_11 := $(addprefix tests/airflow_context/test_,receipts.py task.py) tests/test_links.py \
+ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py receipts.py task.py) tests/test_links.py \
 	$(addprefix tests/hooks/test_,$(addsuffix .py,billing config connection connection_check connection_fields read_only zuora)) \
 	$(addprefix tests/operators/test_,$(addsuffix .py,billing create_order create_orders elastic_path order_input)) \
 	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/test_testing_page.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py

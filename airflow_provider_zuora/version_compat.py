@@ -23,6 +23,7 @@ RETURN_VALUE = "return_value"  # Airflow's
 JOB_ID = "job_id"  # of a task whose return value is the job's result
 JOB_RESULTS = "job_results"  # what became of each job of a list that a task waited for
 RECEIPT = "receipt"  # what the task came to, in the vendor's numbers
+WAIT = "wait"  # what a task must know again if Airflow itself ends its deferral, and drops all else
 PAGE_URL = "page_url"  # where a person sees that at the vendor
 SUBMIT_RESULTS = "submit_results"  # what became of each order of a list that a task submitted
 

@@ -11,8 +11,15 @@ IS_AIRFLOW_2 = AIRFLOW < (3, 0)
 
 if IS_AIRFLOW_2:  # what the output of another task is, to Airflow
     from airflow.utils.mixins import ResolveMixin
+
+    # What Airflow says of a deferral that it ends; in 2.11 both stand in its scheduler only.
+    TRIGGER_TIMEOUT, TRIGGER_FAILURE = "Trigger/execution timeout", "Trigger failure"
 else:
+    from airflow.sdk.bases.operator import TriggerFailureReason
     from airflow.sdk.definitions._internal.mixins import ResolveMixin
+
+    TRIGGER_TIMEOUT = TriggerFailureReason.TRIGGER_TIMEOUT.value
+    TRIGGER_FAILURE = TriggerFailureReason.TRIGGER_FAILURE.value
 
 __all__ = ["ResolveMixin", "attach", "forget_masks", "record_masks", "redacted", "rendered_fields"]
 

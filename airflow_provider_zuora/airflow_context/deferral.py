@@ -34,6 +34,7 @@ from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.limits import choose_interval
 from airflow_provider_zuora.triggers.jobs import TRIGGERS, BaseJobTrigger, read_event
+from airflow_provider_zuora.version_compat import WAIT
 
 FIRST_POLL = 10.0  # seconds after a deferral; Airflow's scheduler fails tasks whose trigger fires sooner
 _GRACE = 420.0  # seconds after the deadline: `FIRST_POLL`, and the last answer, three `timeout`s of 130 s
@@ -222,7 +223,11 @@ class BaseWaitingTask(BaseLiteralTexts, BaseReportingTask):
         end_options: Any = None,
         kwargs: Any = None,
     ) -> list[JobResult]:
-        """Poll once, and return the results if all jobs have ended or time is up; else defer."""
+        """
+        Poll once, and return the results if all jobs have ended or time is up; else defer.
+
+        :param kwargs: of ``execute_complete`` besides the event, also if Airflow ends the wait; None: none.
+        """
         wait.refuse_too_many()
         wait.totals = self.note_wait(wait.polls.job_ids, wait.polls.options.started)
         results = wait.poll(stop_early=True)
@@ -235,6 +240,9 @@ class BaseWaitingTask(BaseLiteralTexts, BaseReportingTask):
         who = f"{name_jobs(wait.polls.job_ids)} ha{'s' if len(wait.polls.job_ids) == 1 else 've'}"
         due = trigger.not_before - wait.clock()
         self.log.info(words, f"{who[:1].upper()}{who[1:]}", wait.polls.polls, due)
+        if kwargs is not None:
+            told = {"job_ids": list(wait.polls.job_ids), "totals": wait.totals.as_dict(), "kwargs": kwargs}
+            self._push(context, WAIT, told)
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=timeout)
         raise AssertionError("defer raises")
 

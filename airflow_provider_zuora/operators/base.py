@@ -9,10 +9,12 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
+from airflow_provider_zuora.airflow_context.last_poll import AIRFLOW_ENDS_IT, make_last_event
 from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.http.response_parsing import redact_job
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
+from airflow_provider_zuora.core.polling.events import WaitTotals
 from airflow_provider_zuora.core.polling.wait import PollSchedule
 from airflow_provider_zuora.core.submission.adoption import record_failure
 from airflow_provider_zuora.core.submission.order_lookup import check_result
@@ -20,14 +22,10 @@ from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.limits import choose_interval
-from airflow_provider_zuora.version_compat import JOB_ID, NEVER_EXPIRE
+from airflow_provider_zuora.version_compat import JOB_ID, NEVER_EXPIRE, WAIT
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-
-AIRFLOW_ENDS_IT = "__fail__"
-"""Airflow's name of the method that it resumes after a timeout, or if the trigger broke."""
 
 
 class BaseJobOperator(BaseWaitingTask):
@@ -71,7 +69,7 @@ class BaseJobOperator(BaseWaitingTask):
                 wait = JobWait.start(self.time_limit, self.hook, [job_id])
                 wait.cancels_on_kill = self.cancels_on_kill
                 schedule = PollSchedule(choose_interval(self.poll_interval), first=FIRST_POLL)
-                kwargs = {"expected": dict(expected)} if expected else None
+                kwargs = {"expected": dict(expected)} if expected else {}
                 [result] = self.poll_or_defer(wait, schedule, context, kwargs=kwargs)
             else:
                 result = self.wait_here(job_id, self.time_limit, self.poll_interval)
@@ -91,16 +89,23 @@ class BaseJobOperator(BaseWaitingTask):
 
     def find_job_id(self, context: Context) -> str:
         """Return the job that an earlier process of this try has started, empty if it has not come so far."""
+        return str(self._pull(context, JOB_ID) or "")
+
+    def _pull(self, context: Context, key: str) -> Any:
         ti = context["ti"]  # of a mapped task all indexes would come without its own
-        return str(ti.xcom_pull(task_ids=self.task_id, key=JOB_ID, map_indexes=ti.map_index) or "")
+        return ti.xcom_pull(task_ids=self.task_id, key=key, map_indexes=ti.map_index)
 
     @override
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Do what Airflow does; a wait that it has ended itself ends as by a trigger, with a last poll."""
         with self.reporting(context) as notes:
             if next_method == AIRFLOW_ENDS_IT:
                 self.note_event(next_kwargs)
-                job_id = self.find_job_id(context)
-                notes.job_ids = [job_id] if job_id else []
+                notes.job_ids = list(filter(None, [self.find_job_id(context)]))
+                if kept := self._pull(context, WAIT):
+                    totals = WaitTotals.read(kept["totals"])
+                    event = make_last_event(self, next_kwargs or {}, kept["job_ids"], totals)
+                    next_method, next_kwargs = "execute_complete", {**kept["kwargs"], "event": event}
             return super().resume_execution(next_method, next_kwargs, context)
 
     def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:

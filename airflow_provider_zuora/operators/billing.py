@@ -36,8 +36,8 @@ class ZuoraBillRunOperator(BaseRunOperator):
     :param idempotency_key: replaces dag, run, task and map index in the key; the content stays part of it.
     :param adopt_job_id: ``bill-run:<id>`` to take instead of creating one; blank: create it.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s if the worker waits).
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
+        ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
     :param timeout: seconds that the wait may last, with the posting, or a timedelta; the run goes on.
     :return: ``job_id``, ``number``, ``name``, ``status``, ``scheduled``, and what it made: ``invoices``,
         ``credit_memos``, ``accounts``; of a scheduled run ``scheduled_for`` instead.
@@ -139,8 +139,8 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
     :param idempotency_key: replaces dag, run, task and map index in the key; the content stays part of it.
     :param adopt_job_id: ``payment-run:<id>`` to take instead of creating one; blank: create it.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s if the worker waits).
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
+        ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
     :param timeout: seconds that the wait may last, or a timedelta; the run goes on at Zuora.
     :return: ``job_id``, ``number``, ``status``, ``scheduled``, each number of the summary (``payments``,
         ``errors``, ``receivables``, ``unprocessed_receivables`` and so on), and ``amounts``: by currency, as

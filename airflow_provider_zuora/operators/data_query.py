@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 from typing_extensions import override
 
+from airflow_provider_zuora.airflow_context.last_poll import AIRFLOW_ENDS_IT
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import Job, JobResult
@@ -23,7 +24,7 @@ from airflow_provider_zuora.hooks.data_query import MAX_SECONDS, read_row_count
 from airflow_provider_zuora.hooks.targets import make_target
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.links import ZuoraLink
-from airflow_provider_zuora.operators.base import AIRFLOW_ENDS_IT, BaseJobOperator
+from airflow_provider_zuora.operators.base import BaseJobOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -49,8 +50,8 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     :param max_rows: more rows are not returned: the task fails before it reads any, and says so.
     :param zuora_conn_id: the Airflow connection.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s if the worker waits).
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
+        ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
     :param timeout: seconds that the query may take, or a timedelta; then it is cancelled.
     :return: with ``output_path`` a dict of ``job_id``, ``rows``, ``bytes``, ``path`` and ``columns``; else
         the rows, a list of dicts. The id is the XCom ``job_id`` from the submission on.
@@ -171,12 +172,16 @@ class ZuoraDataQueryOperator(BaseJobOperator):
 
     @override
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Do what Airflow does; a query whose wait Airflow has ended, after a timeout, is cancelled first."""
-        if next_method == AIRFLOW_ENDS_IT:
-            self._context = context
-            self._keep(self.find_job_id(context))
+        """Go on; a query whose wait Airflow has ended is cancelled if the last poll finds it running."""
+        if next_method != AIRFLOW_ENDS_IT:
+            return super().resume_execution(next_method, next_kwargs, context)
+        self._context = context
+        self._keep(self.find_job_id(context))
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except BaseException:
             self._cancel()
-        return super().resume_execution(next_method, next_kwargs, context)
+            raise
 
     @override
     def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:
@@ -184,7 +189,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         self.notes.results = [waited]
         if waited.error is not None:
             words = f"{waited.job_id} has not ended in time, and is cancelled; a retry {self.next_try}."
-            words = words if isinstance(waited.error, TimedOut) else ""
+            words = f"{words} The wait: {waited.error}" if isinstance(waited.error, TimedOut) else ""
             raise convert_error(waited.error, message=words) from waited.error
         job = waited.job or waited.result
         self._keep("")  # it has completed: there is nothing to cancel

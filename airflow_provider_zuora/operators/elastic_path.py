@@ -40,8 +40,8 @@ class ElasticPathExportOrdersOperator(BaseJobOperator):
         ``skip`` the task that waits.
     :param wait_for_completion: wait in the same task, and return the job; its id is the XCom ``job_id``.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s if the worker waits).
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
+        ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
     :param timeout: seconds that the wait may last, or a timedelta; the job goes on at Elastic Path.
     :return: the job id; with ``wait_for_completion`` the job, as a dict; with ``output_path`` a dict of
         ``job_id``, ``bytes`` and ``path``.

@@ -53,8 +53,8 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         activation) fails the task that waits; False: the log warns of it.
     :param wait_for_completion: wait in the same task, return the job's result, push its id as ``job_id``.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s if the worker waits).
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
+        ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
     :param timeout: seconds that the wait may last, or a timedelta; the job goes on at Zuora.
     :return: the job id; with ``wait_for_completion`` the job's result, as a dict.
     :raises PermanentError: (no retries) if the order breaks a rule, one line each, or Zuora refuses it.
@@ -223,8 +223,8 @@ class ZuoraPreviewOrderOperator(BaseOrderOperator):
         that ``ZuoraCreateOrderOperator`` takes.
     :param zuora_conn_id: the Airflow connection.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s if the worker waits).
+    :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
+        ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
     :param timeout: seconds that the wait may last, or a timedelta.
     :return: the job's result (``invoices``, ``creditMemos`` and so on, as asked for), as a dict.
     :raises PermanentError: (no retries) if the preview breaks a rule, or Zuora refuses it.

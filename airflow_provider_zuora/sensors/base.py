@@ -19,8 +19,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
+from airflow_provider_zuora.airflow_context.last_poll import AIRFLOW_ENDS_IT, make_last_event
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.job import JobResult, JobResults, ResultState, check_job_ids, name_jobs
+from airflow_provider_zuora.core.polling.events import WaitTotals
 from airflow_provider_zuora.core.polling.wait import LONGEST, MAX_POLL_ERRORS, PollSchedule
 from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-_DEFERRAL_FAILED = "__fail__"  # Airflow's name for the method that resumes a task whose trigger failed
 _TIMEOUTS = (AirflowSensorTimeout, AirflowTaskTimeout)
 _Found: TypeAlias = list[JobResult] | AirflowException
 
@@ -151,22 +152,14 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Conclude a deferral; Airflow's own sensor would skip a refused order under soft_fail."""
-        if next_method != _DEFERRAL_FAILED:
+        if next_method != AIRFLOW_ENDS_IT:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
         with self.reporting(context):
-            return self._fail_deferral(next_kwargs or {}, context)
+            return self._conclude(_catch_errors(partial(self._end_wait, next_kwargs or {})), context)
 
-    def _fail_deferral(self, failure: Mapping[str, Any], context: Context) -> Any:
-        """Conclude a wait that Airflow has ended: after a timeout there is a last poll."""
-        self.note_event(failure)
-        if trace := failure.get("traceback"):
-            self.log.error("Trigger failed:\n%s", "\n".join(trace))
-        reason = str(failure.get("error", "for an unknown reason"))
-        if "timeout" in reason.lower():  # Airflow has no other sign of it
-            wait = JobWait.start(0, self.hook, self._job_ids)
-            return self._conclude(_catch_errors(partial(wait.poll_last, reason)), context)
-        broken = f"The trigger that waited for {name_jobs(self._job_ids)} broke: {reason}"
-        return self._conclude(TransientError(broken), context)
+    def _end_wait(self, failure: Mapping[str, Any]) -> list[JobResult]:
+        """Return the results of a wait that Airflow has ended itself: after a timeout, of a last poll."""
+        return self.read_results(make_last_event(self, failure, self._job_ids, WaitTotals()))
 
     def on_kill(self) -> None:
         """Log that the jobs are not stopped."""

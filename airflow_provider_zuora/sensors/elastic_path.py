@@ -23,8 +23,8 @@ class ElasticPathJobSensor(BaseJobSensor):
     :param empty_export: what to do if no order matches, which Elastic Path calls a failed job: ``fail`` or
         ``skip`` the task.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s in poke mode).
+    :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
+        ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s in poke mode) to 60 s.
     :param end_from_trigger: True: the trigger ends a task whose jobs completed, without a worker.
     :param start_from_trigger: True: the task begins in the triggerer, without a worker.
     """

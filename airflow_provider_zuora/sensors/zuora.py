@@ -25,8 +25,8 @@ class ZuoraJobSensor(BaseJobSensor):
     :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
         activation) fails the task; False: the log warns of it.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: growing by half, from
-        10 s to 60 s (from 1 s in poke mode).
+    :param poke_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
+        ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s in poke mode) to 60 s.
     :param end_from_trigger: True: the trigger ends a task whose jobs completed, without a worker.
     :param start_from_trigger: True: the task begins in the triggerer, without a worker.
     """

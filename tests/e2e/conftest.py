@@ -19,6 +19,7 @@ REFUSAL = "[40000020]: Rate plan is not effective"
 # Our trigger polls no sooner than 10 s after the deferral, and a worker can take its time to defer.
 JOB_SECONDS = ("--job-seconds", "24")
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
+CALLOUTS = Path(__file__).parents[2] / "docs" / "examples" / "callouts"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def airflow(place, zuora, refusing_zuora, metrics):
     others = ("zuora_orders_in_bulk", "elastic_path_to_zuora", "zuora_month_end")
     for example in (*others, "zuora_order", "zuora_order_completed"):
         shutil.copy(EXAMPLES / f"{example}.py", dags)
+    shutil.copy(CALLOUTS / "dags" / "after_an_order.py", dags)
     with AirflowStack(place / "airflow", dags, config=metrics.config()) as stack:
         stack.cli(*zuora.connection())
         stack.cli(*zuora.connection("elastic_path_default", "elastic_path"))
@@ -157,8 +159,9 @@ def survivor(survived):
 
 
 @pytest.fixture(scope="session")
-def found(airflow, both, survived):
+def found(airflow, both, survived, metrics):
     """All that was written by the end of the runs, and what stood there while a task was deferred."""
     survivor, waiting = survived
     assert [run.state for run in (*both, survivor)] == ["success", "failed", "success"]
-    return {f"{place}, while deferred": text for place, text in waiting.items()} | written(airflow)
+    before = {f"{place}, while deferred": text for place, text in waiting.items()}
+    return before | written(airflow) | {"metrics": metrics.text()}

@@ -19,10 +19,11 @@ class Figure:
 
 
 class MetricsSink:
-    """A UDP socket that takes Airflow's figures, of ours those that it keeps by their name."""
+    """A UDP socket that takes Airflow's figures: all as they came, and ours by their names."""
 
     def __enter__(self):
         self.figures = defaultdict(list)
+        self.datagrams = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -43,12 +44,17 @@ class MetricsSink:
             "metrics__statsd_influxdb_enabled": "True",
         }
 
+    def text(self):
+        """Return all that StatsD was told."""
+        return "\n".join(self.datagrams)
+
     def _ask_to_end(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"", self._socket.getsockname())
 
     def _listen(self):
         while datagram := self._socket.recv(65535):
-            for found in _FIGURE.finditer(datagram.decode()):
+            self.datagrams.append(datagram.decode())
+            for found in _FIGURE.finditer(self.datagrams[-1]):
                 tags = dict(pair.split("=", 1) for pair in found["tags"].split(",")[1:])
                 self.figures[found["name"]].append(Figure(found["type"], float(found["value"]), tags))

@@ -1,4 +1,4 @@
-"""No secret is in anything that Airflow writes: its database, its logs, its components' output."""
+"""No secret is in anything that Airflow writes: database, logs, output of its components, metrics."""
 
 import base64
 import json
@@ -32,8 +32,21 @@ def test_no_secret_is_written_anywhere(zuora, refusing_zuora, found):
 def test_the_search_finds_what_stands_there(found, made, survivor):
     where = places(found, made.order_number)
     assert "table xcom" in where
-    assert "table rendered_task_instance_fields" in where
+    assert {"table rendered_task_instance_fields", "table asset_event"} <= set(where)
     assert any("task_id=report" in place for place in where)
     assert {f"stack/{component}.log" for component in COMPONENTS} <= set(found)
     assert any(place.startswith("runtime/") for place in found)
     assert "table trigger, while deferred" in places(found, survivor.xcom("submit"))
+    assert "airflow.zuora.submissions" in found["metrics"]
+
+
+def test_it_holds_what_a_task_leaves_for_its_user(found, made, refused):
+    for run, state in ((made, "completed"), (refused, "failed")):
+        receipt = run.xcom("wait", "receipt")
+        assert receipt["state"] == state
+        where = places(found, receipt["job_id"])
+        assert "table xcom" in where
+        assert any(place.endswith(".log") and "task_id=wait" in place for place in where)
+    events = found["table asset_event"]
+    assert made.order_number in events
+    assert refused.order_number not in events, "it has failed"

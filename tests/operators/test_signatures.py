@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, SensorOptions
+from airflow_provider_zuora.hooks.config import SECTION
 from airflow_provider_zuora.operators.billing import ZuoraBillRunOperator, ZuoraPaymentRunOperator
 from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
@@ -58,6 +59,13 @@ def test_each_parameter_has_a_type_and_a_line_in_the_docstring(kind):
     assert own_parameters(kind) <= set(hints)
     assert hints["kwargs"] == Unpack[SensorOptions if kind in SENSORS else OperatorOptions]
     assert {name for name in own_parameters(kind) if f":param {name}:" not in kind.__doc__} == set()
+
+
+@pytest.mark.parametrize("kind", OPERATORS + SENSORS)
+def test_an_interval_names_the_option_of_airflows_configuration_that_gives_its_default(kind):
+    for name in {"poll_interval", "poke_interval"} & own_parameters(kind):
+        _, _, line = kind.__doc__.partition(f":param {name}:")
+        assert f"``[{SECTION}] poll_interval``" in line.partition(":param ")[0]
 
 
 @pytest.mark.parametrize("kind", [ElasticPathExportOrdersOperator, ZuoraCreateOrderOperator])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow.sdk import dag, task
+from airflow.sdk import Asset, dag, task
 
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
@@ -38,7 +38,12 @@ def order_dag(dag_id, conn_id):
     def make():
         submit = ZuoraCreateOrderOperator(task_id="submit", order=ORDER, zuora_conn_id=conn_id)
         wait = ZuoraJobSensor(
-            task_id="wait", job_id=submit.output, zuora_conn_id=conn_id, poke_interval=3, timeout=300
+            task_id="wait",
+            job_id=submit.output,
+            zuora_conn_id=conn_id,
+            poke_interval=3,
+            timeout=300,
+            outlets=[Asset("order_waited_for")],
         )
 
         @task
