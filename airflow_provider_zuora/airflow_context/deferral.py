@@ -236,10 +236,10 @@ class BaseWaitingTask(BaseLiteralTexts, BaseReportingTask):
             return results or wait.polls.time_out(f"{self.time_limit:.0f} s have passed.")
         trigger, timeout = wait.make_trigger(schedule, end_options)
         self.push_page(context)
-        words = "%s not ended after %d polls; the triggerer waits on, and polls next in %.0f s"
+        words = "%s not ended after %d poll%s; the triggerer waits on, and polls next in %.0f s"
         who = f"{name_jobs(wait.polls.job_ids)} ha{'s' if len(wait.polls.job_ids) == 1 else 've'}"
-        due = trigger.not_before - wait.clock()
-        self.log.info(words, f"{who[:1].upper()}{who[1:]}", wait.polls.polls, due)
+        polls, due = wait.polls.polls, trigger.not_before - wait.clock()
+        self.log.info(words, f"{who[:1].upper()}{who[1:]}", polls, "s" * (polls != 1), due)
         if kwargs is not None:
             told = {"job_ids": list(wait.polls.job_ids), "totals": wait.totals.as_dict(), "kwargs": kwargs}
             self._push(context, WAIT, told)

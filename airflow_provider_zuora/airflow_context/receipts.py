@@ -136,12 +136,18 @@ def _find_kind(kind: str, made: Sequence[JobFacts], *, is_list: bool) -> str:
     return kind or (made[0].kind if made else "job")
 
 
-def find_page(settings: Settings, vendor: Vendor, receipt: Receipt) -> str:
-    """Return the address of the vendor's page: of the connection, or of its environment; empty if unknown."""
-    pattern = settings.fields["ui_url"] or vendor.pages.get(settings.credentials.base_url, "")
+def find_page(settings: Settings, vendor: Vendor, receipt: Receipt) -> str | None:
+    """
+    Return the address of the vendor's page: of the connection, or of its environment.
+
+    :return: empty if an id that it needs is not known yet; None if the vendor's pages are not known at all.
+    """
+    pattern = settings.fields["ui_url"] or vendor.pages.get(settings.credentials.base_url)
+    if not pattern:
+        return None
     known = {name: value for name, value in receipt.facts.items() if isinstance(value, str)}
     own_id = receipt.job_id.removeprefix(vendor.find_kind(receipt.job_id).prefix)
-    return build_page_url(pattern, {**known, "job_id": own_id}) if pattern else ""
+    return build_page_url(pattern, {**known, "job_id": own_id})
 
 
 class BaseReportingTask(BaseOperator):
@@ -150,7 +156,7 @@ class BaseReportingTask(BaseOperator):
     hook_class: ClassVar[type[BaseJobHook]]
     receipt_kind: ClassVar[str] = ""  # what it submits; empty: what the jobs say
     _notes: Notes | None = None  # while a method of ours runs
-    page_url: str | None = None  # what this process knows of the page; None: nothing
+    page_url: str | None = None  # what this process knows of the page; None: nothing, an earlier one may
 
     @property
     def conn_id(self) -> str:
@@ -237,7 +243,7 @@ class BaseReportingTask(BaseOperator):
             page = find_page(settings, self.hook_class.vendor, receipt)
             if page and page != self.page_url:
                 self._push(context, PAGE_URL, page)
-            self.page_url = page or self.page_url
+            self.page_url = "" if page is None else page or self.page_url
         return receipt
 
     def _find_settings(self, *, is_needed: bool) -> Settings | None:

@@ -173,7 +173,7 @@ class TestAnOrder:
         task.deferral()
 
         job_id = task.ti.xcoms["job_id"]
-        words = f"Job {job_id} has not ended after 1 polls; the triggerer waits on, and polls next in "
+        words = f"Job {job_id} has not ended after 1 poll; the triggerer waits on, and polls next in "
         assert log.read().count(words) == 1
 
     @pytest.mark.parametrize("deferrable", [True, False])
@@ -527,8 +527,10 @@ class TestThePage:
 
     def test_there_is_none_where_nobody_has_said_where_it_is(self, zuora, log):
         task = order(log)
-        task.make().execute(task.context)
+        operator = task.make()
+        operator.execute(task.context)
         assert set(task.ti.xcoms) == {"job_id", "receipt"}
+        assert operator.page_url == ""  # no process knows one: the button need not look for an XCom
 
 
 class TestAssets:
