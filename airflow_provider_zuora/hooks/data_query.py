@@ -21,18 +21,13 @@ from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyS
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.limits import read_limits
-from airflow_provider_zuora.transports.download import (
-    DownloadTarget,
-    LocalTarget,
-    download_file,
-    put_empty,
-)
-from airflow_provider_zuora.transports.download_stream import DownloadPolicy
 from airflow_provider_zuora.transports.file_paths import hide_password
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_zuora.transports.download import DownloadTarget
 
 MAX_SECONDS = 4.5 * 3600
 """How long a query may take by default: Zuora itself tries for four hours, and it may have to queue."""
@@ -190,6 +185,8 @@ class BaseDataQueryHook(BaseJobHook):
         """Fetch the file of a query, by another link if one has run out; return its bytes and its columns."""
         from airflow_provider_zuora.core.submission.query import read_file_link
         from airflow_provider_zuora.hooks.query_file import LineCount, QueryFile
+        from airflow_provider_zuora.transports.download import download_file, put_empty
+        from airflow_provider_zuora.transports.download_stream import DownloadPolicy
 
         settings, kind, columns = self._settings, QueryFile.of(document), []
         with convert_errors():
@@ -227,6 +224,7 @@ class BaseDataQueryHook(BaseJobHook):
     def _fetch_rows(self, job: Job, document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the rows of a query whose file is JSON Lines."""
         from airflow_provider_zuora.hooks.query_file import read_rows
+        from airflow_provider_zuora.transports.download import LocalTarget
 
         with TemporaryDirectory(prefix="zuora-query-") as folder:
             file = Path(folder) / "rows"

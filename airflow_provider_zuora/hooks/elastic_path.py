@@ -15,12 +15,7 @@ from airflow_provider_zuora.core.vendors.elastic_path import build_file_request,
 from airflow_provider_zuora.exceptions import convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.targets import make_target
-from airflow_provider_zuora.transports.download import (
-    MAX_BYTES,
-    check_size,
-    download,
-)
-from airflow_provider_zuora.transports.download_stream import DownloadPolicy
+from airflow_provider_zuora.transports.config import MAX_BYTES
 from airflow_provider_zuora.transports.file_paths import hide_password
 
 if TYPE_CHECKING:
@@ -75,6 +70,9 @@ class ElasticPathHook(BaseJobHook):
         :raises PermanentError: if the job is unknown or has no file, or the link is not safe to follow.
         :raises TransientError: if the file is incomplete: the next try asks for another link.
         """
+        from airflow_provider_zuora.transports.download import check_size, download
+        from airflow_provider_zuora.transports.download_stream import DownloadPolicy
+
         with convert_errors():
             check_size(max_bytes)
             destination = make_target(target)

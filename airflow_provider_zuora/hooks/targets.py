@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
 from airflow_provider_zuora.core.errors import InvalidInput
-from airflow_provider_zuora.transports.download import DownloadTarget, LocalTarget, StoredTarget, check_target
 from airflow_provider_zuora.transports.file_paths import describe_os_error, expand_home
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_zuora.transports.download import DownloadTarget
 
 
 def make_target(
@@ -26,6 +27,8 @@ def make_target(
     :raises InvalidInput: if no file can be put there.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget, check_target
 
     if isinstance(target, str) and target.strip() in ("", "None"):  # what a template makes of nothing
         raise InvalidInput("Nothing was fetched.", (f"{name}: is blank",))

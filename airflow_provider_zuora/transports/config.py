@@ -23,6 +23,7 @@ from airflow_provider_zuora.transports.file_paths import expand_home, find_path_
 
 TIMEOUT = 130.0  # seconds, the default; Zuora itself gives up after 120 and answers 504
 MAX_CONNECTIONS = 20  # the default
+MAX_BYTES = 10 * 1024**3  # of a file that is downloaded, the default
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that may name certificates to trust; the first that is set counts."""
 

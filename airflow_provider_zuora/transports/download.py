@@ -18,7 +18,7 @@ from typing import IO, Any, TypeAlias
 from airflow_provider_zuora.core.errors import InvalidInput, Unreachable, Unreadable
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, read_page_title, redact_words
 from airflow_provider_zuora.core.secret_search import Secrets
-from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.config import MAX_BYTES, TransportConfig
 from airflow_provider_zuora.transports.download_stream import CHUNK, DownloadPolicy, Fetch
 from airflow_provider_zuora.transports.file_paths import (
     IS_MISSING,
@@ -27,7 +27,6 @@ from airflow_provider_zuora.transports.file_paths import (
     quote_path,
 )
 
-MAX_BYTES = 10 * 1024**3
 _GZIP = b"\x1f\x8b"
 _MAX_LAYERS = 2  # a store may keep a gzipped file, and send that gzipped
 _NOT_CSV = (
