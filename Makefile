@@ -11,7 +11,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.13)
 VENV_2_11 := .venv-2.11
 CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
-ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py receipts.py task.py) tests/test_links.py \
+ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py lineage.py receipts.py task.py) tests/test_links.py \
 	$(addprefix tests/hooks/test_,$(addsuffix .py,billing config connection connection_check connection_fields read_only zuora)) \
 	$(addprefix tests/operators/test_,$(addsuffix .py,billing create_order create_orders elastic_path order_input)) \
 	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/test_testing_page.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py
@@ -110,7 +110,7 @@ $(STAMP): $(PROJECTS) $(CONSTRAINTS)
 	$(call MAKE_VENV,$(VENV),$(CONSTRAINTS),'.[dev]')
 
 $(STAMP_2_11): $(PROJECTS) $(CONSTRAINTS_2_11)
-	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),. hypothesis pytest pytest-timeout)
+	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),. apache-airflow-providers-openlineage hypothesis pytest pytest-timeout)
 
 $(STAMP_BENCH): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
 	$(call MAKE_VENV,$(VENV_BENCH),$(CONSTRAINTS) --constraint $(CONSTRAINTS_BENCH),'.[bench]')

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowSkipException,
-    BaseOperator,
     TaskDeferred,
 )
 
+from airflow_provider_zuora.airflow_context.lineage import BaseLineageTask, FileUse, report_file
 from airflow_provider_zuora.core.job import JobResult
 from airflow_provider_zuora.core.page_url import build_page_url
 from airflow_provider_zuora.core.polling.events import NO_POLLS, WaitTotals
@@ -52,6 +52,8 @@ class Notes:
     totals: WaitTotals = NO_POLLS
     state: str = ""  # if it is none of those that `_find_state` finds
     has_waited: bool = False
+    read: list[FileUse] = field(default_factory=list)
+    written: list[FileUse] = field(default_factory=list)
 
     def add_order(self, expected: Mapping[str, str]) -> None:
         """Note what an order is called by whoever submits it, see `build_expectation`."""
@@ -150,18 +152,12 @@ def find_page(settings: Settings, vendor: Vendor, receipt: Receipt) -> str | Non
     return build_page_url(pattern, {**known, "job_id": own_id})
 
 
-class BaseReportingTask(BaseOperator):
+class BaseReportingTask(BaseLineageTask):
     """A task that leaves a receipt, and the address of the vendor's page; a subclass has a `hook`."""
 
     hook_class: ClassVar[type[BaseJobHook]]
-    receipt_kind: ClassVar[str] = ""  # what it submits; empty: what the jobs say
     _notes: Notes | None = None  # while a method of ours runs
     page_url: str | None = None  # what this process knows of the page; None: nothing, an earlier one may
-
-    @property
-    def conn_id(self) -> str:
-        """Return the Airflow connection, whatever the option is called."""
-        return str(getattr(self, self.hook_class.conn_name_attr))
 
     @cached_property
     def hook(self) -> BaseJobHook:
@@ -221,8 +217,14 @@ class BaseReportingTask(BaseOperator):
         with self.reporting(context):
             return super().resume_execution(next_method, next_kwargs, context)
 
+    def note_read(self, path: object) -> None:
+        """Note that this task reads a file, and tell Airflow's hook lineage."""
+        self.notes.read.append(FileUse(path))
+        report_file(self.hook, path, is_written=False)
+
     def _leave(self, context: Mapping[str, Any], error: BaseException | None) -> None:
         receipt = self.push_page(context, error)
+        self.keep_lineage(receipt, self.notes.read, self.notes.written, self._find_settings(is_needed=False))
         self.log.info("%s", receipt)
         self._push(context, RECEIPT, receipt.as_dict())
         if error is None:

@@ -19,7 +19,7 @@ Fact: TypeAlias = str | int | tuple[str, ...]
 MOST = 100  # items of a list in a receipt; its line has the first ten
 _SHOWN = 10
 _TOTAL = "_total"  # ends the name of the count of a list of which a part was left out
-_PATH_LENGTH = 1000  # characters; a path of ours, no word of the vendor's
+PATH_LENGTH = 1000  # characters; a path of ours, no word of the vendor's
 _DIGITS = 18  # of a number of 64 bits
 _OWN = "number"  # ends the name of the number that the thing itself has: ``order_number`` of an order
 
@@ -134,7 +134,7 @@ def read_facts(values: Mapping[str, object], secrets: Secrets) -> dict[str, Fact
         elif isinstance(value, int) and not isinstance(value, bool):
             if abs(value) < 10**_DIGITS:
                 facts[name] = value
-        elif word := read_word(value, secrets, _PATH_LENGTH if name == "path" else WORD_LENGTH):
+        elif word := read_word(value, secrets, PATH_LENGTH if name == "path" else WORD_LENGTH):
             facts[name] = word
     return facts
 

@@ -84,7 +84,9 @@ def _write_value(value: object, most: int) -> Iterator[str]:
         yield repr(value[:most] if isinstance(value, str) else value)
 
 
-def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | None = None) -> RedactedText:
+def redact_words(
+    words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | None = None, kept: str = ""
+) -> RedactedText:
     """
     Return the words of others as anybody may read them: cut, without secrets, in one printable line.
 
@@ -92,6 +94,7 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | N
 
     :param most: characters of what is returned.
     :param secrets: None: those of `HIDDEN`.
+    :param kept: control characters that are not escaped; with them there may be more lines.
     """
     secrets = secrets or HIDDEN.get()
     read = find_search_length(most, secrets)
@@ -100,7 +103,7 @@ def redact_words(words: object, most: int = MESSAGE_LENGTH, secrets: Secrets | N
     text = secrets.redact(text[:read])
     if len(text) >= _NUMBER_LENGTH:
         text = replace_matches(_IBAN, _hide_iban, replace_matches(_CARD, _hide_card, text))
-    text = make_printable(text[: -secrets.overlap] if is_long else text)
+    text = make_printable(text[: -secrets.overlap] if is_long else text, kept)
     return RedactedText(text if not is_long and len(text) <= most else text[: most - len(_CUT)] + _CUT)
 
 
@@ -138,9 +141,11 @@ def _redact_members(value: Any, redact: Callable[[str], str], *, are_words: bool
     return [changed.get(index, member) for index, member in enumerate(value)]
 
 
-def make_printable(text: str) -> str:
+def make_printable(text: str, kept: str = "") -> str:
     """Return a text in one line, its control characters escaped; what no database keeps becomes U+FFFD."""
-    return text if text.isprintable() else "".join(map(_show_char, text))
+    if text.isprintable():
+        return text
+    return "".join(char if char in kept else _show_char(char) for char in text)
 
 
 def _show_char(char: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import mask_secret
 
+from airflow_provider_zuora.airflow_context.lineage import report_file
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import Refused, TimedOut, Unreadable
 from airflow_provider_zuora.core.job import Job
@@ -174,6 +175,7 @@ class BaseDataQueryHook(BaseJobHook):
     ) -> dict[str, Any]:
         """Put the file of a query to its place, and return what it holds."""
         size, columns = self._download(job, document, target)
+        report_file(self, path, is_written=True)
         rows = read_row_count(job)
         words, path = "Query %s: %s rows, %d bytes, at %s", hide_password(path)
         self.log.info(words, job.job_id, rows, size, path)

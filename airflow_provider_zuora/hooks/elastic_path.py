@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import mask_secret
 
+from airflow_provider_zuora.airflow_context.lineage import report_file
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -82,6 +83,7 @@ class ElasticPathHook(BaseJobHook):
         with convert_errors():
             policy = DownloadPolicy.for_vendor(base_url, hosts, mask_secret)
             size = download(link, destination, settings.transport, policy, max_bytes)
+        report_file(self, target, is_written=True)
         self.log.info("Downloaded the file of job %s to %s: %d bytes", job_id, hide_password(target), size)
         return size
 

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.last_poll import AIRFLOW_ENDS_IT
+from airflow_provider_zuora.airflow_context.lineage import FileUse
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.job import Job, JobResult
@@ -108,6 +109,11 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         return ZuoraHook(self.zuora_conn_id)
 
     @property
+    @override
+    def lineage_query(self) -> str:
+        return str(self.query)
+
+    @property
     def document(self) -> dict[str, Any]:
         """Return the body of the request; rows that are returned come as JSON."""
         names = ("output_format", "column_separator", "compression", "source_data", "read_deleted")
@@ -199,6 +205,8 @@ class ZuoraDataQueryOperator(BaseJobOperator):
             target = make_target(self.output_path, "output_path", creates_folder=True)
         exported = self.hook._export(job, self.document, target, str(self.output_path))
         self.notes.facts |= {name: exported[name] for name in ("rows", "bytes", "path")}
+        size, columns = exported["bytes"], exported["columns"]
+        self.notes.written.append(FileUse(self.output_path, exported["rows"], size, columns))
         return exported
 
     def _read_rows(self, job: Job) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from typing_extensions import override
 
+from airflow_provider_zuora.airflow_context.lineage import FileUse
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.job import JobResult
 from airflow_provider_zuora.exceptions import convert_errors
@@ -97,4 +98,5 @@ class ElasticPathExportOrdersOperator(BaseJobOperator):
         size = self.hook.download(waited.job_id, self.output_path)
         placed = {"bytes": size, "path": hide_password(self.output_path)}
         self.notes.facts |= placed
+        self.notes.written.append(FileUse(self.output_path, size=size))
         return {"job_id": waited.job_id, **placed}

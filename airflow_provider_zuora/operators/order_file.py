@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import unquote
 
-from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
+from airflow_provider_zuora.airflow_context.object_storage import find_local_path, get_file_system
 from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.json_text import (
     MAX_BYTES,
@@ -25,7 +24,6 @@ from airflow_provider_zuora.core.json_text import (
 from airflow_provider_zuora.transports.file_paths import (
     IS_MISSING,
     describe_os_error,
-    expand_home,
     find_path_problem,
     quote_path,
     resolve_path,
@@ -34,8 +32,6 @@ from airflow_provider_zuora.transports.file_paths import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-_LOCAL_URL = re.compile(r"(?:file|local):(?://localhost(?=/)|//)?", re.IGNORECASE)
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs", "adl": "abfs", "https": "http"}
 # Of paths, of stores and their packages; a store that is only read from has not implemented writing.
 _ERRORS = (AttributeError, ImportError, NotImplementedError, OSError, TypeError, ValueError)
@@ -60,15 +56,7 @@ class OrderFile:
     @property
     def local_path(self) -> Path | None:
         """Return the path on this machine, None if it is in a store."""
-        path: Any = self.path
-        if hasattr(path, "protocol"):
-            return Path(expand_home(path.path)) if path.protocol in LOCAL_PROTOCOLS else None
-        if isinstance(path, str):
-            local = _LOCAL_URL.match(path)
-            if _URL.match(path) and not local:
-                return None
-            path = path[local.end() :] if local else path
-        return Path(expand_home(os.fsdecode(path)))
+        return find_local_path(self.path)
 
     def read(self) -> bytes:
         """Return the content, at most one byte more than `MAX_BYTES`; else raise `InvalidInput`."""

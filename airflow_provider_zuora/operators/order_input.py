@@ -52,6 +52,11 @@ class BaseOrderInput(BaseLiteralTexts, BaseReportingTask):
         """Return the hook, the same all through a task."""
         return ZuoraHook(self.zuora_conn_id)
 
+    def note_input(self) -> None:
+        """Note the file that the orders come from, if they come from one."""
+        if is_path(orders := getattr(self, self.order_field)):
+            self.note_read(orders)
+
     def render_template(
         self, content: Any, context: Any, jinja_env: jinja2.Environment | None = None, seen_oids: Any = None
     ) -> Any:
@@ -179,6 +184,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
         """Read the order, once: its file may be gone or changed when the order has been sent."""
         with self.reporting(context):
             self._order = self._read_order()
+            self.note_input()
             try:
                 return super().execute(context)
             finally:
@@ -194,8 +200,12 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
             except (PermanentError, TransientError) as error:
                 self.log.warning("Of its values only numbers of cards and accounts are hidden now: %s", error)
                 self._order = {}
+            self.note_input()
             self.notes.add_order(expected or {})
-            return super().execute_complete(context, event, expected)
+            try:
+                return super().execute_complete(context, event, expected)
+            finally:
+                self._order = None  # OpenLineage can be set to write all fields of a task into its events
 
     def _read_order(self) -> Mapping[str, Any]:
         if self._order is not None:

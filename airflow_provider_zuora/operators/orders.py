@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, Unpack
 from airflow.providers.common.compat.sdk import mask_secret
 from typing_extensions import override
 
+from airflow_provider_zuora.airflow_context.lineage import FileUse, report_file
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.json_text import read_orders, write_lines
 from airflow_provider_zuora.core.submission.bulk_orders import option_violations
@@ -181,6 +182,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
                 given = unredact(self.orders)
                 refused_file = check_refused_path(self.refused_path, given)
                 orders, labels = read_order_list(given)
+                self.note_input()
                 if refused_file:
                     refused_file.check_writable()
             mask_secrets(orders, mask_secret)
@@ -196,7 +198,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
         """Write the refused orders, and raise what the results mean to the task."""
         error = summarize_errors(results)
         refused = [result.order.checked.document for result in results if result.state is SubmitState.REFUSED]
-        write_error = refused_file.write(write_lines(refused)) if refused_file else ""
+        write_error = self._write_refused(refused_file, refused) if refused_file else ""
         others = {result.state for result in results} - {SubmitState.SUBMITTED, SubmitState.REFUSED}
         if error and (self.on_refusal == "fail" or others):
             raise convert_error(error, message=f"{error}\n{write_error}".rstrip()) from error
@@ -205,6 +207,15 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
             raise TransientError(f"{head}\n{write_error}\nA retry sends the same keys and writes it again.")
         if error:
             self.log.error("Refused orders are left out (on_refusal=skip): %s", error)
+
+    def _write_refused(self, file: OrderFile, refused: Sequence[Order]) -> str:
+        """Write the refused orders to their file; return an empty text, or why that failed."""
+        content = write_lines(refused)
+        if error := file.write(content):
+            return error
+        self.notes.written.append(FileUse(file.path, len(refused), len(content)))
+        report_file(self.hook, file.path, is_written=True)
+        return ""
 
     def on_kill(self) -> None:
         """Log that what was sent stays sent: Zuora cannot cancel an order's job."""

@@ -78,6 +78,13 @@ def test_words_come_in_as_one_printable_line(words, shown):
     assert redact_words(words) == shown
 
 
+def test_a_text_of_several_lines_keeps_them_if_asked_to():
+    text = f"SELECT 1\n\tFROM a\r -- {CARD}\x1b"
+    assert redact_words(text, 100, kept="\n\t") == "SELECT 1\n\tFROM a\\r -- ***\\x1b"
+    assert redact_words(text, 100) == "SELECT 1\\n\\tFROM a\\r -- ***\\x1b"
+    assert redact_words(text, 11, kept="\n") == "SELECT 1..."
+
+
 @pytest.mark.parametrize("length", [MESSAGE_LENGTH - 1, MESSAGE_LENGTH])
 def test_words_that_are_short_enough_stay(length):
     assert redact_words("x" * length) == "x" * length
