@@ -29,7 +29,7 @@ RELEASE_BIN := $(VENV_RELEASE)/bin
 # 2.11, and what else is submitted once.
 CRASH_RUNS ?= 25
 # The tests that start real Airflows: without coverage, which would slow all that Airflow does.
-ON_AIRFLOW := tests/crash tests/demo tests/e2e
+ON_AIRFLOW := tests/browser tests/crash tests/demo tests/e2e
 # Installs the packages into an empty environment, and follows the README there: some minutes, so it has a target.
 QUICK_START := tests/test_quick_start.py
 # Goes the same ways hundreds of times: the others reach every line too, and under coverage it takes four times as long.
@@ -57,7 +57,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer test-quick-start crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
+.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer test-browser test-quick-start screenshots crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -71,6 +71,8 @@ help:
 	@echo 'make docs        the site of the docs, in site/: open site/index.html'
 	@echo 'make test        every test, and the coverage that they reach'
 	@echo 'make test-fast   those that serve no Airflow and start no interpreters: under two minutes'
+	@echo 'make test-browser  the web page of a real Airflow, in a headless Chromium: two minutes'
+	@echo 'make screenshots  the pictures of that page, in docs/images/'
 	@echo 'make test-quick-start  the README, followed in an empty environment: five minutes'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
@@ -166,6 +168,14 @@ test-on-2.11: env-2.11
 
 test-fast: env
 	$(BIN)/python -m pytest -q $(addprefix --ignore ,$(SLOW))
+
+# `make test` runs it too, and says what it leaves out if no browser is found.
+test-browser: env
+	NEEDS_BROWSER=1 $(BIN)/python -m pytest -p no:cacheprovider tests/browser
+
+# With Debian's fonts-liberation, as the pictures that are there.
+screenshots: env
+	@$(BIN)/python -m demo.pictures
 
 test-quick-start: env
 	$(BIN)/python -m pytest -p no:cacheprovider $(QUICK_START)

@@ -1,7 +1,7 @@
 """
 The example DAGs on Airflow 2.11, by its ``dag.test()``, against a served sandbox.
 
-On Airflow 3 `tests/e2e` and `tests/demo` run them.
+On Airflow 3 `tests/e2e`, `tests/demo` and `tests/browser` run them.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def tried(name, end="success"):
 
 def test_every_example_is_tried():
     tested = {"zuora_order", "zuora_order_in_two_tasks", "zuora_orders_in_bulk", "elastic_path_to_zuora"}
-    tested |= {"zuora_query_to_storage", "zuora_month_end"}
+    tested |= {"zuora_query_to_storage", "zuora_month_end", "zuora_mapped_orders"}
     tested |= {
         "zuora_order_completed"
     }  # by tests/e2e/test_receipts.py, on Airflow 2.11 too: an event starts it
@@ -82,7 +82,13 @@ def test_every_example_is_tried():
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("zuora_order", 1), ("zuora_order_in_two_tasks", 1), ("zuora_orders_in_bulk", 50)]
+    ("name", "count"),
+    [
+        ("zuora_order", 1),
+        ("zuora_order_in_two_tasks", 1),
+        ("zuora_orders_in_bulk", 50),
+        ("zuora_mapped_orders", 5),
+    ],
 )
 def test_an_order_is_made_for_each_that_the_run_has(sandbox, name, count):
     number = f"{name}-{tried(name)}"

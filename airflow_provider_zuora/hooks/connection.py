@@ -210,6 +210,8 @@ def _build_base_url(vendor: Vendor, conn: Connection, extra: Mapping[str, Any]) 
     url = host if "://" in host else f"{strip_blanks(conn.schema) or 'https'}://{host}"
     scheme, rest = url.split("://", 1)
     authority, *path = rest.split("/", 1)
-    if conn.port and not authority.endswith(f":{conn.port}"):
+    # A port that goes without saying is there for Airflow's page alone: see `connection_fields`.
+    is_usual = conn.port == {"https": 443, "http": 80}.get(scheme.lower())
+    if conn.port and not is_usual and not authority.endswith(f":{conn.port}"):
         authority = f"{authority}:{conn.port}"
     return "/".join((f"{scheme.lower()}://{authority}", *path))

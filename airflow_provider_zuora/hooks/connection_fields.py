@@ -175,6 +175,8 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
     },
 }
 
+# Their page tests a connection without a port as one with port 0, and refuses that.
+_PORT = "443, only for the button Test of Airflow 3.3.1 and 3.3.2"
 _PLACEHOLDERS = {
     "zuora": {
         "host": "blank: the environment below, else for example https://rest.zuora.com",
@@ -211,9 +213,9 @@ def build_form(vendor: str) -> dict[str, Any]:
             for name, each in fields.items()
         },
         "ui-field-behaviour": {
-            "hidden-fields": ["schema", "port"],
+            "hidden-fields": ["schema"],
             "relabeling": {"host": "Base URL", "login": "OAuth client ID", "password": "OAuth client secret"},
-            "placeholders": placeholders | _PLACEHOLDERS[vendor],
+            "placeholders": {"port": _PORT} | placeholders | _PLACEHOLDERS[vendor],
         },
     }
 

@@ -412,7 +412,8 @@ def test_forms_for_older_airflows():
     behaviour = ZuoraHook.get_ui_field_behaviour()
 
     assert behaviour["relabeling"]["login"] == "OAuth client ID"
-    assert behaviour["hidden_fields"] == ["schema", "port"]
+    assert behaviour["hidden_fields"] == ["schema"]
+    assert "443" in behaviour["placeholders"]["port"], "Airflow 3.3.2 tests no connection without a port"
 
 
 def test_errors_are_airflows():
