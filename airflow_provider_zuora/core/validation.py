@@ -244,3 +244,13 @@ def find_text_violations(texts: Mapping[str, object]) -> tuple[str, ...]:
         for name, value in texts.items()
         if value is not None and not isinstance(value, str)
     )
+
+
+def find_list_violations(on_existing: object, concurrency: object) -> tuple[str, ...]:
+    """Return the rules that options of a list of orders break, a line each."""
+    is_whole = isinstance(concurrency, int) and not isinstance(concurrency, bool) and concurrency > 0
+    rules = {
+        f"on_existing: must be fail or adopt, not {on_existing!r}": on_existing in ("fail", "adopt"),
+        f"concurrency: must be a whole number above 0, not {concurrency!r}": is_whole,
+    }
+    return tuple(rule for rule, is_kept in rules.items() if not is_kept)

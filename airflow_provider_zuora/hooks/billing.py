@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_zuora.airflow_context.task import begin_call
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.job import Job
-from airflow_provider_zuora.core.submission.adoption import adopt_run
-from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
-from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.validation import (
     KEY_LENGTH,
     find_flag_violations,
@@ -129,6 +125,10 @@ class BaseBillingHook(BaseJobHook):
     def _submit_run(
         self, checked: CheckedRun, context: Any, key: str | None, adopted: str | None, *, is_sole: bool
     ) -> str:
+        from airflow_provider_zuora.airflow_context.task import begin_call
+        from airflow_provider_zuora.core.submission.adoption import adopt_run
+        from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
+        from airflow_provider_zuora.core.submission.submission import submit_order
         from airflow_provider_zuora.core.vendors.zuora.bill_run_rules import name_bill_run
 
         # is_sole: the task submits no other run, so each try means the same one, even with another content

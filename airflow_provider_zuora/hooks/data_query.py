@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_zuora.airflow_context.lineage import report_file
-from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import Refused, TimedOut, Unreadable
 from airflow_provider_zuora.core.job import Job
-from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.limits import read_limits
@@ -28,6 +26,7 @@ from airflow_provider_zuora.version_compat import NEVER_EXPIRE
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_zuora.airflow_context.task import TaskCall
     from airflow_provider_zuora.transports.download import DownloadTarget
 
 MAX_SECONDS = 4.5 * 3600
@@ -120,6 +119,7 @@ class BaseDataQueryHook(BaseJobHook):
     ) -> tuple[Job, dict[str, Any]]:
         """Return a query that has completed, and what was sent; one that fails to is cancelled."""
         from airflow_provider_zuora.core.http.cancel import cancel_job
+        from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
         from airflow_provider_zuora.core.submission.query import submit_query
         from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
 
@@ -166,6 +166,8 @@ class BaseDataQueryHook(BaseJobHook):
         return self._run(partial(cancel_own, job_id=job_id, attempt=call.attempt), call.store)
 
     def _begin_query(self, context: Mapping[str, Any]) -> TaskCall:
+        from airflow_provider_zuora.airflow_context.task import begin_call
+
         settings = self._settings
         namespace = settings.fields["idempotency_namespace"]
         return begin_call(context, settings.credentials, namespace, None, NEVER_EXPIRE)

@@ -5,30 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import mask_secret
 
-from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
-from airflow_provider_zuora.core.submission.adoption import adopt_job
-from airflow_provider_zuora.core.submission.bulk_orders import (
-    BulkOrder,
-    Key,
-    option_violations,
-    prepare_orders,
-)
-from airflow_provider_zuora.core.submission.bulk_results import BulkResult
-from airflow_provider_zuora.core.submission.idempotency_keys import (
-    EQUAL,
-    IdempotencyScope,
-    build_shared_job_error,
-)
-from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.validation import (
     KEY_LENGTH,
     find_flag_violations,
     find_header_violation,
+    find_list_violations,
     find_text_violations,
 )
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order, check_preview
@@ -36,8 +22,13 @@ from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.billing import BaseBillingHook
 from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
-from airflow_provider_zuora.hooks.order_list import submit_all
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
+
+if TYPE_CHECKING:
+    from airflow_provider_zuora.airflow_context.task import TaskCall
+    from airflow_provider_zuora.core.submission.bulk_orders import BulkOrder, Key
+    from airflow_provider_zuora.core.submission.bulk_results import BulkResult
+    from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
 
 
 class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
@@ -103,6 +94,11 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         return_ids: bool,
         is_sole: bool = False,
     ) -> str:
+        from airflow_provider_zuora.airflow_context.task import begin_call
+        from airflow_provider_zuora.core.submission.adoption import adopt_job
+        from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
+        from airflow_provider_zuora.core.submission.submission import submit_order
+
         # is_sole: the task submits no other order, so each try means the same one, even with another content
         if (idempotency_key, raw_idempotency_key, adopt_job_id, return_ids) != (None, None, None, False):
             self._check_options(idempotency_key, raw_idempotency_key, adopt_job_id, return_ids)
@@ -156,7 +152,11 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         :param context: the task's context; None: that of the running task.
         :raises PermanentError: if a rule is broken (a line each), or signing in fails: nothing was sent.
         """
-        violations = option_violations(on_existing, concurrency) + find_flag_violations(
+        from airflow_provider_zuora.airflow_context.task import begin_call
+        from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL
+        from airflow_provider_zuora.hooks.order_list import submit_all
+
+        violations = find_list_violations(on_existing, concurrency) + find_flag_violations(
             {"return_ids": return_ids}
         )
         if labels and len(labels) != len(orders):
@@ -187,6 +187,8 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
 
     def _check_shared(self, call: TaskCall, result: BulkResult) -> BulkResult:
         """Return the result of an order, without a job that this try has been given for another order."""
+        from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
+
         order, job_id = result.order, result.job_id
         content = order.checked.content
         own = content if order.number else (content, order.scope.identity, order.scope.position)
@@ -221,6 +223,8 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         self, orders: Any, scope: IdempotencyScope, key: Key, labels: Sequence[str], return_ids: bool
     ) -> list[BulkOrder]:
         """Check a list of orders and their sizes, and let Airflow mask their secrets in its logs."""
+        from airflow_provider_zuora.core.submission.bulk_orders import prepare_orders
+
         try:
             prepared = prepare_orders(orders, scope, key, labels, return_ids=return_ids)
         except InvalidInput:

@@ -10,14 +10,11 @@ from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
 from airflow_provider_zuora.airflow_context.last_poll import AIRFLOW_ENDS_IT, make_last_event
-from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.http.response_parsing import redact_job
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
 from airflow_provider_zuora.core.polling.events import WaitTotals
 from airflow_provider_zuora.core.polling.wait import PollSchedule
-from airflow_provider_zuora.core.submission.adoption import record_failure
-from airflow_provider_zuora.core.submission.order_lookup import check_result
 from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
@@ -140,6 +137,10 @@ def read_submitted_result(
     :raises PermanentError: if the job failed permanently, or made another order.
     :raises TransientError: if it failed for a transient reason; `LockContentionError` if on a lock.
     """
+    from airflow_provider_zuora.airflow_context.task import get_claims, open_store, read_attempt
+    from airflow_provider_zuora.core.submission.adoption import record_failure
+    from airflow_provider_zuora.core.submission.order_lookup import check_result
+
     job = redact_job(job, hook._settings.client.secrets)  # a trigger does not know what to hide
     if job.state is JobState.FAILED:
         attempt, shared = read_attempt(context), get_claims(context.get("ti")).shared

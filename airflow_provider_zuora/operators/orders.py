@@ -13,10 +13,7 @@ from typing_extensions import override
 from airflow_provider_zuora.airflow_context.lineage import FileUse, report_file
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.json_text import read_orders, write_lines
-from airflow_provider_zuora.core.submission.bulk_orders import option_violations
-from airflow_provider_zuora.core.submission.bulk_results import SubmitState, summarize_errors
-from airflow_provider_zuora.core.submission.order_lookup import build_expectation
-from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags
+from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags, find_list_violations
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets, unredact
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
@@ -96,6 +93,8 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
 
     def list_expected(self) -> dict[str, str]:
         """Return the numbers of order and account, as far as the order names them."""
+        from airflow_provider_zuora.core.submission.order_lookup import build_expectation
+
         return build_expectation(self._read_order())
 
     def start_job(self, context: Context) -> str:
@@ -168,7 +167,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
         check_execution_timeout(self.execution_timeout)
         if on_refusal not in ("fail", "skip"):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")
-        if wrong := option_violations(on_existing, concurrency):
+        if wrong := find_list_violations(on_existing, concurrency):
             raise ValueError("\n".join(wrong))
         check_flags({"return_ids": return_ids})
         # Airflow 2.11 would write a function that is a template into the DAG with its address in memory.
@@ -196,6 +195,8 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
 
     def _conclude(self, results: Sequence[BulkResult], refused_file: OrderFile | None) -> None:
         """Write the refused orders, and raise what the results mean to the task."""
+        from airflow_provider_zuora.core.submission.bulk_results import SubmitState, summarize_errors
+
         error = summarize_errors(results)
         refused = [result.order.checked.document for result in results if result.state is SubmitState.REFUSED]
         write_error = self._write_refused(refused_file, refused) if refused_file else ""

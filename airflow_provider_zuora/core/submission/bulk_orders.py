@@ -50,16 +50,6 @@ class BulkOrder:
         return f"{self.label} ({make_printable(self.number)})" if self.number else self.label
 
 
-def option_violations(on_existing: object, concurrency: object) -> tuple[str, ...]:
-    """Return the rules that options of a submission break, a line each."""
-    is_whole = isinstance(concurrency, int) and not isinstance(concurrency, bool) and concurrency > 0
-    rules = {
-        f"on_existing: must be fail or adopt, not {on_existing!r}": on_existing in ("fail", "adopt"),
-        f"concurrency: must be a whole number above 0, not {concurrency!r}": is_whole,
-    }
-    return tuple(rule for rule, is_kept in rules.items() if not is_kept)
-
-
 def prepare_orders(
     orders: object,
     scope: IdempotencyScope,

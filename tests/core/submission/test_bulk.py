@@ -30,7 +30,7 @@ from airflow_provider_zuora.core.submission.bulk import (
     select_records,
     submit_one,
 )
-from airflow_provider_zuora.core.submission.bulk_orders import option_violations, prepare_orders
+from airflow_provider_zuora.core.submission.bulk_orders import prepare_orders
 from airflow_provider_zuora.core.submission.bulk_results import (
     BulkResult,
     Progress,
@@ -44,6 +44,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     TaskAttempt,
 )
 from airflow_provider_zuora.core.submission.submission import read_notes
+from airflow_provider_zuora.core.validation import find_list_violations
 from tests.conftest import ORDER
 from tests.core.runners import Memory, Tenant
 from tests.core.tries import ANSWERS, Actor, Zuora, body
@@ -188,7 +189,7 @@ class TestChecks:
     ],
 )
 def test_the_options_of_a_list(on_existing, concurrency, words):
-    found = option_violations(on_existing, concurrency)
+    found = find_list_violations(on_existing, concurrency)
     assert len(found) == words if isinstance(words, int) else found == words
 
 
