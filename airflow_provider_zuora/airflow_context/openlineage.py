@@ -113,7 +113,7 @@ def _describe_receipt(receipt: Receipt) -> ZuoraReceiptRunFacet:
         counts=dict(receipt.counts),
         codes=list(receipt.codes),
         job_id=receipt.job_id or None,
-        seconds=None if receipt.seconds is None else round(receipt.seconds, 1),
+        seconds=receipt.seconds,
         polls=receipt.polls,
         track_id=receipt.track_id or None,
         producer=PRODUCER,

@@ -120,7 +120,7 @@ def make_receipt(
         facts=read_facts(facts, secrets),
         counts=notes.counts or (Counter(str(each.state) for each in notes.results) if is_list else {}),
         codes=[word for code in getattr(error, "codes", ()) if (word := read_word(code, secrets))],
-        seconds=time.time() - started,
+        seconds=round(time.time() - started, 1),
         polls=notes.totals.polls if notes.has_waited else None,
         track_id=read_word(next(filter(None, tracked), ""), secrets),
     )

@@ -46,7 +46,7 @@ class Receipt:
     :param state: in one word, for example ``submitted``, ``completed``, ``failed`` or ``timed_out``.
     :param facts: what is known of it, see `read_facts`.
     :param counts: of a list: how many have come to what.
-    :param seconds: that the submission, or the wait, took; None: unknown, like ``polls``.
+    :param seconds: that the submission, or the wait, took, to a tenth; None: unknown, like ``polls``.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Receipt:
             **facts,
             **({"counts": dict(self.counts)} if self.counts else {}),
             **({"codes": list(self.codes)} if self.codes else {}),
-            "seconds": None if self.seconds is None else round(self.seconds, 1),
+            "seconds": self.seconds,
             "polls": self.polls,
             "track_id": self.track_id or None,
         }
