@@ -252,7 +252,11 @@ class BaseWaitingTask(BaseLiteralTexts, BaseReportingTask):
         self.note_wait([job_id], now)
         schedule = PollSchedule(choose_interval(interval), first=1.0)
         options = PollOptions(now, now, now + min(LONGEST, seconds), schedule)
-        result = self.hook._run(lambda client: wait_until_done(client, job_id, options))
+        try:
+            result = self.hook._run(lambda client: wait_until_done(client, job_id, options))
+        except BaseException:
+            self.note_polls(None)  # nobody has counted them
+            raise
         self.note_polls(result.polls)
         return result
 

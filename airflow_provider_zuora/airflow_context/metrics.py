@@ -25,5 +25,5 @@ def emit(metric: Metric, value: float, tags: Mapping[str, str]) -> None:
             stats.gauge(name, value, tags=own)
         else:
             stats.timing(name, timedelta(seconds=value), tags=own)
-    except (OSError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a backend's own, and no reason to fail a task
         log.debug("The metric %s was not taken: %r", name, error)

@@ -17,10 +17,11 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_zuora.airflow_context.lineage import BaseLineageTask, FileUse, report_file
-from airflow_provider_zuora.core.job import JobResult
+from airflow_provider_zuora.core.errors import InvalidInput
+from airflow_provider_zuora.core.job import JobResult, name_jobs
 from airflow_provider_zuora.core.page_url import build_page_url
 from airflow_provider_zuora.core.polling.events import NO_POLLS, WaitTotals
-from airflow_provider_zuora.core.receipt import JobFacts, Receipt, read_facts, read_word
+from airflow_provider_zuora.core.receipt import MOST, JobFacts, Receipt, read_facts, read_word
 from airflow_provider_zuora.core.redaction import NO_SECRETS
 from airflow_provider_zuora.core.secret_search import Secrets
 from airflow_provider_zuora.core.vendors.base import Vendor
@@ -34,17 +35,13 @@ if TYPE_CHECKING:
 
 _NOTED = {"order_number": "orderNumber", "account_number": "accountNumber", "account_id": "accountId"}
 _UNFINISHED = (TaskDeferred, AirflowRescheduleException)
-# What Airflow, or a backend of XComs, raises: that a receipt cannot be stored is no reason to fail a task.
-NOT_STORED = (
-    *(AirflowException, AttributeError, ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError),
-)
 
 
 @dataclass(slots=True)
 class Notes:
     """What a task notes for its receipt while it runs; all may be missing."""
 
-    began: float  # seconds since 1970, of the submission or, later, of the wait
+    began: float | None  # seconds since 1970, of this process's part; None: unknown
     job_ids: Sequence[str] = ()
     results: Sequence[JobResult] = ()  # of the jobs that were waited for
     facts: dict[str, object] = field(default_factory=dict)  # besides what the results say
@@ -52,6 +49,8 @@ class Notes:
     totals: WaitTotals = NO_POLLS
     state: str = ""  # if it is none of those that `_find_state` finds
     has_waited: bool = False
+    is_list: bool = False  # of jobs, however many they are
+    codes: Sequence[str] = ()  # of the errors of a list's orders
     read: list[FileUse] = field(default_factory=list)
     written: list[FileUse] = field(default_factory=list)
 
@@ -63,6 +62,8 @@ class Notes:
         """Note what became of each order of a list."""
         self.job_ids = [result.job_id for result in results if result.job_id is not None]
         self.counts = Counter(str(result.state) for result in results)
+        infos = (result.error.info for result in results if result.error is not None)
+        self.codes = sorted({code for info in infos if info for code in info.codes})[:MOST]
         self.facts["order_numbers"] = [each.order.number for each in results if each.order.number]
 
 
@@ -101,7 +102,7 @@ def make_receipt(
     :param posted: Track-Id of the last request of this process that changes something; empty: none.
     """
     made = [vendor.read_facts(result.job) for result in notes.results if result.job is not None]
-    is_list = len(notes.results) > 1 or len(notes.job_ids) > 1 or bool(notes.counts)
+    is_list = notes.is_list or len(notes.results) > 1 or len(notes.job_ids) > 1 or bool(notes.counts)
     facts = dict(notes.facts)
     if is_list:
         numbers = [number for each in made if (number := each.values.get("order_number"))]
@@ -112,15 +113,16 @@ def make_receipt(
         facts |= {"idempotency_key": error.idempotency_key, "unanswered": error.unanswered}
     tracked = () if is_list else (notes.totals.track_id, posted, _find_track_id(notes.results))
     tracked = (getattr(error, "track_id", None), *tracked)
-    started = notes.totals.started or notes.began
+    started = notes.began if notes.totals.started is None else notes.totals.started
+    codes = getattr(error, "codes", ()) or notes.codes
     return Receipt(
         kind=_find_kind(kind, made, is_list=is_list),
         state=_find_state(notes, error),
         job_id=notes.job_ids[0] if len(notes.job_ids) == 1 and not is_list else "",
         facts=read_facts(facts, secrets),
         counts=notes.counts or (Counter(str(each.state) for each in notes.results) if is_list else {}),
-        codes=[word for code in getattr(error, "codes", ()) if (word := read_word(code, secrets))],
-        seconds=round(time.time() - started, 1),
+        codes=[word for code in codes if (word := read_word(code, secrets))],
+        seconds=None if started is None else round(time.time() - started, 1),
         polls=notes.totals.polls if notes.has_waited else None,
         track_id=read_word(next(filter(None, tracked), ""), secrets),
     )
@@ -177,7 +179,9 @@ class BaseReportingTask(BaseLineageTask):
         posted = settings.client.posted if settings else ()
         track_id = before.track_id or next(iter(posted), "")
         notes.has_waited, notes.job_ids = True, job_ids
-        notes.totals = replace(before, started=before.started or started, track_id=track_id)
+        # What a task does before it waits, its submission, counts too.
+        began = started if notes.began is None else min(started, notes.began)
+        notes.totals = replace(before, started=before.started or began, track_id=track_id)
         return notes.totals
 
     def note_polls(self, polls: int | None) -> None:
@@ -223,6 +227,8 @@ class BaseReportingTask(BaseLineageTask):
         report_file(self.hook, path, is_written=False)
 
     def _leave(self, context: Mapping[str, Any], error: BaseException | None) -> None:
+        if error is not None and isinstance(error.__cause__, InvalidInput) and self.notes.job_ids:
+            error.add_note(f"Submitted before that, and not undone: {name_jobs(self.notes.job_ids)}.")
         receipt = self.push_page(context, error)
         self.keep_lineage(receipt, self.notes.read, self.notes.written, self._find_settings(is_needed=False))
         self.log.info("%s", receipt)
@@ -263,7 +269,7 @@ class BaseReportingTask(BaseLineageTask):
     def _push(self, context: Mapping[str, Any], key: str, value: object) -> None:
         try:
             context["ti"].xcom_push(key=key, value=value)
-        except NOT_STORED as error:
+        except Exception as error:  # noqa: BLE001 - a backend's own, and no reason to fail a task
             self.log.warning("The XCom %s could not be stored: %r", key, error)
 
     def _add_to_events(self, context: Mapping[str, Any], receipt: Receipt) -> None:
@@ -278,5 +284,5 @@ class BaseReportingTask(BaseLineageTask):
             try:
                 event = context["outlet_events"][outlet]
                 event.extra = {**receipt.as_dict(), **(event.extra or {})}
-            except NOT_STORED as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 self.log.warning("The event of %r carries no receipt: %r", outlet, error)

@@ -53,7 +53,7 @@ def read_poll_interval() -> float | None:
         return check_seconds("poll_interval", float(text))
     except ValueError:
         rule = f"[{SECTION}] poll_interval: must be a number of seconds above 0, or blank, not {text!r:.80}"
-        raise InvalidInput("Airflow's configuration cannot be used; nothing was sent.", (rule,)) from None
+        raise InvalidInput("Airflow's configuration cannot be used.", (rule,)) from None
 
 
 def _read(option: str) -> str:

@@ -43,6 +43,13 @@ class BaseJobOperator(BaseWaitingTask):
             self.poll_interval = check_seconds("poll_interval", self.poll_interval)
         self.timeout = check_seconds("timeout", self.timeout)
 
+    @override
+    def check_options(self) -> None:
+        """Raise a `PermanentError` for options, or a configuration, that the wait could not use."""
+        super().check_options()
+        if self.wait_for_completion:
+            choose_interval(self.poll_interval)
+
     def start_job(self, context: Context) -> str:
         """Start the job, or find the one that an earlier try has started, and return its id."""
         arguments = {name: getattr(self, name) for name in self.job_options}
@@ -66,8 +73,7 @@ class BaseJobOperator(BaseWaitingTask):
                 wait = JobWait.start(self.time_limit, self.hook, [job_id])
                 wait.cancels_on_kill = self.cancels_on_kill
                 schedule = PollSchedule(choose_interval(self.poll_interval), first=FIRST_POLL)
-                kwargs = {"expected": dict(expected)} if expected else {}
-                [result] = self.poll_or_defer(wait, schedule, context, kwargs=kwargs)
+                [result] = self.poll_or_defer(wait, schedule, context, kwargs={"expected": dict(expected)})
             else:
                 result = self.wait_here(job_id, self.time_limit, self.poll_interval)
             return self._conclude(result, context, expected)
@@ -84,6 +90,10 @@ class BaseJobOperator(BaseWaitingTask):
             [result] = self.read_results(event)
             return self._conclude(result, context, expected or {})
 
+    def list_expected_again(self, context: Context) -> dict[str, str]:
+        """Return what is still known of `list_expected` in another process, if nothing was kept."""
+        return {}
+
     def find_job_id(self, context: Context) -> str:
         """Return the job that an earlier process of this try has started, empty if it has not come so far."""
         return str(self._pull(context, JOB_ID) or "")
@@ -94,16 +104,25 @@ class BaseJobOperator(BaseWaitingTask):
 
     @override
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Do what Airflow does; a wait that it has ended itself ends as by a trigger, with a last poll."""
+        """
+        Do what Airflow does; a wait that it has ended itself ends as by a trigger, with a last poll.
+
+        Airflow drops what was handed over when it ends a wait, and also in ``dag.test()``: the XCom `WAIT`
+        has it too.
+        """
+        given = next_kwargs or {}
         with self.reporting(context) as notes:
             if next_method == AIRFLOW_ENDS_IT:
-                self.note_event(next_kwargs)
+                self.note_event(given)
                 notes.job_ids = list(filter(None, [self.find_job_id(context)]))
-                if kept := self._pull(context, WAIT):
-                    totals = WaitTotals.read(kept["totals"])
-                    event = make_last_event(self, next_kwargs or {}, kept["job_ids"], totals)
-                    next_method, next_kwargs = "execute_complete", {**kept["kwargs"], "event": event}
-            return super().resume_execution(next_method, next_kwargs, context)
+                kept = self._pull(context, WAIT) or {}
+                if job_ids := kept.get("job_ids", notes.job_ids):
+                    event = make_last_event(self, given, job_ids, WaitTotals.read(kept.get("totals")))
+                    next_method, given = "execute_complete", {"event": event}
+            if next_method == "execute_complete" and "expected" not in given:
+                kept = self._pull(context, WAIT) or {}
+                given = {**kept.get("kwargs", {"expected": self.list_expected_again(context)}), **given}
+            return super().resume_execution(next_method, given, context)
 
     def _conclude(self, waited: JobResult, context: Context, expected: Mapping[str, str]) -> Any:
         """Return the result of a job that has ended, or raise what its failure means to the next try."""

@@ -145,6 +145,10 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         return {"job_id": self._job_id}
 
     @override
+    def list_expected_again(self, context: Context) -> dict[str, str]:
+        return {"job_id": self.find_job_id(context)}
+
+    @override
     def execute(self, context: Context) -> Any:
         self._context = context
         with self.reporting(context):

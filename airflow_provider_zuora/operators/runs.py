@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, JobWait
 from airflow_provider_zuora.core.errors import ApiError
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
@@ -58,6 +60,7 @@ class BaseRunOperator(BaseJobOperator):
         """Submit the run, or find the one that an earlier try has submitted, and wait for it."""
         with self.reporting(context) as notes:
             started = time.time()
+            self.check_options()
             run = self._read_run()
             is_scheduled = self._check_run(run)
             job_id = self._submit(run, context)
@@ -97,6 +100,10 @@ class BaseRunOperator(BaseJobOperator):
     def _choose_end(self, run: Mapping[str, Any], job_id: str) -> str:
         """Return the job whose end is that of the run, as it was asked for."""
         return job_id
+
+    @override
+    def list_expected_again(self, context: Context) -> dict[str, str]:
+        return {"job_id": self.find_job_id(context)}
 
     def on_kill(self) -> None:
         """Log that the run goes on, and how a person stops it."""
@@ -154,9 +161,10 @@ class BaseRunOperator(BaseJobOperator):
         page = self._conclude(waited, context, {})
         assert job is not None, "there is no error"
         totals = self.hook._read_totals(job, self.settle_seconds)
-        self._check_totals(job, totals)
         counts = totals.values if isinstance(totals, RunTotals) else {}
-        return self._finish(job, self._describe_run(job, page, counts), context, started)
+        described = self._describe_run(job, page, counts)  # a receipt has the counts of a failure, too
+        self._check_totals(job, totals)
+        return self._finish(job, described, context, started)
 
     def _explain_failure(self, job: Job) -> Job:
         """Return a failed run with what Zuora says and counts of it: it may have done a part of its work."""
@@ -165,6 +173,7 @@ class BaseRunOperator(BaseJobOperator):
         except TransientError as error:
             self.log.warning("What %s came to cannot be read: %s", job.job_id, error)
             return job
+        self._note_counts(totals.values if isinstance(totals, RunTotals) else {})
         words = describe_totals(totals)
         self.log.error("%s ended as %s: %s", job.job_id, job.status, words)
         return replace(job, info=job.info.with_words([*job.info.messages, words])) if job.info else job
@@ -182,6 +191,10 @@ class BaseRunOperator(BaseJobOperator):
             raise convert_error(totals, PermanentError, f"{words}. {hint}") from totals
         raise PermanentError(f"{words}. {hint}")
 
+    def _note_counts(self, counts: Mapping[str, Any]) -> None:
+        """Note for the receipt what is counted of a run; not its amounts."""
+        self.notes.facts |= {name: count for name, count in counts.items() if isinstance(count, int)}
+
     def _describe_errors(self, totals: RunTotals | ApiError) -> str:
         words = describe_totals(totals)
         return words if isinstance(totals, ApiError) else f"it has errors: {words}"
@@ -189,7 +202,8 @@ class BaseRunOperator(BaseJobOperator):
     def _describe_run(self, job: Job, page: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the task returns of a run, and note what is no amount and no name."""
         own = {f"{self.noun}_number".replace(" ", "_"): page.get(self.number_field), "status": job.status}
-        self.notes.facts |= own | {name: count for name, count in counts.items() if isinstance(count, int)}
+        self.notes.facts |= own
+        self._note_counts(counts)
         return {
             **counts,
             "job_id": job.job_id,

@@ -159,6 +159,7 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
 
     def _end_wait(self, failure: Mapping[str, Any]) -> list[JobResult]:
         """Return the results of a wait that Airflow has ended itself: after a timeout, of a last poll."""
+        self.notes.began = None  # Airflow keeps nothing of the process that deferred
         return self.read_results(make_last_event(self, failure, self._job_ids, WaitTotals()))
 
     def on_kill(self) -> None:
@@ -186,6 +187,7 @@ class BaseJobSensor(BaseWaitingTask, BaseSensorOperator):
         is_list = not isinstance(self.job_id, str)
         job_ids = _catch_errors(lambda: self._job_ids)
         self.notes.job_ids = job_ids if isinstance(job_ids, tuple) else ()
+        self.notes.is_list = is_list
         try:
             results = self._judge(found, context, late, is_list=is_list)
         except _TIMEOUTS as error:

@@ -209,6 +209,7 @@ class TestASensor:
 
         assert end_by_airflow(task)["orderNumber"] == "O-1"
         assert task.lines, "a receipt"
+        assert task.ti.xcoms["receipt"]["seconds"] is None, "nobody knows when the wait began"
 
     def test_of_a_list_of_all_kinds(self, served, log):
         job_ids = []
@@ -246,13 +247,45 @@ def test_a_trigger_that_broke_is_retried(served, log, kind):
     assert "Boom" in log.read()
 
 
-def test_without_its_xcom_airflows_own_error_is_raised(slow, log):
-    task = order(log)
+@each_kind
+def test_without_the_xcom_the_job_is_polled_all_the_same(served, log, kind):
+    task = Task(log, OPERATORS[kind])
     task.deferral()
     del task.ti.xcoms["wait"]
+    served.sandbox.advance(2e6)
+    assert end_by_airflow(task)
+    assert task.receipt["job_id"] == task.ti.xcoms["job_id"]
+
+
+def test_where_no_job_is_known_airflows_own_error_is_raised(slow, log):
+    task = order(log)
+    task.deferral()
+    task.ti.xcoms.clear()
     with pytest.raises(AirflowException, match=TRIGGER_TIMEOUT):
         end_by_airflow(task)
-    assert task.receipt["job_id"] == task.ti.xcoms["job_id"]
+
+
+class TestADagThatIsTried:
+    """`dag.test()` hands the event over and nothing else of what was given to `defer`."""
+
+    def go_on(self, served, task):
+        deferral = task.deferral()
+        served.sandbox.advance(2e6)
+        event = task.fire(deferral)
+        return lambda: task.make().resume_execution("execute_complete", {"event": event}, task.context)
+
+    @each_kind
+    def test_each_kind_goes_on(self, served, log, kind):
+        task = Task(log, OPERATORS[kind])
+        assert self.go_on(served, task)()
+        assert task.receipt["state"] == "completed"
+
+    def test_what_the_order_must_be_is_checked(self, slow, log):
+        task = order(log)
+        go_on = self.go_on(slow, task)
+        task.ti.xcoms["wait"]["kwargs"]["expected"]["orderNumber"] = "O-2"
+        with pytest.raises(PermanentError, match="O-2"):
+            go_on()
 
 
 def test_the_xcom_is_small_and_holds_what_the_deferral_held(slow, log):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import json
 import re
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -30,8 +32,9 @@ from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.version_compat import AirflowRescheduleException
 from tests.airflow_versions import TRIGGER_TIMEOUT
 from tests.conftest import ORDER, WAITING
+from tests.core.run_tries import PAYMENT_RUN
 from tests.hooks.test_elastic_path import FILTER, ROWS
-from zuora_sandbox import QueryScript
+from zuora_sandbox import PaymentRunScript, QueryScript, Receivable
 
 CARD = "4111111111111111"
 SECRET = "hush-hush-42"  # of an order
@@ -267,6 +270,29 @@ class TestAnOrder:
         assert receipt["state"] == "timed_out"
         assert (receipt["job_id"], receipt["polls"]) == (task.ti.xcoms["job_id"], None)
 
+    def test_polls_of_a_wait_that_is_ended_from_outside_are_not_known(self, slow, log):
+        def push(key, value):
+            task.ti.xcoms[key] = value
+            if key == "job_id":
+                threading.Timer(0.3, _thread.interrupt_main).start()
+
+        task = order(log, deferrable=False)
+        task.ti.xcom_push = push
+        with pytest.raises(KeyboardInterrupt):
+            task.make().execute(task.context)
+        assert task.receipt["polls"] is None
+
+    def test_what_was_submitted_before_a_connection_became_unusable_is_named(self, slow, log, monkeypatch):
+        task = order(log)
+        deferral = task.deferral()
+        slow.sandbox.advance(2e6)
+        event = task.fire(deferral)
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", slow.connection(extra='{"timeout": -1}'))
+        with pytest.raises(PermanentError, match="nothing was sent") as error:
+            task.resume(deferral, event)
+        job_id = task.ti.xcoms["job_id"]
+        assert error.value.__notes__ == [f"Submitted before that, and not undone: job {job_id}."]
+
     def test_a_trigger_that_breaks(self, slow, log, monkeypatch):
         task = order(log)
         deferral = task.deferral()
@@ -295,11 +321,12 @@ class TestAnOrder:
 
         assert task.receipt["polls"] is None
 
-    def test_what_cannot_be_stored_fails_no_task(self, zuora, log):
+    @pytest.mark.parametrize("kind", [AirflowException, Exception])  # of Airflow, of a backend's library
+    def test_what_cannot_be_stored_fails_no_task(self, zuora, log, kind):
         task = order(log, wait_for_completion=False)
 
         def push(key, value):
-            raise AirflowException("the server is away")
+            raise kind("the server is away")
 
         task.ti.xcom_push = push
         assert task.make().execute(task.context)
@@ -308,6 +335,15 @@ class TestAnOrder:
 
 
 class TestTheOtherKinds:
+    def test_a_run_that_has_errors_has_its_counts(self, billing, log):
+        failed = Receivable(status="Error")
+        billing.sandbox.add_script(PaymentRunScript(receivables=[Receivable(), failed]))
+        options = {"payment_run": PAYMENT_RUN, "settle_timeout": 0, "deferrable": False}
+        task = Task(log, lambda: ZuoraPaymentRunOperator(task_id="t", **options))
+        with pytest.raises(PermanentError, match="it has errors"):
+            task.make().execute(task.context)
+        assert (task.receipt["state"], task.receipt["payments"], task.receipt["errors"]) == ("failed", 1, 1)
+
     def test_a_preview(self, zuora, log):
         preview = {**ORDER, "previewOptions": {"previewTypes": ["BillingDocs"]}}
         del preview["orderNumber"]
@@ -412,7 +448,14 @@ class TestLists:
         assert receipt["counts"] == {"submitted": 11, "refused": 1}
         assert len(receipt["order_numbers"]) == 12
         assert task.lines[0].startswith("Orders submitted: 11 submitted, 1 refused, orders O-0, O-1, O-2,")
-        assert "O-9 and 2 more; " in task.lines[0]
+        assert "O-9 and 2 more, codes 53200020; " in task.lines[0]
+        assert receipt["codes"] == ["53200020"]
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_a_list_is_one_however_short_it_is(self, zuora, log, number):
+        task = sensor(log, [submit(log, f"O-{each}") for each in range(number)])
+        task.make().execute(task.context)
+        assert (task.receipt["kind"], task.receipt["jobs"]) == ("jobs", number)
 
     @pytest.mark.parametrize("number", [2, 30])
     def test_a_wait_for_many_jobs_leaves_one_line_with_counts(self, slow, log, number):
