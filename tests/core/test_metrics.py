@@ -14,6 +14,7 @@ from airflow_provider_zuora.core.http.retry import ONCE
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.metrics import METRICS
 from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule, wait_until_done
+from airflow_provider_zuora.core.vendors import VENDORS
 from tests.core.runners import CREDENTIALS, Clock, Dice, Script, Tenant, answer, sample
 
 GET = Request("GET", "/v1/async-jobs/j")
@@ -82,7 +83,12 @@ def test_a_wait_counts_each_poll_and_how_long_the_job_took(figures):
 
 @pytest.mark.parametrize(
     ("job_id", "kind"),
-    [("j-1", "order"), ("order:O-1", "order by number"), ("bill-run:7", "bill run")],
+    [
+        ("j-1", "order"),
+        ("order:O-1", "order by number"),
+        ("bill-run:7", "bill run"),
+        ("bill-run-post:7", "bill run post"),
+    ],
 )
 def test_a_poll_is_counted_by_the_kind_that_the_id_names(figures, job_id, kind):
     with pytest.raises(ApiError):
@@ -113,3 +119,22 @@ def test_the_table_in_the_docs_is_that_of_the_code():
     rows = re.findall(r"^\| `zuora\.(\w+)` \| (\w+) \| (.*?) \| (.*) \|$", DOCS.read_text(), re.MULTILINE)
     written = {name: (kind, re.findall(r"`(\w+)`", tags), meaning) for name, kind, tags, meaning in rows}
     assert written == {each.name: (str(each.type), list(each.tags), each.meaning) for each in METRICS}
+
+
+def test_the_docs_list_each_kind_as_its_tag_is_written():
+    listed = re.search(r"^- `kind` is what the job is: (.*?)\.", DOCS.read_text(), re.MULTILINE | re.DOTALL)[
+        1
+    ]
+    kinds = [kind.replace(" ", "_") for vendor in VENDORS.values() for kind in vendor.kinds]
+    assert re.findall(r"`(\w+)`", listed) == kinds
+
+
+def test_the_polls_of_a_preview_are_those_of_an_order(figures):
+    line = Script([answer(200, {"success": True, "jobId": "j-1"}), COMPLETED])
+    request = Request("POST", "/v1/async/orders/preview", body=b"{}")
+    job_id = run(line, figures, lambda client: client.submit(request, "preview"))
+    run(line, figures, lambda client: client.get_job(job_id))
+    assert figures == [
+        ("submissions", 1, {"vendor": "zuora", "kind": "preview"}),
+        ("polls", 1, {"vendor": "zuora", "kind": "order"}),
+    ]
