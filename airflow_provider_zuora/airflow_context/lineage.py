@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +15,7 @@ from airflow_provider_zuora.airflow_context.object_storage import find_local_pat
 from airflow_provider_zuora.core.receipt import Receipt
 from airflow_provider_zuora.core.redaction import NO_SECRETS
 from airflow_provider_zuora.core.secret_search import Secrets
+from airflow_provider_zuora.transports.file_paths import allows_queries, is_chained
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseHook
@@ -23,7 +25,7 @@ log = logging.getLogger(__name__)
 
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 _HOSTS = ("ftp", "sftp", "ssh")  # OpenLineage has one name for the files of another machine
-_WEB = ("http", "https")
+_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d+)?")
 # What Airflow, or a reader of its lineage, raises: that lineage is not taken is no reason to fail a task.
 _NOT_TAKEN = (
     AirflowException,
@@ -51,19 +53,23 @@ class FilePlace:
 
     @classmethod
     def find(cls, path: Any) -> FilePlace | None:
-        """Return the place of a path as users write it; None if it names no file."""
+        """Return the place of a path as users write it; None if it names no file, or is a chain."""
+        if is_chained(str(path)):
+            return None
         try:
             if (local := find_local_path(path)) is not None:
                 return cls("file", "", os.path.abspath(local))  # noqa: PTH100 - a link keeps its name
         except (OSError, TypeError, ValueError):  # such as a NUL, or a working directory that is gone
             return None
         scheme, _, rest = str(path).partition("://")
-        authority, _, inside = rest.partition("/")
         scheme = _ALIASES.get(scheme.lower(), scheme.lower())
-        if scheme in _WEB:
-            inside = inside.partition("?")[0].partition("#")[0]
+        if allows_queries(scheme):
+            rest = rest.partition("?")[0].partition("#")[0]
+        authority, _, inside = rest.partition("/")
+        if ":" in authority and "@" not in authority and "@" in inside:  # a password with a slash, or a port
+            return None
         authority = authority.rpartition("@")[2]
-        return cls(scheme, authority, inside) if inside and authority else None
+        return cls(scheme, authority, inside) if inside and _AUTHORITY.fullmatch(authority) else None
 
     @property
     def uri(self) -> str:

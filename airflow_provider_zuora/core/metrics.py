@@ -60,7 +60,7 @@ THROTTLED_SECONDS = Metric(
     "throttled_seconds",
     _TIMER,
     ("vendor",),
-    "How long a request was held back, because the vendor's limit was near or reached.",
+    "How long a request was held back, or repeated later, because the vendor's limit was near or reached.",
 )
 
 METRICS = (SUBMISSIONS, REFUSALS, POLLS, WAITING, JOB_SECONDS, SIGN_INS, THROTTLED_SECONDS)

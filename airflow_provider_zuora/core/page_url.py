@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from airflow_provider_zuora.core.redaction import make_printable
 
@@ -30,10 +30,21 @@ def find_pattern_violation(pattern: str) -> str:
         return "must be a URL that begins with https:// or http://, without blanks"
     if user is not None:
         return "must have no name and no password in it"
+    if not _is_reachable(parts):
+        return "must have the name or the IP address of a host, and a port from 1 to 65535 if any"
     is_known = all(name in PLACEHOLDERS for name in _NAMED.findall(pattern))
     if not is_known or set("{}") & set(_NAMED.sub("", pattern)):
         return f"may hold these in braces: {', '.join(PLACEHOLDERS)}"
     return ""
+
+
+def _is_reachable(parts: SplitResult) -> bool:
+    """Return whether each label of a host's name has letters, and its port is one."""
+    try:
+        port = parts.port
+    except ValueError:
+        return False
+    return port != 0 and all((parts.hostname or "").removesuffix(".").split("."))
 
 
 def build_page_url(pattern: str, known: Mapping[str, str]) -> str:

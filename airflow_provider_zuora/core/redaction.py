@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, NewType
 
@@ -31,10 +31,25 @@ _MESSAGES = 1000  # texts of one result that are shown
 # A card's number in one piece, or in groups as cards are printed; an IBAN likewise. All lengths are bounded.
 _CARD = re.compile(
     WHOLE_WORD.format(
-        r"(?:[2-6]\d{12,18}|[2-6]\d{3}([\W_]{1,3})\d{4}\1\d{4}\1\d{1,7}|3\d{3}([\W_]{1,3})\d{6}\2\d{4,5})"
+        r"(?:[1-68]\d{12,18}|[1-68]\d{3}([\W_]{1,3})\d{4}\1\d{4}\1\d{1,7}"
+        r"|3\d{3}([\W_]{1,3})\d{6}\2\d{4,5}|1\d{3}([\W_]{1,3})\d{5}\3\d{6})"
     ),
     re.ASCII,
 )
+# Issuers as ISO/IEC 7812 numbers them: how their cards begin, and how many digits these have. A timestamp of
+# our years, such as that of the order ORD-20261130100005, is none of them.
+_ISSUERS: tuple[tuple[str, Iterable[int]], ...] = (
+    ("4", (13, 16, 19)),  # Visa
+    (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
+    ("220[0-4]", range(16, 20)),  # Mir
+    ("3[47]", (15,)),  # American Express
+    ("3[0689]", range(14, 20)),  # Diners Club
+    ("352[89]|35[3-8]", range(16, 20)),  # JCB
+    ("6[0245]|8[12]", range(16, 20)),  # Discover, UnionPay
+    ("5[06-9]|6", range(13, 20)),  # Maestro
+    ("1", (15,)),  # UATP
+)
+_ISSUED = tuple((re.compile(begin), frozenset(lengths)) for begin, lengths in _ISSUERS)
 _IBAN = re.compile(
     WHOLE_WORD.format(
         r"[A-Z]{2}\d{2}(?:[0-9A-Z]{11,30}|([\W_]{1,3})[0-9A-Z]{4}(?:\1[0-9A-Z]{4}){1,6}(?:\1[0-9A-Z]{1,3})?)"
@@ -172,8 +187,11 @@ def read_page_title(page: bytes, secrets: Secrets | None = None) -> RedactedText
 
 
 def _hide_card(found: re.Match[str]) -> str:
-    """Return asterisks for the number of a card, by its check digit (Luhn); else what was found."""
-    digits = [int(char) for char in found[0] if char.isdecimal()]
+    """Return asterisks for the number of a card, by issuer and check digit (Luhn); else what was found."""
+    number = GAP.sub("", found[0])
+    if not any(len(number) in lengths and begin.match(number) for begin, lengths in _ISSUED):
+        return found[0]
+    digits = list(map(int, number))
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return found[0] if (sum(digits[-1::-2]) + sum(doubled)) % 10 else MARK
 

@@ -35,6 +35,8 @@ from airflow_provider_zuora.version_compat import amask_secret
 log = logging.getLogger(__name__)
 
 _GENERIC_TYPES = frozenset({"generic", "http", "", None})
+_PORT = re.compile(r":([0-9]{1,5})\Z")
+_USUAL_PORTS = {"https": 443, "http": 80}
 _MASK = "***"  # what Airflow shows, and its web page may store, instead of a value that looks like a secret
 
 
@@ -210,8 +212,18 @@ def _build_base_url(vendor: Vendor, conn: Connection, extra: Mapping[str, Any]) 
     url = host if "://" in host else f"{strip_blanks(conn.schema) or 'https'}://{host}"
     scheme, rest = url.split("://", 1)
     authority, *path = rest.split("/", 1)
-    # A port that goes without saying is there for Airflow's page alone: see `connection_fields`.
-    is_usual = conn.port == {"https": 443, "http": 80}.get(scheme.lower())
-    if conn.port and not is_usual and not authority.endswith(f":{conn.port}"):
-        authority = f"{authority}:{conn.port}"
-    return "/".join((f"{scheme.lower()}://{authority}", *path))
+    return "/".join((f"{scheme.lower()}://{_add_port(scheme.lower(), authority, conn.port)}", *path))
+
+
+def _add_port(scheme: str, authority: str, port: int | None) -> str:
+    """
+    Return a host with the port of the connection, unless it has one itself, or that port goes without saying.
+
+    A usual one may be there for Airflow's page alone: see `connection_fields`.
+    """
+    if named := _PORT.search(authority):
+        if port and port not in (*_USUAL_PORTS.values(), int(named[1])):
+            rule = f"must be blank, 443, 80, or that of the base URL (host), {int(named[1])}"
+            raise _make_invalid(f"port: {rule}; this is {port}")
+        return authority
+    return f"{authority}:{port}" if port and port != _USUAL_PORTS.get(scheme) else authority

@@ -7,7 +7,14 @@ import re
 from pathlib import Path
 
 IS_MISSING = "is not a path that exists"
-_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")  # wherever a URL stands
+_QUERIES = re.compile("[?#]")
+# In their names these are signs like others; elsewhere a query may hold a signature.
+_WITHOUT_QUERIES = frozenset(
+    ("file", "local", "memory", "s3", "s3a", "s3n", "gs", "gcs", "hdfs", "ftp", "sftp", "ssh")
+)
+_CHAIN = re.compile("::(?=[A-Za-z][A-Za-z0-9+.-]*(?:://|::))")  # fsspec's: one file system in another one
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*\]")
 _MAX_LENGTH = 300  # characters of an error; a path may have thousands
 
 
@@ -49,8 +56,38 @@ def describe_os_error(error: Exception) -> str:
 
 
 def hide_password(path: object) -> str:
-    """Return a path as logs and XComs may hold it: without the password of a URL, such as sftp://me:word@host."""
-    return _PASSWORD.sub(r"\1:***@", str(path))
+    """
+    Return a path as logs and XComs may hold it: without the passwords and queries of URLs.
+
+    That of sftp://me:word@host is hidden, also if it has a slash. What is no URL is returned as it is.
+    """
+    return "::".join(map(_hide_in_url, _CHAIN.split(_PASSWORD.sub(r"\1:***@", str(path)))))
+
+
+def _hide_in_url(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return url
+    authority = rest.partition("/")[0]
+    end = authority.rfind("@")
+    if end < 0 and ":" in _IPV6.sub("", authority):  # a password with a slash, or a port
+        end = rest.rfind("@")
+    user, colon, _ = rest[: max(end, 0)].partition(":")
+    if colon:
+        rest = f"{user}:***{rest[end:]}"
+    if not allows_queries(scheme) or not (query := _QUERIES.search(rest)):
+        return f"{scheme}://{rest}"
+    return f"{scheme}://{rest[: query.end()]}***"
+
+
+def allows_queries(scheme: str) -> bool:
+    """Return whether a URL of this scheme may have a query, behind a question mark."""
+    return scheme.lower() not in _WITHOUT_QUERIES
+
+
+def is_chained(path: str) -> bool:
+    """Return whether a path is one of fsspec's with several URLs, such as zip://a.csv::https://host/b.zip."""
+    return "://" in path and "::" in _IPV6.sub("", path)
 
 
 def quote_path(text: str) -> str:

@@ -28,6 +28,13 @@ class Plan(Generic[T]):
     skip: int = 0
     is_met: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the numbers: a plan for no request would let a test pass for the wrong reason."""
+        if self.left is not None and not (isinstance(self.left, int) and self.left >= 1):
+            raise ValueError(f"times is {self.left!r}; it must be 1 or more, or None for all of them")
+        if not (isinstance(self.skip, int) and self.skip >= 0):
+            raise ValueError(f"skip is {self.skip!r}; it must be 0 or more")
+
     def take(self) -> bool:
         """Count a request that matches, and return whether it applies."""
         if self.skip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from zuora_sandbox.scripts import Script
+
+
+def check_seconds(name: str, seconds: float) -> None:
+    """Raise a `ValueError` unless these are seconds that can pass."""
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{name} is {seconds}; it must be a number of seconds, 0 or more")
 
 
 class Tenant:
@@ -55,7 +62,8 @@ class Tenant:
         return self._clock() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock forward."""
+        """Move the sandbox's clock forward; raise a `ValueError` if that would be back, or to no time."""
+        check_seconds("seconds", seconds)
         with self._lock:
             self._ahead += seconds
 

@@ -13,11 +13,13 @@ from zuora_sandbox.journal import MadeOrder, SeenRequest
 from zuora_sandbox.scripts import OrderScript, Script
 from zuora_sandbox.server import Server
 from zuora_sandbox.settings import CLIENT_ID, CLIENT_SECRET, Settings
+from zuora_sandbox.tenant import check_seconds
 
 SUBMIT = "/v1/async/orders"
 LOCKED = 58730050
 """The code that Zuora's guides give for a lock."""
 
+CONN_TYPES = ("zuora", "elastic_path")
 _SHOWN_REQUESTS = 20
 
 INSTANT = Settings(
@@ -84,6 +86,8 @@ class ZuoraSandbox:
         :param conn_type: ``zuora`` or ``elastic_path``.
         :param extra: the fields of its ``extra``.
         """
+        if conn_type not in CONN_TYPES:
+            raise ValueError(f"conn_type is {conn_type!r}; it can be {' or '.join(CONN_TYPES)}")
         own = {"host": self.url, "login": CLIENT_ID, "password": CLIENT_SECRET}
         text = json.dumps({"conn_type": conn_type, **own, "extra": extra})
         self._set_variable(f"AIRFLOW_CONN_{conn_id.upper()}", text)
@@ -104,6 +108,7 @@ class ZuoraSandbox:
         self, *, seconds: float, order_number: str = "", kind: str = "create", times: int | None = None
     ) -> None:
         """Let the job of the order say Processing for so many seconds of the clock that `advance` moves."""
+        check_seconds("seconds", seconds)
         self.add_script(OrderScript(seconds=seconds, order_number=order_number, kind=kind, times=times))
 
     def refuse(
@@ -142,6 +147,7 @@ class ZuoraSandbox:
         self, *, retry_after: int = 1, order_number: str = "", path: str = SUBMIT, times: int | None = 1
     ) -> None:
         """Answer HTTP 429 with a Retry-After of so many seconds, for which a client really waits."""
+        check_seconds("retry_after", retry_after)
         body = {"reasons": [{"code": 70, "message": "API Rate limit exceeded for the minute"}]}
         headers = {"Retry-After": str(retry_after)}
         self._add_answer(429, body, order_number, path, times, headers=headers)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow.providers.openlineage.extractors.base import DefaultExtractor
 from openlineage.client.serde import Serde
 
@@ -258,6 +259,14 @@ PLACES = {
     "gcs://bucket/a.csv": ("gs://bucket/a.csv", ("gs://bucket", "a.csv")),
     "sftp://me:word@host:22/data/a.csv": ("sftp://host:22/data/a.csv", ("file://host:22", "/data/a.csv")),
     "https://host/a.json?sig=word#x": ("https://host/a.json", ("https://host", "a.json")),
+    "https://u:w@host:8443/a?sig=w/x@y": ("https://host:8443/a", ("https://host:8443", "a")),
+    "https://[::1]:8443/a": ("https://[::1]:8443/a", ("https://[::1]:8443", "a")),
+    **{
+        f"{scheme}://me:word@host/a.csv?sig=word#x": (f"{scheme}://host/a.csv", (f"{scheme}://host", "a.csv"))
+        for scheme in ("dav+https", "webdav", "http+unix", "dav", "abfss", "az")
+    },
+    "s3://bucket/a?b#c.csv": ("s3://bucket/a?b#c.csv", ("s3://bucket", "a?b#c.csv")),
+    "s3://bucket/a@b/c:d.csv": ("s3://bucket/a@b/c:d.csv", ("s3://bucket", "a@b/c:d.csv")),
 }
 
 
@@ -270,6 +279,41 @@ def test_a_file_is_called_as_openlineage_names_it_and_holds_no_user(path):
 
 @pytest.mark.parametrize("path", ["s3://bucket", "s3:/", "memory:///a.csv", 7])
 def test_what_names_no_file_has_no_place(path):
+    assert FilePlace.find(path) is None
+
+
+CHAINED = [
+    "simplecache::https://u:pw@h/a?sig=word",
+    "SimpleCache::https://u:pw@h/a",
+    "zip://a.csv::https://u:pw@h/a.zip?sig=word",
+    "zip://a.csv::simplecache::https://u:pw@h/a.zip",
+    "zip://a.csv::/data/a.zip",
+    "simplecache::memory://bucket/a.csv",
+    "file:///data/a::https://u:pw@h/a",
+]
+
+
+@pytest.mark.parametrize("path", CHAINED)
+def test_a_chain_of_urls_names_no_place(path):
+    assert FilePlace.find(path) is None
+    assert FilePlace.find(ObjectStoragePath(path)) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://u:p/w@host/x",
+        "https://u:1/w@host/x",
+        "https://u:/w@host/x",
+        "sftp://u:p/w",
+        "https://host:/x",
+        "https://u:p?w@host/x",
+        "https://host?sig=a/b",
+        "https://a:b:1/x",
+        "https://[::1/x",
+    ],
+)
+def test_an_authority_that_may_be_a_part_of_a_password_is_no_place(path):
     assert FilePlace.find(path) is None
 
 

@@ -8,13 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_zuora.core.errors import ApiError, LockContention, Refused
+from airflow_provider_zuora.core.errors import ApiError, LockContention, Refused, Unreachable
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.http.retry import ONCE
 from airflow_provider_zuora.core.messages import Request
-from airflow_provider_zuora.core.metrics import METRICS
+from airflow_provider_zuora.core.metrics import METRICS, THROTTLED_SECONDS
 from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule, wait_until_done
+from airflow_provider_zuora.core.submission.bill_run_post import post_bill_run
+from airflow_provider_zuora.core.submission.submission import submit_order
+from airflow_provider_zuora.core.vendors import VENDORS
+from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.runners import CREDENTIALS, Clock, Dice, Script, Tenant, answer, sample
+from tests.core.submission.test_bill_run_post import RUN
+from tests.core.submission.test_submit_order import BY, ORDER
 
 GET = Request("GET", "/v1/async-jobs/j")
 PROCESSING, COMPLETED = sample("job-processing/200"), sample("job-completed/200")
@@ -82,7 +88,12 @@ def test_a_wait_counts_each_poll_and_how_long_the_job_took(figures):
 
 @pytest.mark.parametrize(
     ("job_id", "kind"),
-    [("j-1", "order"), ("order:O-1", "order by number"), ("bill-run:7", "bill run")],
+    [
+        ("j-1", "order"),
+        ("order:O-1", "order by number"),
+        ("bill-run:7", "bill run"),
+        ("bill-run-post:7", "bill run post"),
+    ],
 )
 def test_a_poll_is_counted_by_the_kind_that_the_id_names(figures, job_id, kind):
     with pytest.raises(ApiError):
@@ -109,7 +120,87 @@ def test_a_limiter_tells_how_long_it_held_a_request_back():
     assert told == [7.0]
 
 
+BUSY = answer(429, Retry_After="3")
+THROTTLED = {
+    "a 429 with a Retry-After": ([BUSY], 3.0),
+    "several": ([BUSY, answer(429, Retry_After="7")], 10.0),
+    "a 429 without one": ([answer(429)], None),
+    "a 503 with a Retry-After": ([answer(503, Retry_After="5")], 5.0),
+    "no limit": ([answer(503), answer(502), Unreachable("no answer")], 0.0),
+}
+
+
+class Limited(Script):
+    """Answers of a list through a limiter, as a transport sends."""
+
+    def __init__(self, answers, figures):
+        super().__init__(answers)
+        self.emit = figures
+        tags = {"vendor": "zuora"}
+        self.limiter = RateLimiter(Dice(0.0), lambda seconds: figures(THROTTLED_SECONDS, seconds, tags))
+
+    def _send(self, request):
+        for seconds in self.limiter.acquire(request, self.clock):
+            self.clock.sleep(seconds)
+        response = None
+        try:
+            response = super()._send(request)
+        finally:
+            self.limiter.release(response, self.clock.now)
+        return response
+
+
+@pytest.mark.parametrize(("answers", "seconds"), THROTTLED.values(), ids=THROTTLED)
+def test_the_pause_before_a_lone_request_is_repeated_is_counted_once(figures, answers, seconds):
+    line = Limited([*answers, COMPLETED], figures)
+    line.run(line.client().get_job("j-1"))
+    told = [value for value, _ in figures.of("throttled_seconds")]
+    assert sum(told) == (sum(line.clock.naps) if seconds is None else seconds)
+    assert {str(tags) for _, tags in figures.of("throttled_seconds")} <= {"{'vendor': 'zuora'}"}
+
+
+def test_the_pause_before_an_order_is_repeated_is_counted_once(figures):
+    line = Limited([BUSY, answer(202, {"success": True, "jobId": "j-1"})], figures)
+    line.run(submit_order(line.client(), check_order(ORDER), BY))
+    assert figures.of("throttled_seconds") == [(3.0, {"vendor": "zuora"})]
+
+
+def test_the_pause_before_a_run_is_posted_again_is_counted_once(figures):
+    completed = answer(200, {"id": RUN, "status": "Completed", "success": True})
+    line = Limited([completed, BUSY, completed, completed], figures)
+    line.run(post_bill_run(line.client(), f"bill-run:{RUN}"))
+    assert figures.of("throttled_seconds") == [(3.0, {"vendor": "zuora"})]
+
+
+def test_a_request_that_the_limiter_refuses_is_counted_when_its_flow_has_waited(figures):
+    line = Limited([answer(429, Retry_After="90"), COMPLETED], figures)
+    client = line.client()
+    with pytest.raises(ApiError):
+        line.run(client.get_job("j-1", ONCE))
+    line.run(client.get_job("j-1"))
+    assert figures.of("throttled_seconds") == [(90.0, {"vendor": "zuora"})]
+
+
 def test_the_table_in_the_docs_is_that_of_the_code():
     rows = re.findall(r"^\| `zuora\.(\w+)` \| (\w+) \| (.*?) \| (.*) \|$", DOCS.read_text(), re.MULTILINE)
     written = {name: (kind, re.findall(r"`(\w+)`", tags), meaning) for name, kind, tags, meaning in rows}
     assert written == {each.name: (str(each.type), list(each.tags), each.meaning) for each in METRICS}
+
+
+def test_the_docs_list_each_kind_as_its_tag_is_written():
+    listed = re.search(r"^- `kind` is what the job is: (.*?)\.", DOCS.read_text(), re.MULTILINE | re.DOTALL)[
+        1
+    ]
+    kinds = [kind.replace(" ", "_") for vendor in VENDORS.values() for kind in vendor.kinds]
+    assert re.findall(r"`(\w+)`", listed) == kinds
+
+
+def test_the_polls_of_a_preview_are_those_of_an_order(figures):
+    line = Script([answer(200, {"success": True, "jobId": "j-1"}), COMPLETED])
+    request = Request("POST", "/v1/async/orders/preview", body=b"{}")
+    job_id = run(line, figures, lambda client: client.submit(request, "preview"))
+    run(line, figures, lambda client: client.get_job(job_id))
+    assert figures == [
+        ("submissions", 1, {"vendor": "zuora", "kind": "preview"}),
+        ("polls", 1, {"vendor": "zuora", "kind": "order"}),
+    ]

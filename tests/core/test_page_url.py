@@ -25,7 +25,10 @@ def test_a_pattern_without_a_place_for_a_number_stays_as_it_is():
     assert build_page_url("http://127.0.0.1:8080/a", {"order_number": "O-1"}) == "http://127.0.0.1:8080/a"
 
 
-@pytest.mark.parametrize("pattern", [ORDERS, "http://localhost:1/{job_id}", "https://[::1]/"])
+@pytest.mark.parametrize(
+    "pattern",
+    [ORDERS, "http://localhost:1/{job_id}", "https://[::1]/", "https://x.com.:65535", "https://x.com:"],
+)
 def test_a_pattern_that_breaks_no_rule(pattern):
     assert find_pattern_violation(pattern) == ""
 
@@ -43,6 +46,16 @@ def test_a_pattern_that_breaks_no_rule(pattern):
         ("https://a/" + "x" * 2000, "begins with https"),
         ("https://{order_number}.zuora.com/", "begins with https"),
         ("https://me:secret@a/", "no password"),
+        *(
+            (f"https://x.com:{port}/", "a port from 1 to 65535")
+            for port in ("abc", 99999, 65536, 0, -1, "8o")
+        ),
+        *(
+            (f"https://{host}/", "the name or the IP address")
+            for host in (".", "..", "x..com", ".x.com", "x..")
+        ),
+        ("https://x..com:8443", "the name or the IP address"),
+        ("https://me:secret@x.com:abc/", "no password"),
         ("https://a/{secret}", "may hold these in braces: job_id, order_number"),
         ("https://a/{order_number", "may hold these"),
         ("https://a/{{order_number}}", "may hold these"),

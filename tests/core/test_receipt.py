@@ -1,9 +1,12 @@
 """What a task came to, as a line and as plain JSON: nothing that is long, secret or strange."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.receipt import (
     JobFacts,
     Receipt,
@@ -14,8 +17,10 @@ from airflow_provider_zuora.core.receipt import (
 )
 from airflow_provider_zuora.core.redaction import NO_SECRETS
 from airflow_provider_zuora.core.secret_search import Secrets
+from airflow_provider_zuora.core.vendors import VENDORS
 
 CARD = "4111111111111111"
+DOCS = Path(__file__).parents[2] / "docs" / "receipts.md"
 
 
 def facts(values):
@@ -125,3 +130,12 @@ def test_rows_are_read_only_where_they_are_rows():
     assert count_rows([1, 2]) == 2
     assert count_rows("12") is None
     assert JobFacts("order").values == {}
+
+
+def test_the_docs_list_each_fact_of_each_kind():
+    table = "".join(re.findall(r"^\| (`.*?) \| ", DOCS.read_text(), re.MULTILINE))
+    listed = set(re.findall(r"`(\w+)`", table))
+    for vendor in VENDORS.values():
+        for kind in vendor.kinds.values():
+            made = vendor.read_facts(Job(f"{kind.prefix}j", JobState.SUCCEEDED, "done", result={})).values
+            assert [name for name in made if not name.endswith(("_id", "_ids")) and name not in listed] == []

@@ -7,6 +7,7 @@ import json
 import time
 from urllib.parse import quote, quote_plus
 
+import pendulum
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +104,7 @@ def test_words_that_are_too_long_are_cut(words):
         (f"Card number {CARD} is not valid", "Card number *** is not valid"),
         ("4111 1111 1111 1111, or 4111-1111-1111-1111", "***, or ***"),
         ("3782 822463 10005; 378282246310005", "***; ***"),
+        ("3056 930902 5904; 30569309025904; 1354-81000-000000; 8171 9999 2766 0000", "***; ***; ***; ***"),
         ("4111.1111.1111.1111/4111/1111/1111/1111; 4111_1111_1111_1111", "***/***; ***"),
         ("4111  1111  1111  1111, 4111\xa01111\xa01111\xa01111", "***, ***"),
         (f"\u00e9{CARD.translate(WIDE)}, \u0664\u0661\u0661\u0661-1111-1111-1111", "\u00e9***, ***"),
@@ -121,6 +123,53 @@ def test_words_that_are_too_long_are_cut(words):
 )
 def test_numbers_of_cards_and_accounts_are_hidden_although_nobody_names_them(words, shown):
     assert redact_words(words) == shown
+
+
+def add_check_digit(number):
+    """Return a number with the digit that makes Luhn's sum a multiple of ten."""
+    doubled = [sum(divmod(2 * int(digit), 10)) for digit in number[::-2]]
+    return f"{number}{-(sum(map(int, number[-2::-2])) + sum(doubled)) % 10}"
+
+
+CARDS = {  # how an issuer's cards begin, and the lengths that they have
+    **dict.fromkeys(["4"], (13, 16, 19)),
+    **dict.fromkeys(["51", "55", "2221", "2229", "2230", "2300", "2699", "2700", "2719", "2720"], (16,)),
+    **dict.fromkeys(["2200", "2204"], range(16, 20)),
+    **dict.fromkeys(["34", "37"], (15,)),
+    **dict.fromkeys(["30", "36", "38", "39"], range(14, 20)),
+    **dict.fromkeys(["3528", "3530", "3589"], range(16, 20)),
+    **dict.fromkeys(["81", "82"], range(16, 20)),
+    **dict.fromkeys(["50", "56", "59", "60", "62", "64", "65", "69"], range(13, 20)),
+    **dict.fromkeys(["1"], (15,)),
+}
+NO_CARDS = ("0", "2026", "2199", "2205", "2220", "2721", "2800", "31", "3527", "3590", "70", "80", "9")
+YEARS = pendulum.naive(2000, 1, 1), pendulum.naive(2199, 12, 31)
+
+
+@pytest.mark.parametrize("begin", [*CARDS, *NO_CARDS])
+@given(st.integers(13, 19), st.data())
+@settings(derandomize=True, max_examples=40)
+def test_a_number_is_hidden_if_an_issuer_has_such_cards_and_its_check_digit_is_right(begin, length, data):
+    rest = length - len(begin) - 1
+    number = add_check_digit(begin + data.draw(st.text("0123456789", min_size=rest, max_size=rest)))
+    wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
+    assert redact_words(f"ORD-{number}") == ("ORD-***" if length in CARDS.get(begin, ()) else f"ORD-{number}")
+    assert redact_words(f"ORD-{wrong}") == f"ORD-{wrong}"
+
+
+@given(st.datetimes(*YEARS), st.integers(0, 9), st.sampled_from("-_/ "))
+@settings(derandomize=True, max_examples=1000)
+def test_an_order_number_that_is_made_of_the_time_stays_whatever_its_check_digit(moment, count, sign):
+    forms = ("%Y%m%d%H%M%S", "%Y%m%d%H%M%S%f", f"%Y%m%d%H%M{count:02}", f"%Y{sign}%m%d{sign}%H%M{sign}%S")
+    for form in forms:
+        words = moment.strftime(f"ORD-{form}")
+        for each in (words, words[:-3], f"{words}{count}"):
+            assert redact_words(each) == each
+
+
+def test_order_numbers_of_a_second_each_all_stay():
+    words = [f"ORD-{20261130100000 + each}" for each in range(60)]
+    assert [redact_words(each) for each in words] == words
 
 
 @pytest.mark.parametrize(

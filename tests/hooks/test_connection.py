@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from types import SimpleNamespace
 
@@ -57,6 +58,15 @@ def test_types_that_are_refused(conn_type):
         ({"host": "https://gate/zuora", "port": 443}, "https://gate/zuora"),
         ({"host": "gate", "port": 443}, "https://gate"),
         ({"host": "https://gate:8443", "port": 443}, "https://gate:8443"),
+        ({"host": "https://gate:8443/zuora/", "port": 8443}, "https://gate:8443/zuora"),
+        ({"host": "http://127.0.0.1:8765", "port": 443}, "http://127.0.0.1:8765"),
+        ({"host": "http://127.0.0.1:8765/", "port": 80}, "http://127.0.0.1:8765"),
+        ({"host": "https://gate:8443", "port": 80}, "https://gate:8443"),
+        ({"host": "https://gate:443", "port": 80}, "https://gate"),
+        ({"host": "127.0.0.1:8765", "schema": "http", "port": 443}, "http://127.0.0.1:8765"),
+        ({"host": "http://[::1]:8080", "port": 443}, "http://[::1]:8080"),
+        ({"host": "http://[::1]", "port": 8080}, "http://[::1]:8080"),
+        ({"host": "http://[::1]:1", "port": 1}, "http://[::1]:1"),
         ({"host": "127.0.0.1", "schema": "http", "port": 443}, "http://127.0.0.1:443"),
         ({"host": "http://localhost"}, "http://localhost"),
         ({"host": "http://[::1]:8080"}, "http://[::1]:8080"),
@@ -66,6 +76,14 @@ def test_types_that_are_refused(conn_type):
 )
 def test_the_base_url(fields, expected):
     assert settings(**fields).credentials.base_url == expected
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:8765", "127.0.0.1:8765", "http://[::1]:8765/zuora"])
+@pytest.mark.parametrize("port", [1, 765, 8080, 18765])
+def test_a_port_that_differs_from_that_of_the_base_url_is_refused_by_its_name(host, port):
+    rule = f"port: must be blank, 443, 80, or that of the base URL (host), 8765; this is {port}"
+    with pytest.raises(InvalidInput, match=re.escape(rule)):
+        settings(host=host, schema="http", port=port)
 
 
 @pytest.mark.parametrize("host", ["", None, "  "])

@@ -1,5 +1,7 @@
 """The fixture of the pytest plugin: what a test can say and see, and what it leaves behind."""
 
+import os
+
 import pytest
 
 from airflow_provider_zuora.exceptions import LockContentionError, PermanentError
@@ -106,6 +108,54 @@ def test_an_order_is_refused(zuora_sandbox):
 def test_a_code_without_a_category_is_refused(zuora_sandbox):
     with pytest.raises(ValueError, match="code is 53200011; it ends with one of 10, 20"):
         zuora_sandbox.refuse(message="No.", code=53200011)
+
+
+@pytest.mark.parametrize("seconds", [-5, -0.1, float("nan"), float("inf"), float("-inf")])
+def test_seconds_that_cannot_pass_are_refused_by_the_name_of_their_argument(zuora_sandbox, seconds):
+    before = zuora_sandbox.sandbox.now
+    rule = f"is {seconds}; it must be a number of seconds, 0 or more"
+    with pytest.raises(ValueError, match=f"seconds {rule}"):
+        zuora_sandbox.advance(seconds)
+    with pytest.raises(ValueError, match=f"seconds {rule}"):
+        zuora_sandbox.delay(seconds=seconds)
+    with pytest.raises(ValueError, match=f"retry_after {rule}"):
+        zuora_sandbox.limit_rate(retry_after=seconds)
+    zuora_sandbox.advance(0)
+    assert before <= zuora_sandbox.sandbox.now < before + 3600
+
+
+SAID = {
+    "fail": {"errors": "[40000020]: Not effective."},
+    "delay": {"seconds": 5},
+    "refuse": {"message": "No."},
+    "lock": {},
+    "lose_answer": {},
+    "limit_rate": {},
+}
+
+
+@pytest.mark.parametrize("times", [0, -1, 0.5])
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_said_for_no_request_is_refused(zuora_sandbox, name, times):
+    with pytest.raises(ValueError, match=f"times is {times}; it must be 1 or more, or None for all of them"):
+        getattr(zuora_sandbox, name)(times=times, **SAID[name])
+    assert zuora_sandbox.describe_unused() == ""
+
+
+def test_scripts_and_faults_for_no_request_are_refused_too(zuora_sandbox):
+    with pytest.raises(ValueError, match="times is 0; it must be 1 or more"):
+        zuora_sandbox.add_script(QueryScript(times=0))
+    with pytest.raises(ValueError, match="times is 0; it must be 1 or more"):
+        zuora_sandbox.add_fault(Fault(times=0))
+    with pytest.raises(ValueError, match="skip is -1; it must be 0 or more"):
+        zuora_sandbox.add_fault(Fault(skip=-1))
+
+
+@pytest.mark.parametrize("conn_type", ["nope", "", "Zuora", "http"])
+def test_a_connection_of_a_type_that_leads_nowhere_here_is_refused(zuora_sandbox, conn_type):
+    with pytest.raises(ValueError, match=f"conn_type is '{conn_type}'; it can be zuora or elastic_path"):
+        zuora_sandbox.add_connection("other", conn_type)
+    assert "AIRFLOW_CONN_OTHER" not in os.environ
 
 
 def test_a_lock_is_met_once(zuora_sandbox):

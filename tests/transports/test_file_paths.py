@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,13 @@ from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.operators.order_file import OrderFile, check_refused_path
 from airflow_provider_zuora.transports.config import CA_BUNDLES, TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget
-from airflow_provider_zuora.transports.file_paths import expand_home, find_path_problem, resolve_path
+from airflow_provider_zuora.transports.file_paths import (
+    expand_home,
+    find_path_problem,
+    hide_password,
+    is_chained,
+    resolve_path,
+)
 from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
 KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 200
@@ -159,6 +166,48 @@ def test_without_a_directory_of_temporary_files_nothing_is_asked_for_a_store(mon
 def test_a_download_to_a_path_that_cannot_be_is_refused_before_anything_is_asked():
     with pytest.raises(PermanentError, match=r"target: .* is not a path that can exist"):
         ElasticPathHook("no-such-connection").download("j", "/tmp/" + "x" * 300)
+
+
+SHOWN = {
+    "/data/a?b@c:d.csv": "/data/a?b@c:d.csv",
+    "a::b@c": "a::b@c",
+    "sftp://me:word@host:22/data/a.csv": "sftp://me:***@host:22/data/a.csv",
+    "sftp://me@host/data/a.csv": "sftp://me@host/data/a.csv",
+    "sftp://me:wo@rd@host/a": "sftp://me:***@host/a",
+    "sftp://me:w:o/r?d@host/a": "sftp://me:***@host/a",
+    "https://me:wo/rd@host/a": "https://me:***@host/a",
+    "https://me:1/rd@host/a": "https://me:***@host/a",
+    "https://me:wo/r@d@host/a": "https://me:***@host/a",
+    "https://me:wo?r#d@host/a": "https://me:***@host/a",
+    "https://me:a::b@host/a": "https://me:***@host/a",
+    "https://host:8443/a": "https://host:8443/a",
+    "https://[::1]/a@b": "https://[::1]/a@b",
+    "s3://bucket/https://me:word@host/a": "s3://bucket/https://me:***@host/a",
+    "https://me:word@[::1]:8443/a": "https://me:***@[::1]:8443/a",
+    "https://host/a?sig=word&b=c": "https://host/a?***",
+    "https://host/a#sig=word": "https://host/a#***",
+    "dav+https://me:word@host/a?sig=word": "dav+https://me:***@host/a?***",
+    "abfss://box@name.dfs.core.windows.net/a?sig=word": "abfss://box@name.dfs.core.windows.net/a?***",
+    "s3://bucket/a?b#c.csv": "s3://bucket/a?b#c.csv",
+    "simplecache::https://me:word@host/a?sig=word": "simplecache::https://me:***@host/a?***",
+    "zip://a.csv::https://me:wo/rd@host/a.zip?sig=word": "zip://a.csv::https://me:***@host/a.zip?***",
+    "zip://a::simplecache::sftp://me:word@host/a.zip": "zip://a::simplecache::sftp://me:***@host/a.zip",
+    "tar://a?x::https://me:word@a/b?sig=word::sftp://me:word@c/d": "tar://a?***::https://me:***@a/b?***::sftp://me:***@c/d",
+}
+
+
+@pytest.mark.parametrize("path", SHOWN)
+def test_a_path_is_shown_without_passwords_and_queries(path):
+    assert hide_password(path) == SHOWN[path]
+
+
+@pytest.mark.parametrize("piece", ["::", "a::", "://", ":", "@", "a:", "?", "[", "[::", "::a"])
+def test_a_path_is_read_in_a_time_that_grows_as_it_does(piece):
+    begun = time.process_time()
+    hide_password(piece * 200_000)
+    hide_password("a://" + piece * 200_000)
+    is_chained("a://" + piece * 200_000)
+    assert time.process_time() - begun < 10
 
 
 def test_what_is_there_is_no_trouble(tmp_path):

@@ -22,7 +22,15 @@ from airflow_provider_zuora.core.http.retry import RetryPolicy
 from airflow_provider_zuora.core.http.sign_in import AccessToken, make_sign_in_error, read_access_token
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.messages import Credentials, ParsedResponse, Request, Response, ResponseKind
-from airflow_provider_zuora.core.metrics import POLLS, SIGN_INS, Emit, Metric, SubmissionCount, ignore
+from airflow_provider_zuora.core.metrics import (
+    POLLS,
+    SIGN_INS,
+    THROTTLED_SECONDS,
+    Emit,
+    Metric,
+    SubmissionCount,
+    ignore,
+)
 from airflow_provider_zuora.core.secret_search import Secrets, make_secrets
 from airflow_provider_zuora.core.validation import (
     find_header_violation,
@@ -147,7 +155,17 @@ class ApiClient:
             if is_final or is_late or parsed.kind not in policy.retry_on or attempt >= policy.budget.attempts:
                 raise error
             log.warning("Attempt %d of %d, next in %.1f s: %s", attempt, policy.budget.attempts, delay, error)
-            yield Sleep(delay)
+            yield from self.pause(parsed, delay)
+
+    def pause(self, parsed: ParsedResponse, seconds: float, least: float = 0.0) -> Flow[None]:
+        """
+        Wait before a request is sent again; tell how long, if the vendor's limit is why.
+
+        :param least: seconds to wait in any case, which are not told.
+        """
+        yield Sleep(max(seconds, least))
+        if retry.is_throttled(parsed):
+            self.emit(THROTTLED_SECONDS, seconds)
 
     def send_once(self, request: Request, track_id: str = "") -> Flow[ParsedResponse]:
         """Send a signed request once, twice if its token is refused; return the answer, good or bad."""

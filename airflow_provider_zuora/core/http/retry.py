@@ -47,3 +47,8 @@ def delay_before_retry(parsed: ParsedResponse, attempt: int, rng: random.Random)
     """Return the seconds before a request is sent again: what the vendor asks for, or a backoff if longer."""
     backoff = rng.uniform(0, min(_BACKOFF_CAP, _BACKOFF_BASE * 2.0 ** (attempt - 1)))
     return max(parsed.info.retry_after or 0.0, backoff)
+
+
+def is_throttled(parsed: ParsedResponse) -> bool:
+    """Return whether a request is sent again later because the vendor has asked for time."""
+    return parsed.kind is ResponseKind.LIMITED or bool(parsed.info.retry_after)

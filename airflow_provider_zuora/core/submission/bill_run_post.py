@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
-from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.response_parsing import make_error
 from airflow_provider_zuora.core.http.retry import WRITE, delay_before_retry
@@ -55,9 +55,10 @@ def post_bill_run(client: ApiClient, job_id: str, invoice_date: str | None = Non
             log.info("Posting bill run %s: %s", run_id, parsed.info)
             return posting
         error = make_error(client.vendor, parsed, sent)
-        pause = max(_LAG, delay_before_retry(parsed, sent, client.rng))
-        log.warning("Bill run %s may be posted or not, reading it in %.1f s: %s", run_id, pause, error)
-        yield Sleep(pause)
+        pause = delay_before_retry(parsed, sent, client.rng)
+        words = "Bill run %s may be posted or not, reading it in %.1f s: %s"
+        log.warning(words, run_id, max(_LAG, pause), error)
+        yield from client.pause(parsed, pause, _LAG)
 
 
 def _build_refusal(job: Job) -> ApiError:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_zuora.core.errors import ApiError, LockContention, RateLimited, TurnedAway, Unreadable
-from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.response_parsing import make_error
 from airflow_provider_zuora.core.http.retry import WRITE, delay_before_retry
@@ -124,10 +124,10 @@ class Post:
         is_late = client.clock() - self._began + pause > WRITE.seconds
         if self.sent >= WRITE.attempts or is_late:
             return record, Event.ENOUGH
-        if pause:
+        if self.parsed is not None and pause:
             error = self.build_error()
             log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, error)
-            yield Sleep(pause)
+            yield from client.pause(self.parsed, pause)
         track_id = client.make_track_id()
         record = record.count_post(track_id, self.digest)
         yield from self.notes.note_post(record)
