@@ -12,18 +12,21 @@ from airflow_provider_zuora.version_compat import get_stats
 log = logging.getLogger(__name__)
 
 PREFIX = "zuora."
+# What a backend of metrics raises, or a newer Airflow whose own is made otherwise.
+_NOT_TAKEN = (AttributeError, ImportError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def emit(metric: Metric, value: float, tags: Mapping[str, str]) -> None:
     """Hand over one figure; a backend that fails fails no task."""
-    stats, name = get_stats(), PREFIX + metric.name
+    name = PREFIX + metric.name
     own = {tag: text.replace(" ", "_") for tag, text in tags.items()}  # as StatsD's exporters read them
     try:
+        stats = get_stats()
         if metric.type is MetricType.COUNTER:
             stats.incr(name, int(value), tags=own)
         elif metric.type is MetricType.GAUGE:
             stats.gauge(name, value, tags=own)
         else:
             stats.timing(name, timedelta(seconds=value), tags=own)
-    except (OSError, TypeError, ValueError) as error:
+    except _NOT_TAKEN as error:
         log.debug("The metric %s was not taken: %r", name, error)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import mask_secret
-
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -22,6 +20,7 @@ from airflow_provider_zuora.transports.download import (
 )
 from airflow_provider_zuora.transports.download_stream import DownloadPolicy
 from airflow_provider_zuora.transports.file_paths import hide_password
+from airflow_provider_zuora.version_compat import mask_secret
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath

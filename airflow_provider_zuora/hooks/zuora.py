@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from airflow.providers.common.compat.sdk import mask_secret
-
 from airflow_provider_zuora.airflow_context.task import TaskCall, begin_call
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
 from airflow_provider_zuora.core.submission.adoption import adopt_job
@@ -37,7 +35,7 @@ from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.billing import BaseBillingHook
 from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
 from airflow_provider_zuora.hooks.order_list import submit_all
-from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
+from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context, mask_secret
 
 
 class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
