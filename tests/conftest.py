@@ -46,8 +46,10 @@ from airflow_provider_zuora.session.session import (  # noqa: E402
 )
 from airflow_provider_zuora.session.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports.config import Timing, TransportConfig  # noqa: E402
-from tests.airflow_versions import IS_AIRFLOW_2, forget_masks  # noqa: E402
+from tests.airflow_versions import AIRFLOW, IS_AIRFLOW_2, NOT_BEFORE, forget_masks  # noqa: E402
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
+
+collect_ignore = [file.removeprefix("tests/") for file, since in NOT_BEFORE.items() if since > AIRFLOW]
 
 # `make test` gives the same result each time; `make explore` draws other cases each time, and more of them.
 # How long the drawing takes says nothing on a machine that others use too.
@@ -188,7 +190,11 @@ class Zuora:
     def connections(self) -> list[int]:
         """Return the ports of this process that a connection to the sandbox is open from."""
         port = urlsplit(self.url).port
-        held = psutil.Process().net_connections("tcp")
+        process = psutil.Process()
+        list_connections = (
+            getattr(process, "net_connections", None) or process.connections
+        )  # psutil before 6.0
+        held = list_connections("tcp")
         return sorted(each.laddr.port for each in held if each.raddr and each.raddr.port == port)
 
     def fault(self, **fields: Any) -> None:

@@ -10,11 +10,6 @@ from importlib.metadata import entry_points
 import jsonschema
 import pytest
 
-try:
-    from airflow._shared.secrets_masker import should_hide_value_for_key
-except ImportError:  # Airflow before 3.2
-    from airflow.utils.log.secrets_masker import should_hide_value_for_key
-
 from airflow_provider_zuora import __version__
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.get_provider_info import get_provider_info
@@ -22,6 +17,7 @@ from airflow_provider_zuora.hooks.connection_fields import FIELDS as FIELDS_READ
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.triggers.jobs import TRIGGERS
+from tests.airflow_versions import is_hidden
 
 FIELDS = {
     "zuora": [
@@ -104,8 +100,8 @@ def test_no_field_with_a_default_has_a_name_that_airflow_takes_for_a_secrets(des
     named = [name for name, field in describe["conn-fields"].items() if "default" in field["schema"]]
 
     assert named == ["read_only", "shared_sign_in"]
-    assert [name for name in named if should_hide_value_for_key(name)] == []
-    assert should_hide_value_for_key("share_token")
+    assert [name for name in named if is_hidden(name)] == []
+    assert is_hidden("share_token")
 
 
 # What the page of Airflow 3.2 and later can check itself; the reader of the field has the last word.

@@ -16,9 +16,10 @@ PREFIX = "zuora."
 
 def emit(metric: Metric, value: float, tags: Mapping[str, str]) -> None:
     """Hand over one figure; a backend that fails fails no task."""
-    stats, name = get_stats(), PREFIX + metric.name
+    name = PREFIX + metric.name
     own = {tag: text.replace(" ", "_") for tag, text in tags.items()}  # as StatsD's exporters read them
     try:
+        stats = get_stats()
         if metric.type is MetricType.COUNTER:
             stats.incr(name, int(value), tags=own)
         elif metric.type is MetricType.GAUGE:

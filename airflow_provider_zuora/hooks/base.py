@@ -10,7 +10,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, Connection
 from typing_extensions import override
 
@@ -40,6 +39,7 @@ from airflow_provider_zuora.session.concurrency import (
     run_on_own_loop,
 )
 from airflow_provider_zuora.session.session import REGISTRY, ApiSession
+from airflow_provider_zuora.version_compat import aread_extra
 
 T = TypeVar("T")
 
@@ -233,7 +233,7 @@ class BaseJobHook(BaseHook):
 
     async def _aread_settings(self) -> Settings:
         conn = await AirflowConnection(self.vendor, self.conn_id).aread()
-        await get_async_extra_dejson(conn)  # for its masks, as in `_settings`
+        await aread_extra(conn)  # for its masks, as in `_settings`
         return await asyncio.to_thread(self._read_settings, conn)  # it opens files
 
     def _read_settings(self, conn: Connection) -> Settings:

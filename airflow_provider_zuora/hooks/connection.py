@@ -13,8 +13,7 @@ from difflib import get_close_matches
 from ipaddress import IPv6Address
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
 from asgiref.sync import sync_to_async
 
 from airflow_provider_zuora.airflow_context.metrics import emit
@@ -30,7 +29,7 @@ from airflow_provider_zuora.session.session import REGISTRY, ApiSession, Session
 from airflow_provider_zuora.session.token_file import InsecurePath, TokenFile, find_runtime_directory
 from airflow_provider_zuora.session.token_provider import ConnectionSource
 from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.version_compat import amask_secret
+from airflow_provider_zuora.version_compat import aget_connection, amask_secret, mask_secret
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +58,9 @@ class AirflowConnection:
 
     async def aread(self) -> Connection:
         """Read the connection on an event loop."""
+        log.debug("Read the connection %s", self.conn_id)
         try:
-            return await get_async_connection(self.conn_id)
+            return await aget_connection(self.conn_id)
         except AirflowNotFoundException:
             # Inside of dag.test() Airflow 3.3 finds connections of its database by the blocking call only.
             return await sync_to_async(BaseHook.get_connection)(self.conn_id)

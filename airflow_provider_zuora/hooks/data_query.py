@@ -12,8 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import mask_secret
-
 from airflow_provider_zuora.airflow_context.lineage import report_file
 from airflow_provider_zuora.core.errors import Refused, TimedOut, Unreadable
 from airflow_provider_zuora.core.job import Job
@@ -21,7 +19,7 @@ from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.limits import read_limits
 from airflow_provider_zuora.transports.file_paths import hide_password
-from airflow_provider_zuora.version_compat import NEVER_EXPIRE
+from airflow_provider_zuora.version_compat import NEVER_EXPIRE, mask_secret
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath

@@ -5,8 +5,6 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import mask_secret
-
 from airflow_provider_zuora.airflow_context.lineage import report_file
 from airflow_provider_zuora.core.errors import InvalidInput, Unreadable
 from airflow_provider_zuora.core.flow import Flow
@@ -18,6 +16,7 @@ from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.targets import make_target
 from airflow_provider_zuora.transports.config import MAX_BYTES
 from airflow_provider_zuora.transports.file_paths import hide_password
+from airflow_provider_zuora.version_compat import mask_secret
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath

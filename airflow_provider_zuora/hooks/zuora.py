@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import mask_secret
-
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
 from airflow_provider_zuora.core.validation import (
     KEY_LENGTH,
@@ -22,7 +20,7 @@ from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.billing import BaseBillingHook
 from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
-from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context
+from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context, mask_secret
 
 if TYPE_CHECKING:
     from airflow_provider_zuora.airflow_context.task import TaskCall

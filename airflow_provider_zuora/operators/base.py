@@ -61,6 +61,10 @@ class BaseJobOperator(BaseWaitingTask):
 
     def execute(self, context: Context) -> Any:
         """Start the job, and wait for it if asked to."""
+        return self._execute(context)
+
+    def _execute(self, context: Context) -> Any:
+        """Do what ``execute`` does; Airflow 2 warns of a call of a parent's ``execute``, and may refuse."""
         with self.reporting(context) as notes:
             self.check_options()
             job_id = self.start_job(context)

@@ -153,7 +153,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         self._context = context
         with self.reporting(context):
             try:
-                return super().execute(context)
+                return self._execute(context)
             except TaskDeferred:
                 raise
             except BaseException:

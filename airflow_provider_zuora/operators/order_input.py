@@ -8,8 +8,6 @@ from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import mask_secret
-
 from airflow_provider_zuora.airflow_context.receipts import BaseReportingTask
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts, has_jinja_marks
 from airflow_provider_zuora.core.errors import InvalidInput
@@ -26,6 +24,7 @@ from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.links import ZuoraLink
 from airflow_provider_zuora.operators.base import BaseJobOperator
 from airflow_provider_zuora.operators.order_file import is_path, read_order
+from airflow_provider_zuora.version_compat import mask_secret
 
 if TYPE_CHECKING:
     import jinja2
@@ -186,7 +185,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
             self._order = self._read_order()
             self.note_input()
             try:
-                return super().execute(context)
+                return self._execute(context)
             finally:
                 self._order = None
 

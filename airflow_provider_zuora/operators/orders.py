@@ -7,7 +7,6 @@ from datetime import timedelta
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, Unpack
 
-from airflow.providers.common.compat.sdk import mask_secret
 from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.lineage import FileUse, report_file
@@ -19,7 +18,7 @@ from airflow_provider_zuora.exceptions import TransientError, convert_error, con
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.order_file import check_refused_path, read_order_list
 from airflow_provider_zuora.operators.order_input import BaseOrderInput, BaseOrderOperator
-from airflow_provider_zuora.version_compat import SUBMIT_RESULTS
+from airflow_provider_zuora.version_compat import SUBMIT_RESULTS, mask_secret
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -33,8 +33,9 @@ from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.session.session import REGISTRY
-from airflow_provider_zuora.triggers.kill import finish, is_task_over, read_task_state
+from airflow_provider_zuora.triggers.kill import finish, is_task_over
 from airflow_provider_zuora.triggers.start_and_end import end_task, find_start, store_page
+from airflow_provider_zuora.version_compat import read_task_state
 
 
 class BaseJobTrigger(BaseTrigger):

@@ -44,13 +44,3 @@ async def is_task_over(trigger: BaseJobTrigger) -> bool:
         trigger.log.warning("Whether the task has ended is unknown, so nothing is cancelled: %r", error)
         return False
     return str(state) in _OVER
-
-
-def read_task_state(ti: Any) -> Any:
-    """Return the state of a task instance as Airflow has it now, None if it has none, as after a clear."""
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-    states = RuntimeTaskInstance.get_task_states(
-        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
-    )
-    return next(iter((states.get(ti.run_id) or {}).values()), None)
