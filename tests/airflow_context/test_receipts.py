@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import json
+import os
 import re
+import signal
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -271,15 +272,22 @@ class TestAnOrder:
         assert (receipt["job_id"], receipt["polls"]) == (task.ti.xcoms["job_id"], None)
 
     def test_polls_of_a_wait_that_is_ended_from_outside_are_not_known(self, slow, log):
+        def stop(*_):
+            raise KeyboardInterrupt
+
         def push(key, value):
             task.ti.xcoms[key] = value
             if key == "job_id":
-                threading.Timer(0.3, _thread.interrupt_main).start()
+                threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1)).start()
 
         task = order(log, deferrable=False)
         task.ti.xcom_push = push
-        with pytest.raises(KeyboardInterrupt):
-            task.make().execute(task.context)
+        before = signal.signal(signal.SIGUSR1, stop)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                task.make().execute(task.context)
+        finally:
+            signal.signal(signal.SIGUSR1, before)
         assert task.receipt["polls"] is None
 
     def test_what_was_submitted_before_a_connection_became_unusable_is_named(self, slow, log, monkeypatch):
