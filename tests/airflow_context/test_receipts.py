@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import logging
 import re
-import signal
-import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -41,6 +39,9 @@ CARD = "4111111111111111"
 SECRET = "hush-hush-42"  # of an order
 PAGE = "https://apisandbox.zuora.com/orders/{order_number}"
 MADE = {"account_number": "A00000097", "subscription_numbers": ["A-S00000001"], "status": "Completed"}
+
+
+WAIT_LOG = "airflow_provider_zuora.core.polling.wait"
 
 
 class Instance(SimpleNamespace):
@@ -272,22 +273,18 @@ class TestAnOrder:
         assert (receipt["job_id"], receipt["polls"]) == (task.ti.xcoms["job_id"], None)
 
     def test_polls_of_a_wait_that_is_ended_from_outside_are_not_known(self, slow, log):
-        def stop(*_):
-            raise KeyboardInterrupt
+        class End(logging.Handler):
+            def emit(self, record):
+                raise KeyboardInterrupt  # not by a signal: coverage may lose what a handler of one raises
 
-        def push(key, value):
-            task.ti.xcoms[key] = value
-            if key == "job_id":
-                threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-
-        task = order(log, deferrable=False)
-        task.ti.xcom_push = push
-        before = signal.signal(signal.SIGUSR1, stop)
+        task, polls, end = order(log, deferrable=False), logging.getLogger(WAIT_LOG), End("WARNING")
+        slow.fault(path="/v1/async-jobs", status=503)
+        polls.addHandler(end)
         try:
             with pytest.raises(KeyboardInterrupt):
                 task.make().execute(task.context)
         finally:
-            signal.signal(signal.SIGUSR1, before)
+            polls.removeHandler(end)
         assert task.receipt["polls"] is None
 
     def test_what_was_submitted_before_a_connection_became_unusable_is_named(self, slow, log, monkeypatch):
