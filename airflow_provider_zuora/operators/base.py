@@ -115,16 +115,16 @@ class BaseJobOperator(BaseWaitingTask):
         has it too.
         """
         given = next_kwargs or {}
+        has_lost = next_method in (AIRFLOW_ENDS_IT, "execute_complete") and "expected" not in given
         with self.reporting(context) as notes:
+            kept = (self._pull(context, WAIT) or {}) if has_lost else {}
             if next_method == AIRFLOW_ENDS_IT:
                 self.note_event(given)
                 notes.job_ids = list(filter(None, [self.find_job_id(context)]))
-                kept = self._pull(context, WAIT) or {}
                 if job_ids := kept.get("job_ids", notes.job_ids):
                     event = make_last_event(self, given, job_ids, WaitTotals.read(kept.get("totals")))
                     next_method, given = "execute_complete", {"event": event}
-            if next_method == "execute_complete" and "expected" not in given:
-                kept = self._pull(context, WAIT) or {}
+            if next_method == "execute_complete" and has_lost:
                 given = {**kept.get("kwargs", {"expected": self.list_expected_again(context)}), **given}
             return super().resume_execution(next_method, given, context)
 
