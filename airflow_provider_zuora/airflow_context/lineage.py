@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_zuora.airflow_context.object_storage import find_local_path
 from airflow_provider_zuora.core.receipt import Receipt
@@ -26,17 +26,6 @@ log = logging.getLogger(__name__)
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 _HOSTS = ("ftp", "sftp", "ssh")  # OpenLineage has one name for the files of another machine
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d+)?")
-# What Airflow, or a reader of its lineage, raises: that lineage is not taken is no reason to fail a task.
-_NOT_TAKEN = (
-    AirflowException,
-    AttributeError,
-    ImportError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +118,7 @@ def report_file(hook: BaseHook, path: object, *, is_written: bool) -> None:
         collector = get_hook_lineage_collector()
         add = collector.add_output_asset if is_written else collector.add_input_asset
         add(context=hook, uri=place.uri)
-    except _NOT_TAKEN as error:
+    except Exception as error:  # noqa: BLE001 - a reader's own, and no reason to fail a task whose file is there
         log.debug("The file %s was not taken into the lineage: %r", place.uri, error)
 
 

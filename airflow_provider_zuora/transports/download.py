@@ -10,7 +10,7 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -218,7 +218,8 @@ def _copy_chunks(
         out.write(chunk)
         if size - begun >= _WRITE_BACK and hasattr(os, "posix_fadvise"):  # macOS has none
             # Linux begins to write what it is told to forget; else the sync at the end waits for all of it.
-            os.posix_fadvise(out.fileno(), begun, size - begun, os.POSIX_FADV_DONTNEED)
+            with suppress(OSError):  # a file system that takes no advice writes all the same
+                os.posix_fadvise(out.fileno(), begun, size - begun, os.POSIX_FADV_DONTNEED)
             begun = size
 
 

@@ -328,6 +328,16 @@ report_file(hook, "/data/orders.jsonl", is_written=False)
 report_file(hook, "s3://bucket/" + "a" * 4000, is_written=True)  # longer than Airflow takes
 found = get_hook_lineage_collector().collected_assets
 print("found", [each.asset.uri for each in found.inputs], [each.asset.uri for each in found.outputs])
+
+class Broken(Exception):
+    pass  # what a reader's own library may raise
+
+def refuse(**asset):
+    raise Broken
+
+get_hook_lineage_collector().add_output_asset = refuse
+report_file(hook, "/data/b.csv", is_written=True)
+print("goes on, although", refuse.__name__)
 """
 
 
@@ -342,6 +352,7 @@ def test_airflow_collects_what_a_hook_reads_and_writes_if_somebody_listens():
         check=True,
     )
     assert "found ['file:///data/orders.jsonl'] ['s3://bucket/a.csv']" in done.stdout
+    assert "goes on, although refuse" in done.stdout, "the file is there: no reader may fail its task"
 
 
 ABSENT = """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,7 +28,7 @@ from airflow_provider_zuora.core.validation import is_public
 from airflow_provider_zuora.exceptions import PermanentError, TransientError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.transports.config import TransportConfig
-from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget, download
+from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget, _copy_chunks, download
 from airflow_provider_zuora.transports.download_stream import DownloadPolicy, resolve
 from tests.airflow_versions import attach
 from tests.file_servers import answer, files
@@ -34,6 +36,16 @@ from tests.file_servers import answer, files
 CSV = b'id,created_at,note\r\nep-1,2024-07-01T10:00:00Z,"a, b"\r\n'
 OPEN = DownloadPolicy(allows_http=True, allows_private=True)
 CONFIG = TransportConfig("https://useast.api.elasticpath.com", timeout=5)
+
+
+def test_a_file_system_that_takes_no_advice_has_the_file_all_the_same():
+    chunks = [bytes([number]) * 64 * 1024 for number in range(160)]  # 10 MiB: the advice comes after eight
+    end, begin = os.pipe()  # it refuses all advice
+    with ThreadPoolExecutor(1) as pool, os.fdopen(end, "rb") as opened, os.fdopen(begin, "wb") as out:
+        found = pool.submit(opened.read)
+        _copy_chunks(iter(chunks), out, 10 * 1024**2)
+        out.close()
+        assert found.result() == b"".join(chunks)
 
 
 @pytest.fixture
