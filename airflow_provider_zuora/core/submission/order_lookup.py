@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, Refused, WrongOrder
-from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.response_parsing import read_job
 from airflow_provider_zuora.core.http.retry import READ_POLICY
@@ -23,43 +23,30 @@ from airflow_provider_zuora.core.vendors.zuora.order_page import (
 
 log = logging.getLogger(__name__)
 
-APART = 600.0
-"""
-Seconds between two look-ups that must both find nothing.
-
-Zuora makes an order after a timeout all the same, "a couple of minutes later" by what its users report
-(facts: Knowledge Center, "Error: 504 Gateway Timeout"; "Create an order": "the call is still running").
-"""
 _NAMES = {"jobType": "type", "orderNumber": "order number"}  # the others are of the account
 _TAKEN = "Order number {} is taken at {} by an order that is not this one: {}."
 
 
-def find_order(client: ApiClient, document: Mapping[str, Any], *, once: bool = False) -> Flow[str | None]:
+def find_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str | None]:
     """
-    Look an order up by its ``orderNumber`` and return its id ``order:<orderNumber>``, None if there is none.
+    Look once for an order by its ``orderNumber`` and return its id ``order:<orderNumber>``.
 
-    None means that the vendor has answered so twice, ten minutes apart; with ``once`` it means nothing. If an
-    unknown job is under way for longer, only the vendor's refusal of a taken number prevents a second order.
+    None: it is not there, or not yet, see `recovery.find_late_order`.
 
     :raises OutcomeUnknown: if the number is that of another order, or if it is unknown whose it is.
     :raises ApiError: if the vendor could not be asked.
     """
     number, title = str(document["orderNumber"]), client.vendor.title
-    for pause in (0.0,) if once else (APART, 0.0):
-        found = yield from _read_page(client, number)
-        if found is not None:
-            page, job = found
-            other = yield from _describe_difference(client, document, page, number)
-            if wrong := other or _describe_failure(job):
-                taken = _TAKEN.format(number, title, wrong)
-                raise OutcomeUnknown(f"{taken} Nothing more was sent.", info=page.info)
-            log.warning("Found order %s at %s; it replaces the job", number, title)
-            return ORDER + number
-        again = f"; looking again in {pause:.0f} s" if pause else ""
-        log.warning("%s knows no order %s%s", title, number, again)
-        if pause:
-            yield Sleep(pause)
-    return None
+    found = yield from _read_page(client, number)
+    if found is None:
+        return None
+    page, job = found
+    other = yield from _describe_difference(client, document, page, number)
+    if wrong := other or _describe_failure(job):
+        taken = _TAKEN.format(number, title, wrong)
+        raise OutcomeUnknown(f"{taken} Nothing more was sent.", info=page.info)
+    log.warning("Found order %s at %s; it replaces the job", number, title)
+    return ORDER + number
 
 
 def find_existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str | None]:

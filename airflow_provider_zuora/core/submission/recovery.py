@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+APART = 600.0
+"""
+Seconds between two look-ups that must both find nothing.
+
+Zuora makes an order after a timeout all the same, "a couple of minutes later" by what its users report
+(facts: Knowledge Center, "Error: 504 Gateway Timeout"; "Create an order": "the call is still running").
+"""
 _LAG = 600.0  # seconds in which a job that was issued may not be known everywhere yet
 _LAG_POLL = 15.0  # seconds
 _WHY = {
@@ -164,20 +171,36 @@ def look_once(submission: Submission) -> Flow[Event]:
     """Look whether the order is there already; if it is not, nothing is known."""
     mark = submission.mark
     try:
-        is_found = bool(mark) and (yield from find_late_order(submission, once=True))
+        is_found = bool(mark) and (yield from _look(submission))
     except ApiError as error:  # what ends this try is that nothing is known
         log.warning("%s %s cannot be looked up: %s", submission.kind.noun.capitalize(), mark, error)
         return Event.NOT_FOUND_YET
     return Event.FOUND if is_found else Event.NOT_FOUND_YET
 
 
-def find_late_order(submission: Submission, *, once: bool = False) -> Flow[bool]:
-    """Return whether the order is there; if it is, it replaces the job."""
-    find, document, generation = submission.kind.find, submission.order.document, submission.record.generation
-    job_id = (yield from find(submission.client, document, generation, once)) if find else None
+def find_late_order(submission: Submission) -> Flow[bool]:
+    """
+    Return whether the order is there: False means that the vendor has said so twice, ten minutes apart.
+
+    If an unknown job is under way for longer, only the vendor's refusal of a taken number prevents a second
+    order.
+    """
+    if (yield from _look(submission)):
+        return True
+    log.warning("Looking again in %.0f s", APART)
+    yield Sleep(APART)
+    return (yield from _look(submission))
+
+
+def _look(submission: Submission) -> Flow[bool]:
+    """Return whether the order is there now; if it is, it replaces the job."""
+    find, client, generation = submission.kind.find, submission.client, submission.record.generation
+    job_id = (yield from find(client, submission.order.document, generation)) if find else None
     if job_id is not None:
-        submission.record = submission.record.with_job(job_id, submission.client.clock())
-    return job_id is not None
+        submission.record = submission.record.with_job(job_id, client.clock())
+        return True
+    log.warning("%s knows no %s %s", client.vendor.title, submission.kind.noun, submission.mark)
+    return False
 
 
 def check_raw_key(submission: Submission, job_id: str) -> Flow[None]:

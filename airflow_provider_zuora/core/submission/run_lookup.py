@@ -7,40 +7,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_zuora.core.errors import OutcomeUnknown, ResponseInfo
-from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.job import JobState
-from airflow_provider_zuora.core.submission.order_lookup import APART
 from airflow_provider_zuora.core.vendors.zuora.bill_runs import build_lookup_request, read_named_runs
 
 log = logging.getLogger(__name__)
 
 
-def find_bill_run(
-    client: ApiClient, document: Mapping[str, Any], generation: int, once: bool
-) -> Flow[str | None]:
+def find_bill_run(client: ApiClient, document: Mapping[str, Any], generation: int) -> Flow[str | None]:
     """
-    Look a bill run up by its name and return its job id, None if there is none.
-
-    None means that the vendor has answered so twice, ten minutes apart; with ``once`` it means nothing.
+    Look once for a bill run by its name and return its job id, None if it is not there, or not yet.
 
     :param generation: of the key: so many runs of this name may have failed before.
     :raises OutcomeUnknown: if there are two.
     :raises ApiError: if the vendor could not be asked, or does not list runs by their names.
     """
     name, title = str(document["name"]), client.vendor.title
-    for pause in (0.0,) if once else (APART, 0.0):
-        page = yield from client.send(build_lookup_request(document), READ_POLICY)
-        job_id = _choose_run(read_named_runs(page.body, name, page.info), generation, name, page.info)
-        if job_id is not None:
-            log.warning("Found %s by its name %s at %s", job_id, name, title)
-            return job_id
-        again = f"; looking again in {pause:.0f} s" if pause else ""
-        log.warning("%s knows no bill run of the name %s%s", title, name, again)
-        if pause:
-            yield Sleep(pause)
-    return None
+    page = yield from client.send(build_lookup_request(document), READ_POLICY)
+    job_id = _choose_run(read_named_runs(page.body, name, page.info), generation, name, page.info)
+    if job_id is not None:
+        log.warning("Found %s by its name %s at %s", job_id, name, title)
+    return job_id
 
 
 def _choose_run(

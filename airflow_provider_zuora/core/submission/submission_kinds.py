@@ -26,7 +26,7 @@ class SubmissionKind:
     :param unseen: what else may have changed if no value has.
     :param without_mark: why a document cannot be looked up, empty if it can.
     :param describe: what a person has to look for.
-    :param find: by the document and the generation of its key; with ``once`` None means nothing.
+    :param find: looks once, by the document and the generation of its key.
     :param allows_control: True if an empty document under another key makes nothing, so that one may be sent
         to prove that an answer is stored. That is documented for no run: there nothing is ever proven.
     :param is_made_again: True if a try that remembers nothing may replace a job that has failed; else only a
@@ -41,7 +41,7 @@ class SubmissionKind:
     unseen: str
     without_mark: Callable[[Document], str]
     describe: Callable[[Document], str]
-    find: Callable[[ApiClient, Document, int, bool], Flow[str | None]] | None = None
+    find: Callable[[ApiClient, Document, int], Flow[str | None]] | None = None
     check_job: Callable[[Job, Document], None] = lambda job, document: None
     allows_control: bool = False
     is_made_again: bool = False
@@ -77,7 +77,7 @@ ORDER = SubmissionKind(
         "" if document.get("orderNumber") else ", and it has no orderNumber to look it up by"
     ),
     describe=_describe_order,
-    find=lambda client, document, _, once: find_order(client, document, once=once),
+    find=lambda client, document, _: find_order(client, document),
     check_job=lambda job, document: check_result(job, build_expectation(document)),
     allows_control=True,
     is_made_again=True,

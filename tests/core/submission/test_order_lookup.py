@@ -10,12 +10,13 @@ from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.messages import Response
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import (
-    APART,
     describe_order_difference,
     find_existing_order,
     find_order,
 )
+from airflow_provider_zuora.core.submission.recovery import APART, find_late_order
 from tests.core.runners import Script, answer
+from tests.core.submission.stories import prepare
 from tests.core.tries import NUMBERED, Zuora, submit
 from zuora_sandbox import Fault
 from zuora_sandbox.order_store import derive_id
@@ -97,7 +98,7 @@ def refusal(code, message, status):
 def test_not_there_is_said_twice_ten_minutes_apart(code, message, status):
     script = Script([refusal(code, message, status)] * 2)
 
-    assert script.run(find_order(script.client(), NUMBERED)) is None
+    assert script.run(find_late_order(prepare(script))) is False
     assert script.clock.naps == [APART] == [600]
 
 
@@ -137,7 +138,7 @@ def test_another_refusal_says_nothing_of_the_order(given):
 def test_looked_for_once_it_may_come_yet():
     script = Script([NOT_THERE])
 
-    assert script.run(find_order(script.client(), NUMBERED, once=True)) is None
+    assert script.run(find_order(script.client(), NUMBERED)) is None
     assert script.clock.naps == []
 
 
@@ -190,8 +191,10 @@ def test_an_order_that_comes_between_the_look_ups_is_found():
         },
     )
     script = Script([NOT_THERE, there])
+    submission = prepare(script)
 
-    assert script.run(find_order(script.client(), NUMBERED)) == "order:O-1"
+    assert script.run(find_late_order(submission)) is True
+    assert submission.record.job_id == "order:O-1"
 
 
 def test_an_answer_without_an_order_is_not_another_order():
