@@ -119,6 +119,8 @@ class Post:
         if not self.sent:
             self._began = client.clock()  # an order of a list waits for its turn
         pause = self._delay()
+        if self._was_stopped():
+            return record, Event.ENOUGH
         if self._is_old(record, pause):
             return record, Event.OLD
         is_late = client.clock() - self._began + pause > WRITE.seconds
@@ -131,10 +133,10 @@ class Post:
         track_id = client.make_track_id()
         record = record.count_post(track_id, self.digest)
         yield from self.notes.note_post(record)
-        if self._is_old(record, 0.0):  # it took hours to pause, or to note it
+        if self._was_stopped():  # while it paused, or noted it
+            return record.discount_post(), Event.ENOUGH
+        if self._is_old(record, 0.0):
             return record.discount_post(), Event.OLD
-        if client.clock() - self._began > WRITE.seconds + UNDER_WAY:
-            return record.discount_post(), Event.ENOUGH  # a stopped try may have been overtaken meanwhile
         self.sent += 1
         headers = {**self.request.headers, "Idempotency-Key": record.key}
         request = replace(self.request, params=record.params, headers=headers)  # a key belongs to its query
@@ -189,6 +191,14 @@ class Post:
         delay = delay_before_retry(self.parsed, self.sent, self.client.rng)
         known = self._repetition
         return max(delay, known.since + PROOF_SECONDS - self.client.clock()) if known.control else delay
+
+    def _was_stopped(self) -> bool:
+        """
+        Return whether this took longer than it may: another try may have overtaken this one meanwhile.
+
+        What that has sent is not known here: neither this key is sent, nor, because it is old, the next one.
+        """
+        return self.client.clock() - self._began > WRITE.seconds + UNDER_WAY
 
     def _is_old(self, record: SubmissionRecord, delay: float) -> bool:
         """Return whether the vendor may have forgotten the key, or whether its age is unknown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_provider_zuora.core.errors import (
@@ -82,10 +84,27 @@ class TestATryThatWasStopped:
         assert len({key for _, key in zuora.keys}) == 1
 
     def test_for_a_day_sends_that_key_no_more(self, order):
-        zuora = Zuora("429")
+        zuora, memory = Zuora("429"), Memory()
 
-        assert [self.stopped(zuora, Memory(), order, 25 * HOUR)] == zuora.made
+        assert self.stopped(zuora, memory, order, 25 * HOUR).transient
+        assert [submit(zuora, memory, RETRY, order).run().end] == zuora.made
         assert len({key for _, key in zuora.keys}) == len(zuora.keys) == 2
+
+    def test_for_almost_a_day_begins_no_other_key_beside_one_that_has_overtaken_it(self, order):
+        """Found by the explorer: without a state store neither of the two knows of the other."""
+        zuora = Zuora("429", "429", "429")
+        first, second = (
+            submit(zuora, None, replace(each, since=zuora.clock()), order) for each in (FIRST, RETRY)
+        )
+        while len(zuora.keys) < 2:
+            first.act()
+        zuora.clock.now += 23 * HOUR - 30  # each is about to send
+        first.act()
+        second.run()
+        first.run()
+
+        assert len(zuora.made) == 1
+        assert first.end.transient
 
 
 class TestTwoCallsInOneTry:
