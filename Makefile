@@ -13,7 +13,7 @@ CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
 ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py lineage.py receipts.py task.py) tests/test_links.py \
 	$(addprefix tests/hooks/test_,$(addsuffix .py,billing config connection connection_check connection_fields read_only zuora)) \
-	$(addprefix tests/operators/test_,$(addsuffix .py,billing create_order create_orders elastic_path order_input)) \
+	$(addprefix tests/operators/test_,$(addsuffix .py,billing create_order create_orders elastic_path order_input pauses)) \
 	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/test_testing_page.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py
 
 # The benchmarks too: they need the providers that we are compared with.

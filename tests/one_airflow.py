@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
@@ -62,7 +63,11 @@ class Airflow:
         else:
             run |= {"run_after": self.due}
         ti = SimpleNamespace(
-            **self.ids, try_number=self.number, max_tries=self.max_tries, xcom_push=self._push
+            **self.ids,
+            try_number=self.number,
+            max_tries=self.max_tries,
+            xcom_push=self._push,
+            xcom_pull=lambda *, key, **_: self.xcoms.get(key),
         )
         return {
             "ti": ti,
@@ -75,13 +80,31 @@ class Airflow:
         self.xcoms[key] = json.loads(json.dumps(value))
 
     def try_once(self, order: Any, **options: Any) -> Any:
-        """Execute the task in one more try: of a list the operator for many orders."""
+        """
+        Execute the task in one more try: of a list the operator for many orders.
+
+        A long pause ends its process; another one, with an operator of its own, goes on.
+        """
         self.number += 1
+        self.xcoms.clear()
+        context = self.context()
+        try:
+            return self._make_task(order, options).execute(context)
+        except TaskDeferred as deferred:
+            deferral = deferred
+        while True:
+            event = {"status": "over", "seconds": deferral.trigger.seconds}
+            self.clock.sleep(event["seconds"])
+            given = json.loads(json.dumps(deferral.kwargs)) | {"event": event}
+            try:
+                return self._make_task(order, options).resume_execution(deferral.method_name, given, context)
+            except TaskDeferred as deferred:
+                deferral = deferred
+
+    def _make_task(self, order: Any, options: dict[str, Any]) -> Any:
         if isinstance(order, dict):
-            task: Any = ZuoraCreateOrderOperator(task_id="submit", order=order, **options)
-        else:
-            task = ZuoraCreateOrdersOperator(task_id="submit", orders=order, **options)
-        return task.execute(self.context())
+            return ZuoraCreateOrderOperator(task_id="submit", order=order, **options)
+        return ZuoraCreateOrdersOperator(task_id="submit", orders=order, **options)
 
     def run(self, order: Any, **options: Any) -> Any:
         """Run the task until it succeeds, fails permanently, or has no retries left; return its result."""

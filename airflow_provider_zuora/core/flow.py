@@ -10,6 +10,7 @@ No step is ever changed, nor any value that is made for each poll (`Request`, `R
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -21,9 +22,40 @@ from airflow_provider_zuora.core.messages import Request, Response
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Ask the runner to wait this many seconds."""
+    """
+    Ask the runner to wait this many seconds.
+
+    :param state: plain JSON from which another process can go on after the pause; None: none can.
+    """
 
     seconds: float
+    state: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+
+class Paused(BaseException):
+    """A flow has come to a pause that is too long for its runner; no error, it is to go on from `state`."""
+
+    def __init__(self, seconds: float, state: Mapping[str, Any]):
+        super().__init__(f"a pause of {seconds:.0f} s")
+        self.seconds = seconds
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """
+    How a flow may pause: `Paused` is raised in place of a pause that is longer.
+
+    :param state: that of the pause after which this process goes on; None: it begins.
+    """
+
+    longest: float = math.inf  # seconds
+    state: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+ON_WORKER = Pausing()
+LONGEST_PAUSE = 30.0
+"""Seconds for which a worker sleeps if another one can go on after a longer pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +64,7 @@ class RetryBudget:
 
     attempts: int  # at most, not counting one after a new sign-in
     seconds: float  # no pause begins that would end later than this after the first attempt
+    longest: float = math.inf  # seconds; before a longer pause the error leaves the flow, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +133,14 @@ class Runner:
 
     :param send: sends a request, raises `Unreachable` if no answer comes.
     :param store: answers `LoadState` and `SaveState`; None: nothing is loaded, and what is saved is lost.
+    :param longest_pause: seconds; a longer one, after which another process can go on, raises `Paused`.
     """
 
     send: Callable[[Request], Response]
     token: Callable[[Token], str]
     sleep: Callable[[float], object]
     store: Store | None = None
+    longest_pause: float = math.inf
     _has_posted: bool = field(default=False, init=False)
 
     def perform(self, step: Step) -> object:
@@ -119,6 +154,8 @@ class Runner:
             return _use_store(self.store, step, self._has_posted)
         if isinstance(step, RunInThread):
             return step.call()
+        if step.state is not None and step.seconds > self.longest_pause:
+            raise Paused(step.seconds, step.state)
         self.sleep(step.seconds)
         return None
 

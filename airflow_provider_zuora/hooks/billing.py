@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError
+from airflow_provider_zuora.core.flow import ON_WORKER, Pausing
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.core.validation import (
     KEY_LENGTH,
@@ -97,13 +98,13 @@ class BaseBillingHook(BaseJobHook):
         return self._run(lambda client: post_bill_run(client, job_id, invoice_date))
 
     def _create_bill_run(
-        self, bill_run: object, context: Any, key: str | None, adopted: str | None, *, is_sole: bool = False
+        self, bill_run: object, context: Any, key: str | None, adopted: str | None, **options: Any
     ) -> str:
         from airflow_provider_zuora.core.vendors.zuora.bill_run_rules import check_bill_run
 
         with convert_errors():
             checked = check_bill_run(bill_run)
-        return self._submit_run(checked, context, key, adopted, is_sole=is_sole)
+        return self._submit_run(checked, context, key, adopted, **options)
 
     def _create_payment_run(
         self,
@@ -113,17 +114,24 @@ class BaseBillingHook(BaseJobHook):
         adopted: str | None,
         *,
         allow_all_accounts: bool,
-        is_sole: bool = False,
+        **options: Any,
     ) -> str:
         from airflow_provider_zuora.core.vendors.zuora.payment_run_rules import check_payment_run
 
         self._refuse(find_flag_violations({"allow_all_accounts": allow_all_accounts}))
         with convert_errors():
             checked = check_payment_run(payment_run, allow_all_accounts=allow_all_accounts)
-        return self._submit_run(checked, context, key, adopted, is_sole=is_sole)
+        return self._submit_run(checked, context, key, adopted, **options)
 
     def _submit_run(
-        self, checked: CheckedRun, context: Any, key: str | None, adopted: str | None, *, is_sole: bool
+        self,
+        checked: CheckedRun,
+        context: Any,
+        key: str | None,
+        adopted: str | None,
+        *,
+        is_sole: bool = False,
+        pausing: Pausing = ON_WORKER,
     ) -> str:
         from airflow_provider_zuora.airflow_context.task import begin_call
         from airflow_provider_zuora.core.submission.adoption import adopt_run
@@ -146,8 +154,9 @@ class BaseBillingHook(BaseJobHook):
                 flow = adopt_run(settings.client, adopted.strip(), *who, shared=call.shared)
                 return settings.session.run(flow, call.store)
             with call.claim_order(checked, None):
-                flow = submit_order(settings.client, *who, is_sole=is_sole, shared=call.shared)
-                job_id = settings.session.run(flow, call.store)
+                options: dict[str, Any] = {"is_sole": is_sole, "shared": call.shared}
+                flow = submit_order(settings.client, *who, state=pausing.state, **options)
+                job_id = settings.session.run(flow, call.store, pausing.longest)
             if call.is_task and call.is_of_another(job_id, checked.content, is_numbered=False):
                 raise build_shared_job_error(job_id, checked.kind)
         self.log.info("Zuora has the %s as job %s", checked.kind, job_id)

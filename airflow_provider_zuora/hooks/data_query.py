@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_zuora.airflow_context.lineage import report_file
 from airflow_provider_zuora.core.errors import Refused, TimedOut, Unreadable
+from airflow_provider_zuora.core.flow import ON_WORKER, Pausing
 from airflow_provider_zuora.core.job import Job
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
@@ -146,15 +147,16 @@ class BaseDataQueryHook(BaseJobHook):
         document: Mapping[str, Any],
         context: Mapping[str, Any],
         on_start: Callable[[str], object] = str,
+        pausing: Pausing = ON_WORKER,
     ) -> str:
         """Submit the query of a task, or find the one that an earlier try has left, and return its job id."""
         from airflow_provider_zuora.core.submission.query import submit_query
 
         call = self._begin_query(context)
-        flow = partial(
-            submit_query, document=document, scope=call.scope, attempt=call.attempt, on_start=on_start
-        )
-        return self._run(flow, call.store)
+        who = (document, call.scope, call.attempt)
+        with convert_errors():
+            flow = submit_query(self._settings.client, *who, on_start, pausing.state)
+            return self.session.run(flow, call.store, pausing.longest)
 
     def _cancel_query(self, job_id: str, context: Mapping[str, Any]) -> bool:
         """Cancel the query of a task unless a later try waits for it; return whether it has ended."""

@@ -11,6 +11,7 @@ from itertools import islice
 from airflow_provider_zuora.airflow_context.task import TaskCall
 from airflow_provider_zuora.core.errors import StoreUnavailable
 from airflow_provider_zuora.core.flow import Store
+from airflow_provider_zuora.core.submission.beginnings import read_notes
 from airflow_provider_zuora.core.submission.bulk import (
     PreparedOrder,
     prepare_order,
@@ -22,7 +23,6 @@ from airflow_provider_zuora.core.submission.bulk_orders import BulkOrder
 from airflow_provider_zuora.core.submission.bulk_results import BulkResult, Progress, leave_unsent
 from airflow_provider_zuora.core.submission.record import SubmissionRecord
 from airflow_provider_zuora.core.submission.record_store import RecordStore
-from airflow_provider_zuora.core.submission.submission import read_notes
 from airflow_provider_zuora.hooks.connection import Settings
 from airflow_provider_zuora.session.concurrency import call_concurrently, run_on_own_loop
 from airflow_provider_zuora.session.session import ApiSession

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
+from airflow_provider_zuora.core.flow import ON_WORKER, Pausing
 from airflow_provider_zuora.core.validation import (
     KEY_LENGTH,
     find_flag_violations,
@@ -91,6 +92,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         *,
         return_ids: bool,
         is_sole: bool = False,
+        pausing: Pausing = ON_WORKER,
     ) -> str:
         from airflow_provider_zuora.airflow_context.task import begin_call
         from airflow_provider_zuora.core.submission.adoption import adopt_job
@@ -107,13 +109,14 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         client, namespace = settings.client, settings.fields["idempotency_namespace"]
         call = begin_call(context, settings.credentials, namespace, idempotency_key, NEVER_EXPIRE)
         options: dict[str, Any] = {"raw_key": raw_idempotency_key, "shared": call.shared}
+        who = (client, checked, call.scope, call.attempt)
         try:
             if adopted:
                 flow = adopt_job(client, adopted, checked, call.scope, call.attempt, **options)
                 return settings.session.run(flow, call.store)
             with call.claim_order(checked, raw_idempotency_key):
-                flow = submit_order(client, checked, call.scope, call.attempt, is_sole=is_sole, **options)
-                job_id = settings.session.run(flow, call.store)
+                flow = submit_order(*who, is_sole=is_sole, state=pausing.state, **options)
+                job_id = settings.session.run(flow, call.store, pausing.longest)
             if call.is_task and call.is_of_another(job_id, checked.content, is_numbered=bool(checked.number)):
                 raise build_shared_job_error(job_id)
         except ApiError as error:

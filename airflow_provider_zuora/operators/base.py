@@ -10,6 +10,12 @@ from typing_extensions import override
 
 from airflow_provider_zuora.airflow_context.deferral import FIRST_POLL, BaseWaitingTask, JobWait
 from airflow_provider_zuora.airflow_context.last_poll import AIRFLOW_ENDS_IT, make_last_event
+from airflow_provider_zuora.airflow_context.pauses import (
+    AFTER_PAUSE,
+    PAUSED,
+    BasePausingTask,
+    build_broken_pause_error,
+)
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.http.response_parsing import redact_job
 from airflow_provider_zuora.core.job import Job, JobResult, JobState
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class BaseJobOperator(BaseWaitingTask):
+class BaseJobOperator(BasePausingTask, BaseWaitingTask):
     """An operator that starts a job; a subclass names its hook, and how the job is started."""
 
     job_method: ClassVar[str]  # of the hook; it starts the job and returns its id
@@ -67,7 +73,8 @@ class BaseJobOperator(BaseWaitingTask):
         """Do what ``execute`` does; Airflow 2 warns of a call of a parent's ``execute``, and may refuse."""
         with self.reporting(context) as notes:
             self.check_options()
-            job_id = self.start_job(context)
+            with self.deferring_pauses(context):
+                job_id = self.start_job(context)
             notes.job_ids = [job_id]
             if not self.wait_for_completion:
                 return job_id
@@ -115,7 +122,7 @@ class BaseJobOperator(BaseWaitingTask):
         has it too.
         """
         given = next_kwargs or {}
-        has_lost = next_method in (AIRFLOW_ENDS_IT, "execute_complete") and "expected" not in given
+        has_lost = PAUSED not in given if next_method == AFTER_PAUSE else "expected" not in given
         with self.reporting(context) as notes:
             kept = (self._pull(context, WAIT) or {}) if has_lost else {}
             if next_method == AIRFLOW_ENDS_IT:
@@ -124,6 +131,10 @@ class BaseJobOperator(BaseWaitingTask):
                 if job_ids := kept.get("job_ids", notes.job_ids):
                     event = make_last_event(self, given, job_ids, WaitTotals.read(kept.get("totals")))
                     next_method, given = "execute_complete", {"event": event}
+                else:
+                    raise build_broken_pause_error(given)
+            if next_method == AFTER_PAUSE:
+                given = self.take_up({**kept, **given})
             if next_method == "execute_complete" and has_lost:
                 given = {**kept.get("kwargs", {"expected": self.list_expected_again(context)}), **given}
             return super().resume_execution(next_method, given, context)

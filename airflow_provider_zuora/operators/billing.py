@@ -98,7 +98,8 @@ class ZuoraBillRunOperator(BaseRunOperator):
     def _submit(self, run: Mapping[str, Any], context: Context) -> str:
         is_sole = self._is_own_execute and getattr(context["ti"], "task_id", None) == self.task_id
         key, adopted = self.idempotency_key, self.adopt_job_id
-        return self.hook._create_bill_run(run, context, key, adopted, is_sole=is_sole)
+        pausing = self.choose_pausing(may_defer=is_sole)
+        return self.hook._create_bill_run(run, context, key, adopted, is_sole=is_sole, pausing=pausing)
 
     def _choose_end(self, run: Mapping[str, Any], job_id: str) -> str:
         """Return the posting of a run that is to post itself: Zuora's answer may not say so."""
@@ -193,7 +194,8 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
 
     def _submit(self, run: Mapping[str, Any], context: Context) -> str:
         is_sole = self._is_own_execute and getattr(context["ti"], "task_id", None) == self.task_id
-        key, adopted, is_allowed = self.idempotency_key, self.adopt_job_id, self.allow_all_accounts
+        key, adopted = self.idempotency_key, self.adopt_job_id
+        options = {"is_sole": is_sole, "pausing": self.choose_pausing(may_defer=is_sole)}
         return self.hook._create_payment_run(
-            run, context, key, adopted, allow_all_accounts=is_allowed, is_sole=is_sole
+            run, context, key, adopted, allow_all_accounts=self.allow_all_accounts, **options
         )

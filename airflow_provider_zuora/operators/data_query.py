@@ -131,7 +131,8 @@ class ZuoraDataQueryOperator(BaseJobOperator):
             elif (document["outputFormat"], document["compression"]) != ("JSON", "NONE"):
                 words = "output_path: is missing; rows that are returned have no format and no compression"
                 raise PermanentError(f"Nothing was sent.\n{words}")
-        job_id = self.hook._submit_query(document, context, self._keep)
+        pausing = self.choose_pausing(may_defer=type(self).execute is ZuoraDataQueryOperator.execute)
+        job_id = self.hook._submit_query(document, context, self._keep, pausing)
         self._keep(job_id)
         if self._is_killed:
             raise TransientError(f"The task was killed while it submitted query {job_id}.")

@@ -16,7 +16,7 @@ from airflow_provider_zuora.core.validation import check_execution_timeout, chec
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets, unredact
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
-from airflow_provider_zuora.operators.order_file import check_refused_path, read_order_list
+from airflow_provider_zuora.operators.order_file import check_refused_path, is_path, read_order_list
 from airflow_provider_zuora.operators.order_input import BaseOrderInput, BaseOrderOperator
 from airflow_provider_zuora.version_compat import SUBMIT_RESULTS, mask_secret
 
@@ -102,8 +102,13 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         # Airflow calls execute() once in a try; a subclass of the user's may call it for several orders.
         is_own = type(self).execute is ZuoraCreateOrderOperator.execute
         is_sole = is_own and getattr(context["ti"], "task_id", None) == self.task_id
+        # The file of an order may be gone, or another one, after a pause.
+        is_kept = (
+            not is_path(unredact(self.order)) and type(self).start_job is ZuoraCreateOrderOperator.start_job
+        )
         options = {name: getattr(self, name) for name in self.job_options}
-        job_id = self.hook._create_order(self._read_order(), context, is_sole=is_sole, **options)
+        options |= {"is_sole": is_sole, "pausing": self.choose_pausing(may_defer=is_sole and is_kept)}
+        job_id = self.hook._create_order(self._read_order(), context, **options)
         self.log.info("Zuora has the order as job %s; it is carried out when that completes", job_id)
         return job_id
 

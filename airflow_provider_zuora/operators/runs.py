@@ -59,11 +59,12 @@ class BaseRunOperator(BaseJobOperator):
     def execute(self, context: Context) -> Any:
         """Submit the run, or find the one that an earlier try has submitted, and wait for it."""
         with self.reporting(context) as notes:
-            started = time.time()
+            started = time.time() if notes.began is None else notes.began
             self.check_options()
             run = self._read_run()
             is_scheduled = self._check_run(run)
-            job_id = self._submit(run, context)
+            with self.deferring_pauses(context):
+                job_id = self._submit(run, context)
             notes.job_ids = [job_id]
             context["ti"].xcom_push(key=JOB_ID, value=job_id)
             waiting = self.hook._read_waiting_run(job_id) if is_scheduled else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import threading
@@ -94,9 +95,9 @@ class ApiSession:
         """Return the flows of this session, with headers that every request but the sign-in carries."""
         return self._make_client(self.tokens.credentials, headers or {})
 
-    def run(self, flow: Flow[T], store: Store | None = None) -> T:
-        """Run a flow with blocking calls; the store keeps what it remembers, without one nothing is kept."""
-        return run(flow, self._runner if store is None else replace(self._runner, store=store))
+    def run(self, flow: Flow[T], store: Store | None = None, longest_pause: float = math.inf) -> T:
+        """Run a flow with blocking calls; for the parameters see `Runner`."""
+        return run(flow, replace(self._runner, store=store, longest_pause=longest_pause))
 
     def close(self) -> None:
         """Close the connections of `run`; the next flow opens them again."""

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState, Sleep, Token
+from airflow_provider_zuora.core.flow import LONGEST_PAUSE, Flow, LoadState, SaveState, Sleep, Token
 from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.core.submission.beginnings import read_notes
 from airflow_provider_zuora.core.submission.bulk import prepare_order, select_records, submit_one
 from airflow_provider_zuora.core.submission.bulk_orders import prepare_orders
 from airflow_provider_zuora.core.submission.bulk_results import summarize_errors
 from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, IdempotencyScope, TaskAttempt
-from airflow_provider_zuora.core.submission.submission import read_notes, submit_order
+from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.runners import Memory, Tenant, arrive, ask_sandbox, from_sandbox
 from zuora_sandbox import Fault, messages
@@ -171,6 +172,8 @@ class Actor:
     """
     One try, which takes a step at a time.
 
+    :param begin_again: makes the flow that goes on from the state of a long pause.
+    :param defers: of each long pause whether another process goes on after it.
     :param step: what it asks for next; None: it has ended.
     :param end: the job's id that it returned, or the error that it raised.
     """
@@ -178,6 +181,9 @@ class Actor:
     zuora: Zuora
     memory: Memory | None
     flow: Flow[str]
+    begin_again: Callable[[Any], Flow[str]] | None = None
+    defers: Callable[[], bool] = lambda: False
+    pauses: int = 0  # after which another process went on
     step: Any = None
     end: str | ApiError | None = None
     answers: list[Any] = field(default_factory=list, repr=False)
@@ -225,7 +231,9 @@ class Actor:
         try:
             self.step = move()
             while not self._shared:
-                self.step = self.flow.send(self._alone())
+                self.step = (
+                    self._defer() if self._may_defer and self.defers() else self.flow.send(self._alone())
+                )
         except StopIteration as done:
             self.step, self.end = None, done.value
         except ApiError as error:
@@ -237,6 +245,21 @@ class Actor:
             self.memory is not None and isinstance(self.step, LoadState | SaveState)
         )
 
+    @property
+    def _may_defer(self) -> bool:
+        step = self.step
+        return isinstance(step, Sleep) and step.state is not None and step.seconds > LONGEST_PAUSE
+
+    def _defer(self) -> Any:
+        """End this process, and let another one go on after the pause; return what it asks for."""
+        state, seconds = json.loads(json.dumps(self.step.state)), self.step.seconds
+        self.flow.close()
+        self.zuora.clock.sleep(seconds)
+        self.pauses += 1
+        self.answers.append("deferred")
+        self.flow = self.begin_again(state)
+        return next(self.flow)
+
     def _alone(self) -> Any:
         if isinstance(self.step, Token):
             return self.zuora._token(self.step)
@@ -244,13 +267,23 @@ class Actor:
 
 
 def submit(
-    zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, order: Any = NUMBERED, **options: Any
+    zuora: Zuora,
+    memory: Memory | None,
+    attempt: TaskAttempt,
+    order: Any = NUMBERED,
+    defers: Callable[[], bool] = lambda: False,
+    **options: Any,
 ) -> Actor:
     """Return a try that is about to submit an order; its chance is its own."""
     scope = options.pop("scope", BY)
     checked = check_order(order, return_ids=options.pop("return_ids", False))
     zuora.rng = random.Random(repr((attempt, options)))
-    return Actor(zuora, memory, submit_order(zuora.client(), checked, scope, attempt, **options))
+    client = zuora.client()
+
+    def begin(state: Any) -> Flow[str]:
+        return submit_order(client, checked, scope, attempt, state=state, **options)
+
+    return Actor(zuora, memory, begin(None), begin, defers)
 
 
 def submit_list(zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, orders: list[Any]) -> Actor:

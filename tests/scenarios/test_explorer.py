@@ -85,6 +85,10 @@ def a_list(zuora, store, attempt, order):
     return submit_list(zuora, store, attempt, [order])
 
 
+def one_that_defers(zuora, store, attempt, order):
+    return submit(zuora, store, attempt, order, defers=lambda: True)
+
+
 def explore(script, order, *, memory, second=RETRY, submits=one, jump=0.0, kills=False, third=False):
     """Let tries overlap in every way, each time followed by a last one alone; return how many states."""
 
@@ -181,6 +185,33 @@ def test_tries_are_killed_at_any_moment(answered, order, memory):
 )
 def test_a_list_in_two_tries_that_overlap(script, order, memory):
     assert explore(script, order, memory=memory, submits=a_list, kills=True) > 2
+
+
+@MEMORIES
+@NUMBERS
+@SECONDS
+@pytest.mark.parametrize("answered", sorted(ANSWERS))
+def test_tries_that_defer_overlap_and_are_killed(answered, order, second, memory):
+    """Each long pause ends a process, and another one goes on in the same try."""
+    script = ("429", answered)
+    assert explore(script, order, memory=memory, second=second, submits=one_that_defers, kills=True) > 2
+
+
+@MEMORIES
+@NUMBERS
+@pytest.mark.parametrize("jump", [name for name in JUMPS if JUMPS[name]])
+@pytest.mark.parametrize("answered", AUTHORITIES)
+def test_time_passes_while_a_try_is_deferred(answered, jump, order, memory):
+    script = (answered, "429")
+    explore(script, order, memory=memory, submits=one_that_defers, jump=JUMPS[jump], kills=ALL)
+
+
+@MEMORIES
+@NUMBERS
+@pytest.mark.parametrize("answered", AUTHORITIES)
+def test_three_tries_that_defer_overlap(answered, order, memory):
+    script = ("429", answered)
+    assert explore(script, order, memory=memory, submits=one_that_defers, third=True) > 2
 
 
 @MEMORIES

@@ -542,6 +542,9 @@ class Stopped(Clock):
             meanwhile()
 
 
+ASLEEP_OR_DEFERRED = pytest.mark.parametrize("deferrable", [False, True], ids=["asleep", "deferred"])
+
+
 class TestATryThatWasStopped:
     """f12: it woke up when another try had gone on to the next key, and sent the first one."""
 
@@ -551,21 +554,25 @@ class TestATryThatWasStopped:
 
     LIMIT = POST | {"when": "before", "status": 429, "headers": {"Retry-After": "200"}}
 
+    @ASLEEP_OR_DEFERRED
     @pytest.mark.parametrize("version", [2.11, 3.3, 3.4])
     @pytest.mark.parametrize("order", [PLAIN, NUMBERED], ids=["not numbered", "numbered"])
-    def test_for_a_quarter_of_an_hour_sends_nothing_more(self, zuora, clock, version, order):
+    def test_for_a_quarter_of_an_hour_sends_nothing_more(self, zuora, clock, version, order, deferrable):
         airflow = Airflow(clock, version)
         zuora.fault(**self.LIMIT)
         clock.meanwhile = lambda: clock.sleep(900)
         with pytest.raises(TransientError):
-            airflow.try_once(order)
+            airflow.try_once(order, deferrable=deferrable)
         assert len(zuora.posts()) == 1
 
-        assert [airflow.try_once(order)] == list_made(zuora)
+        assert [airflow.try_once(order, deferrable=deferrable)] == list_made(zuora)
         assert len(set(list_keys(zuora))) == 1
 
+    @ASLEEP_OR_DEFERRED
     @pytest.mark.parametrize("version", [2.11, 3.3, 3.4])
-    def test_while_another_one_went_on_to_the_next_key_makes_no_second_order(self, zuora, clock, version):
+    def test_while_another_one_went_on_to_the_next_key_makes_no_second_order(
+        self, zuora, clock, version, deferrable
+    ):
         airflow = Airflow(clock, version, retries=3)
         began = clock.now
         clock.now += 23 * HOUR - 300
@@ -584,7 +591,7 @@ class TestATryThatWasStopped:
 
         clock.meanwhile = another
         with pytest.raises(TransientError):
-            airflow.try_once(NUMBERED)
+            airflow.try_once(NUMBERED, deferrable=deferrable)
 
         assert ends == list_made(zuora)
         assert len(ends) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import math
 import random
 import re
 from collections import deque
@@ -91,6 +92,7 @@ class ApiClient:
         self.ticks = ticks or clock
         self.rng = rng
         self.is_read_only = is_read_only
+        self.longest_pause = math.inf  # seconds between two attempts of a request
         self._emit = emit
         self._recent = response_parsing.make_recent_requests() if recent is None else recent
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
@@ -108,6 +110,12 @@ class ApiClient:
         client = copy(self)
         client.secrets_beside = _cache_secrets(self.credentials, tuple(values))
         client.secrets = client.secrets_beside("")
+        return client
+
+    def with_longest_pause(self, seconds: float) -> ApiClient:
+        """Return this client as one that raises the error of a request instead of a longer pause."""
+        client = copy(self)
+        client.longest_pause = seconds
         return client
 
     def for_task(self, values: Sequence[str]) -> ApiClient:
@@ -146,7 +154,8 @@ class ApiClient:
                 return parsed
             renewals -= renewed
             delay = retry.delay_before_retry(parsed, attempt, self.rng)
-            is_late = self.ticks() - started + delay > policy.budget.seconds
+            is_long = delay > min(policy.budget.longest, self.longest_pause)
+            is_late = is_long or self.ticks() - started + delay > policy.budget.seconds
             is_final = policy.is_final_at_2xx and 200 <= (parsed.info.status or 0) < 300
             if policy.is_sign_in:
                 error = make_sign_in_error(self.vendor, self.credentials, parsed, attempt)
@@ -158,12 +167,12 @@ class ApiClient:
             yield from self.pause(parsed, delay)
 
     def pause(self, parsed: ParsedResponse, seconds: float, least: float = 0.0) -> Flow[None]:
-        """
-        Wait before a request is sent again; tell how long, if the vendor's limit is why.
-
-        :param least: seconds to wait in any case, which are not told.
-        """
+        """Wait before a request is sent again, ``least`` in any case, and tell how long, as `count_pause`."""
         yield Sleep(max(seconds, least))
+        self.count_pause(parsed, seconds)
+
+    def count_pause(self, parsed: ParsedResponse, seconds: float) -> None:
+        """Tell how long a pause is, if the vendor's limit is why."""
         if retry.is_throttled(parsed):
             self.emit(THROTTLED_SECONDS, seconds)
 

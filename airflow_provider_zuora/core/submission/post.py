@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_zuora.core.errors import ApiError, LockContention, RateLimited, TurnedAway, Unreadable
-from airflow_provider_zuora.core.flow import Flow
+from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.response_parsing import make_error
 from airflow_provider_zuora.core.http.retry import WRITE, delay_before_retry
@@ -87,12 +88,18 @@ class Repetition:
         return bool(self.request_id) and varies and is_apart and read_request_id(parsed) == self.request_id
 
 
+def wait(seconds: float) -> Flow[None]:
+    """Pause, and go on in the same process."""
+    yield Sleep(seconds)
+
+
 @dataclass(slots=True)
 class Post:
     """
     The POSTs of one try under one key.
 
     :param request: the POST of the order, or run, without a key; ``digest``: of the content that is sent.
+    :param pause: a pause after which another process may go on.
     """
 
     client: ApiClient
@@ -104,8 +111,10 @@ class Post:
     parsed: ParsedResponse | None = None  # the last answer
     answer: Event = Event.NO_ANSWER  # what it decides
     is_proven: bool = False  # to be the one that is stored under the key
-    _began: float = 0.0
-    _repetition: Repetition = field(default_factory=Repetition)
+    pause: Callable[[float], Flow[None]] = wait
+    has_paused: bool = False  # since the last answer, in an earlier process of this try
+    began: float = 0.0
+    repetition: Repetition = field(default_factory=Repetition)
 
     def send(self, record: SubmissionRecord) -> Flow[tuple[SubmissionRecord, Event]]:
         """
@@ -117,19 +126,21 @@ class Post:
         """
         client = self.client
         if not self.sent:
-            self._began = client.clock()  # an order of a list waits for its turn
+            self.began = client.clock()  # an order of a list waits for its turn
         pause = self._delay()
         if self._was_stopped():
             return record, Event.ENOUGH
         if self._is_old(record, pause):
             return record, Event.OLD
-        is_late = client.clock() - self._began + pause > WRITE.seconds
+        is_late = client.clock() - self.began + pause > WRITE.seconds and not self.has_paused
         if self.sent >= WRITE.attempts or is_late:
             return record, Event.ENOUGH
         if self.parsed is not None and pause:
             error = self.build_error()
             log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, error)
-            yield from client.pause(self.parsed, pause)
+            client.count_pause(self.parsed, pause)
+            yield from self.pause(pause)
+        self.has_paused = False
         track_id = client.make_track_id()
         record = record.count_post(track_id, self.digest)
         yield from self.notes.note_post(record)
@@ -167,14 +178,14 @@ class Post:
         request_id, has_code = read_request_id(parsed), any(len(code) == 8 for code in parsed.info.codes)
         if self.answer not in PROVABLE or not request_id or (self.answer is Event.LIMITED and not has_code):
             return False  # a limit without a code is a gateway's
-        if self._repetition.request_id != request_id:
-            self._repetition = Repetition(request_id, self.client.clock())
+        if self.repetition.request_id != request_id:
+            self.repetition = Repetition(request_id, self.client.clock())
             return False
-        if self._repetition.proves(parsed, self.client.clock()):
+        if self.repetition.proves(parsed, self.client.clock()):
             return True
-        if not self._repetition.control:
+        if not self.repetition.control:
             control = (yield from self._send_control()) or request_id
-            self._repetition = replace(self._repetition, control=control)
+            self.repetition = replace(self.repetition, control=control)
         return False
 
     def _send_control(self) -> Flow[str]:
@@ -186,10 +197,10 @@ class Post:
 
     def _delay(self) -> float:
         """Return the seconds to wait before the next POST, 0 before the first one."""
-        if self.parsed is None:
+        if self.parsed is None or self.has_paused:
             return 0.0
         delay = delay_before_retry(self.parsed, self.sent, self.client.rng)
-        known = self._repetition
+        known = self.repetition
         return max(delay, known.since + PROOF_SECONDS - self.client.clock()) if known.control else delay
 
     def _was_stopped(self) -> bool:
@@ -198,13 +209,13 @@ class Post:
 
         What that has sent is not known here: neither this key is sent, nor, because it is old, the next one.
         """
-        return self.client.clock() - self._began > WRITE.seconds + UNDER_WAY
+        return self.client.clock() - self.began > WRITE.seconds + UNDER_WAY
 
     def _is_old(self, record: SubmissionRecord, delay: float) -> bool:
         """Return whether the vendor may have forgotten the key, or whether its age is unknown."""
         age = self.client.clock() + delay - record.first_post
         # A try that began in time goes on: what it began with one key it must not end with another.
-        has_begun_in_time = self._began - record.first_post <= KEY_AGE
+        has_begun_in_time = self.began - record.first_post <= KEY_AGE
         return not -CLOCKS_APART <= age <= KEY_AGE + (UNDER_WAY if has_begun_in_time else 0.0)
 
     def build_error(self) -> ApiError:

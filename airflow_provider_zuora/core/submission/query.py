@@ -21,11 +21,13 @@ from airflow_provider_zuora.core.errors import (
     SignInRefused,
     Unreadable,
 )
-from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState, Sleep
+from airflow_provider_zuora.core.flow import LONGEST_PAUSE, Flow, LoadState, SaveState, Sleep
 from airflow_provider_zuora.core.http.cancel import cancel_job
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import NOT_PROCESSED, READ_POLICY, WRITE, RetryPolicy
 from airflow_provider_zuora.core.job import JobState
+from airflow_provider_zuora.core.metrics import THROTTLED_SECONDS
+from airflow_provider_zuora.core.submission.beginnings import sign_in
 from airflow_provider_zuora.core.submission.idempotency_keys import (
     OUTSIDE,
     IdempotencyScope,
@@ -33,6 +35,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     compute_account,
     sha256,
 )
+from airflow_provider_zuora.core.submission.pauses import State, asks_for_pause, read_state
 from airflow_provider_zuora.core.vendors.zuora import data_queries
 
 log = logging.getLogger(__name__)
@@ -78,6 +81,7 @@ def submit_query(
     scope: IdempotencyScope,
     attempt: TaskAttempt = OUTSIDE,
     on_start: Callable[[str], object] = str,
+    state: State | None = None,
 ) -> Flow[str]:
     """
     Submit a query, or find the one that an earlier try of this task has left, and return its job id.
@@ -86,11 +90,25 @@ def submit_query(
 
     :param document: the body, as `check_query` returns it.
     :param on_start: called with the id as soon as it is known, before it is noted.
+    :param state: that of the `Sleep` after which this process goes on with the try; None: it begins.
     :raises QueryQueueFull: if the tenant has too many queries queued; transient.
     :raises Refused: if the vendor refuses the query.
     """
+    known = read_state(state, attempt)
+    waited = float(known.get("waited", 0.0))  # seconds that the vendor has asked for
     with client.count_submission(KIND):
-        return (yield from _submit(client, document, scope, attempt, on_start))
+        yield from sign_in(client, known)
+        while True:
+            try:
+                return (yield from _submit(client, document, scope, attempt, on_start, waited))
+            except ApiError as error:
+                if not asks_for_pause(error, waited, WRITE):
+                    raise
+                pause = error.retry_after
+                log.warning("Asking again in %.0f s: %s", pause, error)
+            waited += pause
+            client.emit(THROTTLED_SECONDS, pause)
+            yield Sleep(pause, {"try": attempt.number, "waited": waited})
 
 
 def _submit(
@@ -99,6 +117,7 @@ def _submit(
     scope: IdempotencyScope,
     attempt: TaskAttempt,
     on_start: Callable[[str], object],
+    waited: float,
 ) -> Flow[str]:
     account, digest = compute_account(client), sha256(dict(document))
     record = QueryRecord(account, digest, attempt.max_tries, attempt.number, 0)
@@ -115,7 +134,7 @@ def _submit(
         yield from cancel_job(client, known.job_id)  # of before a clear, or with another text
     while True:
         try:
-            job_id = yield from _post(client, document, scope, record)
+            job_id = yield from _post(client, document, scope, record, waited)
         except QueryQueueFull:
             record = _change(record, generation=record.generation + 1)  # the vendor repeats it under this key
             if record.generation < attempt.number:
@@ -161,10 +180,14 @@ def _is_usable(client: ApiClient, job_id: str, *, is_new: bool = False) -> Flow[
 
 
 def _post(
-    client: ApiClient, document: Mapping[str, Any], scope: IdempotencyScope, record: QueryRecord
+    client: ApiClient,
+    document: Mapping[str, Any],
+    scope: IdempotencyScope,
+    record: QueryRecord,
+    waited: float,
 ) -> Flow[str]:
     """
-    Send a query until the answer is final, under one key.
+    Send a query until the answer is final, or until it asks for a long pause, under one key.
 
     It is not looked for in the vendor's list: that names neither format nor `readDeleted`, so the query of
     another task with the same text would look like this one.
@@ -172,15 +195,18 @@ def _post(
     key = scope.key(sha256([record.digest, record.max_tries]), None, record.generation)
     request = client.vendor.build_submit_request(KIND, document, {}).with_headers({"Idempotency-Key": key})
     read_id, pause, attempt = client.vendor.kinds[KIND].read_id, _PAUSE, 0
+    hasty = client.with_longest_pause(LONGEST_PAUSE)
     while True:
         attempt += 1
         try:
-            parsed = yield from client.send(request, RetryPolicy(WRITE, NOT_PROCESSED))
+            parsed = yield from hasty.send(request, RetryPolicy(WRITE, NOT_PROCESSED))
             if job_id := read_id(parsed.body):
                 log.info("%s started %s: %s", client.vendor.title, job_id, parsed.info)
                 return job_id
             raise Unreadable("The answer names no query.", info=parsed.info, transient=True)
         except ApiError as error:
+            if asks_for_pause(error, waited, WRITE):
+                raise
             is_last = attempt == WRITE.attempts or not _is_unknown(error)
             if is_last:
                 yield from _refuse(client, document, error)

@@ -35,6 +35,7 @@ Seconds between two look-ups that must both find nothing.
 Zuora makes an order after a timeout all the same, "a couple of minutes later" by what its users report
 (facts: Knowledge Center, "Error: 504 Gateway Timeout"; "Create an order": "the call is still running").
 """
+OLD, LOOK = "old", "look"  # the pause until nobody sends the key, and that after the first look
 _LAG = 600.0  # seconds in which a job that was issued may not be known everywhere yet
 _LAG_POLL = 15.0  # seconds
 _WHY = {
@@ -113,7 +114,7 @@ def _find_changed(notes: RecordStore, keys: Generations, *, is_sole: bool) -> Su
 
 def read_job(submission: Submission) -> Flow[Event]:
     """Return what has become of the job of an earlier try."""
-    job_id, client = str(submission.record.job_id), submission.client
+    job_id, client = str(submission.record.job_id), submission.reader
     began = client.clock()
     while True:
         try:
@@ -147,10 +148,11 @@ def look_up(submission: Submission) -> Flow[Event]:
     if mark is None:
         return Event.NO_NUMBER
     log.warning("Looking for %s %s: %s", submission.kind.noun, mark, submission.why)
-    if standing is Standing.STUCK and not is_proven:  # until no other try, by whatever clock, sends the key
+    if standing is Standing.STUCK and not is_proven and not submission.passed & {OLD, LOOK}:
+        # Until no other try, by whatever clock, sends the key.
         latest = submission.record.first_post + KEY_AGE + UNDER_WAY + CLOCKS_APART
         if (rest := latest - submission.client.clock()) > 0:
-            yield Sleep(min(rest, UNDER_WAY + CLOCKS_APART))
+            yield from submission.pause(OLD, min(rest, UNDER_WAY + CLOCKS_APART))
     try:
         is_found = yield from find_late_order(submission)
     except ApiError as error:
@@ -172,7 +174,10 @@ def look_once(submission: Submission) -> Flow[Event]:
     mark = submission.mark
     try:
         is_found = bool(mark) and (yield from _look(submission))
-    except ApiError as error:  # what ends this try is that nothing is known
+    except ApiError as error:
+        if submission.may_pause(error):
+            raise
+        # What ends this try is that nothing is known.
         log.warning("%s %s cannot be looked up: %s", submission.kind.noun.capitalize(), mark, error)
         return Event.NOT_FOUND_YET
     return Event.FOUND if is_found else Event.NOT_FOUND_YET
@@ -185,16 +190,17 @@ def find_late_order(submission: Submission) -> Flow[bool]:
     If an unknown job is under way for longer, only the vendor's refusal of a taken number prevents a second
     order.
     """
-    if (yield from _look(submission)):
-        return True
-    log.warning("Looking again in %.0f s", APART)
-    yield Sleep(APART)
+    if LOOK not in submission.passed:
+        if (yield from _look(submission)):
+            return True
+        log.warning("Looking again in %.0f s", APART)
+        yield from submission.pause(LOOK, APART)
     return (yield from _look(submission))
 
 
 def _look(submission: Submission) -> Flow[bool]:
     """Return whether the order is there now; if it is, it replaces the job."""
-    find, client, generation = submission.kind.find, submission.client, submission.record.generation
+    find, client, generation = submission.kind.find, submission.reader, submission.record.generation
     job_id = (yield from find(client, submission.order.document, generation)) if find else None
     if job_id is not None:
         submission.record = submission.record.with_job(job_id, client.clock())

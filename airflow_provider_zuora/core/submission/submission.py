@@ -7,17 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
-from airflow_provider_zuora.core.flow import Flow, Sleep, Token
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput
+from airflow_provider_zuora.core.flow import LONGEST_PAUSE, Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
-from airflow_provider_zuora.core.submission import recovery
+from airflow_provider_zuora.core.metrics import THROTTLED_SECONDS
+from airflow_provider_zuora.core.submission import endings, pauses, recovery
+from airflow_provider_zuora.core.submission.beginnings import read_notes, sign_in
 from airflow_provider_zuora.core.submission.idempotency_keys import (
     OUTSIDE,
     Generations,
     IdempotencyScope,
     TaskAttempt,
 )
-from airflow_provider_zuora.core.submission.post import Post, reword_error
+from airflow_provider_zuora.core.submission.post import Post
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore, SharedRecordStore
@@ -26,10 +28,7 @@ from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 log = logging.getLogger(__name__)
 
-_MAY_BE_STORED = (
-    "{title} may repeat this answer under its key for 24 hours: if the cause is gone, pass another "
-    "idempotency_key."
-)
+READS = (Action.READ_JOB, Action.LOOK_ONCE, Action.LOOK_UP, Action.NEXT_KEY)
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
 
 
@@ -42,44 +41,25 @@ def submit_order(
     raw_key: str | None = None,
     is_sole: bool = True,
     shared: SharedRecordStore | None = None,
+    state: pauses.State | None = None,
 ) -> Flow[str]:
     """
     Submit an order, or a run, once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
 
+    :param state: that of the `Sleep` after which this process goes on with the try, which submits nothing
+        else; None: it begins.
     :raises Refused, JobFailed: if the vendor refused it; the first try after a clear asks again.
     :raises LockContention: if it met a lock; the next try submits it again, a minute later at the earliest.
     :raises OutcomeUnknown: if only a person can tell whether the order exists.
     :raises ApiError: transient, if the next try goes on with the same key.
     """
-    notes = yield from read_notes(attempt, shared, partial(client.check_allowed, order.request))
+    known = pauses.read_state(state, attempt)
+    check = partial(client.check_allowed, order.request)
+    notes = yield from read_notes(attempt, shared, check, sign_in(client, known))
     submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
+    submission.go_on(known.get("submission"))
     with client.count_submission(order.kind):
         return (yield from submission.run())
-
-
-def read_notes(
-    attempt: TaskAttempt, shared: SharedRecordStore | None = None, check: Callable[[], None] | None = None
-) -> Flow[RecordStore]:
-    """
-    Return what the tries of the task have noted, once the account is signed in.
-
-    If signing in fails the first try notes that it has sent nothing.
-
-    :param check: raises an `ApiError` if nothing may be submitted; called before the account signs in.
-    """
-    shared = shared or SharedRecordStore()
-    with shared.reading:
-        try:
-            if check is not None:
-                check()
-            yield Token()  # of this account
-        except ApiError:
-            if shared.notes is None:
-                yield from RecordStore(attempt).note_nothing_sent()
-            raise
-        if shared.notes is None:
-            shared.notes = yield from RecordStore(attempt).load()
-        return shared.notes
 
 
 class Submission:
@@ -106,6 +86,7 @@ class Submission:
         is_sole: bool = True,
     ):
         self.client = client.with_redacted(order.secrets) if order.secrets else client
+        self.reader = self.client.with_longest_pause(LONGEST_PAUSE) if place == "alone" else self.client
         self.order = order
         self.kind = KINDS[order.kind]
         self.notes = notes
@@ -129,19 +110,27 @@ class Submission:
         else:
             self.standing = Standing[self.record.state.name]
         self.issued_at = self.record.decided_at
-        self.post = Post(self.client, order.request, notes, self.keys.digest, order.kind)
+        self.post = self._make_post()
         self.left_absent = False  # this try has gone on from a key because there was no order
         self.failure: ApiError | None = None  # of the job, in the vendor's words
         self.why = ""  # it had to be looked up
-        self._kept = self.record
+        self.kept = self.record  # as it is noted
+        self.passed: set[str] = set()  # the pauses of the action that are over
+        self.waited = 0.0  # seconds that the vendor has asked for in the action
+        self._action: Action | None = None  # that is under way
+
+    def go_on(self, values: pauses.State | None) -> None:
+        """Go on with what an earlier process of this try has left, if there is anything."""
+        self._action = None if values is None else pauses.restore(self, values)
 
     def run(self) -> Flow[str]:
         """Submit the order, or find what an earlier try has made of it, and return its job's id."""
-        if self.is_repeated:
-            raise InvalidInput("Nothing was sent.", (self.kind.equal,))
-        if self.is_noted and self.place == "alone" and self.order.number is None:
-            yield from self.notes.save(self.record)  # the task's other orders are not this one
-        event = Event.START
+        event = Event.START if self._action is None else (yield from self._perform(self._action))
+        if event is Event.START:
+            if self.is_repeated:
+                raise InvalidInput("Nothing was sent.", (self.kind.equal,))
+            if self.is_noted and self.place == "alone" and self.order.number is None:
+                yield from self.notes.save(self.record)  # the task's other orders are not this one
         while True:
             self.standing, action = TABLE[self.standing, event]
             if (yield from self._note(event)):
@@ -161,7 +150,41 @@ class Submission:
         is_of_this_try = record.try_number == keys.attempt.number and record.state is SubmissionState.STARTED
         return is_of_this_try and self.order.number is None and keys.scope.position is not None
 
+    def pause(self, name: str, seconds: float) -> Flow[None]:
+        """Pause; another process may go on with the action, and knows by the name how far that has come."""
+        action = self._action if self.place == "alone" else None
+        yield Sleep(seconds, action and pauses.pack(self, action, name, seconds))
+        self.passed.add(name)
+
+    def may_pause(self, error: ApiError) -> bool:
+        """Return whether what could not be read is read again, after a pause that the vendor asks for."""
+        return self.place == "alone" and pauses.asks_for_pause(error, self.waited)
+
+    def _make_post(self) -> Post:
+        pause = partial(self.pause, pauses.POST)
+        return Post(
+            self.client, self.order.request, self.notes, self.keys.digest, self.order.kind, pause=pause
+        )
+
     def _perform(self, action: Action) -> Flow[Event]:
+        self._action = action
+        while True:
+            try:
+                event = yield from self._do(action)
+                break
+            except ApiError as error:
+                if action not in READS or not self.may_pause(error):
+                    raise
+                seconds = error.retry_after
+                log.warning("Asking again in %.0f s: %s", seconds, error)
+            self.waited += seconds
+            self.client.emit(THROTTLED_SECONDS, seconds)
+            yield from self.pause(pauses.READ, seconds)
+        self.passed.clear()
+        self.waited = 0.0
+        return event
+
+    def _do(self, action: Action) -> Flow[Event]:
         if action is Action.SEND:
             self.record, event = yield from self.post.send(self.record)
             return Event.ACCEPTED_BEFORE if event is Event.ACCEPTED and self.is_inherited else event
@@ -171,7 +194,7 @@ class Submission:
             return (yield from self._next_key())
         if action in ACTIONS:
             return (yield from ACTIONS[action](self))
-        raise self._build_error(action)
+        raise endings.build_error(self, action)
 
     def _note(self, event: Event) -> Flow[bool]:
         """
@@ -180,11 +203,11 @@ class Submission:
         :return: True if another call in this very try has led it to a job: that is not written over.
         """
         self._settle(event)
-        if self.record == self._kept:
+        if self.record == self.kept:
             return False
-        had_no_job = SubmissionState.STARTED not in (self._kept.state, self.record.state)
+        had_no_job = SubmissionState.STARTED not in (self.kept.state, self.record.state)
         found = (yield from self.notes.read_job(self.record)) if had_no_job and self.post.sent else None
-        self._kept = self.record = found or self.record
+        self.kept = self.record = found or self.record
         if found is None:
             yield from self.notes.save(self.record)
         return found is not None
@@ -229,10 +252,13 @@ class Submission:
         """Begin the next generation, after one that cannot make an order."""
         before = self.record
         if self.keys.raw_key:
-            raise self._build_used_up_error()
+            raise endings.build_used_up_error(self)
         is_absent = before.state is SubmissionState.ABSENT
         if is_absent and self.left_absent and not self.is_inherited:
             raise before.to_error()  # one new key in a try is enough
+        rest = before.decided_at + LOCK_REST - self.client.clock()
+        if before.locked and rest > 0 and not self.passed:
+            yield from self.pause("rest", min(rest, LOCK_REST))
         if before.absence_believed:
             if self.mark is None:
                 self.why = "an earlier try sent it with another content, and it was not found then"
@@ -242,49 +268,15 @@ class Submission:
             if (yield from recovery.find_late_order(self)):
                 return Event.FOUND
         self.left_absent |= is_absent
-        if before.locked and (rest := before.decided_at + LOCK_REST - self.client.clock()) > 0:
-            yield Sleep(rest)
         words = "Key %s cannot make the %s, the next one follows: %s"
         log.warning(words, before.key, self.kind.noun, before.reason)
         is_known = self.is_noted or bool(self.post.sent)
         generation = self.keys.generation_after(before, is_known=is_known)
-        self.record = self._kept = self.keys.begin_record(generation, before)
+        self.record = self.kept = self.keys.begin_record(generation, before)
         self.is_inherited = self.keys.is_of_an_earlier_try(generation)
         self.is_noted = False
-        self.post = Post(self.client, self.order.request, self.notes, self.keys.digest, self.order.kind)
+        self.post = self._make_post()
         return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
-
-    def _build_error(self, action: Action) -> ApiError:
-        """Return the error that ends this try."""
-        answer, record = self.post.answer, self.record
-        if action is Action.STOP:
-            error = self.post.build_error()
-            if self.standing is not Standing.UNDECIDED or answer is Event.NO_ANSWER:
-                return error
-            noun = self.kind.noun
-            words = (
-                f"An earlier POST under key {record.key} may have made the {noun}: the next try, or a clear,"
-            )
-            return reword_error(error, f"{error} {words} sends the same key again.")
-        if action is Action.ASK:
-            # The key may have been used for this very order, in another POST.
-            may_be_ours = record.unanswered or len(record.contents) > 1 or self.is_noted
-            is_used_up = self.keys.raw_key and answer is Event.KEY_IN_USE and not may_be_ours
-            return self._build_used_up_error() if is_used_up else recovery.build_question(self)
-        if record.state is SubmissionState.FAILED:
-            return self.failure or record.to_error()
-        error = self.post.build_error() if self.post.parsed else record.to_error()
-        if self.kind.allows_control or self.post.sent < 2:
-            return error
-        return reword_error(error, f"{error} {_MAY_BE_STORED.format(title=self.client.vendor.title)}")
-
-    def _build_used_up_error(self) -> Refused:
-        """Return the error of a raw key that cannot make the order."""
-        why = f"is used up: {self.client.vendor.title} repeats its answer for 24 hours"
-        if self.post.answer is Event.KEY_IN_USE:
-            why = "was used for another request"
-        known = f" What is known of it: {self.record.reason}" if self.record.reason else ""
-        return Refused(f"The raw_idempotency_key {self.record.key} {why}. Pass another one.{known}")
 
 
 ACTIONS: dict[Action, Callable[[Submission], Flow[Event]]] = {

@@ -24,6 +24,7 @@ from airflow_provider_zuora.core.errors import (
     Unreachable,
     WrongOrder,
 )
+from airflow_provider_zuora.core.submission.beginnings import read_notes
 from airflow_provider_zuora.core.submission.bulk import (
     prepare_order,
     refuse_repeated,
@@ -43,7 +44,6 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     IdempotencyScope,
     TaskAttempt,
 )
-from airflow_provider_zuora.core.submission.submission import read_notes
 from airflow_provider_zuora.core.validation import find_list_violations
 from tests.conftest import ORDER
 from tests.core.runners import Memory, Tenant

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.flow import Runner, run
+from airflow_provider_zuora.core.submission.beginnings import read_notes
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.record_store import (
@@ -24,7 +25,6 @@ from airflow_provider_zuora.core.submission.record_store import (
     SharedRecordStore,
     write_record,
 )
-from airflow_provider_zuora.core.submission.submission import read_notes
 from tests.core.runners import CREDENTIALS, Memory, Tenant
 
 NOW = 1_700_000_000.0
