@@ -5,16 +5,23 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints/airflow-3.3.txt
 # `make env PYTHON=python3.12` chooses one; otherwise the first of these that is 3.11 or newer.
 PYTHON ?=
-PYTHONS := $(or $(PYTHON),python3 python3.12 python3.11 python3.13)
+PYTHONS = $(or $(PYTHON),$(NAMED_PYTHON),python3 python3.12 python3.11 python3.13)
+# For a place whose name ends with one, as -py3.13; pyenv's, where there is no command of that name.
+NAMED_PYTHON = $(foreach name,$(word 2,$(subst -py, ,$*)),python$(name) $(wildcard $(HOME)/.pyenv/versions/$(name).*/bin/python))
 
-# Airflow 2.11 has a place of its own. It and its constraints are fixed: they belong together.
+# Each other Airflow has a place and constraints of its own: .venv-3.1 and constraints/airflow-3.1.txt. In the one called
+# lowest all that we depend on is as old as pyproject.toml allows. `.venv-3.1-py3.13` is the same on another Python.
+# They are found by pattern: lowest, 2.11, 3.0, 3.1, 3.2, 3.3.
 VENV_2_11 := .venv-2.11
-CONSTRAINTS_2_11 := constraints/airflow-2.11.txt
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
-ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py lineage.py receipts.py task.py) tests/test_links.py \
+ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py lineage.py metrics.py receipts.py task.py) tests/test_links.py tests/test_version_compat.py \
 	$(addprefix tests/hooks/test_,$(addsuffix .py,billing config connection connection_check connection_fields read_only zuora)) \
 	$(addprefix tests/operators/test_,$(addsuffix .py,billing create_order create_orders elastic_path order_input pauses)) \
 	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/test_testing_page.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py
+
+# What `make test-on-3.1` leaves out: real Airflows, what needs the tools of .venv, and what is about the checkout itself.
+NOT_ON_OTHERS = $(ON_AIRFLOW) $(EXPLORER) $(QUICK_START) tests/benchmarks tests/hooks/test_stores.py tests/sandbox/test_pytest_runs.py \
+	tests/sandbox/test_sdk.py $(addprefix tests/test_,$(addsuffix .py,metadata release site wheel))
 
 # The benchmarks too: they need the providers that we are compared with.
 VENV_BENCH := .venv-bench
@@ -46,7 +53,6 @@ MAPPED_TASKS ?= 500
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-STAMP_2_11 := $(VENV_2_11)/.installed
 STAMP_BENCH := $(VENV_BENCH)/.installed
 STAMP_RELEASE := $(VENV_RELEASE)/.installed
 # The provider and the sandbox are two distributions; every environment has both.
@@ -57,11 +63,11 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env env-2.11 demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-on-2.11 test-explorer test-browser test-quick-start screenshots crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
+.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-explorer test-browser test-quick-start screenshots crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
-	@echo 'make env-2.11    .venv-2.11 with Airflow 2.11 and both packages'
+	@echo 'make env-2.11    .venv-2.11 with Airflow 2.11 and both packages; so 3.0, 3.1, 3.2, lowest'
 	@echo 'make demo        one order on a real Airflow, submitted, deferred, completed (FAIL="..." fails it)'
 	@echo 'make demo-pipeline  a day of orders from Elastic Path to Zuora, twice'
 	@echo 'make demo-query  a day of invoices from Zuora to a file, by Data Query'
@@ -74,6 +80,7 @@ help:
 	@echo 'make test-browser  the web page of a real Airflow, in a headless Chromium: two minutes'
 	@echo 'make screenshots  the pictures of that page, in docs/images/'
 	@echo 'make test-quick-start  the README, followed in an empty environment: five minutes'
+	@echo 'make test-on-3.1 all tests that need no real Airflow, on Airflow 3.1; so 2.11, 3.0, 3.2, 3.3, lowest'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
@@ -82,12 +89,12 @@ help:
 	@echo 'make format      let ruff write'
 	@echo 'make build       the wheels and the source archives of both distributions, in dist/'
 	@echo 'make lint-workflows  what GitHub reads: workflows, issue forms, dependabot'
-	@echo 'make release-check   the same, then builds and checks what a release uploads: ten minutes (TAG=v1.2.3)'
+	@echo 'make release-check   the same, then builds and checks what a release uploads: a quarter of an hour (TAG=v1.2.3)'
 	@echo 'make clean       remove what the others made'
 
 env: $(STAMP)
 
-env-2.11: $(STAMP_2_11)
+env-%: .venv-%/.installed ;
 
 env-bench: $(STAMP_BENCH)
 
@@ -111,8 +118,13 @@ endef
 $(STAMP): $(PROJECTS) $(CONSTRAINTS)
 	$(call MAKE_VENV,$(VENV),$(CONSTRAINTS),'.[dev]')
 
-$(STAMP_2_11): $(PROJECTS) $(CONSTRAINTS_2_11)
-	$(call MAKE_VENV,$(VENV_2_11),$(CONSTRAINTS_2_11),. apache-airflow-providers-openlineage hypothesis pytest pytest-timeout)
+# OpenLineage's provider asks for a newer common-compat than the lowest that we take.
+TESTED_WITH = hypothesis pytest pytest-timeout statsd $(if $(filter lowest%,$*),,apache-airflow-providers-openlineage)
+
+.PRECIOUS: .venv-%/.installed
+.SECONDEXPANSION:
+.venv-%/.installed: $(PROJECTS) constraints/airflow-$$(firstword $$(subst -py, ,$$*)).txt
+	$(call MAKE_VENV,.venv-$*,constraints/airflow-$(firstword $(subst -py, ,$*)).txt,. $(TESTED_WITH))
 
 $(STAMP_BENCH): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
 	$(call MAKE_VENV,$(VENV_BENCH),$(CONSTRAINTS) --constraint $(CONSTRAINTS_BENCH),'.[bench]')
@@ -150,7 +162,7 @@ docs: env
 # Two at once: the tests on real Airflows mostly wait, and fail if they wait too long for a core.
 test: env env-2.11
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer test-on-2.11
+	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer test-calls-of-2.11
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
@@ -163,8 +175,12 @@ test-alone: env
 test-on-airflow: env env-2.11
 	$(BIN)/python -m pytest -p no:cacheprovider $(ON_AIRFLOW)
 
-test-on-2.11: env-2.11
+# What differs, for `make test`; all of it is test-on-2.11.
+test-calls-of-2.11: env-2.11
 	$(VENV_2_11)/bin/python -m pytest -p no:cacheprovider $(ON_2_11)
+
+test-on-%: .venv-%/.installed
+	.venv-$*/bin/python -m pytest -q -p no:cacheprovider $(addprefix --ignore ,$(NOT_ON_OTHERS)) $(REPORT:%=--junit-xml=%)
 
 test-fast: env
 	$(BIN)/python -m pytest -q $(addprefix --ignore ,$(SLOW))
@@ -221,5 +237,5 @@ release-check: lint-workflows
 	$(RELEASE_BIN)/python -m release
 
 clean:
-	rm -rf $(VENV) $(VENV_2_11) $(VENV_BENCH) $(VENV_RELEASE) .demo dist build site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(wildcard .venv-*) .demo dist build site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

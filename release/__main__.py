@@ -1,4 +1,4 @@
-"""`python -m release`: build into dist/, check all of it, say what is wrong; about ten minutes."""
+"""`python -m release`: build into dist/, check all of it, say what is wrong; about a quarter of an hour."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PROVIDER = Distribution(
     "airflow-provider-zuora",
     ROOT,
     (*_FILES, "CHANGELOG.md", "airflow_provider_zuora/", "docs/", "example_dags/", "tests/"),
-    sorted(CONSTRAINTS.glob("airflow-*.txt")),
+    sorted(CONSTRAINTS.glob("airflow-[0-9]*.txt")),
 )
 SANDBOX = Distribution("zuora-sandbox", ROOT / "sandbox", (*_FILES, "zuora_sandbox/"), [NEWEST])
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.airflow_versions import AIRFLOW
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = "airflow_provider_zuora"
 
@@ -45,7 +47,14 @@ def test_the_package_itself_imports_nothing():
     assert loaded - list_loaded("") == {PACKAGE}
 
 
-EMPTY_DAG = "from airflow.sdk import DAG\nDAG('empty', schedule=None)"
+EMPTY_DAG = "from airflow.providers.common.compat.sdk import DAG\nDAG('empty', schedule=None)"
+if AIRFLOW < (3, 2):  # with a task that is none of ours: for it that Airflow imports what is heavy itself
+    EMPTY_DAG = """
+from airflow.providers.common.compat.sdk import DAG, task
+with DAG("empty", schedule=None):
+    task(task_id="t")(lambda: None)()
+"""
+HEAVY = {"aiohttp", "requests", "jsonschema", "zuora_sdk"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "example_dags").glob("*.py")), ids=lambda path: path.name)
@@ -53,9 +62,9 @@ def test_a_dag_file_stays_cheap_to_import(path):
     empty = list_loaded(EMPTY_DAG)
     loaded = list_loaded(f"{EMPTY_DAG}\nimport runpy\nrunpy.run_path({str(path)!r})")
 
-    assert "aiohttp" not in loaded
-    assert (loaded - empty) & {"requests", "jsonschema", "zuora_sdk"} == set()
-    assert PACKAGE in loaded
+    assert (loaded - empty) & HEAVY == set()
+    assert "aiohttp" not in loaded or AIRFLOW < (3, 2)
+    assert PACKAGE in loaded or PACKAGE not in path.read_text()
 
 
 def test_a_dag_of_orders_does_not_load_what_only_queries_and_runs_need():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from release import archives, licences, versions
 
 ROOT = Path(__file__).parent.parent
 GITHUB = ROOT / ".github"
+AIRFLOWS = sorted((ROOT / "constraints").glob("airflow-*.txt"))
 WORKFLOWS = {path.name: yaml.safe_load(path.read_text()) for path in (GITHUB / "workflows").glob("*.yml")}
 JOBS = [
     pytest.param(job, id=f"{name}-{job_id}")
@@ -230,22 +232,33 @@ def test_a_release_is_checked_by_its_tag_attested_and_then_published():
 
 def test_the_matrix_has_each_airflow_that_we_have_constraints_for():
     rows = WORKFLOWS["ci.yml"]["jobs"]["matrix"]["strategy"]["matrix"]["include"]
-    constraints = {
-        path.stem.removeprefix("airflow-") for path in (ROOT / "constraints").glob("airflow-*.txt")
-    }
+    constraints = {path.stem.removeprefix("airflow-") for path in AIRFLOWS}
     classifiers = set(re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text()))
-    targets = set(re.findall(r"^([a-z0-9.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
     assert {row["airflow"] for row in rows} == constraints
-    assert {row["python"] for row in rows if row["airflow"] == max(constraints)} == classifiers
-    assert {row["target"] for row in rows} <= targets
+    assert {row["python"] for row in rows if row["airflow"] == "3.3"} == classifiers
+    assert {row["target"] for row in rows} == {
+        "test-fast",
+        *(f"test-on-{name}" for name in constraints - {"3.3"}),
+    }
 
 
-@pytest.mark.parametrize("name", ["airflow-2.11", "airflow-3.3", "bench", "release"])
+@pytest.mark.parametrize("name", [*(path.stem for path in AIRFLOWS), "bench", "release"])
 def test_constraints_are_names_and_versions_alone(name):
     lines = (ROOT / "constraints" / f"{name}.txt").read_text().splitlines()
 
     assert [line for line in lines if not re.fullmatch(r"[\w.\[\]-]+==[\w.+!]+", line)] == []
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "sandbox"])
+def test_the_lowest_versions_are_those_that_we_allow(folder):
+    needs = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
+    floors = dict(re.fullmatch(r"([\w.-]+)>=([\w.]+)", need).groups() for need in needs)
+    text = (ROOT / "constraints" / "airflow-lowest.txt").read_text().lower().replace("_", "-")
+    lowest = dict(line.split("==") for line in text.splitlines())
+
+    assert floors
+    assert {name: lowest[name] for name in floors} == floors
 
 
 @pytest.mark.parametrize("name", ["SECURITY.md", "CODE_OF_CONDUCT.md", ".github/PULL_REQUEST_TEMPLATE.md"])

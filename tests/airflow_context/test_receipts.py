@@ -584,21 +584,23 @@ class TestThePage:
 class TestAssets:
     def context(self, task):
         class Events(dict):
-            def __missing__(self, key):
-                return self.setdefault(key, SimpleNamespace(extra={}))
+            """By name or address: in Airflow 3.1 nobody can take the hash of an asset."""
+
+            def __getitem__(self, key):
+                return self.setdefault(getattr(key, "name", None) or key.uri, SimpleNamespace(extra={}))
 
         task.context["outlet_events"] = Events()
         return task.context["outlet_events"]
 
     def test_the_event_of_an_outlet_carries_the_receipt_and_what_a_user_has_put_there(self, slow, log):
-        asset, alias = Asset("orders"), AssetAlias("others")
-        task = order(log, outlets=[asset, alias])
+        asset = Asset("orders")
+        task = order(log, outlets=[asset, AssetAlias("others")])
         events = self.context(task)
         events[asset].extra = {"mine": 1, "kind": "own"}
         task.run(slow)
 
         assert events[asset].extra == task.receipt | {"mine": 1, "kind": "own"}
-        assert alias not in events
+        assert list(events) == ["orders"]
 
     def test_where_airflow_gives_no_events_the_task_does_not_fail(self, zuora, log):
         task = order(log, outlets=[Asset("orders")])

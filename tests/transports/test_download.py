@@ -30,7 +30,7 @@ from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.download import LocalTarget, StoredTarget, _copy_chunks, download
 from airflow_provider_zuora.transports.download_stream import DownloadPolicy, resolve
-from tests.airflow_versions import attach
+from tests.airflow_versions import STORES, attach
 from tests.file_servers import answer, files
 
 CSV = b'id,created_at,note\r\nep-1,2024-07-01T10:00:00Z,"a, b"\r\n'
@@ -674,7 +674,7 @@ class TestHook:
         assert size == len(came)
 
     def test_to_a_store_that_no_provider_registers(self, store, monkeypatch):
-        monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
+        monkeypatch.setattr(f"{STORES}._STORE_CACHE", {})
         size = ElasticPathHook().download(self.job(store), "memory://bucket/unregistered.csv")
 
         assert size == len(MemoryFileSystem().cat("/bucket/unregistered.csv"))
