@@ -21,7 +21,7 @@ ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py lineage.py metri
 
 # What `make test-on-3.1` leaves out: real Airflows, what needs the tools of .venv, and what is about the checkout itself.
 NOT_ON_OTHERS = $(ON_AIRFLOW) $(EXPLORER) $(QUICK_START) tests/benchmarks tests/hooks/test_stores.py tests/sandbox/test_pytest_runs.py \
-	tests/sandbox/test_sdk.py $(addprefix tests/test_,$(addsuffix .py,metadata release site wheel))
+	tests/sandbox/test_sdk.py $(addprefix tests/test_,$(addsuffix .py,metadata release site support_page wheel))
 
 # The benchmarks too: they need the providers that we are compared with.
 VENV_BENCH := .venv-bench
@@ -63,7 +63,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-explorer test-browser test-quick-start screenshots crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
+.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -81,6 +81,7 @@ help:
 	@echo 'make screenshots  the pictures of that page, in docs/images/'
 	@echo 'make test-quick-start  the README, followed in an empty environment: five minutes'
 	@echo 'make test-on-3.1 all tests that need no real Airflow, on Airflow 3.1; so 2.11, 3.0, 3.2, 3.3, lowest'
+	@echo 'make matrix      these and the examples on a real Airflow, on each Airflow and Python, into docs/support.md: hours'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
@@ -181,6 +182,10 @@ test-calls-of-2.11: env-2.11
 
 test-on-%: .venv-%/.installed
 	.venv-$*/bin/python -m pytest -q -p no:cacheprovider $(addprefix --ignore ,$(NOT_ON_OTHERS)) $(REPORT:%=--junit-xml=%)
+
+# Not part of `make test`: a quarter of an hour for each of the rows. `make matrix ROWS="3.1-py3.11 3.2-py3.12"`.
+matrix: env
+	$(BIN)/python -m tests.matrix $(ROWS)
 
 test-fast: env
 	$(BIN)/python -m pytest -q $(addprefix --ignore ,$(SLOW))

@@ -50,14 +50,24 @@ class AirflowDatabase:
         """Return why DAG files could not be read."""
         return [row["stacktrace"] for row in self.read("SELECT stacktrace FROM import_error")]
 
-    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str) -> str:
-        """Unpause a DAG, start a run of it and return the run's id."""
-        run_id = run_id or f"manual__{uuid.uuid4()}"
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler start what is due."""
         if self.read("SELECT 1 FROM dag WHERE dag_id = ? AND is_paused", dag_id):
             self._cli("dags", "unpause", dag_id)
+
+    def runs(self, dag_id: str) -> list[str]:
+        """Return the ids of the runs of a DAG, the newest first."""
+        found = self.read("SELECT run_id FROM dag_run WHERE dag_id = ? ORDER BY execution_date DESC", dag_id)
+        return [str(row["run_id"]) for row in found]
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str, logical_date: str = "") -> str:
+        """Unpause a DAG, start a run of it and return the run's id."""
+        run_id = run_id or f"manual__{uuid.uuid4()}"
+        self.unpause(dag_id)
         # Two runs of a DAG may not have the same logical date.
         options = ("--run-id", run_id, "--conf", json.dumps(conf), "--no-replace-microseconds")
-        self._cli("dags", "trigger", dag_id, *options)
+        date = ("--exec-date", logical_date) if logical_date else ()
+        self._cli("dags", "trigger", dag_id, *options, *date)
         return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:

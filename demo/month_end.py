@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pendulum
 
-from demo.api import AirflowApi
 from demo.processes import wait_for
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
@@ -21,7 +20,7 @@ class MonthEnd:
 
     def __init__(self, stack: AirflowStack, sandbox: ServedSandbox) -> None:
         self.stack = stack
-        self.api = AirflowApi(stack.url)
+        self.api = stack.api
         self.sandbox = sandbox
 
     def start_first_run(self) -> str:

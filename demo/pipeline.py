@@ -7,7 +7,6 @@ from typing import Any
 
 import pendulum
 
-from demo.api import AirflowApi
 from demo.processes import wait_for
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
@@ -43,7 +42,7 @@ class Pipeline:
 
     def __init__(self, stack: AirflowStack, sandbox: ServedSandbox) -> None:
         self.stack = stack
-        self.api = AirflowApi(stack.url)
+        self.api = stack.api
         self.sandbox = sandbox
         self.day = pendulum.now("UTC").start_of("day").subtract(days=1)
         self.sold = make_rows(self.day)

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import pendulum
 
-from demo.api import AirflowApi
 from demo.processes import wait_for
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
@@ -44,10 +43,9 @@ def start_run(stack: AirflowStack, sandbox: ServedSandbox) -> str:
     """Let Airflow start the run that was due last night, and return its id."""
     script = {"contains": "FROM invoice", "rows": make_rows(), "seconds": _SECONDS}
     sandbox.ask("POST", "/sandbox/queries", script)
-    api = AirflowApi(stack.url)
     stack.wait_dag(DAG_ID)
-    api.unpause(DAG_ID)
-    return str(wait_for("the scheduled run", lambda: next(iter(api.runs(DAG_ID)), None), 120))
+    stack.api.unpause(DAG_ID)
+    return str(wait_for("the scheduled run", lambda: next(iter(stack.api.runs(DAG_ID)), None), 120))
 
 
 def find_wrong(

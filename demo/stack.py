@@ -25,7 +25,11 @@ class Records(Protocol):
     def health(self) -> dict[str, str]: ...  # noqa: D102
     def has_dag(self, dag_id: str) -> bool: ...  # noqa: D102
     def import_errors(self) -> list[str]: ...  # noqa: D102
-    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str) -> str: ...  # noqa: D102
+    def unpause(self, dag_id: str) -> None: ...  # noqa: D102
+    def runs(self, dag_id: str) -> list[str]: ...  # noqa: D102
+    def trigger(  # noqa: D102
+        self, dag_id: str, conf: dict[str, Any], run_id: str, logical_date: str = ""
+    ) -> str: ...
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]: ...  # noqa: D102
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]: ...  # noqa: D102
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int) -> Any: ...  # noqa: D102
