@@ -32,6 +32,9 @@ QUICK ?=
 VENV_RELEASE := .venv-release
 CONSTRAINTS_RELEASE := constraints/release.txt
 RELEASE_BIN := $(VENV_RELEASE)/bin
+# Airflow's database is MySQL there.
+VENV_MYSQL := .venv-mysql
+CONSTRAINTS_MYSQL := constraints/mysql.txt
 # How often `make crash-test` crashes at each point; `make test` crashes orders 3 times on Airflow 3.3 and twice on
 # 2.11, and what else is submitted once.
 CRASH_RUNS ?= 25
@@ -55,6 +58,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_BENCH := $(VENV_BENCH)/.installed
 STAMP_RELEASE := $(VENV_RELEASE)/.installed
+STAMP_MYSQL := $(VENV_MYSQL)/.installed
 # The provider and the sandbox are two distributions; every environment has both.
 PROJECTS := pyproject.toml sandbox/pyproject.toml
 FIND_PYTHON = for p in $(PYTHONS); do \
@@ -63,7 +67,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
+.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -84,6 +88,7 @@ help:
 	@echo 'make matrix      these and the examples on a real Airflow, on each Airflow and Python, into docs/support.md: hours'
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
+	@echo 'make mysql-test  lists of 2,000 where Airflow keeps its records in a MariaDB: four minutes'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
 	@echo 'make bench       side by side with the alternatives: 40 minutes (QUICK=1: six)'
 	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
@@ -130,6 +135,10 @@ TESTED_WITH = hypothesis pytest pytest-timeout statsd $(if $(filter lowest%,$*),
 $(STAMP_BENCH): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
 	$(call MAKE_VENV,$(VENV_BENCH),$(CONSTRAINTS) --constraint $(CONSTRAINTS_BENCH),'.[bench]')
 
+# The driver is built from its source: apt-get install mariadb-server libmariadb-dev pkg-config gcc python3-dev
+$(STAMP_MYSQL): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_MYSQL)
+	$(call MAKE_VENV,$(VENV_MYSQL),$(CONSTRAINTS) --constraint $(CONSTRAINTS_MYSQL),. aiomysql mysqlclient)
+
 $(STAMP_RELEASE): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_RELEASE)
 	$(call MAKE_VENV,$(VENV_RELEASE),$(CONSTRAINTS) --constraint $(CONSTRAINTS_RELEASE),'.[release]')
 
@@ -163,7 +172,7 @@ docs: env
 # Two at once: the tests on real Airflows mostly wait, and fail if they wait too long for a core.
 test: env env-2.11
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer test-calls-of-2.11
+	@$(MAKE) --no-print-directory --jobs 2 test-alone test-on-airflow test-explorer test-examples-on-2.11 test-calls-of-2.11
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
@@ -179,6 +188,9 @@ test-on-airflow: env env-2.11
 # What differs, for `make test`; all of it is test-on-2.11.
 test-calls-of-2.11: env-2.11
 	$(VENV_2_11)/bin/python -m pytest -p no:cacheprovider $(ON_2_11)
+
+test-examples-on-2.11: env env-2.11
+	MATRIX_PYTHON=$(abspath $(VENV_2_11)/bin/python) $(BIN)/python -m pytest -p no:cacheprovider tests/matrix
 
 test-on-%: .venv-%/.installed
 	.venv-$*/bin/python -m pytest -q -p no:cacheprovider $(addprefix --ignore ,$(NOT_ON_OTHERS)) $(REPORT:%=--junit-xml=%)
@@ -213,6 +225,9 @@ crash-test: env env-2.11
 
 host-test: env
 	MAPPED_TASKS=$(MAPPED_TASKS) $(BIN)/python -m pytest -s tests/e2e/test_host.py
+
+mysql-test: env $(STAMP_MYSQL)
+	MYSQL_PYTHON=$(abspath $(VENV_MYSQL)/bin/python) $(BIN)/python -m pytest -p no:cacheprovider tests/mysql
 
 bench: env-bench
 	$(VENV_BENCH)/bin/python -m benchmarks $(if $(QUICK),--quick)
