@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from release import archives, licences, sbom, versions
+from tests.matrix.results import list_untried
+from tests.matrix.results import read as read_rows
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
@@ -210,6 +212,8 @@ def main() -> int:
     stated = versions.read_versions(ROOT)
     with report.step(f"versions: {stated}") as note:
         note(versions.find_differences(stated, (ROOT / "CHANGELOG.md").read_text(), os.environ.get("TAG")))
+    with report.step("every Airflow and Python that is promised was run") as note:
+        note(list_untried(read_rows(), versions.read_pythons(ROOT)))
     shutil.rmtree(DIST, ignore_errors=True)
     if not report.problems:
         with report.step("both are built"):

@@ -1,8 +1,9 @@
-"""One version: both packages, the changelog and the tag say the same."""
+"""What the packages say they are, and run on: both, the changelog and the tag name one version."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 # Where each distribution states its version.
@@ -11,6 +12,7 @@ SOURCES = {
     "zuora-sandbox": "sandbox/zuora_sandbox/__init__.py",
 }
 _VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
+_PYTHON = re.compile(r":: (3\.\d+)$")
 _HEADING = re.compile(r"^## \[([^\]]+)\]", re.MULTILINE)
 
 
@@ -28,6 +30,12 @@ def read_versions(root: Path) -> dict[str, str]:
             raise ValueError(f'{source} has no line __version__ = "..."')
         versions[name] = stated.group(1)
     return versions
+
+
+def read_pythons(root: Path) -> list[str]:
+    """Return the Pythons that the provider's classifiers promise, such as ``3.11``."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    return [found[1] for each in project["classifiers"] if (found := _PYTHON.search(each))]
 
 
 def find_differences(versions: dict[str, str], changelog: str, tag: str | None) -> list[str]:

@@ -267,3 +267,10 @@ def test_people_are_told_how_to_take_part(name):
 
     assert text
     assert "@" not in text  # nobody reads a mailbox
+
+
+def test_the_promised_pythons_are_those_of_the_classifiers(tmp_path):
+    classifiers = ["Programming Language :: Python :: 3", "Programming Language :: Python :: 3.12"]
+    (tmp_path / "pyproject.toml").write_text(f"[project]\nclassifiers = {classifiers}\n")
+
+    assert versions.read_pythons(tmp_path) == ["3.12"]

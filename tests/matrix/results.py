@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,8 +69,30 @@ def write(rows: dict[str, Row]) -> None:
     )
 
 
+def list_untried(rows: dict[str, Row], promised: Iterable[str]) -> list[str]:
+    """
+    Return what keeps a release from being made: an Airflow, or a promised Python, that nothing was run on.
+
+    :param promised: the Pythons of the package's classifiers.
+    """
+    tried = {tuple(name.split("-py")) for name, row in rows.items() if not row.failed}
+    others = {airflow for airflow, _ in tried}
+    missing = [f"Airflow {airflow}" for airflow in PYTHONS if airflow not in others]
+    newest = list(PYTHONS)[-1]
+    missing += [f"Python {python}" for python in promised if (newest, python) not in tried]
+    return [f"{each} has no green row in tests/matrix/results.json: make matrix" for each in missing]
+
+
 def make_table(rows: dict[str, Row]) -> str:
     """Return the table of the docs."""
     head = ("Airflow", "Python", "tests without a real Airflow", "on one", "passed", "last run")
-    lines = [head, ("---",) * len(head), *(row.cells for row in rows.values())]
+    not_run = ("", "", "", "not run")
+    cells = (rows[name].cells if name in rows else (*_titles(name), *not_run) for name in ROWS)
+    lines = [head, ("---",) * len(head), *cells]
     return "\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + "\n"
+
+
+def _titles(name: str) -> tuple[str, str]:
+    """How the table shows which Airflow and which Python a row is of that was not run."""
+    airflow, _, python = name.partition("-py")
+    return airflow, python

@@ -1,7 +1,7 @@
 """
 A real Airflow whose database is a MariaDB of the test's own, on loopback.
 
-`make mysql-test` runs these; without MYSQL_PYTHON, the interpreter of its environment, there is nothing to run.
+`make mysql-test` runs these; without MYSQL_PYTHON, its environment's interpreter, there is nothing to run.
 """
 
 import getpass
