@@ -89,7 +89,7 @@ class Airflow:
         self.xcoms.clear()
         context = self.context()
         try:
-            return self._make_task(order, options).execute(context)
+            return self._start(order, options, context).execute(context)
         except TaskDeferred as deferred:
             deferral = deferred
         while True:
@@ -97,14 +97,16 @@ class Airflow:
             self.clock.sleep(event["seconds"])
             given = json.loads(json.dumps(deferral.kwargs)) | {"event": event}
             try:
-                return self._make_task(order, options).resume_execution(deferral.method_name, given, context)
+                task = self._start(order, options, context)
+                return task.resume_execution(deferral.method_name, given, context)
             except TaskDeferred as deferred:
                 deferral = deferred
 
-    def _make_task(self, order: Any, options: dict[str, Any]) -> Any:
-        if isinstance(order, dict):
-            return ZuoraCreateOrderOperator(task_id="submit", order=order, **options)
-        return ZuoraCreateOrdersOperator(task_id="submit", orders=order, **options)
+    def _start(self, order: Any, options: dict[str, Any], context: dict[str, Any]) -> Any:
+        options = {"task_id": "submit", "retries": self.retries} | options
+        kind: Any = ZuoraCreateOrderOperator if isinstance(order, dict) else ZuoraCreateOrdersOperator
+        context["task"] = kind(**{"order" if isinstance(order, dict) else "orders": order}, **options)
+        return context["task"]
 
     def run(self, order: Any, **options: Any) -> Any:
         """Run the task until it succeeds, fails permanently, or has no retries left; return its result."""

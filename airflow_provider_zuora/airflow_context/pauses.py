@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_zuora.airflow_context.receipts import BaseReportingTask
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput
 from airflow_provider_zuora.core.flow import LONGEST_PAUSE, ON_WORKER, Paused, Pausing
-from airflow_provider_zuora.exceptions import TransientError
+from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.version_compat import WAIT
 
 AFTER_PAUSE = "execute"
@@ -35,20 +36,51 @@ class BasePausingTask(BaseReportingTask):
     deferrable: bool
     execution_limit: float
     _paused: Mapping[str, Any] = MappingProxyType({})  # what an earlier process of this try has left
+    _defers = False  # inside `deferring_pauses`
 
     def choose_pausing(self, *, may_defer: bool) -> Pausing:
         """Return how the submission goes on, and may pause; ``may_defer``: it is all that the task does."""
         state = self._paused.get("state")
-        is_short = self.deferrable and may_defer and self._paused.get("count", 0) < _MOST
+        is_short = self.deferrable and may_defer and self._defers and self._paused.get("count", 0) < _MOST
         return Pausing(LONGEST_PAUSE if is_short else ON_WORKER.longest, state)
 
     @contextmanager
     def deferring_pauses(self, context: Mapping[str, Any]) -> Iterator[None]:
-        """Defer the task when what is inside pauses for long."""
+        """
+        Defer the task when what is inside pauses for long, if Airflow runs this very operator.
+
+        One that is called inside another task cannot be resumed.
+        """
+        self._defers = context.get("task") is self
         try:
             yield
         except Paused as pause:
             self._defer_pause(pause, context)
+        finally:
+            self._defers = False
+
+    @contextmanager
+    def asking_if_sent(self) -> Iterator[None]:
+        """
+        Go on after a pause, whatever is rendered now.
+
+        :raises OutcomeUnknownError: in place of an error that says that nothing was sent, if an earlier
+            process of this try has sent something.
+        """
+        try:
+            yield
+        except PermanentError as error:
+            if not self.notes.job_ids and not is_from_vendor(error):
+                self._raise_if_sent(error)
+            raise
+
+    def _raise_if_sent(self, error: PermanentError) -> None:
+        from airflow_provider_zuora.core.submission.endings import build_sent_error
+        from airflow_provider_zuora.core.submission.pauses import find_sent
+
+        with convert_errors():
+            if (sent := find_sent(self._paused.get("state") or {})) is not None:
+                raise build_sent_error(sent, error) from error
 
     def _defer_pause(self, pause: Paused, context: Mapping[str, Any]) -> None:
         from airflow_provider_zuora.triggers.pause import ZuoraPauseTrigger
@@ -71,12 +103,32 @@ class BasePausingTask(BaseReportingTask):
         )
 
     def take_up(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Go on with what an earlier process of this try has left; return the rest of Airflow's arguments."""
-        event, self._paused = kwargs.pop("event", None), kwargs.pop(PAUSED, None) or {}
-        if not isinstance(event, Mapping) or event.get("status") != "over" or not self._paused:
+        """
+        Go on with what an earlier process of this try has left; return the rest of Airflow's arguments.
+
+        :raises TransientError: if that cannot be read, or if no trigger of ours has ended the pause.
+        """
+        event, paused = kwargs.pop("event", None), kwargs.pop(PAUSED)
+        try:
+            began, count = float(paused["began"]), int(paused["count"])
+            paused = {"state": dict(paused["state"]), "began": began, "count": count}
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
+            raise TransientError(_BROKEN.format(f"what was kept cannot be read: {error!r}")) from error
+        if not is_over(event):
             raise TransientError(_BROKEN.format(f"the trigger fired {event!r:.200}"))
-        self.notes.began = float(self._paused["began"])
+        self._paused, self.notes.began = paused, began
         return kwargs
+
+
+def is_over(event: object) -> bool:
+    """Return whether an event is that of a pause which has passed."""
+    return isinstance(event, Mapping) and event.get("status") == "over" and "seconds" in event
+
+
+def is_from_vendor(error: PermanentError) -> bool:
+    """Return whether an error is what came of the submission, not of its input."""
+    cause = error.__cause__
+    return isinstance(cause, ApiError) and not isinstance(cause, InvalidInput)
 
 
 def build_broken_pause_error(failure: Mapping[str, Any]) -> TransientError:

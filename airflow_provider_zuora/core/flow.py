@@ -52,6 +52,11 @@ class Pausing:
     longest: float = math.inf  # seconds
     state: Mapping[str, Any] | None = field(default=None, repr=False)
 
+    @property
+    def has_begun(self) -> bool:
+        """Return whether an earlier process may have sent a POST: more is known than how it signed in."""
+        return bool({"submission", "waited"} & set(self.state or ()))
+
 
 ON_WORKER = Pausing()
 LONGEST_PAUSE = 30.0
@@ -134,6 +139,7 @@ class Runner:
     :param send: sends a request, raises `Unreachable` if no answer comes.
     :param store: answers `LoadState` and `SaveState`; None: nothing is loaded, and what is saved is lost.
     :param longest_pause: seconds; a longer one, after which another process can go on, raises `Paused`.
+    :param has_posted: a POST was sent, in this process or before.
     """
 
     send: Callable[[Request], Response]
@@ -141,17 +147,17 @@ class Runner:
     sleep: Callable[[float], object]
     store: Store | None = None
     longest_pause: float = math.inf
-    _has_posted: bool = field(default=False, init=False)
+    has_posted: bool = False
 
     def perform(self, step: Step) -> object:
         """Answer one step of the flow."""
         if isinstance(step, Request):
-            self._has_posted |= step.method == "POST"
+            self.has_posted |= step.method == "POST"
             return self.send(step)
         if isinstance(step, Token):
             return self.token(step)
         if isinstance(step, (LoadState, SaveState)):
-            return _use_store(self.store, step, self._has_posted)
+            return _use_store(self.store, step, self.has_posted)
         if isinstance(step, RunInThread):
             return step.call()
         if step.state is not None and step.seconds > self.longest_pause:

@@ -156,7 +156,7 @@ class BaseBillingHook(BaseJobHook):
             with call.claim_order(checked, None):
                 options: dict[str, Any] = {"is_sole": is_sole, "shared": call.shared}
                 flow = submit_order(settings.client, *who, state=pausing.state, **options)
-                job_id = settings.session.run(flow, call.store, pausing.longest)
+                job_id = settings.session.run(flow, call.store, pausing)
             if call.is_task and call.is_of_another(job_id, checked.content, is_numbered=False):
                 raise build_shared_job_error(job_id, checked.kind)
         self.log.info("Zuora has the %s as job %s", checked.kind, job_id)

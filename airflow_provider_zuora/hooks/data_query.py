@@ -156,7 +156,7 @@ class BaseDataQueryHook(BaseJobHook):
         who = (document, call.scope, call.attempt)
         with convert_errors():
             flow = submit_query(self._settings.client, *who, on_start, pausing.state)
-            return self.session.run(flow, call.store, pausing.longest)
+            return self.session.run(flow, call.store, pausing)
 
     def _cancel_query(self, job_id: str, context: Mapping[str, Any]) -> bool:
         """Cancel the query of a task unless a later try waits for it; return whether it has ended."""

@@ -116,7 +116,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
                 return settings.session.run(flow, call.store)
             with call.claim_order(checked, raw_idempotency_key):
                 flow = submit_order(*who, is_sole=is_sole, state=pausing.state, **options)
-                job_id = settings.session.run(flow, call.store, pausing.longest)
+                job_id = settings.session.run(flow, call.store, pausing)
             if call.is_task and call.is_of_another(job_id, checked.content, is_numbered=bool(checked.number)):
                 raise build_shared_job_error(job_id)
         except ApiError as error:

@@ -15,6 +15,7 @@ from airflow_provider_zuora.airflow_context.pauses import (
     PAUSED,
     BasePausingTask,
     build_broken_pause_error,
+    is_over,
 )
 from airflow_provider_zuora.core.errors import TimedOut
 from airflow_provider_zuora.core.http.response_parsing import redact_job
@@ -122,7 +123,9 @@ class BaseJobOperator(BasePausingTask, BaseWaitingTask):
         has it too.
         """
         given = next_kwargs or {}
-        has_lost = PAUSED not in given if next_method == AFTER_PAUSE else "expected" not in given
+        has_lost = "expected" not in given
+        if next_method == AFTER_PAUSE:  # a user's subclass may defer to it as well, for a reason of its own
+            has_lost = PAUSED not in given and is_over(given.get("event"))
         with self.reporting(context) as notes:
             kept = (self._pull(context, WAIT) or {}) if has_lost else {}
             if next_method == AIRFLOW_ENDS_IT:
@@ -133,8 +136,10 @@ class BaseJobOperator(BasePausingTask, BaseWaitingTask):
                     next_method, given = "execute_complete", {"event": event}
                 else:
                     raise build_broken_pause_error(given)
-            if next_method == AFTER_PAUSE:
-                given = self.take_up({**kept, **given})
+            if next_method == AFTER_PAUSE and PAUSED in (given := {**kept, **given}):
+                given = self.take_up(given)
+                with self.asking_if_sent():
+                    return super().resume_execution(next_method, given, context)
             if next_method == "execute_complete" and has_lost:
                 given = {**kept.get("kwargs", {"expected": self.list_expected_again(context)}), **given}
             return super().resume_execution(next_method, given, context)

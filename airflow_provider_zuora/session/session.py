@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import random
 import threading
@@ -14,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
-from airflow_provider_zuora.core.flow import AsyncRunner, Flow, Runner, Store, arun, run
+from airflow_provider_zuora.core.flow import ON_WORKER, AsyncRunner, Flow, Pausing, Runner, Store, arun, run
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.http.response_parsing import make_recent_requests
@@ -95,9 +94,10 @@ class ApiSession:
         """Return the flows of this session, with headers that every request but the sign-in carries."""
         return self._make_client(self.tokens.credentials, headers or {})
 
-    def run(self, flow: Flow[T], store: Store | None = None, longest_pause: float = math.inf) -> T:
-        """Run a flow with blocking calls; for the parameters see `Runner`."""
-        return run(flow, replace(self._runner, store=store, longest_pause=longest_pause))
+    def run(self, flow: Flow[T], store: Store | None = None, pausing: Pausing = ON_WORKER) -> T:
+        """Run a flow with blocking calls; ``store`` is where it keeps its state."""
+        longest, has_posted = pausing.longest, pausing.has_begun
+        return run(flow, replace(self._runner, store=store, longest_pause=longest, has_posted=has_posted))
 
     def close(self) -> None:
         """Close the connections of `run`; the next flow opens them again."""

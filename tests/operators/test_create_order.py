@@ -319,8 +319,9 @@ class TestWaiting:
 
         context = self.retry(context)
         if deferrable:
+            context["task"] = make_waiting(retries=1)
             with pytest.raises(TaskDeferred) as caught:
-                make_waiting().execute(context)
+                context["task"].execute(context)
             rest, kwargs = caught.value.trigger.seconds, caught.value.kwargs
             event = {"status": "over", "seconds": rest}
             result = make_waiting().resume_execution("execute", {**kwargs, "event": event}, context)

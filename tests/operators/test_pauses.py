@@ -43,31 +43,45 @@ def zuora(clock, monkeypatch):
         yield zuora
 
 
+class FullStore(StateStore):
+    """One that takes nothing more."""
+
+    def set(self, key, value, *, retention=None):
+        raise OSError("No space left on device")
+
+
 class Task:
     """One task instance on an Airflow; each of its processes has an operator of its own."""
 
     def __init__(self, clock, memory=True, kind=ZuoraCreateOrderOperator, **options):
-        self.clock, self.number, self.xcoms, self.pauses = clock, 1, {}, []
+        self.clock, self.number, self.max_tries, self.xcoms, self.pauses = clock, 1, 3, {}, []
         self.store = StateStore() if memory else None
         self.kind, self.options = kind, options or {"order": ORDER}
 
     def make(self):
-        return self.kind(task_id="t", **self.options)
+        return self.kind(task_id="t", **{"retries": 3} | self.options)
+
+    def start(self):
+        task = self.make()
+        return task, self.context | {"task": task}
 
     @property
     def context(self):
-        ti = Instance(**WAITING | {"task_id": "t", "max_tries": 3}, try_number=self.number, xcoms=self.xcoms)
+        own = {"task_id": "t", "max_tries": self.max_tries, "try_number": self.number}
+        ti = Instance(**WAITING | own, xcoms=self.xcoms)
         store = {} if self.store is None else {"task_state_store": self.store}
         return {"ti": ti, "ds": "2024-07-31", "task": SimpleNamespace(retries=3), **store}
 
     def begin(self):
+        task, context = self.start()
         with pytest.raises(TaskDeferred) as caught:
-            self.make().execute(self.context)
+            task.execute(context)
         return caught.value
 
     def resume(self, deferral, event=None):
         kwargs = json.loads(json.dumps(deferral.kwargs)) | {"event": event or self.fire(deferral.trigger)}
-        return self.make().resume_execution(deferral.method_name, kwargs, self.context)
+        task, context = self.start()
+        return task.resume_execution(deferral.method_name, kwargs, context)
 
     def deferral_after(self, deferral):
         with pytest.raises(TaskDeferred) as caught:
@@ -94,9 +108,16 @@ class Task:
         deferral = None
         while True:
             try:
-                return self.resume(deferral) if deferral else self.make().execute(self.context)
+                if deferral:
+                    return self.resume(deferral)
+                task, context = self.start()
+                return task.execute(context)
             except TaskDeferred as again:
                 deferral = again
+
+    def clear(self):
+        self.max_tries = self.number + 3
+        return self.retry()
 
     def retry(self):
         self.number += 1
@@ -321,6 +342,23 @@ class TestWhatKeepsItsWorker:
             task.run()
             assert task.pauses == []
 
+    def test_one_that_another_task_calls(self, zuora, clock):
+        """Airflow could not resume it: it calls the outer task's methods."""
+        zuora.fault(**POST, **LIMITED, when="before")
+        inner = Task(clock)
+        _, context = inner.start()
+        inner.make().execute(context)
+
+        assert max(clock.naps) >= 120
+        assert len(zuora.ledger()["orders"]) == 1
+
+    def test_one_that_a_method_starts(self, zuora, clock):
+        zuora.fault(**POST, **LIMITED, when="before")
+        task, context = Task(clock).start()
+        task.start_job(context)
+
+        assert max(clock.naps) >= 120
+
     def test_an_order_in_a_file_which_may_be_gone_then(self, zuora, clock, tmp_path):
         file = tmp_path / "order.json"
         file.write_text(json.dumps(ORDER))
@@ -350,30 +388,105 @@ class TestAnOrderThatChangesMeanwhile:
         zuora.fault(**POST, **LIMITED, when="before")
         return Task(clock, memory)
 
-    @pytest.mark.parametrize("order", [ORDER, BARE], ids=["numbered", "not numbered"])
-    def test_another_content_goes_on_under_the_same_key(self, zuora, task, order):
-        task.options = {"order": order}
-        deferral = task.begin()
-        task.options = {"order": order | {"description": "changed"}}
-        task.resume(deferral)
+    CHANGES = pytest.mark.parametrize(
+        "change",
+        [
+            {"orderNumber": "O-2"},
+            {"description": "changed"},
+            {"existingAccountNumber": "A00000098"},
+            {"orderNumber": None},
+        ],
+        ids=["number", "content", "account", "no number"],
+    )
 
-        assert len(zuora.ledger()["orders"]) == 1
+    def change(self, change):
+        return {"order": {name: value for name, value in (ORDER | change).items() if value is not None}}
 
-    def test_another_number_is_a_question(self, zuora, task):
+    @CHANGES
+    def test_is_a_question(self, zuora, task, change):
         deferral = task.begin()
-        task.options = {"order": ORDER | {"orderNumber": "O-2"}}
-        with pytest.raises(OutcomeUnknownError, match="has another number, key or account since"):
+        task.options = self.change(change)
+        with pytest.raises(OutcomeUnknownError, match="has changed since this try has paused"):
             task.resume(deferral)
         assert len(zuora.ledger()["orders"]) == 1
+        assert task.xcoms["receipt"]["state"] == "unknown"
 
-    def test_another_number_begins_if_nothing_can_have_been_made(self, zuora, clock, memory):
+    @CHANGES
+    def test_is_made_as_it_is_then_if_nothing_can_have_been_made(self, zuora, clock, memory, change):
         zuora.fault(**POST, **LIMITED, when="before")
         task = Task(clock, memory)
         deferral = task.begin()
-        task.options = {"order": ORDER | {"orderNumber": "O-2"}}
+        task.options = self.change(change)
         task.resume(deferral)
 
-        assert [made["orderNumber"] for made in zuora.ledger()["orders"]] == ["O-2"]
+        [made] = zuora.ledger()["orders"]
+        wanted = task.options["order"]
+        assert made.get("description") == wanted.get("description")
+        assert made["accountNumber"] == wanted["existingAccountNumber"]
+
+    @pytest.mark.parametrize("keys", [("K-1", "K-2"), (None, "K-1"), ("K-1", None)])
+    def test_another_raw_key_is_a_question(self, zuora, task, keys):
+        task.options = {"order": ORDER, "raw_idempotency_key": keys[0]}
+        deferral = task.begin()
+        task.options = {"order": ORDER, "raw_idempotency_key": keys[1]}
+        with pytest.raises(OutcomeUnknownError, match="has changed since this try has paused"):
+            task.resume(deferral)
+        assert len(zuora.ledger()["orders"]) == 1
+
+    @pytest.mark.parametrize("order", [{}, "{{ no JSON", ORDER | {"orderDate": "31 July"}])
+    def test_one_that_cannot_be_sent_any_more_is_a_question(self, zuora, task, order):
+        """It said that nothing was sent."""
+        deferral = task.begin()
+        task.options = {"order": order}
+        with pytest.raises(
+            OutcomeUnknownError, match="Before it paused this try sent something under key af-"
+        ):
+            task.resume(deferral)
+        assert task.xcoms["receipt"]["state"] == "unknown"
+
+        task.options = {"order": ORDER}
+        task.clear()
+        assert len(zuora.ledger()["orders"]) == 1
+
+    def test_one_that_cannot_be_sent_any_more_is_refused_if_nothing_can_have_been_made(
+        self, zuora, clock, memory
+    ):
+        zuora.fault(**POST, **LIMITED, when="before")
+        task = Task(clock, memory)
+        deferral = task.begin()
+        task.options = {"order": {}}
+        with pytest.raises(PermanentError, match=r"Nothing was sent|none was sent|order"):
+            task.resume(deferral)
+        assert task.xcoms["receipt"]["state"] == "refused"
+        assert zuora.ledger()["orders"] == []
+
+    def test_a_connection_that_may_write_no_more_is_a_question(self, zuora, task, monkeypatch):
+        deferral = task.begin()
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra={"read_only": True}))
+        with pytest.raises(
+            OutcomeUnknownError, match="Before it paused this try sent something under key af-"
+        ):
+            task.resume(deferral)
+        assert len(zuora.ledger()["orders"]) == 1
+
+
+def test_what_was_sent_is_not_noted_as_nothing_where_a_sign_in_fails_after_the_pause(
+    zuora, clock, runtime_dir
+):
+    """The state store was emptied meanwhile; the next try believed that the first had sent nothing."""
+    zuora.fault(**POST, kind="reset", when="after")
+    zuora.fault(**POST, **LIMITED, when="before")
+    task = Task(clock, order=BARE)
+    deferral = task.begin()
+    task.store.kept.clear()
+    shutil.rmtree(runtime_dir)
+    session = zuora.use_session(clock=clock, sleep=clock.sleep)  # of a process on another host
+    zuora.fault(**SIGN_IN, status=503, times=None)
+    with pytest.raises(TransientError):
+        task.resume(deferral)
+    session.close()
+
+    assert task.store.kept == {}
 
 
 class TestAirflow:
@@ -424,11 +537,44 @@ class TestAirflow:
         task.retry()
         assert len(zuora.ledger()["orders"]) == 1
 
-    def test_the_state_of_another_try_is_not_used(self, zuora, task):
+    @pytest.mark.parametrize("change", [{"try": 7}, {"version": 0}, {"submission": None}], ids=str)
+    def test_the_state_of_another_try_or_release_is_not_used(self, zuora, task, change):
         deferral = task.begin()
-        task.number = 2
-        task.resume(deferral)
+        state = deferral.kwargs["paused"]["state"] | change
+        deferral.kwargs["paused"]["state"] = {name: value for name, value in state.items() if value != None}  # noqa: E711
+        with pytest.raises(TransientError, match="cannot be read, so it sends nothing"):
+            task.resume(deferral)
+        assert zuora.ledger()["orders"] == []
+
+    @pytest.mark.parametrize(
+        "paused", [None, [], {"state": {}}, {"state": 1, "began": 0, "count": 1}, {"state": {}, "began": "x"}]
+    )
+    def test_what_is_no_pause_is_retried(self, zuora, task, paused):
+        deferral = task.begin()
+        deferral.kwargs["paused"] = paused
+        with pytest.raises(TransientError, match="before it had a job"):
+            task.resume(deferral)
+        assert zuora.ledger()["orders"] == []
+
+    def test_a_subclass_may_defer_to_execute_itself(self, zuora, clock):
+        class Delayed(ZuoraCreateOrderOperator):
+            def execute(self, context, event=None):
+                if event is None:
+                    self.defer(trigger=ZuoraPauseTrigger(seconds=1), method_name="execute")
+                return super().execute(context)
+
+        task = Task(clock, kind=Delayed, order=ORDER)
+        deferral = task.begin()
+        operator, context = task.start()
+        operator.resume_execution(deferral.method_name, {"event": {"status": "mine"}}, context)
+
         assert len(zuora.ledger()["orders"]) == 1
+
+    def test_a_state_store_that_fails_after_the_pause_is_not_said_to_be_before_any_post(self, zuora, task):
+        deferral = task.begin()
+        task.store = FullStore()
+        with pytest.raises(TransientError, match="It was sent"):
+            task.resume(deferral)
 
     def test_the_deferral_ends_with_execution_timeout(self, zuora, task):
         zuora.fault(**POST, **LIMITED, when="before")

@@ -23,6 +23,8 @@ def read_notes(
     shared: SharedRecordStore | None = None,
     check: Callable[[], None] | None = None,
     sign_in: Flow[None] | None = None,
+    *,
+    has_begun: bool = False,
 ) -> Flow[RecordStore]:
     """
     Return what the tries of the task have noted, once the account is signed in.
@@ -30,6 +32,7 @@ def read_notes(
     If signing in fails the first try notes that it has sent nothing.
 
     :param check: raises an `ApiError` if nothing may be submitted; called before the account signs in.
+    :param has_begun: an earlier process of this try has begun its submission, so it may have sent something.
     """
     shared = shared or SharedRecordStore()
     with shared.reading:
@@ -41,7 +44,7 @@ def read_notes(
             else:
                 yield from sign_in
         except ApiError:
-            if shared.notes is None:
+            if shared.notes is None and not has_begun:
                 yield from RecordStore(attempt).note_nothing_sent()
             raise
         if shared.notes is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_zuora.core.errors import ApiError, Refused
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, OutcomeUnknown, Refused
 from airflow_provider_zuora.core.submission import recovery
 from airflow_provider_zuora.core.submission.post import reword_error
 from airflow_provider_zuora.core.submission.protocol import Action, Event, Standing
-from airflow_provider_zuora.core.submission.record import SubmissionState
+from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 
 if TYPE_CHECKING:
     from airflow_provider_zuora.core.submission.submission import Submission
@@ -41,6 +41,20 @@ def build_error(submission: Submission, action: Action) -> ApiError:
     if kind.allows_control or post.sent < 2:
         return error
     return reword_error(error, f"{error} {_MAY_BE_STORED.format(title=submission.client.vendor.title)}")
+
+
+def build_sent_error(record: SubmissionRecord, cause: Exception) -> OutcomeUnknown:
+    """Return the error of a try that has sent something, and cannot go on for another cause."""
+    invalid = cause if isinstance(cause, InvalidInput) else cause.__cause__
+    why = "; ".join(invalid.violations) if isinstance(invalid, InvalidInput) else str(cause)
+    words = (
+        f"Before it paused this try sent something under key {record.key} (Track-Ids "
+        f"{', '.join(record.track_ids) or 'of an earlier try'}), and what came of it is unknown. It cannot "
+        f"go on: {why}\nPut that right, and clear the task: it goes on with the same key."
+    )
+    error = OutcomeUnknown(words, info=cause.info if isinstance(cause, ApiError) else None)
+    error.key, error.unanswered = record.key, record.unanswered
+    return error
 
 
 def build_used_up_error(submission: Submission) -> Refused:

@@ -7,8 +7,8 @@ other begins as each try does. A pause takes as long as it is said to in real ti
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +26,54 @@ from airflow_provider_zuora.core.submission.record_store import read_record, wri
 if TYPE_CHECKING:
     from airflow_provider_zuora.core.submission.submission import Submission
 
-log = logging.getLogger(__name__)
-
 State = Mapping[str, Any]
 
+VERSION = 1  # of the states that this release writes, and reads
 POST, READ = "post", "read"  # the pause before a POST, and before what could not be read is read again
 _FLAGS = ("is_inherited", "is_cleared", "is_noted", "left_absent")
-_CHANGED = "what is to be submitted has another number, key or account since this try has paused"
+_BROKEN = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+_PARTS = {"sign_in", "submission", "waited"}  # of a state; it has one of them at least
+_CHANGED = "what is to be submitted has changed since this try has paused"
+_UNREADABLE = "What this try knew before its pause cannot be read, so it sends nothing; the next one goes on"
+_PLAIN = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 def read_state(state: State | None, attempt: TaskAttempt) -> State:
-    """Return what an earlier process of this very try has left, empty if there was none."""
-    return state if state is not None and state.get("try") == attempt.number else {"try": attempt.number}
+    """
+    Return what an earlier process of this very try has left; what each state begins with if there was none.
+
+    :raises ApiError: transient, if it cannot be read: what that process has sent is not known here.
+    """
+    beginning = {"version": VERSION, "try": attempt.number}
+    if state is None:
+        return beginning
+    if not isinstance(state, Mapping) or not beginning.items() <= state.items() or not _PARTS & set(state):
+        raise ApiError(_UNREADABLE, transient=True)
+    return state
+
+
+def find_sent(state: State) -> SubmissionRecord | None:
+    """
+    Return what an earlier process of this try has sent, None if that cannot have made anything.
+
+    :raises ApiError: transient, if it cannot be read.
+    """
+    values = state.get("submission")
+    if values is None:
+        return None
+    try:
+        record = read_record(values["record"])
+        return record if _may_exist(record, values) else None
+    except _BROKEN as error:
+        raise ApiError(f"{_UNREADABLE}: {error!r}", transient=True) from error
+
+
+def _may_exist(record: SubmissionRecord, values: State) -> bool:
+    """Return whether there may be what was submitted: by this try, or by one of which nothing is known."""
+    is_unknown = values["is_inherited"] and not values["is_remembered"]
+    was_not_found = record.absence_believed or record.state is SubmissionState.ABSENT or values["left_absent"]
+    is_there = record.state is SubmissionState.STARTED
+    return bool(record.unanswered or is_unknown or was_not_found or is_there)
 
 
 def asks_for_pause(error: ApiError, waited: float, budget: RetryBudget = retry.READ) -> bool:
@@ -50,10 +86,12 @@ def pack(submission: Submission, action: Action, pause: str, seconds: float) -> 
     record = replace(submission.record, paths=None)
     flags = {name: getattr(submission, name) for name in _FLAGS}
     return {
+        "version": VERSION,
         "try": submission.keys.attempt.number,
         "submission": flags
         | {
             "record": write_record(record),
+            "is_raw": bool(submission.keys.raw_key),
             "standing": submission.standing.name,
             "issued_at": submission.issued_at,
             "is_remembered": submission.keys.is_remembered,
@@ -76,9 +114,20 @@ def _pack_post(post: Post, seconds: float) -> State:
         "is_proven": post.is_proven,
         "repetition": [post.repetition.request_id, post.repetition.since, post.repetition.control],
         "kind": post.parsed.kind.name,
-        "asked": [info.asked, info.track_id, info.status, info.request_id, info.process_id],
-        "codes": list(info.codes),
+        "asked": [
+            info.asked,
+            info.track_id,
+            info.status,
+            *_keep([info.request_id]),
+            *_keep([info.process_id]),
+        ],
+        "codes": [code for code in _keep(info.codes) if code],
     }
+
+
+def _keep(texts: Iterable[str]) -> list[str]:
+    """Return ids and codes of the vendor's; what has the form of a sentence is no such thing."""
+    return [text if _PLAIN.fullmatch(text) else "" for text in texts]
 
 
 def restore(submission: Submission, values: State) -> Action | None:
@@ -91,10 +140,11 @@ def restore(submission: Submission, values: State) -> Action | None:
     keys = submission.keys
     try:
         record = read_record(values["record"])
-        if (record.submitter, record.account) != (keys.submitter, keys.account):
-            _check_may_begin(submission, record)
+        sent = (record.submitter, record.account, record.digest, record.key if values["is_raw"] else None)
+        if sent != (keys.submitter, keys.account, keys.digest, keys.raw_key or None):
+            _check_may_begin(submission, record, values)
             return None
-        if record.digest == keys.digest and keys.keeps_paths:
+        if keys.keeps_paths:
             record = replace(record, paths=hash_paths(keys.client, submission.order.document))
         submission.record = submission.kept = record
         submission.standing = Standing[values["standing"]]
@@ -105,14 +155,8 @@ def restore(submission: Submission, values: State) -> Action | None:
         if values["post"] is not None:
             _restore_post(submission.post, values["post"], has_paused=POST in submission.passed)
         action = Action[values["action"]]
-    except (KeyError, TypeError, ValueError) as error:
-        words = (
-            "What this try knew before its pause cannot be read, so it sends nothing; the next one goes on"
-        )
-        raise ApiError(f"{words}: {error!r}", transient=True) from error
-    if record.digest != keys.digest:
-        words = "The %s has changed while this try paused: it goes on under key %s, of what it was before"
-        log.warning(words, submission.kind.noun, record.key)
+    except _BROKEN as error:
+        raise ApiError(f"{_UNREADABLE}: {error!r}", transient=True) from error
     return action
 
 
@@ -128,8 +172,8 @@ def _restore_post(post: Post, values: State, *, has_paused: bool) -> None:
     post.repetition = Repetition(str(request_id), float(since), str(control))
 
 
-def _check_may_begin(submission: Submission, record: SubmissionRecord) -> None:
+def _check_may_begin(submission: Submission, record: SubmissionRecord, values: State) -> None:
     """Raise the question to a person if there may be the order of before the pause."""
-    if record.state is not SubmissionState.OPEN or record.unanswered or record.absence_believed:
+    if _may_exist(record, values):
         submission.record, submission.why = record, _CHANGED
         raise recovery.build_question(submission)

@@ -108,7 +108,7 @@ def submit_query(
                 log.warning("Asking again in %.0f s: %s", pause, error)
             waited += pause
             client.emit(THROTTLED_SECONDS, pause)
-            yield Sleep(pause, {"try": attempt.number, "waited": waited})
+            yield Sleep(pause, {**known, "waited": waited})
 
 
 def _submit(

@@ -55,7 +55,13 @@ def submit_order(
     """
     known = pauses.read_state(state, attempt)
     check = partial(client.check_allowed, order.request)
-    notes = yield from read_notes(attempt, shared, check, sign_in(client, known))
+    sent, has_begun = pauses.find_sent(known), "submission" in known
+    try:
+        notes = yield from read_notes(attempt, shared, check, sign_in(client, known), has_begun=has_begun)
+    except ApiError as error:
+        if error.transient or sent is None:
+            raise
+        raise endings.build_sent_error(sent, error) from error
     submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
     submission.go_on(known.get("submission"))
     with client.count_submission(order.kind):
