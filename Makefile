@@ -1,4 +1,4 @@
-# Everything happens in .venv/, .venv-2.11/ and .demo/ inside this checkout; each target makes what it needs first.
+# Everything happens in .venv/, .venv-2.11/, .demo/ and .cluster/ inside this checkout; each target makes what it needs first.
 
 VENV ?= .venv
 # The exact versions that everything is tested with; a name==version list and nothing else.
@@ -26,8 +26,12 @@ NOT_ON_OTHERS = $(ON_AIRFLOW) $(EXPLORER) $(QUICK_START) tests/benchmarks tests/
 # The benchmarks too: they need the providers that we are compared with.
 VENV_BENCH := .venv-bench
 CONSTRAINTS_BENCH := constraints/bench.txt
-# `make bench QUICK=1` is the short version.
+# `make bench QUICK=1` and `make cluster-test QUICK=1` are the short versions.
 QUICK ?=
+# A distributed Airflow needs drivers of PostgreSQL and Redis, and the Celery executor.
+VENV_CLUSTER := .venv-cluster
+CONSTRAINTS_CLUSTER := constraints/cluster.txt
+CLUSTER_PACKAGES := $(addprefix apache-airflow-providers-,celery postgres) asyncpg psycopg2-binary redis
 # What a release is checked with. `make release-check TAG=v1.2.3` is the check of that tag.
 VENV_RELEASE := .venv-release
 CONSTRAINTS_RELEASE := constraints/release.txt
@@ -57,6 +61,7 @@ MAPPED_TASKS ?= 500
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_BENCH := $(VENV_BENCH)/.installed
+STAMP_CLUSTER := $(VENV_CLUSTER)/.installed
 STAMP_RELEASE := $(VENV_RELEASE)/.installed
 STAMP_MYSQL := $(VENV_MYSQL)/.installed
 # The provider and the sandbox are two distributions; every environment has both.
@@ -67,7 +72,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
+.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test env-cluster cluster-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -89,6 +94,7 @@ help:
 	@echo 'make crash-test  a task that submits is killed and retried, $(CRASH_RUNS) times at each point (CRASH_RUNS=...)'
 	@echo 'make host-test   $(MAPPED_TASKS) mapped tasks on one host sign in once: a quarter of an hour (MAPPED_TASKS=...)'
 	@echo 'make mysql-test  lists of 2,000 where Airflow keeps its records in a MariaDB: four minutes'
+	@echo 'make cluster-test  a distributed Airflow, killed and cut off in the middle: a quarter of an hour (QUICK=1: five minutes)'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
 	@echo 'make bench       side by side with the alternatives: 40 minutes (QUICK=1: six)'
 	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
@@ -103,6 +109,8 @@ env: $(STAMP)
 env-%: .venv-%/.installed ;
 
 env-bench: $(STAMP_BENCH)
+
+env-cluster: $(STAMP_CLUSTER)
 
 env-release: $(STAMP_RELEASE)
 
@@ -138,6 +146,9 @@ $(STAMP_BENCH): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_BENCH)
 # The driver is built from its source: apt-get install mariadb-server libmariadb-dev pkg-config gcc python3-dev
 $(STAMP_MYSQL): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_MYSQL)
 	$(call MAKE_VENV,$(VENV_MYSQL),$(CONSTRAINTS) --constraint $(CONSTRAINTS_MYSQL),. aiomysql mysqlclient)
+
+$(STAMP_CLUSTER): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_CLUSTER)
+	$(call MAKE_VENV,$(VENV_CLUSTER),$(CONSTRAINTS) --constraint $(CONSTRAINTS_CLUSTER),. $(CLUSTER_PACKAGES))
 
 $(STAMP_RELEASE): $(PROJECTS) $(CONSTRAINTS) $(CONSTRAINTS_RELEASE)
 	$(call MAKE_VENV,$(VENV_RELEASE),$(CONSTRAINTS) --constraint $(CONSTRAINTS_RELEASE),'.[release]')
@@ -216,6 +227,9 @@ test-quick-start: env
 test-explorer: env
 	$(BIN)/python -m pytest -p no:cacheprovider $(EXPLORER)
 
+cluster-test: env-cluster
+	@$(VENV_CLUSTER)/bin/python -m tests.cluster $(if $(QUICK),--quick)
+
 explore: env
 	EXPLORE=1 $(BIN)/python -m pytest -q --timeout 1200 -p no:cacheprovider $(PROPERTIES)
 	EXPLORER=all $(BIN)/python -m pytest -q --timeout 1200 $(EXPLORER)
@@ -257,5 +271,5 @@ release-check: lint-workflows
 	$(RELEASE_BIN)/python -m release
 
 clean:
-	rm -rf $(VENV) $(wildcard .venv-*) .demo dist build site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(wildcard .venv-*) .cluster .demo dist build site htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

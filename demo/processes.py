@@ -100,8 +100,12 @@ class Process:
 
     def terminate(self) -> None:
         """Ask the program to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Signal the program itself, if it is still there."""
         if self.is_running:
-            self._leader.terminate()
+            self._leader.send_signal(number)
 
     def stop(self, grace: float) -> None:
         """Ask the program to end, and after `grace` seconds make it and all it started end."""
@@ -109,6 +113,11 @@ class Process:
         with suppress(subprocess.TimeoutExpired):
             self._leader.wait(max(grace, 0))
         self.kill()
+
+    @property
+    def size(self) -> int:
+        """Return how many processes there are: the program, and all it started."""
+        return len(list(self._list_session()))
 
     def kill(self) -> None:
         """End the program and all it started, at once and unasked."""

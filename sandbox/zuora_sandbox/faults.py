@@ -40,6 +40,7 @@ class Fault:
         any request.
     :param times: how many matching requests are affected; None: all of them.
     :param skip: how many matching requests are let through first.
+    :param every: after those, one in so many matching requests is affected, beginning with the first.
     :param when: ``before``: a gateway answers, and the request is neither processed nor stored under its key.
         ``instead``: the endpoint answers so, and the answer is stored under the idempotency key. ``after``:
         the request is processed, but its answer is lost.
@@ -54,6 +55,7 @@ class Fault:
         a field.
     :param stored: with ``after``: whether this answer is stored under the key instead of the real one, if the
         key is new.
+    :param name: what the ledger calls it; empty: `label` says what it does.
     :param request_id: the request id of the answer, in Zuora-Request-Id, and in the body if the body has one.
         ``new``: a new UUID for each answer; ``none``: no request id; empty: the one of `headers`, `body` or
         the endpoint; any other text: this text.
@@ -68,12 +70,14 @@ class Fault:
     body: bytes = b""
     kind: str = "answer"
     skip: int = 0
+    every: int = 1
     hold_seconds: float = 0.0
     contains: str = ""
     change: Mapping[str, Any] = field(default_factory=dict)
     stored: bool = False
     request_id: str = ""
     order_number: str = ""
+    name: str = ""
 
     def __post_init__(self) -> None:
         """Check the arguments: a fault without effect would let a test pass for the wrong reason."""
@@ -109,6 +113,12 @@ class Fault:
         if not isinstance(body, str):
             body, headers = json.dumps(body), {"Content-Type": "application/json", **headers}
         return cls(**{**values, "body": body.encode(), "headers": headers})
+
+    @property
+    def label(self) -> str:
+        """Return its name, or what it does to which requests."""
+        what = str(self.status) if self.kind == "answer" else self.kind
+        return self.name or " ".join(filter(None, (self.method, self.path, self.when, what)))
 
     def matches(self, request: Request) -> bool:
         """Return whether this fault applies to a request."""

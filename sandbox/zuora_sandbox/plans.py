@@ -20,13 +20,15 @@ class Plan(Generic[T]):
     :param given: it, as it was added.
     :param left: for how many requests it still is; None: for all of them.
     :param skip: how many requests it lets through first.
-    :param is_met: whether it was ever applied to a request.
+    :param every: to one in so many requests it applies after that.
+    :param matched: how many requests matched after those that it let through.
     """
 
     given: T
     left: int | None
     skip: int = 0
-    is_met: bool = False
+    every: int = 1
+    matched: int = 0
 
     def __post_init__(self) -> None:
         """Check the numbers: a plan for no request would let a test pass for the wrong reason."""
@@ -34,13 +36,22 @@ class Plan(Generic[T]):
             raise ValueError(f"times is {self.left!r}; it must be 1 or more, or None for all of them")
         if not (isinstance(self.skip, int) and self.skip >= 0):
             raise ValueError(f"skip is {self.skip!r}; it must be 0 or more")
+        if not (isinstance(self.every, int) and self.every >= 1):
+            raise ValueError(f"every is {self.every!r}; it must be 1 or more")
+
+    @property
+    def is_met(self) -> bool:
+        """Return whether it was ever applied: it is to the first request that it does not let through."""
+        return self.matched > 0
 
     def take(self) -> bool:
         """Count a request that matches, and return whether it applies."""
         if self.skip:
             self.skip -= 1
             return False
-        self.is_met = True
+        self.matched += 1
+        if (self.matched - 1) % self.every:
+            return False
         if self.left is not None:
             self.left -= 1
         return True

@@ -83,6 +83,8 @@ class State:
     :param waiting: end, sequence number and id of each job that has not ended; a heap.
     :param maker_ids: the ids of the jobs that made an order, in the order in which they ended.
     :param counts: how many requests were answered, by method and path template.
+    :param answers: how many, by the HTTP status, or by the damage of what was sent.
+    :param spoiled: how many requests met each fault, by its label.
     :param calls: the calls without the sign-ins, which are in ``sign_ins``.
     :param exposed_tokens: how many requests at the file origin carried an Authorization.
     """
@@ -101,6 +103,8 @@ class State:
     scripts: list[Plan[Script]] = field(default_factory=list)
     faults: list[Plan[Fault]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    spoiled: Counter[str] = field(default_factory=Counter)
     recent: deque[SeenRequest] = field(default_factory=lambda: deque(maxlen=RECENT))
     calls: MinuteCounter = field(default_factory=MinuteCounter)
     sign_ins: MinuteCounter = field(default_factory=MinuteCounter)
@@ -137,7 +141,10 @@ class State:
 
     def take_fault(self, request: Request) -> Fault | None:
         """Return the fault that applies to a request, if any, and count it down."""
-        return take_first(self.faults, self.faults, lambda fault: fault.matches(request))
+        fault = take_first(self.faults, self.faults, lambda each: each.matches(request))
+        if fault is not None:
+            self.spoiled[fault.label] += 1
+        return fault
 
     def take_script(
         self, kind: type[S], asked: Request | str, is_for: Callable[[S], bool] = lambda _: True
@@ -159,6 +166,7 @@ class State:
     def note_request(self, request: Request, template: str, response: Response, now: float) -> None:
         """Add a request and its answer to the ledger; the status 0 means no answer."""
         self.counts[f"{request.method} {template}"] += 1
+        self.answers[response.damage or str(response.status)] += 1
         self.recent.append(SeenRequest(request, response, now))
 
     def list_orders(self, now: float) -> list[MadeOrder]:
@@ -177,6 +185,8 @@ class State:
             "signIns": len(self.issued),
             "tokens": list(self.issued),
             "requests": dict(self.counts),
+            "answers": dict(self.answers),
+            "faults": dict(self.spoiled),
             "askedInQuiet": self.cool_down.early_requests,
             "exposedTokens": self.exposed_tokens,
             "recent": [each.make_row() for each in self.recent],

@@ -81,7 +81,7 @@ class Tenant:
     def add_fault(self, fault: Fault) -> None:
         """Add a fault; the first added fault that matches a request applies."""
         with self._lock:
-            self.state.faults.append(Plan(fault, fault.times, fault.skip))
+            self.state.faults.append(Plan(fault, fault.times, fault.skip, fault.every))
 
     def add_script(self, script: Script) -> None:
         """Add a script; the script that was added last and matches a request applies."""

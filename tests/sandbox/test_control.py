@@ -26,6 +26,8 @@ def test_the_ledger_says_what_happened(desk):
     assert (ledger["signIns"], ledger["tokens"]) == (1, [token])
     counted = {"POST /oauth/token": 1, "POST /v1/async/orders": 1, JOBS: 1, "GET /nowhere": 1}
     assert ledger["requests"] == counted
+    assert ledger["answers"] == {"200": 3, "404": 1}
+    assert ledger["faults"] == {}
     assert ledger["askedInQuiet"] == 0
     assert ledger["recent"][1] == {
         "at": desk.time[0],
@@ -95,6 +97,7 @@ def test_tokens_can_be_revoked(desk):
         ("faults", {"kind": "change", "change": {"a": 1}}),
         ("faults", {"kind": "kill", "when": "instead"}),
         ("faults", {"kind": "stop", "when": "after"}),
+        ("faults", {"every": 0}),
     ],
 )
 def test_what_means_nothing_is_refused(desk, name, content):
@@ -160,6 +163,21 @@ def test_a_fault_strikes_as_often_as_it_says_and_no_sooner(desk):
     desk.sandbox.add_fault(Fault(method="POST", path="/v1/async/orders", skip=1, times=2))
     desk.sandbox.add_fault(Fault(method="GET"))
     assert [desk.create().status for _ in range(4)] == [200, 503, 503, 200]
+
+
+def test_a_fault_can_strike_one_in_so_many_beginning_with_the_first(desk):
+    desk.sandbox.add_fault(Fault(method="POST", path="/v1/async/orders", skip=1, every=3, times=None))
+    assert [desk.create().status for _ in range(8)] == [200, 503, 200, 200, 503, 200, 200, 503]
+
+
+def test_the_ledger_counts_what_each_fault_has_done(desk):
+    desk.sandbox.add_fault(Fault(method="POST", path="/v1/async/orders", times=2))
+    desk.sandbox.add_fault(Fault(path="/v1/async/orders", when="after", kind="reset", name="lost"))
+    for _ in range(4):
+        desk.create()
+    ledger = desk.sandbox.ledger()
+    assert ledger["faults"] == {"POST /v1/async/orders before 503": 2, "lost": 1}
+    assert ledger["answers"] == {"200": 2, "503": 2, "reset": 1}
 
 
 def test_a_fault_can_look_into_the_body(desk):
