@@ -28,6 +28,9 @@ VENV_BENCH := .venv-bench
 CONSTRAINTS_BENCH := constraints/bench.txt
 # `make bench QUICK=1` is the short version.
 QUICK ?=
+# How long `make soak` watches one triggerer; `make soak MINUTES=1` tries it.
+MINUTES ?= 30
+WRITE ?=
 # What a release is checked with. `make release-check TAG=v1.2.3` is the check of that tag.
 VENV_RELEASE := .venv-release
 CONSTRAINTS_RELEASE := constraints/release.txt
@@ -67,7 +70,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
+.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test explore env-bench bench bench-docs soak check docs format clean build env-release lint-workflows release-check
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -234,6 +237,10 @@ bench: env-bench
 
 bench-docs: env-bench
 	$(VENV_BENCH)/bin/python -m benchmarks --write
+
+# With 1,000 waits; WRITE=1 writes docs/soak.md too.
+soak: env
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(WRITE),--write)
 
 format: env
 	$(BIN)/ruff format .
