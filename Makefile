@@ -32,6 +32,9 @@ QUICK ?=
 VENV_CLUSTER := .venv-cluster
 CONSTRAINTS_CLUSTER := constraints/cluster.txt
 CLUSTER_PACKAGES := $(addprefix apache-airflow-providers-,celery postgres) asyncpg psycopg2-binary redis
+# How long `make soak` watches one triggerer; `make soak MINUTES=1` tries it.
+MINUTES ?= 30
+WRITE ?=
 # What a release is checked with. `make release-check TAG=v1.2.3` is the check of that tag.
 VENV_RELEASE := .venv-release
 CONSTRAINTS_RELEASE := constraints/release.txt
@@ -72,7 +75,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test env-cluster cluster-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check
+.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test env-cluster cluster-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check soak
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -96,8 +99,9 @@ help:
 	@echo 'make mysql-test  lists of 2,000 where Airflow keeps its records in a MariaDB: four minutes'
 	@echo 'make cluster-test  a distributed Airflow, killed and cut off in the middle: a quarter of an hour (QUICK=1: five minutes)'
 	@echo 'make explore     every interleaving of two tries that overlap, and property tests with fresh seeds: an hour or more'
-	@echo 'make bench       side by side with the alternatives: 40 minutes (QUICK=1: six)'
+	@echo 'make bench       side by side with the alternatives: 70 minutes (QUICK=1: seven)'
 	@echo 'make bench-docs  the same, and the tables and pictures in docs/'
+	@echo 'make soak        one triggerer with 1,000 waits for half an hour (MINUTES=1 tries it)'
 	@echo 'make format      let ruff write'
 	@echo 'make build       the wheels and the source archives of both distributions, in dist/'
 	@echo 'make lint-workflows  what GitHub reads: workflows, issue forms, dependabot'
@@ -248,6 +252,10 @@ bench: env-bench
 
 bench-docs: env-bench
 	$(VENV_BENCH)/bin/python -m benchmarks --write
+
+# With 1,000 waits; WRITE=1 writes docs/soak.md too.
+soak: env
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(WRITE),--write)
 
 format: env
 	$(BIN)/ruff format .

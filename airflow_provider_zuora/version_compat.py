@@ -118,7 +118,7 @@ def get_running_context() -> Mapping[str, Any]:
 @cache
 def get_stats() -> Any:
     """
-    Return what takes metrics in this process.
+    Return what takes metrics in this process, None if nothing does: each poll would hand over a figure.
 
     Airflow 3.2 and later set up the one for providers in the processes of tasks, and not in that of a
     triggerer's triggers, where figures would go nowhere. Airflow before 3.2 does so when it is first used.
@@ -126,6 +126,8 @@ def get_stats() -> Any:
     if _stats is None:
         return Stats
     if hasattr(_stats, "initialize"):
+        if getattr(get_stats_factory(), "__name__", "") == "NoStatsLogger":
+            return None
         if getattr(sys.modules[_stats.initialize.__module__], "_factory", Stats) is None:
             has_old_names = conf.getboolean("metrics", "legacy_names_on", fallback=True)
             _stats.initialize(factory=get_stats_factory(), export_legacy_names=has_old_names)

@@ -22,6 +22,8 @@ def main() -> int:
     if "waits" in wanted:
         found.waits = parts.measure_waits(plan)
         verdicts += parts.judge_waits(plan, found.waits)
+        found.polls = parts.measure_polls(plan)
+        verdicts += parts.judge_polls(found.polls)
     if "submits" in wanted:
         found.submits = parts.measure_submits(plan)
         verdicts += parts.judge_submits(found.submits)

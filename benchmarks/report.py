@@ -33,6 +33,7 @@ class Found:
 
     plan: Plan
     waits: Mapping[int, Mapping[str, Rounds]] = field(default_factory=dict)
+    polls: Mapping[str, Rounds] = field(default_factory=dict)
     submits: Mapping[str, Rounds] = field(default_factory=dict)
     exports: Mapping[str, Rounds] = field(default_factory=dict)
     imports: Mapping[str, Rounds] = field(default_factory=dict)
@@ -51,12 +52,27 @@ def _describe_waits(found: Found) -> str:
     rows = []
     for size, ways in found.waits.items():
         for name, title in NAMES.items():
+            if name not in ways:
+                continue
             of, bare = ways[name], ways["bare"]
-            ratio = f"{statistics.median(of.ratios(bare, 'cpu_ms')):.2f}"
+            ratio = describe_spread(of.ratios(bare, "cpu_ms"))
             numbers = [f"{of[key]:.0f}" for key in ("connections", "sign_ins", "idle_mb", "peak_mb")]
             rows.append([f"{size:,}", title, f"{of['cpu_ms']:.2f}", ratio, *numbers])
     head = ("waits", "way", "CPU ms a poll", "x bare", "connections", "sign-ins", "MB before", "MB at most")
     return make_table(head, rows)
+
+
+def _describe_polls(found: Found) -> str:
+    if not found.polls:
+        return ""
+    rows = [
+        [
+            NAMES[name],
+            *(describe_spread([each[key] for each in of.figures]) for key in ("start_ms", "poll_ms")),
+        ]
+        for name, of in found.polls.items()
+    ]
+    return make_table(("way", "CPU ms of a wait without its polls", "CPU ms of a poll"), rows)
 
 
 def _describe_submits(found: Found) -> str:
@@ -73,7 +89,7 @@ def _describe_submits(found: Found) -> str:
     )
 
 
-def _describe_spread(shares: Sequence[float]) -> str:
+def describe_spread(shares: Sequence[float]) -> str:
     return f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"
 
 
@@ -86,7 +102,7 @@ def describe_exports(found: Found) -> str:
         of = found.exports[name]
         pairs = list(zip(of.figures, curl.figures, strict=True))
         shares = [
-            _describe_spread([its[kind] / each["seconds"] for each, its in pairs])
+            describe_spread([its[kind] / each["seconds"] for each, its in pairs])
             for kind in ("seconds", "fetch_seconds")
         ]
         rows.append([title, f"{of['seconds']:.1f}", f"{of['mb_per_second']:.0f}", *shares])
@@ -157,11 +173,11 @@ def _describe_polling() -> tuple[str, str]:
     return make_table(head, lines), draw_picture(charts, list(polling.RULES))
 
 
-def _write_after_mark(path: Path, text: str) -> None:
+def write_after_mark(path: Path, text: str, head: str = MARK) -> None:
     """Replace what follows the mark in a page."""
-    kept, mark, _ = path.read_text("utf-8").partition(MARK)
+    kept, mark, _ = path.read_text("utf-8").partition(head)
     if not mark:
-        raise SystemExit(f"{path} has no line {MARK!r}")
+        raise SystemExit(f"{path} has no line {head!r}")
     path.write_text(kept + mark + text, "utf-8")
 
 
@@ -176,16 +192,13 @@ def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = list_versi
     """Write the docs; the page about the benchmarks only where all was measured."""
     (docs / "images").mkdir(exist_ok=True)
     rules, image = _describe_polling()
-    _write_after_mark(docs / "polling.md", f"\n{rules}\n![Polls and delay](images/polling.svg)\n")
+    write_after_mark(docs / "polling.md", f"\n{rules}\n![Polls and delay](images/polling.svg)\n")
     (docs / "images" / "polling.svg").write_text(image, "utf-8")
     if not (found.waits and found.submits and found.imports):
         return
-    cpu = {
-        f"{size:,} waits": {name: of[name]["cpu_ms"] for name in NAMES} for size, of in found.waits.items()
-    }
-    peak = {
-        f"{size:,} waits": {name: of[name]["peak_mb"] for name in NAMES} for size, of in found.waits.items()
-    }
+    drawn = {f"{size:,} waits": of for size, of in found.waits.items() if NAMES.keys() <= of.keys()}
+    cpu = {title: {name: of[name]["cpu_ms"] for name in NAMES} for title, of in drawn.items()}
+    peak = {title: {name: of[name]["peak_mb"] for name in NAMES} for title, of in drawn.items()}
     charts = [
         draw_chart("CPU of one poll", "ms", cpu),
         draw_chart("Resident memory at most", "MB", peak, 250),
@@ -194,11 +207,12 @@ def write(found: Found, docs: Path = DOCS, using: Callable[[], str] = list_versi
     (docs / "images" / "benchmarks.svg").write_text(draw_picture(charts, names), "utf-8")
     day = datetime.now(UTC).date().isoformat()
     claims = "\n".join(f"- {verdict}" for verdict in found.verdicts)
-    _write_after_mark(
+    write_after_mark(
         docs / "benchmarks.md",
         f"\n`make bench-docs` on {day}: median of {found.plan.rounds} rounds, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {using()}.\n\n"
-        f"## Waiting\n\n{_describe_waits(found)}\n![CPU and memory](images/benchmarks.svg)\n\n"
+        f"## Waiting\n\n{_describe_waits(found)}\n{_describe_polls(found)}\n"
+        "![CPU and memory](images/benchmarks.svg)\n\n"
         f"## Submitting\n\n{_describe_submits(found)}\n{describe_exports(found)}"
         f"## Importing\n\n{_describe_imports(found)}\n"
         f"{_describe_limits(found)}{_describe_workers(found)}"

@@ -67,9 +67,13 @@ def run_alone(module: str, *arguments: object, **more: str) -> dict[str, float]:
     return figures
 
 
-def run_against_server(module: str, *arguments: object) -> dict[str, float]:
-    """Run a module against a server of its own and return the figures that it prints."""
-    with serve() as server:
+def run_against_server(module: str, *arguments: object, options: Sequence[object] = ()) -> dict[str, float]:
+    """
+    Run a module against a server of its own and return the figures that it prints.
+
+    :param options: of the server.
+    """
+    with serve("benchmarks.server", *options) as server:
         own = server["ca_file"]  # also aiohttp's own default, for those who have no option
         return run_alone(module, *arguments, server["url"], own, SSL_CERT_FILE=own)
 

@@ -1,6 +1,6 @@
 """A TLS server on loopback with canned answers: so little work that what is measured is the client.
 
-It counts connections, sign-ins and requests. A job ends at its fifth poll, in three dialects: Zuora's, a
+It counts connections, sign-ins and requests. A job ends at its fifth poll in three dialects: Zuora's, a
 resource that is 404 until it exists (for HttpSensorTrigger), and dbt Cloud's.
 """
 
@@ -60,8 +60,9 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 class Desk:
     """What is answered, and what was counted."""
 
-    def __init__(self, latency: float):
+    def __init__(self, latency: float, polls: int):
         self.latency = latency
+        self.last_poll = polls
         self.counts: Counter[str] = Counter()
         self.polls: Counter[str] = Counter()
 
@@ -79,7 +80,7 @@ class Desk:
                 return 202, {"success": True, "jobId": f"job-{self.counts['submits']}"}, self.latency
         self.counts["polls"] += 1
         self.polls[path] += 1
-        return (*_answer_poll(path, has_ended=self.polls[path] >= POLLS), 0.0)
+        return (*_answer_poll(path, has_ended=self.polls[path] >= self.last_poll), 0.0)
 
 
 def _answer_poll(path: str, *, has_ended: bool) -> tuple[int, object]:
@@ -130,12 +131,12 @@ class Door(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serve(folder: Path, latency: float) -> AsyncIterator[dict[str, str]]:
+async def serve(folder: Path, latency: float, polls: int = POLLS) -> AsyncIterator[dict[str, str]]:
     """Serve until the block is left; yield URL and certificate."""
     own, private = make_certificate(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(own, private)
-    desk = Desk(latency)
+    desk = Desk(latency, polls)
     server = await asyncio.get_running_loop().create_server(
         lambda: Door(desk), "127.0.0.1", 0, ssl=context, backlog=4096
     )
@@ -144,9 +145,9 @@ async def serve(folder: Path, latency: float) -> AsyncIterator[dict[str, str]]:
         yield {"url": f"https://127.0.0.1:{port}", "ca_file": str(own)}
 
 
-async def _main(latency: float) -> None:
+async def _main(latency: float, polls: int) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        async with serve(Path(folder), latency) as where:
+        async with serve(Path(folder), latency, polls) as where:
             print(json.dumps(where), flush=True)
             await asyncio.to_thread(sys.stdin.read)  # its starter's end is its own
 
@@ -154,4 +155,6 @@ async def _main(latency: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.15, help="seconds, of a submission")
-    asyncio.run(_main(parser.parse_args().latency))
+    parser.add_argument("--polls", type=int, default=POLLS, help="of a job, until it has ended")
+    given = parser.parse_args()
+    asyncio.run(_main(given.latency, given.polls))

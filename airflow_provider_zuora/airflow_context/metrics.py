@@ -17,9 +17,11 @@ PREFIX = "zuora."
 def emit(metric: Metric, value: float, tags: Mapping[str, str]) -> None:
     """Hand over one figure; a backend that fails fails no task."""
     name = PREFIX + metric.name
-    own = {tag: text.replace(" ", "_") for tag, text in tags.items()}  # as StatsD's exporters read them
     try:
         stats = get_stats()
+        if stats is None:
+            return
+        own = {tag: text.replace(" ", "_") for tag, text in tags.items()}  # as StatsD's exporters read them
         if metric.type is MetricType.COUNTER:
             stats.incr(name, int(value), tags=own)
         elif metric.type is MetricType.GAUGE:

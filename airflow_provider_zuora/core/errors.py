@@ -71,6 +71,12 @@ class ResponseInfo:
         words = tuple(redact_words(message, MESSAGE_LENGTH) for message in islice(messages, REASONS))
         return replace(self, codes=kept, messages=words)
 
+    def with_ids(self, request_id: str, process_id: str) -> ResponseInfo:
+        """Return it with the vendor's ids; each poll makes one, and `replace` takes five times as long."""
+        words, no_answer = (self.codes, self.messages), self.no_answer
+        head = (self.asked, self.track_id, self.status)
+        return ResponseInfo(*head, *words, request_id, process_id, self.retry_after, no_answer)
+
     def __str__(self) -> str:
         """Return one line that a person can hand to the vendor's support."""
         reasons = (f"[{code}] {message}".strip() if code else message for code, message in self.reasons())

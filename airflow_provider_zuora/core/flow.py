@@ -3,8 +3,8 @@
 A flow is a generator that describes one conversation with a vendor: it yields what it needs next and is sent
 the answer. `run` performs it with blocking calls, `arun` with awaits; they differ by that only.
 
-No step is ever changed, nor any value that is made for each poll (`Request`, `Response`, `ResponseInfo`,
-`ParsedResponse`, `Job`). The latter are not frozen: that would take an eighth of a flow's time.
+No step is ever changed, nor any value that is made for each poll (`Sleep`, `Request`, `Response`,
+`ResponseInfo`, `ParsedResponse`, `Job`). These are not frozen: that would take an eighth of a flow's time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.errors import ApiError, StoreUnavailable
 from airflow_provider_zuora.core.messages import Request, Response
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sleep:
     """
     Ask the runner to wait this many seconds.

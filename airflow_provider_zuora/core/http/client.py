@@ -38,7 +38,7 @@ from airflow_provider_zuora.core.validation import (
     find_id_violation,
     find_path_violation,
 )
-from airflow_provider_zuora.core.vendors.base import StatusRequest, Vendor, fold_status
+from airflow_provider_zuora.core.vendors.base import StatusRequest, Vendor, is_known_status
 from airflow_provider_zuora.core.vendors.response_body import LARGE_BODY
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class ApiClient:
 
     def make_track_id(self) -> str:
         """Return a Track-Id that nobody has used."""
-        return f"af-{self.rng.getrandbits(128):032x}"
+        return f"af-{self.rng.randbytes(16).hex()}"
 
     def send(self, request: Request, policy: RetryPolicy, track_id: str = "") -> Flow[ParsedResponse]:
         """Send a request until its answer is final; return a good one, raise the `ApiError` of any other."""
@@ -229,7 +229,7 @@ class ApiClient:
         self.emit(POLLS, kind=status.kind_name)
         parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
         job = yield from response_parsing.read_job(status.kind, status.job_id, parsed, self.secrets)
-        if job.state is JobState.ACTIVE and fold_status(job.status) not in status.kind.states:
+        if job.state is JobState.ACTIVE and not is_known_status(job.status, status.kind.states):
             response_parsing.warn_of_status(self.vendor, job, self.unknown_words)
         return job
 

@@ -194,7 +194,7 @@ class Vendor(ABC):
     def describe(self, job: Job) -> str:
         """Return how far a job is that has not ended, in words that follow "the job"."""
         states = self.find_kind(job.job_id).states
-        if fold_status(job.status) in states:
+        if is_known_status(job.status, states):
             return f"it is {job.status}"
         word = "it has no status" if job.status == NO_STATUS else f"its status is {job.status!r}"
         return f"{word}, which nobody documents; known are {', '.join(states)}"
@@ -207,6 +207,11 @@ def read_status(word: object, states: Mapping[str, JobState]) -> tuple[JobState,
     if (state := states.get(word.lower())) is not None:
         return state, word
     return states.get(fold_status(word), JobState.ACTIVE), clean_status(word.strip())
+
+
+def is_known_status(word: str, states: Mapping[str, JobState]) -> bool:
+    """Return whether a status word is in a table; mostly it is spelt as there."""
+    return word.lower() in states or fold_status(word) in states
 
 
 def fold_status(word: str) -> str:

@@ -78,7 +78,7 @@ def read_response(request: Request, response: Response, info: ResponseInfo) -> P
     request_id = read_text(fields.get("requestId")) or response.headers.get("zuora-request-id", "")
     process_id = read_text(fields.get("processId"))
     if request_id or process_id:
-        info = replace(info, request_id=request_id, process_id=process_id)
+        info = info.with_ids(request_id, process_id)
     if reasons:
         info = replace_reasons(info, reasons)
     kind = _classify(request, response.status, fields, reasons)
