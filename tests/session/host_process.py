@@ -7,9 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from airflow_provider_zuora.core.errors import RateLimited
 from airflow_provider_zuora.core.flow import Token
+from airflow_provider_zuora.core.http.limit_headers import read_retry_after
 from airflow_provider_zuora.core.http.retry import ONCE
 from airflow_provider_zuora.core.messages import Credentials, Request
 from airflow_provider_zuora.core.vendors import VENDORS
@@ -19,6 +21,16 @@ from airflow_provider_zuora.transports.blocking import BlockingTransport, open_r
 from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.timing import Timing
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
+
+
+class Call(NamedTuple):
+    """A poll, in seconds of the monotonic clock; ``quiet``: seconds for which nothing is to be sent."""
+
+    began: float
+    ended: float
+    status: int
+    told: float
+    quiet: float | None
 
 
 class TooLong(Exception):
@@ -58,11 +70,19 @@ class Process:
         session = open_requests_session(config)
         request = session.request
 
-        def note_begin(*args, **options):
+        def note_call(*args, **options):
             self.under_way.began = time.monotonic()
-            return request(*args, **options)
+            answer = request(*args, **options)
+            close = answer.close
 
-        session.request = note_begin
+            def note_end():
+                self.under_way.ended = time.monotonic()
+                close()
+
+            answer.close = note_end
+            return answer
+
+        session.request = note_call
         return session
 
     def poll(self, _=None):
@@ -71,13 +91,15 @@ class Process:
             return (yield Request("GET", "/v1/async-jobs/none", headers={"Authorization": f"Bearer {token}"}))
 
         try:
-            status = self.session.run(flow()).status
+            answer = self.session.run(flow())
         except TooLong:
             return None
         except RateLimited as error:
             self.waits.append(error.retry_after)
             return None
-        return self.under_way.began, time.monotonic(), status
+        told = time.monotonic()  # all others can know by now
+        quiet = read_retry_after(answer) if answer.status == 429 else None
+        return Call(self.under_way.began, self.under_way.ended, answer.status, told, quiet)
 
     def obey(self, polls, threads, longest):
         """Send polls from threads, and wait for so many seconds at most; return the calls, and all waits."""

@@ -101,7 +101,7 @@ def test_what_is_left_of_a_minute_is_shared_by_all_processes_of_a_host(host):
         tell_all(processes)
         calls, _ = tell_all(processes, polls=5, threads=2)
 
-        assert Counter(status for *_, status in calls) == {404: 160}
+        assert Counter(call.status for call in calls) == {404: 160}
         minutes = Counter(int(row["at"] // 60) for row in list_polls(server.sandbox)[PROCESSES:])
         assert max(minutes.values()) <= 140 + 16
         assert server.sandbox.ledger()["askedInQuiet"] == 0
@@ -109,7 +109,7 @@ def test_what_is_left_of_a_minute_is_shared_by_all_processes_of_a_host(host):
 
 def find_most(calls):
     """Return how many calls were under way at the same time at most."""
-    changes = sorted([(began, 1) for began, _, _ in calls] + [(ended, -1) for _, ended, _ in calls])
+    changes = sorted([(call.began, 1) for call in calls] + [(call.ended, -1) for call in calls])
     now = most = 0
     for _, change in changes:
         now += change
@@ -160,8 +160,8 @@ def test_sixteen_processes_keep_to_600_calls_a_minute(host):
         minutes = Counter(int(row["at"] // 60) - first for row in polls)
         refused = [row for row in polls if row["status"] == 429]
         inside = [row for r in refused for row in polls if 0 < row["at"] - r["at"] < float(r["retryAfter"])]
-        quiets = [(ended, ended + 10) for _, ended, status in calls if status == 429]
-        begun = [began for began, *_ in calls for since, until in quiets if since < began < until]
+        quiets = [(call.told, call.ended + call.quiet) for call in calls if call.quiet]
+        begun = [call for call in calls if any(since < call.began < until for since, until in quiets)]
         print(
             f"\n{len(calls)} calls of {PROCESSES} processes, 4 threads each; by minute: "
             f"{[minutes[minute] for minute in sorted(minutes)]}; answered 429: {len(refused)}, 1 on purpose; "

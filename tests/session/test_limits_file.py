@@ -349,7 +349,7 @@ def test_who_waits_hears_of_a_cool_down_that_begins_meanwhile(processes):
 def test_the_last_tenth_is_spread_over_all(processes):
     one, other, third = processes
     one.start()
-    one.end(window(40, reset=39))
+    one.end(window(46, reset=39))
     begun = []
     for process in (other, third, one, other):
         process.start()
@@ -360,7 +360,7 @@ def test_the_last_tenth_is_spread_over_all(processes):
 def test_a_window_that_is_spent_is_waited_for_by_all(processes):
     one, other, _ = processes
     one.start()
-    one.end(window(1, reset=49))
+    one.end(window(7, reset=49))
     assert other.start() == []
     assert one.start() == [50]
     assert other.start() == []

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 WINDOW = 60.0  # seconds; Zuora's shortest window
+_SPARE = (
+    0.01  # this part of a window is not spent: a request may arrive a window later than it was counted for
+)
 _SCARCE = 10  # less than this part of a window is left
 _COUNTED = 1000  # requests; while fewer are left, or less than a fifth, the processes count them together
 _COUNTED_PART = 5
@@ -47,7 +50,7 @@ class HostLimits:
 
 @dataclass(frozen=True, slots=True)
 class StatedWindow:
-    """What one answer states: ``left`` of ``most`` until a moment from ``earliest`` to ``latest``."""
+    """What one answer leaves: ``left`` of ``most`` until a moment from ``earliest`` to ``latest``."""
 
     most: float
     left: float
@@ -60,6 +63,7 @@ class StatedWindow:
         cls, most: float, left: float, length: float, reset: float, began: float, ended: float
     ) -> StatedWindow:
         """Return it; the answer was made between two moments, and its seconds may be rounded either way."""
+        left = max(0.0, left - most * _SPARE)
         return cls(most, left, began + reset - _ROUNDED, ended + reset + _ROUNDED, length)
 
 
@@ -98,7 +102,7 @@ def _begin_window(limits: HostLimits, now: float) -> HostLimits:
     shift = passed * limits.length
     return replace(
         limits,
-        left=limits.most - (limits.early if passed == 1 else 0.0),
+        left=limits.most * (1 - _SPARE) - (limits.early if passed == 1 else 0.0),
         earliest=limits.earliest + shift,
         latest=limits.latest + shift,
         next_start=0.0,
@@ -127,7 +131,7 @@ def add_window(limits: HostLimits, stated: StatedWindow) -> HostLimits:
         return replace(limits, most=0.0) if limits.most else limits
     left = stated.left
     if is_known and _is_same(limits, stated, limits.length):
-        left = min(left, stated.most - limits.early)  # the next one has begun
+        left = min(left, stated.most * (1 - _SPARE) - limits.early)  # the next one has begun
     found = (stated.most, left, stated.earliest, stated.latest, stated.length)
     return HostLimits(limits.cool_down_until, *found)
 

@@ -44,12 +44,12 @@ def test_where_nobody_counts_a_start_is_at_once_and_changes_nothing():
     assert take(HostLimits(), 2) == (HostLimits(), [(NOW, True)] * 2)
 
 
-def test_starts_are_counted_from_the_first_answer_that_has_few_left():
+def test_starts_are_counted_from_the_first_answer_that_has_few_left_and_a_hundredth_is_spared():
     limits = add_window(HostLimits(), stated(500))
     limits, starts = take(limits, 3)
 
     assert starts == [(NOW, True)] * 3
-    assert (limits.most, limits.left) == (600, 497)
+    assert (limits.most, limits.left) == (600, 500 - 6 - 3)
 
 
 def test_the_last_tenth_is_spread_over_the_rest_of_the_window():
@@ -64,8 +64,8 @@ def test_who_finds_a_window_spent_asks_again_when_the_next_one_begins():
     limits, starts = take(limits, 4)
 
     assert starts[2:] == [(NOW + 50, False)] * 2
-    limits, starts = take(limits, 541, now=NOW + 50)
-    assert starts == [(NOW + 50, True)] * 541
+    limits, starts = take(limits, 535, now=NOW + 50)
+    assert starts == [(NOW + 50, True)] * 535
     assert (limits.left, limits.latest) == (59, NOW + 110)
 
 
@@ -73,25 +73,25 @@ def test_what_starts_while_a_window_may_end_counts_for_the_next_one_too():
     limits, _ = take(known(300, 50), 5)
     limits, _ = take(limits, 7, now=NOW + 49.5)
     limits, starts = take(limits, 1, now=NOW + 50)
-    assert (limits.left, starts) == (600 - 7 - 1, [(NOW + 50, True)])
+    assert (limits.left, starts) == (594 - 7 - 1, [(NOW + 50, True)])
 
 
 def test_a_window_that_has_begun_sooner_than_expected_is_begun_by_the_answer_that_says_so():
     before, _ = take(HostLimits(most=600, left=300, earliest=NOW, latest=NOW + 2), 9, now=NOW + 0.5)
     after = add_window(before, stated(598, reset=60, now=NOW + 1))
-    assert (after.left, after.earliest, after.latest) == (591, NOW + 60, NOW + 62)
+    assert (after.left, after.earliest, after.latest) == (585, NOW + 60, NOW + 62)
 
 
 def test_a_host_that_was_idle_for_long_begins_in_the_window_of_now():
     limits, starts = take(known(0, 0), 1, now=NOW + 601)
 
     assert starts == [(NOW + 601, True)]
-    assert (limits.left, limits.latest) == (599, NOW + 660)
+    assert (limits.left, limits.latest) == (593, NOW + 660)
 
 
 def test_what_others_have_taken_elsewhere_is_missing_here_too():
     limits = add_window(known(400, 30), stated(300))
-    assert limits.left == 300
+    assert limits.left == 294
 
 
 def test_an_answer_does_not_know_what_is_under_way():
@@ -119,8 +119,8 @@ def test_the_end_of_a_window_is_known_better_with_each_answer():
 
 def test_another_window_replaces_the_known_one():
     before = HostLimits(NOW + 5, 600, 300, NOW + 30, NOW + 30, 60, NOW)
-    other = add_window(before, stated(900, most=2_250_000, reset=1800, length=3600))
-    assert other == HostLimits(NOW + 5, 2_250_000, 900, NOW + 1799, NOW + 1801, 3600)
+    other = add_window(before, stated(23_000, most=2_250_000, reset=1800, length=3600))
+    assert other == HostLimits(NOW + 5, 2_250_000, 500, NOW + 1799, NOW + 1801, 3600)
 
 
 def test_nobody_counts_while_plenty_is_left():
