@@ -92,23 +92,26 @@ class LimitsFile:
     def open(self, now: float) -> None:
         """Open the file, again if it was removed; if that fails, go on without it for a minute."""
         with self._lock:
-            self._look_again = now + _LOOK_AGAIN
-            if self._file is not None and self._is_ours(self._file) and os.fstat(self._file).st_nlink:
-                return
-            try:
-                file = self._directory.open_shared(self._name)
-            except InsecurePath as problem:
-                self._close()
-                self._warn(str(problem), is_the_tokens_too=not str(problem).startswith(f"{self.path}: "))
-                return
-            kind = find_filesystem(os.fstat(file).st_dev, self._mounts)
-            if kind in _NETWORK or kind.startswith("fuse"):
-                os.close(file)
-                self._close()
-                self._warn(f"{self._directory.path}: it is on a file system of a network ({kind})")
-                return
+            if self.is_due(now):  # another thread may have opened it meanwhile
+                self._open()
+                self._look_again = now + _LOOK_AGAIN  # last: who need not open it may use it
+
+    def _open(self) -> None:
+        if self._file is not None and self._is_ours(self._file) and os.fstat(self._file).st_nlink:
+            return
+        try:
+            file = self._directory.open_shared(self._name)
+        except InsecurePath as problem:
             self._close()
-            self._file, self._identity = file, _identify(file)
+            self._warn(str(problem), is_the_tokens_too=not str(problem).startswith(f"{self.path}: "))
+            return
+        kind = find_filesystem(os.fstat(file).st_dev, self._mounts)
+        self._close()
+        if kind in _NETWORK or kind.startswith("fuse"):
+            os.close(file)
+            self._warn(f"{self._directory.path}: it is on a file system of a network ({kind})")
+            return
+        self._file, self._identity = file, _identify(file)
 
     def read(self, now: float) -> HostLimits:
         """Return the limits; those of nobody if there are none, or the file is damaged."""
