@@ -44,7 +44,7 @@ def _bare(target: Target, orders: Sequence[Order], concurrency: int) -> int:
 def _ours(target: Target, orders: Sequence[Order], concurrency: int) -> int:
     from airflow_provider_zuora.hooks.zuora import ZuoraHook
 
-    connect(target, "zuora", target.url, verify=target.ca_file)
+    connect(target, "zuora", target.url, verify=target.ca_file, max_connections=str(bare.LIMIT))
     entries = ZuoraHook(target.client_id).create_orders(orders, concurrency=concurrency)
     return sum(entry.state == "submitted" for entry in entries)
 

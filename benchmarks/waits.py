@@ -33,7 +33,7 @@ async def _bare(target: Target, jobs: Sequence[str], interval: float) -> list[st
 async def _ours(target: Target, jobs: Sequence[str], interval: float) -> list[str]:
     from airflow_provider_zuora.triggers.jobs import ZuoraJobTrigger
 
-    connect(target, "zuora", target.url, verify=target.ca_file)
+    connect(target, "zuora", target.url, verify=target.ca_file, max_connections=str(bare.LIMIT))
     triggers = [ZuoraJobTrigger(conn_id=target.client_id, job_id=job, poll_interval=interval) for job in jobs]
     return [end["job"]["status"] for event in await run_triggers(triggers) for end in event["results"]]
 

@@ -45,7 +45,8 @@ from airflow_provider_zuora.session.session import (  # noqa: E402
     SessionRegistry,
 )
 from airflow_provider_zuora.session.token_file import TokenFile  # noqa: E402
-from airflow_provider_zuora.transports.config import Timing, TransportConfig  # noqa: E402
+from airflow_provider_zuora.transports.config import TransportConfig  # noqa: E402
+from airflow_provider_zuora.transports.timing import Timing  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2, LEFT_OUT, forget_masks  # noqa: E402
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
 

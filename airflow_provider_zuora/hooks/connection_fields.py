@@ -17,6 +17,7 @@ from airflow_provider_zuora.hooks.field_readers import (
     read_flag,
     read_header,
     read_header_list,
+    read_host_connections,
     read_hosts,
     read_max_connections,
     read_page_url,
@@ -67,6 +68,14 @@ TRANSPORT_FIELDS: Mapping[str, Field] = {  # of every vendor: arguments of `Tran
         "integer",
         {"minimum": 1, "maximum": MOST_CONNECTIONS},
         f"{MAX_CONNECTIONS}",
+    ),
+    "max_connections_per_host": Field(
+        "Connections per host",
+        "HTTP connections at once, for all processes of a host together; 0: only those of each are bounded.",
+        read_host_connections,
+        "integer",
+        {"minimum": 0, "maximum": MOST_CONNECTIONS},
+        "0",
     ),
     "verify": Field(
         "Verify TLS",

@@ -93,6 +93,14 @@ def read_max_connections(value: object) -> int:
     return count
 
 
+def read_host_connections(value: object) -> int:
+    """Return a number of connections; 0: any number."""
+    count = int(read_number(value, 0, whole=True))
+    if not 0 <= count <= MOST_CONNECTIONS:
+        raise ValueError(f"must be from 0 to {MOST_CONNECTIONS}")
+    return count
+
+
 def read_flag(value: object, *, default: bool) -> bool:
     """Return a switch; a blank one is the default."""
     value = value.strip().lower() if isinstance(value, str) else value

@@ -21,11 +21,13 @@ from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.metrics import THROTTLED_SECONDS
 from airflow_provider_zuora.core.vendors.base import Vendor
 from airflow_provider_zuora.session.concurrency import SingleFlightCache
+from airflow_provider_zuora.session.limits_file import LimitsFile
 from airflow_provider_zuora.session.token_file import TokenFile
 from airflow_provider_zuora.session.token_provider import ConnectionSource, TokenProvider
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
-from airflow_provider_zuora.transports.config import VARIABLES, Timing, TransportConfig
+from airflow_provider_zuora.transports.config import VARIABLES, TransportConfig
+from airflow_provider_zuora.transports.timing import Timing
 
 T = TypeVar("T")
 
@@ -192,6 +194,9 @@ class SessionRegistry:
                 emit = source.emit
                 limiter = RateLimiter(rng, lambda seconds: emit(THROTTLED_SECONDS, seconds, tags))
                 self._limiters[key] = limiter
+            if limiter.shared is None and config.token_file is not None:
+                directory = config.token_file.directory
+                limiter.shared = LimitsFile.for_account(config.credentials, config.vendor.name, directory)
             session = ApiSession(config, source, limiter, rng=rng, **options)
             self._all.add(session)
             return session

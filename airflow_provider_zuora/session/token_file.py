@@ -31,6 +31,7 @@ _NAME = "airflow-provider-zuora"
 _PURPOSE = b"airflow-provider-zuora: shared token, version 1"
 _MAX_LIFETIME = 24 * 3600.0  # seconds; Zuora's tokens last an hour
 _FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that somebody laid there does not block
+_NO_ATIME = getattr(os, "O_NOATIME", 0)  # reading writes nothing then
 _OTHERS_MODE = 0o077
 _MAX_BYTES = 64 * 1024  # bytes
 
@@ -77,19 +78,32 @@ class SecureDirectory:
                 with suppress(FileNotFoundError):  # it has the other name by now
                     os.unlink(spare, dir_fd=folder)
 
+    def open_shared(self, name: str) -> int:
+        """Return the descriptor of a file that all processes read and write; it is made if it is missing."""
+        with self._open(name) as folder:
+            return self._open_file(name, folder, _NO_ATIME)
+
     def open_locked(self, name: str) -> int | None:
         """Return the descriptor of a file that is locked by now, None if another process has locked it."""
         with self._open(name) as folder:
-            file = os.open(name, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600, dir_fd=folder)
+            file = self._open_file(name, folder)
             try:
-                _check_private(os.fstat(file), self.path / name)
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (InsecurePath, OSError) as error:
+            except OSError as error:
                 os.close(file)
                 if isinstance(error, BlockingIOError):
                     return None
                 raise
             return file
+
+    def _open_file(self, name: str, folder: int, flags: int = 0) -> int:
+        file = os.open(name, os.O_RDWR | os.O_CREAT | _FLAGS | flags, 0o600, dir_fd=folder)
+        try:
+            _check_private(os.fstat(file), self.path / name)
+        except InsecurePath:
+            os.close(file)
+            raise
+        return file
 
     @contextmanager
     def _open(self, name: str) -> Iterator[int]:

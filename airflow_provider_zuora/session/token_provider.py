@@ -21,7 +21,7 @@ from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, Request, Response
 from airflow_provider_zuora.core.metrics import Metric
 from airflow_provider_zuora.session.token_file import FileLock, InsecurePath, TokenFile
-from airflow_provider_zuora.transports.config import Timing
+from airflow_provider_zuora.transports.timing import Timing
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from airflow_provider_zuora.core.errors import Unreachable
+from airflow_provider_zuora.core.http.host_limits import Turn
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.transports.blocking import HEADERS
-from airflow_provider_zuora.transports.config import Timing, TransportConfig
+from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.gzip_body import MAX_BODY, TOO_LARGE, unpack
+from airflow_provider_zuora.transports.timing import Timing
 
 if TYPE_CHECKING:
     import aiohttp
@@ -46,8 +48,7 @@ class AsyncTransport:
         self._config, self._limiter, self._timing = config, limiter, timing
         self._open_session = open_session or _open_aiohttp_session
         self._deadlines = Deadlines(silence=config.timeout, total=config.total_timeout)
-        self._slots = asyncio.Semaphore(config.max_connections)
-        self._opening = asyncio.Lock()
+        self._slots, self._opening = asyncio.Semaphore(config.max_connections), asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
         self._keeper: AsyncGenerator[aiohttp.ClientSession, None] | None = None
         self._errors: tuple[type[Exception], ...] = ()
@@ -55,16 +56,17 @@ class AsyncTransport:
 
     async def send(self, request: Request) -> Response:
         """Do what `BlockingTransport.send` does, on the event loop."""
-        timing, response = self._timing, None
-        await self._slots.acquire()
-        try:
-            for seconds in self._limiter.acquire(request, timing.monotonic):
-                await timing.asleep(seconds)
-            response = await self._exchange(request)
-            return response
-        finally:
-            self._limiter.release(response, timing.monotonic())
-            self._slots.release()
+        timing, response, turn = self._timing, None, Turn(self._config.max_connections_per_host)
+        async with self._slots:
+            try:
+                for step in self._limiter.acquire(request, timing.monotonic, turn):
+                    await timing.aperform(step)
+                response = await self._exchange(request)
+                return response
+            finally:
+                tell_others = self._limiter.release(response, timing.monotonic(), turn)
+                if tell_others:
+                    await timing.arun_in_thread(tell_others)
 
     @property
     def is_busy(self) -> bool:

@@ -21,11 +21,13 @@ from urllib.parse import urlencode
 
 from airflow_provider_zuora import __version__
 from airflow_provider_zuora.core.errors import Unreachable
+from airflow_provider_zuora.core.http.host_limits import Turn
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.messages import Request, Response
-from airflow_provider_zuora.transports.config import Timing, TransportConfig
+from airflow_provider_zuora.transports.config import TransportConfig
 from airflow_provider_zuora.transports.failures import find_no_answer
 from airflow_provider_zuora.transports.gzip_body import MAX_BODY, TOO_LARGE, unpack
+from airflow_provider_zuora.transports.timing import Timing
 
 if TYPE_CHECKING:
     import socket
@@ -75,15 +77,17 @@ class BlockingTransport:
         :raises RateLimited: if that is too long to wait for.
         :raises Unreachable: if no answer came.
         """
-        timing, response = self._timing, None
+        timing, response, turn = self._timing, None, Turn(self._config.max_connections_per_host)
         with self._slots:
             try:
-                for seconds in self._limiter.acquire(request, timing.monotonic):
-                    timing.sleep(seconds)
+                for step in self._limiter.acquire(request, timing.monotonic, turn):
+                    timing.perform(step)
                 response = self._exchange(request)
                 return response
             finally:
-                self._limiter.release(response, timing.monotonic())
+                tell_others = self._limiter.release(response, timing.monotonic(), turn)
+                if tell_others:
+                    tell_others()
 
     def close(self) -> None:
         """Close the connections; the next request opens them again."""

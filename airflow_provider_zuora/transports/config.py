@@ -1,16 +1,14 @@
-"""How to reach a vendor and by which clocks: settings of a connection and the environment, checked.
+"""How to reach a vendor: settings of a connection and the environment, checked.
 
 No library reads the environment: both transports get the same proxy and certificates from here.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import ssl
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
@@ -22,7 +20,9 @@ from airflow_provider_zuora.core.validation import is_this_machine, normalize_ur
 from airflow_provider_zuora.transports.file_paths import expand_home, find_path_problem
 
 TIMEOUT = 130.0  # seconds, the default; Zuora itself gives up after 120 and answers 504
-MAX_CONNECTIONS = 20  # the default
+# The default. Two triggerers and a task with a list at 8, and 15 tasks that use one each, are 39: a small
+# cluster, as Zuora allows a tenant 40 requests at once.
+MAX_CONNECTIONS = 8
 MAX_BYTES = 10 * 1024**3  # of a file that is downloaded, the default
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that may name certificates to trust; the first that is set counts."""
@@ -45,21 +45,6 @@ def _make_invalid(*violations: str) -> InvalidInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """
-    Two clocks and two ways to wait, in a thread and on an event loop; all of them count seconds.
-
-    :param wall_clock: returns seconds since the epoch, for what outlives a process.
-    :param monotonic: returns seconds that durations are measured by; nobody sets this clock.
-    """
-
-    wall_clock: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], object] = time.sleep
-    asleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-
-
-@dataclass(frozen=True, slots=True)
 class TransportConfig:
     """
     How to reach a vendor.
@@ -70,6 +55,7 @@ class TransportConfig:
     :param proxies: URL by scheme; empty: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` are
         honoured. Requests to loopback never go through a proxy.
     :param max_connections: at once, for one process and transport.
+    :param max_connections_per_host: at once, for all processes of a host that share the token; 0: any number.
     :ivar proxy: the proxy to use, empty for none.
     :ivar ca_bundle: the path of the certificates to trust, empty if none are verified.
     :ivar ca_bundle_from: who names it, for errors.
@@ -80,6 +66,7 @@ class TransportConfig:
     verify: bool | str = True
     proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     max_connections: int = MAX_CONNECTIONS
+    max_connections_per_host: int = 0
     proxy: str = field(init=False, repr=False, compare=False)
     ca_bundle: str = field(init=False, repr=False, compare=False)
     ca_bundle_from: str = field(init=False, repr=False, compare=False)

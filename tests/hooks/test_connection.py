@@ -126,6 +126,7 @@ def test_neither_host_nor_environment(environment):
         ({"extra": '{"timeout": 0}'}, "timeout: must be more than 0 and at most 3600 seconds"),
         ({"extra": '{"timeout": 3601}'}, "timeout: must be more than 0 and at most 3600 seconds"),
         ({"extra": '{"max_connections": 0}'}, "max_connections: must be from 1 to 1000"),
+        ({"extra": '{"max_connections_per_host": -1}'}, "max_connections_per_host: must be from 0 to 1000"),
         ({"extra": '{"max_connections": 1001}'}, "max_connections: must be from 1 to 1000"),
         ({"extra": '{"proxies": {"all": "http://p"}}'}, "proxies: must be URLs such as"),
         ({"extra": '{"proxies": {"https": "socks5://p:1"}}'}, "proxies: must be URLs such as"),
@@ -203,8 +204,8 @@ def test_the_headers_of_extra():
         ({}, TransportConfig("https://h")),
         ({"timeout": "", "max_connections": None, "verify": "", "proxies": ""}, TransportConfig("https://h")),
         (
-            {"timeout": "30", "max_connections": 5.0},
-            TransportConfig("https://h", timeout=30.0, max_connections=5),
+            {"timeout": "30", "max_connections": 5.0, "max_connections_per_host": "36"},
+            TransportConfig("https://h", timeout=30.0, max_connections=5, max_connections_per_host=36),
         ),
         ({"verify": False}, TransportConfig("https://h", verify=False)),
         ({"verify": "False"}, TransportConfig("https://h", verify=False)),

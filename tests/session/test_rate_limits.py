@@ -9,8 +9,9 @@ import random
 import threading
 import time
 import weakref
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import SimpleNamespace
 
@@ -20,15 +21,18 @@ from airflow_provider_zuora.core.errors import NotFound, RateLimited, Refused
 from airflow_provider_zuora.core.flow import Token
 from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
 from airflow_provider_zuora.core.http.retry import ONCE, READ
+from airflow_provider_zuora.core.http.sign_in import AccessToken
 from airflow_provider_zuora.core.messages import Credentials, Request
 from airflow_provider_zuora.core.polling.wait import PollOptions, wait_until_done
 from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.session.session import REGISTRY, SessionConfig, SessionRegistry
+from airflow_provider_zuora.session.token_file import SecureDirectory, TokenFile
 from airflow_provider_zuora.transports.asynchronous import AsyncTransport
 from airflow_provider_zuora.transports.blocking import BlockingTransport
-from airflow_provider_zuora.transports.config import Timing, TransportConfig
+from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.timing import Timing
 from tests.conftest import ORDER, Source, Zuora, make_timing
 from tests.core.runners import ask_sandbox
 from tests.virtual_time import START, run_in_virtual_time
@@ -87,14 +91,19 @@ class Vendor:
     async def close(self):
         self.closed += 1
 
-    def session(self, **transport):
+    def session(self, token_file=None, **transport):
+        """Return a session as another process has it."""
         config = SessionConfig(
-            ZUORA, Credentials(URL, CLIENT_ID, CLIENT_SECRET), TransportConfig(URL, **transport)
+            ZUORA, Credentials(URL, CLIENT_ID, CLIENT_SECRET), TransportConfig(URL, **transport), token_file
         )
+
+        async def run_at_once(call):
+            call()
+
         return SessionRegistry().make_session(
             config,
             Source(),
-            timing=make_timing(clock=self.loop.time),
+            timing=make_timing(clock=self.loop.time, arun_in_thread=run_at_once),
             rng=random.Random(3),
             open_async_transport=partial(AsyncTransport, open_session=self.open),
         )
@@ -185,6 +194,40 @@ def test_a_cancelled_wait_makes_room():
     vendor = run_in_virtual_time(poll_often())
     assert len(vendor.starts) == 3
     assert vendor.started_in_cool_down() == []
+
+
+def test_sixteen_processes_keep_together_to_600_requests_a_minute(runtime_dir):
+    async def polled():
+        vendor = Vendor(requests_per_minute=600, sign_ins_per_minute=600)
+        file = TokenFile.for_credentials(
+            Credentials(URL, CLIENT_ID, CLIENT_SECRET), directory=SecureDirectory(runtime_dir)
+        )
+        sessions = [vendor.session(file, max_connections=2, max_connections_per_host=20) for _ in range(16)]
+        vendor.sandbox.state.issue_token("4" * 32, math.inf)
+        token = AccessToken("4" * 32, time.time() + 3600)
+        for session in sessions:
+            session.tokens._token = token
+        await sessions[0].arun(poll())
+        await asyncio.sleep(60 - vendor.loop.time() % 60)
+
+        async def work(session):
+            while vendor.loop.time() < end:
+                with suppress(RateLimited):
+                    await session.arun(poll())
+
+        end = vendor.loop.time() + 600
+        await asyncio.gather(*(work(session) for session in sessions for _ in range(3)))
+        return vendor
+
+    vendor = run_in_virtual_time(polled())
+    rows = vendor.sandbox.ledger()["recent"]
+    minutes = Counter(int(row["at"] // 60) for row in rows)
+    whole = [minutes[minute] for minute in sorted(minutes)[1:-1]]
+    print(f"16 processes, by minute: {whole}; {len(vendor.cool_downs)} refused")
+    assert len(whole) >= 8
+    assert all(0.95 * 600 <= count <= 600 for count in whole[:-1])
+    assert {row["status"] for row in rows} == {404}
+    assert vendor.most <= 20
 
 
 # The connections' end.

@@ -26,7 +26,8 @@ from airflow_provider_zuora.transports.blocking import (
     BlockingTransport,
     open_requests_session,
 )
-from airflow_provider_zuora.transports.config import Timing, TransportConfig
+from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.timing import Timing
 from tests.conftest import ORDER, Source
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Settings
 

@@ -128,7 +128,8 @@ def test_a_forced_sign_in_reads_no_file_and_leaves_its_token(zuora, session, per
     assert perform(session(), ask_token()) == zuora.ledger()["tokens"][-1] != first
 
 
-def test_a_process_that_does_not_share_makes_no_file(zuora, session, runtime_dir, perform):
+def test_a_process_that_does_not_share_makes_no_file(zuora, registry, runtime_dir, perform):
+    registry.reset()
     alone = zuora.make_session()
     perform(alone, ask_token())
     alone.close()
@@ -350,7 +351,8 @@ from airflow_provider_zuora.core.vendors import VENDORS
 from airflow_provider_zuora.session.session import REGISTRY
 from airflow_provider_zuora.session.session import SessionConfig
 from airflow_provider_zuora.session.token_file import TokenFile
-from airflow_provider_zuora.transports.config import Timing, TransportConfig
+from airflow_provider_zuora.transports.config import TransportConfig
+from airflow_provider_zuora.transports.timing import Timing
 
 how, *who = sys.argv[1:]
 credentials = Credentials(*who)

@@ -16,7 +16,7 @@ from functools import lru_cache, partial
 from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo, Unreadable
 from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
 from airflow_provider_zuora.core.http import response_parsing, retry
-from airflow_provider_zuora.core.http.rate_limiter import read_retry_after
+from airflow_provider_zuora.core.http.limit_headers import read_retry_after
 from airflow_provider_zuora.core.http.read_only import refuse_write
 from airflow_provider_zuora.core.http.response_parsing import RecentRequests
 from airflow_provider_zuora.core.http.retry import RetryPolicy

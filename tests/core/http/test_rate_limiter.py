@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import RateLimited
-from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, RateLimiter, read_retry_after
+from airflow_provider_zuora.core.http.limit_headers import read_retry_after
+from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, RateLimiter
 from airflow_provider_zuora.core.messages import Request
 from tests.core.runners import Clock, Dice, answer
 
