@@ -28,10 +28,10 @@ LIMITED = {
 @pytest.fixture(scope="module")
 def airflow_2(place):
     assert PYTHON_211.exists(), "this test needs Airflow 2.11 as well: make env-2.11"
-    dags = place / "dags-2.11"
+    dags = place / "pausing-dags-2.11"
     dags.mkdir()
     shutil.copy(HERE / "dags" / "paused.py", dags)
-    with Airflow2Stack(place / "airflow-2.11", dags, python=PYTHON_211) as stack:
+    with Airflow2Stack(place / "pausing-airflow-2.11", dags, python=PYTHON_211) as stack:
         yield stack
 
 
