@@ -65,6 +65,7 @@ class LimitsFile:
         self._lock = threading.Lock()  # of this process's threads, while `update` runs
         self._slots_lock = threading.Lock()
         self._file: int | None = None
+        self._known = (b"", HostLimits())  # the record that was read last, and what it says
         self._identity = (0, 0)
         self._slots: set[int] = set()
         self._look_again = self._hurry_until = 0.0
@@ -119,15 +120,22 @@ class LimitsFile:
         if file is None:
             return HostLimits()
         try:
-            limits = _unpack(os.pread(file, _RECORD.size, 0), now)
+            content = os.pread(file, _RECORD.size, 0)
+            known, found = self._known
+            if content == known:  # as nearly always
+                return found
+            limits = _unpack(content, now)
             if limits is None:  # perhaps it was written while it was read
-                limits = _unpack(os.pread(file, _RECORD.size, 0), now)
+                content = os.pread(file, _RECORD.size, 0)
+                limits = _unpack(content, now)
         except OSError as error:
             self._warn(f"{self.path}: {error.strerror}")
             return HostLimits()
         if limits is None:
             self._warn(f"{self.path}: it is damaged")
-        return limits or HostLimits()
+            return HostLimits()
+        self._known = content, limits
+        return limits
 
     def update(self, change: Change, now: float) -> None:
         """Change the limits, unless another process keeps the lock or the disk takes nothing."""
