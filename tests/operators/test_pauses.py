@@ -527,9 +527,10 @@ class TestAirflow:
             task.resume(task.begin(), event)
         assert zuora.ledger()["orders"] == []
 
-    def test_a_state_that_cannot_be_read_is_retried(self, zuora, task):
+    @pytest.mark.parametrize("part", ["standing", "record"])
+    def test_a_state_that_cannot_be_read_is_retried(self, zuora, task, part):
         deferral = task.begin()
-        deferral.kwargs["paused"]["state"]["submission"]["standing"] = "OF ANOTHER RELEASE"
+        deferral.kwargs["paused"]["state"]["submission"][part] = "OF ANOTHER RELEASE"
         with pytest.raises(TransientError, match="cannot be read, so it sends nothing"):
             task.resume(deferral)
         assert zuora.ledger()["orders"] == []

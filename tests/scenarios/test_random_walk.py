@@ -123,10 +123,9 @@ def test_a_walk_that_once_made_two_orders_makes_one(seed, defers):
 
 
 @pytest.mark.parametrize("first", range(0, WALKS, 100))
-@DEFERS
-def test_a_walk_makes_one_order_at_most(first, defers):
+def test_a_walk_makes_one_order_at_most(first):
     for seed in range(first, first + 100):
-        walk(seed, defers=defers)
+        walk(seed, defers=seed % 2 == 1)
 
 
 @pytest.mark.skipif(not FRESH, reason="make explore runs it: five minutes of fresh seeds")

@@ -144,8 +144,7 @@ def restore(submission: Submission, values: State) -> Action | None:
         if sent != (keys.submitter, keys.account, keys.digest, keys.raw_key or None):
             _check_may_begin(submission, record, values)
             return None
-        if keys.keeps_paths:
-            record = replace(record, paths=hash_paths(keys.client, submission.order.document))
+        record = replace(record, paths=hash_paths(keys.client, submission.order.document))
         submission.record = submission.kept = record
         submission.standing = Standing[values["standing"]]
         for name in _FLAGS:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_zuora.core.errors import ApiError, LockContention, RateLimited, TurnedAway, Unreadable
-from airflow_provider_zuora.core.flow import Flow, Sleep
+from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.response_parsing import make_error
 from airflow_provider_zuora.core.http.retry import WRITE, delay_before_retry
@@ -88,11 +88,6 @@ class Repetition:
         return bool(self.request_id) and varies and is_apart and read_request_id(parsed) == self.request_id
 
 
-def wait(seconds: float) -> Flow[None]:
-    """Pause, and go on in the same process."""
-    yield Sleep(seconds)
-
-
 @dataclass(slots=True)
 class Post:
     """
@@ -106,12 +101,12 @@ class Post:
     request: Request
     notes: RecordStore
     digest: str
+    pause: Callable[[float], Flow[None]]
     kind: str = "order"  # in `Vendor.kinds`
     sent: int = 0  # POSTs
     parsed: ParsedResponse | None = None  # the last answer
     answer: Event = Event.NO_ANSWER  # what it decides
     is_proven: bool = False  # to be the one that is stored under the key
-    pause: Callable[[float], Flow[None]] = wait
     has_paused: bool = False  # since the last answer, in an earlier process of this try
     began: float = 0.0
     repetition: Repetition = field(default_factory=Repetition)

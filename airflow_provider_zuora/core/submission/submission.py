@@ -168,9 +168,8 @@ class Submission:
 
     def _make_post(self) -> Post:
         pause = partial(self.pause, pauses.POST)
-        return Post(
-            self.client, self.order.request, self.notes, self.keys.digest, self.order.kind, pause=pause
-        )
+        order = self.order
+        return Post(self.client, order.request, self.notes, self.keys.digest, pause, order.kind)
 
     def _perform(self, action: Action) -> Flow[Event]:
         self._action = action

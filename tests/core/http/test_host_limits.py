@@ -151,6 +151,12 @@ def test_what_cannot_be_is_not_believed(limits, possible):
     assert limits.is_possible(NOW) == possible
 
 
+def test_a_window_of_which_much_is_left_is_counted_by_nobody():
+    limits = add_window(known(49_500, 30, most=50_000), stated(49_000, most=50_000))
+
+    assert limits.most == 0
+
+
 @pytest.mark.parametrize(
     ("text", "most", "seconds"),
     [

@@ -249,6 +249,15 @@ def test_what_is_under_way_counts_as_spent():
     assert [desk.due() for _ in range(3)] == pytest.approx([0, 25, 50])
 
 
+def test_a_forked_child_has_none_of_its_parents_requests_under_way():
+    desk = Desk()
+    for _ in range(4):
+        desk.starts()
+    desk.limits.renew_lock()
+    desk.asks(window(5, reset=50))
+    assert [desk.due() for _ in range(3)] == pytest.approx([0, 10, 20])
+
+
 def test_a_spent_window_is_waited_for_and_one_that_is_too_far_away_is_not():
     desk = Desk()
     desk.asks(window(0, reset=50))

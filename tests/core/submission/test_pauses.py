@@ -82,6 +82,7 @@ ORDER_PAGE, JOB_PAGE = "/v1/orders/", "/v1/async-jobs/"
         (("no answer, made", *["403"] * 6), ORDER_PAGE),
         (("no answer, not made", *["403"] * 6), ORDER_PAGE),
         (("category 61, made",) * 9, ORDER_PAGE),
+        (("no answer, made",) * 9, ORDER_PAGE),
         ((), JOB_PAGE),
         (("job fails on a lock",), JOB_PAGE),
     ],
