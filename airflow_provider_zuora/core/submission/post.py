@@ -93,6 +93,11 @@ def wait(seconds: float) -> Flow[None]:
     yield Sleep(seconds)
 
 
+def log_nothing(_: SubmissionRecord) -> Flow[None]:
+    """Write to no log."""
+    yield from ()
+
+
 @dataclass(slots=True)
 class Post:
     """
@@ -100,6 +105,7 @@ class Post:
 
     :param request: the POST of the order, or run, without a key; ``digest``: of the content that is sent.
     :param pause: a pause after which another process may go on.
+    :param log_intent: writes what is about to be sent to the submission log; raises `LogUnavailable`.
     """
 
     client: ApiClient
@@ -112,6 +118,7 @@ class Post:
     answer: Event = Event.NO_ANSWER  # what it decides
     is_proven: bool = False  # to be the one that is stored under the key
     pause: Callable[[float], Flow[None]] = wait
+    log_intent: Callable[[SubmissionRecord], Flow[None]] = log_nothing
     has_paused: bool = False  # since the last answer, in an earlier process of this try
     began: float = 0.0
     repetition: Repetition = field(default_factory=Repetition)
@@ -123,6 +130,7 @@ class Post:
         Nothing is sent if that is `OLD` or `ENOUGH`.
 
         :raises ApiError: if a later try of this task has begun.
+        :raises LogUnavailable: if the log could not be written.
         """
         client = self.client
         if not self.sent:
@@ -143,6 +151,7 @@ class Post:
         self.has_paused = False
         track_id = client.make_track_id()
         record = record.count_post(track_id, self.digest)
+        yield from self.log_intent(record)
         yield from self.notes.note_post(record)
         if self._was_stopped():  # while it paused, or noted it
             return record.discount_post(), Event.ENOUGH
