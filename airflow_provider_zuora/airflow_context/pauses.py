@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_zuora.airflow_context.receipts import BaseReportingTask
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput
-from airflow_provider_zuora.core.flow import LONGEST_PAUSE, ON_WORKER, Paused, Pausing
+from airflow_provider_zuora.core.flow import LONGEST_PAUSE, ON_WORKER, PAUSE_OVER, Paused, Pausing
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.version_compat import WAIT
 
@@ -122,7 +122,7 @@ class BasePausingTask(BaseReportingTask):
 
 def is_over(event: object) -> bool:
     """Return whether an event is that of a pause which has passed."""
-    return isinstance(event, Mapping) and event.get("status") == "over" and "seconds" in event
+    return isinstance(event, Mapping) and event.get("status") == PAUSE_OVER and "seconds" in event
 
 
 def is_from_vendor(error: PermanentError) -> bool:

@@ -61,6 +61,8 @@ class Pausing:
 ON_WORKER = Pausing()
 LONGEST_PAUSE = 30.0
 """Seconds for which a worker sleeps if another one can go on after a longer pause."""
+PAUSE_OVER = "over"
+"""The status of the event of a pause that has passed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-OVER = "over"
+from airflow_provider_zuora.core.flow import PAUSE_OVER
 
 
 class ZuoraPauseTrigger(BaseTrigger):
@@ -34,4 +34,4 @@ class ZuoraPauseTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire the event."""
         await asyncio.sleep(self.seconds)
-        yield TriggerEvent({"status": OVER, "seconds": self.seconds})
+        yield TriggerEvent({"status": PAUSE_OVER, "seconds": self.seconds})

@@ -538,7 +538,11 @@ class TestAirflow:
         task.retry()
         assert len(zuora.ledger()["orders"]) == 1
 
-    @pytest.mark.parametrize("change", [{"try": 7}, {"version": 0}, {"submission": None}], ids=str)
+    @pytest.mark.parametrize(
+        "change",
+        [{"try": 7}, {"version": 0}, {"submission": None}, {"waited": "x"}, {"sign_in": []}],
+        ids=str,
+    )
     def test_the_state_of_another_try_or_release_is_not_used(self, zuora, task, change):
         deferral = task.begin()
         state = deferral.kwargs["paused"]["state"] | change

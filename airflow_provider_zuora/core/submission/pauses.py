@@ -1,8 +1,9 @@
 """What one process of a try leaves to the next one, which goes on after a long pause as if it had slept.
 
 A worker that would sleep for long for the vendor's sake ends instead. What it knows of its submission travels
-in plain JSON, with no values of the order and no words of the vendor's in it. It holds for the same try; any
-other begins as each try does. A pause takes as long as it is said to in real time, by whatever clock.
+in plain JSON: of the order its number alone, of the vendor's answers codes and ids. It holds for the same
+try, and one that cannot be read ends it: the next one begins as each does. A pause takes as long as it is
+said to in real time, by whatever clock.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ VERSION = 1  # of the states that this release writes, and reads
 POST, READ = "post", "read"  # the pause before a POST, and before what could not be read is read again
 _FLAGS = ("is_inherited", "is_cleared", "is_noted", "left_absent")
 _BROKEN = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
-_PARTS = {"sign_in", "submission", "waited"}  # of a state; it has one of them at least
+_SECONDS = ("sign_in", "waited")
+_PARTS = {"submission", *_SECONDS}  # of a state; it has one of them at least
 _CHANGED = "what is to be submitted has changed since this try has paused"
 _UNREADABLE = "What this try knew before its pause cannot be read, so it sends nothing; the next one goes on"
 _PLAIN = re.compile(r"[\w.-]{1,64}", re.ASCII)
@@ -47,7 +49,8 @@ def read_state(state: State | None, attempt: TaskAttempt) -> State:
     beginning = {"version": VERSION, "try": attempt.number}
     if state is None:
         return beginning
-    if not isinstance(state, Mapping) or not beginning.items() <= state.items() or not _PARTS & set(state):
+    is_ours = isinstance(state, Mapping) and beginning.items() <= state.items() and bool(_PARTS & set(state))
+    if not is_ours or not all(isinstance(state.get(name, 0.0), (float, int)) for name in _SECONDS):
         raise ApiError(_UNREADABLE, transient=True)
     return state
 
