@@ -29,7 +29,7 @@ from tests.openlineage_events import check_facets
 from zuora_sandbox import CLIENT_SECRET, QueryScript
 
 __all__ = ["log", "slow"]  # fixtures
-PAID, CODE = Path(__file__).parents[1] / "e2e" / "dags" / "paid.json", "73519"
+PAID, CODE = Path(__file__).parents[1] / "e2e" / "dags" / "paid.json", "7351973519"
 QUERY = """SELECT a.accountnumber, i.balance
 FROM Account a\tJOIN invoice i ON i.accountid = a.id -- all of them"""
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent
 PYTHON_211 = HERE.parents[1] / ".venv-2.11" / "bin" / "python"
-CARD, CODE, NAME = "4111111111111111", "73519", "Kowalczyk"
+CARD, CODE, NAME = "4111111111111111", "7351973519", "Kowalczyk"
 PAGE = "http://127.0.0.1:9/orders/{order_number}"
 LINE = re.compile(r"(?:Order|Orders|Jobs) (?:[^ ]+ )?(?:completed|submitted|failed): ")
 
