@@ -49,6 +49,7 @@ def attributes_of(error):
         (errors.TimedOut("no"), TransientError),
         (errors.JobFailed("no"), PermanentError),
         (errors.StoreUnavailable("no", transient=True), TransientError),
+        (errors.LogUnavailable("no", transient=True), TransientError),
         (errors.LockContention("no", transient=True), LockContentionError),
         (errors.QueryQueueFull("no", transient=True), QueryQueueFullError),
         (errors.OutcomeUnknown("no"), OutcomeUnknownError),

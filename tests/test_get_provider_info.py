@@ -32,6 +32,7 @@ FIELDS = {
         "proxies",
         "read_only",
         "idempotency_namespace",
+        "submission_log",
         "order_limits",
         "download_hosts",
         "ui_url",

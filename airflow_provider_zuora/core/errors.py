@@ -7,7 +7,7 @@
     |-- Refused
     |   `-- SignInRefused, NotFound, TurnedAway, WrongOrder, QueryQueueFull
     |-- TimedOut, JobFailed, ResultLost
-    `-- StoreUnavailable, LockContention, OutcomeUnknown
+    `-- StoreUnavailable, LogUnavailable, LockContention, OutcomeUnknown
 """
 
 from __future__ import annotations
@@ -202,6 +202,10 @@ class ResultLost(ApiError):
 
 class StoreUnavailable(ApiError):
     """The state store of a task could not be read or written; always transient."""
+
+
+class LogUnavailable(ApiError):
+    """The submission log could not be written, and nothing is sent that is not in it; always transient."""
 
 
 class LockContention(ApiError):

@@ -148,6 +148,12 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
             "Set a different one in each Airflow that submits orders to one tenant.",
             read_text,
         ),
+        "submission_log": Field(
+            "Submission log",
+            "Where each order, run and query is noted before it is sent: a path, or a store's URL.",
+            read_text,
+            placeholder="s3://conn_id@bucket/zuora-log",
+        ),
         "order_limits": Field(
             "Order limits",
             'Where Zuora has raised your tenant\'s: 500, or {"subscriptions": 500, "orderLineItems": 200}.',

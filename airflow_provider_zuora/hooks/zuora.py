@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
 from airflow_provider_zuora.core.flow import ON_WORKER, Pausing
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from airflow_provider_zuora.core.submission.bulk_results import BulkResult
     from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
 
+LogPath: TypeAlias = str | PathLike[str] | None
+"""Where a submission log is; `ObjectStoragePath` is a ``PathLike``, too."""
+
 
 class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     """
@@ -38,6 +42,8 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     password = OAuth client id and secret; all else in extra is optional, see the connection form.
 
     :param zuora_conn_id: the Airflow connection.
+    :param submission_log: a path, or what ``ObjectStoragePath`` takes, below which a line of each submission
+        is written before it is sent, besides the log of the connection (docs/submission-log.md).
     """
 
     conn_name_attr = "zuora_conn_id"
@@ -45,8 +51,9 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     conn_type = "zuora"
     hook_name = "Zuora"
 
-    def __init__(self, zuora_conn_id: str = default_conn_name):
+    def __init__(self, zuora_conn_id: str = default_conn_name, submission_log: LogPath = None):
         super().__init__(zuora_conn_id)
+        self.submission_log = submission_log
 
     def create_order(
         self,
@@ -98,6 +105,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         from airflow_provider_zuora.core.submission.adoption import adopt_job
         from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
         from airflow_provider_zuora.core.submission.submission import submit_order
+        from airflow_provider_zuora.hooks.submission_log import open_log
 
         # is_sole: the task submits no other order, so each try means the same one, even with another content
         if (idempotency_key, raw_idempotency_key, adopt_job_id, return_ids) != (None, None, None, False):
@@ -108,9 +116,10 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         settings, context = self._settings, context or get_running_context()
         client, namespace = settings.client, settings.fields["idempotency_namespace"]
         call = begin_call(context, settings.credentials, namespace, idempotency_key, NEVER_EXPIRE)
-        options: dict[str, Any] = {"raw_key": raw_idempotency_key, "shared": call.shared}
         who = (client, checked, call.scope, call.attempt)
         try:
+            options: dict[str, Any] = {"raw_key": raw_idempotency_key, "shared": call.shared}
+            options |= {"submission_log": open_log(self, context)}
             if adopted:
                 flow = adopt_job(client, adopted, checked, call.scope, call.attempt, **options)
                 return settings.session.run(flow, call.store)
@@ -156,6 +165,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         from airflow_provider_zuora.airflow_context.task import begin_call
         from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL
         from airflow_provider_zuora.hooks.order_list import submit_all
+        from airflow_provider_zuora.hooks.submission_log import open_log
 
         violations = find_list_violations(on_existing, concurrency) + find_flag_violations(
             {"return_ids": return_ids}
@@ -172,8 +182,8 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
             with call.claim(order.claim for order in prepared if order.claim) as taken:
                 repeated = [order.label for order in prepared if order.claim in taken]
                 raise_first("Nothing was sent.", [f"{label}: {EQUAL}" for label in repeated])
-                adopt = on_existing == "adopt"
-                results = submit_all(settings, prepared, call, concurrency=concurrency, adopt=adopt)
+                what = (settings, prepared, call, open_log(self, context))
+                results = submit_all(*what, concurrency=concurrency, adopt=on_existing == "adopt")
             call.discard(result.order.claim for result in results if result.job_id is None)
         return [self._check_shared(call, result) for result in results]
 

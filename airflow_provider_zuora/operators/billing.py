@@ -12,7 +12,7 @@ from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.core.vendors.zuora import bill_run_rules, payment_run_rules
 from airflow_provider_zuora.core.vendors.zuora.bill_runs import BILL_RUN, BILL_RUN_POST, is_postable
 from airflow_provider_zuora.core.vendors.zuora.field_rules import is_date
-from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.operators.runs import BaseRunOperator
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class ZuoraBillRunOperator(BaseRunOperator):
     :param zuora_conn_id: the Airflow connection.
     :param idempotency_key: replaces dag, run, task and map index in the key; the content stays part of it.
     :param adopt_job_id: ``bill-run:<id>`` to take instead of creating one; blank: create it.
+    :param submission_log: a path, or a store's URL, below which the run is noted before it is sent,
+        besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
         ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
@@ -64,6 +66,7 @@ class ZuoraBillRunOperator(BaseRunOperator):
         "zuora_conn_id",
         "idempotency_key",
         "adopt_job_id",
+        "submission_log",
     )
 
     def __init__(  # noqa: PLR0913 - each option is named, so that a type checker knows it
@@ -76,6 +79,7 @@ class ZuoraBillRunOperator(BaseRunOperator):
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         idempotency_key: str | None = None,
         adopt_job_id: str | None = None,
+        submission_log: LogPath = None,
         deferrable: bool = True,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 14400.0,
@@ -139,6 +143,8 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
     :param zuora_conn_id: the Airflow connection.
     :param idempotency_key: replaces dag, run, task and map index in the key; the content stays part of it.
     :param adopt_job_id: ``payment-run:<id>`` to take instead of creating one; blank: create it.
+    :param submission_log: a path, or a store's URL, below which the run is noted before it is sent,
+        besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
         ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
@@ -159,7 +165,13 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
     moment_field = "runDate"
     how_to_stop = "Zuora's API cannot stop one; one that is scheduled can be cancelled in Zuora's UI."
     allow_all_accounts: bool
-    template_fields: Sequence[str] = ("payment_run", "zuora_conn_id", "idempotency_key", "adopt_job_id")
+    template_fields: Sequence[str] = (
+        "payment_run",
+        "zuora_conn_id",
+        "idempotency_key",
+        "adopt_job_id",
+        "submission_log",
+    )
 
     def __init__(  # noqa: PLR0913 - each option is named, so that a type checker knows it
         self,
@@ -171,6 +183,7 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         idempotency_key: str | None = None,
         adopt_job_id: str | None = None,
+        submission_log: LogPath = None,
         deferrable: bool = True,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 14400.0,

@@ -14,6 +14,7 @@ from airflow_provider_zuora.core.errors import (
     InvalidInput,
     JobFailed,
     LockContention,
+    LogUnavailable,
     NotFound,
     OutcomeUnknown,
     QueryQueueFull,
@@ -142,6 +143,7 @@ def test_the_tree_is_the_one_that_is_drawn():
         JobFailed: ApiError,
         ResultLost: ApiError,
         StoreUnavailable: ApiError,
+        LogUnavailable: ApiError,
         LockContention: ApiError,
         OutcomeUnknown: ApiError,
     }

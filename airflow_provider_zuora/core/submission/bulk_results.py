@@ -6,37 +6,25 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from airflow_provider_zuora.core.errors import (
     ApiError,
-    JobFailed,
     LockContention,
+    LogUnavailable,
     OutcomeUnknown,
     Refused,
     SignInRefused,
     StoreUnavailable,
     TurnedAway,
-    WrongOrder,
 )
 from airflow_provider_zuora.core.redaction import make_printable
 from airflow_provider_zuora.core.submission.bulk_orders import BulkOrder
+from airflow_provider_zuora.core.submission.outcomes import SubmitState, classify_error
 
 log = logging.getLogger(__name__)
 
 SHOWN = 20  # lines of an error; all that happened is in the results
-
-
-class SubmitState(StrEnum):
-    """What became of an order that was to be submitted; the words stand in XComs."""
-
-    SUBMITTED = "submitted"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    """It may have been submitted: a person must look."""
-    OPEN = "open"
-    """It was not submitted; a retry, or a clear, sends it under the same key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +43,7 @@ class BulkResult:
     @property
     def state(self) -> SubmitState:
         """Return what became of the order in one word."""
-        if self.error is None:
-            return SubmitState.SUBMITTED
-        if self.error.transient or isinstance(self.error, (SignInRefused, TurnedAway)):
-            return SubmitState.OPEN
-        is_refused = isinstance(self.error, (Refused, JobFailed)) and not isinstance(self.error, WrongOrder)
-        return SubmitState.REFUSED if is_refused else SubmitState.UNKNOWN
+        return SubmitState.SUBMITTED if self.error is None else classify_error(self.error)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON, for an XCom."""
@@ -108,6 +91,7 @@ def leave_unsent(order: BulkOrder, stop: ApiError) -> BulkResult:
     """Return the result of an order whose turn did not come."""
     reasons = {
         SignInRefused: "the sign-in is refused",
+        LogUnavailable: "the submission log could not be written",
         StoreUnavailable: "the task's state store failed, so that it could not be noted",
     }
     reason = reasons.get(type(stop), "too many before it failed")

@@ -19,11 +19,13 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     IdempotencyScope,
     TaskAttempt,
 )
+from airflow_provider_zuora.core.submission.logging_facts import describe_end, log_intent
 from airflow_provider_zuora.core.submission.post import Post
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore, SharedRecordStore
 from airflow_provider_zuora.core.submission.submission_kinds import KINDS
+from airflow_provider_zuora.core.submission.submission_log import NO_LOG, SubmissionLog, log_end
 from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ READS = (Action.READ_JOB, Action.LOOK_ONCE, Action.LOOK_UP, Action.NEXT_KEY)
 LOCK_REST = 60.0  # seconds between a lock that was met and the next key
 
 
-def submit_order(
+def submit_order(  # noqa: PLR0913 - what a try is made of
     client: ApiClient,
     order: CheckedDocument,
     scope: IdempotencyScope,
@@ -42,6 +44,7 @@ def submit_order(
     is_sole: bool = True,
     shared: SharedRecordStore | None = None,
     state: pauses.State | None = None,
+    submission_log: SubmissionLog = NO_LOG,
 ) -> Flow[str]:
     """
     Submit an order, or a run, once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
@@ -51,6 +54,7 @@ def submit_order(
     :raises Refused, JobFailed: if the vendor refused it; the first try after a clear asks again.
     :raises LockContention: if it met a lock; the next try submits it again, a minute later at the earliest.
     :raises OutcomeUnknown: if only a person can tell whether the order exists.
+    :raises LogUnavailable: if what is about to be sent could not be logged: it was not sent.
     :raises ApiError: transient, if the next try goes on with the same key.
     """
     known = pauses.read_state(state, attempt)
@@ -63,9 +67,11 @@ def submit_order(
             raise
         raise endings.build_sent_error(sent, error) from error
     submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
+    submission.log = submission_log
     submission.go_on(known.get("submission"))
     with client.count_submission(order.kind):
-        return (yield from submission.run())
+        end = partial(describe_end, submission)
+        return (yield from log_end(submission_log, end, submission.run()))
 
 
 class Submission:
@@ -77,7 +83,12 @@ class Submission:
     :param place: ``alone``; ``list`` if it is one of a list, so that the task's options are not about this
         one; ``equals`` if that list holds equal ones.
     :param is_sole: True if the task submits no other order: what was sent before is this one, changed.
+    :ivar log: where it notes what it is about to send.
+    :ivar is_adopted: True if what is there replaces it.
     """
+
+    log: SubmissionLog = NO_LOG
+    is_adopted = False
 
     def __init__(
         self,
@@ -169,7 +180,8 @@ class Submission:
     def _make_post(self) -> Post:
         pause = partial(self.pause, pauses.POST)
         order = self.order
-        return Post(self.client, order.request, self.notes, self.keys.digest, pause, order.kind)
+        log_it = partial(log_intent, self)
+        return Post(self.client, order.request, self.notes, self.keys.digest, pause, order.kind, log_it)
 
     def _perform(self, action: Action) -> Flow[Event]:
         self._action = action

@@ -1,0 +1,78 @@
+"""
+A line of the submission log: numbers, ids and words of closed sets; `submission_log.schema.json` is its form.
+
+It holds no name, no amount, no personal data and no word of the vendor's. What a user may choose, an order
+number for example, is redacted as in all messages.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from airflow_provider_zuora.core.receipt import read_word
+from airflow_provider_zuora.core.redaction import NO_SECRETS
+from airflow_provider_zuora.core.secret_search import Secrets
+from airflow_provider_zuora.core.times import write_moment
+
+Line: TypeAlias = dict[str, Any]
+
+VERSION = 1
+"""Of the schema. A reader that meets a higher one does not know all of what it says."""
+
+INTENT, END, RESULT = "intent", "end", "result"
+TASK = ("dag_id", "run_id", "task_id", "map_index", "try_number")
+_TEXTS = (*TASK[:3], "kind", "key", "digest", "job_id", "order_number", "order_date", "account_number")
+_LISTS = ("track_ids", "subscription_numbers", "invoice_numbers")
+_LONGEST = 300  # characters: Airflow's ids have up to 250, keys up to 254
+_MOST = 1000  # items of a list
+# A number, or a word such as INVALID_VALUE; anything else may be the vendor's words.
+_CODE = re.compile(r"[0-9]{1,12}|[A-Za-z][A-Za-z_]{0,39}")
+
+
+def make_line(event: str, seconds: float, facts: Mapping[str, Any]) -> Line:
+    """
+    Return one line.
+
+    :param event: `INTENT`, `END` or `RESULT`.
+    :param seconds: since 1970.
+    :param facts: its columns; what is missing is null, an empty list, or 0. ``secrets`` is none of them: no
+        value may hold one.
+    """
+    secrets = facts.get("secrets", NO_SECRETS)
+    line: Line = {"schema_version": VERSION, "event": event, "time": write_moment(seconds)}
+    line |= {name: _read(facts.get(name), secrets) for name in (*_TEXTS, "account_id")}
+    line |= {name: facts.get(name) for name in TASK[3:]}
+    line |= {name: _read_all(facts.get(name) or (), secrets) for name in _LISTS}
+    outcome = facts.get("outcome")
+    line["codes"] = [code for code in map(str, facts.get("codes") or ()) if _CODE.fullmatch(code)]
+    return line | {"outcome": outcome and str(outcome), "unanswered": facts.get("unanswered", 0)}
+
+
+def _read(value: object, secrets: Secrets) -> str | None:
+    return read_word(value, secrets, _LONGEST) or None
+
+
+def _read_all(values: Iterable[object], secrets: Secrets) -> list[str]:
+    words = (read_word(value, secrets, _LONGEST) for value in list(values)[:_MOST])
+    return [word for word in words if word]
+
+
+def write_lines(lines: Iterable[Line]) -> bytes:
+    """Return lines as JSON Lines."""
+    return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+
+
+def read_lines(content: bytes) -> list[Line]:
+    """
+    Return the lines of a part of the log; one without its end was not written when its process was killed.
+
+    :raises ValueError: if one of them is no JSON object.
+    """
+    whole = content[: content.rfind(b"\n") + 1]
+    lines = [json.loads(text) for text in whole.splitlines()]
+    if not all(isinstance(line, dict) for line in lines):
+        raise ValueError("a line is no JSON object")
+    return lines

@@ -1,0 +1,182 @@
+"""
+The submission log in a store: where each process of a try writes its parts, and how all of them are read.
+
+A part is an object of its own, written once: ``<prefix>/<day>/<dag>/<run>/<task>.<map index>.<try>.<process>
+.<part>.jsonl``, with the UTC day on which the process began it. So a store needs no append, and may forbid
+changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import posixpath
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
+from airflow_provider_zuora.airflow_context.task import describe_task
+from airflow_provider_zuora.core.errors import InvalidInput, LogUnavailable
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
+from airflow_provider_zuora.core.submission.log_lines import Line, read_lines
+from airflow_provider_zuora.core.submission.submission_log import NO_LOG, Facts, SubmissionLog
+from airflow_provider_zuora.exceptions import convert_errors
+from airflow_provider_zuora.transports.file_paths import expand_home, hide_password
+
+if TYPE_CHECKING:
+    from airflow_provider_zuora.hooks.billing import BaseBillingHook
+    from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".jsonl"
+_NAME_LENGTH = 80  # characters of each name in a path, the whole of which stores bound
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class LogStore:
+    """
+    One log: all objects below a prefix.
+
+    :param name: the prefix as messages have it.
+    :param fs: fsspec's file system of the prefix; None: it is on this machine.
+    """
+
+    name: str
+    prefix: str
+    fs: Any = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, prefix: Any) -> LogStore:
+        """
+        Return the log below a prefix: a local path, or what ``ObjectStoragePath`` takes.
+
+        :raises InvalidInput: if there can be none.
+        """
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        if str(prefix).strip() in ("", "None"):  # what a template makes of nothing
+            raise InvalidInput("Nothing was sent.", ("submission_log: is blank",))
+        name = hide_password(prefix)
+        try:
+            path = ObjectStoragePath(prefix) if isinstance(prefix, str) and "://" in prefix else prefix
+            if isinstance(path, ObjectStoragePath) and path.protocol not in LOCAL_PROTOCOLS:
+                return cls(name, path.path.rstrip("/"), get_file_system(path))
+            local = path.path if isinstance(path, ObjectStoragePath) else os.fspath(path)
+            return cls(name, str(Path(expand_home(local)).absolute()))
+        except (ImportError, OSError, TypeError, ValueError) as error:  # no path, or an unknown store
+            words = redact_words(error, WORD_LENGTH)
+            raise InvalidInput("Nothing was sent.", (f"submission_log: {words}",)) from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """
+        Write an object of the log, and return when it is kept.
+
+        :raises LogUnavailable: if that fails.
+        """
+        try:
+            if self.fs is None:
+                _write_file(Path(self.prefix) / name, content)
+            else:
+                self._put(posixpath.join(self.prefix, name), content)
+        except Exception as error:
+            words = "What is not in it is not sent; a retry of the task goes on."
+            raise self._make_unavailable("written", error, words) from error
+
+    def _put(self, path: str, content: bytes) -> None:
+        try:
+            self.fs.pipe_file(path, content)
+        except FileNotFoundError:  # it has folders
+            self.fs.makedirs(posixpath.dirname(path), exist_ok=True)
+            self.fs.pipe_file(path, content)
+
+    def read_days(self, first: date, last: date) -> Iterator[Line]:
+        """
+        Yield the lines of the processes that began to write on these days (UTC), in the order of their names.
+
+        :raises LogUnavailable: if the log cannot be read, or if there is something else in it.
+        """
+        for count in range((last - first).days + 1):
+            folder = (first + timedelta(days=count)).isoformat()
+            try:
+                for path in self._find(folder):
+                    content = Path(path).read_bytes() if self.fs is None else self.fs.cat_file(path)
+                    yield from read_lines(content)
+            except Exception as error:
+                raise self._make_unavailable("read", error, f"Its day is {folder}.") from error
+
+    def _find(self, folder: str) -> list[str]:
+        found: list[Any] = []
+        with suppress(FileNotFoundError):
+            if self.fs is None:
+                found = [*(Path(self.prefix) / folder).rglob(f"*{SUFFIX}")]
+            else:
+                found = self.fs.find(posixpath.join(self.prefix, folder))
+        return sorted(path for path in map(str, found) if path.endswith(SUFFIX))
+
+    def _make_unavailable(self, done: str, error: Exception, words: str) -> LogUnavailable:
+        why = redact_words(f"{type(error).__name__}: {error}", WORD_LENGTH)
+        return LogUnavailable(
+            f"The submission log {self.name} could not be {done} ({why}). {words}", transient=True
+        )
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    """Write a file, which has its name when the disk has it; what is left of another is not read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def open_log(hook: BaseBillingHook | BaseDataQueryHook, context: Mapping[str, Any]) -> SubmissionLog:
+    """Return the log of a call that submits, as its connection wants it, and whoever made the hook."""
+    with convert_errors():
+        settings, own = hook._settings, hook.submission_log
+        prefixes = [path for path in (settings.fields["submission_log"],) if path]
+        return make_log(prefixes + ([] if own is None else [own]), context, settings.client.clock)
+
+
+def make_log(
+    prefixes: Sequence[Any],
+    context: Mapping[str, Any],
+    clock: Callable[[], float],
+    process: str | None = None,
+) -> SubmissionLog:
+    """
+    Return the log of this process of a try, which goes to each of some prefixes.
+
+    :param context: of the task, empty outside of one.
+    :param process: what no other process, and no other call, is called; None: something by chance.
+    :raises InvalidInput: if there can be no log at one of them.
+    """
+    stores = list(dict.fromkeys(map(LogStore.of, prefixes)))
+    if not stores:
+        return NO_LOG
+    task = describe_task(context)
+    process = process or uuid.uuid4().hex
+    day = datetime.fromtimestamp(clock(), UTC).date()
+
+    def write(part: int, content: bytes) -> None:
+        for store in stores:
+            store.write(_name_part(task, day, process, part), content)
+
+    return SubmissionLog(write, task, clock)
+
+
+def _name_part(task: Facts, day: date, process: str, part: int) -> str:
+    dag, run, name = (
+        _UNSAFE.sub("_", task[each] or "none")[:_NAME_LENGTH] for each in ("dag_id", "run_id", "task_id")
+    )
+    index = "" if task["map_index"] in (None, -1) else f".{task['map_index']}"
+    return f"{day.isoformat()}/{dag}/{run}/{name}{index}.try{task['try_number']}.{process}.{part:05d}{SUFFIX}"
