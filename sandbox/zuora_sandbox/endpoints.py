@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, unquote
 
+from zuora_sandbox import order_lists
 from zuora_sandbox.answers import (
     ANY_RESOURCE,
     Unreadable,
@@ -92,6 +93,8 @@ def show_job(tenant: Tenant, request: Request, job_id: str) -> Response:
 
     The text for an unknown job was seen at a real tenant. Its code, that of an unknown order, is our reading.
     """
+    if deletion := order_lists.show_deletion(tenant, job_id):
+        return deletion
     job, known = tenant.state.jobs.get(job_id), tenant.settings
     if (
         job is None
@@ -129,8 +132,9 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     "/v1/async/orders": {"POST": create_order},
     "/v1/async/orders/preview": {"POST": preview_order},
     JOBS: {"GET": show_job},
-    "/v1/orders/{orderNumber}": {"GET": show_order},
+    "/v1/orders/{orderNumber}": {"GET": show_order, "DELETE": order_lists.delete_now},
     "/v1/accounts/{account-key}": {"GET": show_account},
+    **order_lists.ROUTES,
     **data_query.ROUTES,
     **bill_runs.ROUTES,
     **payment_runs.ROUTES,

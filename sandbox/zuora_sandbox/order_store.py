@@ -67,6 +67,10 @@ class StoredOrder:
         """Return its status at this time."""
         return self.plan.first if now - self.created < self.plan.seconds else self.plan.then
 
+    def get_updated(self, now: float) -> float:
+        """Return when it changed last, in seconds of the sandbox's clock."""
+        return self.created if now - self.created < self.plan.seconds else self.created + self.plan.seconds
+
 
 @dataclass(slots=True)
 class OrderStore:
@@ -77,12 +81,38 @@ class OrderStore:
     :param accounts: the status of each subscription, by number, for each account.
     :param names: the names of the accounts that were created by an order.
     :param counts: how many numbers were used for each prefix.
+    :param deleting: when each order goes that is being deleted, by number.
+    :param deletion_jobs: the same, by the id of the job.
+    :param deleted: the orders that are gone.
     """
 
     orders: dict[str, StoredOrder] = field(default_factory=dict)
     accounts: dict[str, dict[str, str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    deleting: dict[str, float] = field(default_factory=dict)
+    deletion_jobs: dict[str, float] = field(default_factory=dict)
+    deleted: list[StoredOrder] = field(default_factory=list)
+
+    def delete_due(self, now: float) -> None:
+        """Delete the orders that go by now."""
+        for number in [number for number, due in self.deleting.items() if due <= now]:
+            del self.deleting[number]
+            self.delete_order(number)
+
+    def delete_order(self, number: str) -> None:
+        """Delete an order; the subscriptions that it created are gone, too, and others are as before."""
+        if (stored := self.orders.pop(number, None)) is None:
+            return
+        self.deleted.append(stored)
+        held = self.accounts[stored.account]
+        for (name, _), each in zip(
+            stored.subscriptions, stored.order.get("subscriptions") or [], strict=True
+        ):
+            if any(action["type"] == "CreateSubscription" for action in each["orderActions"]):
+                held.pop(name, None)
+            else:
+                held[name] = "Active"
 
     def _take_number(self, prefix: str) -> str:
         self.counts[prefix] += 1
@@ -168,7 +198,7 @@ def make_order_page(stored: StoredOrder, now: float) -> dict[str, Any]:
             "existingAccountNumber": stored.account,
             "status": stored.get_status(now),
             "createdDate": _format_time(stored.created),
-            "updatedDate": _format_time(stored.created),
+            "updatedDate": _format_time(stored.get_updated(now)),
             "orderLineItems": [
                 {**item, **named}
                 for item, named in zip(

@@ -18,6 +18,8 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "duplicate_order_numbers": ("refuse", "accept"),
     "query_first_status": ("accepted", "submitted"),
     "query_empty_file": ("header", "zero", "none"),
+    "next_page_of_orders": ("host", "path"),
+    "order_deletion_job": ("unknown", "completed"),
 }
 """The values that some settings can have; the first is the default."""
 
@@ -67,7 +69,11 @@ class Settings:
     :param link_seconds: how long the link to the file of an export is valid.
     :param headers_beyond_v1: whether answers to paths without ``/v1`` have RateLimit headers.
     :param illegal_state_category: the category of the error for a step that a run's status does not allow.
-    :param object_query_lag_seconds: how long Object Query does not know a new run.
+    :param object_query_lag_seconds: how long Object Query does not know a new run, or a new order.
+    :param next_page_of_orders: how ``nextPage`` of the list of orders begins: with the ``host`` of a sample,
+        or as a ``path`` without ``/v1``.
+    :param order_delete_seconds: how long an order is there after its deletion was accepted.
+    :param order_deletion_job: what its job is: ``unknown``, or ``completed`` when the order is gone.
     :param query_queue_seconds: how long a query waits before it looks for a running place.
     :param query_seconds: how long it runs.
     :param query_running: how many queries of LIVE data run at the same time.
@@ -143,6 +149,9 @@ class Settings:
     headers_beyond_v1: bool = False
     illegal_state_category: int = 30
     object_query_lag_seconds: float = 0.0
+    next_page_of_orders: str = "host"
+    order_delete_seconds: float = 5.0
+    order_deletion_job: str = "unknown"
     query_queue_seconds: float = 2.0
     query_seconds: float = 10.0
     query_running: int = 5
