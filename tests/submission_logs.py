@@ -21,8 +21,8 @@ NAME = "submission_log.schema.json"
 FOLDER = re.compile(r"/\d{4}-\d{2}-\d{2}/[^/]+/[^/]+/[^/]+\.try\d+\.\w+\.\d{5}\.jsonl$")
 # What orders, answers and connections of the tests hold, and no line may: names, secrets, the vendor's words.
 FORBIDDEN = re.compile(
-    r"Jane|Doe|Acme|@|4111|example|Installation|Month end|effective|lock competition|secret|Invalid|Bearer"
-    r"|8ad081dd9096ef9501909b40bb4e74a4|Told to say so|amount|USD|EUR|\*\*\* \*\*\*",
+    r"Jane|Doe|Acme|@|4111[ -]?1111|example|Installation|Month end|effective|lock competition|secret|Invalid"
+    r"|Bearer|8ad081dd9096ef9501909b40bb4e74a4|Told to say so|amount|USD|EUR|\*\*\* \*\*\*",
     re.IGNORECASE,
 )
 _seen: set[str] = set()

@@ -18,24 +18,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
 from airflow_provider_zuora.airflow_context.task import describe_task
 from airflow_provider_zuora.core.errors import InvalidInput, LogUnavailable
+from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.submission.log_lines import Line, read_lines
+from airflow_provider_zuora.core.submission.outcomes import Outcome
 from airflow_provider_zuora.core.submission.submission_log import NO_LOG, Facts, SubmissionLog
 from airflow_provider_zuora.exceptions import convert_errors
+from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.transports.file_paths import expand_home, hide_password
-
-if TYPE_CHECKING:
-    from airflow_provider_zuora.hooks.billing import BaseBillingHook
-    from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
 
 log = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
+LOGGED = frozenset(("order", "bill run", "bill run post", "payment run", "data query"))
+"""The kinds of what is logged."""
 _NAME_LENGTH = 80  # characters of each name in a path, the whole of which stores bound
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -139,12 +140,35 @@ def _write_file(path: Path, content: bytes) -> None:
     unfinished.replace(path)
 
 
-def open_log(hook: BaseBillingHook | BaseDataQueryHook, context: Mapping[str, Any]) -> SubmissionLog:
+def open_log(hook: BaseJobHook, context: Mapping[str, Any]) -> SubmissionLog:
     """Return the log of a call that submits, as its connection wants it, and whoever made the hook."""
     with convert_errors():
-        settings, own = hook._settings, hook.submission_log
+        settings, own = hook._settings, getattr(hook, "submission_log", None)
         prefixes = [path for path in (settings.fields["submission_log"],) if path]
         return make_log(prefixes + ([] if own is None else [own]), context, settings.client.clock)
+
+
+def log_result(hook: BaseJobHook, context: Mapping[str, Any], kind: str, job: Job) -> None:
+    """
+    Write what a job has come to, to the log of the task that has submitted it and waited for it.
+
+    :param kind: what the task submits; what is no `LOGGED` kind has no log.
+    """
+    if kind not in LOGGED or not job.has_ended:
+        return
+    own = hook.vendor.name_kind(job.job_id)
+    settings, is_good = hook._settings, job.state is JobState.SUCCEEDED
+    facts = {
+        **hook.vendor.read_facts(job).values,
+        "kind": own if own in LOGGED else kind,
+        "job_id": job.job_id,
+        "outcome": Outcome.COMPLETED if is_good else Outcome.FAILED,
+        "codes": job.info.codes if job.info and not is_good else (),
+        "secrets": settings.client.secrets,
+    }
+    log_of_task = open_log(hook, context)
+    log_of_task.add_result(facts)
+    hook.session.run(log_of_task.write_ends())
 
 
 def make_log(

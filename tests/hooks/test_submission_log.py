@@ -304,7 +304,48 @@ class TestOperators:
             ("bill run", "intent", ""),
             ("bill run post", "end", "submitted"),
             ("bill run post", "intent", ""),
+            ("bill run post", "result", "completed"),
         ]
+
+    @pytest.mark.parametrize("has_billed", [True, False])
+    def test_an_order_that_is_waited_for_has_the_numbers_of_its_result(self, zuora, tmp_path, has_billed):
+        options = {"processingOptions": {"runBilling": True}} if has_billed else {}
+        self.run(
+            ZuoraCreateOrderOperator(
+                task_id="submit",
+                order=ORDER | options,
+                wait_for_completion=True,
+                deferrable=False,
+                submission_log=str(tmp_path),
+            )
+        )
+        lines = {line["event"]: line for line in read(tmp_path)}
+        assert set(lines) == {"intent", "end", "result"}
+        result = lines["result"]
+        assert (result["kind"], result["outcome"], result["order_number"]) == ("order", "completed", "O-1")
+        assert result["job_id"] == lines["end"]["job_id"]
+        assert result["subscription_numbers"] == ["A-S00000001"]
+        assert result["invoice_numbers"] == (["INV00000001"] if has_billed else [])
+
+    def test_an_order_whose_job_fails_has_the_code_and_no_words(self, zuora, tmp_path):
+        order = ORDER | {
+            "customFields": {"Sandbox__c": "fail [40000020]: Rate plan of Jane is not effective"}
+        }
+        operator = ZuoraCreateOrderOperator(
+            task_id="submit",
+            order=order,
+            wait_for_completion=True,
+            deferrable=False,
+            submission_log=str(tmp_path),
+        )
+        with pytest.raises(PermanentError):
+            self.run(operator)
+        [result] = [line for line in read(tmp_path) if line["event"] == "result"]
+        assert (result["outcome"], result["codes"], result["order_number"]) == ("failed", ["40000020"], None)
+
+    def test_an_order_that_is_not_waited_for_has_no_result(self, zuora, tmp_path):
+        self.run(ZuoraCreateOrderOperator(task_id="submit", order=ORDER, submission_log=str(tmp_path)))
+        assert {line["event"] for line in read(tmp_path)} == {"intent", "end"}
 
     def test_a_payment_run(self, billing, tmp_path):
         self.run(
@@ -325,7 +366,7 @@ class TestOperators:
             )
         )
         lines = read(tmp_path)
-        assert tell(lines) == [("intent", None), ("end", "submitted")]
+        assert sorted(line["event"] for line in lines) == ["end", "intent", "result"]
         assert "SELECT" not in json.dumps(lines)
 
     def test_a_query_of_a_python_task(self, billing, tmp_path):

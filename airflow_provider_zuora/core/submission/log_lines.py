@@ -45,7 +45,7 @@ def make_line(event: str, seconds: float, facts: Mapping[str, Any]) -> Line:
     line: Line = {"schema_version": VERSION, "event": event, "time": write_moment(seconds)}
     line |= {name: _read(facts.get(name), secrets) for name in (*_TEXTS, "account_id")}
     line |= {name: facts.get(name) for name in TASK[3:]}
-    line |= {name: _read_all(facts.get(name) or (), secrets) for name in _LISTS}
+    line |= {name: _read_all(facts.get(name), secrets) for name in _LISTS}
     outcome = facts.get("outcome")
     line["codes"] = [code for code in map(str, facts.get("codes") or ()) if _CODE.fullmatch(code)]
     return line | {"outcome": outcome and str(outcome), "unanswered": facts.get("unanswered", 0)}
@@ -55,8 +55,9 @@ def _read(value: object, secrets: Secrets) -> str | None:
     return read_word(value, secrets, _LONGEST) or None
 
 
-def _read_all(values: Iterable[object], secrets: Secrets) -> list[str]:
-    words = (read_word(value, secrets, _LONGEST) for value in list(values)[:_MOST])
+def _read_all(values: object, secrets: Secrets) -> list[str]:
+    rows = values[:_MOST] if isinstance(values, (list, tuple)) else ()
+    words = (read_word(value, secrets, _LONGEST) for value in rows)
     return [word for word in words if word]
 
 

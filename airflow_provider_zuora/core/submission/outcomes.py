@@ -43,7 +43,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     """Its job has ended well."""
     FAILED = "failed"
-    """Its job has ended badly, or made something else."""
+    """Its job has ended badly."""
 
 
 def classify_error(error: ApiError) -> SubmitState:

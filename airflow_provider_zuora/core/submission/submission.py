@@ -70,8 +70,7 @@ def submit_order(  # noqa: PLR0913 - what a try is made of
     submission.log = submission_log
     submission.go_on(known.get("submission"))
     with client.count_submission(order.kind):
-        end = partial(describe_end, submission)
-        return (yield from log_end(submission_log, end, submission.run()))
+        return (yield from log_end(submission_log, partial(describe_end, submission), submission.run()))
 
 
 class Submission:
@@ -83,7 +82,6 @@ class Submission:
     :param place: ``alone``; ``list`` if it is one of a list, so that the task's options are not about this
         one; ``equals`` if that list holds equal ones.
     :param is_sole: True if the task submits no other order: what was sent before is this one, changed.
-    :ivar log: where it notes what it is about to send.
     :ivar is_adopted: True if what is there replaces it.
     """
 
