@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import time
 from types import SimpleNamespace
 
@@ -22,7 +21,7 @@ from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
 from tests.conftest import ORDER, StateStore
 from tests.core.run_tries import BILL_RUN, PAYMENT_RUN
-from tests.s3_server import serve_s3
+from tests.s3_server import reach_s3
 from tests.submission_logs import check_files, check_line
 
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
@@ -61,19 +60,8 @@ def tell(lines):
 
 @pytest.fixture(scope="module")
 def s3():
-    from s3fs import S3FileSystem
-
-    with serve_s3() as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "of-no-account")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_CONFIG_FILE", os.devnull)
-        fs = S3FileSystem()
-        fs.mkdir("bucket")
+    with reach_s3() as fs:
         yield fs
-        S3FileSystem.close_session(fs.loop, fs.s3)
-        S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(params=["local", "file URL", "memory", "s3"])

@@ -22,7 +22,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt,
 from airflow_provider_zuora.core.submission.post import Post, Repetition
 from airflow_provider_zuora.core.submission.protocol import Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.submission.record_store import read_record, write_record
+from airflow_provider_zuora.core.submission.record_json import read_record, write_record
 
 if TYPE_CHECKING:
     from airflow_provider_zuora.core.submission.submission import Submission

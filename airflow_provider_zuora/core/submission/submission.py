@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, SignInRefused
 from airflow_provider_zuora.core.flow import LONGEST_PAUSE, Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.metrics import THROTTLED_SECONDS
@@ -58,10 +57,11 @@ def submit_order(  # noqa: PLR0913 - what a try is made of
     :raises ApiError: transient, if the next try goes on with the same key.
     """
     known = pauses.read_state(state, attempt)
-    check = partial(client.check_allowed, order.request)
+    asked = (partial(client.check_allowed, order.request), sign_in(client, known))
     sent, has_begun = pauses.find_sent(known), "submission" in known
     try:
-        notes = yield from read_notes(attempt, shared, check, sign_in(client, known), has_begun=has_begun)
+        noun = KINDS[order.kind].noun
+        notes = yield from read_notes(attempt, shared, *asked, has_begun=has_begun, noun=noun)
     except ApiError as error:
         if error.transient or sent is None:
             raise
@@ -177,9 +177,8 @@ class Submission:
 
     def _make_post(self) -> Post:
         pause = partial(self.pause, pauses.POST)
-        order = self.order
-        log_it = partial(log_intent, self)
-        return Post(self.client, order.request, self.notes, self.keys.digest, pause, order.kind, log_it)
+        what = (self.client, self.order.request, self.notes, self.keys.digest)
+        return Post(*what, pause, self.order.kind, partial(log_intent, self))
 
     def _perform(self, action: Action) -> Flow[Event]:
         self._action = action
@@ -188,6 +187,8 @@ class Submission:
                 event = yield from self._do(action)
                 break
             except ApiError as error:
+                if isinstance(error, SignInRefused) and action in (Action.SEND, *READS):
+                    raise endings.name_open_post(self.record, self.kind.noun, error) from error
                 if action not in READS or not self.may_pause(error):
                     raise
                 seconds = error.retry_after
@@ -207,8 +208,8 @@ class Submission:
             return self._consider()
         if action is Action.NEXT_KEY:
             return (yield from self._next_key())
-        if action in ACTIONS:
-            return (yield from ACTIONS[action](self))
+        if action in recovery.ACTIONS:
+            return (yield from recovery.ACTIONS[action](self))
         raise endings.build_error(self, action)
 
     def _note(self, event: Event) -> Flow[bool]:
@@ -292,10 +293,3 @@ class Submission:
         self.is_noted = False
         self.post = self._make_post()
         return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
-
-
-ACTIONS: dict[Action, Callable[[Submission], Flow[Event]]] = {
-    Action.READ_JOB: recovery.read_job,
-    Action.LOOK_ONCE: recovery.look_once,
-    Action.LOOK_UP: recovery.look_up,
-}

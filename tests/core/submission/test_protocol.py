@@ -12,7 +12,8 @@ import pytest
 from airflow_provider_zuora.core.submission.post import PROVABLE, Post
 from airflow_provider_zuora.core.submission.protocol import ROWS, TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
-from airflow_provider_zuora.core.submission.submission import ACTIONS, Submission
+from airflow_provider_zuora.core.submission.recovery import ACTIONS
+from airflow_provider_zuora.core.submission.submission import Submission
 from tests.core.submission.test_answers import ANSWERS
 
 
