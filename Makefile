@@ -179,7 +179,6 @@ check: env
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/test_layers.py
 	@$(MAKE) --no-print-directory docs
 
 # A warning fails it: a link that leads nowhere, a page that no menu has, an option that no signature has.
