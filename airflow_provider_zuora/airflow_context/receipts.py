@@ -79,7 +79,7 @@ def _find_state(notes: Notes, error: BaseException | None) -> str:
         "skipped": isinstance(error, AirflowSkipException),
         "unknown": isinstance(error, OutcomeUnknownError),
         "open": isinstance(error, TransientError),
-        "refused": isinstance(error, PermanentError) and not notes.job_ids,
+        "refused": isinstance(error, PermanentError) and not notes.job_ids and not notes.state,
         "timed_out": "timeout" in name,
         "failed": True,
     }

@@ -22,7 +22,7 @@ Line: TypeAlias = dict[str, Any]
 VERSION = 1
 """Of the schema. A reader that meets a higher one does not know all of what it says."""
 
-INTENT, END, RESULT = "intent", "end", "result"
+INTENT, END, RESULT, RECONCILED = "intent", "end", "result", "reconciled"
 TASK = ("dag_id", "run_id", "task_id", "map_index", "try_number")
 _TEXTS = (*TASK[:3], "kind", "key", "digest", "job_id", "order_number", "order_date", "account_number")
 _LISTS = ("track_ids", "subscription_numbers", "invoice_numbers")
@@ -36,7 +36,7 @@ def make_line(event: str, seconds: float, facts: Mapping[str, Any]) -> Line:
     """
     Return one line.
 
-    :param event: `INTENT`, `END` or `RESULT`.
+    :param event: `INTENT`, `END`, `RESULT` or `RECONCILED`.
     :param seconds: since 1970.
     :param facts: its columns; what is missing is null, an empty list, or 0. ``secrets`` is none of them: no
         value may hold one.

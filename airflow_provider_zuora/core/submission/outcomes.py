@@ -44,6 +44,8 @@ class Outcome(StrEnum):
     """Its job has ended well."""
     FAILED = "failed"
     """Its job has ended badly."""
+    ABSENT = "absent"
+    """A reconciliation has asked for it: there is none."""
 
 
 def classify_error(error: ApiError) -> SubmitState:

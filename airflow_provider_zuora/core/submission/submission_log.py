@@ -19,7 +19,15 @@ from typing import Any, TypeAlias
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, LogUnavailable
 from airflow_provider_zuora.core.flow import Flow, RunInThread
-from airflow_provider_zuora.core.submission.log_lines import END, INTENT, RESULT, Line, make_line, write_lines
+from airflow_provider_zuora.core.submission.log_lines import (
+    END,
+    INTENT,
+    RECONCILED,
+    RESULT,
+    Line,
+    make_line,
+    write_lines,
+)
 from airflow_provider_zuora.core.submission.outcomes import Outcome, classify_error
 
 log = logging.getLogger(__name__)
@@ -102,6 +110,11 @@ class SubmissionLog:
         """Note what a job has come to that this task has submitted and waited for."""
         if self.is_kept:
             self._waiting.append(_Lines([self._make_line(RESULT, facts)]))
+
+    def add_reconciled(self, facts: Facts) -> None:
+        """Note what a reconciliation has found out of a submission whose outcome was unknown."""
+        if self.is_kept:
+            self._waiting.append(_Lines([self._make_line(RECONCILED, facts)]))
 
     def write_ends(self) -> Flow[None]:
         """Write what is noted and not written yet; if that fails, intents stay open."""
