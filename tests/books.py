@@ -65,8 +65,8 @@ def log_intents(folder: Any, orders: list[dict[str, Any]], key: str = "cut-off",
     return keys
 
 
-def use_later_session(url: str, seconds: float) -> str:
-    """Let the session of this process have a clock that is ahead; return the connection to its sandbox."""
+def use_later_session(url: str, seconds: float) -> tuple[Any, str]:
+    """Let this process have a session whose clock is ahead; return it, and the connection to its sandbox."""
     credentials = Credentials(url, CLIENT_ID, CLIENT_SECRET)
     config = SessionConfig(
         VENDORS["zuora"], credentials, TransportConfig(url), TokenFile.for_credentials(credentials)
@@ -74,8 +74,10 @@ def use_later_session(url: str, seconds: float) -> str:
     source = SimpleNamespace(emit=lambda *_: None, mask=lambda _: None, read_credentials=lambda: None)
     timing = Timing(lambda: time.time() + seconds, time.monotonic)
     REGISTRY.reset()
-    REGISTRY.add(REGISTRY.make_session(config, source, timing=timing))
-    return json.dumps({"conn_type": "zuora", "host": url, "login": CLIENT_ID, "password": CLIENT_SECRET})
+    session = REGISTRY.make_session(config, source, timing=timing)
+    REGISTRY.add(session)
+    own = {"conn_type": "zuora", "host": url, "login": CLIENT_ID, "password": CLIENT_SECRET}
+    return session, json.dumps(own)
 
 
 @dataclass

@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 
 from airflow_provider_zuora.exceptions import PermanentError
 from airflow_provider_zuora.operators.reconcile import ZuoraReconcileOrdersOperator
-from airflow_provider_zuora.session.session import REGISTRY
 from tests.books import LATER, make_context, use_later_session
 
 
 def reconcile(url: str, folder: str, start: str, end: str) -> dict[str, object]:
-    os.environ["AIRFLOW_CONN_ZUORA_DEFAULT"] = use_later_session(url, LATER)
+    session, os.environ["AIRFLOW_CONN_ZUORA_DEFAULT"] = use_later_session(url, LATER)
     task = ZuoraReconcileOrdersOperator(
         task_id="reconcile",
         start=start,
@@ -33,11 +31,11 @@ def reconcile(url: str, folder: str, start: str, end: str) -> dict[str, object]:
         task.execute(context)
     except PermanentError as error:
         print(error)
+    session.close()
     found: dict[str, object] = context["ti"].xcoms["reconciliation"]
     return found
 
 
 if __name__ == "__main__":
     summary = reconcile(*sys.argv[1:])
-    print(json.dumps({"at": time.time(), "summary": summary}), flush=True)
-    REGISTRY.reset()
+    print(json.dumps({"summary": summary}), flush=True)
