@@ -6,7 +6,6 @@ import csv
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,13 +15,7 @@ from airflow_provider_zuora.core.reconciliation.comparison import LATER, Compari
 from airflow_provider_zuora.core.reconciliation.findings import Entry, find_all
 from airflow_provider_zuora.core.reconciliation.logged_orders import KIND, read_books
 from airflow_provider_zuora.core.reconciliation.report import Result
-from airflow_provider_zuora.core.reconciliation.zuora_orders import (
-    read_job_end,
-    read_order,
-    read_orders,
-    read_orders_of_account,
-)
-from airflow_provider_zuora.core.vendors.zuora.order_list import filter_updated
+from airflow_provider_zuora.core.reconciliation.zuora_orders import read_zuora
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.submission_log import LogStore, make_log
 
@@ -68,7 +61,7 @@ def reconcile_orders(hook: ZuoraHook, place: Any, window: Window) -> Result:
         log.warning(
             "%d lines of the submission log are not understood: their orders are not compared", books.unread
         )
-    _read_zuora(hook, known)
+    read_zuora(known, hook._run, hook._run_many)
     entries, others = find_all(known, now)
     return Result(window.start, window.end, entries, others, known.listed, books.unread)
 
@@ -80,37 +73,6 @@ def _list_days(window: Window, now: float) -> tuple[date, date]:
         for seconds in (window.start - window.margin, min(now, window.end + LATER))
     )
     return first - timedelta(days=_DAYS_BEFORE), last
-
-
-def _read_zuora(hook: ZuoraHook, known: Comparison) -> None:
-    """Read of Zuora what is needed: the list, and one by one what it does not tell, or tells otherwise."""
-    jobs = known.list_unread_jobs()
-    known.take_jobs(jobs, _read_each(hook, read_job_end, jobs))
-    filters = (filter_updated(known.begin_list()),)
-    known.listed = hook._run(partial(read_orders, filters=filters, take=known.take_row))
-    log.info("Zuora's list has %d orders that were made or changed since the window began", known.listed)
-    numbers = known.list_unconfirmed()
-    known.take_orders(numbers, _read_each(hook, read_order, numbers))
-    jobs = known.list_unexplained()
-    known.take_jobs(jobs, _read_each(hook, read_job_end, jobs))
-    numbers = known.list_alike()
-    known.take_contents(numbers, _read_each(hook, read_order, numbers))
-    orders = known.list_unplaced()
-    accounts = [(each.account_number or each.account_id, each.order_date) for each in orders]
-    pages = (
-        hook._run_many(lambda client: [read_orders_of_account(client, *each) for each in accounts])
-        if accounts
-        else []
-    )
-    known.take_placed(orders, pages)
-
-
-def _read_each(hook: ZuoraHook, read: Any, names: Sequence[str]) -> list[Any]:
-    """Read what has these names, 20 at a time."""
-    if not names:
-        return []
-    log.info("%d more are read one by one", len(names))
-    return hook._run_many(lambda client: (read(client, name) for name in names))
 
 
 def write_report(target: DownloadTarget, rows: Iterable[Sequence[str]]) -> int:

@@ -180,10 +180,10 @@ class Comparison:
                 if _counts(own):
                     yield from ((own, other) for other in others.get(_sort_out(own), ()) if _counts(other))
 
-    def list_unplaced(self) -> list[LoggedOrder]:
-        """Return the orders of an unknown outcome that have no number, but an account and a date."""
+    def list_unplaced(self) -> list[str]:
+        """Return the keys of orders without a number of which no job tells, but an account and a date."""
         return [
-            each
+            each.key
             for each in self.orders
             if each.state in _CHECKED and not self.list_numbers(each) and self.is_lost(each)
             if (each.account_number or each.account_id) and each.order_date
@@ -193,11 +193,11 @@ class Comparison:
         """Return whether no job tells what an order without a number has come to."""
         return not any(self.books.jobs.get(each, JobEnd(is_known=False)).is_known for each in order.job_ids)
 
-    def take_placed(self, orders: Iterable[LoggedOrder], found: Iterable[Sequence[OrderRow] | None]) -> None:
+    def take_placed(self, keys: Iterable[str], found: Iterable[Sequence[OrderRow] | None]) -> None:
         """Take the orders of their accounts and dates; None: Zuora knows no such account."""
-        for order, rows in zip(orders, found, strict=True):
-            earliest = order.first - self.window.margin
-            self.placed[order.key] = rows and [
+        for key, rows in zip(keys, found, strict=True):
+            earliest = self.books.orders[key].first - self.window.margin
+            self.placed[key] = rows and [
                 row for row in rows if row.created >= earliest and fold(row.number) not in self._known
             ]
 

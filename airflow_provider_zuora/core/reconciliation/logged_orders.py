@@ -66,8 +66,8 @@ class LoggedOrder:
     first: float
     last: float
     task: dict[str, object] = field(default_factory=dict)
-    first_try: int = 1
-    last_try: int = 1
+    first_try: int = 0
+    last_try: int = 0
     digest: str = ""
     order_number: str = ""
     order_date: str = ""
@@ -83,7 +83,8 @@ class LoggedOrder:
         """Take a line of its key."""
         number = int(line.get("try_number") or 1)
         self.first, self.last = min(self.first, moment), max(self.last, moment)
-        self.first_try, self.last_try = min(self.first_try, number), max(self.last_try, number)
+        self.first_try = min(self.first_try or number, number)
+        self.last_try = max(self.last_try, number)
         self.task = self.task or {name: line.get(name) for name in TASK[:4]}
         for name in ("digest", "order_date", "account_number", "account_id"):
             setattr(self, name, getattr(self, name) or line.get(name) or "")

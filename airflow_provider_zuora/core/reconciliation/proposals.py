@@ -75,7 +75,7 @@ class Resolver:
             numbers = tuple(sorted(each.number for each in rows))
             is_sole = len(numbers) == 1 and self._count_claims(numbers[0]) == 1
             value = ORDER + numbers[0] if is_sole else ""
-            words = f"it has no number; {len(numbers)} orders of its account and date may be it"
+            words = f"orders of its account and date that may be it: {len(numbers)}"
             return words, Proposal(Action.LOOK, value), numbers[:_SHOWN]
         if order.job_ids:  # it was accepted once: that none is there explains nothing
             return "Zuora has no order of its account and date that may be it", _LOOK, ()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from airflow_provider_zuora.core.errors import NotFound, Unreadable
@@ -11,6 +14,7 @@ from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.reconciliation.comparison import Comparison
 from airflow_provider_zuora.core.reconciliation.logged_orders import JobEnd
 from airflow_provider_zuora.core.submission.order_lookup import read_page
 from airflow_provider_zuora.core.vendors.response_body import read_text
@@ -18,9 +22,51 @@ from airflow_provider_zuora.core.vendors.zuora.order_list import (
     OrderRow,
     build_list_request,
     filter_account,
+    filter_updated,
     read_list,
     read_order_row,
 )
+
+log = logging.getLogger(__name__)
+
+Run: TypeAlias = Callable[[Callable[[ApiClient], Flow[Any]]], Any]
+"""Runs the flow that is made of a client."""
+
+RunMany: TypeAlias = Callable[[Callable[[ApiClient], Iterable[Flow[Any]]]], list[Any]]
+"""Runs many of them, some at a time, and returns their results in their order."""
+
+
+def read_zuora(known: Comparison, run: Run, run_many: RunMany) -> None:
+    """
+    Read what a comparison needs: the list, and one by one what it does not tell, or tells otherwise.
+
+    A list alone never says that an order is missing: each that it does not show is asked for by its number.
+    """
+
+    def read_each(read: Callable[[ApiClient, str], Flow[Any]], names: Sequence[str]) -> list[Any]:
+        if not names:
+            return []
+        log.info("%d more are read one by one", len(names))
+        return run_many(lambda client: (read(client, name) for name in names))
+
+    jobs = known.list_unread_jobs()
+    known.take_jobs(jobs, read_each(read_job_end, jobs))
+    filters = (filter_updated(known.begin_list()),)
+    known.listed = run(partial(read_orders, filters=filters, take=known.take_row))
+    log.info("Zuora's list has %d orders that were made or changed since the window began", known.listed)
+    numbers = known.list_unconfirmed()
+    known.take_orders(numbers, read_each(read_order, numbers))
+    jobs = known.list_unexplained()
+    known.take_jobs(jobs, read_each(read_job_end, jobs))
+    numbers = known.list_alike()
+    known.take_contents(numbers, read_each(read_order, numbers))
+    keys = known.list_unplaced()
+    known.take_placed(keys, read_each(partial(_read_orders_of, known), keys))
+
+
+def _read_orders_of(known: Comparison, client: ApiClient, key: str) -> Flow[list[OrderRow] | None]:
+    order = known.books.orders[key]
+    return read_orders_of_account(client, order.account_number or order.account_id, order.order_date)
 
 
 def read_orders(client: ApiClient, filters: Sequence[str], take: Callable[[OrderRow], object]) -> Flow[int]:
