@@ -88,7 +88,7 @@ def write_report(target: DownloadTarget, rows: Iterable[Sequence[str]]) -> int:
 
 def close_intents(hook: ZuoraHook, place: Any, context: Mapping[str, Any], entries: Sequence[Entry]) -> int:
     """
-    Write to the log what is certain of intents without an end; return how many were closed.
+    Write to the log what is certain of intents without an end; return how many.
 
     If the log cannot be written, they stay open, and a warning says so.
     """
@@ -100,11 +100,12 @@ def close_intents(hook: ZuoraHook, place: Any, context: Mapping[str, Any], entri
         own = make_log([place], context, client.clock)
         for entry in found:
             own.add_reconciled(_describe(entry) | {"secrets": client.secrets})
-        hook.session.run(own.write_ends())
+        hook.session.run(own.write_all())
     except ApiError as error:
         if isinstance(error, InvalidInput):
             raise convert_error(error) from error
         log.warning("The submission log could not be written, so that intents stay open: %s", error)
+        return 0
     return len(found)
 
 

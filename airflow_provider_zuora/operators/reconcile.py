@@ -10,10 +10,14 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from airflow_provider_zuora.airflow_context.lineage import FileUse, report_file
-from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
+from airflow_provider_zuora.airflow_context.parameters import (
+    OperatorOptions,
+    keep_parameters,
+    refuse_unknown_parameters,
+)
 from airflow_provider_zuora.airflow_context.receipts import BaseReportingTask
 from airflow_provider_zuora.core.times import read_moment
-from airflow_provider_zuora.core.validation import check_flags, check_seconds
+from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags, check_seconds
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
 from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.transports.file_paths import hide_password
@@ -91,7 +95,9 @@ class ZuoraReconcileOrdersOperator(BaseReportingTask):
         **kwargs: Unpack[OperatorOptions],
     ):
         keep_parameters(self, locals())
+        refuse_unknown_parameters(type(self), kwargs)
         super().__init__(**kwargs)
+        check_execution_timeout(self.execution_timeout)
         check_flags({"list_others": list_others, "close_intents": close_intents})
         self.fail_on = check_fail_on(fail_on)
         self.margin = check_seconds("margin", margin, zero=True)

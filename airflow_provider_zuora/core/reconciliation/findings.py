@@ -110,8 +110,9 @@ class _Judge:
         if is_there and rows[0].created >= order.first - self.known.window.margin:
             words = "the log says that there is none, and Zuora has one of its number"
             return self._judge_unknown(entry, words)
-        is_refused = order.state is LogState.REFUSED
-        return replace(entry, finding=Finding.REFUSED if is_refused else Finding.OPEN, row=None)
+        finding = Finding.REFUSED if order.state is LogState.REFUSED else Finding.OPEN
+        codes = f"codes {', '.join(order.codes)}" if order.codes else ""
+        return replace(entry, finding=finding, row=None, detail=codes)
 
     def _judge_found(self, entry: Entry, rows: Sequence[OrderRow]) -> Entry:
         row, number = rows[0], fold(rows[0].number)

@@ -121,9 +121,13 @@ class SubmissionLog:
         if not self._waiting:
             return
         try:
-            yield from self._write(_Lines())
+            yield from self.write_all()
         except LogUnavailable as error:
             log.warning("The submission log lacks ends, so that intents stay open: %s", error)
+
+    def write_all(self) -> Flow[None]:
+        """Write what is noted and not written yet; raise `LogUnavailable` if that fails."""
+        yield from self._write(_Lines())
 
     def _make_line(self, event: str, facts: Facts) -> Line:
         return make_line(event, self.clock(), {**self.task, **facts})

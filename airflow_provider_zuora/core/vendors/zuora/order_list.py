@@ -134,7 +134,7 @@ def read_order_row(body: Mapping[str, Any]) -> OrderRow:
         status=clean_status(order.get("status")),
         created=0.0,
         traits=_digest_traits(order),
-        content=_digest({name: _strip(order.get(name)) for name in _CONTENT}),
+        content=_digest(_strip({name: order.get(name) for name in _CONTENT})),
     )
 
 
