@@ -27,6 +27,7 @@ TRIGGERED = (
     "zuora_order_in_two_tasks",
     "zuora_orders_in_bulk",
     "zuora_mapped_orders",
+    "zuora_orders_reconciled",
     "refused",
 )
 
@@ -55,6 +56,7 @@ def airflow(place, zuora, refusing_zuora):
     env = {
         "ORDER_EXPORTS": f"file://{place}/exports",
         "ZUORA_INVOICES": f"file://{place}/invoices",
+        "ZUORA_SUBMISSION_LOG": f"file://{place}/log",
         "PYTHONWARNINGS": "default",
     }
     with (Airflow2Stack if IS_AIRFLOW_2 else AirflowStack)(

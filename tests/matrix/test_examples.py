@@ -58,6 +58,16 @@ def test_each_of_many_orders_is_made_once(runs, zuora, dag_id, orders):
     assert len(run.xcom("report")) == orders
 
 
+def test_the_books_agree_with_what_was_sent(runs, zuora):
+    run = runs["zuora_orders_reconciled"]
+
+    assert run.state == "success"
+    found = run.xcom("reconcile")
+    assert (found["submitted"], found["counts"]["found"], run.xcom("report")) == (5, 5, 5)
+    assert len(orders_of(zuora, run)) == 5
+    assert len(Path(urlsplit(found["report"]).path).read_text().splitlines()) == 6
+
+
 @pytest.mark.parametrize("task_id", ["create", "wait"])
 def test_a_job_that_fails_fails_the_task_at_once_with_zuoras_words(airflow, runs, task_id):
     run = runs["refused"]

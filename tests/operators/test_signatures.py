@@ -21,6 +21,7 @@ from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrdersOperator,
     ZuoraPreviewOrderOperator,
 )
+from airflow_provider_zuora.operators.reconcile import ZuoraReconcileOrdersOperator
 from airflow_provider_zuora.sensors.elastic_path import ElasticPathJobSensor
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from tests.conftest import ORDER
@@ -34,6 +35,7 @@ OPERATORS = [
     ZuoraDataQueryOperator,
     ZuoraPaymentRunOperator,
     ZuoraPreviewOrderOperator,
+    ZuoraReconcileOrdersOperator,
 ]
 SENSORS = [ElasticPathJobSensor, ZuoraJobSensor]
 WAIT = {"wait_for_completion", "deferrable", "poll_interval", "timeout"}
