@@ -120,7 +120,7 @@ class ZuoraReconcileOrdersOperator(BaseReportingTask):
                     target = make_target(self.report_path, "report_path", creates_folder=True)
             place = reconciliation.find_log(self.hook)
             result = reconciliation.reconcile_orders(self.hook, place, window)
-            notes.state = "reconciled"
+            notes.state = "completed"
             summary = result.summarize(names_others=self.list_others)
             notes.counts = {name: count for name, count in summary["counts"].items() if count}
             if target is not None:

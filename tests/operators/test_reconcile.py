@@ -85,7 +85,7 @@ class TestBooksThatAgree:
         receipt = xcoms["receipt"]
         assert (receipt["kind"], receipt["state"], receipt["counts"]) == (
             "reconciliation",
-            "reconciled",
+            "completed",
             {"found": 2},
         )
 

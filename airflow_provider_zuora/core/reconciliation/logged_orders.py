@@ -47,7 +47,6 @@ class JobEnd:
     is_known: bool = True
     is_logged: bool = False
     number: str = ""
-    account_number: str = ""
     codes: tuple[str, ...] = ()
 
 
@@ -159,7 +158,6 @@ class Books:
                 is_failed=line["outcome"] == Outcome.FAILED,
                 is_logged=True,
                 number="" if _MASKED in (number := line["order_number"] or "") else number,
-                account_number=line["account_number"] or "",
                 codes=tuple(line["codes"]),
             )
         elif line["event"] in (INTENT, END):

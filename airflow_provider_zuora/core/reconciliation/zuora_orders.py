@@ -108,7 +108,6 @@ def read_job_end(client: ApiClient, job_id: str) -> Flow[JobEnd]:
         is_failed=job.state is JobState.FAILED,
         is_active=job.state is JobState.ACTIVE,
         number=read_text(result.get("orderNumber")),
-        account_number=read_text(result.get("accountNumber")),
         codes=tuple(job.info.codes) if job.info else (),
     )
 

@@ -108,13 +108,15 @@ class SubmissionLog:
 
     def add_result(self, facts: Facts) -> None:
         """Note what a job has come to that this task has submitted and waited for."""
-        if self.is_kept:
-            self._waiting.append(_Lines([self._make_line(RESULT, facts)]))
+        self._note(RESULT, facts)
 
     def add_reconciled(self, facts: Facts) -> None:
         """Note what a reconciliation has found out of a submission whose outcome was unknown."""
+        self._note(RECONCILED, facts)
+
+    def _note(self, event: str, facts: Facts) -> None:
         if self.is_kept:
-            self._waiting.append(_Lines([self._make_line(RECONCILED, facts)]))
+            self._waiting.append(_Lines([self._make_line(event, facts)]))
 
     def write_ends(self) -> Flow[None]:
         """Write what is noted and not written yet; if that fails, intents stay open."""

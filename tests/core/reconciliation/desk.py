@@ -9,6 +9,7 @@ from airflow_provider_zuora.core.reconciliation.findings import find_all
 from airflow_provider_zuora.core.reconciliation.logged_orders import read_books
 from airflow_provider_zuora.core.reconciliation.report import Result
 from airflow_provider_zuora.core.reconciliation.zuora_orders import read_zuora
+from airflow_provider_zuora.core.submission.idempotency_keys import sha256
 from airflow_provider_zuora.core.submission.log_lines import Line, make_line
 from airflow_provider_zuora.core.submission.submission_kinds import ORDER
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
@@ -30,7 +31,7 @@ class Desk(Tenant):
 
     def log(self, event: str, key: str | None, order: dict[str, Any], **facts: Any) -> None:
         """Write a line."""
-        own = {"kind": "order", "key": key, "digest": f"{hash(str(order)) % 16**8:064x}"}
+        own = {"kind": "order", "key": key, "digest": sha256(order)}
         line = make_line(event, self.clock(), TASK | own | ORDER.list_numbers(order) | facts)
         check_line(line)
         self.lines.append(line)
