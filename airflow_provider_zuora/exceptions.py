@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_zuora.core.errors import (
     ApiError,
+    GuardRefused,
     LockContention,
     OutcomeUnknown,
     QueryQueueFull,
@@ -64,6 +65,15 @@ class OutcomeUnknownError(PermanentError):
     unanswered: int = 0
 
 
+class GuardRefusedError(PermanentError):
+    """
+    A guard of the task, or of its connection, refuses what was to be sent, or cannot be evaluated.
+
+    Nothing that changes anything was sent; previews and reads may have been. The message names whose guard it
+    is, its field, what was found and what is allowed (docs/guards.md).
+    """
+
+
 class LockContentionError(TransientError):
     """An order met a lock in Zuora; the next try submits it again, a minute later at the earliest."""
 
@@ -74,6 +84,7 @@ class QueryQueueFullError(TransientError):
 
 _SPECIAL: dict[type[ApiError], type[ZuoraProviderError]] = {
     OutcomeUnknown: OutcomeUnknownError,
+    GuardRefused: GuardRefusedError,
     LockContention: LockContentionError,
     QueryQueueFull: QueryQueueFullError,
 }

@@ -78,6 +78,7 @@ def test_every_error_of_ours_has_one_root_and_is_called_an_error():
         if isinstance(kind, type) and issubclass(kind, ZuoraProviderError)
     }
     assert ours == {
+        "GuardRefusedError",
         "LockContentionError",
         "QueryQueueFullError",
         "OutcomeUnknownError",

@@ -7,7 +7,7 @@
     |-- Refused
     |   `-- SignInRefused, NotFound, TurnedAway, WrongOrder, QueryQueueFull
     |-- TimedOut, JobFailed, ResultLost
-    `-- StoreUnavailable, LogUnavailable, LockContention, OutcomeUnknown
+    `-- StoreUnavailable, LogUnavailable, LockContention, OutcomeUnknown, GuardRefused
 """
 
 from __future__ import annotations
@@ -210,6 +210,10 @@ class LogUnavailable(ApiError):
 
 class LockContention(ApiError):
     """An order, or its job, met a lock at the vendor and was not carried out; always transient."""
+
+
+class GuardRefused(ApiError):
+    """A guard forbids what was to be sent, or cannot be evaluated; nothing that changes anything was sent."""
 
 
 class OutcomeUnknown(ApiError):

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from airflow_provider_zuora.airflow_context.task import TaskCall
-from airflow_provider_zuora.core.errors import LogUnavailable, StoreUnavailable
+from airflow_provider_zuora.core.errors import GuardRefused, LogUnavailable, StoreUnavailable
 from airflow_provider_zuora.core.flow import Store
 from airflow_provider_zuora.core.submission.beginnings import read_notes
 from airflow_provider_zuora.core.submission.bulk import (
@@ -21,10 +21,12 @@ from airflow_provider_zuora.core.submission.bulk import (
 )
 from airflow_provider_zuora.core.submission.bulk_orders import BulkOrder
 from airflow_provider_zuora.core.submission.bulk_results import BulkResult, Progress, leave_unsent
+from airflow_provider_zuora.core.submission.guarding import NO_GUARD, SubmissionGuard
 from airflow_provider_zuora.core.submission.logging_facts import describe_end
 from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.submission.submission_log import NO_LOG, SubmissionLog
 from airflow_provider_zuora.hooks.connection import Settings
+from airflow_provider_zuora.hooks.list_guard import ListGuard
 from airflow_provider_zuora.session.concurrency import call_concurrently, run_on_own_loop
 from airflow_provider_zuora.session.session import ApiSession
 
@@ -39,24 +41,33 @@ def submit_all(
     orders: Sequence[BulkOrder],
     call: TaskCall,
     submission_log: SubmissionLog,
+    guard: SubmissionGuard = NO_GUARD,
     *,
     concurrency: int,
     adopt: bool,
 ) -> list[BulkResult]:
-    """Submit orders and return what became of each, in their order; ``adopt``: take those that exist."""
+    """
+    Submit orders and return what became of each, in their order; ``adopt``: take those that exist.
+
+    :raises GuardRefused: if a guard refuses the list, and none of its orders can have been sent before.
+    """
     if not orders:
         return []
-    check = partial(settings.client.check_allowed, orders[0].checked.request)
+    client, of_list = settings.client, ListGuard(settings, call, submission_log, guard, concurrency)
+    try:
+        guard.check_environment(client)
+    except GuardRefused as refusal:
+        return of_list.refuse_elsewhere(orders, refusal)
+    check = partial(client.check_allowed, orders[0].checked.request)
     notes = settings.session.run(read_notes(call.attempt, call.shared, check), call.store)
     notes.is_kept = call.store is not None
     progress = Progress(len(orders), max(concurrency, _PATIENCE))
     # Each is made when its turn comes: while others are under way that takes no time.
-    prepared = (
-        prepare_order(settings.client, order, notes.attempt, notes, submission_log) for order in orders
-    )
-    if not notes.is_empty:
+    prepared = (prepare_order(client, order, notes.attempt, notes, submission_log) for order in orders)
+    if not notes.is_empty or of_list.is_needed:
         every = list(prepared)
         refuse_repeated(every)
+        of_list.check(every)
         prepared = (each for each in every)
     batches = _Batches(settings.session, notes, submission_log, call.store, progress, concurrency, adopt)
     return run_on_own_loop(lambda: batches.submit(prepared))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_zuora.airflow_context.object_storage import LOCAL_PROTOCOLS, get_file_system
-from airflow_provider_zuora.airflow_context.task import describe_task
+from airflow_provider_zuora.airflow_context.task import describe_task, read_attempt
 from airflow_provider_zuora.core.errors import InvalidInput, LogUnavailable
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
@@ -38,6 +38,8 @@ SUFFIX = ".jsonl"
 LOGGED = frozenset(("order", "bill run", "bill run post", "payment run", "data query"))
 """The kinds of what is logged."""
 _NAME_LENGTH = 80  # characters of each name in a path, the whole of which stores bound
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY_LENGTH = 10
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -105,13 +107,41 @@ class LogStore:
         :raises LogUnavailable: if the log cannot be read, or if there is something else in it.
         """
         for count in range((last - first).days + 1):
-            folder = (first + timedelta(days=count)).isoformat()
-            try:
-                for path in self._find(folder):
-                    content = Path(path).read_bytes() if self.fs is None else self.fs.cat_file(path)
-                    yield from read_lines(content)
-            except Exception as error:
-                raise self._make_unavailable("read", error, f"Its day is {folder}.") from error
+            yield from self._read_folder((first + timedelta(days=count)).isoformat())
+
+    def read_run(self, folder: str, first: date | None) -> Iterator[Line]:
+        """
+        Yield the lines of the processes of one run, and of others whose names are cut to the same ones.
+
+        :param folder: of the run, below that of a day; ``first``: the day before which there is none.
+        :raises LogUnavailable: as `read_days` does.
+        """
+        for day in self._list_days():
+            if first is None or day >= first.isoformat():
+                yield from self._read_folder(posixpath.join(day, folder))
+
+    def _list_days(self) -> list[str]:
+        try:
+            with suppress(FileNotFoundError):
+                if self.fs is None:
+                    names: list[Any] = list(Path(self.prefix).iterdir())
+                else:
+                    self.fs.invalidate_cache()  # others write, too
+                    names = self.fs.ls(self.prefix, detail=False)
+                return sorted(
+                    filter(_DAY.fullmatch, (posixpath.basename(str(name).rstrip("/")) for name in names))
+                )
+        except Exception as error:
+            raise self._make_unavailable("read", error, "Its days were asked for.") from error
+        return []
+
+    def _read_folder(self, folder: str) -> Iterator[Line]:
+        try:
+            for path in self._find(folder):
+                content = Path(path).read_bytes() if self.fs is None else self.fs.cat_file(path)
+                yield from read_lines(content)
+        except Exception as error:
+            raise self._make_unavailable("read", error, f"Its day is {folder[:_DAY_LENGTH]}.") from error
 
     def _find(self, folder: str) -> list[str]:
         found: list[Any] = []
@@ -195,12 +225,25 @@ def make_log(
         for store in stores:
             store.write(_name_part(task, day, process, part), content)
 
-    return SubmissionLog(write, task, clock)
+    def read_run() -> Iterator[Line]:
+        since = read_attempt(context).since
+        first = None if since is None else datetime.fromtimestamp(since, UTC).date() - timedelta(days=1)
+        for store in stores:
+            yield from store.read_run("/".join(_name_run(task)), first)
+
+    return SubmissionLog(write, task, clock, read_run)
+
+
+def _name_run(task: Facts) -> list[str]:
+    return [_cut(task[each]) for each in ("dag_id", "run_id")]
+
+
+def _cut(name: str | None) -> str:
+    return _UNSAFE.sub("_", name or "none")[:_NAME_LENGTH]
 
 
 def _name_part(task: Facts, day: date, process: str, part: int) -> str:
-    dag, run, name = (
-        _UNSAFE.sub("_", task[each] or "none")[:_NAME_LENGTH] for each in ("dag_id", "run_id", "task_id")
-    )
+    folder = "/".join((day.isoformat(), *_name_run(task)))
     index = "" if task["map_index"] in (None, -1) else f".{task['map_index']}"
-    return f"{day.isoformat()}/{dag}/{run}/{name}{index}.try{task['try_number']}.{process}.{part:05d}{SUFFIX}"
+    name = f"{_cut(task['task_id'])}{index}.try{task['try_number']}"
+    return f"{folder}/{name}.{process}.{part:05d}{SUFFIX}"

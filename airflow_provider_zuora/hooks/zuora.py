@@ -20,6 +20,7 @@ from airflow_provider_zuora.core.validation import (
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
+from airflow_provider_zuora.guards import Guard
 from airflow_provider_zuora.hooks.billing import BaseBillingHook
 from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context, mask_secret
@@ -44,6 +45,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     :param zuora_conn_id: the Airflow connection.
     :param submission_log: a path, or what ``ObjectStoragePath`` takes, below which a line of each submission
         is written before it is sent, besides the log of the connection (docs/submission-log.md).
+    :param guard: what may be sent at most, besides the guard of the connection (docs/guards.md).
     """
 
     conn_name_attr = "zuora_conn_id"
@@ -51,9 +53,12 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     conn_type = "zuora"
     hook_name = "Zuora"
 
-    def __init__(self, zuora_conn_id: str = default_conn_name, submission_log: LogPath = None):
+    def __init__(
+        self, zuora_conn_id: str = default_conn_name, submission_log: LogPath = None, guard: Guard = None
+    ):
         super().__init__(zuora_conn_id)
         self.submission_log = submission_log
+        self.guard = guard
 
     def create_order(
         self,
@@ -80,6 +85,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         :param adopt_job_id: a job, or ``order:<orderNumber>``, that replaces the order: nothing is sent.
         :param return_ids: True: the job's result holds ids instead of numbers.
         :param context: the task's context; None: that of the running task.
+        :raises GuardRefusedError: if a guard refuses it; nothing was sent.
         :raises PermanentError: if a rule is broken (one line each, nothing was sent), or Zuora refuses it.
         :raises OutcomeUnknownError: if only a person can tell whether the order exists.
         :raises LockContentionError: if the order met a lock in Zuora.
@@ -105,6 +111,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         from airflow_provider_zuora.core.submission.adoption import adopt_job
         from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
         from airflow_provider_zuora.core.submission.submission import submit_order
+        from airflow_provider_zuora.hooks.guards import open_guard
         from airflow_provider_zuora.hooks.submission_log import open_log
 
         # is_sole: the task submits no other order, so each try means the same one, even with another content
@@ -124,6 +131,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
                 flow = adopt_job(client, adopted, checked, call.scope, call.attempt, **options)
                 return settings.session.run(flow, call.store)
             with call.claim_order(checked, raw_idempotency_key):
+                options["guard"] = open_guard(self, context)
                 flow = submit_order(*who, is_sole=is_sole, state=pausing.state, **options)
                 job_id = settings.session.run(flow, call.store, pausing)
             if call.is_task and call.is_of_another(job_id, checked.content, is_numbered=bool(checked.number)):
@@ -160,10 +168,12 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
         :param labels: what messages call the orders; empty: ``orders[0]`` and so on.
         :param context: the task's context; None: that of the running task.
+        :raises GuardRefusedError: if a guard refuses the list; nothing was sent.
         :raises PermanentError: if a rule is broken (a line each), or signing in fails: nothing was sent.
         """
         from airflow_provider_zuora.airflow_context.task import begin_call
         from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL
+        from airflow_provider_zuora.hooks.guards import open_guard
         from airflow_provider_zuora.hooks.order_list import submit_all
         from airflow_provider_zuora.hooks.submission_log import open_log
 
@@ -182,7 +192,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
             with call.claim(order.claim for order in prepared if order.claim) as taken:
                 repeated = [order.label for order in prepared if order.claim in taken]
                 raise_first("Nothing was sent.", [f"{label}: {EQUAL}" for label in repeated])
-                what = (settings, prepared, call, open_log(self, context))
+                what = (settings, prepared, call, open_log(self, context), open_guard(self, context))
                 results = submit_all(*what, concurrency=concurrency, adopt=on_existing == "adopt")
             call.discard(result.order.claim for result in results if result.job_id is None)
         return [self._check_shared(call, result) for result in results]

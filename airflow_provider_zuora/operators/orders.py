@@ -15,6 +15,7 @@ from airflow_provider_zuora.core.json_text import read_orders, write_lines
 from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags, find_list_violations
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets, unredact
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
+from airflow_provider_zuora.guards import Guard, check_guard
 from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.operators.order_file import check_refused_path, is_path, read_order_list
 from airflow_provider_zuora.operators.order_input import BaseOrderInput, BaseOrderOperator
@@ -48,6 +49,8 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     :param adopt_job_id: a job id, or ``order:<orderNumber>``, to take instead of submitting; blank: submit.
     :param submission_log: a path, or a store's URL, below which the order is noted before it is sent,
         besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
+    :param guard: an ``OrderGuard``, or its fields as a dict; a template. ``max_orders`` counts the DAG run's
+        orders, by the submission log; ``max_amount`` is compared with the order's preview: docs/guards.md.
     :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
         activation) fails the task that waits; False: the log warns of it.
     :param wait_for_completion: wait in the same task, return the job's result, push its id as ``job_id``.
@@ -57,6 +60,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     :param timeout: seconds that the wait may last, or a timedelta; the job goes on at Zuora.
     :return: the job id; with ``wait_for_completion`` the job's result, as a dict.
     :raises PermanentError: (no retries) if the order breaks a rule, one line each, or Zuora refuses it.
+    :raises GuardRefusedError: (no retries) if a guard refuses it, or cannot tell; nothing was sent.
     :raises OutcomeUnknownError: (no retries) if only a person can tell whether the order exists.
     :raises LockContentionError: (retries) if it met a lock; the next try submits it again.
     :raises TransientError: (retries) if Zuora could not be reached, the outcome is open, the job failed for a
@@ -70,7 +74,12 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     job_options = (*key_options, "return_ids")
     result_options = ("require_order_completed",)
     next_try = "waits for the same job"
-    template_fields: Sequence[str] = (*BaseOrderOperator.template_fields, *key_options, "submission_log")
+    template_fields: Sequence[str] = (
+        *BaseOrderOperator.template_fields,
+        *key_options,
+        "submission_log",
+        "guard",
+    )
 
     def __init__(  # noqa: PLR0913 - each option is named, so that a type checker knows it
         self,
@@ -82,6 +91,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         raw_idempotency_key: str | None = None,
         adopt_job_id: str | None = None,
         submission_log: LogPath = None,
+        guard: Guard = None,
         require_order_completed: bool = False,
         wait_for_completion: bool = False,
         deferrable: bool = True,
@@ -91,6 +101,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     ):
         keep_parameters(self, locals())
         super().__init__(**kwargs)
+        check_guard(guard)
         check_flags({"return_ids": return_ids, "require_order_completed": require_order_completed})
 
     def list_expected(self) -> dict[str, str]:
@@ -143,7 +154,10 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
     :param submission_log: a path, or a store's URL, below which each order is noted before it is sent,
         besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
+    :param guard: an ``OrderGuard``, or its fields as a dict; a template. ``max_orders`` counts the list, or,
+        by the submission log, the DAG run; ``max_amount``: the previews of all together: docs/guards.md.
     :raises PermanentError: (no retries) if an order breaks a rule (nothing was sent then), or is refused.
+    :raises GuardRefusedError: (no retries) if a guard refuses the list, or cannot tell; nothing was sent.
     :raises OutcomeUnknownError: (no retries) if only a person can tell whether one of them exists.
     :raises TransientError: (retries) if a retry goes on with some of them.
     """
@@ -159,6 +173,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
         "idempotency_key",
         "refused_path",
         "submission_log",
+        "guard",
     )
     orders: Any
     on_refusal: str
@@ -176,10 +191,12 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
         refused_path: str | PathLike[str] | None = None,
         concurrency: int = 20,
         submission_log: LogPath = None,
+        guard: Guard = None,
         **kwargs: Unpack[OperatorOptions],
     ):
         keep_parameters(self, locals())
         super().__init__(**kwargs)
+        check_guard(guard)
         check_execution_timeout(self.execution_timeout)
         if on_refusal not in ("fail", "skip"):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")

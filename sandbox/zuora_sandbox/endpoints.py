@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, unquote
 
-from zuora_sandbox import order_lists
+from zuora_sandbox import billing_documents, order_lists
 from zuora_sandbox.answers import (
     ANY_RESOURCE,
     Unreadable,
@@ -120,7 +120,7 @@ def show_order(tenant: Tenant, request: Request, number: str) -> Response:
 
 def show_account(tenant: Tenant, request: Request, wanted: str) -> Response:
     """Answer GET /v1/accounts/{account-key}; the error for an unknown one was recorded at a real tenant."""
-    page = make_account_page(tenant.state.order_store, wanted)
+    page = make_account_page(tenant.state.order_store, wanted, tenant.settings.accounts)
     if page is None:
         text = f"Cannot find entity by key: '{wanted}'."
         return tenant.refuse(request, Violation(40, text, ANY_RESOURCE))
@@ -138,6 +138,7 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     **data_query.ROUTES,
     **bill_runs.ROUTES,
     **payment_runs.ROUTES,
+    **billing_documents.ROUTES,
 }
 
 PATTERNS = {

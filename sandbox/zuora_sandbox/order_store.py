@@ -1,13 +1,15 @@
 """The accounts and orders of a sandbox; an order is stored when its job completes.
 
-There is no catalogue, so nothing has a price and every amount is 0. Numbers are counted up as orders are
-stored. An id is derived from its number, so that the same number has the same id in every sandbox.
+There is no catalogue, so every amount of an order that was made is 0; previews alone have prices. Numbers are
+counted up as orders are stored. An id is derived from its number, so that the same number has the same id in
+every sandbox.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -80,6 +82,7 @@ class OrderStore:
     :param orders: the orders by number; if several orders have the same number, the first one.
     :param accounts: the status of each subscription, by number, for each account.
     :param names: the names of the accounts that were created by an order.
+    :param currencies: theirs.
     :param counts: how many numbers were used for each prefix.
     :param deleting: when each order goes that is being deleted, by number.
     :param deletion_jobs: the same, by the id of the job.
@@ -89,6 +92,7 @@ class OrderStore:
     orders: dict[str, StoredOrder] = field(default_factory=dict)
     accounts: dict[str, dict[str, str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    currencies: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     deleting: dict[str, float] = field(default_factory=dict)
     deletion_jobs: dict[str, float] = field(default_factory=dict)
@@ -159,7 +163,7 @@ class OrderStore:
         )
         self.orders.setdefault(stored.number, stored)
         if new := order.get("newAccount"):
-            self.names[account] = new["name"]
+            self.names[account], self.currencies[account] = new["name"], new["currency"]
         self.accounts.setdefault(account, {}).update(subscriptions)
         return stored
 
@@ -168,15 +172,22 @@ class OrderStore:
         return self._take_free_number() if number in self.orders else number
 
 
-def make_account_page(order_store: OrderStore, wanted: str) -> dict[str, Any] | None:
-    """Return the body for GET /v1/accounts/{account-key}, by number or id, or None for an unknown account."""
-    known = (number for number in order_store.accounts if wanted in (number, derive_id("account", number)))
-    number = next(known, None)
+def make_account_page(
+    order_store: OrderStore, wanted: str, accounts: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """
+    Return the body for GET /v1/accounts/{account-key}, by number or id, or None for an unknown account.
+
+    :param accounts: the currencies of those that are there from the beginning.
+    """
+    known = dict.fromkeys((*accounts, *order_store.accounts))
+    number = next((number for number in known if wanted in (number, derive_id("account", number))), None)
     if number is None:
         return None
     name = order_store.names.get(number, f"Account {number}")
     basic = {"id": derive_id("account", number), "name": name, "accountNumber": number}
-    return {"success": True, "basicInfo": basic}
+    currency = accounts.get(number) or order_store.currencies.get(number, "USD")
+    return {"success": True, "basicInfo": basic, "billingAndPayment": {"currency": currency}}
 
 
 def _format_time(seconds: float) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
 """The default client id of a sandbox; it has 36 characters, as Zuora's have."""
@@ -107,6 +109,10 @@ class Settings:
     :param payment_run_seconds: how long it is Processing.
     :param payment_run_collects: whether the user may process electronic payments; if not, ``collectPayment``
         is ignored silently.
+    :param accounts: the currency of each account that is there from the beginning, by number.
+    :param prices: the price of each rate plan in a preview, by its id or number; ``*``: of all others.
+    :param receivables: what is due, as Object Query lists it and as payment runs without a script collect
+        it: `Receivable` values, or objects of their fields.
     :param bill_run_by_number: whether paths below ``/v1/bill-runs`` take its number besides its id.
     """
 
@@ -182,6 +188,9 @@ class Settings:
     payment_run_queue_seconds: float = 2.0
     payment_run_seconds: float = 20.0
     payment_run_collects: bool = True
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    prices: Mapping[str, float | str] = field(default_factory=dict)
+    receivables: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         """Check the settings for what cannot be."""

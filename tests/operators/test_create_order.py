@@ -55,7 +55,7 @@ def test_a_retry_makes_no_second_order(zuora):
 
 def test_what_is_templated():
     keys = ("idempotency_key", "raw_idempotency_key", "adopt_job_id")
-    expected = ("order", "zuora_conn_id", *keys, "submission_log")
+    expected = ("order", "zuora_conn_id", *keys, "submission_log", "guard")
 
     assert expected == tuple(ZuoraCreateOrderOperator.template_fields)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, Refused
@@ -29,8 +29,20 @@ log = logging.getLogger(__name__)
 _LAG = 15.0  # seconds in which a run may not show yet that its posting has begun
 
 
+CheckDrafts = Callable[[ApiClient, str], Flow[None]]
+
+
+def check_nothing(_: ApiClient, __: str) -> Flow[None]:
+    """Let each run be posted."""
+    yield from ()
+
+
 def post_bill_run(
-    client: ApiClient, job_id: str, invoice_date: str | None = None, submission_log: SubmissionLog = NO_LOG
+    client: ApiClient,
+    job_id: str,
+    invoice_date: str | None = None,
+    submission_log: SubmissionLog = NO_LOG,
+    check_drafts: CheckDrafts = check_nothing,
 ) -> Flow[str]:
     """
     Post a completed bill run, and return ``bill-run-post:<id>``; one that is posted already is a success.
@@ -38,6 +50,8 @@ def post_bill_run(
     An answer that was lost, or a refusal, decides nothing: the run itself says whether it is being posted.
 
     :param job_id: ``bill-run:<id>``; ``invoice_date``: of all its invoices; None: as they have it.
+    :param check_drafts: is asked with the run's id before the first post of this call.
+    :raises GuardRefused: if ``check_drafts`` refuses it: this call has posted nothing.
     :raises Refused: if it is not Completed, or Zuora refuses to post it.
     :raises LogUnavailable: if the post could not be logged: it was not sent.
     :raises ApiError: transient, if the next try goes on.
@@ -51,7 +65,7 @@ def post_bill_run(
         outcome = Outcome.SUBMITTED if track_ids else Outcome.FOUND
         return _describe(run_id, track_ids) | {"outcome": outcome}
 
-    flow = _post(client, run_id, invoice_date, submission_log, track_ids)
+    flow = _post(client, run_id, invoice_date, submission_log, track_ids, check_drafts)
     return (yield from log_end(submission_log, describe_end, flow))
 
 
@@ -61,6 +75,7 @@ def _post(
     invoice_date: str | None,
     submission_log: SubmissionLog,
     track_ids: list[str],
+    check_drafts: CheckDrafts,
 ) -> Flow[str]:
     """Post a run; ``track_ids``: those of its PUTs are added to it."""
     posting, error, sent = BILL_RUN_POST.prefix + run_id, None, 0
@@ -73,6 +88,8 @@ def _post(
             raise _build_refusal(job)
         if error is not None and (sent == WRITE.attempts or not error.transient):
             raise error
+        if not sent:
+            yield from check_drafts(client, run_id)
         request = client.job_request(posting, lambda _: build_post_request(run_id, invoice_date))
         track_ids.append(client.make_track_id())
         yield from submission_log.note_intents([_describe(run_id, track_ids) | {"unanswered": 1}])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from airflow_provider_zuora.core.errors import ApiError, raise_first
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission.bulk_orders import BulkOrder
 from airflow_provider_zuora.core.submission.bulk_results import BulkResult
+from airflow_provider_zuora.core.submission.guarding import describe_intents
 from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL, TaskAttempt
-from airflow_provider_zuora.core.submission.logging_facts import describe
 from airflow_provider_zuora.core.submission.order_lookup import find_existing_order
 from airflow_provider_zuora.core.submission.record import SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore
@@ -60,9 +60,7 @@ def reserve_batch(
     """
     opened = [each.submission for each in batch if each.submission.record.state is SubmissionState.OPEN]
     if submission_log.is_kept:
-        records = [replace(each.record, unanswered=each.record.unanswered + 1) for each in opened]
-        pairs = zip(opened, records, strict=True)
-        yield from submission_log.note_intents([describe(each, record) for each, record in pairs])
+        yield from submission_log.note_intents(describe_intents(opened))
     yield from notes.reserve([each.record for each in opened])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_zuora.core.errors import (
     ApiError,
+    GuardRefused,
     LockContention,
     LogUnavailable,
     OutcomeUnknown,
@@ -103,7 +104,8 @@ def summarize_errors(results: Sequence[BulkResult]) -> ApiError | None:
     Return one error for all orders without a job, None if each has one.
 
     It is the first of: `SignInRefused`, the connection must be fixed; a transient one, a retry goes on with
-    some; `TurnedAway`, a clear does; `OutcomeUnknown`, a person must look; `Refused`.
+    some; `GuardRefused`, unless a person must look at others; `TurnedAway`, a clear does; `OutcomeUnknown`, a
+    person must look; `Refused`.
     """
     left = [result for result in results if result.error is not None]
     if not left:
@@ -118,6 +120,8 @@ def summarize_errors(results: Sequence[BulkResult]) -> ApiError | None:
         return SignInRefused(message)
     if any(result.error and result.error.transient for result in left):
         return ApiError(f"{message}\nA retry sends these under the same keys.", transient=True)
+    if any(isinstance(result.error, GuardRefused) for result in left):
+        return OutcomeUnknown(message) if states[SubmitState.UNKNOWN] else GuardRefused(message)
     if states[SubmitState.OPEN]:
         return TurnedAway(f"{message}\nA clear sends what is open under the same keys.")
     return OutcomeUnknown(message) if states[SubmitState.UNKNOWN] else Refused(message)

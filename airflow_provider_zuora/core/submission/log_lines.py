@@ -77,3 +77,23 @@ def read_lines(content: bytes) -> list[Line]:
     if not all(isinstance(line, dict) for line in lines):
         raise ValueError("a line is no JSON object")
     return lines
+
+
+def find_order_keys(lines: Iterable[Line], dag_id: str | None, run_id: str | None) -> set[str]:
+    """
+    Return the keys of the orders that a run has sent, or is about to send, each once.
+
+    A key whose last line says that nothing came of it does not count.
+    """
+    last: dict[str, Line] = {}
+    for line in sorted(lines, key=lambda line: str(line.get("time"))):
+        is_of_run = (line.get("dag_id"), line.get("run_id")) == (dag_id, run_id)
+        key, event = line.get("key"), line.get("event")
+        if is_of_run and line.get("kind") == "order" and key and (event == INTENT or key in last):
+            last[key] = line
+    return {key for key, line in last.items() if not _is_nothing(line)}
+
+
+def _is_nothing(line: Line) -> bool:
+    outcome = line.get("outcome")
+    return outcome == "refused" or (outcome == "open" and not line.get("unanswered"))

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from airflow_provider_zuora.core.errors import (
     ApiError,
+    GuardRefused,
     JobFailed,
     Refused,
     SignInRefused,
@@ -50,7 +51,7 @@ class Outcome(StrEnum):
 
 def classify_error(error: ApiError) -> SubmitState:
     """Return what became of what ended with an error."""
-    if error.transient or isinstance(error, (SignInRefused, TurnedAway)):
+    if error.transient or isinstance(error, (GuardRefused, SignInRefused, TurnedAway)):
         return SubmitState.OPEN
     is_refused = isinstance(error, (Refused, JobFailed)) and not isinstance(error, WrongOrder)
     return SubmitState.REFUSED if is_refused else SubmitState.UNKNOWN

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -25,6 +25,7 @@ from airflow_provider_zuora.core.submission.log_lines import (
     RECONCILED,
     RESULT,
     Line,
+    find_order_keys,
     make_line,
     write_lines,
 )
@@ -57,11 +58,13 @@ class SubmissionLog:
     :param write: None: nothing is logged.
     :param task: the columns that say which try it is.
     :param clock: returns seconds since 1970.
+    :param read_run: reads the lines that all tasks of the run have written, to each log.
     """
 
     write: Write | None = None
     task: Facts = field(default_factory=dict)
     clock: Callable[[], float] = float
+    read_run: Callable[[], Iterable[Line]] = list
     _parts: Iterator[int] = field(default_factory=itertools.count)
     _intents: set[tuple[object, object]] = field(default_factory=set)
     _waiting: list[_Lines] = field(default_factory=list)
@@ -130,6 +133,18 @@ class SubmissionLog:
     def write_all(self) -> Flow[None]:
         """Write what is noted and not written yet; raise `LogUnavailable` if that fails."""
         yield from self._write(_Lines())
+
+    def read_order_keys(self) -> Flow[set[str]]:
+        """
+        Return the keys of the orders that the run has sent, or is about to send; see `find_order_keys`.
+
+        :raises LogUnavailable: if it cannot be read.
+        """
+        own = self._make_line(INTENT, {})  # ids as lines have them
+        found: set[str] = yield RunInThread(
+            lambda: find_order_keys(self.read_run(), own["dag_id"], own["run_id"])
+        )
+        return found
 
     def _make_line(self, event: str, facts: Facts) -> Line:
         return make_line(event, self.clock(), {**self.task, **facts})

@@ -12,8 +12,7 @@ import pytest
 from airflow_provider_zuora.core.submission.post import PROVABLE, Post
 from airflow_provider_zuora.core.submission.protocol import ROWS, TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
-from airflow_provider_zuora.core.submission.recovery import ACTIONS
-from airflow_provider_zuora.core.submission.submission import Submission
+from airflow_provider_zuora.core.submission.submission import ACTIONS, Submission
 from tests.core.submission.test_answers import ANSWERS
 
 
@@ -50,7 +49,6 @@ def test_no_row_says_the_same_pair_twice():
 
 METHODS = {
     **ACTIONS,
-    Action.NEXT_KEY: Submission._next_key,
     Action.CONSIDER: Submission._consider,
 }
 ENDS = {Action.RETURN, Action.FAIL, Action.STOP, Action.ASK}
