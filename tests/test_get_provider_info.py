@@ -34,6 +34,7 @@ FIELDS = {
         "idempotency_namespace",
         "submission_log",
         "order_limits",
+        "guard",
         "download_hosts",
         "ui_url",
         "shared_sign_in",

@@ -45,13 +45,12 @@ def read_order_amounts(client: ApiClient, order: CheckedDocument) -> Flow[list[M
     waited = yield from wait_until_done(client, job_id, options)
     if isinstance(waited.error, TimedOut):
         raise ApiError(f"The preview is not ready: {waited.error}", transient=True)
-    if waited.job is None or waited.error is not None:
-        raise waited.error or Unreadable(f"Preview {job_id} has no end.")
+    if waited.error is not None:
+        raise waited.error
+    assert waited.job is not None, "there is no error"
     currencies = amounts.list_currencies(document)
     currencies += yield from _read_currencies(client, amounts.list_accounts(document))
-    if not currencies:
-        raise Unreadable("The order names neither an account that is there nor a currency.")
-    return amounts.read_preview(waited.job.result, list(dict.fromkeys(currencies)), waited.job.info)
+    return amounts.read_preview(waited.job.result, currencies, waited.job.info)
 
 
 def _read_currencies(client: ApiClient, accounts: Iterable[str]) -> Flow[list[str]]:

@@ -73,6 +73,8 @@ def read_preview(result: object, currencies: Sequence[str], info: ResponseInfo |
     if not documents:
         raise Unreadable("The preview has neither an invoice nor a credit memo.", info=info)
     every = dict.fromkeys((*currencies, *(str(row["currency"]) for row in documents if row.get("currency"))))
+    if not every:
+        raise Unreadable("Neither the order nor its preview names an account or a currency.", info=info)
     found = []
     for row in documents:
         amount = read_amount(row.get("amount"))
