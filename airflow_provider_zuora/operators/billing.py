@@ -151,9 +151,9 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
     :param adopt_job_id: ``payment-run:<id>`` to take instead of creating one; blank: create it.
     :param submission_log: a path, or a store's URL, below which the run is noted before it is sent,
         besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
-    :param guard: an ``OrderGuard``, or its fields as a dict; a template. ``max_amount`` is compared with what
-        one ``accountId`` owes, or with the amounts of ``data``, before the run is created; any other run is
-        refused: docs/guards.md.
+    :param guard: an ``OrderGuard``, or its fields as a dict; a template. ``max_amount`` is compared, before
+        the run is created, with what its ``accountId``, ``billingRunId`` or ``data`` select; with any other
+        filter it is refused: docs/guards.md.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
         ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.

@@ -705,8 +705,11 @@ class TestAPaymentRun:
     @pytest.mark.parametrize(
         ("payment_run", "why"),
         [
-            ({"targetDate": "2024-07-31", "batch": "Batch1"}, "it collects by batch, and only what one"),
-            ({"targetDate": "2024-07-31", "billingRunId": "a1" * 16}, "it collects by billingRunId, and"),
+            ({"targetDate": "2024-07-31", "batch": "Batch1"}, "it collects by batch, and only what"),
+            (
+                {"targetDate": "2024-07-31", "billingRunId": "a1" * 16, "batch": "Batch1"},
+                "it collects by batch",
+            ),
             ({"runDate": "2034-08-01 03:00:00", "accountId": "a1"}, "it is scheduled, and what will be due"),
             ({"targetDate": "2024-07-31"}, "it collects by nothing but a date, and only"),
             (

@@ -75,13 +75,16 @@ def read_receivables(client: ApiClient, run: CheckedDocument) -> Flow[list[Money
         raise Unreadable(f"{why}.")
     if rows := document.get("data"):
         return (yield from _read_data(client, rows))
-    found: list[Money] = []
-    for request in amounts.list_receivables(document["accountId"]):
-        for row, info in (yield from _read_list(client, request)):
-            money = amounts.read_row(row, "balance", info)
-            if money[0] > 0 and amounts.is_due(row, document["targetDate"]):
-                found.append(money)
-    return found
+    day, rows = document["targetDate"], []
+    if run_id := document.get("billingRunId"):
+        number, counts = yield from _read_run(client, run_id)
+        for request, _, count in amounts.list_documents(number, counts, ("invoices",)):
+            rows += yield from _read_all(client, request, count)
+    else:
+        for request in amounts.list_receivables(document["accountId"]):
+            rows += yield from _read_list(client, request)
+    due = [amounts.read_row(row, "balance", info) for row, info in rows if amounts.is_due(row, day)]
+    return [money for money in due if money[0] > 0]
 
 
 def _read_data(client: ApiClient, rows: Iterable[Mapping[str, Any]]) -> Flow[list[Money]]:
@@ -113,16 +116,23 @@ def read_drafts(client: ApiClient, run_id: str) -> Flow[list[Money]]:
 
     :raises Unreadable: if they cannot be read, or are not as many.
     """
+    number, counts = yield from _read_run(client, run_id)
+    found: list[Money] = []
+    for request, field, count in amounts.list_documents(number, counts):
+        rows = yield from _read_all(client, request, count)
+        found += [amounts.read_row(row, field, info) for row, info in rows]
+    return found
+
+
+def _read_run(client: ApiClient, run_id: str) -> Flow[tuple[str, Mapping[str, Any]]]:
+    """Return the number of a bill run that has ended well, and how much it has made."""
     job = yield from client.get_job(BILL_RUN.prefix + run_id)
     page = job.result if isinstance(job.result, Mapping) else {}
     number = str(page.get("billRunNumber") or "")
     if not number:
-        raise Unreadable(f"Bill run {run_id} names no number.", info=job.info)
+        raise Unreadable(f"Bill run {run_id} is {job.status}, and names no number.", info=job.info)
     totals: RunTotals = yield from read_totals(client, job, _LISTING_SECONDS)
-    found: list[Money] = []
-    for request, field, count in amounts.list_drafts(number, totals.values):
-        found += yield from _read_all(client, request, field, count)
-    return found
+    return number, totals.values
 
 
 def check_drafts(guards: Guards, client: ApiClient, run_id: str) -> Flow[None]:
@@ -143,12 +153,13 @@ def check_drafts(guards: Guards, client: ApiClient, run_id: str) -> Flow[None]:
         raise GuardRefused(f"{refusal} This try has posted nothing.") from refusal
 
 
-def _read_all(client: ApiClient, request: Request, field: str, count: int) -> Flow[list[Money]]:
+def _read_all(client: ApiClient, request: Request, count: int) -> Flow[list[Any]]:
+    """Return the rows of a list that must be so many."""
     began = client.ticks()
     while True:
         rows = yield from _read_list(client, request)
         if len(rows) == count:
-            return [amounts.read_row(row, field, info) for row, info in rows]
+            return rows
         if len(rows) > count or client.ticks() - began >= _LISTING_SECONDS:
             words = f"{request} lists {len(rows)} documents, and the bill run has made {count}."
             raise Unreadable(words)

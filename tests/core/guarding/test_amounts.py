@@ -15,7 +15,7 @@ from airflow_provider_zuora.core.guarding.amounts import (
     read_receivables,
 )
 from airflow_provider_zuora.core.guards import NO_GUARDS
-from airflow_provider_zuora.core.vendors.zuora.amounts import build_preview, list_drafts, read_preview
+from airflow_provider_zuora.core.vendors.zuora.amounts import build_preview, list_documents, read_preview
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.payment_run_rules import check_payment_run
 from tests.core.run_tries import Billing, submit
@@ -170,6 +170,18 @@ def test_a_run_whose_drafts_cannot_be_told_is_refused(path, body, words):
         billing.run(read_drafts(billing.client(), run_id))
 
 
+def test_a_payment_run_for_a_bill_run_comes_to_what_that_has_made_and_is_due():
+    billing, run_id = bill(invoices=3, amounts=[5, 7.25, -3], credit_amounts=[1])
+    assert pay(billing, billingRunId=run_id) == [(Decimal(5), "USD"), (Decimal("7.25"), "USD")]
+    assert pay(billing, billingRunId=run_id, targetDate="2024-07-30") == []
+
+
+def test_and_cannot_be_told_while_that_runs():
+    billing, run_id = bill(status="Processing")
+    with pytest.raises(Unreadable, match="is Processing, and names no number"):
+        pay(billing, billingRunId=run_id)
+
+
 def test_nothing_is_read_if_no_amount_is_limited():
     billing, run_id = bill()
     before = len(billing.sent)
@@ -178,7 +190,7 @@ def test_nothing_is_read_if_no_amount_is_limited():
 
 
 def test_a_run_without_documents_has_no_lists():
-    assert list(list_drafts("BR-1", {"invoices": 0, "credit_memos": 0})) == []
+    assert list(list_documents("BR-1", {"invoices": 0, "credit_memos": 0})) == []
 
 
 def test_a_refusal_is_a_core_error_that_is_not_transient():

@@ -29,7 +29,8 @@ _ADDRESS = ("city", "country", "county", "postalCode", "state", "taxRegion")  # 
 _OWNERS = ("AccountNumber", "AccountId")  # how the fields end that name an account
 _INVOICES, _CREDIT_MEMOS = "/object-query/invoices", "/object-query/credit-memos"
 _DEBIT_MEMOS = "/object-query/debit-memos"
-_FILTERS = ("batch", "billCycleDay", "currency", "paymentGatewayId", "paymentGatewayNumber", "billingRunId")
+_MADE = {"invoices": (_INVOICES, "amount"), "credit_memos": (_CREDIT_MEMOS, "totalAmount")}
+_FILTERS = ("batch", "billCycleDay", "currency", "paymentGatewayId", "paymentGatewayNumber", "advancedFilter")
 
 
 def build_preview(order: Document) -> dict[str, Any]:
@@ -134,20 +135,20 @@ def read_account_currency(body: object, info: ResponseInfo) -> str:
     return currency.strip()
 
 
-def list_drafts(number: str, counts: Mapping[str, Any]) -> Iterator[tuple[Request, str, int]]:
+def list_documents(
+    number: str, counts: Mapping[str, Any], kinds: Sequence[str] = ("invoices", "credit_memos")
+) -> Iterator[tuple[Request, str, int]]:
     """
     Yield the lists of what a bill run has made, the field that holds the amount, and how many rows it has.
 
     :param number: of the run; ``counts``: as `RunTotals.values` has them.
     :raises Unreadable: if the run does not say how many there are.
     """
-    for name, path, amount in (
-        ("invoices", _INVOICES, "amount"),
-        ("credit_memos", _CREDIT_MEMOS, "totalAmount"),
-    ):
-        count = counts.get(name)
+    for kind in kinds:
+        path, amount = _MADE[kind]
+        count = counts.get(kind)
         if not isinstance(count, int):
-            raise Unreadable(f"Bill run {number} does not say how many {name.replace('_', ' ')} it has made.")
+            raise Unreadable(f"Bill run {number} does not say how many {kind.replace('_', ' ')} it has made.")
         if count:
             yield _build_list(path, f"sourceid.EQ:{number}"), amount, count
 
@@ -191,8 +192,8 @@ def find_unreadable(run: Document) -> str:
     """
     Return why what a payment run would collect cannot be told before, empty if it can.
 
-    Object Query lists what one account owes. No page says how what a batch, a currency or a gateway selects
-    could be read, nor what will be due when a scheduled run begins.
+    Object Query lists what one account owes, and what one bill run has made. No page says how what a batch, a
+    currency or a gateway selects could be read, nor what will be due when a scheduled run begins.
     """
     if run.get("runDate"):
         return "it is scheduled, and what will be due then is not known now"
@@ -200,7 +201,7 @@ def find_unreadable(run: Document) -> str:
         is_told = all(isinstance(row, Mapping) and row.get("amount") is not None for row in rows)
         return "" if is_told else "not each of its data has an amount"
     given = [name for name in _FILTERS if run.get(name) is not None]
-    if run.get("accountId") is None or given:
+    if given or not (run.get("accountId") or run.get("billingRunId")):
         names = ", ".join(given) or "nothing but a date"
-        return f"it collects by {names}, and only what one accountId owes, or what data names, can be read"
+        return f"it collects by {names}, and only what accountId, billingRunId or data select can be read"
     return ""
