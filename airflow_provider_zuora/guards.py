@@ -16,12 +16,12 @@ class OrderGuard(NamedTuple):
 
     Each of the four may be a template. The connection can hold a guard too, which a DAG cannot raise.
 
-    :param expect_environment: ``production``, ``sandbox``, a name such as ``EU Production`` or a base URL;
+    :ivar expect_environment: ``production``, ``sandbox``, a name such as ``EU Production`` or a base URL;
         a connection to any other environment is refused before it signs in.
-    :param max_orders: orders of a list, and of a DAG run as its submission log has them.
-    :param max_amount: what the orders come to in their previews, what a bill run has drafted when it is
+    :ivar max_orders: orders of a list, and of a DAG run as its submission log has them.
+    :ivar max_amount: what the orders come to in their previews, what a bill run has drafted when it is
         posted, or what a payment run would collect. A text, a Decimal or a whole number.
-    :param currency: of ``max_amount``, for example ``USD``; an amount in any other one is refused.
+    :ivar currency: of ``max_amount``, for example ``USD``; an amount in any other one is refused.
     """
 
     # A tuple, because Airflow renders the templates in one, and finds its XComs, without changing it: several
