@@ -530,6 +530,13 @@ class TestTheCount:
         one = [("intent", None, 1), ("end", "open", 0)]
         assert told == [*one, *one[:1] * 2, *one[1:] * 2]
 
+    def test_what_passes_has_its_track_id_in_the_log_before_it_is_sent(self, zuora, tmp_path):
+        Task().submit(submission_log=str(tmp_path), guard=OrderGuard(max_orders=1))
+        today = dt.datetime.now(dt.UTC).date()
+        lines = list(LogStore.of(str(tmp_path)).read_days(today - dt.timedelta(days=1), today))
+        assert [line["event"] for line in lines] == ["intent", "intent", "end"]
+        assert [line["track_ids"] for line in lines[:2]] == [[], [zuora.posts()[0]["trackId"]]]
+
     def test_a_log_that_may_not_be_read_refuses(self, zuora, tmp_path):
         task, options = Task(), {"submission_log": str(tmp_path), "guard": OrderGuard(max_orders=5)}
         Task("one").submit(make_orders(1, 9)[0], **options)

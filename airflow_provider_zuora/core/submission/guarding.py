@@ -73,7 +73,7 @@ class SubmissionGuard:
         if order.kind == ORDER and self.guards.counts_orders:
             if not submission.log.is_kept:
                 raise GuardRefused(f"{_NO_LOG}.")
-            yield from self.check_run(submission.log, [submission], [submission])
+            yield from self.check_run(submission.log, [submission], [submission], is_alone=True)
 
     def read_amounts(self, client: ApiClient, document: CheckedDocument) -> Flow[list[Money]]:
         """Return what a document would come to; raise as `check` does."""
@@ -100,7 +100,12 @@ class SubmissionGuard:
             self.guards.check_count(len(submissions), "the list has")
 
     def check_run(
-        self, log_of_task: SubmissionLog, submissions: Sequence[Submission], new: Sequence[Submission]
+        self,
+        log_of_task: SubmissionLog,
+        submissions: Sequence[Submission],
+        new: Sequence[Submission],
+        *,
+        is_alone: bool = False,
     ) -> Flow[None]:
         """
         Check how many orders the run has with these, each key once; intents of new ones are written first.
@@ -110,7 +115,7 @@ class SubmissionGuard:
         if log_of_task.task.get("run_id") is None:
             raise GuardRefused(f"{_NO_RUN}.")
         try:
-            yield from log_of_task.note_intents(describe_intents(new))
+            yield from log_of_task.note_intents(describe_intents(new), is_first_word=is_alone)
             keys = yield from log_of_task.read_order_keys()
         except LogUnavailable as error:
             if isinstance(error.__cause__, (PermissionError, ValueError)):

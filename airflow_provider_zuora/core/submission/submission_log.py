@@ -67,6 +67,7 @@ class SubmissionLog:
     read_run: Callable[[], Iterable[Line]] = list
     _parts: Iterator[int] = field(default_factory=itertools.count)
     _intents: set[tuple[object, object]] = field(default_factory=set)
+    _announced: set[tuple[object, object]] = field(default_factory=set)  # of which there is a first word
     _waiting: list[_Lines] = field(default_factory=list)
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,10 +76,11 @@ class SubmissionLog:
         """Return whether there is a log."""
         return self.write is not None
 
-    def note_intents(self, intents: Sequence[Facts]) -> Flow[None]:
+    def note_intents(self, intents: Sequence[Facts], *, is_first_word: bool = False) -> Flow[None]:
         """
         Write what is about to be sent, and the ends that are not written yet.
 
+        :param is_first_word: True: more is known of it when it is sent, and is written then.
         :raises LogUnavailable: if that fails: then nothing of it may be sent.
         """
         new = [facts for facts in intents if self.is_kept and _identify(facts) not in self._intents]
@@ -90,7 +92,7 @@ class SubmissionLog:
         except LogUnavailable:
             self._waiting.remove(own)
             raise
-        self._intents.update(map(_identify, new))
+        (self._announced if is_first_word else self._intents).update(map(_identify, new))
 
     def add_end(self, facts: Facts, error: ApiError | None = None) -> None:
         """
@@ -99,7 +101,7 @@ class SubmissionLog:
         :param facts: with the outcome that it has if there is no error, and the codes that it has if that
             names none.
         """
-        has_intent = _identify(facts) in self._intents
+        has_intent = _identify(facts) in self._intents | self._announced
         if not self.is_kept or (isinstance(error, InvalidInput) and not has_intent):
             return
         codes = () if error is None else error.info.codes if error.info else facts.get("codes")
