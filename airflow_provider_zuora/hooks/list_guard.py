@@ -79,9 +79,13 @@ class ListGuard:
             for each in fresh:
                 each.submission.check_guard = partial(refuse_all, refusal=refusal)
             if not any(may_exist(each.submission) for each in every):
-                self._note_refusal(fresh, refusal)
+                self._note_ends(fresh, refusal)
+                self._run(RecordStore(self.call.attempt).note_nothing_sent())
                 raise end_refusal(refusal) from refusal
             return
+        except ApiError as error:
+            self._note_ends(fresh, error)
+            raise
         for each in every:
             each.submission.is_guarded = True
 
@@ -111,12 +115,11 @@ class ListGuard:
         except GuardRefused as error:
             raise GuardRefused(f"{each.order}: {error}") from error
 
-    def _note_refusal(self, fresh: Sequence[PreparedOrder], refusal: GuardRefused) -> None:
-        """Note that nothing was sent: for the next try, and in the log."""
+    def _note_ends(self, fresh: Sequence[PreparedOrder], error: ApiError) -> None:
+        """Write to the log that this try has sent nothing."""
         for each in fresh:
-            self.submission_log.add_end(describe_end(each.submission, ""), refusal)
+            self.submission_log.add_end(describe_end(each.submission, ""), error)
         self._run(self.submission_log.write_ends())
-        self._run(RecordStore(self.call.attempt).note_nothing_sent())
 
     def _run(self, flow: Flow[T]) -> T:
         return self.settings.session.run(flow, self.call.store)

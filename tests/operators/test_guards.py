@@ -545,15 +545,26 @@ class TestTheCount:
         assert "max_orders: what the run has sent cannot be read: " in refused(task.submit, **options)
         assert made(zuora) == ["O-9"]
 
-    def test_a_log_that_cannot_be_read_now_is_read_by_the_next_try(self, zuora, tmp_path):
+    def test_a_list_outside_of_a_task_counts_alone(self, zuora, tmp_path):
+        hook = ZuoraHook(submission_log=tmp_path, guard=OrderGuard(max_orders=2))
+        assert "the list has 3 orders" in refused(hook.create_orders, make_orders(3))
+        hook.create_orders(make_orders(2))
+        assert made(zuora) == ["O-1", "O-2"]
+
+    @pytest.mark.parametrize("kind", ["one", "list"])
+    def test_a_log_that_cannot_be_read_now_is_read_by_the_next_try(self, zuora, tmp_path, kind):
         task, options = Task(), {"submission_log": str(tmp_path), "guard": OrderGuard(max_orders=5)}
         broken = tmp_path / f"{dt.datetime.now(dt.UTC).date()}" / "d" / "r"
         broken.mkdir(parents=True)
         (broken / "folder.jsonl").mkdir()
+        submit, what = (task.submit, ORDER) if kind == "one" else (task.submit_all, [ORDER])
         with pytest.raises(TransientError, match="could not be read"):
-            task.submit(**options)
+            submit(what, **options)
         (broken / "folder.jsonl").rmdir()
-        task.submit(**options)
+        today = dt.datetime.now(dt.UTC).date()
+        lines = list(LogStore.of(str(tmp_path)).read_days(today - dt.timedelta(days=1), today))
+        assert [(line["event"], line["unanswered"]) for line in lines] == [("intent", 1), ("end", 0)]
+        submit(what, **options)
         assert made(zuora) == ["O-1"]
 
     def test_runs_are_no_orders(self, billing, task):

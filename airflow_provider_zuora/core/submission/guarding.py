@@ -11,12 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider_zuora.core.errors import (
-    ApiError,
-    GuardRefused,
-    LogUnavailable,
-    SignInRefused,
-)
+from airflow_provider_zuora.core.errors import ApiError, GuardRefused, LogUnavailable, SignInRefused
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.guards import NO_GUARDS, Guards, Money
 from airflow_provider_zuora.core.http.client import ApiClient
@@ -92,7 +87,7 @@ class SubmissionGuard:
         """Check how many orders a list has, and its run with it; ``new``: those that are not sent yet."""
         if not self.guards.counts_orders:
             return
-        if log_of_list.is_kept:
+        if log_of_list.is_kept and _has_run(log_of_list):
             yield from self.check_run(log_of_list, submissions, new)
         elif self.is_mapped:
             raise GuardRefused(f"{_NO_LOG}.")
@@ -112,10 +107,10 @@ class SubmissionGuard:
 
         So of two tasks that count at the same time at least one sees the other.
         """
-        if log_of_task.task.get("run_id") is None:
+        if not _has_run(log_of_task):
             raise GuardRefused(f"{_NO_RUN}.")
+        yield from log_of_task.note_intents(describe_intents(new), is_first_word=is_alone)
         try:
-            yield from log_of_task.note_intents(describe_intents(new), is_first_word=is_alone)
             keys = yield from log_of_task.read_order_keys()
         except LogUnavailable as error:
             if isinstance(error.__cause__, (PermissionError, ValueError)):
@@ -126,6 +121,10 @@ class SubmissionGuard:
 
 
 NO_GUARD = SubmissionGuard()
+
+
+def _has_run(log_of_task: SubmissionLog) -> bool:
+    return log_of_task.task.get("run_id") is not None
 
 
 def end_refusal(refusal: GuardRefused) -> GuardRefused:

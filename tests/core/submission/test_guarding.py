@@ -100,6 +100,22 @@ def test_a_try_that_has_sent_something_is_not_asked_again_after_a_pause(defers):
     assert (actor.pauses > 0, count_previews(zuora), count_made(zuora), bool(prices)) == (defers, 1, 1, True)
 
 
+def test_a_try_that_has_sent_something_asks_if_it_finds_itself_elsewhere_after_a_pause():
+    environments = dict(Vendor.environments)
+    limits = Limits.of({"expect_environment": "sandbox"}, environments)
+    zuora, memory = Zuora("no answer, made", "429"), Memory()
+
+    def leave():
+        environments.clear()
+        return True
+
+    own = SubmissionGuard(Guards((limits,), environments), READERS)
+    actor = submit(zuora, memory, FIRST, ORDER, leave, guard=own).run()
+    assert isinstance(actor.end, OutcomeUnknown)
+    assert "It cannot go on: guard: expect_environment: must be sandbox" in str(actor.end)
+    assert len(zuora.keys) == 2
+
+
 def test_what_a_killed_try_has_sent_goes_on_although_it_is_dearer_now():
     zuora, memory = Zuora("no answer, made", accounts=ACCOUNTS), Memory()
     kill_after_post(zuora, memory, FIRST, ORDER)
