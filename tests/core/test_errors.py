@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_zuora.core import errors
 from airflow_provider_zuora.core.errors import (
     ApiError,
+    GuardRefused,
     InvalidInput,
     JobFailed,
     LockContention,
@@ -146,6 +147,7 @@ def test_the_tree_is_the_one_that_is_drawn():
         LogUnavailable: ApiError,
         LockContention: ApiError,
         OutcomeUnknown: ApiError,
+        GuardRefused: ApiError,
     }
     ours = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
     assert {kind: kind.__base__ for kind in ours if kind is not ApiError} == parents
