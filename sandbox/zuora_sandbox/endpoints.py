@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, unquote
 
-from zuora_sandbox import billing_documents, order_lists
+from zuora_sandbox import billing_documents, order_changes, order_lists
 from zuora_sandbox.answers import (
     ANY_RESOURCE,
     Unreadable,
@@ -134,6 +134,7 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     JOBS: {"GET": show_job},
     "/v1/orders/{orderNumber}": {"GET": show_order, "DELETE": order_lists.delete_now},
     "/v1/accounts/{account-key}": {"GET": show_account},
+    **order_changes.ROUTES,
     **order_lists.ROUTES,
     **data_query.ROUTES,
     **bill_runs.ROUTES,

@@ -24,6 +24,11 @@ def derive_id(kind: str, number: str) -> str:
     return hashlib.sha256(f"{kind} {number}".encode()).hexdigest()[:32]
 
 
+def _find_status(subscription: dict[str, Any]) -> str:
+    """Return the status that the last of its actions gives a subscription."""
+    return STATUS_AFTER.get(subscription["orderActions"][-1]["type"], "Active")
+
+
 @dataclass(frozen=True, slots=True)
 class StatusPlan:
     """
@@ -39,7 +44,7 @@ class StatusPlan:
     then: str = "Completed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class StoredOrder:
     """
     An order that exists.
@@ -49,6 +54,9 @@ class StoredOrder:
     :param invoice: the number of its invoice, or an empty text if there is none; the same for `payment`.
     :param created: when it was stored, in seconds of the sandbox's clock.
     :param order: the body of its request.
+    :param changed_status: the status that a later request has given it; empty: none has.
+    :param changed: when that was, or when its trigger dates were changed; 0: they were not.
+    :param trigger_dates: those that were set later, by subscription and sequence, and then by name.
     """
 
     number: str
@@ -59,6 +67,9 @@ class StoredOrder:
     payment: str
     created: float
     order: dict[str, Any] = field(repr=False)
+    changed_status: str = ""
+    changed: float = 0.0
+    trigger_dates: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
@@ -67,11 +78,25 @@ class StoredOrder:
 
     def get_status(self, now: float) -> str:
         """Return its status at this time."""
+        if self.changed_status:
+            return self.changed_status
         return self.plan.first if now - self.created < self.plan.seconds else self.plan.then
 
     def get_updated(self, now: float) -> float:
         """Return when it changed last, in seconds of the sandbox's clock."""
-        return self.created if now - self.created < self.plan.seconds else self.created + self.plan.seconds
+        planned = self.created if now - self.created < self.plan.seconds else self.created + self.plan.seconds
+        return max(planned, self.changed)
+
+    def list_actions(self, number: str, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the order actions of a subscription as a page has them, with the dates that were set."""
+        found = []
+        for sequence, action in enumerate(asked):
+            dates = {each["name"]: each for each in action.get("triggerDates") or []}
+            for name, day in self.trigger_dates.get((number, sequence), {}).items():
+                dates[name] = {"name": name, "triggerDate": day}
+            shown = {"triggerDates": list(dates.values())} if dates else {}
+            found.append({"sequence": sequence, **action, **shown})
+        return found
 
 
 @dataclass(slots=True)
@@ -118,6 +143,19 @@ class OrderStore:
             else:
                 held[name] = "Active"
 
+    def activate_order(self, stored: StoredOrder, status: str, now: float) -> None:
+        """Give an order that was a draft, or pending, its status; Completed activates and bills it."""
+        stored.changed_status, stored.changed = status, now
+        if status != "Completed":
+            return
+        asked = stored.order.get("subscriptions") or []
+        for (number, _), each in zip(stored.subscriptions, asked, strict=True):
+            self.accounts[stored.account][number] = _find_status(each)
+        options = stored.order.get("processingOptions") or {}
+        if options.get("runBilling") and not stored.invoice:
+            stored.invoice = self._take_number("INV")
+            stored.payment = self._take_number("P-") if options.get("collectPayment") else ""
+
     def _take_number(self, prefix: str) -> str:
         self.counts[prefix] += 1
         return f"{prefix}{self.counts[prefix]:08d}"
@@ -131,11 +169,11 @@ class OrderStore:
         return order.get("existingAccountNumber") or new.get("accountNumber") or self._take_number("A")
 
     def _make_subscription(self, each: dict[str, Any], status: str) -> tuple[str, str]:
-        chosen, state = each.get("subscriptionNumber"), ""
+        chosen = each.get("subscriptionNumber")
         for action in each["orderActions"]:
             chosen = chosen or (action.get("createSubscription") or {}).get("subscriptionNumber")
-            state = STATUS_AFTER.get(action["type"], "Active")
-        return chosen or self._take_number("A-S"), state if status == "Completed" else PENDING_ACTIVATION
+        state = _find_status(each) if status == "Completed" else PENDING_ACTIVATION
+        return chosen or self._take_number("A-S"), state
 
     def add_order(self, order: dict[str, Any], plan: StatusPlan, now: float) -> StoredOrder:
         """
@@ -220,7 +258,7 @@ def make_order_page(stored: StoredOrder, now: float) -> dict[str, Any]:
                 {
                     "subscriptionNumber": number,
                     "subscriptionOwnerAccountNumber": stored.account,
-                    "orderActions": each["orderActions"],
+                    "orderActions": stored.list_actions(number, each["orderActions"]),
                 }
                 for (number, _), each in zip(stored.subscriptions, asked, strict=True)
             ],

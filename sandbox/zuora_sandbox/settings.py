@@ -21,6 +21,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "query_first_status": ("accepted", "submitted"),
     "query_empty_file": ("header", "zero", "none"),
     "next_page_of_orders": ("host", "path"),
+    "order_activated_status": ("Completed", "Pending"),
     "order_deletion_job": ("unknown", "completed"),
 }
 """The values that some settings can have; the first is the default."""
@@ -75,6 +76,7 @@ class Settings:
     :param next_page_of_orders: how ``nextPage`` of the list of orders begins: with the ``host`` of a sample,
         or as a ``path`` without ``/v1``.
     :param order_delete_seconds: how long an order is there after its deletion was accepted.
+    :param order_activated_status: the status of a draft after its activation: Completed or Pending.
     :param order_deletion_job: what its job is: ``unknown``, or ``completed`` when the order is gone.
     :param query_queue_seconds: how long a query waits before it looks for a running place.
     :param query_seconds: how long it runs.
@@ -157,6 +159,7 @@ class Settings:
     object_query_lag_seconds: float = 0.0
     next_page_of_orders: str = "host"
     order_delete_seconds: float = 5.0
+    order_activated_status: str = "Completed"
     order_deletion_job: str = "unknown"
     query_queue_seconds: float = 2.0
     query_seconds: float = 10.0
