@@ -35,7 +35,7 @@ from airflow_provider_zuora.transports.file_paths import expand_home, hide_passw
 log = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
-LOGGED = frozenset(("order", "bill run", "bill run post", "payment run", "data query"))
+LOGGED = frozenset(("order", "order deletion", "bill run", "bill run post", "payment run", "data query"))
 """The kinds of what is logged."""
 _NAME_LENGTH = 80  # characters of each name in a path, the whole of which stores bound
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -23,6 +23,7 @@ from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.guards import Guard
 from airflow_provider_zuora.hooks.billing import BaseBillingHook
 from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
+from airflow_provider_zuora.hooks.order_changes import BaseOrderChangesHook
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context, mask_secret
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ LogPath: TypeAlias = str | PathLike[str] | None
 """Where a submission log is; `ObjectStoragePath` is a ``PathLike``, too."""
 
 
-class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
+class ZuoraHook(BaseDataQueryHook, BaseBillingHook, BaseOrderChangesHook):
     """
     Sign in to Zuora, submit orders and runs once each, run data queries, and reach every other endpoint.
 

@@ -114,7 +114,7 @@ def _list_names(stored: StoredOrder) -> Iterator[set[str]]:
     asked = stored.order.get("subscriptions") or []
     for (number, _), each in zip(stored.subscriptions, asked, strict=True):
         for action in stored.list_actions(number, each["orderActions"]):
-            yield {date["name"] for date in action["triggerDates"]}
+            yield {date["name"] for date in action.get("triggerDates") or ()}
 
 
 def _check_dates(stored: StoredOrder, body: dict[str, Any]) -> Iterator[str]:

@@ -99,11 +99,21 @@ def describe_order_difference(
 def read_page(client: ApiClient, number: str) -> Flow[tuple[ParsedResponse, Job] | None]:
     """Return the page of an order, and that as a job; None if the vendor says that there is no such order."""
     try:
-        page = yield from client.send(build_order_request(number), READ_POLICY)
+        return (yield from read_order(client, number))
     except NotFound:
         return None
+
+
+def read_order(client: ApiClient, number: str) -> Flow[tuple[ParsedResponse, Job]]:
+    """
+    Return the page of an order, and that as a job.
+
+    :raises NotFound: if the vendor says that there is no such order.
+    :raises ApiError: if that cannot be found out, or the page is none of this order.
+    """
+    page = yield from client.send(build_order_request(number), READ_POLICY)
     job = yield from read_job(NUMBERED_ORDER, ORDER + number, page, client.secrets)
-    return page, job  # it raises if the page holds no order
+    return page, job
 
 
 def _describe_difference(

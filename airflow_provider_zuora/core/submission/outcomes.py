@@ -13,6 +13,19 @@ from airflow_provider_zuora.core.errors import (
     TurnedAway,
     WrongOrder,
 )
+from airflow_provider_zuora.core.messages import ResponseKind
+
+UNDECIDED = frozenset(
+    (
+        ResponseKind.SILENCE,
+        ResponseKind.GATEWAY,
+        ResponseKind.IN_PROGRESS,
+        ResponseKind.TEMPORARY,
+        ResponseKind.UNCLEAR,
+        ResponseKind.TOO_LARGE,
+    )
+)
+"""The answers to a PUT or a DELETE after which it may have been carried out, or may still be."""
 
 
 class SubmitState(StrEnum):
