@@ -51,6 +51,7 @@ class BaseOrderChangesHook(BaseJobHook):
         nothing is sent: then ``orderNumber``, ``accountNumber``, ``status`` and ``subscriptions`` of its page
         are returned.
 
+        :param order_number: of a Draft.
         :raises PermanentError: if there is no such order, it is no Draft, or Zuora refuses.
         :raises OutcomeUnknownError: if no answer came, and the order is still a Draft when it is read.
         :raises TransientError: if nothing was changed, and a retry goes on.
@@ -65,6 +66,7 @@ class BaseOrderChangesHook(BaseJobHook):
 
         One that is cancelled already is a success, as in `activate_order`.
 
+        :param order_number: of a Draft, or of one that is Scheduled.
         :param cancel_reason: text in one line; None: none.
         :raises PermanentError: if there is no such order, its status forbids it, or Zuora refuses.
         :raises OutcomeUnknownError: if no answer came, and the order does not show it when it is read.
@@ -85,6 +87,7 @@ class BaseOrderChangesHook(BaseJobHook):
         Its ``status`` is Completed, or still Pending. An order that shows all these dates already is a
         success, as in `activate_order`; those of ``charges`` it does not show.
 
+        :param order_number: of one that is Pending.
         :param subscriptions: as Zuora takes them: ``subscriptionNumber`` and ``orderActions``, each with its
             ``sequence`` and ``triggerDates`` (``name``, ``triggerDate``), or ``charges``; checked before
             anything is sent.

@@ -22,7 +22,10 @@ ORDER = {
     "subscriptions": [
         {
             "orderActions": [
-                {"type": "CreateSubscription", "createSubscription": {"terms": {}, "subscriptionNumber": "S-1"}}
+                {
+                    "type": "CreateSubscription",
+                    "createSubscription": {"terms": {}, "subscriptionNumber": "S-1"},
+                }
             ]
         }
     ],

@@ -219,7 +219,10 @@ class TestTriggerDates:
             ("x", r"\$\.subscriptions: must be a list"),
             ([], r"\$\.subscriptions: must have at least 1 members"),
             ([{}], r"\$\.subscriptions\[0\]\.orderActions: is required"),
-            ([{"orderActions": [{"sequence": 0}]}], r"\$\.subscriptions\[0\]\.subscriptionNumber: is required"),
+            (
+                [{"orderActions": [{"sequence": 0}]}],
+                r"\$\.subscriptions\[0\]\.subscriptionNumber: is required",
+            ),
             (
                 [{"subscriptionNumber": "S-1", "orderActions": [{"sequence": 0}]}],
                 r"orderActions\[0\]: needs triggerDates or charges",

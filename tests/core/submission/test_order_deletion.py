@@ -128,7 +128,9 @@ class TestANumberThatIsNotThere:
     @pytest.mark.parametrize("attempt", [RETRY, CLEARED])
     def test_is_a_question_if_an_earlier_try_may_have_deleted_it(self, attempt):
         tenant = Orders()
-        with pytest.raises(OutcomeUnknown, match="an earlier try of this task has deleted it, or it was never"):
+        with pytest.raises(
+            OutcomeUnknown, match="an earlier try of this task has deleted it, or it was never"
+        ):
             tenant.delete(None, attempt, number="O-2")
 
     def test_is_accepted_if_the_author_says_so(self):
@@ -161,7 +163,9 @@ class TestARefusal:
     def test_after_a_lost_answer_is_a_question_while_the_order_is_there(self):
         tenant = Orders(
             fault("DELETE", DELETE, kind="reset"),
-            answered("DELETE", DELETE, 400, {"success": False, "reasons": [{"code": 53200030, "message": "x"}]}),
+            answered(
+                "DELETE", DELETE, 400, {"success": False, "reasons": [{"code": 53200030, "message": "x"}]}
+            ),
         )
         with pytest.raises(OutcomeUnknown, match="what came of an earlier DELETE is unknown"):
             tenant.delete()
@@ -182,7 +186,7 @@ class TestARefusal:
     def test_of_a_page_without_an_account(self):
         page = {"success": True, "order": {"orderNumber": "O-1", "status": "Completed"}}
         script = Script([answer(200, page)])
-        with pytest.raises(Unreadable, match="names no account. Nothing was sent"):
+        with pytest.raises(Unreadable, match=r"names no account\. Nothing was sent"):
             script.run(delete_order(script.client(), "O-1", FIRST, Orders().log.open(1, script.clock)))
 
 
@@ -248,7 +252,11 @@ class TestARetry:
         tenant.delete(memory)
         tenant.clock.now += 60
         flow = delete_order(
-            tenant.client(Zuora_Org_Ids="2"), "O-1", RETRY, tenant.log.open(2, tenant.clock), is_remembered=True
+            tenant.client(Zuora_Org_Ids="2"),
+            "O-1",
+            RETRY,
+            tenant.log.open(2, tenant.clock),
+            is_remembered=True,
         )
         with pytest.raises(NotFound):
             tenant.run(flow, memory)
@@ -368,7 +376,9 @@ class TestTheConfirmation:
     [
         answered("GET", PAGE, 403, DENIED, times=None),
         answered("GET", PAGE, 404, {"message": "no route"}, times=None),
-        answered("GET", PAGE, 404, {"success": False, "reasons": [{"code": 90000040, "message": "x"}]}, times=None),
+        answered(
+            "GET", PAGE, 404, {"success": False, "reasons": [{"code": 90000040, "message": "x"}]}, times=None
+        ),
         fault("GET", PAGE, status=503, times=None),
         fault("GET", PAGE, kind="reset", times=None),
     ],
