@@ -11,7 +11,7 @@ from demo.pipeline import DAG_ID as PIPELINE
 from demo.processes import wait_for
 from demo.query import find_wrong
 from tests.e2e.conftest import EXAMPLES, Run
-from tests.matrix.conftest import TRIGGERED
+from tests.matrix.conftest import TRIGGERED, WITH_A_PERSON
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -24,7 +24,7 @@ def orders_of(zuora, run):
 
 
 def test_each_example_is_here(runs):
-    others = {"zuora_month_end", "zuora_order_completed"}
+    others = {"zuora_month_end", "zuora_order_completed", WITH_A_PERSON}
 
     assert {*runs, *others} - {"refused"} == {path.stem for path in EXAMPLES.glob("*.py")}
     assert set(TRIGGERED) <= set(runs)

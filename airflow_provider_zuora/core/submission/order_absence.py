@@ -16,12 +16,15 @@ from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.messages import ParsedResponse
+from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.submission.idempotency_keys import compute_account
 from airflow_provider_zuora.core.submission.order_lookup import read_order
 from airflow_provider_zuora.core.vendors.zuora.order_deletion import PREFIX
 from airflow_provider_zuora.core.vendors.zuora.order_page import build_account_request
 
 log = logging.getLogger(__name__)
+
+_LONGEST = 100  # characters of an account's number that is kept, and of a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,16 @@ class Deletion:
     account: str = ""
     created: str = ""
     order_date: str = ""
+
+    @property
+    def account_words(self) -> str:
+        """Return the account as messages have it."""
+        return redact_words(self.account, WORD_LENGTH)
+
+    @property
+    def created_words(self) -> str:
+        """Return when it was made, as messages have it."""
+        return redact_words(self.created, WORD_LENGTH) or "an unknown time"
 
     @property
     def job_id(self) -> str:
@@ -78,12 +91,12 @@ def confirm_deletion(client: ApiClient, deletion: Deletion) -> Flow[None]:
         if not deletion.created or found.created == deletion.created:
             words = f"Order {number} was gone and is there: a retry of the task reads it again."
             raise Unreadable(words, info=page.info, transient=True)
-        log.warning("Another order has the number %s now, made at %s", number, found.created)
+        log.warning("Another order has the number %s now, made at %s", number, found.created_words)
     if deletion.account and (error := (yield from check_account(client, deletion))):
         if error.transient:
             raise error
         raise OutcomeUnknown(
-            f"Zuora does not know order {number}, but its account {deletion.account}, which was "
+            f"Zuora does not know order {number}, but its account {deletion.account_words}, which was "
             "there before, cannot be read either: so whether the order is deleted is unknown. Look at both. "
             f"{error}",
             info=error.info,
@@ -118,7 +131,7 @@ def describe_order(number: str, place: str, page: ParsedResponse) -> Deletion:
     """Return what is to be gone, as the page of the order has it."""
     order = page.body["order"]
     account = order.get("existingAccountNumber")
-    if not isinstance(account, str) or not account.strip():
+    if not isinstance(account, str) or not 0 < len(account.strip()) <= _LONGEST:
         raise Unreadable(f"The page of order {number} names no account. Nothing was sent.", info=page.info)
     created, day = (str(order.get(name) or "") for name in ("createdDate", "orderDate"))
-    return Deletion(number, place, account.strip(), created, day[:10])
+    return Deletion(number, place, account.strip(), created[:_LONGEST], day[:10])

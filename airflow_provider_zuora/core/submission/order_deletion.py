@@ -211,9 +211,9 @@ def _build_missing_error(
 
 def _build_other_error(before: Deletion, now: Deletion, info: ResponseInfo) -> ApiError:
     return Refused(
-        f"Order {now.number}, made at {now.created}, is another one than the order made at {before.created} "
-        "which an earlier try of this task has had deleted: it has got its number since. Nothing was sent. "
-        "To delete this one, too, clear the task.",
+        f"Order {now.number}, made at {now.created_words}, is another one than the order made at "
+        f"{before.created_words} which an earlier try of this task has had deleted: it has got its number "
+        "since. Nothing was sent. To delete this one, too, clear the task.",
         info=info,
     )
 
@@ -223,9 +223,9 @@ def _build_blind_error(client: ApiClient, deletion: Deletion, error: ApiError) -
     if error.transient:
         return error
     return Refused(
-        f"The account {deletion.account} of order {deletion.number} cannot be read with this connection, so "
-        f"that {client.vendor.title} does not know the order could mean anything later. Nothing was sent. "
-        f"{error}",
+        f"The account {deletion.account_words} of order {deletion.number} cannot be read with this "
+        f"connection, so that {client.vendor.title} does not know the order could mean anything later. "
+        f"Nothing was sent. {error}",
         info=error.info,
     )
 
