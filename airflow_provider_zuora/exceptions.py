@@ -55,7 +55,8 @@ class OutcomeUnknownError(PermanentError):
     An order, or a run, may exist or not, and only a person can tell; it was not sent again.
 
     The message names the Idempotency-Key, the Track-Ids, what to look for in Zuora, and how to proceed:
-    ``adopt_job_id`` if it is there, another ``idempotency_key`` if it is not.
+    ``adopt_job_id`` if it is there, another ``idempotency_key`` if it is not. Of a deletion or a change of an
+    order it is unknown whether it was carried out; there is no key, and the message says what to look for.
 
     :ivar idempotency_key: the key under which it may have been made, None if that is not known.
     :ivar unanswered: POSTs under it that may have made it.
