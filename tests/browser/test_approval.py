@@ -23,9 +23,8 @@ if find_browser() is None:
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 DAG_ID = "zuora_approved_orders"
 CURRENCIES = {"A00000097": "USD", "A00000098": "EUR"}
-PREVIEWED = 100.25
 HEAD = "Currency\tOrders\tInvoices\tCredit memos"
-TOTALS = ["EUR\t1\t100.25\t0.00", "USD\t2\t200.50\t0.00"]
+TOTALS = ["EUR\t1\t100.25\t0.00", "USD\t2\t501.25\t0.00"]
 ORDERS, PREVIEWS = "POST /v1/async/orders", "POST /v1/async/orders/preview"
 AFTER = ("submit", "wait", "report")
 
@@ -37,16 +36,9 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def zuora(place):
-    """A tenant whose accounts have a currency each, and whose previews all come to the same."""
+    """A tenant whose accounts have a currency each; line items say themselves what they cost."""
     with ServedSandbox(place / "zuora.log", "--job-seconds", "2") as sandbox:
-        always = {"method": "GET", "times": None}
-        for account, currency in CURRENCIES.items():
-            page = {"success": True, "billingAndPayment": {"currency": currency}}
-            answer = {"path": f"/v1/accounts/{account}", "status": 200, "body": page}
-            sandbox.ask("POST", "/sandbox/faults", always | answer)
-        priced = {"result": {"invoices": [{"amount": PREVIEWED}]}}
-        change = {"path": "/v1/async-jobs/", "when": "after", "kind": "change", "change": priced}
-        sandbox.ask("POST", "/sandbox/faults", always | change)
+        sandbox.ask("POST", "/sandbox/settings", {"accounts": CURRENCIES})
         yield sandbox
 
 
