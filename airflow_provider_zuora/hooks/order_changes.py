@@ -19,6 +19,7 @@ class BaseOrderChangesHook(BaseJobHook):
 
     conn_type = "zuora"
     submission_log: Any  # besides the log of the connection; None: there is no other
+    guard: Any  # likewise
 
     def delete_order(
         self,
@@ -52,6 +53,7 @@ class BaseOrderChangesHook(BaseJobHook):
         are returned.
 
         :param order_number: of a Draft.
+        :raises GuardRefusedError: if a guard limits amounts: what it bills cannot be told before.
         :raises PermanentError: if there is no such order, it is no Draft, or Zuora refuses.
         :raises OutcomeUnknownError: if no answer came, and the order is still a Draft when it is read.
         :raises TransientError: if nothing was changed, and a retry goes on.
@@ -111,11 +113,24 @@ class BaseOrderChangesHook(BaseJobHook):
 
         if on_missing not in MISSING:
             self._refuse([f"on_missing: must be {' or '.join(MISSING)}, not {on_missing!r:.80}"])
+        self._check_guards()
         context = context or get_running_context()
         store, submission_log = open_store(context, NEVER_EXPIRE), open_log(self, context)
         options: dict[str, Any] = {"on_missing": on_missing, "is_remembered": store is not None}
         who = (read_attempt(context), submission_log)
         return self._run(lambda client: delete_order(client, order_number, *who, **options), store)
+
+    def _check_guards(self, change: OrderChange | None = None) -> None:
+        """Refuse another environment than an expected one, and what may bill if amounts are limited."""
+        from airflow_provider_zuora.core.errors import GuardRefused
+        from airflow_provider_zuora.hooks.guards import read_guards
+
+        with convert_errors():
+            guards = read_guards(self)
+            guards.check_environment(self._settings.credentials.base_url)
+            if change is not None and change.may_bill and guards.reads_amounts:
+                words = "max_amount: what an activation bills cannot be told before"
+                raise GuardRefused(f"guard: {words}. Nothing was sent.")
 
     def _confirm_deletion(self, deletion: Deletion) -> None:
         """Raise an error unless an order is gone that was there."""
@@ -127,5 +142,6 @@ class BaseOrderChangesHook(BaseJobHook):
         from airflow_provider_zuora.core.submission.order_changes import change_order
         from airflow_provider_zuora.hooks.submission_log import open_log
 
+        self._check_guards(change)
         submission_log = open_log(self, get_running_context())
         return self._run(lambda client: change_order(client, order_number, change, submission_log))

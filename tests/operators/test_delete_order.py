@@ -9,7 +9,12 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_zuora.exceptions import OutcomeUnknownError, PermanentError, TransientError
+from airflow_provider_zuora.exceptions import (
+    GuardRefusedError,
+    OutcomeUnknownError,
+    PermanentError,
+    TransientError,
+)
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.order_deletion import ZuoraDeleteOrderOperator
 from tests.conftest import ORDER, StateStore
@@ -233,6 +238,50 @@ def test_a_killed_task_cancels_nothing(orders, capsys):
     task = operator()
     task.on_kill()
     assert "goes on there" in capsys.readouterr().out
+
+
+@pytest.fixture
+def guarded(orders, monkeypatch):
+    """Return a function that gives the connection a guard."""
+
+    def give(**guard):
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", orders.connection(extra={"guard": guard}))
+
+    return give
+
+
+class TestAGuardOfTheConnection:
+    def test_refuses_another_environment_before_anything_is_asked(self, orders, guarded):
+        before = orders.sandbox.ledger()["requests"]
+        guarded(expect_environment="production")
+        subscriptions = [
+            {
+                "subscriptionNumber": "S-1",
+                "orderActions": [
+                    {
+                        "sequence": 0,
+                        "triggerDates": [{"name": "ServiceActivation", "triggerDate": "2024-07-22"}],
+                    }
+                ],
+            }
+        ]
+        for call in (
+            run,
+            lambda: ZuoraHook().activate_order("O-1"),
+            lambda: ZuoraHook().cancel_order("O-1"),
+            lambda: ZuoraHook().update_order_trigger_dates("O-1", subscriptions),
+        ):
+            with pytest.raises(GuardRefusedError, match="expect_environment: must be production"):
+                call()
+        assert orders.sandbox.ledger()["requests"] == before
+
+    def test_that_limits_amounts_refuses_what_may_bill_alone(self, orders, guarded):
+        guarded(max_amount="1000000", currency="USD")
+        with pytest.raises(
+            GuardRefusedError, match="max_amount: what an activation bills cannot be told before"
+        ):
+            ZuoraHook().activate_order("O-1")
+        assert run() == RESULT
 
 
 class TestTheHook:

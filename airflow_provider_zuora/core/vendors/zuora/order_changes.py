@@ -63,6 +63,7 @@ class OrderChange:
     :param done: what the order is then, in words.
     :param legal: the statuses from which it can be done, as Zuora writes them.
     :param is_done: tells, of an order as Zuora shows it, whether it is done.
+    :param may_bill: whether it may bill, and collect, at once.
     """
 
     kind: str
@@ -71,6 +72,7 @@ class OrderChange:
     legal: tuple[str, ...]
     is_done: Callable[[Order], bool]
     body: Mapping[str, Any]
+    may_bill: bool = False
 
     def build_request(self, number: str) -> Request:
         """Return the PUT; without a body Zuora answers 415."""
@@ -95,6 +97,7 @@ def make_activation() -> OrderChange:
         legal=("Draft",),
         is_done=lambda order: _has_status(order, "Pending", "Completed", "Executing", "Scheduled"),
         body={},
+        may_bill=True,
     )
 
 
