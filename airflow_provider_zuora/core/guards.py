@@ -95,6 +95,11 @@ class Limits:
             most = f"{self.max_amount:f} {self.currency}"
             raise self._refuse("max_amount", f"{words} {total:f} {self.currency}, and {most} is allowed")
 
+    def refuse_unread_amount(self, words: str) -> None:
+        """Refuse what comes to an amount that cannot be told, if it is limited; ``words``: what does."""
+        if self.max_amount is not None:
+            raise self._refuse("max_amount", f"what {words} cannot be told")
+
     def _refuse(self, field: str, words: str) -> GuardRefused:
         return GuardRefused(f"{self.source}: {field}: {words}.")
 
@@ -131,6 +136,11 @@ class Guards:
         given = list(amounts)
         for each in self.limits:
             each.check_amounts(given, words)
+
+    def refuse_unread_amount(self, words: str) -> None:
+        """Refuse what comes to an amount that cannot be told, if one of them limits it."""
+        for each in self.limits:
+            each.refuse_unread_amount(words)
 
 
 NO_GUARDS = Guards()

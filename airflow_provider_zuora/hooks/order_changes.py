@@ -38,6 +38,7 @@ class BaseOrderChangesHook(BaseJobHook):
         :param on_missing: what an order means that is not there before anything was sent: ``fail``, because
             the number may be mistyped, or ``succeed``.
         :param context: the task's context; None: that of the running task.
+        :raises GuardRefusedError: if a guard expects another environment.
         :raises PermanentError: if it is not there, or Zuora refuses.
         :raises OutcomeUnknownError: if only a person can tell whether it is deleted.
         :raises TransientError: if a retry goes on.
@@ -53,7 +54,7 @@ class BaseOrderChangesHook(BaseJobHook):
         are returned.
 
         :param order_number: of a Draft.
-        :raises GuardRefusedError: if a guard limits amounts: what it bills cannot be told before.
+        :raises GuardRefusedError: if a guard refuses it, one with ``max_amount`` always.
         :raises PermanentError: if there is no such order, it is no Draft, or Zuora refuses.
         :raises OutcomeUnknownError: if no answer came, and the order is still a Draft when it is read.
         :raises TransientError: if nothing was changed, and a retry goes on.
@@ -70,6 +71,7 @@ class BaseOrderChangesHook(BaseJobHook):
 
         :param order_number: of a Draft, or of one that is Scheduled.
         :param cancel_reason: text in one line; None: none.
+        :raises GuardRefusedError: if a guard expects another environment.
         :raises PermanentError: if there is no such order, its status forbids it, or Zuora refuses.
         :raises OutcomeUnknownError: if no answer came, and the order does not show it when it is read.
         :raises TransientError: if nothing was changed, and a retry goes on.
@@ -93,6 +95,7 @@ class BaseOrderChangesHook(BaseJobHook):
         :param subscriptions: as Zuora takes them: ``subscriptionNumber`` and ``orderActions``, each with its
             ``sequence`` and ``triggerDates`` (``name``, ``triggerDate``), or ``charges``; checked before
             anything is sent.
+        :raises GuardRefusedError: if a guard refuses it, one with ``max_amount`` always.
         :raises PermanentError: if a rule is broken (one line each), there is no such order, it is not
             Pending, or Zuora refuses.
         :raises OutcomeUnknownError: if no answer came, and the order does not show them when it is read.
@@ -122,15 +125,13 @@ class BaseOrderChangesHook(BaseJobHook):
 
     def _check_guards(self, change: OrderChange | None = None) -> None:
         """Refuse another environment than an expected one, and what may bill if amounts are limited."""
-        from airflow_provider_zuora.core.errors import GuardRefused
         from airflow_provider_zuora.hooks.guards import read_guards
 
         with convert_errors():
             guards = read_guards(self)
             guards.check_environment(self._settings.credentials.base_url)
-            if change is not None and change.may_bill and guards.reads_amounts:
-                words = "max_amount: what an activation bills cannot be told before"
-                raise GuardRefused(f"guard: {words}. Nothing was sent.")
+            if change is not None and change.may_bill:
+                guards.refuse_unread_amount("the change bills")
 
     def _confirm_deletion(self, deletion: Deletion) -> None:
         """Raise an error unless an order is gone that was there."""

@@ -12,6 +12,7 @@ from typing_extensions import override
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.job import JobResult
 from airflow_provider_zuora.exceptions import TransientError
+from airflow_provider_zuora.guards import Guard, check_guard
 from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.operators.base import BaseJobOperator
 
@@ -37,11 +38,14 @@ class ZuoraDeleteOrderOperator(BaseJobOperator):
     :param zuora_conn_id: the Airflow connection.
     :param submission_log: a path, or a store's URL, below which the deletion is noted before it is sent,
         besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
+    :param guard: an ``OrderGuard``, or its fields as a dict; a template. Of a deletion ``expect_environment``
+        is checked, before anything is asked: docs/guards.md.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
         ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
     :param timeout: seconds that the wait may last, or a timedelta; Zuora may delete it later.
     :return: ``order_number``, ``account_number``, and ``deleted``: False if it was not there.
+    :raises GuardRefusedError: (no retries) if a guard expects another environment.
     :raises PermanentError: (no retries) if it is not there, or Zuora refuses, for example because charges
         are invoiced.
     :raises OutcomeUnknownError: (no retries) if only a person can tell whether it is deleted.
@@ -54,9 +58,10 @@ class ZuoraDeleteOrderOperator(BaseJobOperator):
     receipt_kind = "order deletion"
     wait_for_completion = True
     next_try = "reads the order, and has it deleted if it is still there"
-    template_fields: Sequence[str] = ("order_number", "zuora_conn_id", "submission_log")
+    template_fields: Sequence[str] = ("order_number", "zuora_conn_id", "submission_log", "guard")
     zuora_conn_id: str
     submission_log: LogPath
+    guard: Guard
     order_number: str
     on_missing: str
     _deletion: Deletion | None = None
@@ -68,6 +73,7 @@ class ZuoraDeleteOrderOperator(BaseJobOperator):
         on_missing: Literal["fail", "succeed"] = "fail",
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         submission_log: LogPath = None,
+        guard: Guard = None,
         deferrable: bool = True,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 3600.0,
@@ -79,11 +85,12 @@ class ZuoraDeleteOrderOperator(BaseJobOperator):
         super().__init__(**kwargs)
         if on_missing not in _MISSING:
             raise ValueError(f"on_missing: must be {' or '.join(_MISSING)}, not {on_missing!r}")
+        check_guard(guard)
 
     @cached_property
     @override
     def hook(self) -> ZuoraHook:
-        return ZuoraHook(self.zuora_conn_id, self.submission_log)
+        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.guard)
 
     @override
     def execute(self, context: Context) -> Any:

@@ -15,6 +15,7 @@ from airflow_provider_zuora.exceptions import (
     PermanentError,
     TransientError,
 )
+from airflow_provider_zuora.guards import OrderGuard
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.order_deletion import ZuoraDeleteOrderOperator
 from tests.conftest import ORDER, StateStore
@@ -22,6 +23,14 @@ from zuora_sandbox import Fault
 
 RESULT = {"order_number": "O-1", "account_number": "A00000097", "deleted": True}
 DENIED = b'{"success": false, "reasons": [{"code": 50000010, "message": "permission denied"}]}'
+DATES = [
+    {
+        "subscriptionNumber": "A-S1",
+        "orderActions": [
+            {"sequence": 0, "triggerDates": [{"name": "CustomerAcceptance", "triggerDate": "2026-01-01"}]}
+        ],
+    }
+]
 deferred_or_not = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "on the worker"])
 
 
@@ -240,50 +249,6 @@ def test_a_killed_task_cancels_nothing(orders, capsys):
     assert "goes on there" in capsys.readouterr().out
 
 
-@pytest.fixture
-def guarded(orders, monkeypatch):
-    """Return a function that gives the connection a guard."""
-
-    def give(**guard):
-        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", orders.connection(extra={"guard": guard}))
-
-    return give
-
-
-class TestAGuardOfTheConnection:
-    def test_refuses_another_environment_before_anything_is_asked(self, orders, guarded):
-        before = orders.sandbox.ledger()["requests"]
-        guarded(expect_environment="production")
-        subscriptions = [
-            {
-                "subscriptionNumber": "S-1",
-                "orderActions": [
-                    {
-                        "sequence": 0,
-                        "triggerDates": [{"name": "ServiceActivation", "triggerDate": "2024-07-22"}],
-                    }
-                ],
-            }
-        ]
-        for call in (
-            run,
-            lambda: ZuoraHook().activate_order("O-1"),
-            lambda: ZuoraHook().cancel_order("O-1"),
-            lambda: ZuoraHook().update_order_trigger_dates("O-1", subscriptions),
-        ):
-            with pytest.raises(GuardRefusedError, match="expect_environment: must be production"):
-                call()
-        assert orders.sandbox.ledger()["requests"] == before
-
-    def test_that_limits_amounts_refuses_what_may_bill_alone(self, orders, guarded):
-        guarded(max_amount="1000000", currency="USD")
-        with pytest.raises(
-            GuardRefusedError, match="max_amount: what an activation bills cannot be told before"
-        ):
-            ZuoraHook().activate_order("O-1")
-        assert run() == RESULT
-
-
 class TestTheHook:
     def test_deletes_and_waits(self, orders):
         hook = ZuoraHook()
@@ -350,3 +315,51 @@ class TestTheHook:
         parts = sorted(path.read_text() for path in tmp_path.rglob("*.jsonl"))
         assert len(parts) == 2
         assert all('"kind":"order activation"' in part for part in parts)
+
+
+CHANGES = {
+    "delete": lambda hook: hook.delete_order("O-1"),
+    "activate": lambda hook: hook.activate_order("O-1"),
+    "cancel": lambda hook: hook.cancel_order("O-1"),
+    "dates": lambda hook: hook.update_order_trigger_dates("O-1", DATES),
+}
+
+
+class TestGuards:
+    def requests(self, orders):
+        return dict(orders.sandbox.ledger()["requests"])
+
+    def test_a_deletion_in_another_environment_than_expected_is_refused_before_anything_is_asked(
+        self, orders
+    ):
+        before = self.requests(orders)
+        with pytest.raises(GuardRefusedError, match="expect_environment: must be production"):
+            operator(guard=OrderGuard(expect_environment="production")).execute(new_context())
+        assert self.requests(orders) == before
+
+    def test_a_deletion_in_the_expected_environment_is_done(self, orders):
+        assert run(guard={"expect_environment": orders.url}) == RESULT
+
+    def test_a_guard_that_is_none_is_refused_when_the_dag_is_parsed(self):
+        with pytest.raises(ValueError, match="guard: max_orders: must be a whole number of 0 or more"):
+            operator(guard={"max_orders": -1})
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_each_change_is_checked_for_its_environment(self, orders, change):
+        before = self.requests(orders)
+        with pytest.raises(GuardRefusedError, match="expect_environment"):
+            CHANGES[change](ZuoraHook(guard={"expect_environment": "production"}))
+        assert self.requests(orders) == before
+
+    @pytest.mark.parametrize("change", ["activate", "dates"])
+    def test_what_may_bill_is_refused_where_an_amount_is_limited(self, orders, monkeypatch, change):
+        """The guard is the connection's: no DAG gets past it."""
+        ceiling = {"guard": {"max_amount": "1000000", "currency": "USD"}}
+        monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", orders.connection(extra=ceiling))
+        before = self.requests(orders)
+        with pytest.raises(GuardRefusedError, match="max_amount: what the change bills cannot be told"):
+            CHANGES[change](ZuoraHook())
+        assert self.requests(orders) == before
+
+    def test_a_deletion_passes_where_an_amount_is_limited(self, orders):
+        assert run(guard={"max_amount": 0, "currency": "USD"}) == RESULT

@@ -135,6 +135,7 @@ def make_trigger_dates(subscriptions: object) -> OrderChange:
         legal=("Pending",),
         is_done=lambda order: _has_dates(body, order),
         body=body,
+        may_bill=True,
     )
 
 
