@@ -224,8 +224,9 @@ class ApiClient:
     def poll_job(self, status: StatusRequest, budget: RetryBudget) -> Flow[Job]:
         """Read a job as `get_job` does, with what `status_request` returned."""
         self.emit(POLLS, kind=status.kind_name)
+        policy = retry.ONCE_POLICY if budget is retry.ONCE else RetryPolicy(budget, retry.TRANSIENT)
         try:
-            parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
+            parsed = yield from self.send(status.request, policy)
         except NotFound as error:
             if (read_absence := status.kind.read_absence) is None:
                 raise
@@ -267,7 +268,8 @@ class ApiClient:
         method, path, headers = request.method, request.path, request.headers
         asked, is_redirected, secrets = f"{method} {path}", False, self.secrets_beside(token)
         level = logging.DEBUG if method == "GET" else logging.INFO
-        log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
+        if log.isEnabledFor(level):
+            log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
         if token:
             if method != "GET" and track_id:
                 self.posted.append(track_id)
@@ -289,11 +291,12 @@ class ApiClient:
         has_wait = response.status == 429 or "retry-after" in response.headers
         wait = read_retry_after(response) if has_wait else None
         info = ResponseInfo(asked, track_id, response.status, retry_after=wait)
-        parse = partial(response_parsing.parse_answer, self.vendor, request, response, info, secrets, policy)
+        answer = (self.vendor, request, response, info, secrets, policy)
         if len(response.body) > LARGE_BODY:
+            parse = partial(response_parsing.parse_answer, *answer)
             parsed: ParsedResponse = replace((yield RunInThread(parse)), is_large=True)
         else:
-            parsed = parse()
+            parsed = response_parsing.parse_answer(*answer)
         if is_redirected and parsed.kind is ResponseKind.NOT_FOUND:
             return replace(parsed, kind=ResponseKind.GATEWAY)
         return parsed
