@@ -291,12 +291,11 @@ class ApiClient:
         has_wait = response.status == 429 or "retry-after" in response.headers
         wait = read_retry_after(response) if has_wait else None
         info = ResponseInfo(asked, track_id, response.status, retry_after=wait)
-        answer = (self.vendor, request, response, info, secrets, policy)
+        parse = partial(response_parsing.parse_answer, self.vendor, request, response, info, secrets, policy)
         if len(response.body) > LARGE_BODY:
-            parse = partial(response_parsing.parse_answer, *answer)
             parsed: ParsedResponse = replace((yield RunInThread(parse)), is_large=True)
         else:
-            parsed = response_parsing.parse_answer(*answer)
+            parsed = parse()
         if is_redirected and parsed.kind is ResponseKind.NOT_FOUND:
             return replace(parsed, kind=ResponseKind.GATEWAY)
         return parsed
