@@ -224,9 +224,8 @@ class ApiClient:
     def poll_job(self, status: StatusRequest, budget: RetryBudget) -> Flow[Job]:
         """Read a job as `get_job` does, with what `status_request` returned."""
         self.emit(POLLS, kind=status.kind_name)
-        policy = retry.ONCE_POLICY if budget is retry.ONCE else RetryPolicy(budget, retry.TRANSIENT)
         try:
-            parsed = yield from self.send(status.request, policy)
+            parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
         except NotFound as error:
             if (read_absence := status.kind.read_absence) is None:
                 raise

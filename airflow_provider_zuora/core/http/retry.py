@@ -39,7 +39,6 @@ class RetryPolicy:
 
 
 READ_POLICY = RetryPolicy(READ, TRANSIENT)
-ONCE_POLICY = RetryPolicy(ONCE, TRANSIENT)
 NEVER = RetryPolicy(WRITE, frozenset())
 """For a request that is sent once; the budget is for the sign-in before it."""
 
