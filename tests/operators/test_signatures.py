@@ -16,6 +16,7 @@ from airflow_provider_zuora.hooks.config import SECTION
 from airflow_provider_zuora.operators.billing import ZuoraBillRunOperator, ZuoraPaymentRunOperator
 from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
+from airflow_provider_zuora.operators.order_deletion import ZuoraDeleteOrderOperator
 from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrderOperator,
     ZuoraCreateOrdersOperator,
@@ -33,6 +34,7 @@ OPERATORS = [
     ZuoraCreateOrderOperator,
     ZuoraCreateOrdersOperator,
     ZuoraDataQueryOperator,
+    ZuoraDeleteOrderOperator,
     ZuoraPaymentRunOperator,
     ZuoraPreviewOrderOperator,
     ZuoraReconcileOrdersOperator,
