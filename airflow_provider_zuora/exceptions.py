@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_zuora.core.errors import (
     ApiError,
+    GuardRefused,
     LockContention,
     OutcomeUnknown,
     QueryQueueFull,
@@ -54,7 +55,8 @@ class OutcomeUnknownError(PermanentError):
     An order, or a run, may exist or not, and only a person can tell; it was not sent again.
 
     The message names the Idempotency-Key, the Track-Ids, what to look for in Zuora, and how to proceed:
-    ``adopt_job_id`` if it is there, another ``idempotency_key`` if it is not.
+    ``adopt_job_id`` if it is there, another ``idempotency_key`` if it is not. Of a deletion or a change of an
+    order it is unknown whether it was carried out; there is no key, and the message says what to look for.
 
     :ivar idempotency_key: the key under which it may have been made, None if that is not known.
     :ivar unanswered: POSTs under it that may have made it.
@@ -62,6 +64,15 @@ class OutcomeUnknownError(PermanentError):
 
     idempotency_key: str | None = None
     unanswered: int = 0
+
+
+class GuardRefusedError(PermanentError):
+    """
+    A guard of the task, or of its connection, refuses what was to be sent, or cannot be evaluated.
+
+    Nothing that changes anything was sent; previews and reads may have been. The message names whose guard it
+    is, its field, what was found and what is allowed (docs/guards.md).
+    """
 
 
 class LockContentionError(TransientError):
@@ -74,6 +85,7 @@ class QueryQueueFullError(TransientError):
 
 _SPECIAL: dict[type[ApiError], type[ZuoraProviderError]] = {
     OutcomeUnknown: OutcomeUnknownError,
+    GuardRefused: GuardRefusedError,
     LockContention: LockContentionError,
     QueryQueueFull: QueryQueueFullError,
 }

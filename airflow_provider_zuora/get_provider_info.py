@@ -14,7 +14,10 @@ _PAGES = {
 }
 _MODULES: dict[str, dict[str, tuple[str, ...]]] = {
     "hooks": {_ZUORA: ("zuora",), _ELASTIC_PATH: ("elastic_path",)},
-    "operators": {_ZUORA: ("orders", "data_query", "billing"), _ELASTIC_PATH: ("elastic_path",)},
+    "operators": {
+        _ZUORA: ("orders", "order_deletion", "data_query", "billing", "reconcile"),
+        _ELASTIC_PATH: ("elastic_path",),
+    },
     "sensors": {_ZUORA: ("zuora",), _ELASTIC_PATH: ("elastic_path",)},
     "triggers": {_ZUORA: ("jobs",), _ELASTIC_PATH: ("jobs",)},
 }

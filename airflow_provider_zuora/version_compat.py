@@ -29,6 +29,7 @@ RECEIPT = "receipt"  # what the task came to, in the vendor's numbers
 WAIT = "wait"  # what a task must know again if Airflow itself ends its deferral, and drops all else
 PAGE_URL = "page_url"  # where a person sees that at the vendor
 SUBMIT_RESULTS = "submit_results"  # what became of each order of a list that a task submitted
+RECONCILIATION = "reconciliation"  # what was found when the submission log was compared with the vendor
 
 AIRFLOW_VERSION = str(__version__)
 

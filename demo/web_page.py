@@ -152,6 +152,18 @@ class WebPage:
         self.look()
         return badge.inner_text()
 
+    def open_question(self, dag_id: str, run_id: str, task_id: str, text: str) -> list[str]:
+        """Open the form in which a task asks a person, and return its lines once it has this text."""
+        self.open("dags", dag_id, "runs", run_id, "tasks", task_id, "required_actions")
+        self.page.get_by_text(text).first.wait_for()
+        return self.look().splitlines()
+
+    def answer(self, option: str) -> None:
+        """Press a button of such a form, and wait until it cannot be pressed any more."""
+        button = self.page.get_by_role("button", name=option, exact=True)
+        button.click()
+        expect(button).not_to_be_enabled(timeout=SECONDS * 1000)
+
     def open_task(self, name: str) -> None:
         """Open the page of a task from that of its run; if it is mapped, by its own name in the list."""
         self.page.get_by_role("row").get_by_role("link", name=name, exact=True).click()

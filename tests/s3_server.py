@@ -5,7 +5,9 @@ It prints its URL, and ends with its standard input.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 BROKEN = "breaks-off"
@@ -30,6 +34,34 @@ def serve_s3() -> Iterator[str]:
             yield json.loads(process.stdout.readline())
         finally:
             process.stdin.close()
+
+
+@contextmanager
+def reach_s3() -> Iterator[Any]:
+    """Yield a file system of an S3 that has one bucket, and that the environment leads to."""
+    from fsspec.asyn import sync
+    from s3fs import S3FileSystem
+
+    with serve_s3() as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "of-no-account")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("FSSPEC_S3", '{"config_kwargs": {"read_timeout": 500}}')  # moto copies what S3 does not
+        fs = S3FileSystem()
+        fs.mkdir("bucket")
+        yield fs
+        sync(fs.loop, _cancel_others)  # s3fs leaves the other parts of an upload that breaks off
+        S3FileSystem.close_session(fs.loop, fs.s3)
+        S3FileSystem.clear_instance_cache()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _main() -> None:

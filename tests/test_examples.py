@@ -57,6 +57,7 @@ def sandbox(monkeypatch, airflow_database, tmp_path):
             monkeypatch.setenv(f"AIRFLOW_CONN_{kind.upper()}_DEFAULT", connection)
         monkeypatch.setenv("ORDER_EXPORTS", f"file://{tmp_path}/exports")
         monkeypatch.setenv("ZUORA_INVOICES", f"file://{tmp_path}/invoices")
+        monkeypatch.setenv("ZUORA_SUBMISSION_LOG", f"file://{tmp_path}/log")
         yield sandbox
 
 
@@ -75,9 +76,11 @@ def tried(name, end="success"):
 def test_every_example_is_tried():
     tested = {"zuora_order", "zuora_order_in_two_tasks", "zuora_orders_in_bulk", "elastic_path_to_zuora"}
     tested |= {"zuora_query_to_storage", "zuora_month_end", "zuora_mapped_orders"}
+    tested |= {"zuora_orders_reconciled"}
     tested |= {
         "zuora_order_completed"
     }  # by tests/e2e/test_receipts.py, on Airflow 2.11 too: an event starts it
+    tested |= {"zuora_approved_orders"}  # by tests/browser; Airflow 2.11 asks nobody
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -88,6 +91,7 @@ def test_every_example_is_tried():
         ("zuora_order_in_two_tasks", 1),
         ("zuora_orders_in_bulk", 50),
         ("zuora_mapped_orders", 5),
+        ("zuora_orders_reconciled", 5),
     ],
 )
 def test_an_order_is_made_for_each_that_the_run_has(sandbox, name, count):

@@ -49,6 +49,7 @@ def attributes_of(error):
         (errors.TimedOut("no"), TransientError),
         (errors.JobFailed("no"), PermanentError),
         (errors.StoreUnavailable("no", transient=True), TransientError),
+        (errors.LogUnavailable("no", transient=True), TransientError),
         (errors.LockContention("no", transient=True), LockContentionError),
         (errors.QueryQueueFull("no", transient=True), QueryQueueFullError),
         (errors.OutcomeUnknown("no"), OutcomeUnknownError),
@@ -77,6 +78,7 @@ def test_every_error_of_ours_has_one_root_and_is_called_an_error():
         if isinstance(kind, type) and issubclass(kind, ZuoraProviderError)
     }
     assert ours == {
+        "GuardRefusedError",
         "LockContentionError",
         "QueryQueueFullError",
         "OutcomeUnknownError",

@@ -24,6 +24,7 @@ DURABLE = {
     "ZuoraCreateOrderOperator",
     "ZuoraCreateOrdersOperator",
     "ZuoraDataQueryOperator",
+    "ZuoraDeleteOrderOperator",
     "ZuoraPaymentRunOperator",
 }
 

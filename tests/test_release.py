@@ -253,7 +253,7 @@ def test_constraints_are_names_and_versions_alone(name):
 @pytest.mark.parametrize("folder", [ROOT, ROOT / "sandbox"])
 def test_the_lowest_versions_are_those_that_we_allow(folder):
     needs = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
-    floors = dict(re.fullmatch(r"([\w.-]+)>=([\w.]+)", need).groups() for need in needs)
+    floors = dict(re.fullmatch(r"([\w.-]+)>=([\w.]+)(?:,<\d+)?", need).groups() for need in needs)
     text = (ROOT / "constraints" / "airflow-lowest.txt").read_text().lower().replace("_", "-")
     lowest = dict(line.split("==") for line in text.splitlines())
 

@@ -79,7 +79,7 @@ def _find_state(notes: Notes, error: BaseException | None) -> str:
         "skipped": isinstance(error, AirflowSkipException),
         "unknown": isinstance(error, OutcomeUnknownError),
         "open": isinstance(error, TransientError),
-        "refused": isinstance(error, PermanentError) and not notes.job_ids,
+        "refused": isinstance(error, PermanentError) and not notes.job_ids and not notes.state,
         "timed_out": "timeout" in name,
         "failed": True,
     }
@@ -230,11 +230,23 @@ class BaseReportingTask(BaseLineageTask):
         if error is not None and isinstance(error.__cause__, InvalidInput) and self.notes.job_ids:
             error.add_note(f"Submitted before that, and not undone: {name_jobs(self.notes.job_ids)}.")
         receipt = self.push_page(context, error)
+        self._log_results(context)
         self.keep_lineage(receipt, self.notes.read, self.notes.written, self._find_settings(is_needed=False))
         self.log.info("%s", receipt)
         self._push(context, RECEIPT, receipt.as_dict())
         if error is None:
             self._add_to_events(context, receipt)
+
+    def _log_results(self, context: Mapping[str, Any]) -> None:
+        """Write to the submission log what the jobs came to that this task has submitted and waited for."""
+        from airflow_provider_zuora.hooks.submission_log import log_result
+
+        is_known = self._find_settings(is_needed=False) is not None
+        for job in [each.job for each in self.notes.results if each.job is not None and is_known]:
+            try:
+                log_result(self.hook, context, self.receipt_kind, job)
+            except AirflowException as error:  # the place may be another template's now; the job has ended
+                self.log.warning("What %s came to is not in the submission log: %s", job.job_id, error)
 
     def push_page(self, context: Mapping[str, Any], error: BaseException | None = None) -> Receipt:
         """Leave the address of the vendor's page where Airflow's page finds it; return the receipt so far."""

@@ -22,6 +22,7 @@ from airflow_provider_zuora.core.errors import InvalidInput
 from airflow_provider_zuora.core.job import ORDER
 from airflow_provider_zuora.core.messages import Credentials
 from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.log_lines import TASK
 from airflow_provider_zuora.core.submission.record_store import SharedRecordStore
 from airflow_provider_zuora.core.submission.submission_kinds import KINDS
 from airflow_provider_zuora.core.times import read_moment
@@ -68,6 +69,18 @@ def build_scope(
     why = "This is no task of Airflow's, so another call with this order makes a second one"
     log.warning("%s: pass an idempotency_key", why)
     return IdempotencyScope(namespace, (uuid.uuid4().hex,))
+
+
+def describe_task(context: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return the columns of the submission log that say which try of which task this is; None: unknown."""
+    number = read_attempt(context, environ).number
+    if context:
+        ti = context["ti"]
+        index = -1 if ti.map_index is None else ti.map_index
+        names: tuple[str | None, ...] = (str(ti.dag_id), str(ti.run_id), str(ti.task_id))
+    else:
+        index, names = None, _read_identity(environ) or (None, None, None)
+    return dict(zip(TASK, (*names, index, number), strict=True))
 
 
 def read_attempt(context: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> TaskAttempt:

@@ -7,7 +7,7 @@
     |-- Refused
     |   `-- SignInRefused, NotFound, TurnedAway, WrongOrder, QueryQueueFull
     |-- TimedOut, JobFailed, ResultLost
-    `-- StoreUnavailable, LockContention, OutcomeUnknown
+    `-- StoreUnavailable, LogUnavailable, LockContention, OutcomeUnknown, GuardRefused
 """
 
 from __future__ import annotations
@@ -204,8 +204,16 @@ class StoreUnavailable(ApiError):
     """The state store of a task could not be read or written; always transient."""
 
 
+class LogUnavailable(ApiError):
+    """The submission log could not be written, and nothing is sent that is not in it; always transient."""
+
+
 class LockContention(ApiError):
     """An order, or its job, met a lock at the vendor and was not carried out; always transient."""
+
+
+class GuardRefused(ApiError):
+    """A guard forbids what was to be sent, or cannot be evaluated; nothing that changes anything was sent."""
 
 
 class OutcomeUnknown(ApiError):

@@ -9,6 +9,7 @@ from functools import lru_cache
 import pendulum
 
 _MINUTE = "YYYY-MM-DDTHH:mm[Z]"
+_MOMENT = "YYYY-MM-DDTHH:mm:ss.SSS[Z]"
 
 
 def read_http_date(text: str) -> pendulum.DateTime | None:
@@ -56,6 +57,11 @@ def _read_form(text: str, form: str) -> pendulum.DateTime | None:
 def write_minute(seconds: float) -> str:
     """Return seconds since 1970 as ``2026-03-01T12:30Z``."""
     return pendulum.from_timestamp(seconds).format(_MINUTE)
+
+
+def write_moment(seconds: float) -> str:
+    """Return seconds since 1970 as ``2026-03-01T12:30:00.000Z``."""
+    return pendulum.from_timestamp(seconds).format(_MOMENT)
 
 
 def write_second(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError
@@ -25,6 +26,8 @@ class BaseBillingHook(BaseJobHook):
     """What a hook for Zuora does with bill runs and payment runs."""
 
     conn_type = "zuora"
+    submission_log: Any  # besides the log of the connection; None: there is no other
+    guard: Any  # likewise
 
     def create_bill_run(
         self,
@@ -89,13 +92,22 @@ class BaseBillingHook(BaseJobHook):
 
         :param job_id: ``bill-run:<id>``.
         :param invoice_date: of all its invoices, ``2026-03-01``; None: they keep theirs.
+        :raises GuardRefusedError: if a guard refuses what the run has drafted.
         :raises PermanentError: if the run is not Completed, or Zuora refuses to post it.
         :raises TransientError: if it is unknown whether it is posted: a retry reads it first.
         """
+        from airflow_provider_zuora.core.guarding.amounts import check_drafts
         from airflow_provider_zuora.core.submission.bill_run_post import post_bill_run
+        from airflow_provider_zuora.hooks.guards import read_guards
+        from airflow_provider_zuora.hooks.submission_log import open_log
 
         self._refuse(find_text_violations({"job_id": job_id, "invoice_date": invoice_date}))
-        return self._run(lambda client: post_bill_run(client, job_id, invoice_date))
+        with convert_errors():
+            guards = read_guards(self)
+            guards.check_environment(self._settings.credentials.base_url)
+        submission_log = open_log(self, get_running_context())
+        options = (job_id, invoice_date, submission_log, partial(check_drafts, guards))
+        return self._run(lambda client: post_bill_run(client, *options))
 
     def _create_bill_run(
         self, bill_run: object, context: Any, key: str | None, adopted: str | None, **options: Any
@@ -138,6 +150,8 @@ class BaseBillingHook(BaseJobHook):
         from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
         from airflow_provider_zuora.core.submission.submission import submit_order
         from airflow_provider_zuora.core.vendors.zuora.bill_run_rules import name_bill_run
+        from airflow_provider_zuora.hooks.guards import open_guard
+        from airflow_provider_zuora.hooks.submission_log import open_log
 
         # is_sole: the task submits no other run, so each try means the same one, even with another content
         self._refuse(find_text_violations({"adopt_job_id": adopted}))
@@ -150,12 +164,13 @@ class BaseBillingHook(BaseJobHook):
             checked = name_bill_run(checked, call.scope.mark(checked.content))
         who = (checked, call.scope, call.attempt)
         with convert_errors():
+            options: dict[str, Any] = {"shared": call.shared, "submission_log": open_log(self, context)}
             if adopted and adopted.strip():
-                flow = adopt_run(settings.client, adopted.strip(), *who, shared=call.shared)
+                flow = adopt_run(settings.client, adopted.strip(), *who, **options)
                 return settings.session.run(flow, call.store)
             with call.claim_order(checked, None):
-                options: dict[str, Any] = {"is_sole": is_sole, "shared": call.shared}
-                flow = submit_order(settings.client, *who, state=pausing.state, **options)
+                options |= {"is_sole": is_sole, "state": pausing.state, "guard": open_guard(self, context)}
+                flow = submit_order(settings.client, *who, **options)
                 job_id = settings.session.run(flow, call.store, pausing)
             if call.is_task and call.is_of_another(job_id, checked.content, is_numbered=False):
                 raise build_shared_job_error(job_id, checked.kind)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from airflow_provider_zuora.core.guards import read_ceiling
 from airflow_provider_zuora.core.vendors.elastic_path import ElasticPath
 from airflow_provider_zuora.core.vendors.zuora.order_limits import OrderLimits
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
@@ -148,11 +149,24 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {  # by vendor, in the order of the 
             "Set a different one in each Airflow that submits orders to one tenant.",
             read_text,
         ),
+        "submission_log": Field(
+            "Submission log",
+            "Where each order, run and query is noted before it is sent: a path, or a store's URL.",
+            read_text,
+            placeholder="s3://conn_id@bucket/zuora-log",
+        ),
         "order_limits": Field(
             "Order limits",
             'Where Zuora has raised your tenant\'s: 500, or {"subscriptions": 500, "orderLineItems": 200}.',
             OrderLimits.of,
             schema={"pattern": r"^\s*([1-9]\d*|\{[\s\S]*\})?\s*$"},
+        ),
+        "guard": Field(
+            "Guard",
+            'What any DAG may send at most: {"expect_environment": "production", "max_orders": 500, '
+            '"max_amount": "10000", "currency": "USD"}.',
+            partial(read_ceiling, Zuora.environments),
+            schema={"pattern": _OBJECT},
         ),
         "download_hosts": _DOWNLOAD_HOSTS,
         "ui_url": Field(

@@ -20,7 +20,7 @@ from airflow_provider_zuora.exceptions import convert_error, convert_errors
 from airflow_provider_zuora.hooks.base import BaseJobHook
 from airflow_provider_zuora.hooks.limits import read_limits
 from airflow_provider_zuora.transports.file_paths import hide_password
-from airflow_provider_zuora.version_compat import NEVER_EXPIRE, mask_secret
+from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context, mask_secret
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -38,6 +38,7 @@ class BaseDataQueryHook(BaseJobHook):
     """What a hook for Zuora does with data queries."""
 
     conn_type = "zuora"
+    submission_log: Any  # besides the log of the connection; None: there is no other
 
     def query(
         self,
@@ -121,15 +122,18 @@ class BaseDataQueryHook(BaseJobHook):
         from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
         from airflow_provider_zuora.core.submission.query import submit_query
         from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
+        from airflow_provider_zuora.hooks.submission_log import open_log
 
         with convert_errors():
             document = check_query(query, **options)
         read_limits(poll_interval, timeout)
+        submission_log = open_log(self, get_running_context())
         started: list[str] = []
         try:
             # Each call is its own: what another call, or an earlier one, has submitted is not its query.
             scope = IdempotencyScope("", (uuid.uuid4().hex,))
-            job_id = self._run(lambda client: submit_query(client, document, scope, on_start=started.append))
+            submit = partial(submit_query, document=document, scope=scope, on_start=started.append)
+            job_id = self._run(partial(submit, submission_log=submission_log))
             waited = self.wait_for_job(job_id, poll_interval=poll_interval, timeout=timeout)
         except BaseException as error:
             for each in started:
@@ -151,11 +155,13 @@ class BaseDataQueryHook(BaseJobHook):
     ) -> str:
         """Submit the query of a task, or find the one that an earlier try has left, and return its job id."""
         from airflow_provider_zuora.core.submission.query import submit_query
+        from airflow_provider_zuora.hooks.submission_log import open_log
 
         call = self._begin_query(context)
         who = (document, call.scope, call.attempt)
         with convert_errors():
-            flow = submit_query(self._settings.client, *who, on_start, pausing.state)
+            client, submission_log = self._settings.client, open_log(self, context)
+            flow = submit_query(client, *who, on_start, pausing.state, submission_log)
             return self.session.run(flow, call.store, pausing)
 
     def _cancel_query(self, job_id: str, context: Mapping[str, Any]) -> bool:

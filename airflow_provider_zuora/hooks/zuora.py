@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_zuora.core.errors import ApiError, InvalidInput, raise_first
 from airflow_provider_zuora.core.flow import ON_WORKER, Pausing
@@ -19,8 +20,10 @@ from airflow_provider_zuora.core.validation import (
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder, check_order, check_preview
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets
 from airflow_provider_zuora.exceptions import convert_error, convert_errors
+from airflow_provider_zuora.guards import Guard
 from airflow_provider_zuora.hooks.billing import BaseBillingHook
 from airflow_provider_zuora.hooks.data_query import BaseDataQueryHook
+from airflow_provider_zuora.hooks.order_changes import BaseOrderChangesHook
 from airflow_provider_zuora.version_compat import NEVER_EXPIRE, get_running_context, mask_secret
 
 if TYPE_CHECKING:
@@ -29,8 +32,11 @@ if TYPE_CHECKING:
     from airflow_provider_zuora.core.submission.bulk_results import BulkResult
     from airflow_provider_zuora.core.submission.idempotency_keys import IdempotencyScope
 
+LogPath: TypeAlias = str | PathLike[str] | None
+"""Where a submission log is; `ObjectStoragePath` is a ``PathLike``, too."""
 
-class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
+
+class ZuoraHook(BaseDataQueryHook, BaseBillingHook, BaseOrderChangesHook):
     """
     Sign in to Zuora, submit orders and runs once each, run data queries, and reach every other endpoint.
 
@@ -38,6 +44,9 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     password = OAuth client id and secret; all else in extra is optional, see the connection form.
 
     :param zuora_conn_id: the Airflow connection.
+    :param submission_log: a path, or what ``ObjectStoragePath`` takes, below which a line of each submission
+        is written before it is sent, besides the log of the connection (docs/submission-log.md).
+    :param guard: what may be sent at most, besides the guard of the connection (docs/guards.md).
     """
 
     conn_name_attr = "zuora_conn_id"
@@ -45,8 +54,12 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
     conn_type = "zuora"
     hook_name = "Zuora"
 
-    def __init__(self, zuora_conn_id: str = default_conn_name):
+    def __init__(
+        self, zuora_conn_id: str = default_conn_name, submission_log: LogPath = None, guard: Guard = None
+    ):
         super().__init__(zuora_conn_id)
+        self.submission_log = submission_log
+        self.guard = guard
 
     def create_order(
         self,
@@ -73,6 +86,7 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         :param adopt_job_id: a job, or ``order:<orderNumber>``, that replaces the order: nothing is sent.
         :param return_ids: True: the job's result holds ids instead of numbers.
         :param context: the task's context; None: that of the running task.
+        :raises GuardRefusedError: if a guard refuses it; nothing was sent.
         :raises PermanentError: if a rule is broken (one line each, nothing was sent), or Zuora refuses it.
         :raises OutcomeUnknownError: if only a person can tell whether the order exists.
         :raises LockContentionError: if the order met a lock in Zuora.
@@ -98,6 +112,8 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         from airflow_provider_zuora.core.submission.adoption import adopt_job
         from airflow_provider_zuora.core.submission.idempotency_keys import build_shared_job_error
         from airflow_provider_zuora.core.submission.submission import submit_order
+        from airflow_provider_zuora.hooks.guards import open_guard
+        from airflow_provider_zuora.hooks.submission_log import open_log
 
         # is_sole: the task submits no other order, so each try means the same one, even with another content
         if (idempotency_key, raw_idempotency_key, adopt_job_id, return_ids) != (None, None, None, False):
@@ -108,13 +124,15 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         settings, context = self._settings, context or get_running_context()
         client, namespace = settings.client, settings.fields["idempotency_namespace"]
         call = begin_call(context, settings.credentials, namespace, idempotency_key, NEVER_EXPIRE)
-        options: dict[str, Any] = {"raw_key": raw_idempotency_key, "shared": call.shared}
         who = (client, checked, call.scope, call.attempt)
         try:
+            options: dict[str, Any] = {"raw_key": raw_idempotency_key, "shared": call.shared}
+            options |= {"submission_log": open_log(self, context)}
             if adopted:
                 flow = adopt_job(client, adopted, checked, call.scope, call.attempt, **options)
                 return settings.session.run(flow, call.store)
             with call.claim_order(checked, raw_idempotency_key):
+                options["guard"] = open_guard(self, context)
                 flow = submit_order(*who, is_sole=is_sole, state=pausing.state, **options)
                 job_id = settings.session.run(flow, call.store, pausing)
             if call.is_task and call.is_of_another(job_id, checked.content, is_numbered=bool(checked.number)):
@@ -151,11 +169,14 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
         :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
         :param labels: what messages call the orders; empty: ``orders[0]`` and so on.
         :param context: the task's context; None: that of the running task.
+        :raises GuardRefusedError: if a guard refuses the list; nothing was sent.
         :raises PermanentError: if a rule is broken (a line each), or signing in fails: nothing was sent.
         """
         from airflow_provider_zuora.airflow_context.task import begin_call
         from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL
+        from airflow_provider_zuora.hooks.guards import open_guard
         from airflow_provider_zuora.hooks.order_list import submit_all
+        from airflow_provider_zuora.hooks.submission_log import open_log
 
         violations = find_list_violations(on_existing, concurrency) + find_flag_violations(
             {"return_ids": return_ids}
@@ -172,8 +193,8 @@ class ZuoraHook(BaseDataQueryHook, BaseBillingHook):
             with call.claim(order.claim for order in prepared if order.claim) as taken:
                 repeated = [order.label for order in prepared if order.claim in taken]
                 raise_first("Nothing was sent.", [f"{label}: {EQUAL}" for label in repeated])
-                adopt = on_existing == "adopt"
-                results = submit_all(settings, prepared, call, concurrency=concurrency, adopt=adopt)
+                what = (settings, prepared, call, open_log(self, context), open_guard(self, context))
+                results = submit_all(*what, concurrency=concurrency, adopt=on_existing == "adopt")
             call.discard(result.order.claim for result in results if result.job_id is None)
         return [self._check_shared(call, result) for result in results]
 

@@ -12,7 +12,8 @@ from airflow_provider_zuora.core.validation import check_flags, check_seconds
 from airflow_provider_zuora.core.vendors.zuora import bill_run_rules, payment_run_rules
 from airflow_provider_zuora.core.vendors.zuora.bill_runs import BILL_RUN, BILL_RUN_POST, is_postable
 from airflow_provider_zuora.core.vendors.zuora.field_rules import is_date
-from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.guards import Guard
+from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.operators.runs import BaseRunOperator
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class ZuoraBillRunOperator(BaseRunOperator):
     :param zuora_conn_id: the Airflow connection.
     :param idempotency_key: replaces dag, run, task and map index in the key; the content stays part of it.
     :param adopt_job_id: ``bill-run:<id>`` to take instead of creating one; blank: create it.
+    :param submission_log: a path, or a store's URL, below which the run is noted before it is sent,
+        besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
+    :param guard: an ``OrderGuard``, or its fields as a dict; a template. ``max_amount`` is compared with what
+        the run has drafted, before it is posted; one with ``autoPost`` is refused: docs/guards.md.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
         ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
@@ -42,6 +47,7 @@ class ZuoraBillRunOperator(BaseRunOperator):
     :return: ``job_id``, ``number``, ``name``, ``status``, ``scheduled``, and what it made: ``invoices``,
         ``credit_memos``, ``accounts``; of a scheduled run ``scheduled_for`` instead.
     :raises PermanentError: (no retries) if a rule is broken, or Zuora refuses the run, or it fails.
+    :raises GuardRefusedError: (no retries) if a guard refuses it, or cannot tell.
     :raises OutcomeUnknownError: (no retries) if only a person can tell whether the run exists.
     :raises TransientError: (retries) if Zuora could not be reached, or ``timeout`` passed.
     """
@@ -64,6 +70,8 @@ class ZuoraBillRunOperator(BaseRunOperator):
         "zuora_conn_id",
         "idempotency_key",
         "adopt_job_id",
+        "submission_log",
+        "guard",
     )
 
     def __init__(  # noqa: PLR0913 - each option is named, so that a type checker knows it
@@ -76,6 +84,8 @@ class ZuoraBillRunOperator(BaseRunOperator):
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         idempotency_key: str | None = None,
         adopt_job_id: str | None = None,
+        submission_log: LogPath = None,
+        guard: Guard = None,
         deferrable: bool = True,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 14400.0,
@@ -139,6 +149,11 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
     :param zuora_conn_id: the Airflow connection.
     :param idempotency_key: replaces dag, run, task and map index in the key; the content stays part of it.
     :param adopt_job_id: ``payment-run:<id>`` to take instead of creating one; blank: create it.
+    :param submission_log: a path, or a store's URL, below which the run is noted before it is sent,
+        besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
+    :param guard: an ``OrderGuard``, or its fields as a dict; a template. ``max_amount`` is compared, before
+        the run is created, with what its ``accountId``, ``billingRunId`` or ``data`` select; with any other
+        filter it is refused: docs/guards.md.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
         ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
@@ -147,6 +162,7 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
         ``errors``, ``receivables``, ``unprocessed_receivables`` and so on), and ``amounts``: by currency, as
         exact texts; of a scheduled run ``scheduled_for`` instead.
     :raises PermanentError: (no retries) if a rule is broken, or Zuora refuses the run, or it fails.
+    :raises GuardRefusedError: (no retries) if a guard refuses it, or cannot tell.
     :raises OutcomeUnknownError: (no retries) if only a person can tell whether the run exists.
     :raises TransientError: (retries) if Zuora could not be reached, or ``timeout`` passed.
     """
@@ -159,7 +175,14 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
     moment_field = "runDate"
     how_to_stop = "Zuora's API cannot stop one; one that is scheduled can be cancelled in Zuora's UI."
     allow_all_accounts: bool
-    template_fields: Sequence[str] = ("payment_run", "zuora_conn_id", "idempotency_key", "adopt_job_id")
+    template_fields: Sequence[str] = (
+        "payment_run",
+        "zuora_conn_id",
+        "idempotency_key",
+        "adopt_job_id",
+        "submission_log",
+        "guard",
+    )
 
     def __init__(  # noqa: PLR0913 - each option is named, so that a type checker knows it
         self,
@@ -171,6 +194,8 @@ class ZuoraPaymentRunOperator(BaseRunOperator):
         zuora_conn_id: str = ZuoraHook.default_conn_name,
         idempotency_key: str | None = None,
         adopt_job_id: str | None = None,
+        submission_log: LogPath = None,
+        guard: Guard = None,
         deferrable: bool = True,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = 14400.0,

@@ -23,7 +23,7 @@ from airflow_provider_zuora.core.vendors.zuora.query_rules import check_query
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error, convert_errors
 from airflow_provider_zuora.hooks.data_query import MAX_SECONDS, read_row_count
 from airflow_provider_zuora.hooks.targets import make_target
-from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.links import ZuoraLink
 from airflow_provider_zuora.operators.base import BaseJobOperator
 
@@ -50,6 +50,8 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     :param read_deleted: True: deleted rows only.
     :param max_rows: more rows are not returned: the task fails before it reads any, and says so.
     :param zuora_conn_id: the Airflow connection.
+    :param submission_log: a path, or a store's URL, below which the query is noted before it is sent,
+        besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two polls, plus up to a tenth by chance; None: Airflow's
         ``[zuora] poll_interval``; if that is blank, growing by half, from 10 s (1 s on a worker) to 60 s.
@@ -71,13 +73,14 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     output_format: str
     max_rows: int
     zuora_conn_id: str
+    submission_log: LogPath
     _job_id: str = ""  # of the query that nobody but this task waits for
     _is_killed: bool = False
     _context: Mapping[str, Any] = MappingProxyType({})
     wait_for_completion = True
     cancels_on_kill = True
     next_try = "runs the query again"
-    template_fields: Sequence[str] = ("query", "output_path", "zuora_conn_id")
+    template_fields: Sequence[str] = ("query", "output_path", "zuora_conn_id", "submission_log")
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"query": "sql"}
 
@@ -93,6 +96,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
         read_deleted: bool = False,
         max_rows: int = 1000,
         zuora_conn_id: str = ZuoraHook.default_conn_name,
+        submission_log: LogPath = None,
         deferrable: bool = True,
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = MAX_SECONDS,
@@ -106,7 +110,7 @@ class ZuoraDataQueryOperator(BaseJobOperator):
     @cached_property
     def hook(self) -> ZuoraHook:
         """Return the hook, the same all through a task."""
-        return ZuoraHook(self.zuora_conn_id)
+        return ZuoraHook(self.zuora_conn_id, self.submission_log)
 
     @property
     @override

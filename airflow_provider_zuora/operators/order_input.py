@@ -20,7 +20,8 @@ from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
     unredact,
 )
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
-from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.guards import Guard
+from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.links import ZuoraLink
 from airflow_provider_zuora.operators.base import BaseJobOperator
 from airflow_provider_zuora.operators.order_file import is_path, read_order
@@ -42,6 +43,8 @@ class BaseOrderInput(BaseLiteralTexts, BaseReportingTask):
     hook_class = ZuoraHook
     order_field: ClassVar[str]
     zuora_conn_id: str
+    submission_log: LogPath = None
+    guard: Guard = None
     template_fields_renderers: ClassVar[dict[str, str]] = {"order": "json", "orders": "json"}
     ui_color = "#d5ecd4"
     operator_extra_links = (ZuoraLink(),)
@@ -49,7 +52,7 @@ class BaseOrderInput(BaseLiteralTexts, BaseReportingTask):
     @cached_property
     def hook(self) -> ZuoraHook:
         """Return the hook, the same all through a task."""
-        return ZuoraHook(self.zuora_conn_id)
+        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.guard)
 
     def note_input(self) -> None:
         """Note the file that the orders come from, if they come from one."""
@@ -175,7 +178,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
     @cached_property
     def hook(self) -> ZuoraHook:
         """Return the hook, the same all through a task; its messages are free of the order's secrets."""
-        hook = ZuoraHook(self.zuora_conn_id)
+        hook = ZuoraHook(self.zuora_conn_id, self.submission_log, self.guard)
         hook.values_to_hide = list_secrets(self._read_order())
         return hook
 

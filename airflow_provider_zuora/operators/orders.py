@@ -15,7 +15,8 @@ from airflow_provider_zuora.core.json_text import read_orders, write_lines
 from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags, find_list_violations
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets, unredact
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
-from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.guards import Guard, check_guard
+from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.operators.order_file import check_refused_path, is_path, read_order_list
 from airflow_provider_zuora.operators.order_input import BaseOrderInput, BaseOrderOperator
 from airflow_provider_zuora.version_compat import SUBMIT_RESULTS, mask_secret
@@ -46,6 +47,10 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     :param idempotency_key: replaces dag, run, task and map index in the key; the content stays part of it.
     :param raw_idempotency_key: sent as the key, as it is: 1 to 254 printable ASCII characters.
     :param adopt_job_id: a job id, or ``order:<orderNumber>``, to take instead of submitting; blank: submit.
+    :param submission_log: a path, or a store's URL, below which the order is noted before it is sent,
+        besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
+    :param guard: an ``OrderGuard``, or its fields as a dict; a template. ``max_orders`` counts the DAG run's
+        orders, by the submission log; ``max_amount`` is compared with the order's preview: docs/guards.md.
     :param require_order_completed: True: a completed job whose order is not Completed (it may wait for an
         activation) fails the task that waits; False: the log warns of it.
     :param wait_for_completion: wait in the same task, return the job's result, push its id as ``job_id``.
@@ -55,6 +60,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     :param timeout: seconds that the wait may last, or a timedelta; the job goes on at Zuora.
     :return: the job id; with ``wait_for_completion`` the job's result, as a dict.
     :raises PermanentError: (no retries) if the order breaks a rule, one line each, or Zuora refuses it.
+    :raises GuardRefusedError: (no retries) if a guard refuses it, or cannot tell; nothing was sent.
     :raises OutcomeUnknownError: (no retries) if only a person can tell whether the order exists.
     :raises LockContentionError: (retries) if it met a lock; the next try submits it again.
     :raises TransientError: (retries) if Zuora could not be reached, the outcome is open, the job failed for a
@@ -68,7 +74,12 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     job_options = (*key_options, "return_ids")
     result_options = ("require_order_completed",)
     next_try = "waits for the same job"
-    template_fields: Sequence[str] = (*BaseOrderOperator.template_fields, *key_options)
+    template_fields: Sequence[str] = (
+        *BaseOrderOperator.template_fields,
+        *key_options,
+        "submission_log",
+        "guard",
+    )
 
     def __init__(  # noqa: PLR0913 - each option is named, so that a type checker knows it
         self,
@@ -79,6 +90,8 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
         idempotency_key: str | None = None,
         raw_idempotency_key: str | None = None,
         adopt_job_id: str | None = None,
+        submission_log: LogPath = None,
+        guard: Guard = None,
         require_order_completed: bool = False,
         wait_for_completion: bool = False,
         deferrable: bool = True,
@@ -88,6 +101,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     ):
         keep_parameters(self, locals())
         super().__init__(**kwargs)
+        check_guard(guard)
         check_flags({"return_ids": return_ids, "require_order_completed": require_order_completed})
 
     def list_expected(self) -> dict[str, str]:
@@ -138,7 +152,12 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     :param refused_path: a file, not that of the orders, for the refused orders, as JSON Lines, for another
         submission; it is empty if none is refused. A local one can be read by its owner only.
     :param concurrency: orders at the same time; the connection's ``max_connections`` bounds it too.
+    :param submission_log: a path, or a store's URL, below which each order is noted before it is sent,
+        besides the connection's log; a template. What cannot be noted is not sent: docs/submission-log.md.
+    :param guard: an ``OrderGuard``, or its fields as a dict; a template. ``max_orders`` counts the list, or,
+        by the submission log, the DAG run; ``max_amount``: the previews of all together: docs/guards.md.
     :raises PermanentError: (no retries) if an order breaks a rule (nothing was sent then), or is refused.
+    :raises GuardRefusedError: (no retries) if a guard refuses the list, or cannot tell; nothing was sent.
     :raises OutcomeUnknownError: (no retries) if only a person can tell whether one of them exists.
     :raises TransientError: (retries) if a retry goes on with some of them.
     """
@@ -148,12 +167,19 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     receipt_kind = "orders"
     order_field = "orders"
     hook_options = ("return_ids", "on_existing", "concurrency")
-    template_fields: Sequence[str] = ("orders", "zuora_conn_id", "idempotency_key", "refused_path")
+    template_fields: Sequence[str] = (
+        "orders",
+        "zuora_conn_id",
+        "idempotency_key",
+        "refused_path",
+        "submission_log",
+        "guard",
+    )
     orders: Any
     on_refusal: str
     refused_path: str | PathLike[str] | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each option is named, so that a type checker knows it
         self,
         *,
         orders: Sequence[Order] | str | PathLike[str],
@@ -164,10 +190,13 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
         on_existing: Literal["fail", "adopt"] = "fail",
         refused_path: str | PathLike[str] | None = None,
         concurrency: int = 20,
+        submission_log: LogPath = None,
+        guard: Guard = None,
         **kwargs: Unpack[OperatorOptions],
     ):
         keep_parameters(self, locals())
         super().__init__(**kwargs)
+        check_guard(guard)
         check_execution_timeout(self.execution_timeout)
         if on_refusal not in ("fail", "skip"):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")
@@ -199,7 +228,8 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
 
     def _conclude(self, results: Sequence[BulkResult], refused_file: OrderFile | None) -> None:
         """Write the refused orders, and raise what the results mean to the task."""
-        from airflow_provider_zuora.core.submission.bulk_results import SubmitState, summarize_errors
+        from airflow_provider_zuora.core.submission.bulk_results import summarize_errors
+        from airflow_provider_zuora.core.submission.outcomes import SubmitState
 
         error = summarize_errors(results)
         refused = [result.order.checked.document for result in results if result.state is SubmitState.REFUSED]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
@@ -19,8 +20,9 @@ from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.validation import check_flags
 from airflow_provider_zuora.core.vendors.base import RunTotals
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
+from airflow_provider_zuora.guards import Guard, check_guard
 from airflow_provider_zuora.hooks.limits import choose_interval
-from airflow_provider_zuora.hooks.zuora import ZuoraHook
+from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.links import ZuoraLink
 from airflow_provider_zuora.operators.base import BaseJobOperator
 from airflow_provider_zuora.version_compat import JOB_ID
@@ -37,7 +39,9 @@ class BaseRunOperator(BaseJobOperator):
 
     hook_class = ZuoraHook
     operator_extra_links = (ZuoraLink(),)
-    hook: ZuoraHook
+    zuora_conn_id: str
+    submission_log: LogPath
+    guard: Guard
     noun: ClassVar[str]
     run_field: ClassVar[str]  # the option that holds its body
     number_field: ClassVar[str]  # of Zuora's answer
@@ -50,11 +54,17 @@ class BaseRunOperator(BaseJobOperator):
     adopt_job_id: str | None
     settle_seconds: float = _COUNTING
 
+    @cached_property
+    @override
+    def hook(self) -> ZuoraHook:
+        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.guard)
+
     def __init__(self, **kwargs: Any):
         if "wait_for_completion" in kwargs:
             raise ValueError("wait_for_completion: a run is always waited for; leave this option out")
         super().__init__(**kwargs)
         check_flags({"fail_on_errors": self.fail_on_errors})
+        check_guard(self.guard)
 
     def execute(self, context: Context) -> Any:
         """Submit the run, or find the one that an earlier try has submitted, and wait for it."""

@@ -59,8 +59,8 @@ def has_subscription_rows(version: str) -> bool:
     return is_dated(version) or float(version) >= 223
 
 
-ORDER_PAGES = "/v1/orders/"
-"""The path of an order, which ends with its number."""
+ORDER_PATHS = ("/v1/orders/", "/v1/async/orders/")
+"""How the paths of an order begin; its number follows."""
 
 
 def make_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -186,9 +186,10 @@ def parse_json_body(request: Request) -> Any:
 
 
 def read_order_number(request: Request) -> str:
-    """Return the order number in a request's body, or in the path of an order's page, or an empty text."""
-    if request.path.startswith(ORDER_PAGES):
-        return unquote(request.path.removeprefix(ORDER_PAGES))
+    """Return the order number in a request's path, or in its body, or an empty text."""
+    for path in ORDER_PATHS:
+        if request.path.startswith(path) and request.method != "POST":
+            return unquote(request.path.removeprefix(path).partition("/")[0])
     with suppress(Unreadable):
         body = parse_json_body(request)
         if isinstance(body, dict) and isinstance(number := body.get("orderNumber"), str):

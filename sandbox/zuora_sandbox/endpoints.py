@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, unquote
 
+from zuora_sandbox import billing_documents, order_changes, order_lists
 from zuora_sandbox.answers import (
     ANY_RESOURCE,
     Unreadable,
@@ -92,6 +93,8 @@ def show_job(tenant: Tenant, request: Request, job_id: str) -> Response:
 
     The text for an unknown job was seen at a real tenant. Its code, that of an unknown order, is our reading.
     """
+    if deletion := order_lists.show_deletion(tenant, job_id):
+        return deletion
     job, known = tenant.state.jobs.get(job_id), tenant.settings
     if (
         job is None
@@ -117,7 +120,7 @@ def show_order(tenant: Tenant, request: Request, number: str) -> Response:
 
 def show_account(tenant: Tenant, request: Request, wanted: str) -> Response:
     """Answer GET /v1/accounts/{account-key}; the error for an unknown one was recorded at a real tenant."""
-    page = make_account_page(tenant.state.order_store, wanted)
+    page = make_account_page(tenant.state.order_store, wanted, tenant.settings.accounts)
     if page is None:
         text = f"Cannot find entity by key: '{wanted}'."
         return tenant.refuse(request, Violation(40, text, ANY_RESOURCE))
@@ -129,11 +132,14 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     "/v1/async/orders": {"POST": create_order},
     "/v1/async/orders/preview": {"POST": preview_order},
     JOBS: {"GET": show_job},
-    "/v1/orders/{orderNumber}": {"GET": show_order},
+    "/v1/orders/{orderNumber}": {"GET": show_order, "DELETE": order_lists.delete_now},
     "/v1/accounts/{account-key}": {"GET": show_account},
+    **order_changes.ROUTES,
+    **order_lists.ROUTES,
     **data_query.ROUTES,
     **bill_runs.ROUTES,
     **payment_runs.ROUTES,
+    **billing_documents.ROUTES,
 }
 
 PATTERNS = {

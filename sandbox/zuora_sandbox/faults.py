@@ -36,8 +36,8 @@ class Fault:
     :param method: the method to match, or an empty text for any method.
     :param path: the beginning of the path to match.
     :param contains: a text that the body, unzipped, must contain literally.
-    :param order_number: the order number that the body must have, or the path below ``/v1/orders/``; empty:
-        any request.
+    :param order_number: the order number that the body must have, or the path below ``/v1/orders/`` or
+        ``/v1/async/orders/``; empty: any request.
     :param times: how many matching requests are affected; None: all of them.
     :param skip: how many matching requests are let through first.
     :param every: after those, one in so many matching requests is affected, beginning with the first.

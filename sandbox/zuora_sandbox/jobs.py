@@ -8,7 +8,7 @@ separated by semicolons.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ class JobEnd:
     :param refusal: the ``errors`` in its result, which then has ``success: false``, and no order is made; or
         an empty text.
     :param may_repeat_number: whether its order may have the number of another order.
+    :param prices: the price list that a preview goes by.
+    :param preview: its result instead, if a script says so.
     """
 
     seconds: float
@@ -40,6 +42,8 @@ class JobEnd:
     status_plan: StatusPlan
     refusal: str = ""
     may_repeat_number: bool = False
+    prices: Mapping[str, float | str] = field(default_factory=dict, repr=False)
+    preview: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 DIRECTIVES: dict[str, Callable[[JobEnd, str], JobEnd]] = {
@@ -72,6 +76,8 @@ def decide_end(order: dict[str, Any], kind: str, settings: Settings, script: Ord
         status_plan=StatusPlan(first, settings.order_seconds, settings.order_next_status),
         refusal=settings.fail_results if kind == "create" and not errors else "",
         may_repeat_number=settings.duplicate_order_numbers == "accept",
+        prices=settings.prices,
+        preview=script.preview,
     )
     text = (order.get("customFields") or {}).get(FIELD) or ""
     for directive in BETWEEN.split(text) if text else ():
@@ -122,5 +128,6 @@ class Job:
         if self.end.refusal:
             return make_refused_result(self.end.refusal)
         if self.stored_order is None:
-            return make_preview_result(self.order)
+            given = self.end.preview
+            return make_preview_result(self.order, self.end.prices) if given is None else dict(given)
         return make_create_result(self.stored_order, version, ids=self.return_ids)

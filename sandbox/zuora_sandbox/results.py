@@ -5,10 +5,13 @@ Source: "Retrieve the status and response of a job" of Zuora's v1 API reference,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from zuora_sandbox.answers import has_subscription_rows
 from zuora_sandbox.order_store import StoredOrder, derive_id, list_line_items
+from zuora_sandbox.prices import price_order
 
 
 def make_create_result(stored: StoredOrder, version: str, *, ids: bool) -> dict[str, Any]:
@@ -84,12 +87,19 @@ PREVIEWS: dict[str, dict[str, list[Any]]] = {
 """The parts of the result of a preview, by previewType."""
 
 
-def make_preview_result(order: dict[str, Any]) -> dict[str, Any]:
-    """Return the result of a preview: at most one empty invoice, because there are no prices."""
+def make_preview_result(order: dict[str, Any], prices: Mapping[str, float | str]) -> dict[str, Any]:
+    """Return the result of a preview: an invoice of all charges, without tax, and a memo of credits."""
     types = order["previewOptions"].get("previewTypes") or ["BillingDocs"]
     result = {name: rows for each in types for name, rows in PREVIEWS[each].items()}
     if "invoices" in result:
+        charges, credited = price_order(order, prices)
         target = order["previewOptions"].get("specificPreviewThruDate") or order["orderDate"]
-        amounts = {"amount": 0, "amountWithoutTax": 0, "taxAmount": 0}
-        result["invoices"] = [{**amounts, "targetDate": target, "invoiceItems": []}]
+        result["invoices"] = [{**_make_amounts(charges), "targetDate": target, "invoiceItems": []}]
+        if credited:
+            result["creditMemos"] = [{**_make_amounts(credited), "targetDate": target, "creditMemoItems": []}]
     return {**result, "jobType": "AsyncPreviewOrder", "success": True}
+
+
+def _make_amounts(amount: Decimal) -> dict[str, float]:
+    plain = int(amount) if amount == amount.to_integral_value() else float(amount)
+    return {"amount": plain, "amountWithoutTax": plain, "taxAmount": 0}

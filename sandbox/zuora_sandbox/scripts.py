@@ -43,6 +43,7 @@ class OrderScript(Script):
     :param errors: the ``errors`` with which it ends as Failed, such as ``[40000020]: Not effective.``
     :param status: the word at its end, whatever that is; empty: Completed, or Failed with errors.
     :param order_status: the status of the order that it makes.
+    :param preview: the result of a preview; None: what the order comes to by the price list.
     """
 
     order_number: str = ""
@@ -51,6 +52,7 @@ class OrderScript(Script):
     errors: str = ""
     status: str = ""
     order_status: str = ""
+    preview: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Check the kind: a script without effect would let a test pass for the wrong reason."""
@@ -116,6 +118,9 @@ class BillRunScript(Script):
     :param error: its error message in Object Query; it then ends as Error.
     :param status: the word at its end, whatever that is; empty: Completed, or Error with an error message.
     :param accounts: how many accounts it was for; the same for invoices and credit memos, which it made.
+    :param amounts: of its first invoices, each further one is 56.
+    :param credit_amounts: the amounts of its credit memos.
+    :param currency: of all of these.
     :param auto_posts: whether ``autoPost`` has an effect; if not, it stays Completed.
     :param post_seconds: how long it is PostInProgress.
     :param post_status: the word after that; whatever is not Posted has posted nothing.
@@ -131,6 +136,13 @@ class BillRunScript(Script):
     auto_posts: bool = True
     post_seconds: float | None = None
     post_status: str = "Posted"
+    amounts: Sequence[float | str] = ()
+    credit_amounts: Sequence[float | str] = ()
+    currency: str = "USD"
+
+    def list_amounts(self) -> list[float | str]:
+        """Return the amount of each invoice that it makes."""
+        return [*self.amounts[: self.invoices], *[56.0] * (self.invoices - len(self.amounts))]
 
 
 @dataclass(frozen=True, slots=True)

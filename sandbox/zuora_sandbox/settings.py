@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
 """The default client id of a sandbox; it has 36 characters, as Zuora's have."""
@@ -18,6 +20,9 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "duplicate_order_numbers": ("refuse", "accept"),
     "query_first_status": ("accepted", "submitted"),
     "query_empty_file": ("header", "zero", "none"),
+    "next_page_of_orders": ("host", "path"),
+    "order_activated_status": ("Completed", "Pending"),
+    "order_deletion_job": ("unknown", "completed"),
 }
 """The values that some settings can have; the first is the default."""
 
@@ -67,7 +72,12 @@ class Settings:
     :param link_seconds: how long the link to the file of an export is valid.
     :param headers_beyond_v1: whether answers to paths without ``/v1`` have RateLimit headers.
     :param illegal_state_category: the category of the error for a step that a run's status does not allow.
-    :param object_query_lag_seconds: how long Object Query does not know a new run.
+    :param object_query_lag_seconds: how long Object Query does not know a new run, or a new order.
+    :param next_page_of_orders: how ``nextPage`` of the list of orders begins: with the ``host`` of a sample,
+        or as a ``path`` without ``/v1``.
+    :param order_delete_seconds: how long an order is there after its deletion was accepted.
+    :param order_activated_status: the status of a draft after its activation: Completed or Pending.
+    :param order_deletion_job: what its job is: ``unknown``, or ``completed`` when the order is gone.
     :param query_queue_seconds: how long a query waits before it looks for a running place.
     :param query_seconds: how long it runs.
     :param query_running: how many queries of LIVE data run at the same time.
@@ -101,6 +111,10 @@ class Settings:
     :param payment_run_seconds: how long it is Processing.
     :param payment_run_collects: whether the user may process electronic payments; if not, ``collectPayment``
         is ignored silently.
+    :param accounts: the currency of each account that is there from the beginning, by number.
+    :param prices: the price of each rate plan in a preview, by its id or number; ``*``: of all others.
+    :param receivables: what is due, as Object Query lists it and as payment runs without a script collect
+        it: `Receivable` values, or objects of their fields.
     :param bill_run_by_number: whether paths below ``/v1/bill-runs`` take its number besides its id.
     """
 
@@ -143,6 +157,10 @@ class Settings:
     headers_beyond_v1: bool = False
     illegal_state_category: int = 30
     object_query_lag_seconds: float = 0.0
+    next_page_of_orders: str = "host"
+    order_delete_seconds: float = 5.0
+    order_activated_status: str = "Completed"
+    order_deletion_job: str = "unknown"
     query_queue_seconds: float = 2.0
     query_seconds: float = 10.0
     query_running: int = 5
@@ -173,6 +191,9 @@ class Settings:
     payment_run_queue_seconds: float = 2.0
     payment_run_seconds: float = 20.0
     payment_run_collects: bool = True
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    prices: Mapping[str, float | str] = field(default_factory=dict)
+    receivables: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         """Check the settings for what cannot be."""

@@ -126,6 +126,7 @@ class State:
         while self.waiting and self.waiting[0][0] <= now:
             _, _, job_id = heapq.heappop(self.waiting)
             self.jobs[job_id] = self._end_job(self.jobs[job_id])
+        self.order_store.delete_due(now)
         self.exports.end_due_jobs(now)
 
     def _end_job(self, job: Job) -> Job:
@@ -170,13 +171,14 @@ class State:
         self.recent.append(SeenRequest(request, response, now))
 
     def list_orders(self, now: float) -> list[MadeOrder]:
-        """Return the orders that were made, in the order in which their jobs completed."""
+        """Return the orders that were made and not deleted, in the order in which their jobs completed."""
+        gone = set(map(id, self.order_store.deleted))
         return [
             MadeOrder(
                 made.number, made.account, made.get_status(now), job_id, self.jobs[job_id].key, made.order
             )
             for job_id in self.maker_ids
-            if (made := self.jobs[job_id].stored_order)
+            if (made := self.jobs[job_id].stored_order) and id(made) not in gone
         ]
 
     def make_ledger(self, now: float) -> dict[str, Any]:
@@ -203,6 +205,7 @@ class State:
                 }
                 for made in self.list_orders(now)
             ],
+            "deletedOrders": [stored.number for stored in self.order_store.deleted],
             "accounts": {number: dict(held) for number, held in self.order_store.accounts.items()},
         }
 

@@ -14,6 +14,7 @@ from airflow_provider_zuora.core.vendors.zuora.payment_run_rules import check_pa
 from airflow_provider_zuora.core.vendors.zuora.runs import CheckedRun
 from tests.core.runners import Memory, Tenant
 from tests.core.tries import BY, Actor
+from tests.submission_logs import LogInMemory
 from zuora_sandbox import BillRunScript, Fault, PaymentRunScript
 
 BILL_RUN = {"name": "Month end", "targetDate": "2024-07-31", "batches": ["Batch1"]}
@@ -36,10 +37,12 @@ class Billing(Tenant):
         super().__init__(*faults, **AT_ONCE)
         self.asked_for: list[str] = []
         self.keys: list[str] = []
+        self.log = LogInMemory()
 
     def _send(self, request: Request) -> Response:
         if request.path in PATHS.values() and request.method == "POST":
             self.keys.append(request.headers.get("Idempotency-Key", ""))
+            self.log.check_has_intent(request)
         # Ids depend on which POST this is, not on who has read what before it.
         self.sandbox.rng.seed(f"{len(self.keys)} {request}")
         if not request.path.startswith("/oauth"):
@@ -85,5 +88,6 @@ def submit(
     """Return a try that is about to submit a run."""
     document = document or (BILL_RUN if kind == "bill run" else PAYMENT_RUN)
     tenant.rng = random.Random(repr(attempt))
+    options["submission_log"] = tenant.log.open(attempt.number, tenant.clock)
     flow = submit_order(tenant.client(), check(kind, document, scope), scope, attempt, **options)
     return Actor(tenant, memory, flow)

@@ -11,9 +11,11 @@ import pytest
 from airflow_provider_zuora.core import errors
 from airflow_provider_zuora.core.errors import (
     ApiError,
+    GuardRefused,
     InvalidInput,
     JobFailed,
     LockContention,
+    LogUnavailable,
     NotFound,
     OutcomeUnknown,
     QueryQueueFull,
@@ -142,8 +144,10 @@ def test_the_tree_is_the_one_that_is_drawn():
         JobFailed: ApiError,
         ResultLost: ApiError,
         StoreUnavailable: ApiError,
+        LogUnavailable: ApiError,
         LockContention: ApiError,
         OutcomeUnknown: ApiError,
+        GuardRefused: ApiError,
     }
     ours = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
     assert {kind: kind.__base__ for kind in ours if kind is not ApiError} == parents

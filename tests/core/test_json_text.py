@@ -83,7 +83,10 @@ def test_a_bomb_is_unpacked_no_further_than_the_bound():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"a": 1,}', r"is no JSON: Expecting property name enclosed in double quotes \(line 1, column 9\)"),
+        (
+            '{"a": 1,}',  # the second are the words of Python 3.13
+            r"is no JSON: (Expecting property name.*, column 9\)|Illegal trailing comma.*, column 8\))",
+        ),
         (
             '\ufeff{"orderNumber": "1",\n "orderDate": 2026-01-01}',
             r"is no JSON: Expecting ',' delimiter \(line 2, column 19\)",

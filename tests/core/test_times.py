@@ -9,6 +9,7 @@ from airflow_provider_zuora.core.times import (
     read_minute,
     read_moment,
     write_minute,
+    write_moment,
     write_second,
 )
 
@@ -58,3 +59,8 @@ def test_a_moment_is_read_with_its_offset_and_in_utc_where_it_names_none(text):
 @pytest.mark.parametrize("text", ["", "None", "now", "12:30", "P1D", "2024-07-01/P1D"])
 def test_what_is_no_moment_is_none(text):
     assert read_moment(text) is None
+
+
+def test_a_moment_is_written_to_the_millisecond_so_that_texts_sort_as_moments():
+    assert write_moment(1772368259.9) == "2026-03-01T12:30:59.900Z"
+    assert write_moment(1772368259) == "2026-03-01T12:30:59.000Z"

@@ -11,16 +11,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError
-from airflow_provider_zuora.core.flow import LONGEST_PAUSE, Flow, LoadState, SaveState, Sleep, Token
+from airflow_provider_zuora.core.flow import (
+    LONGEST_PAUSE,
+    Flow,
+    LoadState,
+    RunInThread,
+    SaveState,
+    Sleep,
+    Token,
+)
 from airflow_provider_zuora.core.messages import Request, Response
 from airflow_provider_zuora.core.submission.beginnings import read_notes
-from airflow_provider_zuora.core.submission.bulk import prepare_order, select_records, submit_one
+from airflow_provider_zuora.core.submission.bulk import prepare_order, reserve_batch, submit_one
 from airflow_provider_zuora.core.submission.bulk_orders import prepare_orders
 from airflow_provider_zuora.core.submission.bulk_results import summarize_errors
 from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.logging_facts import describe_end
 from airflow_provider_zuora.core.submission.submission import submit_order
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.core.runners import Memory, Tenant, arrive, ask_sandbox, from_sandbox
+from tests.submission_logs import LogInMemory
 from zuora_sandbox import Fault, messages
 
 POST = "/v1/async/orders"
@@ -143,12 +153,14 @@ class Zuora(Tenant):
         super().__init__(**{"job_seconds": 0} | settings)
         self.script = [ANSWERS[each] for each in script]
         self.keys: list[tuple[float, str]] = []
+        self.log = LogInMemory()
 
     def _send(self, request: Request) -> Response:
         # Ids depend on which POST this is, not on who has read what before it.
         self.sandbox.rng.seed(f"{len(self.keys)} {request}")
         if (request.method, request.path) == ("POST", POST):
             self.keys.append((self.clock(), request.headers.get("Idempotency-Key", "")))
+            self.log.check_has_intent(request)
             answer = self.script.pop(0) if self.script else None
             if isinstance(answer, Fault):
                 self.sandbox.add_fault(answer)
@@ -231,9 +243,7 @@ class Actor:
         try:
             self.step = move()
             while not self._shared:
-                self.step = (
-                    self._defer() if self._may_defer and self.defers() else self.flow.send(self._alone())
-                )
+                self.step = self._defer() if self._may_defer and self.defers() else self._go_alone()
         except StopIteration as done:
             self.step, self.end = None, done.value
         except ApiError as error:
@@ -260,9 +270,20 @@ class Actor:
         self.flow = self.begin_again(state)
         return next(self.flow)
 
+    def _go_alone(self) -> Any:
+        try:
+            answer = self._alone()
+        except ApiError as error:
+            raised = error
+        else:
+            return self.flow.send(answer)
+        return self.flow.throw(raised)
+
     def _alone(self) -> Any:
         if isinstance(self.step, Token):
             return self.zuora._token(self.step)
+        if isinstance(self.step, RunInThread):
+            return self.step.call()
         return self.zuora.clock.sleep(self.step.seconds) if isinstance(self.step, Sleep) else None
 
 
@@ -281,7 +302,8 @@ def submit(
     client = zuora.client()
 
     def begin(state: Any) -> Flow[str]:
-        return submit_order(client, checked, scope, attempt, state=state, **options)
+        own = zuora.log.open(attempt.number, zuora.clock)
+        return submit_order(client, checked, scope, attempt, state=state, submission_log=own, **options)
 
     return Actor(zuora, memory, begin(None), begin, defers)
 
@@ -292,12 +314,15 @@ def submit_list(zuora: Zuora, memory: Memory | None, attempt: TaskAttempt, order
     def flow() -> Flow[str]:
         client = zuora.client()
         notes = yield from read_notes(attempt)
-        ready = [prepare_order(client, order, attempt, notes) for order in prepare_orders(orders, BY)]
-        yield from notes.reserve(select_records(ready))
+        own = zuora.log.open(attempt.number, zuora.clock)
+        ready = [prepare_order(client, order, attempt, notes, own) for order in prepare_orders(orders, BY)]
+        yield from reserve_batch(ready, notes, own)
         entries: list[Any] = []
         for each in ready:
             entries += [(yield from submit_one(each))]
+            own.add_end(describe_end(each.submission, entries[-1].job_id or ""), entries[-1].error)
         yield from notes.reserve(())
+        yield from own.write_ends()
         if error := summarize_errors(entries):
             raise error
         return str(entries[0].job_id)

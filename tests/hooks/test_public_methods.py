@@ -24,14 +24,18 @@ OF_ALL = {
 OF_THE_FORM = {"get_connection_form_widgets", "get_ui_field_behaviour"}
 OF_ONE = {
     ZuoraHook: {
+        "activate_order",
+        "cancel_order",
         "create_bill_run",
         "create_order",
         "create_orders",
         "create_payment_run",
+        "delete_order",
         "export_query",
         "post_bill_run",
         "preview_order",
         "query",
+        "update_order_trigger_dates",
     },
     ElasticPathHook: {"download", "export_orders"},
 }

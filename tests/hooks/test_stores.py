@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from airflow_provider_zuora.exceptions import TransientError
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from benchmarks.file_server import GIBIBYTE
 from benchmarks.rounds import ROOT, serve
-from tests.s3_server import BROKEN, serve_s3
+from tests.s3_server import BROKEN, reach_s3
 from zuora_sandbox import Fault, QueryScript, Settings
 
 MEASURED = """
@@ -42,21 +41,8 @@ print(json.dumps([found["rows"], found["bytes"], read_memory("VmHWM") - before])
 
 @pytest.fixture(scope="module")
 def s3():
-    """Return a file system of an S3 that has one bucket, and that the environment leads to."""
-    from s3fs import S3FileSystem
-
-    with serve_s3() as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "of-no-account")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_CONFIG_FILE", os.devnull)
-        patch.setenv("FSSPEC_S3", '{"config_kwargs": {"read_timeout": 500}}')  # moto copies what S3 does not
-        fs = S3FileSystem()
-        fs.mkdir("bucket")
+    with reach_s3() as fs:
         yield fs
-        S3FileSystem.close_session(fs.loop, fs.s3)
-        S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="module")

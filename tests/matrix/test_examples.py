@@ -11,7 +11,7 @@ from demo.pipeline import DAG_ID as PIPELINE
 from demo.processes import wait_for
 from demo.query import find_wrong
 from tests.e2e.conftest import EXAMPLES, Run
-from tests.matrix.conftest import TRIGGERED
+from tests.matrix.conftest import TRIGGERED, WITH_A_PERSON
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -24,7 +24,7 @@ def orders_of(zuora, run):
 
 
 def test_each_example_is_here(runs):
-    others = {"zuora_month_end", "zuora_order_completed"}
+    others = {"zuora_month_end", "zuora_order_completed", WITH_A_PERSON}
 
     assert {*runs, *others} - {"refused"} == {path.stem for path in EXAMPLES.glob("*.py")}
     assert set(TRIGGERED) <= set(runs)
@@ -56,6 +56,16 @@ def test_each_of_many_orders_is_made_once(runs, zuora, dag_id, orders):
     assert run.state == "success"
     assert sorted(run.xcom("report")) == orders_of(zuora, run)
     assert len(run.xcom("report")) == orders
+
+
+def test_the_books_agree_with_what_was_sent(runs, zuora):
+    run = runs["zuora_orders_reconciled"]
+
+    assert run.state == "success"
+    found = run.xcom("reconcile")
+    assert (found["submitted"], found["counts"]["found"], run.xcom("report")) == (5, 5, 5)
+    assert len(orders_of(zuora, run)) == 5
+    assert len(Path(urlsplit(found["report"]).path).read_text().splitlines()) == 6
 
 
 @pytest.mark.parametrize("task_id", ["create", "wait"])

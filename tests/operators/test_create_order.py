@@ -54,7 +54,8 @@ def test_a_retry_makes_no_second_order(zuora):
 
 
 def test_what_is_templated():
-    expected = ("order", "zuora_conn_id", "idempotency_key", "raw_idempotency_key", "adopt_job_id")
+    keys = ("idempotency_key", "raw_idempotency_key", "adopt_job_id")
+    expected = ("order", "zuora_conn_id", *keys, "submission_log", "guard")
 
     assert expected == tuple(ZuoraCreateOrderOperator.template_fields)
 

@@ -16,11 +16,13 @@ from airflow_provider_zuora.hooks.config import SECTION
 from airflow_provider_zuora.operators.billing import ZuoraBillRunOperator, ZuoraPaymentRunOperator
 from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
 from airflow_provider_zuora.operators.elastic_path import ElasticPathExportOrdersOperator
+from airflow_provider_zuora.operators.order_deletion import ZuoraDeleteOrderOperator
 from airflow_provider_zuora.operators.orders import (
     ZuoraCreateOrderOperator,
     ZuoraCreateOrdersOperator,
     ZuoraPreviewOrderOperator,
 )
+from airflow_provider_zuora.operators.reconcile import ZuoraReconcileOrdersOperator
 from airflow_provider_zuora.sensors.elastic_path import ElasticPathJobSensor
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from tests.conftest import ORDER
@@ -32,8 +34,10 @@ OPERATORS = [
     ZuoraCreateOrderOperator,
     ZuoraCreateOrdersOperator,
     ZuoraDataQueryOperator,
+    ZuoraDeleteOrderOperator,
     ZuoraPaymentRunOperator,
     ZuoraPreviewOrderOperator,
+    ZuoraReconcileOrdersOperator,
 ]
 SENSORS = [ElasticPathJobSensor, ZuoraJobSensor]
 WAIT = {"wait_for_completion", "deferrable", "poll_interval", "timeout"}

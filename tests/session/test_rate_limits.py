@@ -11,7 +11,7 @@ import time
 import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import SimpleNamespace
 
@@ -47,7 +47,7 @@ class Vendor:
     """
     A sandbox at the other end of a connection in memory, on the running loop's time.
 
-    It replaces an aiohttp session, and notes when requests started and when a Retry-After came.
+    It replaces aiohttp's connections, and notes when requests started and when a Retry-After came.
     """
 
     def __init__(self, *, latency=(0.05, 0.4), **settings):
@@ -58,16 +58,14 @@ class Vendor:
         self.starts, self.cool_downs, self.opened, self.closed = [], [], 0, 0
         self.under_way = self.most = 0
 
-    @asynccontextmanager
-    async def request(self, method, url, *, headers, data, **_):
-        response = await self.answer(
-            Request(method, url.raw_path, tuple(url.query.items()), headers, data or b"")
-        )
+    async def begin(self, request, deadline):
+        response = await self.answer(request)
         stream = asyncio.StreamReader()
         stream.feed_data(response.body)
         stream.feed_eof()
-        content = SimpleNamespace(readany=lambda: stream.read(1 << 20))
-        yield SimpleNamespace(status=response.status, headers=response.headers, content=content)
+        stream.readany = partial(stream.read, 1 << 20)
+        connection = SimpleNamespace(release=lambda: None, close=lambda: None)
+        return connection, SimpleNamespace(code=response.status, headers=response.headers), stream
 
     async def answer(self, request):
         self.starts.append(self.loop.time())
@@ -84,7 +82,7 @@ class Vendor:
             self.cool_downs.append((self.loop.time(), self.loop.time() + float(seconds)))
         return response
 
-    async def open(self, config, deadlines):
+    async def open(self, config):
         self.opened += 1
         return self
 
@@ -105,7 +103,7 @@ class Vendor:
             Source(),
             timing=make_timing(clock=self.loop.time, arun_in_thread=run_at_once),
             rng=random.Random(3),
-            open_async_transport=partial(AsyncTransport, open_session=self.open),
+            open_async_transport=partial(AsyncTransport, open_connections=self.open),
         )
 
     def jobs(self, session, count):

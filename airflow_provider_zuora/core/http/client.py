@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import replace
 from functools import lru_cache, partial
 
-from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo, Unreadable
+from airflow_provider_zuora.core.errors import InvalidInput, NotFound, ResponseInfo, Unreadable
 from airflow_provider_zuora.core.flow import Flow, RetryBudget, RunInThread, Sleep, Token
 from airflow_provider_zuora.core.http import response_parsing, retry
 from airflow_provider_zuora.core.http.limit_headers import read_retry_after
@@ -196,12 +196,9 @@ class ApiClient:
             parsed = yield from self.send(request, RetryPolicy(retry.WRITE, retry_on))
             job_id = self.vendor.kinds[kind].read_id(parsed.body)
             if not job_id:
-                raise Unreadable(
-                    f"{self.vendor.title} said yes but named no job, so whether there is one is unknown. "
-                    "It changes nothing, so it may be repeated.",
-                    info=parsed.info,
-                    transient=True,
-                )
+                why = "so whether there is one is unknown. It changes nothing, so it may be repeated."
+                words = f"{self.vendor.title} said yes but named no job, {why}"
+                raise Unreadable(words, info=parsed.info, transient=True)
         log.info("%s started job %s: %s", self.vendor.title, job_id, parsed.info)
         return job_id
 
@@ -227,7 +224,12 @@ class ApiClient:
     def poll_job(self, status: StatusRequest, budget: RetryBudget) -> Flow[Job]:
         """Read a job as `get_job` does, with what `status_request` returned."""
         self.emit(POLLS, kind=status.kind_name)
-        parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
+        try:
+            parsed = yield from self.send(status.request, RetryPolicy(budget, retry.TRANSIENT))
+        except NotFound as error:
+            if (read_absence := status.kind.read_absence) is None:
+                raise
+            return read_absence(status.job_id, error.info)
         job = yield from response_parsing.read_job(status.kind, status.job_id, parsed, self.secrets)
         if job.state is JobState.ACTIVE and not is_known_status(job.status, status.kind.states):
             response_parsing.warn_of_status(self.vendor, job, self.unknown_words)
@@ -265,7 +267,8 @@ class ApiClient:
         method, path, headers = request.method, request.path, request.headers
         asked, is_redirected, secrets = f"{method} {path}", False, self.secrets_beside(token)
         level = logging.DEBUG if method == "GET" else logging.INFO
-        log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
+        if log.isEnabledFor(level):
+            log.log(level, "%s%s", asked, f", Track-Id {track_id}" if track_id else "")
         if token:
             if method != "GET" and track_id:
                 self.posted.append(track_id)

@@ -197,6 +197,8 @@ class RateLimiter:
     def _find_news(self, stated: StatedWindow | None, now: float) -> Change | None:
         """Return how the limits of the host change by an answer, None if they do not."""
         host, until = self._host, self._cool_down_until
+        if stated is None and until <= now:
+            return None  # as nearly always
 
         def change(limits: HostLimits) -> HostLimits:
             limits = limits if stated is None else add_window(limits, stated)

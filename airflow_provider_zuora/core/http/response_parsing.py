@@ -186,8 +186,10 @@ def parse_failure(error: Unreachable | RateLimited, info: ResponseInfo, secrets:
 
 def read_job(kind: JobKind, job_id: str, parsed: ParsedResponse, secrets: Secrets) -> Flow[Job]:
     """Return the job that an answer describes, redacted, or raise `Unreadable`."""
-    parse = partial(parse_job, kind, job_id, parsed, secrets)
-    job: Job = (yield RunInThread(parse)) if parsed.is_large else parse()
+    described = (kind, job_id, parsed, secrets)
+    if not parsed.is_large:
+        return parse_job(*described)
+    job: Job = yield RunInThread(partial(parse_job, *described))
     return job
 
 

@@ -16,6 +16,7 @@ from airflow_provider_zuora.core.flow import Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.job import ORDER, Job, JobState
 from airflow_provider_zuora.core.submission.idempotency_keys import OUTSIDE, IdempotencyScope, TaskAttempt
+from airflow_provider_zuora.core.submission.logging_facts import describe_end
 from airflow_provider_zuora.core.submission.order_lookup import (
     build_expectation,
     check_adopted,
@@ -23,6 +24,7 @@ from airflow_provider_zuora.core.submission.order_lookup import (
 )
 from airflow_provider_zuora.core.submission.record_store import RecordStore, SharedRecordStore
 from airflow_provider_zuora.core.submission.submission import Submission
+from airflow_provider_zuora.core.submission.submission_log import NO_LOG, SubmissionLog
 from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ def adopt_job(
     *,
     raw_key: str | None = None,
     shared: SharedRecordStore | None = None,
+    submission_log: SubmissionLog = NO_LOG,
 ) -> Flow[str]:
     """
     Let a job, or ``order:<orderNumber>``, replace an order that is not submitted, and return its id.
@@ -56,7 +59,7 @@ def adopt_job(
     except Refused as error:
         raise Refused(f"adopt_job_id: {error} Nothing was submitted.", info=job.info) from error
     yield from _check_order(client, order, job)
-    yield from _record_adopted(client, job, order, scope, attempt, raw_key, shared)
+    yield from _record_adopted(client, job, order, scope, attempt, raw_key, shared, submission_log)
     return job_id
 
 
@@ -67,6 +70,7 @@ def adopt_run(
     scope: IdempotencyScope,
     attempt: TaskAttempt = OUTSIDE,
     shared: SharedRecordStore | None = None,
+    submission_log: SubmissionLog = NO_LOG,
 ) -> Flow[str]:
     """
     Let a run, which may be under way, replace one that is not submitted, and return its job's id.
@@ -82,7 +86,7 @@ def adopt_run(
     job = yield from _read_adopted(client, job_id)
     if job.state is JobState.FAILED:
         raise Refused(f"adopt_job_id: there is no {run.kind} to adopt. {job.build_error()}")
-    yield from _record_adopted(client, job, run, scope, attempt, None, shared)
+    yield from _record_adopted(client, job, run, scope, attempt, None, shared, submission_log)
     return job_id
 
 
@@ -94,8 +98,9 @@ def _record_adopted(
     attempt: TaskAttempt,
     raw_key: str | None,
     shared: SharedRecordStore | None,
+    submission_log: SubmissionLog,
 ) -> Flow[None]:
-    """Note that a job replaces what was to be submitted."""
+    """Note, and log, that a job replaces what was to be submitted."""
     log.warning("Adopted %s, which is %s; nothing is submitted", job.job_id, job.status)
     try:
         notes = (shared and shared.notes) or (yield from RecordStore(attempt).load())
@@ -104,7 +109,11 @@ def _record_adopted(
         log.warning("What is adopted replaces what was noted: %s", error)
         submission = Submission(client, order, scope, attempt, RecordStore(attempt), raw_key)
     record = submission.record.with_content(submission.keys.digest)
-    yield from submission.notes.save(record.with_job(job.job_id, client.clock()))
+    submission.record = record.with_job(job.job_id, client.clock())
+    yield from submission.notes.save(submission.record)
+    submission.is_adopted = True
+    submission_log.add_end(describe_end(submission, job.job_id))
+    yield from submission_log.write_ends()
 
 
 def _check_order(client: ApiClient, order: CheckedDocument, job: Job) -> Flow[None]:

@@ -11,11 +11,13 @@ from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.submission.bulk_orders import BulkOrder
 from airflow_provider_zuora.core.submission.bulk_results import BulkResult
+from airflow_provider_zuora.core.submission.guarding import describe_intents
 from airflow_provider_zuora.core.submission.idempotency_keys import EQUAL, TaskAttempt
 from airflow_provider_zuora.core.submission.order_lookup import find_existing_order
-from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
+from airflow_provider_zuora.core.submission.record import SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.submission.submission import Submission
+from airflow_provider_zuora.core.submission.submission_log import NO_LOG, SubmissionLog
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +31,17 @@ class PreparedOrder:
 
 
 def prepare_order(
-    client: ApiClient, order: BulkOrder, attempt: TaskAttempt, notes: RecordStore
+    client: ApiClient,
+    order: BulkOrder,
+    attempt: TaskAttempt,
+    notes: RecordStore,
+    submission_log: SubmissionLog = NO_LOG,
 ) -> PreparedOrder:
     """Return an order of a list, ready to be submitted."""
     place = "equals" if order.equals else "list"
-    return PreparedOrder(order, Submission(client, order.checked, order.scope, attempt, notes, place=place))
+    submission = Submission(client, order.checked, order.scope, attempt, notes, place=place)
+    submission.log = submission_log
+    return PreparedOrder(order, submission)
 
 
 def refuse_repeated(batch: Iterable[PreparedOrder]) -> None:
@@ -42,10 +50,18 @@ def refuse_repeated(batch: Iterable[PreparedOrder]) -> None:
     raise_first("Nothing was sent.", broken)
 
 
-def select_records(batch: Iterable[PreparedOrder]) -> list[SubmissionRecord]:
-    """Return what is to be noted before the first order of a batch is sent."""
-    records = [each.submission.record for each in batch]
-    return [record for record in records if record.state is SubmissionState.OPEN]
+def reserve_batch(
+    batch: Iterable[PreparedOrder], notes: RecordStore, submission_log: SubmissionLog = NO_LOG
+) -> Flow[None]:
+    """
+    Note a batch before the first of its orders is sent, in the log first; it is empty after the last one.
+
+    :raises LogUnavailable, StoreUnavailable: if that fails: nothing of the batch may be sent.
+    """
+    opened = [each.submission for each in batch if each.submission.record.state is SubmissionState.OPEN]
+    if submission_log.is_kept:
+        yield from submission_log.note_intents(describe_intents(opened))
+    yield from notes.reserve([each.record for each in opened])
 
 
 def submit_one(prepared: PreparedOrder, *, adopt: bool = False) -> Flow[BulkResult]:
@@ -61,7 +77,9 @@ def submit_one(prepared: PreparedOrder, *, adopt: bool = False) -> Flow[BulkResu
             if adopt and order.number:
                 job_id = yield from find_existing_order(client, order.checked.document)
             if job_id is not None:
-                yield from submission.notes.save(submission.record.with_job(job_id, client.clock()))
+                submission.record = submission.record.with_job(job_id, client.clock())
+                submission.is_adopted = True
+                yield from submission.notes.save(submission.record)
             else:
                 job_id = yield from submission.run()
     except ApiError as error:

@@ -6,37 +6,26 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from airflow_provider_zuora.core.errors import (
     ApiError,
-    JobFailed,
+    GuardRefused,
     LockContention,
+    LogUnavailable,
     OutcomeUnknown,
     Refused,
     SignInRefused,
     StoreUnavailable,
     TurnedAway,
-    WrongOrder,
 )
 from airflow_provider_zuora.core.redaction import make_printable
 from airflow_provider_zuora.core.submission.bulk_orders import BulkOrder
+from airflow_provider_zuora.core.submission.outcomes import SubmitState, classify_error
 
 log = logging.getLogger(__name__)
 
 SHOWN = 20  # lines of an error; all that happened is in the results
-
-
-class SubmitState(StrEnum):
-    """What became of an order that was to be submitted; the words stand in XComs."""
-
-    SUBMITTED = "submitted"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    """It may have been submitted: a person must look."""
-    OPEN = "open"
-    """It was not submitted; a retry, or a clear, sends it under the same key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +44,7 @@ class BulkResult:
     @property
     def state(self) -> SubmitState:
         """Return what became of the order in one word."""
-        if self.error is None:
-            return SubmitState.SUBMITTED
-        if self.error.transient or isinstance(self.error, (SignInRefused, TurnedAway)):
-            return SubmitState.OPEN
-        is_refused = isinstance(self.error, (Refused, JobFailed)) and not isinstance(self.error, WrongOrder)
-        return SubmitState.REFUSED if is_refused else SubmitState.UNKNOWN
+        return SubmitState.SUBMITTED if self.error is None else classify_error(self.error)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON, for an XCom."""
@@ -108,6 +92,7 @@ def leave_unsent(order: BulkOrder, stop: ApiError) -> BulkResult:
     """Return the result of an order whose turn did not come."""
     reasons = {
         SignInRefused: "the sign-in is refused",
+        LogUnavailable: "the submission log could not be written",
         StoreUnavailable: "the task's state store failed, so that it could not be noted",
     }
     reason = reasons.get(type(stop), "too many before it failed")
@@ -119,7 +104,8 @@ def summarize_errors(results: Sequence[BulkResult]) -> ApiError | None:
     Return one error for all orders without a job, None if each has one.
 
     It is the first of: `SignInRefused`, the connection must be fixed; a transient one, a retry goes on with
-    some; `TurnedAway`, a clear does; `OutcomeUnknown`, a person must look; `Refused`.
+    some; `GuardRefused`, unless a person must look at others; `TurnedAway`, a clear does; `OutcomeUnknown`, a
+    person must look; `Refused`.
     """
     left = [result for result in results if result.error is not None]
     if not left:
@@ -134,6 +120,8 @@ def summarize_errors(results: Sequence[BulkResult]) -> ApiError | None:
         return SignInRefused(message)
     if any(result.error and result.error.transient for result in left):
         return ApiError(f"{message}\nA retry sends these under the same keys.", transient=True)
+    if any(isinstance(result.error, GuardRefused) for result in left):
+        return OutcomeUnknown(message) if states[SubmitState.UNKNOWN] else GuardRefused(message)
     if states[SubmitState.OPEN]:
         return TurnedAway(f"{message}\nA clear sends what is open under the same keys.")
     return OutcomeUnknown(message) if states[SubmitState.UNKNOWN] else Refused(message)

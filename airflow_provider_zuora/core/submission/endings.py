@@ -26,10 +26,7 @@ def build_error(submission: Submission, action: Action) -> ApiError:
         error = post.build_error()
         if submission.standing is not Standing.UNDECIDED or post.answer is Event.NO_ANSWER:
             return error
-        words = (
-            f"An earlier POST under key {record.key} may have made the {kind.noun}: the next try, or a clear,"
-        )
-        return reword_error(error, f"{error} {words} sends the same key again.")
+        return name_open_post(record, kind.noun, error)
     if action is Action.ASK:
         # The key may have been used for this very order, in another POST.
         may_be_ours = record.unanswered or len(record.contents) > 1 or submission.is_noted
@@ -55,6 +52,14 @@ def build_sent_error(record: SubmissionRecord, cause: Exception) -> OutcomeUnkno
     error = OutcomeUnknown(words, info=cause.info if isinstance(cause, ApiError) else None)
     error.key, error.unanswered = record.key, record.unanswered
     return error
+
+
+def name_open_post(record: SubmissionRecord, noun: str, error: ApiError) -> ApiError:
+    """Return the error of what could not be asked, with what is known of an earlier POST."""
+    if not record.unanswered:
+        return error
+    words = f"An earlier POST under key {record.key} may have made the {noun}: the next try, or a clear,"
+    return reword_error(error, f"{error} {words} sends the same key again.")
 
 
 def build_used_up_error(submission: Submission) -> Refused:

@@ -37,7 +37,7 @@ def find_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[str | Non
     :raises ApiError: if the vendor could not be asked.
     """
     number, title = str(document["orderNumber"]), client.vendor.title
-    found = yield from _read_page(client, number)
+    found = yield from read_page(client, number)
     if found is None:
         return None
     page, job = found
@@ -58,7 +58,7 @@ def find_existing_order(client: ApiClient, document: Mapping[str, Any]) -> Flow[
     """
     number, title = str(document["orderNumber"]), client.vendor.title
     try:
-        found = yield from _read_page(client, number)
+        found = yield from read_page(client, number)
     except ApiError as error:
         if error.transient:
             raise
@@ -87,7 +87,7 @@ def describe_order_difference(
     :param is_adopted: its date and content may be others, because a person has chosen it; but its account
         must be ours, however we name it, and it must not be one that will never be carried out.
     """
-    found = yield from _read_page(client, number)
+    found = yield from read_page(client, number)
     if found is None:
         return ""
     page, job = found
@@ -96,14 +96,24 @@ def describe_order_difference(
     return other or (_describe_failure(job) if is_adopted else describe_changes(document, page.body))
 
 
-def _read_page(client: ApiClient, number: str) -> Flow[tuple[ParsedResponse, Job] | None]:
+def read_page(client: ApiClient, number: str) -> Flow[tuple[ParsedResponse, Job] | None]:
     """Return the page of an order, and that as a job; None if the vendor says that there is no such order."""
     try:
-        page = yield from client.send(build_order_request(number), READ_POLICY)
+        return (yield from read_order(client, number))
     except NotFound:
         return None
+
+
+def read_order(client: ApiClient, number: str) -> Flow[tuple[ParsedResponse, Job]]:
+    """
+    Return the page of an order, and that as a job.
+
+    :raises NotFound: if the vendor says that there is no such order.
+    :raises ApiError: if that cannot be found out, or the page is none of this order.
+    """
+    page = yield from client.send(build_order_request(number), READ_POLICY)
     job = yield from read_job(NUMBERED_ORDER, ORDER + number, page, client.secrets)
-    return page, job  # it raises if the page holds no order
+    return page, job
 
 
 def _describe_difference(

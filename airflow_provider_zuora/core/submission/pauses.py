@@ -21,8 +21,8 @@ from airflow_provider_zuora.core.submission import recovery
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt, hash_paths
 from airflow_provider_zuora.core.submission.post import Post, Repetition
 from airflow_provider_zuora.core.submission.protocol import Action, Event, Standing
-from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.submission.record_store import read_record, write_record
+from airflow_provider_zuora.core.submission.record import SubmissionRecord
+from airflow_provider_zuora.core.submission.record_json import read_record, write_record
 
 if TYPE_CHECKING:
     from airflow_provider_zuora.core.submission.submission import Submission
@@ -74,9 +74,7 @@ def find_sent(state: State) -> SubmissionRecord | None:
 def _may_exist(record: SubmissionRecord, values: State) -> bool:
     """Return whether there may be what was submitted: by this try, or by one of which nothing is known."""
     is_unknown = values["is_inherited"] and not values["is_remembered"]
-    was_not_found = record.absence_believed or record.state is SubmissionState.ABSENT or values["left_absent"]
-    is_there = record.state is SubmissionState.STARTED
-    return bool(record.unanswered or is_unknown or was_not_found or is_there)
+    return record.may_exist or bool(is_unknown or values["left_absent"])
 
 
 def asks_for_pause(error: ApiError, waited: float, budget: RetryBudget = retry.READ) -> bool:

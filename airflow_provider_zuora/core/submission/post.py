@@ -88,6 +88,11 @@ class Repetition:
         return bool(self.request_id) and varies and is_apart and read_request_id(parsed) == self.request_id
 
 
+def log_nothing(_: SubmissionRecord) -> Flow[None]:
+    """Write to no log."""
+    yield from ()
+
+
 @dataclass(slots=True)
 class Post:
     """
@@ -95,6 +100,7 @@ class Post:
 
     :param request: the POST of the order, or run, without a key; ``digest``: of the content that is sent.
     :param pause: a pause after which another process may go on.
+    :param log_intent: writes what is about to be sent to the submission log; raises `LogUnavailable`.
     """
 
     client: ApiClient
@@ -103,6 +109,7 @@ class Post:
     digest: str
     pause: Callable[[float], Flow[None]]
     kind: str = "order"  # in `Vendor.kinds`
+    log_intent: Callable[[SubmissionRecord], Flow[None]] = log_nothing
     sent: int = 0  # POSTs
     parsed: ParsedResponse | None = None  # the last answer
     answer: Event = Event.NO_ANSWER  # what it decides
@@ -118,6 +125,7 @@ class Post:
         Nothing is sent if that is `OLD` or `ENOUGH`.
 
         :raises ApiError: if a later try of this task has begun.
+        :raises LogUnavailable: if the log could not be written.
         """
         client = self.client
         if not self.sent:
@@ -138,6 +146,7 @@ class Post:
         self.has_paused = False
         track_id = client.make_track_id()
         record = record.count_post(track_id, self.digest)
+        yield from self.log_intent(record)
         yield from self.notes.note_post(record)
         if self._was_stopped():  # while it paused, or noted it
             return record.discount_post(), Event.ENOUGH

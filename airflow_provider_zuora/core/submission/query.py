@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airflow_provider_zuora.core.errors import (
@@ -35,7 +36,9 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     compute_account,
     sha256,
 )
+from airflow_provider_zuora.core.submission.outcomes import Outcome
 from airflow_provider_zuora.core.submission.pauses import State, asks_for_pause, read_state
+from airflow_provider_zuora.core.submission.submission_log import NO_LOG, Facts, SubmissionLog, log_end
 from airflow_provider_zuora.core.vendors.zuora import data_queries
 
 log = logging.getLogger(__name__)
@@ -82,6 +85,7 @@ def submit_query(
     attempt: TaskAttempt = OUTSIDE,
     on_start: Callable[[str], object] = str,
     state: State | None = None,
+    submission_log: SubmissionLog = NO_LOG,
 ) -> Flow[str]:
     """
     Submit a query, or find the one that an earlier try of this task has left, and return its job id.
@@ -93,6 +97,7 @@ def submit_query(
     :param state: that of the `Sleep` after which this process goes on with the try; None: it begins.
     :raises QueryQueueFull: if the tenant has too many queries queued; transient.
     :raises Refused: if the vendor refuses the query.
+    :raises LogUnavailable: if what is about to be sent could not be logged: it was not sent.
     """
     known = read_state(state, attempt)
     waited = float(known.get("waited", 0.0))  # seconds that the vendor has asked for
@@ -100,7 +105,8 @@ def submit_query(
         yield from sign_in(client, known)
         while True:
             try:
-                return (yield from _submit(client, document, scope, attempt, on_start, waited))
+                flow = _submit(client, document, scope, attempt, on_start, waited, submission_log)
+                return (yield from flow)
             except ApiError as error:
                 if not asks_for_pause(error, waited, WRITE):
                     raise
@@ -118,6 +124,7 @@ def _submit(
     attempt: TaskAttempt,
     on_start: Callable[[str], object],
     waited: float,
+    submission_log: SubmissionLog,
 ) -> Flow[str]:
     account, digest = compute_account(client), sha256(dict(document))
     record = QueryRecord(account, digest, attempt.max_tries, attempt.number, 0)
@@ -127,6 +134,9 @@ def _submit(
         if found and (yield from _is_usable(client, found)):
             on_start(found)
             log.info("An earlier try started %s; nothing is submitted", found)
+            facts = _describe(scope, known)
+            submission_log.add_end(facts | {"job_id": found, "outcome": Outcome.FOUND})
+            yield from submission_log.write_ends()
             yield SaveState(NAME, _change(known, try_number=attempt.number).as_dict())
             return found
         record = _change(record, generation=known.generation + bool(found))
@@ -134,7 +144,10 @@ def _submit(
         yield from cancel_job(client, known.job_id)  # of before a clear, or with another text
     while True:
         try:
-            job_id = yield from _post(client, document, scope, record, waited)
+            facts = _describe(scope, record)
+            yield from submission_log.note_intents([facts | {"unanswered": 1}])
+            post = _post(client, document, facts["key"], waited)
+            job_id = yield from log_end(submission_log, partial(_describe_end, facts), post)
         except QueryQueueFull:
             record = _change(record, generation=record.generation + 1)  # the vendor repeats it under this key
             if record.generation < attempt.number:
@@ -167,6 +180,16 @@ def _change(record: QueryRecord, **changes: Any) -> QueryRecord:
     return QueryRecord(**{name: getattr(record, name) for name in record.__slots__} | changes)
 
 
+def _describe(scope: IdempotencyScope, record: QueryRecord) -> dict[str, Any]:
+    """Return what the log says of a query under one key, besides its end."""
+    key = scope.key(sha256([record.digest, record.max_tries]), None, record.generation)
+    return {"kind": KIND, "key": key, "digest": record.digest}
+
+
+def _describe_end(facts: Facts, job_id: str) -> Facts:
+    return {**facts, "job_id": job_id, "outcome": Outcome.SUBMITTED}
+
+
 def _is_usable(client: ApiClient, job_id: str, *, is_new: bool = False) -> Flow[bool]:
     """Return whether a query is under way, or has completed; if it cannot be read the wait will tell."""
     try:
@@ -182,8 +205,7 @@ def _is_usable(client: ApiClient, job_id: str, *, is_new: bool = False) -> Flow[
 def _post(
     client: ApiClient,
     document: Mapping[str, Any],
-    scope: IdempotencyScope,
-    record: QueryRecord,
+    key: str,
     waited: float,
 ) -> Flow[str]:
     """
@@ -192,7 +214,6 @@ def _post(
     It is not looked for in the vendor's list: that names neither format nor `readDeleted`, so the query of
     another task with the same text would look like this one.
     """
-    key = scope.key(sha256([record.digest, record.max_tries]), None, record.generation)
     request = client.vendor.build_submit_request(KIND, document, {}).with_headers({"Idempotency-Key": key})
     read_id, pause, attempt = client.vendor.kinds[KIND].read_id, _PAUSE, 0
     hasty = client.with_longest_pause(LONGEST_PAUSE)

@@ -48,6 +48,12 @@ class SubmissionRecord:
     paths: Mapping[str, str] | None = None  # hashes of the order's values, see `keys.hash_paths`
     track_ids: tuple[str, ...] = ()  # of the last POSTs
 
+    @property
+    def may_exist(self) -> bool:
+        """Return whether there may be what was submitted, as far as this tells: also what was not found."""
+        states = (SubmissionState.STARTED, SubmissionState.ABSENT)
+        return bool(self.unanswered) or self.absence_believed or self.state in states
+
     def count_post(self, track_id: str, digest: str) -> SubmissionRecord:
         """Return the record as it is noted before a POST of this content: one more may make an order."""
         return replace(

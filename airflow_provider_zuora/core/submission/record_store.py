@@ -13,15 +13,15 @@ import base64
 import json
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from types import NoneType
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_zuora.core.errors import ApiError, OutcomeUnknown
 from airflow_provider_zuora.core.flow import Flow, LoadState, SaveState
 from airflow_provider_zuora.core.submission.idempotency_keys import TaskAttempt
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
+from airflow_provider_zuora.core.submission.record_json import read_record, write_record
 
 NAME = "zuora_submission"
 """The entry of try 2 is ``zuora_submission:2``; a long one goes on in ``zuora_submission:2:1``."""
@@ -32,28 +32,6 @@ _IN_PLAIN = 40_000  # characters; what is longer is packed, what is shorter can 
 _TRIES_BACK = 50
 _LEFT_OUT = ("track_ids", "paths")
 _LARGEST = 4 * 1024 * 1024  # bytes of an entry, unpacked
-_DEFAULTS = {each.name: each.default for each in fields(SubmissionRecord)}
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("submitter", "account", "key", "digest", "reason"), (str,)),
-    **dict.fromkeys(("generation", "try_number", "max_tries", "unanswered"), (int,)),
-    **dict.fromkeys(("contents", "params", "track_ids"), (list,)),
-    **dict.fromkeys(("first_post", "decided_at"), (int, float)),
-    **dict.fromkeys(("lasting", "locked", "absence_believed"), (bool,)),
-    **dict.fromkeys(("job_id", "order_number"), (str, NoneType)),
-    "paths": (dict,),
-}
-_WRITERS: Mapping[str, Callable[[Any], Any]] = {
-    "contents": list,
-    "params": lambda pairs: [list(pair) for pair in pairs],
-    "state": lambda state: state.value,
-    "track_ids": list,
-}
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    "contents": tuple,
-    "params": lambda pairs: tuple((str(name), str(value)) for name, value in pairs),
-    "state": SubmissionState,
-    "track_ids": tuple,
-}
 
 
 @dataclass(slots=True)
@@ -112,6 +90,11 @@ class RecordStore:
             self._parts = len(entries)
         self.is_complete = entries[0].get("complete") is True if entries else self.attempt.is_first
         return self
+
+    @property
+    def records(self) -> list[SubmissionRecord]:
+        """Return all that is noted."""
+        return list(self._records.values())
 
     def find(self, submitter: str, account: str, digest: str) -> SubmissionRecord | None:
         """Return what is noted of an order with exactly this content."""
@@ -267,33 +250,3 @@ def _unpack(entry: Any) -> list[SubmissionRecord]:
             f"({error!r}), so what was sent before is unknown. Look for the order at the vendor; then pass "
             "its job as adopt_job_id, or delete the entry, and clear the task."
         ) from error
-
-
-def write_record(record: SubmissionRecord) -> dict[str, Any]:
-    """Return a record in plain JSON types; what has its default is left out."""
-    values = {name: getattr(record, name) for name in _DEFAULTS}
-    row = {name: value for name, value in values.items() if value != _DEFAULTS[name]}
-    return row | {name: write(row[name]) for name, write in _WRITERS.items() if name in row}
-
-
-def read_record(values: Any) -> SubmissionRecord:
-    """
-    Return the record that `write_record` described; fields that only another release knows are left out.
-
-    :raises KeyError, TypeError, ValueError: if it is none.
-    """
-    known = {name: values[name] for name in _DEFAULTS if name in values}
-    _check_types(known)
-    known |= {name: read(known[name]) for name, read in _READERS.items() if name in known}
-    return SubmissionRecord(**known)
-
-
-def _check_types(values: Mapping[str, Any]) -> None:
-    for name, kinds in _TYPES.items():
-        if name in values and not isinstance(values[name], kinds):
-            raise TypeError(f"{name} is of type {type(values[name]).__name__}")
-    for name in ("contents", "track_ids"):
-        if not all(isinstance(each, str) for each in values.get(name, ())):
-            raise TypeError(f"{name} holds a value that is no text")
-    if values.get("state") == SubmissionState.STARTED.value and not values.get("job_id"):
-        raise ValueError("a job without an id")

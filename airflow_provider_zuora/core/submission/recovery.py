@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_zuora.core.errors import ApiError, NotFound, OutcomeUnknown, WrongOrder
@@ -17,7 +17,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
 )
 from airflow_provider_zuora.core.submission.order_lookup import describe_order_difference
 from airflow_provider_zuora.core.submission.post import CLOCKS_APART, REFUSALS, UNDER_WAY
-from airflow_provider_zuora.core.submission.protocol import Event, Standing
+from airflow_provider_zuora.core.submission.protocol import Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.submission.submission_kinds import KINDS, ORDER, SubmissionKind
@@ -264,3 +264,10 @@ def write_question(
         f"{_HOW_TO_PROCEED[place].format(now=write_minute(now), job=kind.job)} "
         "More: docs/exactly-once.md"
     )
+
+
+ACTIONS: dict[Action, Callable[[Submission], Flow[Event]]] = {
+    Action.READ_JOB: read_job,
+    Action.LOOK_ONCE: look_once,
+    Action.LOOK_UP: look_up,
+}

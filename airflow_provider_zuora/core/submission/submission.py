@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from airflow_provider_zuora.core.errors import ApiError, InvalidInput
+from airflow_provider_zuora.core.errors import ApiError, InvalidInput, SignInRefused
 from airflow_provider_zuora.core.flow import LONGEST_PAUSE, Flow, Sleep
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.metrics import THROTTLED_SECONDS
-from airflow_provider_zuora.core.submission import endings, pauses, recovery
+from airflow_provider_zuora.core.submission import endings, guarding, pauses, recovery
 from airflow_provider_zuora.core.submission.beginnings import read_notes, sign_in
 from airflow_provider_zuora.core.submission.idempotency_keys import (
     OUTSIDE,
@@ -19,20 +19,22 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     IdempotencyScope,
     TaskAttempt,
 )
+from airflow_provider_zuora.core.submission.logging_facts import describe_end, log_intent
+from airflow_provider_zuora.core.submission.next_key import begin_next_key
 from airflow_provider_zuora.core.submission.post import Post
 from airflow_provider_zuora.core.submission.protocol import TABLE, Action, Event, Standing
 from airflow_provider_zuora.core.submission.record import SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore, SharedRecordStore
 from airflow_provider_zuora.core.submission.submission_kinds import KINDS
+from airflow_provider_zuora.core.submission.submission_log import NO_LOG, SubmissionLog, log_end
 from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 log = logging.getLogger(__name__)
 
 READS = (Action.READ_JOB, Action.LOOK_ONCE, Action.LOOK_UP, Action.NEXT_KEY)
-LOCK_REST = 60.0  # seconds between a lock that was met and the next key
 
 
-def submit_order(
+def submit_order(  # noqa: PLR0913 - what a try is made of
     client: ApiClient,
     order: CheckedDocument,
     scope: IdempotencyScope,
@@ -42,6 +44,8 @@ def submit_order(
     is_sole: bool = True,
     shared: SharedRecordStore | None = None,
     state: pauses.State | None = None,
+    submission_log: SubmissionLog = NO_LOG,
+    guard: guarding.SubmissionGuard = guarding.NO_GUARD,
 ) -> Flow[str]:
     """
     Submit an order, or a run, once and return its job's id, or ``order:<orderNumber>``; see `Submission`.
@@ -51,21 +55,31 @@ def submit_order(
     :raises Refused, JobFailed: if the vendor refused it; the first try after a clear asks again.
     :raises LockContention: if it met a lock; the next try submits it again, a minute later at the earliest.
     :raises OutcomeUnknown: if only a person can tell whether the order exists.
+    :raises GuardRefused: if a guard refuses it: it was not sent, by no try.
+    :raises LogUnavailable: if what is about to be sent could not be logged: it was not sent.
     :raises ApiError: transient, if the next try goes on with the same key.
     """
     known = pauses.read_state(state, attempt)
-    check = partial(client.check_allowed, order.request)
+    asked = (partial(client.check_allowed, order.request), sign_in(client, known))
     sent, has_begun = pauses.find_sent(known), "submission" in known
+
+    def begin(notes: RecordStore) -> Submission:
+        submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
+        submission.log, submission.check_guard = submission_log, guard.check
+        return submission
+
+    yield from guarding.check_place(guard, client, attempt, sent, begin)
     try:
-        notes = yield from read_notes(attempt, shared, check, sign_in(client, known), has_begun=has_begun)
+        noun = KINDS[order.kind].noun
+        notes = yield from read_notes(attempt, shared, *asked, has_begun=has_begun, noun=noun)
     except ApiError as error:
         if error.transient or sent is None:
             raise
         raise endings.build_sent_error(sent, error) from error
-    submission = Submission(client, order, scope, attempt, notes, raw_key, is_sole=is_sole)
+    submission = begin(notes)
     submission.go_on(known.get("submission"))
     with client.count_submission(order.kind):
-        return (yield from submission.run())
+        return (yield from log_end(submission_log, partial(describe_end, submission), submission.run()))
 
 
 class Submission:
@@ -77,7 +91,13 @@ class Submission:
     :param place: ``alone``; ``list`` if it is one of a list, so that the task's options are not about this
         one; ``equals`` if that list holds equal ones.
     :param is_sole: True if the task submits no other order: what was sent before is this one, changed.
+    :ivar is_adopted: True if what is there replaces it.
     """
+
+    log: SubmissionLog = NO_LOG
+    check_guard: Callable[[Submission], Flow[None]] = staticmethod(guarding.NO_GUARD.check)
+    is_guarded = False  # the guards have let it pass in this process
+    is_adopted = False
 
     def __init__(
         self,
@@ -116,7 +136,7 @@ class Submission:
         else:
             self.standing = Standing[self.record.state.name]
         self.issued_at = self.record.decided_at
-        self.post = self._make_post()
+        self.post = self.make_post()
         self.left_absent = False  # this try has gone on from a key because there was no order
         self.failure: ApiError | None = None  # of the job, in the vendor's words
         self.why = ""  # it had to be looked up
@@ -156,6 +176,14 @@ class Submission:
         is_of_this_try = record.try_number == keys.attempt.number and record.state is SubmissionState.STARTED
         return is_of_this_try and self.order.number is None and keys.scope.position is not None
 
+    @property
+    def is_known_sent(self) -> bool:
+        """Return whether this content is known to have gone out, and may be there: it passed the guards."""
+        record = self.record
+        is_there = record.state is SubmissionState.STARTED or record.state is SubmissionState.OPEN
+        is_noted = self.is_noted and is_there and record.may_exist and self.keys.digest in record.contents
+        return bool(self.post.sent) or is_noted
+
     def pause(self, name: str, seconds: float) -> Flow[None]:
         """Pause; another process may go on with the action, and knows by the name how far that has come."""
         action = self._action if self.place == "alone" else None
@@ -166,10 +194,11 @@ class Submission:
         """Return whether what could not be read is read again, after a pause that the vendor asks for."""
         return self.place == "alone" and pauses.asks_for_pause(error, self.waited)
 
-    def _make_post(self) -> Post:
+    def make_post(self) -> Post:
+        """Return the POSTs of this try under the key of the record."""
         pause = partial(self.pause, pauses.POST)
-        order = self.order
-        return Post(self.client, order.request, self.notes, self.keys.digest, pause, order.kind)
+        what = (self.client, self.order.request, self.notes, self.keys.digest)
+        return Post(*what, pause, self.order.kind, partial(log_intent, self))
 
     def _perform(self, action: Action) -> Flow[Event]:
         self._action = action
@@ -178,6 +207,8 @@ class Submission:
                 event = yield from self._do(action)
                 break
             except ApiError as error:
+                if isinstance(error, SignInRefused) and action in (Action.SEND, *READS):
+                    raise endings.name_open_post(self.record, self.kind.noun, error) from error
                 if action not in READS or not self.may_pause(error):
                     raise
                 seconds = error.retry_after
@@ -190,13 +221,8 @@ class Submission:
         return event
 
     def _do(self, action: Action) -> Flow[Event]:
-        if action is Action.SEND:
-            self.record, event = yield from self.post.send(self.record)
-            return Event.ACCEPTED_BEFORE if event is Event.ACCEPTED and self.is_inherited else event
         if action is Action.CONSIDER:
             return self._consider()
-        if action is Action.NEXT_KEY:
-            return (yield from self._next_key())
         if action in ACTIONS:
             return (yield from ACTIONS[action](self))
         raise endings.build_error(self, action)
@@ -253,39 +279,9 @@ class Submission:
         has_changed = self.record.digest != self.keys.digest
         return None if self.kind.marks_content and has_changed else self.order.mark
 
-    def _next_key(self) -> Flow[Event]:
-        """Begin the next generation, after one that cannot make an order."""
-        before = self.record
-        if self.keys.raw_key:
-            raise endings.build_used_up_error(self)
-        is_absent = before.state is SubmissionState.ABSENT
-        if is_absent and self.left_absent and not self.is_inherited:
-            raise before.to_error()  # one new key in a try is enough
-        rest = before.decided_at + LOCK_REST - self.client.clock()
-        if before.locked and rest > 0 and not self.passed:
-            yield from self.pause("rest", min(rest, LOCK_REST))
-        if before.absence_believed:
-            if self.mark is None:
-                self.why = "an earlier try sent it with another content, and it was not found then"
-                raise recovery.build_question(self)
-            words = "Looking for %s %s: it may have been made under an earlier key"
-            log.warning(words, self.kind.noun, self.order.mark)
-            if (yield from recovery.find_late_order(self)):
-                return Event.FOUND
-        self.left_absent |= is_absent
-        words = "Key %s cannot make the %s, the next one follows: %s"
-        log.warning(words, before.key, self.kind.noun, before.reason)
-        is_known = self.is_noted or bool(self.post.sent)
-        generation = self.keys.generation_after(before, is_known=is_known)
-        self.record = self.kept = self.keys.begin_record(generation, before)
-        self.is_inherited = self.keys.is_of_an_earlier_try(generation)
-        self.is_noted = False
-        self.post = self._make_post()
-        return Event.BEGUN_BEFORE if self.record.unanswered else Event.BEGUN
-
 
 ACTIONS: dict[Action, Callable[[Submission], Flow[Event]]] = {
-    Action.READ_JOB: recovery.read_job,
-    Action.LOOK_ONCE: recovery.look_once,
-    Action.LOOK_UP: recovery.look_up,
+    Action.SEND: guarding.send,
+    Action.NEXT_KEY: begin_next_key,
+    **recovery.ACTIONS,
 }

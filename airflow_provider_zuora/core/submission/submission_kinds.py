@@ -32,6 +32,7 @@ class SubmissionKind:
     :param is_made_again: True if a try that remembers nothing may replace a job that has failed; else only a
         person's clear does, because part of the job may have been done.
     :param marks_content: True if the mark is that of this very content.
+    :param list_numbers: what a document says by number or id, as the submission log has it.
     """
 
     noun: str
@@ -46,6 +47,9 @@ class SubmissionKind:
     allows_control: bool = False
     is_made_again: bool = False
     marks_content: bool = False
+    list_numbers: Callable[[Document], Mapping[str, object]] = lambda document: {
+        "account_id": document.get("accountId")
+    }
 
 
 def _describe_order(document: Document) -> str:
@@ -55,6 +59,27 @@ def _describe_order(document: Document) -> str:
     account = next((name for name in names if name), new.get("name"))
     order = f"order {number}" if number else "an order"
     return f"{order} of account {account}, dated {document['orderDate']}"
+
+
+def _list_order_numbers(document: Document) -> Mapping[str, object]:
+    expected = build_expectation(document)
+    subscriptions = [
+        each.get("subscriptionNumber") or _find_new_number(each)
+        for each in document.get("subscriptions") or ()
+    ]
+    return {
+        "order_number": document.get("orderNumber"),
+        "order_date": document.get("orderDate"),
+        "account_number": expected.get("accountNumber"),
+        "account_id": expected.get("accountId"),
+        "subscription_numbers": [number for number in subscriptions if number],
+    }
+
+
+def _find_new_number(subscription: Document) -> object:
+    """Return the number that an order gives to a subscription that it creates, None if it gives none."""
+    made = (action.get("createSubscription") or {} for action in subscription.get("orderActions") or ())
+    return next((number for each in made if (number := each.get("subscriptionNumber"))), None)
 
 
 def _describe_payment_run(document: Document) -> str:
@@ -81,6 +106,7 @@ ORDER = SubmissionKind(
     check_job=lambda job, document: check_result(job, build_expectation(document)),
     allows_control=True,
     is_made_again=True,
+    list_numbers=_list_order_numbers,
 )
 
 

@@ -90,6 +90,8 @@ class JobKind:
     build_cancel_request: Callable[[str], Request] | None = None  # None: it cannot be stopped
     build_totals_request: Callable[[str], Request] | None = None  # of a run that has ended
     read_totals: Callable[[Job, Document], RunTotals] | None = None  # raises `Unreadable` for none
+    # Of what has ended when the vendor knows it no more; None: then nobody knows what became of it.
+    read_absence: Callable[[str, ResponseInfo | None], Job] | None = None
     waiting: tuple[str, ...] = ()  # words of a run that begins at its time, by `fold_status`
 
 

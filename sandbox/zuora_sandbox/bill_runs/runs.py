@@ -103,7 +103,7 @@ class BillRun:
         counts = {
             "numberOfAccounts": script.accounts,
             "numberOfInvoices": script.invoices,
-            "numberOfCreditMemos": script.credit_memos,
+            "numberOfCreditMemos": max(script.credit_memos, len(script.credit_amounts)),
         }
         same = ("id", "name", "status", "targetDate", "invoiceDate", "createdById", "updatedById", *FLAGS)
         return {

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from zuora_sandbox.order_store import derive_id
+
 TYPES = ("Invoice", "DebitMemo")
 STATUSES = ("Processed", "Error", "Unprocessed")
 
@@ -20,6 +22,7 @@ class Receivable:
     :param type: ``Invoice`` or ``DebitMemo``.
     :param status: how its payment ends: ``Processed``, ``Error``, or ``Unprocessed`` for no payment at all.
     :param seconds: how long its payment is Processing first, from the beginning of the run.
+    :param account: the number of the account that owes it, for one of the settings; the same for `due_date`.
     :param code: the error code of a payment that ends as Error; the same for `message`.
     """
 
@@ -28,6 +31,8 @@ class Receivable:
     type: str = "Invoice"
     status: str = "Processed"
     seconds: float = 0.0
+    account: str = ""
+    due_date: str | None = None
     code: str = "Invalid_Request_Data"
     message: str = "Payment method is closed"
 
@@ -40,6 +45,11 @@ class Receivable:
     def parse(cls, given: Receivable | Mapping[str, Any]) -> Receivable:
         """Return the receivable for a JSON object, or the one that is given."""
         return given if isinstance(given, Receivable) else cls(**given)
+
+    def is_for(self, account_id: str | None, day: str) -> bool:
+        """Return whether a run for an account, or for all, picks it up on a day."""
+        is_owner = account_id is None or account_id == derive_id("account", self.account)
+        return is_owner and (self.due_date or day) <= day
 
     def get_status(self, age: float) -> str:
         """Return what its payment is so long after the beginning of the run."""

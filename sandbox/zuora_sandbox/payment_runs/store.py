@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
+from zuora_sandbox.payment_runs.receivables import Receivable
 from zuora_sandbox.payment_runs.rules import parse_run_date
 from zuora_sandbox.payment_runs.runs import PaymentRun
 from zuora_sandbox.scripts import PaymentRunScript
@@ -39,6 +40,12 @@ class PaymentRuns:
         settings: Settings,
     ) -> PaymentRun:
         """Add a payment run and return it; without a permission, ``collectPayment`` is ignored silently."""
+        if script.receivables is None and settings.receivables:
+            day = body.get("targetDate") or body["runDate"][:10]
+            due = [Receivable.parse(each) for each in settings.receivables]
+            script = replace(
+                script, receivables=[each for each in due if each.is_for(body.get("accountId"), day)]
+            )
         run = PaymentRun(
             run_id,
             f"PR-{len(self.runs) + 1:08d}",

@@ -28,7 +28,7 @@ from airflow_provider_zuora.core.submission.beginnings import read_notes
 from airflow_provider_zuora.core.submission.bulk import (
     prepare_order,
     refuse_repeated,
-    select_records,
+    reserve_batch,
     submit_one,
 )
 from airflow_provider_zuora.core.submission.bulk_orders import prepare_orders
@@ -328,7 +328,7 @@ def submitting(client, orders, attempt, *, adopt=False, size=2):
     ready = [prepare_order(client, each, attempt, notes) for each in orders]
     entries = []
     for at in range(0, len(ready), size):
-        yield from notes.reserve(select_records(ready[at : at + size]))
+        yield from reserve_batch(ready[at : at + size], notes)
         for each in ready[at : at + size]:
             entries += [(yield from submit_one(each, adopt=adopt))]
     yield from notes.reserve(())

@@ -49,7 +49,6 @@ def test_no_row_says_the_same_pair_twice():
 
 METHODS = {
     **ACTIONS,
-    Action.NEXT_KEY: Submission._next_key,
     Action.CONSIDER: Submission._consider,
 }
 ENDS = {Action.RETURN, Action.FAIL, Action.STOP, Action.ASK}

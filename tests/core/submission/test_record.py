@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_zuora.core.errors import ApiError, JobFailed, LockContention, Refused, ResponseInfo
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.submission.record_store import read_record, write_record
+from airflow_provider_zuora.core.submission.record_json import read_record, write_record
 
 NOW = 1_700_000_000.0
 OPEN = SubmissionRecord(

@@ -46,6 +46,7 @@ def test_what_may_be_repeated():
         "order": RepeatedSubmit.KEYED,
         "preview": RepeatedSubmit.HARMLESS,
         "order by number": RepeatedSubmit.NEITHER,
+        "order deletion": RepeatedSubmit.NEITHER,
         "data query": RepeatedSubmit.HARMLESS,
         "bill run": RepeatedSubmit.KEYED,
         "bill run post": RepeatedSubmit.NEITHER,

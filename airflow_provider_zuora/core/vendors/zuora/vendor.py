@@ -15,6 +15,7 @@ from airflow_provider_zuora.core.vendors.zuora.bill_runs import BILL_RUN, BILL_R
 from airflow_provider_zuora.core.vendors.zuora.data_queries import DATA_QUERY
 from airflow_provider_zuora.core.vendors.zuora.data_queries import PATH as DATA_QUERIES
 from airflow_provider_zuora.core.vendors.zuora.error_codes import read_response
+from airflow_provider_zuora.core.vendors.zuora.order_deletion import ORDER_DELETION
 from airflow_provider_zuora.core.vendors.zuora.order_jobs import ORDER_JOB, PREVIEW_JOB
 from airflow_provider_zuora.core.vendors.zuora.order_page import NUMBERED_ORDER
 from airflow_provider_zuora.core.vendors.zuora.payment_runs import PAYMENT_RUN
@@ -63,6 +64,7 @@ class Zuora(Vendor):
         "order": ORDER_JOB,
         "preview": PREVIEW_JOB,
         "order by number": NUMBERED_ORDER,
+        "order deletion": ORDER_DELETION,
         "data query": DATA_QUERY,
         "bill run": BILL_RUN,
         "bill run post": BILL_RUN_POST,

@@ -1,0 +1,1 @@
+"""What the guards of a submission compare with their limits, read at the vendor; nothing is changed there."""
