@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_zuora.version_compat import find_first
@@ -18,6 +19,14 @@ NOT_BEFORE = {
     "tests/triggers/test_end_from_trigger.py": (3, 3),
     "tests/triggers/test_start_and_end.py": (3, 3),
 }
+
+# Examples of what an Airflow before these does not have.
+EXAMPLES_NOT_BEFORE = {"zuora_approved_orders": (3, 1)}
+EXAMPLES = [
+    path
+    for path in sorted((Path(__file__).parents[1] / "example_dags").glob("*.py"))
+    if EXAMPLES_NOT_BEFORE.get(path.stem, AIRFLOW) <= AIRFLOW
+]
 
 # And about a provider that need not be installed: with the lowest versions it is not.
 NEEDS = {"tests/airflow_context/test_lineage.py": "airflow.providers.openlineage"}

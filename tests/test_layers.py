@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.airflow_versions import AIRFLOW
+from tests.airflow_versions import AIRFLOW, EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "airflow_provider_zuora"
@@ -57,7 +57,7 @@ with DAG("empty", schedule=None):
 HEAVY = {"aiohttp", "requests", "jsonschema", "zuora_sdk"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "example_dags").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_a_dag_file_stays_cheap_to_import(path):
     empty = list_loaded(EMPTY_DAG)
     loaded = list_loaded(f"{EMPTY_DAG}\nimport runpy\nrunpy.run_path({str(path)!r})")

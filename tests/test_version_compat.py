@@ -17,8 +17,7 @@ from airflow_provider_zuora.version_compat import (
     find_first,
     mask_secret,
 )
-from tests.airflow_versions import AIRFLOW, IS_AIRFLOW_2
-from tests.e2e.conftest import EXAMPLES
+from tests.airflow_versions import AIRFLOW, EXAMPLES, IS_AIRFLOW_2
 from tests.test_readme import read_rows
 
 # What Airflow itself imports for these may warn of Airflow itself: it is there before warnings are errors.
@@ -73,7 +72,7 @@ def test_what_is_nowhere_is_named_with_where_it_was_looked_for():
 
 
 def test_no_module_and_no_example_uses_what_is_deprecated():
-    examples = [str(path) for path in sorted(EXAMPLES.glob("*.py"))]
+    examples = [str(path) for path in EXAMPLES]
     command = [sys.executable, "-c", IMPORTS, *examples]
     done = subprocess.run(command, env=os.environ, text=True, capture_output=True, check=False)
 
