@@ -21,6 +21,7 @@ from airflow_provider_zuora.core.times import read_moment
 
 KIND = "order"
 _THERE = (Outcome.SUBMITTED, Outcome.FOUND, Outcome.ADOPTED)
+_UNDECIDED = (Outcome.OPEN, Outcome.UNKNOWN)
 _MASKED = "***"  # in the place of what looks like a card's number
 
 
@@ -117,10 +118,19 @@ class LoggedOrder:
 
     @property
     def is_interrupted(self) -> bool:
-        """Return whether a try has written an intent, and no end after it: it was killed, or goes on."""
+        """Return whether a try has written an intent, and no end closes it: it was killed, or goes on."""
+        decided = [at for at, outcome, _ in self.ends.values() if outcome not in _UNDECIDED]
+        last = max(decided, default=float("-inf"))
         return any(
-            number not in self.ends or self.ends[number][0] < at for number, at in self.intents.items()
+            at > max(last, self.ends[number][0] if number in self.ends else last)
+            for number, at in self.intents.items()
         )
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether the task sends the same key again, unasked, when it is cleared."""
+        _, outcome, _ = max(self.ends.values(), default=(0.0, Outcome.OPEN, 0))
+        return self.is_interrupted or outcome == Outcome.OPEN
 
     def list_numbers(self, jobs: dict[str, JobEnd]) -> list[str]:
         """Return the numbers of the orders that were made under its key, as far as they are known."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from airflow_provider_zuora.core.job import ORDER, JobState
 from airflow_provider_zuora.core.reconciliation.comparison import Comparison, describe_difference
-from airflow_provider_zuora.core.reconciliation.logged_orders import LoggedOrder, fold
+from airflow_provider_zuora.core.reconciliation.logged_orders import LoggedOrder, LogState, fold
 from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE
 from airflow_provider_zuora.core.submission.outcomes import Outcome
 from airflow_provider_zuora.core.times import write_minute
@@ -27,6 +28,8 @@ class Action(StrEnum):
     """Zuora has none. The task sends the same key again, which cannot make a second one."""
     AGAIN = "submit again"
     """Zuora has none. Pass the value as ``idempotency_key``, and clear the task."""
+    ALONE = "submit alone"
+    """Zuora has none. Take it out of the list, whose other orders another key would make twice."""
     LOOK = "look"
     """Only a person can tell."""
     WAIT = "wait"
@@ -57,6 +60,16 @@ class Resolver:
 
     known: Comparison
     now: float
+    _tries: dict[tuple[object, ...], list[LoggedOrder]] = field(
+        init=False, default_factory=lambda: defaultdict(list)
+    )
+
+    def __post_init__(self) -> None:
+        """Note the orders that each try of a task has submitted, as far as they may be there."""
+        for order in self.known.books.orders.values():
+            if order.state in (LogState.SENT, LogState.UNKNOWN):
+                for name in _name_tries(order):
+                    self._tries[name].append(order)
 
     def resolve(self, order: LoggedOrder, row: OrderRow | None, number: str, *, is_young: bool) -> _Answer:
         """
@@ -82,6 +95,14 @@ class Resolver:
         words = "Zuora has no order of its account and date that may be it"
         return words, self._propose_again(order, is_young=is_young), ()
 
+    def _has_others(self, order: LoggedOrder) -> bool:
+        """Return whether its task has submitted others besides it, which another key would make twice."""
+        number = fold(order.order_number)
+        beside = (each for name in _name_tries(order) for each in self._tries.get(name, ()))
+        return any(
+            each.key != order.key and not (number and number == fold(each.order_number)) for each in beside
+        )
+
     def _count_claims(self, number: str) -> int:
         """Return how many orders without a number may be this one."""
         placed = (rows for rows in self.known.placed.values() if rows)
@@ -95,12 +116,18 @@ class Resolver:
         return f"Zuora has it, {row.status}", Proposal(Action.ADOPT, ORDER + row.number, Outcome.FOUND), ()
 
     def _propose_again(self, order: LoggedOrder, *, is_young: bool) -> Proposal:
-        """Return how to submit it: by the same key as long as Zuora remembers that, if a try was cut off."""
+        """Return how to submit it: by the same key as long as Zuora remembers that, if the task sends it."""
         if is_young:
             return Proposal(Action.WAIT)
-        if order.is_interrupted and self.now - order.first < _SAME_KEY:
+        if order.goes_on and self.now - order.first < _SAME_KEY:
             return Proposal(Action.CLEAR, "", Outcome.ABSENT)
+        if self._has_others(order):
+            return Proposal(Action.ALONE, "", Outcome.ABSENT)
         return Proposal(Action.AGAIN, f"again-{write_minute(self.now)}", Outcome.ABSENT)
+
+
+def _name_tries(order: LoggedOrder) -> list[tuple[object, ...]]:
+    return [(*order.task.values(), number) for number in order.intents.keys() | order.ends.keys()]
 
 
 _LOOK = Proposal(Action.LOOK)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_zuora.core.flow import Flow
 from airflow_provider_zuora.core.submission import endings, recovery
+from airflow_provider_zuora.core.submission.logging_facts import describe
+from airflow_provider_zuora.core.submission.outcomes import Outcome
 from airflow_provider_zuora.core.submission.protocol import Event
 from airflow_provider_zuora.core.submission.record import SubmissionState
 
@@ -37,6 +39,7 @@ def begin_next_key(submission: Submission) -> Flow[Event]:
         log.warning(words, submission.kind.noun, submission.order.mark)
         if (yield from recovery.find_late_order(submission)):
             return Event.FOUND
+    submission.log.add_end(describe(submission, before) | {"outcome": Outcome.REFUSED})
     submission.left_absent |= is_absent
     words = "Key %s cannot make the %s, the next one follows: %s"
     log.warning(words, before.key, submission.kind.noun, before.reason)

@@ -266,9 +266,30 @@ class TestAnUnknownOutcome:
         entry = desk.find_one()
         assert (tell(entry)[1:3], list(entry.others)) == (("adopt_job_id", "order:O-1"), [by_hand])
 
-    def test_of_several_posts_that_may_have_made_it_is_unknown_though_the_try_has_ended(self, desk):
+    def test_of_several_posts_that_may_have_made_it_is_sent_again_under_its_key(self, desk):
         desk.refuse("k", NUMBERED, "open", unanswered=2)
-        assert tell(desk.find_one()) == ("unknown", "submit again", "again-2023-11-14T23:13Z", "absent")
+        assert tell(desk.find_one()) == ("unknown", "clear the task", "", "absent")
+
+    @pytest.mark.parametrize("others", ["submitted", "unknown"])
+    def test_of_a_list_gets_no_other_key_which_all_of_its_orders_would_have(self, desk, others):
+        for number in ("O-1", "O-2"):
+            desk.refuse(f"k{number}", make_order(number), "unknown", unanswered=1)
+        facts = {"job_id": "8ad0"} if others == "submitted" else {"unanswered": 1}
+        desk.refuse("there", make_order("O-9"), others, **facts)
+        found = {entry.order.key: tell(entry) for entry in desk.compare().entries}
+        alone = ("unknown", "submit alone", "", "absent")
+        assert [found[key] for key in ("kO-1", "kO-2")] == [alone] * 2
+
+    @pytest.mark.parametrize("other", [{"map_index": 1}, {"try_number": 2}, {"run_id": "r2"}], ids=str)
+    def test_needs_another_key_though_another_task_or_try_has_sent_something(self, desk, other):
+        desk.refuse("k", NUMBERED, "unknown", unanswered=1)
+        desk.submit("there", make_order("O-9"), **other)
+        assert tell(desk.compare().entries[0])[1] == "submit again"
+
+    def test_needs_another_key_if_nothing_came_of_the_others_of_its_list(self, desk):
+        desk.refuse("k", NUMBERED, "unknown", unanswered=1)
+        desk.refuse("none", make_order("O-9"), "refused")
+        assert tell(desk.compare().entries[0])[1] == "submit again"
 
     def test_of_a_try_that_was_killed_is_unknown_whatever_a_later_one_says(self, desk):
         desk.cut("k", NUMBERED)

@@ -58,6 +58,13 @@ def test_a_process_that_goes_on_with_a_try_has_an_intent_of_its_own(desk):
     assert read(desk).state is LogState.UNKNOWN
 
 
+def test_a_try_that_was_killed_is_closed_by_a_later_one_that_was_refused(desk):
+    desk.cut("k", ORDER)
+    desk.clock.now += 60
+    desk.refuse("k", ORDER, try_number=2)
+    assert read(desk).state is LogState.REFUSED
+
+
 def test_a_number_that_looks_like_a_cards_is_not_known(desk):
     job_id = desk.submit("k", CARD)
     desk.log("result", None, CARD, digest=None, job_id=job_id, outcome="completed")
