@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
-from airflow_provider_zuora.core.guards import find_violations
+from airflow_provider_zuora.core.guards import FIELDS, find_violations
 from airflow_provider_zuora.core.vendors.zuora.vendor import Zuora
 
 
@@ -40,3 +40,36 @@ def check_guard(guard: Guard) -> None:
     """Raise a `ValueError` with each rule that a guard breaks, as far as that shows when a DAG is parsed."""
     if broken := find_violations(guard, Zuora.environments):
         raise ValueError("\n".join(f"guard: {rule}" for rule in broken))
+
+
+class GuardedTask:
+    """An operator with a guard; what its templates and XComs stand for is known when the task runs."""
+
+    guard: Guard = None
+    _given: Collection[str] | None = None  # fields of the guard that have a value; None: there is no guard
+
+    def keep_guard(self, guard: Guard) -> None:
+        """Check a guard as `check_guard` does, and keep which of its fields have a value."""
+        check_guard(guard)
+        if guard is not None:
+            fields = _read_fields(guard)
+            self._given = FIELDS if fields is None else [name for name in fields if fields[name] is not None]
+
+    @property
+    def rendered_guard(self) -> Guard:
+        """Return the guard with a blank text, which is refused, for what was rendered to nothing."""
+        if self._given is None:
+            return self.guard
+        if self.guard is None:
+            return ""
+        fields = _read_fields(self.guard) or {}
+        names = fields if self._given is FIELDS else self._given
+        lost = [name for name in names if fields.get(name) is None]
+        return {**fields, **dict.fromkeys(lost, "")} if lost else self.guard
+
+
+def _read_fields(guard: Any) -> Mapping[str, Any] | None:
+    """Return the fields of a guard, None if they are not known, as those of a text or an XCom."""
+    if isinstance(guard, OrderGuard):
+        return guard._asdict()
+    return guard if isinstance(guard, Mapping) else None

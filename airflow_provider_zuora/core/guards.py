@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
+from airflow_provider_zuora.core.environments import Environments, find_environment, normalize_url
 from airflow_provider_zuora.core.errors import GuardRefused
 
 FIELDS = ("expect_environment", "max_orders", "max_amount", "currency")
@@ -18,13 +18,11 @@ _JINJA = ("{{", "{%")
 _DIGITS = 15  # of a number that was read as a double: with more of them it may be another one
 _PLAIN = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
 _PRECISION = 80  # digits, in which sums of such amounts are exact
-_PORTS = {"https": 443, "http": 80}
+_BLANK = "is blank: what its template stands for is not there"
 _AMOUNT = "must be an amount of 0 or more, as text such as '1000.50', a Decimal or a whole number"
 
 Money: TypeAlias = tuple[Decimal, str]
 """An amount and its currency."""
-Environments: TypeAlias = Mapping[str, str]
-"""The base URL of each environment of a vendor, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +42,17 @@ class Limits:
     @classmethod
     def of(cls, given: object, environments: Environments, source: str = "guard") -> Limits:
         """
-        Return the limits of a guard: a mapping, a named tuple, or JSON text; None or blank: there are none.
+        Return the limits of a guard: a mapping, a named tuple, or JSON text; None: there are none.
+
+        A text that is blank, or ``None``, is what a template makes of nothing: the author wanted a limit.
 
         :raises ValueError: with a line for each broken rule.
         """
         fields, broken = _read_fields(given)
         values: dict[str, Any] = {"source": source}
-        for name, (own, read) in _READERS.items():
+        for name, (own, _) in _READERS.items():
             try:
-                values[own] = read(fields.get(name), environments)
+                values[own] = _read_field(name, fields.get(name), environments)
             except ValueError as error:
                 broken.append(f"{name}: {error}")
         if not broken and (values["max_amount"] is None) == bool(values["currency"]):
@@ -149,7 +149,7 @@ NO_GUARDS = Guards()
 def read_ceiling(environments: Environments, value: object) -> Limits:
     """Return the guard of a connection; raise a `ValueError` with the rules that it breaks, in one line."""
     try:
-        return Limits.of(value, environments, "the connection's guard")
+        return Limits.of(None if _is_blank(value) else value, environments, "the connection's guard")
     except ValueError as error:
         raise ValueError("; ".join(str(error).splitlines())) from None
 
@@ -166,7 +166,7 @@ def find_violations(given: object, environments: Environments) -> list[str]:
         for name, value in known.items():
             if not _is_later(value):
                 try:
-                    _READERS[name][1](value, environments)
+                    _read_field(name, value, environments)
                 except ValueError as error:
                     broken.append(f"{name}: {error}")
         return broken
@@ -190,9 +190,11 @@ def _is_later(value: object) -> bool:
 
 def _read_fields(given: object) -> tuple[Mapping[str, Any], list[str]]:
     """Return the fields of a guard, and the rules that it breaks as a whole."""
+    if _is_blank(given):
+        return {}, [_BLANK]
     if isinstance(given, str):
         try:
-            given = json.loads(given) if given.strip() not in ("", "None") else None
+            given = json.loads(given)
         except (ValueError, RecursionError):
             given = False
     if isinstance(given, tuple) and hasattr(given, "_asdict"):
@@ -203,6 +205,16 @@ def _read_fields(given: object) -> tuple[Mapping[str, Any], list[str]]:
         return {}, [f"must be an OrderGuard, or an object of {', '.join(FIELDS)}"]
     unknown = sorted(str(name) for name in given if name not in FIELDS)
     return given, [f"must hold {', '.join(FIELDS)}, not {name!r:.80}" for name in unknown]
+
+
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and value.strip() in ("", "None")
+
+
+def _read_field(name: str, value: object, environments: Environments) -> Any:
+    if _is_blank(value):
+        raise ValueError(_BLANK)
+    return _READERS[name][1](value, environments)
 
 
 def _read_environment(value: object, environments: Environments) -> str:
@@ -220,13 +232,13 @@ def _read_environment(value: object, environments: Environments) -> str:
 def _read_text(value: object) -> str:
     if value is not None and not isinstance(value, str):
         raise ValueError("must be a text")
-    return "" if value is None or value.strip() == "None" else value.strip()
+    return "" if value is None else value.strip()
 
 
 def _read_count(value: object, _: Environments) -> int | None:
-    text = str(value).strip()
-    if value is None or (isinstance(value, str) and text in ("", "None")):
+    if value is None:
         return None
+    text = str(value).strip()
     is_whole = isinstance(value, (int, str)) and not isinstance(value, bool)
     if not (is_whole and text.isdecimal() and text.isascii() and len(text) <= _DIGITS):
         raise ValueError("must be a whole number of 0 or more")
@@ -234,7 +246,7 @@ def _read_count(value: object, _: Environments) -> int | None:
 
 
 def _read_limit(value: object, _: Environments) -> Decimal | None:
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+    if value is None:
         return None
     amount = read_amount(value)
     if amount is None or amount < 0:
@@ -278,21 +290,3 @@ def _add_up(amounts: Iterable[Decimal]) -> Decimal:
     with localcontext() as context:
         context.prec = _PRECISION
         return sum((abs(amount) for amount in amounts), Decimal(0))
-
-
-def find_environment(base_url: str, environments: Environments) -> str:
-    """Return the name of the environment at a base URL, empty if it is none that is known."""
-    place = normalize_url(base_url)
-    return next((name for name, url in environments.items() if normalize_url(url) == place), "")
-
-
-def normalize_url(url: str) -> str:
-    """Return scheme and host of a base URL, with a port that is not the usual one."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
-        return url.strip().casefold()
-    host = (parts.hostname or "").rstrip(".")
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, _PORTS.get(parts.scheme)) else "")

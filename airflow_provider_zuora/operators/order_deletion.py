@@ -12,7 +12,7 @@ from typing_extensions import override
 from airflow_provider_zuora.airflow_context.parameters import OperatorOptions, keep_parameters
 from airflow_provider_zuora.core.job import JobResult
 from airflow_provider_zuora.exceptions import TransientError
-from airflow_provider_zuora.guards import Guard, check_guard
+from airflow_provider_zuora.guards import Guard, GuardedTask
 from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.operators.base import BaseJobOperator
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MISSING = ("fail", "succeed")
 
 
-class ZuoraDeleteOrderOperator(BaseJobOperator):
+class ZuoraDeleteOrderOperator(GuardedTask, BaseJobOperator):
     """
     Delete an order in Zuora, and wait until Zuora does not know it any more.
 
@@ -61,7 +61,6 @@ class ZuoraDeleteOrderOperator(BaseJobOperator):
     template_fields: Sequence[str] = ("order_number", "zuora_conn_id", "submission_log", "guard")
     zuora_conn_id: str
     submission_log: LogPath
-    guard: Guard
     order_number: str
     on_missing: str
     _deletion: Deletion | None = None
@@ -85,12 +84,12 @@ class ZuoraDeleteOrderOperator(BaseJobOperator):
         super().__init__(**kwargs)
         if on_missing not in _MISSING:
             raise ValueError(f"on_missing: must be {' or '.join(_MISSING)}, not {on_missing!r}")
-        check_guard(guard)
+        self.keep_guard(guard)
 
     @cached_property
     @override
     def hook(self) -> ZuoraHook:
-        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.guard)
+        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.rendered_guard)
 
     @override
     def execute(self, context: Context) -> Any:

@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.vendors.zuora.order_secrets import (
     unredact,
 )
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_errors
-from airflow_provider_zuora.guards import Guard
+from airflow_provider_zuora.guards import GuardedTask
 from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.links import ZuoraLink
 from airflow_provider_zuora.operators.base import BaseJobOperator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class BaseOrderInput(BaseLiteralTexts, BaseReportingTask):
+class BaseOrderInput(BaseLiteralTexts, GuardedTask, BaseReportingTask):
     """
     An operator one field of which holds orders; a subclass names it.
 
@@ -44,7 +44,6 @@ class BaseOrderInput(BaseLiteralTexts, BaseReportingTask):
     order_field: ClassVar[str]
     zuora_conn_id: str
     submission_log: LogPath = None
-    guard: Guard = None
     template_fields_renderers: ClassVar[dict[str, str]] = {"order": "json", "orders": "json"}
     ui_color = "#d5ecd4"
     operator_extra_links = (ZuoraLink(),)
@@ -52,7 +51,7 @@ class BaseOrderInput(BaseLiteralTexts, BaseReportingTask):
     @cached_property
     def hook(self) -> ZuoraHook:
         """Return the hook, the same all through a task."""
-        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.guard)
+        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.rendered_guard)
 
     def note_input(self) -> None:
         """Note the file that the orders come from, if they come from one."""
@@ -178,7 +177,7 @@ class BaseOrderOperator(BaseOrderInput, BaseJobOperator):
     @cached_property
     def hook(self) -> ZuoraHook:
         """Return the hook, the same all through a task; its messages are free of the order's secrets."""
-        hook = ZuoraHook(self.zuora_conn_id, self.submission_log, self.guard)
+        hook = ZuoraHook(self.zuora_conn_id, self.submission_log, self.rendered_guard)
         hook.values_to_hide = list_secrets(self._read_order())
         return hook
 

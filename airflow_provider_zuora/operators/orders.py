@@ -15,7 +15,7 @@ from airflow_provider_zuora.core.json_text import read_orders, write_lines
 from airflow_provider_zuora.core.validation import check_execution_timeout, check_flags, find_list_violations
 from airflow_provider_zuora.core.vendors.zuora.order_secrets import mask_secrets, unredact
 from airflow_provider_zuora.exceptions import TransientError, convert_error, convert_errors
-from airflow_provider_zuora.guards import Guard, check_guard
+from airflow_provider_zuora.guards import Guard
 from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.operators.order_file import check_refused_path, is_path, read_order_list
 from airflow_provider_zuora.operators.order_input import BaseOrderInput, BaseOrderOperator
@@ -101,7 +101,7 @@ class ZuoraCreateOrderOperator(BaseOrderOperator):
     ):
         keep_parameters(self, locals())
         super().__init__(**kwargs)
-        check_guard(guard)
+        self.keep_guard(guard)
         check_flags({"return_ids": return_ids, "require_order_completed": require_order_completed})
 
     def list_expected(self) -> dict[str, str]:
@@ -196,7 +196,7 @@ class ZuoraCreateOrdersOperator(BaseOrderInput):
     ):
         keep_parameters(self, locals())
         super().__init__(**kwargs)
-        check_guard(guard)
+        self.keep_guard(guard)
         check_execution_timeout(self.execution_timeout)
         if on_refusal not in ("fail", "skip"):
             raise ValueError(f"on_refusal: must be fail or skip, not {on_refusal!r}")

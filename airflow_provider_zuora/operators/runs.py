@@ -20,7 +20,7 @@ from airflow_provider_zuora.core.times import read_moment
 from airflow_provider_zuora.core.validation import check_flags
 from airflow_provider_zuora.core.vendors.base import RunTotals
 from airflow_provider_zuora.exceptions import PermanentError, TransientError, convert_error
-from airflow_provider_zuora.guards import Guard, check_guard
+from airflow_provider_zuora.guards import GuardedTask
 from airflow_provider_zuora.hooks.limits import choose_interval
 from airflow_provider_zuora.hooks.zuora import LogPath, ZuoraHook
 from airflow_provider_zuora.links import ZuoraLink
@@ -34,14 +34,13 @@ _COUNTING = 120.0  # seconds in which Zuora's lists may not know yet how a bill 
 _EAST_MOST = 14 * 3600.0  # seconds by which a zone may be ahead of UTC
 
 
-class BaseRunOperator(BaseJobOperator):
+class BaseRunOperator(GuardedTask, BaseJobOperator):
     """An operator that submits a run, waits for it, and returns what it came to."""
 
     hook_class = ZuoraHook
     operator_extra_links = (ZuoraLink(),)
     zuora_conn_id: str
     submission_log: LogPath
-    guard: Guard
     noun: ClassVar[str]
     run_field: ClassVar[str]  # the option that holds its body
     number_field: ClassVar[str]  # of Zuora's answer
@@ -57,14 +56,14 @@ class BaseRunOperator(BaseJobOperator):
     @cached_property
     @override
     def hook(self) -> ZuoraHook:
-        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.guard)
+        return ZuoraHook(self.zuora_conn_id, self.submission_log, self.rendered_guard)
 
     def __init__(self, **kwargs: Any):
         if "wait_for_completion" in kwargs:
             raise ValueError("wait_for_completion: a run is always waited for; leave this option out")
         super().__init__(**kwargs)
         check_flags({"fail_on_errors": self.fail_on_errors})
-        check_guard(self.guard)
+        self.keep_guard(self.guard)
 
     def execute(self, context: Context) -> Any:
         """Submit the run, or find the one that an earlier try has submitted, and wait for it."""

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from airflow_provider_zuora.core.environments import find_environment
 from airflow_provider_zuora.core.errors import GuardRefused
 from airflow_provider_zuora.core.guards import (
     NO_GUARDS,
     Guards,
     Limits,
-    find_environment,
     find_violations,
     read_amount,
     read_ceiling,
@@ -164,11 +164,22 @@ def test_a_guard_is_a_value_a_mapping_or_its_json_text(given):
     assert find_violations(given, KNOWN) == []
 
 
-@pytest.mark.parametrize(
-    "given", [None, "", " ", "None", {}, OrderGuard(), OrderGuard("None", "", "None", " ")]
-)
-def test_what_a_template_makes_of_nothing_limits_nothing(given):
+@pytest.mark.parametrize("given", [None, {}, OrderGuard(), "null", "{}"])
+def test_what_is_left_out_limits_nothing(given):
     assert Limits.of(given, KNOWN) == Limits()
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "None"])
+@pytest.mark.parametrize("field", [None, *OrderGuard._fields])
+def test_what_a_template_makes_of_nothing_is_refused(field, nothing):
+    name = f"{field}: " if field else ""
+    with pytest.raises(ValueError, match=rf"^{name}is blank: what its template stands for is not there"):
+        Limits.of({field: nothing} if field else nothing, KNOWN)
+
+
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_a_connection_without_a_guard_limits_nothing(value):
+    assert read_ceiling(KNOWN, value) == Limits("the connection's guard")
 
 
 @pytest.mark.parametrize(

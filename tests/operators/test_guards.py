@@ -783,6 +783,37 @@ class TestAsAirflowHasThem:
         assert "1000.50" in first
         assert pickle.loads(pickle.dumps(guard)) == guard
 
+    @pytest.mark.parametrize(
+        "guard",
+        ["{{ nothing }}", '{"max_orders": "{{ nothing }}"}', {"expect_environment": "{{ nothing }}"}],
+        ids=str,
+    )
+    def test_a_template_of_nothing_is_refused_and_nothing_is_sent(self, zuora, guard):
+        with pytest.raises(PermanentError, match=r"guard: .*is blank"):
+            Task().submit(guard=guard)
+        assert changed(zuora) == []
+
+    @pytest.mark.parametrize(
+        ("guard", "rendered", "name"),
+        [
+            ("{{ nothing }}", None, ""),
+            ('{"max_orders": {{ nothing }}}', {"max_orders": None}, "max_orders: "),
+            (OrderGuard(max_orders="{{ nothing }}"), OrderGuard(), "max_orders: "),
+            ({"expect_environment": "{{ nothing }}"}, {"expect_environment": None}, "expect_environment: "),
+        ],
+        ids=str,
+    )
+    def test_an_xcom_or_a_native_value_of_nothing_is_refused(self, zuora, guard, rendered, name):
+        operator = ZuoraCreateOrderOperator(task_id="a", order=ORDER, guard=guard)
+        operator.guard = rendered
+        with pytest.raises(PermanentError, match=f"guard: {name}is blank"):
+            operator.execute(Task().context)
+        assert changed(zuora) == []
+
+    def test_what_is_left_out_of_it_limits_nothing(self, zuora):
+        for guard in ({"max_orders": None}, OrderGuard(), None):
+            assert ZuoraCreateOrderOperator(task_id="a", order=ORDER, guard=guard).rendered_guard == guard
+
     def test_an_xcom_in_it_makes_its_task_come_after(self):
         with DAG("guarded", schedule=None):
             from airflow.providers.common.compat.sdk import BaseOperator
