@@ -429,6 +429,17 @@ class TestRetries:
         assert "the list comes to 300.3 USD, and 200.20 USD is allowed" in words
         assert made(zuora) == ["O-1", "O-2"]
 
+    def test_a_refusal_does_not_say_that_nothing_was_sent_if_an_earlier_try_has_sent_other_orders(self, zuora):
+        task, guard = Task(store=StateStore()), OrderGuard(max_amount="100.10", **USD)
+        lose_order(zuora, text="earlier")
+        with pytest.raises(TransientError):
+            task.submit_all([UNNUMBERED | {"description": "earlier"}])
+        heal(zuora)
+        orders = [UNNUMBERED | {"description": f"later {n}"} for n in range(2)]
+        assert refused(task.submit_all, orders, guard=guard).endswith("This try has sent nothing.")
+        assert refused(task.submit_all, orders, guard=OrderGuard("production")).endswith("has sent nothing.")
+        assert len(made(zuora)) == 1
+
     @pytest.mark.parametrize("on_refusal", ["fail", "skip"])
     def test_what_a_guard_refuses_is_never_skipped(self, zuora, on_refusal):
         task, guard = Task(store=StateStore()), OrderGuard(max_orders=1)

@@ -127,9 +127,10 @@ def _has_run(log_of_task: SubmissionLog) -> bool:
     return log_of_task.task.get("run_id") is not None
 
 
-def end_refusal(refusal: GuardRefused) -> GuardRefused:
-    """Return a refusal as it ends a task of which it is known that nothing was sent."""
-    return GuardRefused(f"{refusal} Nothing was sent.")
+def end_refusal(refusal: GuardRefused, attempt: TaskAttempt) -> GuardRefused:
+    """Return a refusal as it ends a try that has sent nothing; an earlier one may have sent something else."""
+    words = "Nothing was sent." if attempt.is_first else "This try has sent nothing."
+    return GuardRefused(f"{refusal} {words}")
 
 
 def raise_refusal(words: str, error: ApiError) -> NoReturn:
@@ -174,7 +175,7 @@ def refuse(submission: Submission, refusal: GuardRefused, *, looks: bool = True)
     """
     if not may_exist(submission):
         yield from submission.notes.note_nothing_sent()
-        raise end_refusal(refusal) from refusal
+        raise end_refusal(refusal, submission.keys.attempt) from refusal
     if looks and (yield from recovery.look_once(submission)) is Event.FOUND:
         return Event.FOUND
     submission.why = f"a guard does not let it be sent ({refusal}), and an earlier try may have sent it"
