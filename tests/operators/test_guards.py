@@ -429,7 +429,9 @@ class TestRetries:
         assert "the list comes to 300.3 USD, and 200.20 USD is allowed" in words
         assert made(zuora) == ["O-1", "O-2"]
 
-    def test_a_refusal_does_not_say_that_nothing_was_sent_if_an_earlier_try_has_sent_other_orders(self, zuora):
+    def test_a_refusal_does_not_say_that_nothing_was_sent_if_an_earlier_try_has_sent_other_orders(
+        self, zuora
+    ):
         task, guard = Task(store=StateStore()), OrderGuard(max_amount="100.10", **USD)
         lose_order(zuora, text="earlier")
         with pytest.raises(TransientError):

@@ -128,7 +128,7 @@ def _has_run(log_of_task: SubmissionLog) -> bool:
 
 
 def end_refusal(refusal: GuardRefused, attempt: TaskAttempt) -> GuardRefused:
-    """Return a refusal as it ends a try that has sent nothing; an earlier one may have sent something else."""
+    """Return a refusal as it ends a try that has sent nothing; an earlier one may have sent others."""
     words = "Nothing was sent." if attempt.is_first else "This try has sent nothing."
     return GuardRefused(f"{refusal} {words}")
 

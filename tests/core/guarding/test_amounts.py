@@ -80,6 +80,27 @@ def test_a_preview_is_the_order_without_what_no_preview_has():
     assert preview["previewOptions"] == {"previewThruType": "TermEnd", "previewTypes": ["BillingDocs"]}
 
 
+def subscribe(term, start="2024-07-01"):
+    made = {"terms": {"initialTerm": {"termType": term}}, "subscribeToRatePlans": []}
+    dates = [{"name": "ContractEffective", "triggerDate": start}]
+    return {
+        "orderActions": [{"type": "CreateSubscription", "triggerDates": dates, "createSubscription": made}]
+    }
+
+
+def test_a_preview_ends_a_year_after_the_last_evergreen_subscription_has_begun():
+    starts = ("2025-06-01", "2024-12-01", None)
+    order = NUMBERED | {"subscriptions": [subscribe("EVERGREEN", start) for start in starts]}
+    assert build_preview(order)["previewOptions"]["specificPreviewThruDate"] == "2026-06-01"
+
+
+def test_an_evergreen_subscription_beside_one_with_a_term_cannot_be_told():
+    """A preview for a year would leave out two years of the other."""
+    order = NUMBERED | {"subscriptions": [subscribe("EVERGREEN"), subscribe("TERMED")]}
+    with pytest.raises(Unreadable, match="an evergreen subscription besides others"):
+        build_preview(order)
+
+
 def test_the_preview_of_a_new_account_has_no_name_and_no_card():
     account = {"name": "Acme", "currency": "USD", "billCycleDay": 1, "creditCard": {"cardNumber": "4111"}}
     account |= {"billToContact": {"firstName": "Jane", "lastName": "Doe"}, "taxInfo": {"exemptStatus": "No"}}

@@ -10,6 +10,7 @@ What cannot be read is an `Unreadable`: no amount is ever guessed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,8 @@ Document = Mapping[str, Any]
 
 MOST_PAGES = 200
 """Pages of a list that are read; what has more is not read to its end, so it is unreadable."""
+_STARTS = ("orderDate", "triggerDate", "specificTriggerDate")
+_DAY = len("2024-07-01")
 _PAGE = "50"  # rows; the SDK says at most 50, the guide 99
 _NOT_IN_PREVIEW = ("newAccount", "processingOptions", "externallyManagedBy", "orderNumber")
 _ACCOUNT = ("billCycleDay", "currency", "taxInfo")  # of a new account, that its preview has as well
@@ -37,16 +40,33 @@ def build_preview(order: Document) -> dict[str, Any]:
     """
     Return the preview of an order: its billing documents until the end of the term.
 
-    A subscription that the order creates as an evergreen one has no such end: there it is a year.
+    A subscription that the order creates as an evergreen one has no such end: there it is a year after the
+    last date that the order names.
+
+    :raises Unreadable: if it has an evergreen subscription and another one: a preview has one end for both.
     """
     preview = {name: value for name, value in order.items() if name not in _NOT_IN_PREVIEW}
     if account := order.get("newAccount"):
         preview["previewAccountInfo"] = _describe_account(account)
     through: dict[str, Any] = {"previewThruType": "TermEnd"}
-    if any(str(term).upper() == "EVERGREEN" for term in _find_all(order, "termType")):
-        end = _add_year(date.fromisoformat(order["orderDate"])).isoformat()
+    endless = [_is_evergreen(each) for each in order.get("subscriptions") or ()]
+    if any(endless) and not all(endless):
+        raise Unreadable("It has an evergreen subscription besides others: a preview has one end for all.")
+    if any(endless):
+        end = _add_year(max(_list_starts(order))).isoformat()
         through = {"previewThruType": "SpecificDate", "specificPreviewThruDate": end}
     return preview | {"previewOptions": through | {"previewTypes": ["BillingDocs"]}}
+
+
+def _is_evergreen(subscription: object) -> bool:
+    return any(str(term).upper() == "EVERGREEN" for term in _find_all(subscription, "termType"))
+
+
+def _list_starts(order: Document) -> Iterator[date]:
+    """Yield the dates from which something of an order may be billed."""
+    for value in (value for name in _STARTS for value in _find_all(order, name)):
+        with suppress(ValueError):  # one that is none is for Zuora to refuse
+            yield date.fromisoformat(str(value)[:_DAY])
 
 
 def _describe_account(account: Document) -> dict[str, Any]:
