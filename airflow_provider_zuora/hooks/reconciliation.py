@@ -31,6 +31,7 @@ _MISSING_LOG = (
     "submission_log: there is none to compare with; pass it, or set it in the connection, as in the tasks "
     "that submit"
 )
+_NEVER_WRITTEN = "nothing was ever written to %s: it must be the log of the tasks that submit"
 
 
 def find_log(hook: ZuoraHook) -> Any:
@@ -55,6 +56,8 @@ def reconcile_orders(hook: ZuoraHook, place: Any, window: Window) -> Result:
     with convert_errors():
         store = LogStore.of(place)
         books = read_books(store.read_days(*_list_days(window, now)))
+        if not (books.orders or store.has_days()):
+            raise InvalidInput("Nothing was compared.", (f"submission_log: {_NEVER_WRITTEN % store.name}",))
     known = Comparison(books, window)
     log.info("The submission log has %d orders of the days around the window", len(books.orders))
     if books.unread:

@@ -25,7 +25,7 @@ from airflow_provider_zuora.airflow_context.task import describe_task, read_atte
 from airflow_provider_zuora.core.errors import InvalidInput, LogUnavailable
 from airflow_provider_zuora.core.job import Job, JobState
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
-from airflow_provider_zuora.core.submission.log_lines import Line, read_lines
+from airflow_provider_zuora.core.submission.log_lines import Line, read_known_lines, read_lines
 from airflow_provider_zuora.core.submission.outcomes import Outcome
 from airflow_provider_zuora.core.submission.submission_log import NO_LOG, Facts, SubmissionLog
 from airflow_provider_zuora.exceptions import convert_errors
@@ -114,11 +114,15 @@ class LogStore:
         Yield the lines of the processes of one run, and of others whose names are cut to the same ones.
 
         :param folder: of the run, below that of a day; ``first``: the day before which there is none.
-        :raises LogUnavailable: as `read_days` does.
+        :raises LogUnavailable: as `read_days` does, and if a line is of another version, or form.
         """
         for day in self._list_days():
             if first is None or day >= first.isoformat():
-                yield from self._read_folder(posixpath.join(day, folder))
+                yield from self._read_folder(posixpath.join(day, folder), read_known_lines)
+
+    def has_days(self) -> bool:
+        """Return whether anything has ever been written to it; raise as `read_days` does."""
+        return bool(self._list_days())
 
     def _list_days(self) -> list[str]:
         try:
@@ -135,11 +139,11 @@ class LogStore:
             raise self._make_unavailable("read", error, "Its days were asked for.") from error
         return []
 
-    def _read_folder(self, folder: str) -> Iterator[Line]:
+    def _read_folder(self, folder: str, read: Callable[[bytes], list[Line]] = read_lines) -> Iterator[Line]:
         try:
             for path in self._find(folder):
                 content = Path(path).read_bytes() if self.fs is None else self.fs.cat_file(path)
-                yield from read_lines(content)
+                yield from read(content)
         except Exception as error:
             raise self._make_unavailable("read", error, f"Its day is {folder[:_DAY_LENGTH]}.") from error
 

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from airflow_provider_zuora.core.reconciliation.report import Result
 
 FailOn: TypeAlias = Literal[
-    "missing", "doubled", "unknown", "different", "cancelled", "pending", "open", "others"
+    "missing", "doubled", "unknown", "different", "cancelled", "deleted", "pending", "open", "others"
 ]
-_CAN_FAIL = ("missing", "doubled", "unknown", "different", "cancelled", "pending", "open", "others")
+_CAN_FAIL = (
+    *("missing", "doubled", "unknown", "different", "cancelled", "deleted", "pending", "open", "others"),
+)
 _EMPTY = (
     "the run has no data interval, or an empty one, as one has that was started by hand or by an asset. Pass "
     'start and end, for example start="{{ macros.ds_add(ds, -1) }}" and end="{{ ds }}"'
@@ -50,7 +52,7 @@ class ZuoraReconcileOrdersOperator(BaseReportingTask):
         datetime; a template. None: the start of the run's data interval.
     :param end: the same for its end, which is not part of it.
     :param fail_on: findings that fail the task, of ``missing``, ``doubled``, ``unknown``, ``different``,
-        ``cancelled``, ``pending``, ``open`` and ``others``; empty: none does.
+        ``cancelled``, ``deleted``, ``pending``, ``open`` and ``others``; empty: none does.
     :param report_path: a CSV with a line for each order: a local path, or what ``ObjectStoragePath`` takes,
         such as ``s3://conn_id@bucket/a.csv``; a template. It is there also if the task fails.
     :param list_others: True: the orders that are not in the log are named, too, and not only counted.

@@ -475,6 +475,16 @@ class TestRetries:
 
 
 class TestTheCount:
+    @pytest.mark.parametrize("line", ['{"schema_version": 2}', '{"schema_version": 1}', "[1]", "no JSON"])
+    def test_a_log_that_has_a_line_of_another_form_cannot_be_told(self, zuora, task, tmp_path, line):
+        options = {"submission_log": str(tmp_path), "guard": OrderGuard(max_orders=9)}
+        task.submit(**options)
+        [part, *_] = tmp_path.rglob("*.jsonl")
+        part.with_name("other.jsonl").write_text(line + "\n")
+        words = refused(Task("other").submit, ORDER | {"orderNumber": "O-2"}, **options)
+        assert words.startswith("max_orders: what the run has sent cannot be read: ")
+        assert made(zuora) == ["O-1"]
+
     def test_a_list_of_as_many_as_allowed_passes_and_one_more_does_not(self, zuora, task):
         words = refused(task.submit_all, make_orders(3), guard=OrderGuard(max_orders="{{ params.count }}"))
         assert words == "guard: max_orders: the list has 3 orders, and 2 are allowed. Nothing was sent."

@@ -101,8 +101,23 @@ class TestBooksThatAgree:
         monkeypatch.setenv("AIRFLOW_CONN_ZUORA_DEFAULT", zuora.connection(extra={"read_only": True}))
         assert run(folder)[0]["counts"]["found"] == 1
 
-    def test_may_be_empty(self, zuora, folder):
+    def test_may_be_empty_in_the_window(self, zuora, folder):
+        (folder / "2024-07-01").mkdir(parents=True)
         assert run(folder)[0]["submitted"] == 0
+
+    def test_are_none_if_nothing_was_ever_written_there(self, zuora, folder):
+        """A path with a typing error must not say that all is well."""
+        submit(zuora, folder, "O-1")
+        words = (
+            r"^Nothing was compared\.\nsubmission_log: nothing was ever written to .*: it must be the log of"
+        )
+        with pytest.raises(PermanentError, match=words):
+            run(folder.parent / "lgo")
+
+    def test_are_none_if_their_place_is_a_file(self, zuora, folder):
+        folder.touch()
+        with pytest.raises(TransientError, match="could not be read"):
+            run(folder)
 
     def test_lie_where_the_connection_says(self, zuora, folder, monkeypatch):
         submit(zuora, folder, "O-1")
@@ -220,6 +235,7 @@ class TestTheWindow:
         assert run(folder, start=blank, end=blank)[0]["submitted"] == 1
 
     def test_is_in_utc_if_it_names_no_zone(self, zuora, folder):
+        submit(zuora, folder, "O-1")
         summary, _ = run(folder, start="2024-07-01", end="2024-07-02T12:30")
         assert (summary["start"], summary["end"]) == ("2024-07-01T00:00:00Z", "2024-07-02T12:30:00Z")
 
@@ -280,7 +296,8 @@ class TestOptions:
         assert zuora.ledger()["recent"] == []
 
     def test_others_are_counted_and_named_on_request(self, zuora, folder):
-        add_order(zuora.sandbox, make_order("X-1"))
+        submit(zuora, folder, "O-1")
+        add_order(zuora.sandbox, make_order("X-1", description="X-1"))
         counted, named = run(folder)[0], run(folder, list_others=True)[0]
         assert (counted["counts"]["others"], "others" in counted, named["others"]) == (1, False, ["X-1"])
 

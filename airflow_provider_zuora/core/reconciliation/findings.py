@@ -32,6 +32,8 @@ class Finding(StrEnum):
     """Its outcome is unknown, but another submission of the same task took its place."""
     MISSING = "missing"
     """The log says that it was sent; Zuora has none."""
+    DELETED = "deleted"
+    """Zuora has none, and the log says that a task has had it deleted."""
     DOUBLED = "doubled"
     """Zuora has another one besides it."""
     DIFFERENT = "different"
@@ -138,6 +140,8 @@ class _Judge:
     def _judge_missing(self, entry: Entry) -> Entry:
         order, jobs = entry.order, self.known.books.jobs
         assert order is not None
+        if self.known.books.deletions.get(fold(entry.number), 0.0) >= order.first:
+            return replace(entry, finding=Finding.DELETED, detail="a task has had it deleted")
         ends = [jobs[each] for each in order.job_ids if each in jobs]
         if any(each.is_active for each in ends):
             return replace(entry, finding=Finding.PENDING, detail="its job has not ended")

@@ -13,16 +13,22 @@ from airflow_provider_zuora.core.submission.log_lines import (
     RECONCILED,
     RESULT,
     TASK,
-    VERSION,
     Line,
+    is_understood,
 )
 from airflow_provider_zuora.core.submission.outcomes import Outcome
 from airflow_provider_zuora.core.times import read_moment
 
-KIND = "order"
+KIND, DELETION = "order", "order deletion"
 _THERE = (Outcome.SUBMITTED, Outcome.FOUND, Outcome.ADOPTED)
 _UNDECIDED = (Outcome.OPEN, Outcome.UNKNOWN)
 _MASKED = "***"  # in the place of what looks like a card's number
+
+
+def _read_known(line: Line, name: str) -> str:
+    """Return a number of a line, empty if it is masked: then it is not known."""
+    value = str(line.get(name) or "")
+    return "" if _MASKED in value else value
 
 
 def fold(value: str) -> str:
@@ -86,10 +92,8 @@ class LoggedOrder:
         self.first_try = min(self.first_try or number, number)
         self.last_try = max(self.last_try, number)
         self.task = self.task or {name: line.get(name) for name in TASK[:4]}
-        for name in ("digest", "order_date", "account_number", "account_id"):
-            setattr(self, name, getattr(self, name) or line.get(name) or "")
-        if _MASKED not in (own := line.get("order_number") or ""):
-            self.order_number = self.order_number or own
+        for name in ("digest", "order_number", "order_date", "account_number", "account_id"):
+            setattr(self, name, getattr(self, name) or _read_known(line, name))
         if line["event"] == INTENT:
             self.intents[number] = max(moment, self.intents.get(number, moment))
         else:
@@ -149,25 +153,31 @@ class Books:
     What was read of a log.
 
     :param orders: by key; ``jobs``: what the log says that jobs have come to, by id.
-    :param unread: lines of a version that this release does not know, or without a key.
+    :param deletions: when a task has last had an order deleted, by number.
+    :param unread: lines of a version, or a form, that this release does not know.
     """
 
     orders: dict[str, LoggedOrder] = field(default_factory=dict)
     jobs: dict[str, JobEnd] = field(default_factory=dict)
+    deletions: dict[str, float] = field(default_factory=dict)
     unread: int = 0
 
     def add(self, line: Line) -> None:
         """Take a line of the log."""
         moment = read_moment(str(line.get("time")))
-        if line.get("schema_version") != VERSION or moment is None:
+        if not is_understood(line) or moment is None:
             self.unread += 1
-        elif line.get("kind") != KIND:
+        elif line["kind"] == DELETION:
+            number = fold(_read_known(line, "order_number"))
+            if number and line["outcome"] in (*_THERE, Outcome.COMPLETED):
+                self.deletions[number] = max(moment, self.deletions.get(number, moment))
+        elif line["kind"] != KIND:
             return
         elif line["event"] == RESULT:
             self.jobs[str(line["job_id"])] = JobEnd(
                 is_failed=line["outcome"] == Outcome.FAILED,
                 is_logged=True,
-                number="" if _MASKED in (number := line["order_number"] or "") else number,
+                number=_read_known(line, "order_number"),
                 codes=tuple(line["codes"]),
             )
         elif line["event"] in (INTENT, END):

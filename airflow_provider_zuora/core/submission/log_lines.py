@@ -79,6 +79,30 @@ def read_lines(content: bytes) -> list[Line]:
     return lines
 
 
+def is_understood(line: Line) -> bool:
+    """Return whether a line is of the version that this release knows, and of its form."""
+    identity = line.get("job_id") if line.get("event") == RESULT else line.get("key") or line.get("job_id")
+    return (
+        line.get("schema_version") == VERSION
+        and line.get("event") in (INTENT, END, RESULT, RECONCILED)
+        and bool(line.get("kind") and identity and line.get("time"))
+        and isinstance(line.get("try_number"), int)
+        and isinstance(line.get("unanswered"), int)
+        and all(isinstance(line.get(name), (str, type(None))) for name in (*_TEXTS, "account_id", "outcome"))
+        and all(isinstance(line.get(name), list) for name in _LISTS)
+        and isinstance(line.get("codes"), list)
+        and all(isinstance(code, str) for code in line["codes"])
+    )
+
+
+def read_known_lines(content: bytes) -> list[Line]:
+    """Return the lines of a part as `read_lines` does; raise a `ValueError` if one is not understood, too."""
+    lines = read_lines(content)
+    if not all(map(is_understood, lines)):
+        raise ValueError("a line is of a version, or a form, that this release does not know")
+    return lines
+
+
 def find_order_keys(lines: Iterable[Line], dag_id: str | None, run_id: str | None) -> set[str]:
     """
     Return the keys of the orders that a run has sent, or is about to send, each once.

@@ -363,6 +363,42 @@ class TestAnUnknownOutcomeWithoutANumber:
         assert entry.detail == "it has no number, and no account by which it can be found is known"
 
 
+class TestWhatATaskHasHadDeleted:
+    def delete(self, desk, outcome="submitted", number="O-1"):
+        facts = {"job_id": f"order-deletion:{number}", "outcome": outcome}
+        desk.log("end", None, make_order(number), kind="order deletion", digest=None, **facts)
+
+    @pytest.mark.parametrize("outcome", ["submitted", "found"])
+    def test_is_deleted_and_not_missing(self, desk, outcome):
+        desk.submit("k", NUMBERED)
+        desk.sandbox.state.order_store.delete_order("O-1")
+        self.delete(desk, outcome)
+        assert desk.find() == {"k": "deleted"}
+
+    def test_is_missing_if_the_deletion_was_refused_or_of_another_order(self, desk):
+        desk.submit("k", NUMBERED)
+        desk.sandbox.state.order_store.delete_order("O-1")
+        for outcome, number in (("refused", "O-1"), ("unknown", "O-1"), ("submitted", "O-2")):
+            self.delete(desk, outcome, number)
+        self.delete(desk, number="4111111111111111")
+        assert desk.find() == {"k": "missing"}
+
+    def test_is_missing_if_it_was_made_again_since_and_is_not_there(self, desk):
+        desk.submit("k1", NUMBERED)
+        desk.sandbox.state.order_store.delete_order("O-1")
+        desk.clock.now += 60
+        self.delete(desk)
+        desk.clock.now += 60
+        desk.submit("k2", NUMBERED)
+        desk.sandbox.state.order_store.delete_order("O-1")
+        assert desk.find() == {"k1": "deleted", "k2": "missing"}
+
+    def test_is_found_if_zuora_has_it_all_the_same(self, desk):
+        desk.submit("k", NUMBERED)
+        self.delete(desk)
+        assert desk.find() == {"k": "found"}
+
+
 class TestWhatWasNotSent:
     def test_is_refused(self, desk):
         desk.refuse("k", NUMBERED, codes=["53200020"])

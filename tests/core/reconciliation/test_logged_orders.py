@@ -73,6 +73,12 @@ def test_a_number_that_looks_like_a_cards_is_not_known(desk):
     assert (order.order_number, order.list_numbers(books.jobs)) == ("", [])
 
 
+def test_an_account_that_looks_like_a_card_is_not_known_so_that_it_is_not_different(desk):
+    desk.submit("k", make_order("O-1", "5500000000000004"))
+    assert desk.lines[0]["account_number"] == "***"
+    assert desk.find() == {"k": "found"}
+
+
 def test_the_result_of_a_job_names_the_order_that_it_has_made(desk):
     job_id = desk.submit("k", make_order(None))
     desk.log("result", None, ORDER, digest=None, job_id=job_id, outcome="completed")
@@ -98,6 +104,32 @@ def test_lines_of_other_versions_and_kinds_are_passed_over(desk):
     books = read_books([*desk.lines, later, {"event": "intent"}, {}])
     assert (set(books.orders), books.unread) == ({"k"}, 3)
     assert desk.compare().unread == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event": "other"},
+        {"key": None},
+        {"key": 5},
+        {"order_number": 5},
+        {"try_number": "1"},
+        {"try_number": None},
+        {"unanswered": None},
+        {"codes": [1]},
+        {"codes": None},
+        {"track_ids": None},
+        {"time": "yesterday"},
+        {"kind": None},
+    ],
+    ids=str,
+)
+def test_a_line_of_another_form_is_passed_over_and_counted(desk, change):
+    desk.submit("k", ORDER)
+    books = read_books([*desk.lines, desk.lines[0] | {"key": "broken"} | change])
+    assert (set(books.orders), books.unread) == ({"k"}, 1)
+    for name in desk.lines[0]:
+        read_books([{key: value for key, value in desk.lines[0].items() if key != name}])
 
 
 def test_what_a_reconciliation_has_written_closes_what_was_open_until_a_later_line(desk):
