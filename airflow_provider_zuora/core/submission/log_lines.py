@@ -110,7 +110,8 @@ def find_order_keys(lines: Iterable[Line], dag_id: str | None, run_id: str | Non
     A key whose last line says that nothing came of it does not count.
     """
     last: dict[str, Line] = {}
-    for line in sorted(lines, key=lambda line: str(line.get("time"))):
+    # Tries follow each other, whatever the clocks of their machines say.
+    for line in sorted(lines, key=lambda line: (int(line.get("try_number") or 0), str(line.get("time")))):
         is_of_run = (line.get("dag_id"), line.get("run_id")) == (dag_id, run_id)
         key, event = line.get("key"), line.get("event")
         if is_of_run and line.get("kind") == "order" and key and (event == INTENT or key in last):

@@ -164,6 +164,15 @@ def line(event, key="k", second=0, **more):
         ([line("intent"), line("end", second=1, outcome="open")], set()),
         ([line("intent"), line("end", second=1, outcome="refused")], set()),
         ([line("intent"), line("end", second=1, outcome="refused"), line("intent", second=2)], {"k"}),
+        (
+            # The clock of the first try was ahead.
+            [
+                line("intent", second=8, try_number=1),
+                line("end", second=9, outcome="open", try_number=1),
+                line("intent", second=5, try_number=2),
+            ],
+            {"k"},
+        ),
         ([line("end", outcome="adopted")], set()),
         ([line("intent"), line("intent", second=1), line("intent", "k2")], {"k", "k2"}),
         ([line("intent", kind="bill run"), line("intent", kind="data query")], set()),
