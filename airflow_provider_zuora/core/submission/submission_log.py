@@ -33,6 +33,8 @@ from airflow_provider_zuora.core.submission.outcomes import Outcome, classify_er
 
 log = logging.getLogger(__name__)
 
+_FRESH = 300.0  # seconds in which an intent holds; an order is SETTLED for a reconciliation after 900
+
 Facts: TypeAlias = Mapping[str, Any]
 """Columns of a line, see `make_line`."""
 
@@ -66,7 +68,7 @@ class SubmissionLog:
     clock: Callable[[], float] = float
     read_run: Callable[[], Iterable[Line]] = list
     _parts: Iterator[int] = field(default_factory=itertools.count)
-    _intents: set[tuple[object, object]] = field(default_factory=set)
+    _intents: dict[tuple[object, object], float] = field(default_factory=dict)  # when each was written
     _announced: set[tuple[object, object]] = field(default_factory=set)  # of which there is a first word
     _waiting: list[_Lines] = field(default_factory=list)
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -80,10 +82,17 @@ class SubmissionLog:
         """
         Write what is about to be sent, and the ends that are not written yet.
 
+        An intent that is older than `_FRESH` is written anew: a reconciliation may have closed it meanwhile.
+
         :param is_first_word: True: more is known of it when it is sent, and is written then.
         :raises LogUnavailable: if that fails: then nothing of it may be sent.
         """
-        new = [facts for facts in intents if self.is_kept and _identify(facts) not in self._intents]
+        now = self.clock()
+        new = [
+            facts
+            for facts in intents
+            if self.is_kept and not 0 <= now - self._intents.get(_identify(facts), now + 1) < _FRESH
+        ]
         if not new:
             return
         own = _Lines([self._make_line(INTENT, facts) for facts in new])
@@ -92,7 +101,10 @@ class SubmissionLog:
         except LogUnavailable:
             self._waiting.remove(own)
             raise
-        (self._announced if is_first_word else self._intents).update(map(_identify, new))
+        if is_first_word:
+            self._announced.update(map(_identify, new))
+        else:
+            self._intents.update(dict.fromkeys(map(_identify, new), now))
 
     def add_end(self, facts: Facts, error: ApiError | None = None) -> None:
         """
@@ -101,7 +113,7 @@ class SubmissionLog:
         :param facts: with the outcome that it has if there is no error, and the codes that it has if that
             names none.
         """
-        has_intent = _identify(facts) in self._intents | self._announced
+        has_intent = _identify(facts) in self._intents or _identify(facts) in self._announced
         if not self.is_kept or (isinstance(error, InvalidInput) and not has_intent):
             return
         codes = () if error is None else error.info.codes if error.info else facts.get("codes")

@@ -47,9 +47,10 @@ def list_sent(zuora, name):
 def reconcile(zuora, folder, name):
     """Reconcile a copy of the log of an order, hours later; return what it says, and its lines."""
     place = folder / "copies" / name
-    if (folder / name).exists():
-        shutil.copytree(folder / name, place)
     now = dt.datetime.now(dt.UTC)
+    (place / now.date().isoformat()).mkdir(parents=True)  # a log to which nothing was ever written is refused
+    if (folder / name).exists():
+        shutil.copytree(folder / name, place, dirs_exist_ok=True)
     window = {"start": now - dt.timedelta(hours=1), "end": now + dt.timedelta(hours=1)}
     session, _ = use_later_session(zuora.url, LATER)
     task = ZuoraReconcileOrdersOperator(task_id="books", submission_log=str(place), fail_on=(), **window)

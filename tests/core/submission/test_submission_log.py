@@ -395,6 +395,19 @@ class TestALine:
             check_line(zuora.log.lines[1] | {"order_number": number})
 
 
+class TestAnOldIntent:
+    """A reconciliation calls an order settled a quarter of an hour after its last line, and closes it."""
+
+    @pytest.mark.parametrize(("seconds", "count"), [(299, 1), (300, 2), (-1, 2)])
+    def test_is_written_anew_before_what_is_sent_later(self, seconds, count):
+        now, parts = [1000.0], []
+        log = SubmissionLog(lambda _, content: parts.append(content), {"try_number": 1}, lambda: now[0])
+        for _ in range(2):
+            Tenant().run(log.note_intents([{"kind": "order", "key": "k"}]))
+            now[0] += seconds
+        assert len(parts) == count
+
+
 class TestThreads:
     def test_that_write_at_the_same_time_share_parts_and_lose_no_line(self):
         parts, has_begun, go_on = [], threading.Event(), threading.Event()
