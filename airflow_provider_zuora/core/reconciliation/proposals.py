@@ -9,9 +9,8 @@ from enum import StrEnum
 from airflow_provider_zuora.core.job import ORDER, JobState
 from airflow_provider_zuora.core.reconciliation.comparison import Comparison, describe_difference
 from airflow_provider_zuora.core.reconciliation.logged_orders import LoggedOrder, LogState, fold
-from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE
+from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, propose_key
 from airflow_provider_zuora.core.submission.outcomes import Outcome
-from airflow_provider_zuora.core.times import write_minute
 from airflow_provider_zuora.core.vendors.zuora.order_list import OrderRow
 
 _SAME_KEY = KEY_AGE - 3600.0  # seconds: a task that is cleared needs time to begin
@@ -95,13 +94,15 @@ class Resolver:
         words = "Zuora has no order of its account and date that may be it"
         return words, self._propose_again(order, is_young=is_young), ()
 
-    def _has_others(self, order: LoggedOrder) -> bool:
-        """Return whether its task has submitted others besides it, which another key would make twice."""
+    def _list_beside(self, order: LoggedOrder) -> list[LoggedOrder]:
+        """Return what its task has submitted besides it, which another key would make twice."""
         number = fold(order.order_number)
         beside = (each for name in _name_tries(order) for each in self._tries.get(name, ()))
-        return any(
-            each.key != order.key and not (number and number == fold(each.order_number)) for each in beside
-        )
+        return [
+            each
+            for each in beside
+            if each.key != order.key and (not number or number != fold(each.order_number))
+        ]
 
     def _count_claims(self, number: str) -> int:
         """Return how many orders without a number may be this one."""
@@ -121,9 +122,12 @@ class Resolver:
             return Proposal(Action.WAIT)
         if order.goes_on and self.now - order.first < _SAME_KEY:
             return Proposal(Action.CLEAR, "", Outcome.ABSENT)
-        if self._has_others(order):
+        beside = self._list_beside(order)
+        if not order.order_number and any(each.digest == order.digest for each in beside):
+            return _LOOK  # their count alone tells equal orders of a list apart: none may be taken out
+        if beside:
             return Proposal(Action.ALONE, "", Outcome.ABSENT)
-        return Proposal(Action.AGAIN, f"again-{write_minute(self.now)}", Outcome.ABSENT)
+        return Proposal(Action.AGAIN, propose_key(order.key, self.now), Outcome.ABSENT)
 
 
 def _name_tries(order: LoggedOrder) -> list[tuple[object, ...]]:

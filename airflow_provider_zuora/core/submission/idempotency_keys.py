@@ -14,7 +14,7 @@ from airflow_provider_zuora.core.errors import OutcomeUnknown
 from airflow_provider_zuora.core.http.client import ApiClient
 from airflow_provider_zuora.core.json_types import CANONICAL
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
-from airflow_provider_zuora.core.times import read_minute
+from airflow_provider_zuora.core.times import read_minute, write_minute
 from airflow_provider_zuora.core.vendors.base import CheckedDocument
 
 KEY_AGE = 23 * 3600.0  # seconds; Zuora forgets a key at 24 hours
@@ -22,6 +22,7 @@ _ISSUED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z\Z")  # such
 EQUAL = "order: this task has submitted an equal one; give each an orderNumber, or an idempotency_key"
 _MOST_PATHS = 250  # a record of this many stays below 32 kB
 _MARK_LENGTH = 16  # hex digits
+_HINT_LENGTH = 8
 _ORDER = "order"  # the kind whose records and keys name none
 _WINDOW = 1000  # generations that belong to each 23 hours of a run of which nothing is noted
 
@@ -207,6 +208,15 @@ def hash_paths(client: ApiClient, document: Any) -> dict[str, str]:
 def find_changed_paths(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Return the paths whose hashes differ, those that only one side has included, sorted."""
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+
+
+def propose_key(key: str, now: float) -> str:
+    """
+    Return a user's own key for what was sent under a key and is not there; it ends in the time.
+
+    No other order may have the same: two equal ones without a number would be one then.
+    """
+    return f"again-{sha256([key])[:_HINT_LENGTH]}-{write_minute(now)}"
 
 
 def sha256(value: Any) -> str:

@@ -14,6 +14,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     Generations,
     find_changed_paths,
     hash_paths,
+    propose_key,
 )
 from airflow_provider_zuora.core.submission.order_lookup import describe_order_difference
 from airflow_provider_zuora.core.submission.post import CLOCKS_APART, REFUSALS, UNDER_WAY
@@ -21,7 +22,7 @@ from airflow_provider_zuora.core.submission.protocol import Action, Event, Stand
 from airflow_provider_zuora.core.submission.record import SubmissionRecord, SubmissionState
 from airflow_provider_zuora.core.submission.record_store import RecordStore
 from airflow_provider_zuora.core.submission.submission_kinds import KINDS, ORDER, SubmissionKind
-from airflow_provider_zuora.core.times import write_minute, write_second
+from airflow_provider_zuora.core.times import write_second
 
 if TYPE_CHECKING:
     from airflow_provider_zuora.core.submission.submission import Submission
@@ -48,7 +49,7 @@ _WHY = {
 _HOW_TO_PROCEED = {
     "alone": (
         "2. It is there: pass {job} as adopt_job_id, and clear the task.\n"
-        "3. It is not: pass another idempotency_key that ends in the time, such as again-{now}, and clear "
+        "3. It is not: pass another idempotency_key that ends in the time, such as {again}, and clear "
         "the task within 23 hours."
     ),
     "list": (
@@ -261,7 +262,7 @@ def write_question(
         f"Whether this {kind.noun} exists is unknown: {why}{kind.without_mark(document)}. It was not sent "
         f"again, that could make it twice.\nKey {record.key}, {posts}.\n"
         f"1. Look in {title} for {kind.describe(document)}, made since then (give it some minutes).\n"
-        f"{_HOW_TO_PROCEED[place].format(now=write_minute(now), job=kind.job)} "
+        f"{_HOW_TO_PROCEED[place].format(again=propose_key(record.key, now), job=kind.job)} "
         "More: docs/exactly-once.md"
     )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_provider_zuora.core.submission.idempotency_keys import propose_key
 from airflow_provider_zuora.core.vendors.zuora.order_rules import check_order
 from tests.books import change, make_order
 from tests.core.reconciliation.desk import HOUR, MARGIN, TASK, Desk
@@ -242,11 +243,11 @@ class TestAnUnknownOutcome:
     def test_needs_another_key_when_zuora_has_forgotten_its_own(self, desk):
         desk.cut("k", NUMBERED)
         entry = desk.find_one(later=23 * HOUR)
-        assert tell(entry) == ("unknown", "submit again", "again-2023-11-15T21:13Z", "absent")
+        assert tell(entry) == ("unknown", "submit again", propose_key("k", desk.clock()), "absent")
 
     def test_needs_another_key_if_the_task_has_asked(self, desk):
         desk.refuse("k", NUMBERED, "unknown", unanswered=1)
-        assert tell(desk.find_one()) == ("unknown", "submit again", "again-2023-11-14T23:13Z", "absent")
+        assert tell(desk.find_one()) == ("unknown", "submit again", propose_key("k", desk.clock()), "absent")
 
     def test_may_be_under_way_in_the_first_quarter_of_an_hour(self, desk):
         desk.cut("k", NUMBERED)
@@ -279,6 +280,25 @@ class TestAnUnknownOutcome:
         found = {entry.order.key: tell(entry) for entry in desk.compare().entries}
         alone = ("unknown", "submit alone", "", "absent")
         assert [found[key] for key in ("kO-1", "kO-2")] == [alone] * 2
+
+    def test_of_two_equal_orders_of_two_tasks_gets_a_key_of_its_own_each(self, desk):
+        """Under one key of a user's own they would be one order."""
+        desk.make()  # so that the account is known
+        desk.clock.now += MARGIN + 1
+        for index in range(2):
+            desk.log("intent", f"k{index}", PLAIN, unanswered=1, map_index=index)
+            desk.log("end", f"k{index}", PLAIN, outcome="unknown", unanswered=1, map_index=index)
+        first, second = (tell(entry) for entry in desk.compare().entries)
+        assert (first[1], second[1]) == ("submit again", "submit again")
+        assert first[2] != second[2]
+
+    def test_of_equal_orders_of_a_list_is_for_a_person(self, desk):
+        """Their count alone tells them apart, so none may be taken out of it."""
+        desk.make()
+        desk.clock.now += MARGIN + 1
+        for key in ("k1", "k2"):
+            desk.refuse(key, PLAIN, "unknown", unanswered=1)
+        assert [tell(entry) for entry in desk.compare().entries] == [("unknown", "look", "", None)] * 2
 
     @pytest.mark.parametrize("other", [{"map_index": 1}, {"try_number": 2}, {"run_id": "r2"}], ids=str)
     def test_needs_another_key_though_another_task_or_try_has_sent_something(self, desk, other):

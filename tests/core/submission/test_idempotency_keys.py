@@ -20,6 +20,7 @@ from airflow_provider_zuora.core.submission.idempotency_keys import (
     compute_digest,
     find_changed_paths,
     hash_paths,
+    propose_key,
     sha256,
 )
 from airflow_provider_zuora.core.vendors.zuora.order_rules import CheckedOrder
@@ -340,6 +341,7 @@ def test_what_has_changed_in_an_order():
     ("key", "moment"),
     [
         ("again-1970-01-02T00:01Z", 86_460.0),
+        (propose_key("k", 86_460.0), 86_460.0),
         ("2026-03-01T12:30Z", 1_772_368_200.0),
         ("again-2026-03-01T12:30Z-2", None),
         ("again-2026-03-01", None),

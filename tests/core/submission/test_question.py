@@ -51,8 +51,8 @@ def test_all_of_it():
         "1. Look in Zuora for order O-1 of account A-1, dated 2024-07-01, made since then (give it some "
         "minutes).\n"
         "2. It is there: pass its job id, or order:<orderNumber>, as adopt_job_id, and clear the task.\n"
-        "3. It is not: pass another idempotency_key that ends in the time, such as again-2023-11-14T22:13Z, "
-        "and clear the task within 23 hours. More: docs/exactly-once.md"
+        "3. It is not: pass another idempotency_key that ends in the time, such as "
+        "again-75b59679-2023-11-14T22:13Z, and clear the task within 23 hours. More: docs/exactly-once.md"
     )
 
 
