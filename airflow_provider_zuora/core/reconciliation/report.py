@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,8 @@ MOST = 100
 _SHOWN = 10  # in a message
 _NAMED = tuple(each for each in Finding if each not in (Finding.FOUND, Finding.REFUSED, Finding.REPLACED))
 _HEALS = (Finding.MISSING, Finding.UNKNOWN, Finding.PENDING, Finding.OPEN)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet calculates
+# How a cell begins that a spreadsheet calculates, also where another sign than the comma ends cells.
+_FORMULA = re.compile(r"(^|[;,\t\r\n])(?=\s*[=+@\uff1d\uff0b\uff0d\uff20-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +138,4 @@ def _make_row(entry: Entry) -> Iterable[object]:
 def _protect(value: object) -> str:
     """Return a cell as text that no spreadsheet calculates."""
     text = redact_words("" if value is None else value, 4 * WORD_LENGTH)
-    return f"'{text}" if text.startswith(_FORMULA) and text != "-1" else text
+    return text if text == "-1" else _FORMULA.sub(r"\1'", text)

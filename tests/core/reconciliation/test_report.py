@@ -68,6 +68,23 @@ def test_no_cell_is_calculated_by_a_spreadsheet_and_no_number_of_a_card_is_shown
     assert sorted(numbers) == ["'=1+1", "***"]
 
 
+@pytest.mark.parametrize(
+    ("number", "cell"),
+    [
+        ("-1+1", "'-1+1"),
+        ("=1", "'=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("O;=1+1;x", "O;'=1+1;x"),
+        ("O, @x", "O,' @x"),
+        ("O-1=2", "O-1=2"),
+        ("O;1", "O;1"),
+    ],
+)
+def test_no_cell_is_calculated_whatever_sign_ends_the_cells(desk, number, cell):
+    desk.make(number)
+    assert [row["order_number"] for row in list_cells(desk.compare())] == [cell]
+
+
 def test_a_summary_and_a_table_name_a_hundred_and_count_all(desk):
     for number in range(150):
         desk.cut(f"k-{number}", make_order(f"U-{number}"))
