@@ -117,10 +117,11 @@ class Resolver:
         return f"Zuora has it, {row.status}", Proposal(Action.ADOPT, ORDER + row.number, Outcome.FOUND), ()
 
     def _propose_again(self, order: LoggedOrder, *, is_young: bool) -> Proposal:
-        """Return how to submit it: by the same key as long as Zuora remembers that, if the task sends it."""
+        """Return how to submit it: by the same key, as long as Zuora remembers that, if the task sends it."""
         if is_young:
             return Proposal(Action.WAIT)
-        if order.goes_on and self.now - order.first < _SAME_KEY:
+        # Without a number only the key keeps a job that is slow, or a list that lags, from a second order.
+        if (order.goes_on or not order.order_number) and self.now - order.first < _SAME_KEY:
             return Proposal(Action.CLEAR, "", Outcome.ABSENT)
         beside = self._list_beside(order)
         if not order.order_number and any(each.digest == order.digest for each in beside):
