@@ -110,10 +110,10 @@ class LoggedOrder:
 
     @property
     def state(self) -> LogState:
-        """Return what the log says of it: a job that Zuora has named counts, whatever came later."""
-        if self.job_ids:
-            return LogState.SENT
+        """Return what the log says of it: a job that was named counts, until a try learns that it failed."""
         _, outcome, unanswered = max(self.ends.values(), default=(0.0, "", 0))
+        if self.job_ids:
+            return LogState.REFUSED if outcome == Outcome.REFUSED else LogState.SENT
         if self.is_interrupted or outcome not in (Outcome.REFUSED, Outcome.OPEN):
             return LogState.UNKNOWN
         if outcome == Outcome.REFUSED:

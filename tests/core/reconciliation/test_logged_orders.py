@@ -51,6 +51,13 @@ def test_a_job_that_was_named_counts_whatever_came_later(desk):
     assert (order.state, order.job_ids) == (LogState.SENT, [job_id])
 
 
+def test_a_job_that_a_later_try_knows_to_have_failed_has_made_none(desk):
+    desk.submit("k", ORDER)
+    desk.clock.now += 60
+    desk.log("end", "k", ORDER, outcome="refused", try_number=2)
+    assert read(desk).state is LogState.REFUSED
+
+
 def test_a_process_that_goes_on_with_a_try_has_an_intent_of_its_own(desk):
     desk.refuse("k", ORDER, "open")
     desk.clock.now += 60
