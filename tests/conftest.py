@@ -48,7 +48,7 @@ from airflow_provider_zuora.session.token_file import TokenFile  # noqa: E402
 from airflow_provider_zuora.transports.config import TransportConfig  # noqa: E402
 from airflow_provider_zuora.transports.timing import Timing  # noqa: E402
 from tests.airflow_versions import IS_AIRFLOW_2, LEFT_OUT, forget_masks  # noqa: E402
-from tests.submission_logs import check_files  # noqa: E402
+from tests.checked_lines import pytest_runtest_call, written_logs  # noqa: E402, F401 - for each test
 from zuora_sandbox import CLIENT_ID, CLIENT_SECRET, Fault, Sandbox, Settings, serve  # noqa: E402
 
 collect_ignore = [file.removeprefix("tests/") for file in LEFT_OUT]
@@ -235,13 +235,6 @@ def runtime_dir(runtime_dirs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tempfile.mkdtemp(dir=runtime_dirs)
     monkeypatch.setenv("XDG_RUNTIME_DIR", place)
     return Path(place) / "airflow-provider-zuora"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _checked_logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Check each line of each submission log that a test, or a process of one, has written to its folder."""
-    yield
-    check_files(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(autouse=True)

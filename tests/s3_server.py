@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.submission_logs import check_store
+
 ROOT = Path(__file__).parent.parent
 BROKEN = "breaks-off"
 """Of a key with this word in it the third part is refused."""
@@ -52,6 +54,7 @@ def reach_s3() -> Iterator[Any]:
         fs = S3FileSystem()
         fs.mkdir("bucket")
         yield fs
+        check_store(fs, "bucket")
         sync(fs.loop, _cancel_others)  # s3fs leaves the other parts of an upload that breaks off
         S3FileSystem.close_session(fs.loop, fs.s3)
         S3FileSystem.clear_instance_cache()

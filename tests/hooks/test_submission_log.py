@@ -22,7 +22,7 @@ from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, Zu
 from tests.conftest import ORDER, StateStore
 from tests.core.run_tries import BILL_RUN, PAYMENT_RUN
 from tests.s3_server import reach_s3
-from tests.submission_logs import check_files, check_line
+from tests.submission_logs import check_files, check_line, check_store
 
 PLAIN = {name: value for name, value in ORDER.items() if name != "orderNumber"}
 
@@ -71,8 +71,10 @@ def prefix(request, tmp_path):
         yield "memory://log/zuora"
         MemoryFileSystem.store.clear()
     elif request.param == "s3":
-        request.getfixturevalue("s3")
-        yield f"s3://bucket/{time.monotonic_ns()}"
+        place = f"bucket/{time.monotonic_ns()}"
+        s3 = request.getfixturevalue("s3")
+        yield f"s3://{place}"
+        check_store(s3, place)
     else:
         yield f"file://{tmp_path}/log" if request.param == "file URL" else str(tmp_path / "log")
 

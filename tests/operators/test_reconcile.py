@@ -319,9 +319,11 @@ class TestReads:
     def test_of_a_log_that_is_broken_are_a_transient_error(self, zuora, folder):
         place = f"memory://{folder.parent.name}"
         submit(zuora, place, "O-1")
-        MemoryFileSystem().pipe_file(find_part(folder.parent.name), b"no json\n")
+        part = find_part(folder.parent.name)
+        MemoryFileSystem().pipe_file(part, b"no json\n")
         with pytest.raises(TransientError, match="could not be read"):
             run(place)
+        MemoryFileSystem().rm(part)  # it is not what we have written
 
     def test_of_lines_of_another_version_are_counted(self, zuora, folder, caplog):
         place = f"memory://{folder.parent.name}"
@@ -330,6 +332,7 @@ class TestReads:
         text = MemoryFileSystem.store[part].getvalue().replace(b'"schema_version":1', b'"schema_version":2')
         MemoryFileSystem().pipe_file(part, text)
         summary, _ = run(place)
+        MemoryFileSystem().rm(part)
         assert summary["unread_lines"] == 1
         assert "1 lines of the submission log are not understood" in caplog.text
 

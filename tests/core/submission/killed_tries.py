@@ -32,7 +32,7 @@ from zuora_sandbox import CLIENT_ID, CLIENT_SECRET
 
 MOST_STEPS = 40
 PIECE = 100  # bytes of a part that are written before the kernel kills
-WRITES = {"in the intent": 1, "in the end": 2}
+WRITES = {"in-the-intent": 1, "in-the-end": 2}
 SOURCE = SimpleNamespace(emit=lambda *_: None, mask=lambda _: None, read_credentials=lambda: None)
 
 
@@ -93,7 +93,7 @@ def is_killed(kill: Any, *where: Any) -> bool:
 def live(url: str, folder: str) -> Iterator[dict[str, Any]]:
     began = time.time()
     kills: dict[str, Any] = {
-        **{f"step {step}": lambda flow, step=step: kill_before(flow, step) for step in range(MOST_STEPS)},
+        **{f"step-{step}": lambda flow, step=step: kill_before(flow, step) for step in range(MOST_STEPS)},
         **{name: lambda flow, number=number: kill_in_write(flow, number) for name, number in WRITES.items()},
     }
     has_ended = False

@@ -30,7 +30,7 @@ from tests.core import run_tries
 from tests.core.runners import Memory, Tenant
 from tests.core.submission.test_query import REFUSED, Script, listed, query, row
 from tests.core.tries import BY, NUMBERED, ORDER, Zuora, submit, submit_list
-from tests.submission_logs import LogInMemory, check_line
+from tests.submission_logs import LogInMemory, check_content, check_line
 from zuora_sandbox import Fault
 
 FIRST, RETRY = TaskAttempt(1, 3), TaskAttempt(2, 3)
@@ -388,11 +388,38 @@ class TestALine:
         with pytest.raises(ValidationError):
             check_line(zuora.log.lines[1] | change)
 
-    @pytest.mark.parametrize("number", ["Jane", "jane@doe.example", "Month end 4111"])
-    def test_with_a_name_that_a_test_uses_is_found(self, number):
+    @pytest.mark.parametrize(
+        "number",
+        [
+            "Jane",
+            "jane@doe.example",
+            "Month-end",
+            "4111111111111111",
+            "4111-1111-1111-1111",
+            "DE89370400440532013000",
+            "100.25",
+            "1,000.5",
+            "USD-7",
+            "no sentence",
+            "8ad081dd9096ef9501909b40bb4e74a4",
+        ],
+    )
+    @pytest.mark.parametrize("place", ["order_number", "account_number", "job_id", "subscription_numbers"])
+    def test_with_a_name_an_amount_or_a_word_of_the_vendor_is_found(self, number, place):
         zuora, _ = run()
+        line = zuora.log.lines[1] | {place: [number] if place.endswith("numbers") else number}
         with pytest.raises(AssertionError):
-            check_line(zuora.log.lines[1] | {"order_number": number})
+            check_line(line)
+        with pytest.raises(AssertionError):
+            check_content(write_lines([line]))
+
+    def test_is_checked_again_if_more_differs_than_what_differs_by_chance(self):
+        zuora, _ = run()
+        line = zuora.log.lines[1]
+        assert check_content(write_lines([line, line | {"digest": "0" * 64}])) == 2
+        for change in ({"digest": "0" * 63}, {"track_ids": ["af-" + "0" * 33]}, {"try_number": 0}):
+            with pytest.raises(ValidationError):
+                check_content(write_lines([line | change]))
 
 
 class TestAnOldIntent:
@@ -415,6 +442,7 @@ class TestThreads:
         def write(number, content):
             has_begun.set()
             go_on.wait(30)
+            check_content(content)
             parts.append((number, content))
 
         log = SubmissionLog(write, {"try_number": 1}, lambda: 0.0)
