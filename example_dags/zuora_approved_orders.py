@@ -2,13 +2,15 @@
 Submit a list of orders that a person has approved, by what they come to: Airflow 3.1 and later.
 
 Each order is previewed, and the form that waits in Airflow's web page shows the totals of each currency. If
-the person rejects it, nothing is sent.
+the person rejects it, nothing is sent. What was sent is compared afterwards with what Zuora has.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,8 +19,11 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrdersOperator, ZuoraPreviewOrderOperator
+from airflow_provider_zuora.operators.reconcile import ZuoraReconcileOrdersOperator
 from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 
+# A bucket that all workers reach, such as s3://aws_default@bucket/zuora-log; or a folder of this user's own.
+LOG = os.environ.get("ZUORA_SUBMISSION_LOG") or f"file://{tempfile.gettempdir()}/zuora-log-{os.getuid()}"
 PREVIEW = {"previewThruType": "TermEnd", "previewTypes": ["BillingDocs"]}
 DOCUMENTS = ("invoices", "creditMemos")
 
@@ -92,18 +97,26 @@ def zuora_approved_orders() -> None:
         subject="Submit the orders of {{ run_id }} to Zuora?",
         body=add_up(orders, preview.output),
     )
-    submit = ZuoraCreateOrdersOperator(task_id="submit", orders=orders)
+    submit = ZuoraCreateOrdersOperator(task_id="submit", orders=orders, submission_log=LOG)
     approve >> submit  # if it is rejected, submit is skipped, and all that follows
     wait = ZuoraJobSensor(task_id="wait", job_id=submit.output, poke_interval=5)
+    reconcile = ZuoraReconcileOrdersOperator(
+        task_id="reconcile",
+        start="{{ dag_run.start_date }}",
+        end="{{ macros.datetime.utcnow() }}",
+        submission_log=LOG,
+        trigger_rule="none_skipped",  # above all if something has failed, and not if it was rejected
+        retry_delay=timedelta(minutes=15),  # what is so new that it may be under way is looked at again
+    )
 
     @task
-    def report(results: list[dict[str, Any]]) -> list[str]:
-        """Tell what was made; a comparison of what was sent with what Zuora has has its place after this."""
-        numbers = [str(result["orderNumber"]) for result in results]
-        print(f"Zuora made {len(numbers)} orders: {', '.join(numbers)}")
-        return numbers
+    def report(found: dict[str, Any]) -> int:
+        counts = {name: count for name, count in found["counts"].items() if count}
+        print(f"{found['submitted']} orders from {found['start']} to {found['end']}: {counts}")
+        return int(found["counts"]["found"])
 
-    report(wait.output)
+    # Without wait before report, the run would end well if an order has failed, and the books agree.
+    wait >> [reconcile, report(reconcile.output)]
 
 
 zuora_approved_orders()

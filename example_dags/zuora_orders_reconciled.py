@@ -60,8 +60,8 @@ def zuora_orders_reconciled() -> None:
         print(f"{found['submitted']} orders from {found['start']} to {found['end']}: {counts}")
         return int(found["counts"]["found"])
 
-    wait >> reconcile
-    report(reconcile.output)
+    # Without wait before report, the run would end well if an order has failed, and the books agree.
+    wait >> [reconcile, report(reconcile.output)]
 
 
 zuora_orders_reconciled()

@@ -26,7 +26,7 @@ CURRENCIES = {"A00000097": "USD", "A00000098": "EUR"}
 HEAD = "Currency\tOrders\tInvoices\tCredit memos"
 TOTALS = ["EUR\t1\t100.25\t0.00", "USD\t2\t501.25\t0.00"]
 ORDERS, PREVIEWS = "POST /v1/async/orders", "POST /v1/async/orders/preview"
-AFTER = ("submit", "wait", "report")
+AFTER = ("submit", "wait", "reconcile", "report")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,8 @@ def stack(place, zuora):
     dags.mkdir()
     shutil.copy(EXAMPLES / f"{DAG_ID}.py", dags)
     config = {"core__dags_are_paused_at_creation": "False"}
-    with AirflowStack(place / "airflow", dags, config=config) as stack:
+    log = {"ZUORA_SUBMISSION_LOG": f"file://{place}/log"}
+    with AirflowStack(place / "airflow", dags, config=config, env=log) as stack:
         stack.cli(*zuora.connection())
         yield stack
 
@@ -128,6 +129,12 @@ def test_if_the_person_approves_each_order_is_sent_once(approved, zuora):
     assert sorted(numbers) == [f"{DAG_ID}-good-{number}" for number in (1, 2, 3)]
 
 
+def test_what_was_sent_is_compared_with_what_zuora_has(stack, approved):
+    found = stack.xcom(DAG_ID, approved.run_id, "reconcile")
+    assert found["submitted"] == 3
+    assert {name: count for name, count in found["counts"].items() if count} == {"found": 3}
+
+
 def clear(stack, run_id, task_id, *, following):
     """Clear a task of a run, perhaps with all that follows it, and return how many were cleared."""
     body = {"dry_run": False, "only_failed": False, "dag_run_id": run_id, "task_ids": [task_id]}
@@ -141,7 +148,7 @@ def test_what_was_rejected_is_sent_only_if_the_person_is_asked_again(stack, web,
     assert stack.tasks(DAG_ID, rejected.run_id)["submit"] == "skipped"
     assert zuora.ledger()["requests"][ORDERS] == 3
 
-    assert clear(stack, rejected.run_id, "approve", following=True) == 4
+    assert clear(stack, rejected.run_id, "approve", following=True) == 5
     again = reply(stack, web, zuora, rejected.run_id, "Approve")
     assert (again.before[ORDERS], again.after[ORDERS]) == (3, 6)
-    assert again.tasks["submit"] == "success"
+    assert {name: again.tasks[name] for name in AFTER} == dict.fromkeys(AFTER, "success")
