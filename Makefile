@@ -14,7 +14,7 @@ NAMED_PYTHON = $(foreach name,$(word 2,$(subst -py, ,$*)),python$(name) $(wildca
 # They are found by pattern: lowest, 2.11, 3.0, 3.1, 3.2, 3.3.
 VENV_2_11 := .venv-2.11
 # What differs between Airflow 2 and 3 is what Airflow calls: these tests run on both.
-ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py lineage.py metrics.py receipts.py task.py) tests/test_links.py tests/test_version_compat.py \
+ON_2_11 := $(addprefix tests/airflow_context/test_,last_poll.py lineage.py metrics.py receipts.py task.py) tests/test_links.py tests/test_controls_page.py tests/test_version_compat.py \
 	$(addprefix tests/hooks/test_,$(addsuffix .py,billing config connection connection_check connection_fields read_only zuora)) \
 	$(addprefix tests/operators/test_,$(addsuffix .py,billing create_order create_orders elastic_path order_input pauses)) \
 	tests/sensors tests/triggers/test_jobs.py tests/test_examples.py tests/test_testing_page.py tests/scenarios/test_exactly_once.py tests/scenarios/test_pipeline.py
