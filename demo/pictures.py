@@ -20,6 +20,8 @@ ORDER = f"{DAG_ID}-{RUN_ID}-3"
 _LOGGER = "airflow.task.operators.airflow_provider_zuora.operators.orders.ZuoraCreateOrderOperator"
 SOURCES = (_LOGGER, "airflow_provider_zuora.core.submission.post")
 PAGE = "https://zuora.example.com/orders/{order_number}"
+LOG = "s3://audit@company-audit/zuora"
+GUARD = '{"expect_environment": "production", "max_orders": 500, "max_amount": "10000", "currency": "USD"}'
 # As a user's who has moved the border, and wants the lines of the log whole and without the time.
 _LAYOUT = '{{"details-panel,main-panel":{{"expandToSizes":{{}},"layout":[{},{}]}}}}'
 _STORED = {
@@ -43,6 +45,11 @@ def take_connection(web: WebPage, images: Path) -> None:
     form.get_by_label("Environment").fill("EU Prod")
     web.page.get_by_role("option", name="EU Production").click()
     web.take(images / "connection-extra.png", form, height=640)
+    web.fill_extra(form, "Submission log", LOG)
+    web.fill_extra(form, "Guard", GUARD)
+    web.resize(460)
+    web.show_extra("Submission log")
+    web.take(images / "connection-guard.png")
 
 
 def take_tasks(web: WebPage, images: Path) -> None:

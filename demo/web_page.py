@@ -122,6 +122,11 @@ class WebPage:
         labelled = self.page.get_by_text(label, exact=True)
         form.get_by_role("group").filter(has=labelled).get_by_role("textbox").fill(value)
 
+    def show_extra(self, label: str) -> None:
+        """Scroll until one of them is at the top, as far as the form is long enough."""
+        labelled = self.page.get_by_text(label, exact=True)
+        labelled.evaluate("label => label.scrollIntoView({block: 'start'})")
+
     def save(self, form: Locator) -> None:
         """Press Save, and wait until the form is gone."""
         form.get_by_role("button", name="Save").click()
