@@ -34,8 +34,9 @@ OTHERS = {
 
 
 def read_table(head):
-    """Return the rows of the table whose first column has this head; links are their texts."""
-    _, _, rest = PAGE.partition(f"\n| {head} |")
+    """Return the rows of the table whose first columns have these heads; links are their texts."""
+    _, found, rest = PAGE.partition(f"\n| {head} |")
+    assert found, f"there is no such table: {head}"
     rows = rest.partition("\n\n")[0].splitlines()[2:]
     plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", row) for row in rows]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in plain]
@@ -152,7 +153,7 @@ def test_a_line_that_is_drawn_leads_to_the_order_in_zuora_and_back(zuora, tmp_pa
 
 def read_roles():
     """Return what the page says of each role, on 2.11 or on 3.3."""
-    rows = read_table("role | sees DAGs")
+    rows = read_table("role | sees DAGs and logs")
     version = "2.11" if IS_AIRFLOW_2 else "3.3"
     told = {}
     for role, *cells in rows:
