@@ -120,6 +120,14 @@ def test_credits_count_as_charges_do():
     assert "comes to 100.01 USD" in refused(check, usd("-40.01", "60"), "it comes to")
 
 
+def test_an_amount_that_cannot_be_told_is_refused_where_it_is_limited_and_only_there():
+    Guards((Limits(max_orders=3),)).refuse_unread_amount("the change bills")
+    with pytest.raises(GuardRefused, match="guard: max_amount: what the change bills cannot be told"):
+        Guards((Limits(max_orders=3), Limits(max_amount=Decimal(5), currency="USD"))).refuse_unread_amount(
+            "the change bills"
+        )
+
+
 def test_another_currency_is_refused_whatever_the_amount():
     check = guards({"max_amount": 100, "currency": "USD"}).check_amounts
     words = refused(check, [(Decimal(0), "EUR"), *usd(1)], "it has")

@@ -88,11 +88,6 @@ class Repetition:
         return bool(self.request_id) and varies and is_apart and read_request_id(parsed) == self.request_id
 
 
-def log_nothing(_: SubmissionRecord) -> Flow[None]:
-    """Write to no log."""
-    yield from ()
-
-
 @dataclass(slots=True)
 class Post:
     """
@@ -108,8 +103,8 @@ class Post:
     notes: RecordStore
     digest: str
     pause: Callable[[float], Flow[None]]
+    log_intent: Callable[[SubmissionRecord], Flow[None]]
     kind: str = "order"  # in `Vendor.kinds`
-    log_intent: Callable[[SubmissionRecord], Flow[None]] = log_nothing
     sent: int = 0  # POSTs
     parsed: ParsedResponse | None = None  # the last answer
     answer: Event = Event.NO_ANSWER  # what it decides

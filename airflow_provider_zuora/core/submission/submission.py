@@ -198,7 +198,7 @@ class Submission:
         """Return the POSTs of this try under the key of the record."""
         pause = partial(self.pause, pauses.POST)
         what = (self.client, self.order.request, self.notes, self.keys.digest)
-        return Post(*what, pause, self.order.kind, partial(log_intent, self))
+        return Post(*what, pause, partial(log_intent, self), self.order.kind)
 
     def _perform(self, action: Action) -> Flow[Event]:
         self._action = action

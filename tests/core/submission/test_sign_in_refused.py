@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_zuora.core.errors import SignInRefused, StoreUnavailable
 from tests.core.runners import Memory
 from tests.core.submission.stories import CLEARED, FIRST, RETRY, kill_after_post
-from tests.core.tries import NUMBERED, ORDER, Zuora, submit, submit_list
+from tests.core.tries import NUMBERED, ORDER, Actor, Zuora, submit, submit_list
 from zuora_sandbox import Fault
 
 both = pytest.mark.parametrize("order", [ORDER, NUMBERED], ids=["without a number", "numbered"])
@@ -57,6 +57,32 @@ def test_the_open_post_of_an_earlier_try_is_named_before_anything_is_sent(order,
     allow_to_sign_in(zuora)
     after = replace(CLEARED, number=attempt.number + 1)
     assert [submit(zuora, memory, after, order).run().end] == zuora.made
+
+
+def submit_until_sent(zuora: Zuora, memory: Memory, order: object) -> Actor:
+    """Return a try that has sent the order, and can sign in no more."""
+    actor = submit(zuora, memory, FIRST, order)
+    while not zuora.keys:
+        actor.act()
+    refuse_to_sign_in(zuora)
+    return actor
+
+
+@both
+def test_the_open_post_is_named_where_no_token_is_issued_for_the_next_one(order):
+    zuora, memory = Zuora("no answer, made"), Memory()
+    check_words(submit_until_sent(zuora, memory, order).run().end, zuora)
+    assert len(zuora.keys) == 1
+
+    allow_to_sign_in(zuora)
+    assert [submit(zuora, memory, CLEARED, order).run().end] == zuora.made
+
+
+def test_where_no_token_is_issued_after_an_answer_that_decides_the_sign_in_alone_is_named():
+    zuora = Zuora("429")
+    end = submit_until_sent(zuora, Memory(), ORDER).run().end
+    assert type(end) is SignInRefused
+    assert "An earlier POST" not in str(end)
 
 
 def test_a_try_after_one_whose_order_is_known_is_told_of_the_sign_in_alone():
