@@ -92,6 +92,7 @@ class ListGuard:
     def _check(self, every: Sequence[PreparedOrder], fresh: Sequence[PreparedOrder]) -> None:
         guards = self.guard.guards
         if guards.reads_amounts:
+            guards.check_count(len(every), "the list has")  # its run has no fewer; previews take their time
             guards.check_amounts(self._read_amounts(fresh), "the list comes to")
         submissions, new = ([each.submission for each in some] for some in (every, fresh))
         self._run(self.guard.check_list(self.submission_log, submissions, new))

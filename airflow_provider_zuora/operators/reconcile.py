@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, get_args
 
 from airflow_provider_zuora.airflow_context.lineage import FileUse, report_file
 from airflow_provider_zuora.airflow_context.parameters import (
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 FailOn: TypeAlias = Literal[
     "missing", "doubled", "unknown", "different", "cancelled", "deleted", "pending", "open", "others"
 ]
-_CAN_FAIL = (
-    *("missing", "doubled", "unknown", "different", "cancelled", "deleted", "pending", "open", "others"),
-)
+_CAN_FAIL: tuple[str, ...] = get_args(FailOn)
 _EMPTY = (
     "the run has no data interval, or an empty one, as one has that was started by hand or by an asset. Pass "
     'start and end, for example start="{{ macros.ds_add(ds, -1) }}" and end="{{ ds }}"'
@@ -128,8 +126,9 @@ class ZuoraReconcileOrdersOperator(BaseReportingTask):
             if target is not None:
                 self._write_report(target, result)
                 summary["report"] = hide_password(self.report_path)
-            for line in result.list_proposals()[: None if summary["proposals"] else 0]:
-                self.log.warning("%s", line)
+            if summary["proposals"]:
+                for line in result.list_proposals():
+                    self.log.warning("%s", line)
             if self.close_intents:
                 summary["closed"] = reconciliation.close_intents(self.hook, place, context, result.entries)
             context["ti"].xcom_push(key=RECONCILIATION, value=summary)

@@ -492,6 +492,12 @@ class TestTheCount:
         Task("other").submit_all(make_orders(2), guard=OrderGuard(max_orders=2))
         assert made(zuora) == ["O-1", "O-2"]
 
+    def test_a_list_that_is_too_long_is_refused_before_any_of_it_is_previewed(self, zuora, task):
+        guard = OrderGuard(max_orders=2, max_amount="1000", currency="USD")
+        words = refused(task.submit_all, make_orders(3), guard=guard)
+        assert words == "guard: max_orders: the list has 3 orders, and 2 are allowed. Nothing was sent."
+        assert (changed(zuora), count(zuora, PREVIEW)) == ([], 0)
+
     def test_one_order_without_a_log_cannot_be_counted(self, zuora, task):
         words = refused(task.submit, guard=OrderGuard(max_orders=10))
         assert "how many orders the run has sent is unknown: it needs a submission_log" in words
