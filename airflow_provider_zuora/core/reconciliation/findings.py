@@ -29,7 +29,7 @@ class Finding(StrEnum):
     OPEN = "open"
     """It was not sent; nobody knows of it in Zuora."""
     REPLACED = "replaced"
-    """Its outcome is unknown, but another submission of the same task took its place."""
+    """Another submission took its place: a later one of its number, or of its task if it is unknown."""
     MISSING = "missing"
     """The log says that it was sent; Zuora has none."""
     DELETED = "deleted"
@@ -135,7 +135,16 @@ class _Judge:
             return replace(entry, finding=Finding.DIFFERENT, detail=wrong)
         if not row.is_carried_out:
             return replace(entry, finding=Finding.PENDING, detail=f"it is {row.status}")
-        return entry
+        return self._find_later(entry, number)
+
+    def _find_later(self, entry: Entry, number: str) -> Entry:
+        """Return what became of an order that is there: one that was sent again counts once."""
+        order = entry.order
+        assert order is not None
+        if all(each.first <= order.first for each in self._sent["number", number]):
+            return entry
+        words = "a later submission has its number: there is one order for both"
+        return replace(entry, finding=Finding.REPLACED, detail=words)
 
     def _judge_missing(self, entry: Entry) -> Entry:
         order, jobs = entry.order, self.known.books.jobs

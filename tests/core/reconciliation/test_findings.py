@@ -323,6 +323,18 @@ class TestAnUnknownOutcome:
         desk.submit("k2", NUMBERED)
         assert desk.find() == {"k1": "replaced", "k2": "found"}
 
+    def test_that_was_sent_is_replaced_by_a_later_submission_of_its_number(self, desk):
+        """There is one order for both, and it was counted twice."""
+        desk.submit("k1", NUMBERED)
+        desk.sandbox.state.order_store.delete_order("O-1")
+        desk.clock.now += 60
+        desk.submit("k2", NUMBERED, run_id="r2")
+        assert desk.find() == {"k1": "replaced", "k2": "found"}
+        assert (
+            desk.compare().entries[0].detail
+            == "a later submission has its number: there is one order for both"
+        )
+
     def test_is_replaced_by_a_later_try_of_its_task_with_its_content(self, desk):
         desk.cut("k1", PLAIN)
         desk.clock.now += 60
