@@ -26,6 +26,15 @@ SETTINGS = {
     "usage_data_collection__enabled": "False",
 }
 
+# Airflow's api-server on SQLite sometimes fails a task: nobody waits five or fifteen minutes for its retry.
+POLICY = """\
+from datetime import timedelta
+
+
+def task_policy(task):
+    task.retry_delay = min(task.retry_delay, timedelta(seconds=5))
+"""
+
 
 def environment(
     home: Path, dags_folder: Path, ports: Sequence[int], config: Mapping[str, str]

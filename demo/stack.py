@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from demo.api import AirflowApi
 from demo.processes import Process, StackError, free_ports, wait_for
-from demo.settings import environment
+from demo.settings import POLICY, environment
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 GRACE_SECONDS = 6
@@ -68,6 +69,9 @@ class AirflowStack:
     def __enter__(self) -> Self:
         """Make the database, start every component and wait until Airflow says that all are healthy."""
         try:
+            policy = self.home / "config" / "airflow_local_settings.py"
+            policy.parent.mkdir(parents=True, exist_ok=True)
+            policy.write_text(POLICY)
             self.cli("db", "migrate")
             for component in self.components:
                 self.start(component)
@@ -86,10 +90,7 @@ class AirflowStack:
     def start(self, component: str) -> None:
         """Start a component; its output is in logs/stack/."""
         self._running[component] = Process(
-            [*self._command, component],
-            env=self.env,
-            cwd=self.home,
-            log=self.home / "logs" / "stack" / f"{component}.log",
+            [*self._command, component], env=self.env, cwd=self.home, log=self._find_log(component)
         )
 
     def kill(self, component: str) -> None:
@@ -146,7 +147,30 @@ class AirflowStack:
             state = str(self.api.run(dag_id, run_id)["state"])
             return state if state in ENDED else None
 
-        return wait_for(f"the end of {run_id}", read_end, timeout)
+        try:
+            return wait_for(f"the end of {run_id}", read_end, timeout)
+        except StackError as late:
+            raise StackError(f"{late}; its tasks: {self._describe_tasks(dag_id, run_id)}") from None
+
+    def wait_parked(self, dag_id: str, run_id: str, task_id: str, timeout: float = 180) -> None:
+        """
+        Wait until a task waits for a person or a trigger, and the process that said so has ended.
+
+        Airflow 3.3 takes a task for killed that goes on before its scheduler has heard of that end.
+        """
+
+        def has_ended() -> bool:
+            self._check_components()
+            tries = [
+                each["try_number"] for each in self.api.tasks(dag_id, run_id) if each["task_id"] == task_id
+            ]
+            wanted = re.compile(
+                rf"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id}, "
+                rf".*, state=(awaiting_input|deferred), .*, try_number={max(tries, default=0)},"
+            )
+            return wanted.search(self._find_log("scheduler").read_text()) is not None
+
+        wait_for(f"{task_id} of {run_id} to wait", has_ended, timeout)
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Return the state of each task of a run."""
@@ -162,6 +186,16 @@ class AirflowStack:
         """Return all that anything of this Airflow has logged or printed."""
         files = sorted((self.home / "logs").rglob("*.log"))
         return "\n".join(each.read_text(errors="replace") for each in files)
+
+    def _find_log(self, component: str) -> Path:
+        return self.home / "logs" / "stack" / f"{component}.log"
+
+    def _describe_tasks(self, dag_id: str, run_id: str) -> str:
+        """Say how each task of a run stands, and which try it is at."""
+        return ", ".join(
+            f"{each['task_id']} {each['state'] or 'none'} at try {each['try_number']}"
+            for each in self.api.tasks(dag_id, run_id)
+        )
 
     def _check_components(self) -> None:
         for component, process in self._running.items():

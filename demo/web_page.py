@@ -31,6 +31,7 @@ FLAGS = (
 )
 # A busy machine takes its time. Nobody waits that long where it does not.
 SECONDS, RUN_SECONDS = 120, 400
+PRESSES = 3
 _READ_VALUES = "inputs => inputs.map(input => input.value).join('\\n')"
 
 
@@ -164,10 +165,15 @@ class WebPage:
         return self.look().splitlines()
 
     def answer(self, option: str) -> None:
-        """Press a button of such a form, and wait until it cannot be pressed any more."""
+        """Press a button of such a form, until Airflow has taken the answer; StackError if it does not."""
         button = self.page.get_by_role("button", name=option, exact=True)
-        button.click()
-        expect(button).not_to_be_enabled(timeout=SECONDS * 1000)
+        for _ in range(PRESSES):
+            with self.page.expect_response(lambda response: response.request.method == "PATCH") as answered:
+                button.click()
+            if answered.value.ok:
+                expect(button).not_to_be_enabled(timeout=SECONDS * 1000)
+                return
+        raise StackError(f"Airflow takes no answer: HTTP {answered.value.status}, {answered.value.text()}")
 
     def open_task(self, name: str) -> None:
         """Open the page of a task from that of its run; if it is mapped, by its own name in the list."""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.processes import wait_for
 from demo.sandbox import ServedSandbox
 from demo.stack import AirflowStack
 from demo.web_page import WebPage, find_browser
@@ -84,12 +83,7 @@ def ask(stack, web, zuora, run_id, option):
 
 def reply(stack, web, zuora, run_id, option):
     """Answer the question of a run in the page, and wait for the end of the run."""
-    # 3.3 has a state of its own for what waits for a person.
-    wait_for(
-        "the question",
-        lambda: stack.tasks(DAG_ID, run_id).get("approve") in ("awaiting_input", "deferred"),
-        300,
-    )
+    stack.wait_parked(DAG_ID, run_id, "approve", timeout=300)
     form = web.open_question(DAG_ID, run_id, "approve", f"Submit the orders of {run_id} to Zuora?")
     before = zuora.ledger()["requests"]
     web.answer(option)
