@@ -112,6 +112,7 @@ class ApiError(Exception):
         self, message: str, *, info: ResponseInfo | None = None, transient: bool = False, attempts: int = 1
     ):
         super().__init__(f"{message} | {info}" if info else message)
+        self.message = message
         self.info = info
         self.transient = transient
         self.attempts = attempts

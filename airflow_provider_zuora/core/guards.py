@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from airflow_provider_zuora.core.environments import Environments, find_environment, normalize_url
-from airflow_provider_zuora.core.errors import GuardRefused
+from airflow_provider_zuora.core.errors import GuardRefused, ResponseInfo
 
 FIELDS = ("expect_environment", "max_orders", "max_amount", "currency")
 PRODUCTION, SANDBOX = "production", "sandbox"
@@ -141,6 +141,13 @@ class Guards:
         """Refuse what comes to an amount that cannot be told, if one of them limits it."""
         for each in self.limits:
             each.refuse_unread_amount(words)
+
+    def build_refusal(
+        self, field: Literal["max_orders", "max_amount"], words: str, info: ResponseInfo | None = None
+    ) -> GuardRefused:
+        """Return the refusal of what cannot be compared with a limit; it says whose limit that is."""
+        sources = " and ".join(each.source for each in self.limits if getattr(each, field) is not None)
+        return GuardRefused(f"{sources}: {field}: {words}", info=info)
 
 
 NO_GUARDS = Guards()

@@ -146,7 +146,7 @@ def check_drafts(guards: Guards, client: ApiClient, run_id: str) -> Flow[None]:
     try:
         found = yield from read_drafts(client, run_id)
     except ApiError as error:
-        raise_refusal(f"max_amount: what bill run {run_id} has drafted cannot be told", error)
+        raise_refusal(guards, f"what bill run {run_id} has drafted", error)
     try:
         guards.check_amounts(found, f"bill run {run_id} has drafted")
     except GuardRefused as refusal:

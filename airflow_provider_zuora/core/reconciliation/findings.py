@@ -10,7 +10,7 @@ from enum import StrEnum
 from airflow_provider_zuora.core.job import JobState
 from airflow_provider_zuora.core.reconciliation.comparison import Comparison, describe_difference
 from airflow_provider_zuora.core.reconciliation.logged_orders import LoggedOrder, LogState, fold
-from airflow_provider_zuora.core.reconciliation.proposals import NOTHING, Proposal, Resolver
+from airflow_provider_zuora.core.reconciliation.proposals import NOTHING, Action, Proposal, Resolver
 from airflow_provider_zuora.core.submission.outcomes import Outcome
 from airflow_provider_zuora.core.vendors.zuora.order_list import OrderRow
 
@@ -47,6 +47,9 @@ class Finding(StrEnum):
 SETTLED = 900.0
 """Seconds after which no POST is under way any more: it may take ten minutes, and clocks differ."""
 _EXISTS = (Finding.FOUND, Finding.PENDING, Finding.DIFFERENT)
+_HEALS = (Finding.MISSING, Finding.UNKNOWN, Finding.PENDING, Finding.OPEN)
+"""What a later look may find well, if it is new."""
+_ASKS = (Finding.MISSING, Finding.DOUBLED, Finding.DIFFERENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,20 @@ class Entry:
         """Return what it is called: its number, else its job, else its key."""
         order = self.order
         return self.number or next(iter(order.job_ids), order.key) if order else self.number
+
+    @property
+    def heals(self) -> bool:
+        """Return whether a later look may find it well."""
+        return self.is_young and self.finding in _HEALS
+
+    @property
+    def action(self) -> Action:
+        """Return what to do about it."""
+        if self.finding is Finding.UNKNOWN:
+            return self.proposal.action
+        if self.heals:
+            return Action.WAIT
+        return Action.LOOK if self.finding in _ASKS else Action.NONE
 
     @property
     def established(self) -> Outcome | None:

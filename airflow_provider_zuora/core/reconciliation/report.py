@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_zuora.core.reconciliation.findings import Entry, Finding, count_findings
-from airflow_provider_zuora.core.reconciliation.proposals import Action
 from airflow_provider_zuora.core.redaction import WORD_LENGTH, redact_words
 from airflow_provider_zuora.core.times import write_moment, write_second
 
@@ -21,7 +20,6 @@ MOST = 100
 """Orders of one finding in a summary; the report has all of them."""
 _SHOWN = 10  # in a message
 _NAMED = tuple(each for each in Finding if each not in (Finding.FOUND, Finding.REFUSED, Finding.REPLACED))
-_HEALS = (Finding.MISSING, Finding.UNKNOWN, Finding.PENDING, Finding.OPEN)
 # How a cell begins that a spreadsheet calculates, also where another sign than the comma ends cells.
 _FORMULA = re.compile(r"(^|[;,\t\r\n])(?=\s*[=+@\uff1d\uff0b\uff0d\uff20-])")
 
@@ -93,7 +91,7 @@ class Result:
         failing = {finding: self._list(finding) for finding in _NAMED if finding in fail_on}
         words = [_describe(finding, found) for finding, found in failing.items() if found]
         every = [entry for found in failing.values() for entry in found]
-        return "; ".join(words), all(entry.is_young and entry.finding in _HEALS for entry in every)
+        return "; ".join(words), all(entry.heals for entry in every)
 
 
 def _describe(finding: Finding, found: Sequence[Entry]) -> str:
@@ -118,7 +116,7 @@ def _propose(entry: Entry) -> dict[str, str]:
 
 
 def _make_row(entry: Entry) -> Iterable[object]:
-    order, row, proposal = entry.order, entry.row, entry.proposal
+    order, row = entry.order, entry.row
     yield str(entry.finding)
     yield entry.number
     yield " ".join(entry.others)
@@ -131,8 +129,8 @@ def _make_row(entry: Entry) -> Iterable[object]:
     yield from order.task.values() if order else ("", "", "", "")
     yield write_moment(order.first) if order else ""
     yield entry.detail
-    yield "" if proposal.action is Action.NONE else str(proposal.action)
-    yield proposal.value
+    yield str(entry.action)
+    yield entry.proposal.value
 
 
 def _protect(value: object) -> str:

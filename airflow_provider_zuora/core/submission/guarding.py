@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 ReadAmounts = Callable[[ApiClient, CheckedDocument], Flow[list[Money]]]
 ORDER, BILL_RUN = "order", "bill run"
 _NO_LOG = (
-    "max_orders: how many orders the run has sent is unknown: it needs a submission_log, of the connection "
-    "or of each task"
+    "how many orders the run has sent is unknown: it needs a submission_log, of the connection or of each "
+    "task."
 )
-_NO_RUN = "max_orders: how many orders were sent before is unknown: this is no task of a run"
-_AUTO_POST = "max_amount: what autoPost posts cannot be read before; leave it out, and pass post=True"
+_NO_RUN = "how many orders were sent before is unknown: this is no task of a run."
+_AUTO_POST = "what autoPost posts cannot be read before; leave it out, and pass post=True."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +67,19 @@ class SubmissionGuard:
             self.guards.check_amounts(found, f"the {order.kind} comes to")
         if order.kind == ORDER and self.guards.counts_orders:
             if not submission.log.is_kept:
-                raise GuardRefused(f"{_NO_LOG}.")
+                raise self.guards.build_refusal("max_orders", _NO_LOG)
             yield from self.check_run(submission.log, [submission], [submission], is_alone=True)
 
     def read_amounts(self, client: ApiClient, document: CheckedDocument) -> Flow[list[Money]]:
         """Return what a document would come to; raise as `check` does."""
         if document.kind == BILL_RUN:
             if document.document.get("autoPost") is True:
-                raise GuardRefused(f"{_AUTO_POST}.")
+                raise self.guards.build_refusal("max_amount", _AUTO_POST)
             return []  # it makes drafts
         try:
             return (yield from (self.readers or {})[document.kind](client, document))
         except ApiError as error:
-            raise_refusal(f"max_amount: what the {document.kind} comes to cannot be told", error)
+            raise_refusal(self.guards, f"what the {document.kind} comes to", error)
 
     def check_list(
         self, log_of_list: SubmissionLog, submissions: Sequence[Submission], new: Sequence[Submission]
@@ -90,7 +90,7 @@ class SubmissionGuard:
         if log_of_list.is_kept and _has_run(log_of_list):
             yield from self.check_run(log_of_list, submissions, new)
         elif self.is_mapped:
-            raise GuardRefused(f"{_NO_LOG}.")
+            raise self.guards.build_refusal("max_orders", _NO_LOG)
         else:
             self.guards.check_count(len(submissions), "the list has")
 
@@ -108,13 +108,14 @@ class SubmissionGuard:
         So of two tasks that count at the same time at least one sees the other.
         """
         if not _has_run(log_of_task):
-            raise GuardRefused(f"{_NO_RUN}.")
+            raise self.guards.build_refusal("max_orders", _NO_RUN)
         yield from log_of_task.note_intents(describe_intents(new), is_first_word=is_alone)
         try:
             keys = yield from log_of_task.read_order_keys()
         except LogUnavailable as error:
             if isinstance(error.__cause__, (PermissionError, ValueError)):
-                raise GuardRefused(f"max_orders: what the run has sent cannot be read: {error}") from error
+                words = f"what the run has sent cannot be read: {error}"
+                raise self.guards.build_refusal("max_orders", words) from error
             raise
         own = {each.record.key for each in submissions}
         self.guards.check_count(len(keys | own), "with these the run has")
@@ -133,11 +134,13 @@ def end_refusal(refusal: GuardRefused, attempt: TaskAttempt) -> GuardRefused:
     return GuardRefused(f"{refusal} {words}")
 
 
-def raise_refusal(words: str, error: ApiError) -> NoReturn:
-    """Raise that a guard could not be evaluated, unless it is for a reason that may pass."""
+def raise_refusal(guards: Guards, words: str, error: ApiError) -> NoReturn:
+    """Raise that an amount could not be read, unless it is for a reason that may pass."""
     if error.transient or isinstance(error, (GuardRefused, SignInRefused)):
         raise error
-    raise GuardRefused(f"{words}: {error}", info=error.info) from error
+    raise guards.build_refusal(
+        "max_amount", f"{words} cannot be told: {error.message}", error.info
+    ) from error
 
 
 def describe_intents(submissions: Iterable[Submission]) -> list[dict[str, Any]]:

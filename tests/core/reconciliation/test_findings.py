@@ -35,7 +35,7 @@ class TestAnOrderThatWasSent:
     def test_is_found(self, desk, order):
         desk.submit("k", order)
         entry = desk.find_one()
-        assert (tell(entry), entry.detail) == (("found", "", "", None), "")
+        assert (tell(entry), entry.detail, str(entry.action)) == (("found", "", "", None), "", "")
         assert entry.number == entry.name == next(iter(desk.sandbox.state.order_store.orders))
 
     def test_with_a_number_is_found_without_a_read_of_its_own(self, desk):
@@ -106,7 +106,7 @@ class TestAnOrderThatIsMissing:
         desk.sandbox.state.order_store.delete_order("O-1")
         entry = desk.find_one()
         assert (str(entry.finding), entry.detail) == ("missing", "it was made, and is not there any more")
-        assert entry.is_young is False
+        assert (entry.is_young, str(entry.action)) == (False, "look")
 
     def test_may_never_have_been_made(self, desk):
         desk.submit("k", NUMBERED)
@@ -114,7 +114,7 @@ class TestAnOrderThatIsMissing:
         desk.forget_jobs()
         entry = desk.find_one(later=60.0)
         assert (str(entry.finding), entry.detail) == ("missing", "nobody knows that it was made")
-        assert entry.is_young is True
+        assert (entry.is_young, str(entry.action)) == (True, "wait")
 
     def test_without_a_number_of_its_own_is_known_by_its_job(self, desk):
         desk.submit("k", PLAIN)
@@ -252,7 +252,11 @@ class TestAnUnknownOutcome:
     def test_may_be_under_way_in_the_first_quarter_of_an_hour(self, desk):
         desk.cut("k", NUMBERED)
         entry = desk.find_one(later=899)
-        assert (tell(entry), entry.is_young) == (("unknown", "wait", "", None), True)
+        assert (tell(entry), entry.is_young, str(entry.action)) == (
+            ("unknown", "wait", "", None),
+            True,
+            "wait",
+        )
 
     @pytest.mark.parametrize("changed", [{"account": "A9"}, {"plan": StatusPlan("Cancelled")}], ids=str)
     def test_is_for_a_person_if_the_order_is_another_or_was_cancelled(self, desk, changed):

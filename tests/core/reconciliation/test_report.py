@@ -45,7 +45,7 @@ def test_a_row_says_all_that_both_sides_have(desk):
         "map_index": "-1",
         "submitted": "2023-11-14T22:13:20.000Z",
         "detail": "its account is A9, the log's is A00000097",
-        "action": "",
+        "action": "look",
         "value": "",
     }
 
