@@ -75,7 +75,9 @@ class Limits:
     def check_count(self, count: int, words: str) -> None:
         """Refuse so many orders, if they are too many; ``words``: what is counted."""
         if self.max_orders is not None and count > self.max_orders:
-            raise self._refuse("max_orders", f"{words} {count} orders, and {self.max_orders} are allowed")
+            found = "1 order" if count == 1 else f"{count} orders"
+            verb = "is" if self.max_orders == 1 else "are"
+            raise self._refuse("max_orders", f"{words} {found}, and {self.max_orders} {verb} allowed")
 
     def check_amounts(self, amounts: Iterable[Money], words: str) -> None:
         """

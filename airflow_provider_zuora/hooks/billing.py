@@ -98,14 +98,14 @@ class BaseBillingHook(BaseJobHook):
         """
         from airflow_provider_zuora.core.guarding.amounts import check_drafts
         from airflow_provider_zuora.core.submission.bill_run_post import post_bill_run
-        from airflow_provider_zuora.hooks.guards import read_guards
+        from airflow_provider_zuora.hooks.guards import check_change
         from airflow_provider_zuora.hooks.submission_log import open_log
 
         self._refuse(find_text_violations({"job_id": job_id, "invoice_date": invoice_date}))
+        context = get_running_context()
         with convert_errors():
-            guards = read_guards(self)
-            guards.check_environment(self._settings.credentials.base_url)
-        submission_log = open_log(self, get_running_context())
+            guards = check_change(self, "posting", context)
+        submission_log = open_log(self, context)
         options = (job_id, invoice_date, submission_log, partial(check_drafts, guards))
         return self._run(lambda client: post_bill_run(client, *options))
 

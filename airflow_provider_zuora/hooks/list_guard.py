@@ -62,7 +62,7 @@ class ListGuard:
             except ApiError as error:
                 results.append(BulkResult(order, error=error))
         if all(isinstance(result.error, GuardRefused) for result in results):
-            raise end_refusal(refusal, self.call.attempt) from refusal
+            raise end_refusal(refusal, is_first=self.call.attempt.is_first) from refusal
         return results
 
     def check(self, every: Sequence[PreparedOrder]) -> None:
@@ -81,7 +81,7 @@ class ListGuard:
             if not any(may_exist(each.submission) for each in every):
                 self._note_ends(fresh, refusal)
                 self._run(RecordStore(self.call.attempt).note_nothing_sent())
-                raise end_refusal(refusal, self.call.attempt) from refusal
+                raise end_refusal(refusal, is_first=self.call.attempt.is_first) from refusal
             return
         except ApiError as error:
             self._note_ends(fresh, error)

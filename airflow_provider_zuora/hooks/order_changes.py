@@ -112,26 +112,18 @@ class BaseOrderChangesHook(BaseJobHook):
     ) -> Deletion:
         from airflow_provider_zuora.airflow_context.task import open_store, read_attempt
         from airflow_provider_zuora.core.submission.order_deletion import MISSING, delete_order
+        from airflow_provider_zuora.hooks.guards import check_change
         from airflow_provider_zuora.hooks.submission_log import open_log
 
         if on_missing not in MISSING:
             self._refuse([f"on_missing: must be {' or '.join(MISSING)}, not {on_missing!r:.80}"])
-        self._check_guards()
         context = context or get_running_context()
+        with convert_errors():
+            check_change(self, "order deletion", context)
         store, submission_log = open_store(context, NEVER_EXPIRE), open_log(self, context)
         options: dict[str, Any] = {"on_missing": on_missing, "is_remembered": store is not None}
         who = (read_attempt(context), submission_log)
         return self._run(lambda client: delete_order(client, order_number, *who, **options), store)
-
-    def _check_guards(self, change: OrderChange | None = None) -> None:
-        """Refuse another environment than an expected one, and what may bill if amounts are limited."""
-        from airflow_provider_zuora.hooks.guards import read_guards
-
-        with convert_errors():
-            guards = read_guards(self)
-            guards.check_environment(self._settings.credentials.base_url)
-            if change is not None and change.may_bill:
-                guards.refuse_unread_amount("the change bills")
 
     def _confirm_deletion(self, deletion: Deletion) -> None:
         """Raise an error unless an order is gone that was there."""
@@ -141,8 +133,11 @@ class BaseOrderChangesHook(BaseJobHook):
 
     def _change_order(self, order_number: str, change: OrderChange) -> dict[str, Any]:
         from airflow_provider_zuora.core.submission.order_changes import change_order
+        from airflow_provider_zuora.hooks.guards import check_change
         from airflow_provider_zuora.hooks.submission_log import open_log
 
-        self._check_guards(change)
-        submission_log = open_log(self, get_running_context())
+        context = get_running_context()
+        with convert_errors():
+            check_change(self, change.kind, context, change)
+        submission_log = open_log(self, context)
         return self._run(lambda client: change_order(client, order_number, change, submission_log))

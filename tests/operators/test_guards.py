@@ -165,7 +165,8 @@ class TestTheEnvironment:
         words = refused(task.run, kind, **what, guard=None if where == "connection" else guard)
         source = "the connection's guard" if where == "connection" else "guard"
         assert words.startswith(f"{source}: expect_environment: must be {expected.casefold()}, and the ")
-        assert words.endswith("Nothing was sent.")
+        runs = {ZuoraBillRunOperator: "bill run", ZuoraPaymentRunOperator: "payment run"}
+        assert words.endswith(f". No {runs.get(kind, 'order')} was sent.")
 
     def test_the_right_one_passes(self, zuora, task):
         task.submit(guard=OrderGuard(expect_environment=zuora.url + "/"))
@@ -176,6 +177,7 @@ class TestTheEnvironment:
         billing.sandbox.advance(60)
         words = refused(ZuoraHook(guard=OrderGuard("production")).post_bill_run, job_id)
         assert "expect_environment" in words
+        assert words.endswith(". No posting was sent.")
         assert [run["posts"] for run in billing.ledger()["billRuns"]] == [0]
 
     def test_what_an_earlier_try_may_have_sent_is_a_question_and_nothing_is_asked_there(self, zuora):
@@ -215,7 +217,7 @@ class TestTheAmountOfAnOrder:
     def test_what_is_allowed_passes_and_a_cent_more_does_not(self, zuora, task):
         refusing = OrderGuard(max_amount="100.09", currency="USD")
         assert refused(task.submit, guard=refusing) == (
-            "guard: max_amount: the order comes to 100.1 USD, and 100.09 USD is allowed. Nothing was sent."
+            "guard: max_amount: the order comes to 100.1 USD, and 100.09 USD is allowed. No order was sent."
         )
         assert (changed(zuora), count(zuora, PREVIEW)) == ([], 1)
         Task("other").submit(guard=OrderGuard(max_amount="100.10", currency="USD"))
@@ -228,7 +230,7 @@ class TestTheAmountOfAnOrder:
 
     def test_a_list_counts_as_a_whole(self, zuora, task):
         words = refused(task.submit_all, make_orders(3), guard=OrderGuard(max_amount="300.29", **USD))
-        assert "the list comes to 300.3 USD, and 300.29 USD is allowed. Nothing was sent." in words
+        assert "the list comes to 300.3 USD, and 300.29 USD is allowed. No order was sent." in words
         assert changed(zuora) == []
         Task("other").submit_all(make_orders(3), guard=OrderGuard(max_amount="300.30", **USD))
         assert made(zuora) == ["O-1", "O-2", "O-3"]
@@ -440,8 +442,8 @@ class TestRetries:
             task.submit_all([UNNUMBERED | {"description": "earlier"}])
         heal(zuora)
         orders = [UNNUMBERED | {"description": f"later {n}"} for n in range(2)]
-        assert refused(task.submit_all, orders, guard=guard).endswith("This try has sent nothing.")
-        assert refused(task.submit_all, orders, guard=OrderGuard("production")).endswith("has sent nothing.")
+        assert refused(task.submit_all, orders, guard=guard).endswith("This try has sent no order.")
+        assert refused(task.submit_all, orders, guard=OrderGuard("production")).endswith("has sent no order.")
         assert len(made(zuora)) == 1
 
     @pytest.mark.parametrize("on_refusal", ["fail", "skip"])
@@ -489,7 +491,7 @@ class TestTheCount:
 
     def test_a_list_of_as_many_as_allowed_passes_and_one_more_does_not(self, zuora, task):
         words = refused(task.submit_all, make_orders(3), guard=OrderGuard(max_orders="{{ params.count }}"))
-        assert words == "guard: max_orders: the list has 3 orders, and 2 are allowed. Nothing was sent."
+        assert words == "guard: max_orders: the list has 3 orders, and 2 are allowed. No order was sent."
         assert changed(zuora) == []
         Task("other").submit_all(make_orders(2), guard=OrderGuard(max_orders=2))
         assert made(zuora) == ["O-1", "O-2"]
@@ -497,7 +499,7 @@ class TestTheCount:
     def test_a_list_that_is_too_long_is_refused_before_any_of_it_is_previewed(self, zuora, task):
         guard = OrderGuard(max_orders=2, max_amount="1000", currency="USD")
         words = refused(task.submit_all, make_orders(3), guard=guard)
-        assert words == "guard: max_orders: the list has 3 orders, and 2 are allowed. Nothing was sent."
+        assert words == "guard: max_orders: the list has 3 orders, and 2 are allowed. No order was sent."
         assert (changed(zuora), count(zuora, PREVIEW)) == ([], 0)
 
     def test_one_order_without_a_log_cannot_be_counted(self, zuora, task):
@@ -653,7 +655,7 @@ class TestABillRun:
             BillRunScript(invoices=61, amounts=amounts, credit_memos=1, credit_amounts=[0.10])
         )
         words = refused(self.run, task, guard=OrderGuard(max_amount="100.09", **USD))
-        assert "has drafted 100.10 USD, and 100.09 USD is allowed. This try has posted nothing." in words
+        assert "has drafted 100.10 USD, and 100.09 USD is allowed. This try has sent no posting." in words
         assert self.posts(billing) == [0]
         end = self.run(Task("other"), guard=OrderGuard(max_amount="100.10", **USD))
         assert (end["status"], self.posts(billing)) == ("Posted", [0, 1])
@@ -727,7 +729,8 @@ class TestAPaymentRun:
             {"amount": 500, "account": "A-OTHER"},
         )
         words = refused(self.run, task, payment_run, guard=OrderGuard(max_amount="100.09", **USD))
-        assert "the payment run comes to 100.10 USD, and 100.09 USD is allowed. Nothing was sent." in words
+        assert "the payment run comes to 100.10 USD, and 100.09 USD is allowed." in words
+        assert words.endswith(" No payment run was sent.")
         assert billing.ledger()["paymentRuns"] == []
         self.run(Task("other"), payment_run, guard=OrderGuard(max_amount="100.10", **USD))
         assert len(billing.ledger()["paymentRuns"]) == 1

@@ -15,7 +15,7 @@ from airflow_provider_zuora.core.http.retry import READ_POLICY
 from airflow_provider_zuora.core.messages import Request
 from airflow_provider_zuora.core.polling.run_totals import read_totals
 from airflow_provider_zuora.core.polling.wait import PollOptions, PollSchedule, wait_until_done
-from airflow_provider_zuora.core.submission.guarding import raise_refusal
+from airflow_provider_zuora.core.submission.guarding import end_refusal, raise_refusal
 from airflow_provider_zuora.core.vendors.base import CheckedDocument, RunTotals
 from airflow_provider_zuora.core.vendors.zuora import amounts
 from airflow_provider_zuora.core.vendors.zuora.bill_runs import BILL_RUN
@@ -150,7 +150,7 @@ def check_drafts(guards: Guards, client: ApiClient, run_id: str) -> Flow[None]:
     try:
         guards.check_amounts(found, f"bill run {run_id} has drafted")
     except GuardRefused as refusal:
-        raise GuardRefused(f"{refusal} This try has posted nothing.") from refusal
+        raise end_refusal(refusal, "posting") from refusal
 
 
 def _read_all(client: ApiClient, request: Request, count: int) -> Flow[list[Any]]:

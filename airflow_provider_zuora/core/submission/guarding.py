@@ -128,9 +128,13 @@ def _has_run(log_of_task: SubmissionLog) -> bool:
     return log_of_task.task.get("run_id") is not None
 
 
-def end_refusal(refusal: GuardRefused, attempt: TaskAttempt) -> GuardRefused:
-    """Return a refusal as it ends a try that has sent nothing; an earlier one may have sent others."""
-    words = "Nothing was sent." if attempt.is_first else "This try has sent nothing."
+def end_refusal(refusal: GuardRefused, kind: str = ORDER, *, is_first: bool = False) -> GuardRefused:
+    """
+    Return a refusal as it ends a try, which has sent none of this kind; previews and reads it may have sent.
+
+    :param is_first: whether no earlier try can have sent one.
+    """
+    words = f"No {kind} was sent." if is_first else f"This try has sent no {kind}."
     return GuardRefused(f"{refusal} {words}")
 
 
@@ -178,7 +182,8 @@ def refuse(submission: Submission, refusal: GuardRefused, *, looks: bool = True)
     """
     if not may_exist(submission):
         yield from submission.notes.note_nothing_sent()
-        raise end_refusal(refusal, submission.keys.attempt) from refusal
+        is_first = submission.keys.attempt.is_first
+        raise end_refusal(refusal, submission.order.kind, is_first=is_first) from refusal
     if looks and (yield from recovery.look_once(submission)) is Event.FOUND:
         return Event.FOUND
     submission.why = f"a guard does not let it be sent ({refusal}), and an earlier try may have sent it"
