@@ -57,7 +57,7 @@ PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/scenarios/test_ran
 SLOW := $(ON_AIRFLOW) $(EXPLORER) $(QUICK_START) tests/benchmarks tests/hooks/test_stores.py tests/sandbox/test_pytest_runs.py \
 	tests/sandbox/test_sdk.py tests/session/test_host_limits.py tests/session/test_rate_limits.py tests/session/test_token_provider.py \
 	tests/transports/test_download.py tests/transports/test_idle_connections.py tests/triggers/test_start_and_end.py \
-	$(addprefix tests/test_,$(addsuffix .py,examples layers metadata readme site testing_page wheel))
+	$(addprefix tests/test_,$(addsuffix .py,examples guards_page layers metadata readme site testing_page wheel))
 # For how many minutes `make host-test` measures how the processes of a host keep to a rate.
 HOST_MINUTES ?= 3
 # How many tasks `make host-test` maps on one Airflow; `make test` maps 20.

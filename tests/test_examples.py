@@ -57,6 +57,7 @@ def sandbox(monkeypatch, airflow_database, tmp_path):
             monkeypatch.setenv(f"AIRFLOW_CONN_{kind.upper()}_DEFAULT", connection)
         monkeypatch.setenv("ORDER_EXPORTS", f"file://{tmp_path}/exports")
         monkeypatch.setenv("ZUORA_INVOICES", f"file://{tmp_path}/invoices")
+        monkeypatch.setenv("ZUORA_ENVIRONMENT", server.url)
         monkeypatch.setenv("ZUORA_SUBMISSION_LOG", f"file://{tmp_path}/log")
         yield sandbox
 

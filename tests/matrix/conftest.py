@@ -59,6 +59,7 @@ def airflow(place, zuora, refusing_zuora):
     env = {
         "ORDER_EXPORTS": f"file://{place}/exports",
         "ZUORA_INVOICES": f"file://{place}/invoices",
+        "ZUORA_ENVIRONMENT": zuora.url,
         "ZUORA_SUBMISSION_LOG": f"file://{place}/log",
         "PYTHONWARNINGS": "default",
     }
