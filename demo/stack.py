@@ -18,6 +18,7 @@ from demo.settings import POLICY, environment
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 GRACE_SECONDS = 6
 ENDED = ("success", "failed")
+WAITING = ("deferred", "awaiting_input")  # for a trigger, for a person
 
 
 class Records(Protocol):
@@ -161,14 +162,15 @@ class AirflowStack:
 
         def has_ended() -> bool:
             self._check_components()
-            tries = [
-                each["try_number"] for each in self.api.tasks(dag_id, run_id) if each["task_id"] == task_id
-            ]
-            wanted = re.compile(
-                rf"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id}, "
-                rf".*, state=(awaiting_input|deferred), .*, try_number={max(tries, default=0)},"
+            tasks = [each for each in self.api.tasks(dag_id, run_id) if each["task_id"] == task_id]
+            parked = [each["try_number"] for each in tasks if each["state"] in WAITING]
+            if not parked:
+                return False
+            ended = re.compile(
+                rf"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={re.escape(run_id)}, "
+                rf".*, state=({'|'.join(WAITING)}), .*, try_number={parked[0]},"
             )
-            return wanted.search(self._find_log("scheduler").read_text()) is not None
+            return ended.search(self._find_log("scheduler").read_text()) is not None
 
         wait_for(f"{task_id} of {run_id} to wait", has_ended, timeout)
 

@@ -114,7 +114,7 @@ class ListGuard:
         try:
             return (yield from self.guard.read_amounts(each.submission.client, each.order.checked))
         except GuardRefused as error:
-            raise GuardRefused(f"{each.order}: {error}") from error
+            raise GuardRefused(f"{each.order}: {error.message}", info=error.info) from error
 
     def _note_ends(self, fresh: Sequence[PreparedOrder], error: ApiError) -> None:
         """Write to the log that this try has sent nothing."""

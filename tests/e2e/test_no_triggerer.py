@@ -5,7 +5,6 @@ from contextlib import closing
 
 import pytest
 
-from demo.processes import wait_for
 from demo.sandbox import ServedSandbox
 from tests.e2e.conftest import start
 
@@ -30,7 +29,8 @@ def untriggered(airflow, slow_zuora):
 
 
 def wait_deferred(run):
-    wait_for("the deferrals", lambda: [run.tasks[each] for each in WAITS] == ["deferred"] * 2, 150)
+    for task_id in WAITS:
+        run.stack.wait_parked(run.dag_id, run.run_id, task_id)
 
 
 def let_time_out(run):

@@ -87,9 +87,9 @@ class Entry:
         """Return what to do about it."""
         if self.finding is Finding.UNKNOWN:
             return self.proposal.action
-        if self.heals:
-            return Action.WAIT
-        return Action.LOOK if self.finding in _ASKS else Action.NONE
+        if self.finding not in _ASKS:
+            return Action.NONE
+        return Action.WAIT if self.heals else Action.LOOK
 
     @property
     def established(self) -> Outcome | None:

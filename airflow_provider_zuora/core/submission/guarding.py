@@ -135,7 +135,7 @@ def end_refusal(refusal: GuardRefused, kind: str = ORDER, *, is_first: bool = Fa
     :param is_first: whether no earlier try can have sent one.
     """
     words = f"No {kind} was sent." if is_first else f"This try has sent no {kind}."
-    return GuardRefused(f"{refusal} {words}")
+    return GuardRefused(f"{refusal.message} {words}", info=refusal.info)
 
 
 def raise_refusal(guards: Guards, words: str, error: ApiError) -> NoReturn:
