@@ -53,20 +53,29 @@ def reconcile_orders(hook: ZuoraHook, place: Any, window: Window) -> Result:
     :raises TransientError: if the log or Zuora cannot be read now.
     """
     now = hook._settings.client.clock()
+    known = read_log(place, window, now)
+    read_zuora(known, hook._run, hook._run_many)
+    entries, others = find_all(known, now)
+    return Result(window.start, window.end, entries, others, known.listed, known.books.unread)
+
+
+def read_log(place: Any, window: Window, now: float) -> Comparison:
+    """
+    Read the log of the days around a window; what Zuora has is still to be read.
+
+    :raises PermanentError: if there is no such log; ``TransientError``: if it cannot be read now.
+    """
     with convert_errors():
         store = LogStore.of(place)
         books = read_books(store.read_days(*_list_days(window, now)))
         if not (books.orders or store.has_days()):
             raise InvalidInput("Nothing was compared.", (f"submission_log: {_NEVER_WRITTEN % store.name}",))
-    known = Comparison(books, window)
     log.info("The submission log has %d orders of the days around the window", len(books.orders))
     if books.unread:
         log.warning(
             "%d lines of the submission log are not understood: their orders are not compared", books.unread
         )
-    read_zuora(known, hook._run, hook._run_many)
-    entries, others = find_all(known, now)
-    return Result(window.start, window.end, entries, others, known.listed, books.unread)
+    return Comparison(books, window)
 
 
 def _list_days(window: Window, now: float) -> tuple[date, date]:

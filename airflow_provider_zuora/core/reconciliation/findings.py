@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -205,11 +205,16 @@ class _Judge:
 
 def find_all(known: Comparison, now: float) -> tuple[list[Entry], list[Entry]]:
     """Return what became of the orders of the log, first submitted first, and the orders of others."""
-    judge = _Judge(known, Resolver(known, now), now)
-    entries = list(_mark_equal(known, [judge.judge(order) for order in known.orders]))
+    entries = find_each(known, known.orders, now)
     doubles = [number for each in entries if each.finding is Finding.DOUBLED for number in each.others]
     others = [Entry(Finding.OTHERS, number=row.number, row=row) for row in known.list_others(doubles)]
     return entries, others
+
+
+def find_each(known: Comparison, orders: Iterable[LoggedOrder], now: float) -> list[Entry]:
+    """Return what became of some orders of the log, in their order."""
+    judge = _Judge(known, Resolver(known, now), now)
+    return list(_mark_equal(known, [judge.judge(order) for order in orders]))
 
 
 def _mark_equal(known: Comparison, entries: Sequence[Entry]) -> Iterator[Entry]:

@@ -84,6 +84,7 @@ class LoggedOrder:
     intents: dict[int, float] = field(default_factory=dict)
     ends: dict[int, tuple[float, str, int]] = field(default_factory=dict)
     is_closed: bool = False  # an earlier reconciliation has found out what came of its last intent
+    reconciled: str = ""  # what the last reconciliation has found out; a later one asks Zuora again
 
     def add(self, line: Line, moment: float) -> None:
         """Take a line of its key."""
@@ -119,6 +120,12 @@ class LoggedOrder:
         if outcome == Outcome.REFUSED:
             return LogState.REFUSED
         return LogState.UNKNOWN if unanswered else LogState.OPEN
+
+    @property
+    def is_there(self) -> bool:
+        """Return whether the log says that Zuora has it: by the end of a try, or by a reconciliation."""
+        state = self.state
+        return state is LogState.SENT or (self.reconciled == Outcome.FOUND and state is not LogState.REFUSED)
 
     @property
     def is_interrupted(self) -> bool:
@@ -196,13 +203,14 @@ def read_books(lines: Iterable[Line]) -> Books:
     What an earlier reconciliation has written is no evidence: Zuora is asked each time.
     """
     books = Books()
-    closed: dict[str, float] = {}
+    closed: dict[str, tuple[float, str]] = {}
     for line in lines:
         books.add(line)
         if line.get("event") == RECONCILED and (moment := read_moment(str(line.get("time")))) is not None:
             key = str(line.get("key"))
-            closed[key] = max(moment, closed.get(key, moment))
-    for key, moment in closed.items():
-        if key in books.orders:
-            books.orders[key].is_closed = moment >= books.orders[key].last
+            own = moment, str(line.get("outcome"))
+            closed[key] = max(own, closed.get(key, own))
+    for key, (moment, outcome) in closed.items():
+        if (order := books.orders.get(key)) is not None:
+            order.is_closed, order.reconciled = moment >= order.last, outcome
     return books

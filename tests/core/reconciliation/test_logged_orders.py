@@ -156,3 +156,31 @@ def test_a_line_alone_is_enough(desk, event):
     more = {"outcome": "unknown"} if event == "end" else {}
     desk.log(event, "k", ORDER, **more)
     assert read(desk).state is LogState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "is_there"),
+    [
+        (["submitted"], True),
+        (["found"], True),
+        (["adopted"], True),
+        (["refused"], False),
+        (["unknown"], False),
+        (["open"], False),
+        (["submitted", "refused"], False),
+        (["unknown", "reconciled found"], True),
+        (["unknown", "reconciled absent"], False),
+        (["unknown", "reconciled found", "open"], True),
+        (["unknown", "reconciled found", "refused"], False),
+        (["unknown", "reconciled found", "reconciled absent"], False),
+        (["unknown", "reconciled absent", "submitted"], True),
+    ],
+)
+def test_an_order_is_at_zuora_if_a_line_says_so_and_no_later_one_that_there_is_none(desk, outcomes, is_there):
+    desk.cut("k", ORDER)
+    for words in outcomes:
+        desk.clock.now += 60
+        *event, outcome = words.split()
+        job = {} if event or outcome in ("refused", "unknown", "open") else {"job_id": "j-1"}
+        desk.log(*(event or ["end"]), "k", ORDER, outcome=outcome, **job)
+    assert read(desk).is_there is is_there
