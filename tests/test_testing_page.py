@@ -40,4 +40,4 @@ def test_its_example_passes_where_it_is_copied_to(tmp_path, options):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=800, check=False
     )
 
-    assert re.search(r"^11 passed", done.stdout, re.MULTILINE), done.stdout[-9000:] + done.stderr[-2000:]
+    assert re.search(r"^12 passed", done.stdout, re.MULTILINE), done.stdout[-9000:] + done.stderr[-2000:]

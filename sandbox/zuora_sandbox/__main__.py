@@ -62,6 +62,20 @@ HELP = {
 }
 
 
+PAIRS = (
+    ("--account", "NUMBER=CURRENCY", "an account that is there, and its currency, for example A00000097=USD"),
+    ("--price", "PLAN=AMOUNT", "the price of a rate plan in a preview, by id or number; * is all others"),
+)
+"""The options that can be given several times; together they are the settings ``accounts`` and ``prices``."""
+
+
+def _read_pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"{text!r} must have a = between the two")
+    return name, value
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with an option for each setting in `HELP`."""
     options = argparse.ArgumentParser(
@@ -82,6 +96,15 @@ def make_parser() -> argparse.ArgumentParser:
                 {"action": BooleanOptionalAction} if isinstance(default, bool) else {"type": type(default)}
             )
             options.add_argument(flag, default=default, help=HELP[each.name], **kind)
+    for flag, metavar, what in PAIRS:
+        options.add_argument(
+            flag,
+            metavar=metavar,
+            action="append",
+            default=argparse.SUPPRESS,
+            type=_read_pair,
+            help=f"{what}; again for more",
+        )
     words = "after --: is run with Airflow connections to the sandbox in its environment, and ends it"
     options.add_argument("command", metavar="COMMAND", nargs="*", help=words)
     return options
@@ -138,6 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = given.pop("command")
     if command and given["port"] == options.get_default("port"):
         given["port"] = 0  # nobody has to know it
+    given |= {f"{name}s": dict(given.pop(name, ())) for name in ("account", "price")}
     try:
         places = [given.pop(name) for name in ("host", "port", "file_port")]
         server = open_server(Sandbox(Settings(**given)), *places)

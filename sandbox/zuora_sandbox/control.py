@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zuora_sandbox.answers import make_reply, parse_json_body
@@ -10,6 +10,7 @@ from zuora_sandbox.faults import Fault
 from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.scripts import BillRunScript, OrderScript, PaymentRunScript, QueryScript
 from zuora_sandbox.tenant import Tenant
+from zuora_sandbox.values import check_value
 
 PREFIX = "/sandbox/"
 
@@ -19,14 +20,19 @@ def _add_fault(tenant: Tenant, values: dict[str, Any]) -> None:
 
 
 def _advance_clock(tenant: Tenant, values: dict[str, Any]) -> None:
-    tenant.advance(float(values["advance"]))
+    tenant.advance(_read(values, "advance", float))
 
 
 def _set_exportable(tenant: Tenant, values: dict[str, Any]) -> None:
-    rows = values["orders"]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TypeError("orders must be a list of objects, a row of the CSV each")
-    tenant.set_exportable(rows)
+    tenant.set_exportable(_read(values, "orders", Sequence[Mapping[str, Any]]))
+
+
+def _read(values: dict[str, Any], name: str, hint: Any) -> Any:
+    """Return the one value that there must be, which is of a type."""
+    if list(values) != [name]:
+        raise ValueError(f"the body must be an object with {name}, and nothing else")
+    check_value(name, values[name], hint)
+    return values[name]
 
 
 ACTIONS: dict[str, Callable[[Tenant, dict[str, Any]], None]] = {
@@ -47,7 +53,7 @@ ACTIONS: dict[str, Callable[[Tenant, dict[str, Any]], None]] = {
 def _parse_object(request: Request) -> dict[str, Any]:
     values = parse_json_body(request) if request.body else {}
     if not isinstance(values, dict):
-        raise TypeError("the body must be a JSON object")
+        raise ValueError("the body must be a JSON object")  # noqa: TRY004 - it is the caller's
     return values
 
 
@@ -61,6 +67,6 @@ def answer_request(tenant: Tenant, request: Request) -> Response:
         return make_reply(404, {"error": f"{request}: GET ledger or POST one of {sorted(ACTIONS)}"})
     try:
         action(tenant, _parse_object(request))
-    except (KeyError, TypeError, ValueError) as error:
-        return make_reply(400, {"error": f"{type(error).__name__}: {error}"})
+    except (TypeError, ValueError) as error:
+        return make_reply(400, {"error": str(error)})
     return make_reply(200, {"now": tenant.now})

@@ -17,6 +17,7 @@ from zuora_sandbox.answers import (
     unzip_body,
 )
 from zuora_sandbox.messages import Request, Response
+from zuora_sandbox.values import check_fields, check_names
 
 SILENT = frozenset({"reset", "hang", "kill", "stop"})
 """The kinds of fault without any answer."""
@@ -81,6 +82,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Check the arguments: a fault without effect would let a test pass for the wrong reason."""
+        check_fields(self)
         if self.kind not in KINDS or self.when not in WHENS:
             raise ValueError(
                 f"a fault of kind {self.kind!r}, {self.when!r}: {sorted(KINDS)}, {sorted(WHENS)}"
@@ -109,6 +111,7 @@ class Fault:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Fault:
         """Return the fault for a JSON object, whose body may be text or any JSON value."""
+        check_names(cls, "a fault", values)
         body, headers = values.get("body", ""), values.get("headers", {})
         if not isinstance(body, str):
             body, headers = json.dumps(body), {"Content-Type": "application/json", **headers}

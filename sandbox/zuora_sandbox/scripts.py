@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from zuora_sandbox.data_query.tables import MOST_ROWS, GeneratedTable, Table
 from zuora_sandbox.payment_runs.receivables import Receivable
+from zuora_sandbox.values import check_fields, check_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,14 @@ class Script:
     contains: str = ""
     times: int | None = None
 
+    def __post_init__(self) -> None:
+        """Check the fields: a script without effect would let a test pass for the wrong reason."""
+        check_fields(self)
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the script for a JSON object."""
+        check_names(cls, "a script", values)
         return cls(**values)
 
 
@@ -55,7 +61,8 @@ class OrderScript(Script):
     preview: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Check the kind: a script without effect would let a test pass for the wrong reason."""
+        """Check the kind, too."""
+        Script.__post_init__(self)  # super() knows no class that has slots
         if self.kind not in ("create", "preview"):
             raise ValueError(f"kind is {self.kind}; it can be create or preview")
 
@@ -77,7 +84,7 @@ class QueryScript(Script):
     :param queue_seconds: how long it is ``accepted`` before it looks for a running place.
     :param seconds: how long it is ``in_progress``.
     :param message: the ``errorMessage`` with which it fails; empty: it does not fail.
-    :param code: the ``errorCode`` then, or an empty text for a failure without one.
+    :param code: the ``errorCode`` then, or an empty text, or None, for a failure without one.
     :param status: the word at its end, whatever that is; empty: ``completed``, or ``failed`` with a message.
     :param remaining_retries: what is left of Zuora's own three retries.
     """
@@ -88,17 +95,15 @@ class QueryScript(Script):
     queue_seconds: float | None = None
     seconds: float | None = None
     message: str = ""
-    code: str = ""
+    code: str | None = ""
     status: str = ""
     remaining_retries: int = 3
 
     def __post_init__(self) -> None:
-        """Check what would only show when a file is read."""
-        if isinstance(self.rows, int):
-            if not 0 <= self.rows <= MOST_ROWS:
-                raise ValueError(f"rows is {self.rows}; up to {MOST_ROWS} can be generated")
-        elif self.rows is not None and not all(isinstance(row, Mapping) for row in self.rows):
-            raise TypeError("rows must be objects, or their number")
+        """Check how many rows there are, too, which would only show when a file is read."""
+        Script.__post_init__(self)
+        if isinstance(self.rows, int) and not 0 <= self.rows <= MOST_ROWS:
+            raise ValueError(f"rows is {self.rows}; up to {MOST_ROWS} can be generated")
 
     def make_table(self, usual_rows: int) -> Table | GeneratedTable:
         """Return the rows of the result, so many generated ones if the script has none."""
@@ -165,7 +170,8 @@ class PaymentRunScript(Script):
     receivables: Sequence[Receivable | Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
-        """Check the receivables."""
+        """Check the receivables, too."""
+        Script.__post_init__(self)
         self.list_receivables()
 
     def get_end(self) -> str:

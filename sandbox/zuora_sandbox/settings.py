@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from zuora_sandbox.payment_runs.receivables import Receivable
+from zuora_sandbox.values import check_fields
 
 CLIENT_ID = "5a9db0c5-0000-4000-8000-000000000001"
 """The default client id of a sandbox; it has 36 characters, as Zuora's have."""
@@ -25,6 +30,8 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "order_deletion_job": ("unknown", "completed"),
 }
 """The values that some settings can have; the first is the default."""
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +200,50 @@ class Settings:
     payment_run_collects: bool = True
     accounts: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, float | str] = field(default_factory=dict)
-    receivables: Sequence[Any] = ()
+    receivables: Sequence[Receivable | Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         """Check the settings for what cannot be."""
+        check_fields(self)
+        for name in (each.name for each in fields(self)):
+            value = getattr(self, name)
+            if isinstance(value, (int, float)) and value < 0:
+                raise ValueError(f"{name} is {value}; it must be 0 or more")
+            if name in CHOICES and value not in CHOICES[name]:
+                can_be = " or ".join(map(str, CHOICES[name]))
+                raise ValueError(f"{name} is {value}; it can be {can_be}")
         if len(self.client_id) != 36:
             raise ValueError(f"client_id has {len(self.client_id)} characters; Zuora's have 36")
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                can_be = " or ".join(map(str, choices))
-                raise ValueError(f"{name} is {getattr(self, name)}; it can be {can_be}")
         if len(self.export_words) != 4:
             raise ValueError(f"export_words are {len(self.export_words)}; a life of a job has 4")
+        _check_accounts(self.accounts)
+        _check_prices(self.prices)
+        _check_receivables(self.receivables)
+
+
+def _check_accounts(accounts: Mapping[str, str]) -> None:
+    for number, currency in accounts.items():
+        if not number or not _CURRENCY.fullmatch(currency):
+            rule = "the number of an account, and its currency in three capital letters, such as USD"
+            raise ValueError(f"accounts has {number!r}: {currency!r}; each must be {rule}")
+
+
+def _check_prices(prices: Mapping[str, float | str]) -> None:
+    for plan, price in prices.items():
+        if not _is_amount(price):
+            raise ValueError(f"prices has {plan!r}: {price!r}; each must be an amount, such as 100.10")
+
+
+def _check_receivables(receivables: Sequence[Receivable | Mapping[str, Any]]) -> None:
+    for each in receivables:
+        try:
+            Receivable.parse(each)
+        except ValueError as error:
+            raise ValueError(f"receivables: {error}") from error
+
+
+def _is_amount(value: float | str) -> bool:
+    try:
+        return Decimal(str(value)).is_finite()
+    except InvalidOperation:
+        return False

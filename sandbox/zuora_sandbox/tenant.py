@@ -19,6 +19,7 @@ from zuora_sandbox.messages import Request, Response
 from zuora_sandbox.plans import Plan
 from zuora_sandbox.settings import Settings
 from zuora_sandbox.state import State
+from zuora_sandbox.values import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -89,7 +90,8 @@ class Tenant:
             self.state.scripts.append(Plan(script, script.times))
 
     def change_settings(self, **settings: Any) -> None:
-        """Change some of the settings, until a reset."""
+        """Change some of the settings, until a reset; raise a `ValueError` for what is none."""
+        check_names(Settings, "the settings", settings)
         with self._lock:
             self.settings = replace(self.settings, **settings)
 

@@ -337,7 +337,7 @@ class TestWaiting:
         zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="[40000050]: locked")
         with pytest.raises(LockContentionError):
             make_waiting().execute(context | {"task_state_store": store})
-        zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="", job_memory_seconds=-1)
+        zuora.sandbox.settings = replace(zuora.sandbox.settings, fail_jobs="", job_memory_seconds=0)
 
         operator(deferrable=False).execute(self.retry(context) | {"task_state_store": store})
         assert len(zuora.ledger()["orders"]) == 1

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+from dataclasses import fields
 
 import pytest
 
@@ -104,6 +106,88 @@ def test_what_means_nothing_is_refused(desk, name, content):
     response = steer(desk, name, content)
     assert response.status == 400
     assert desk.page(response)["error"]
+
+
+@pytest.mark.parametrize("field", [each.name for each in fields(Settings)])
+@pytest.mark.parametrize("value", [[[1]], None])
+def test_a_setting_of_another_type_is_refused_by_its_name_and_its_rule(desk, field, value):
+    response = steer(desk, "settings", {field: value})
+    words = desk.page(response)["error"]
+    assert response.status == 400
+    assert re.match(rf"{field} is (None|\[\[1\]\]); it must be (an? \w+|true or false|0 or more)", words), (
+        words
+    )
+    assert desk.sandbox.settings == Settings()
+
+
+ACCOUNTS = "; each must be the number of an account, and its currency in three capital letters, such as USD"
+PRICES = "; each must be an amount, such as 100.10"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"account": {}}, "account is no field of the settings; did you mean accounts?"),
+        ({"accounts": "USD"}, "accounts is 'USD'; it must be an object, each value of which is a text"),
+        (
+            {"accounts": {"A1": 5}},
+            "accounts is {'A1': 5}; it must be an object, each value of which is a text",
+        ),
+        ({"accounts": {"A1": "usd"}}, f"accounts has 'A1': 'usd'{ACCOUNTS}"),
+        ({"accounts": {"A1": "Dollars"}}, f"accounts has 'A1': 'Dollars'{ACCOUNTS}"),
+        ({"accounts": {"": "USD"}}, f"accounts has '': 'USD'{ACCOUNTS}"),
+        ({"prices": {"*": "much"}}, f"prices has '*': 'much'{PRICES}"),
+        ({"prices": {"*": "NaN"}}, f"prices has '*': 'NaN'{PRICES}"),
+        ({"prices": [5]}, "prices is [5]; it must be an object, each value of which is a number or a text"),
+        (
+            {"receivables": [{"amonut": 5}]},
+            "receivables: amonut is no field of a receivable; did you mean amount?",
+        ),
+        ({"receivables": [{"amount": "5"}]}, "receivables: amount is '5'; it must be a number"),
+        ({"job_seconds": "20"}, "job_seconds is '20'; it must be a number"),
+        ({"job_seconds": True}, "job_seconds is True; it must be a number"),
+        ({"job_seconds": -1}, "job_seconds is -1; it must be a number of seconds, 0 or more"),
+        ({"query_rows": 1.5}, "query_rows is 1.5; it must be a whole number"),
+        ({"requests_per_minute": -1}, "requests_per_minute is -1; it must be 0 or more"),
+        ({"rate_retry_after": 1}, "rate_retry_after is 1; it must be true or false"),
+        ({"entity_ids": "e"}, "entity_ids is 'e'; it must be a list, each item of which is a text"),
+        ({"create_status": 500}, "create_status is 500; it can be 200 or 202"),
+        ({"client_id": "short"}, "client_id has 5 characters; Zuora's have 36"),
+        ({"export_words": ["a"]}, "export_words are 1; a life of a job has 4"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_refused_by_a_sentence(desk, settings, words):
+    response = steer(desk, "settings", {"fail_jobs": "not changed", **settings})
+    assert (response.status, desk.page(response)) == (400, {"error": words})
+    assert desk.sandbox.settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("clock", {}, "the body must be an object with advance, and nothing else"),
+        ("clock", {"advance": 1, "by": 2}, "the body must be an object with advance, and nothing else"),
+        ("clock", {"advance": "x"}, "advance is 'x'; it must be a number"),
+        ("clock", {"advance": -1}, "seconds is -1; it must be a number of seconds, 0 or more"),
+        ("exportable", {"orders": [1]}, "orders is [1]; it must be a list, each item of which is an object"),
+        ("settings", [], "the body must be a JSON object"),
+        ("faults", {"stauts": 503}, "stauts is no field of a fault; did you mean status?"),
+        ("faults", {"colour": 1}, "colour is no field of a fault; it can be method, path, times"),
+        ("faults", {"status": "503"}, "status is '503'; it must be a whole number"),
+        ("faults", {"headers": {"Retry-After": 7}}, "headers is {'Retry-After': 7}; it must be an object"),
+        ("orders", {"error": "x"}, "error is no field of a script; did you mean errors?"),
+        ("orders", {"seconds": -1}, "seconds is -1; it must be a number of seconds, 0 or more"),
+        ("queries", {"rows": "three"}, "rows is 'three'; it must be a whole number or a list"),
+        ("bill-runs", {"auto_posts": "no"}, "auto_posts is 'no'; it must be true or false"),
+        ("payment-runs", {"receivables": [{"status": 5}]}, "status is 5; it must be a text"),
+    ],
+    ids=str,
+)
+def test_what_steers_it_wrongly_is_refused_by_a_sentence(desk, name, content, words):
+    response = steer(desk, name, content)
+    assert response.status == 400
+    assert desk.page(response)["error"].startswith(words)
 
 
 @pytest.mark.parametrize(("method", "name"), [("GET", "faults"), ("POST", "ledger"), ("POST", "x")])

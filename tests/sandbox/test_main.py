@@ -51,6 +51,9 @@ def test_it_says_where_it_is_and_ends_when_told_to(number):
     [
         (["--host", "0.0.0.0"], "loopback addresses only"),
         (["--create-status", "500"], "it can be 200 or 202"),
+        (["--account", "A00000097"], "'A00000097' must have a = between the two"),
+        (["--account", "A00000097=usd"], "accounts has 'A00000097': 'usd'; each must be"),
+        (["--price", "*=much"], "prices has '*': 'much'; each must be an amount"),
     ],
 )
 def test_what_cannot_be_served_ends_it(capsys, options, message):
@@ -89,6 +92,25 @@ def test_a_command_has_connections_to_it_and_ends_it():
     ended = run_under_it(code, "--job-seconds", "5")
     assert ended.returncode == 3, ended.stderr
     assert ended.stdout.splitlines()[1:] == [f"{CLIENT_ID} ['zuora', 'elastic_path']", "200 []"]
+
+
+def test_it_knows_accounts_and_prices():
+    code = (
+        "import json, os, urllib.parse, urllib.request\n"
+        "own = json.loads(os.environ['AIRFLOW_CONN_ZUORA_DEFAULT'])\n"
+        "def ask(path, headers={}, **form):\n"
+        "    body = urllib.parse.urlencode(form).encode() if form else None\n"
+        "    request = urllib.request.Request(own['host'] + path, body, headers)\n"
+        "    return json.load(urllib.request.urlopen(request))\n"
+        "who = {'client_id': own['login'], 'client_secret': own['password']}\n"
+        "token = ask('/oauth/token', grant_type='client_credentials', **who)['access_token']\n"
+        "for number in ('A00000097', 'A00000098'):\n"
+        "    page = ask(f'/v1/accounts/{number}', {'Authorization': f'Bearer {token}'})\n"
+        "    print(page['billingAndPayment']['currency'])\n"
+    )
+    accounts = ("--account", "A00000097=USD", "--account", "A00000098=EUR")
+    ended = run_under_it(code, *accounts, "--price", "*=100.10")
+    assert ended.stdout.splitlines()[1:] == ["USD", "EUR"], ended.stderr
 
 
 def test_the_options_of_a_command_are_its_own():

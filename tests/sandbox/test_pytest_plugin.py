@@ -137,7 +137,7 @@ SAID = {
 @pytest.mark.parametrize("times", [0, -1, 0.5])
 @pytest.mark.parametrize("name", SAID)
 def test_what_is_said_for_no_request_is_refused(zuora_sandbox, name, times):
-    with pytest.raises(ValueError, match=f"times is {times}; it must be 1 or more, or None for all of them"):
+    with pytest.raises(ValueError, match=f"times is {times}; it must be "):
         getattr(zuora_sandbox, name)(times=times, **SAID[name])
     assert zuora_sandbox.describe_unused() == ""
 

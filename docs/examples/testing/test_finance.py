@@ -1,8 +1,8 @@
-"""Data queries, bill runs, payment runs and exports, by the hooks: these need no DAG."""
+"""Data queries, bill runs, payment runs, exports and guards, by the hooks: these need no DAG."""
 
 import pytest
 
-from airflow_provider_zuora.exceptions import LockContentionError, PermanentError
+from airflow_provider_zuora.exceptions import GuardRefusedError, LockContentionError, PermanentError
 from airflow_provider_zuora.hooks.elastic_path import ElasticPathHook
 from airflow_provider_zuora.hooks.zuora import ZuoraHook
 from zuora_sandbox import BillRunScript, PaymentRunScript, QueryScript, Receivable
@@ -59,3 +59,14 @@ def test_an_export_of_elastic_path(zuora_sandbox, tmp_path):
     hook.download(job_id, tmp_path / "orders.csv")
 
     assert (tmp_path / "orders.csv").read_text().splitlines()[0].startswith("id,created_at")
+
+
+def test_a_guard_refuses_what_is_too_much(zuora_sandbox):
+    zuora_sandbox.change_settings(accounts={"A00000097": "USD"}, prices={"*": "100.10"})
+    hook = ZuoraHook(guard={"max_amount": "499.99", "currency": "USD"})
+    item = {"itemName": "Installation", "itemType": "Services", "quantity": 2, "amountPerUnit": 250}
+    order = {"orderNumber": "WEB-6", "existingAccountNumber": "A00000097", "orderDate": "2026-01-01"}
+
+    with pytest.raises(GuardRefusedError, match="USD is allowed"):
+        hook.create_order(order | {"orderLineItems": [item]}, idempotency_key="test")
+    assert zuora_sandbox.orders == []

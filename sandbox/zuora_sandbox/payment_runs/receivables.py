@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from zuora_sandbox.order_store import derive_id
+from zuora_sandbox.values import check_fields, check_names
 
 TYPES = ("Invoice", "DebitMemo")
 STATUSES = ("Processed", "Error", "Unprocessed")
@@ -37,14 +38,18 @@ class Receivable:
     message: str = "Payment method is closed"
 
     def __post_init__(self) -> None:
-        """Check the words."""
+        """Check the fields, and their words."""
+        check_fields(self)
         if self.type not in TYPES or self.status not in STATUSES:
             raise ValueError(f"a receivable is one of {TYPES}, and ends as one of {STATUSES}; this is {self}")
 
     @classmethod
     def parse(cls, given: Receivable | Mapping[str, Any]) -> Receivable:
         """Return the receivable for a JSON object, or the one that is given."""
-        return given if isinstance(given, Receivable) else cls(**given)
+        if isinstance(given, Receivable):
+            return given
+        check_names(cls, "a receivable", given)
+        return cls(**given)
 
     def is_for(self, account_id: str | None, day: str) -> bool:
         """Return whether a run for an account, or for all, picks it up on a day."""
