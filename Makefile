@@ -51,6 +51,8 @@ ON_AIRFLOW := tests/browser tests/crash tests/demo tests/e2e
 QUICK_START := tests/test_quick_start.py
 # Goes the same ways hundreds of times: the others reach every line too, and under coverage it takes four times as long.
 EXPLORER := tests/scenarios/test_explorer.py
+# A lane of their own, beside the others that start no Airflow.
+CORE := tests/core tests/scenarios
 # The files with property tests: `make test` draws the same cases each time, `make explore` others and more.
 PROPERTIES = $(shell grep -l 'import.* given' -r tests) tests/scenarios/test_random_walk.py
 # Leaves out what serves an Airflow, starts interpreters or moves gigabytes: the tests to run between two changes.
@@ -77,7 +79,7 @@ FIND_PYTHON = for p in $(PYTHONS); do \
 # What the sandbox says when the job fails: make demo FAIL="[40000020]: Rate plan is not effective"
 export FAIL
 
-.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-on-airflow test-crashes test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test env-cluster cluster-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check soak
+.PHONY: help env demo demo-pipeline demo-query demo-month-end demo-ui test test-fast test-alone test-core test-on-airflow test-crashes test-calls-of-2.11 test-examples-on-2.11 matrix test-explorer test-browser test-quick-start screenshots crash-test host-test mysql-test env-cluster cluster-test explore env-bench bench bench-docs check docs format clean build env-release lint-workflows release-check soak
 
 help:
 	@echo 'make env         .venv with Airflow and all tools, from nothing but python3 and pip'
@@ -185,10 +187,10 @@ check: env
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# Three at once, for two cores: the tests on real Airflows mostly wait.
+# Three at once, for two cores, the longest first: the tests on real Airflows mostly wait.
 test: env env-2.11
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory --jobs 3 test-alone test-on-airflow test-crashes test-examples-on-2.11 test-calls-of-2.11 test-explorer
+	@$(MAKE) --no-print-directory --jobs 3 test-on-airflow test-alone test-core test-crashes test-examples-on-2.11 test-calls-of-2.11 test-explorer
 	@$(BIN)/python -m coverage combine --quiet
 	@echo 'Coverage of core/, of which nothing may be missing:'
 	@$(BIN)/python -m coverage report --include='airflow_provider_zuora/core/*' --fail-under=100
@@ -196,7 +198,10 @@ test: env env-2.11
 	@$(BIN)/python -m coverage report --fail-under=95
 
 test-alone: env
-	$(BIN)/python -m coverage run -m pytest $(addprefix --ignore ,$(ON_AIRFLOW) $(EXPLORER) $(QUICK_START))
+	$(BIN)/python -m coverage run -m pytest $(addprefix --ignore ,$(ON_AIRFLOW) $(CORE) $(QUICK_START))
+
+test-core: env
+	$(BIN)/python -m coverage run -m pytest -p no:cacheprovider $(CORE) --ignore $(EXPLORER)
 
 test-on-airflow: env env-2.11
 	$(BIN)/python -m pytest -p no:cacheprovider $(filter-out tests/crash,$(ON_AIRFLOW))
