@@ -24,6 +24,8 @@ SETTINGS = {
     "triggerer__job_heartbeat_sec": "2",
     "triggerer__triggerer_health_check_threshold": "10",
     "usage_data_collection__enabled": "False",
+    # So many seconds late, at most, the executor hears that a process has ended: no trigger may fire before.
+    "workers__min_heartbeat_interval": "1",
 }
 
 # Airflow's api-server on SQLite sometimes fails a task: nobody waits five or fifteen minutes for its retry.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any, ClassVar, Protocol, Self
 from demo.api import AirflowApi
 from demo.processes import Process, StackError, free_ports, wait_for
 from demo.settings import POLICY, environment
+
+log = logging.getLogger(__name__)
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 GRACE_SECONDS = 6
@@ -149,9 +152,12 @@ class AirflowStack:
             return state if state in ENDED else None
 
         try:
-            return wait_for(f"the end of {run_id}", read_end, timeout)
+            state = wait_for(f"the end of {run_id}", read_end, timeout)
         except StackError as late:
             raise StackError(f"{late}; its tasks: {self._describe_tasks(dag_id, run_id)}") from None
+        if state == "failed":  # pytest shows it if the test fails
+            log.warning("%s of %s has failed: %s", run_id, dag_id, self._describe_tasks(dag_id, run_id))
+        return state
 
     def wait_parked(self, dag_id: str, run_id: str, task_id: str, timeout: float = 180) -> None:
         """
