@@ -97,11 +97,6 @@ class Limits:
             most = f"{self.max_amount:f} {self.currency}"
             raise self._refuse("max_amount", f"{words} {total:f} {self.currency}, and {most} is allowed")
 
-    def refuse_unread_amount(self, words: str) -> None:
-        """Refuse what comes to an amount that cannot be told, if it is limited; ``words``: what does."""
-        if self.max_amount is not None:
-            raise self._refuse("max_amount", f"what {words} cannot be told")
-
     def _refuse(self, field: str, words: str) -> GuardRefused:
         return GuardRefused(f"{self.source}: {field}: {words}.")
 
@@ -141,8 +136,8 @@ class Guards:
 
     def refuse_unread_amount(self, words: str) -> None:
         """Refuse what comes to an amount that cannot be told, if one of them limits it."""
-        for each in self.limits:
-            each.refuse_unread_amount(words)
+        if self.reads_amounts:
+            raise self.build_refusal("max_amount", f"what {words} cannot be told.")
 
     def build_refusal(
         self, field: Literal["max_orders", "max_amount"], words: str, info: ResponseInfo | None = None
