@@ -250,3 +250,12 @@ class TestTheComparison:
             "its account is A-2, the log's is A00000097",
             "its order date is 2024-07-02, the log's is 2024-07-01",
         ]
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [({"count": 0}, "count: must be 1 or more"), ({"days": -2}, "last: must not be before first")],
+    )
+    def test_of_nothing_is_refused_in_words(self, zuora, options, words):
+        zuora.submit("O-1")
+        with pytest.raises(PermanentError, match=words):
+            zuora.draw(**options)

@@ -45,9 +45,14 @@ def draw_sample(hook: ZuoraHook, place: Any, first: date, last: date, *, count: 
     :param place: where the log is.
     :param first: a day in UTC; ``last``: the last day, which is part of it.
     :param count: how many; all of them if there are no more.
-    :raises PermanentError: if there is no such log, or Zuora refuses to be read.
+    :raises PermanentError: if the days or the count are wrong, there is no such log, or Zuora refuses to be
+        read.
     :raises TransientError: if the log or Zuora cannot be read now.
     """
+    wrong = [] if first <= last else ["last: must not be before first"]
+    if count < 1:
+        wrong.append("count: must be 1 or more")
+    hook._refuse(wrong)
     start, end = (datetime.combine(day, time(), UTC).timestamp() for day in (first, last + timedelta(days=1)))
     now = hook._settings.client.clock()
     known = read_log(place, Window(start, end, _MARGIN), now)
