@@ -4,9 +4,11 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from airflow.exceptions import AirflowOptionalProviderFeatureException
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_zuora import version_compat
@@ -51,10 +53,19 @@ def events_are_of_assets():
     return Asset.__name__ == "Asset"
 
 
+def people_can_be_asked():
+    try:
+        import_module("airflow.providers.standard.operators.hitl")
+    except (AirflowOptionalProviderFeatureException, ModuleNotFoundError):
+        return False
+    return True
+
+
 # Whether this Airflow has what a row of the table is about, by the first words of the row.
 HAS = {
     "submissions are recorded": lambda: NEVER_EXPIRE is not None,
     "a wait begins and ends": lambda: SUPPORTS_TASKS_IN_TRIGGERER,
+    "orders that": people_can_be_asked,
     "a data query": lambda: hasattr(BaseTrigger, "on_kill"),
     "an order that has completed": events_are_of_assets,
     "a task whose worker was killed": retries_the_killed,
