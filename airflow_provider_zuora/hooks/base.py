@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -34,7 +33,6 @@ from airflow_provider_zuora.hooks.connection import AirflowConnection, Settings,
 from airflow_provider_zuora.hooks.connection_fields import build_form, build_widgets
 from airflow_provider_zuora.hooks.limits import read_limits
 from airflow_provider_zuora.session.concurrency import (
-    SingleFlightCache,
     call_concurrently,
     run_on_own_loop,
 )
@@ -83,7 +81,6 @@ class BaseJobHook(BaseHook):
         super().__init__()
         self.conn_id = conn_id
         self.values_to_hide: Sequence[str] = ()
-        self._own_lookups: SingleFlightCache[Settings] | None = None
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -221,13 +218,10 @@ class BaseJobHook(BaseHook):
         return conn
 
     async def _aload_settings(self) -> Settings:
-        """Return `_settings`; hooks that share a session and ask at about the same time share one lookup."""
+        """Return `_settings`; hooks that ask at about the same time share one lookup."""
         own = vars(self)
         if "_settings" not in own:
             settings = await REGISTRY.lookups.get((self.conn_type, self.conn_id), self._aread_settings)
-            if not settings.is_shared:  # this hook signs in for itself, once for all coroutines that use it
-                self._own_lookups = self._own_lookups or SingleFlightCache(math.inf)
-                settings = await self._own_lookups.get(self.conn_id, self._aread_settings)
             own.setdefault("_settings", settings)
         return self._settings
 

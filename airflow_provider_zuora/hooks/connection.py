@@ -96,7 +96,6 @@ class Settings:
     client: ApiClient
     transport: TransportConfig
     fields: Mapping[str, Any] = field(repr=False)  # those of `FIELDS`, as they were read
-    is_shared: bool  # the session is that of the process
     unknown: tuple[str, ...]  # a line for each field of extra that nobody reads
     warnings: tuple[str, ...]  # those lines, and others about fields that have no effect
 
@@ -125,23 +124,21 @@ def _make_settings(
         raise _make_invalid(*str(error).splitlines()) from None
     credentials = read_credentials(vendor, conn, source)
     transport = TransportConfig(credentials.base_url, **{name: fields[name] for name in TRANSPORT_FIELDS})
-    is_shared = fields["shared_sign_in"]
     file: TokenFile | None = None
-    if is_shared:
+    if fields["shared_sign_in"]:
         try:
             entity, found = fields.get("entity_id", ""), find_runtime_directory(directory)
             file = TokenFile.for_credentials(credentials, entity, found)
         except InsecurePath as problem:
             log.warning("The token cannot be shared, each process signs in for itself. %s", problem)
-    open_session = registry.get_session if is_shared else registry.make_session
     config = SessionConfig(vendor, credentials, transport, file, is_read_only=fields["read_only"])
-    session = open_session(config, source)
+    session = registry.get_session(config, source)
     client = session.client(vendor.build_headers(fields))
     unknown = tuple(_find_unknown(vendor, extra))
     warnings = unknown
     if strip_blanks(conn.host) and extra.get("environment"):
         warnings += ("the environment in extra is not used, because there is a base URL (host)",)
-    return Settings(credentials, session, client, transport, fields, is_shared, unknown, warnings)
+    return Settings(credentials, session, client, transport, fields, unknown, warnings)
 
 
 def read_credentials(vendor: Vendor, conn: Connection, source: ConnectionSource) -> Credentials:

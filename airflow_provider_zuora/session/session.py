@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from airflow_provider_zuora.core.flow import ON_WORKER, AsyncRunner, Flow, Pausing, Runner, Store, arun, run
@@ -141,15 +141,7 @@ class ApiSession:
         return transport, runner
 
 
-class SessionSettings(Protocol):
-    """What was made of a connection."""
-
-    @property
-    def is_shared(self) -> bool:
-        """Return whether other hooks may use it too."""
-
-
-S = TypeVar("S", bound=SessionSettings)
+S = TypeVar("S")
 
 
 class SessionRegistry:
@@ -212,16 +204,15 @@ class SessionRegistry:
         Return what was made of a connection; it is made again only if that or the environment has changed.
 
         :param content: all that the connection says.
-        :param make: reads and checks the connection; what it makes is kept if others may use it too.
+        :param make: reads and checks the connection.
         """
         key = (content, *map(os.environ.get, _ENVIRONMENT))
         settings: S = self._settings.get(key) or make()
-        if settings.is_shared:
-            with self._lock:
-                self._settings.pop(key, None)
-                self._settings[key] = settings  # behind all others: the first one is the oldest
-                if len(self._settings) > _MAX_SETTINGS:
-                    del self._settings[next(iter(self._settings))]
+        with self._lock:
+            self._settings.pop(key, None)
+            self._settings[key] = settings  # behind all others: the first one is the oldest
+            if len(self._settings) > _MAX_SETTINGS:
+                del self._settings[next(iter(self._settings))]
         return settings
 
     def is_new(self, words: Hashable) -> bool:

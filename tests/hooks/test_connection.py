@@ -221,9 +221,9 @@ def test_how_to_reach_the_vendor(extra, expected):
     assert settings(extra).session.config.transport == expected
 
 
-def test_hooks_share_an_account_unless_told_otherwise():
+def test_hooks_of_a_process_share_a_session_whatever_processes_share():
     assert settings().session is settings().session
-    assert settings({"shared_sign_in": False}).session is not settings({"shared_sign_in": "false"}).session
+    assert settings({"shared_sign_in": False}).session is settings({"shared_sign_in": False}).session
 
 
 def test_the_token_is_shared_by_the_host_unless_told_otherwise(runtime_dir):
@@ -362,8 +362,8 @@ def test_what_is_nested_too_deeply_is_refused_by_name(deep):
 def test_the_first_name_of_the_shared_sign_in_is_read_still():
     found = settings({"share_token": False})
 
-    assert not found.is_shared
-    assert settings({"share_token": False, "shared_sign_in": True}).is_shared
+    assert not found.fields["shared_sign_in"]
+    assert settings({"share_token": False, "shared_sign_in": True}).fields["shared_sign_in"]
     assert found.warnings == ()
 
 
@@ -374,7 +374,7 @@ def test_where_no_directory_can_be_used_a_process_signs_in_for_itself(monkeypatc
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])  # a read-only root
     found = settings()
 
-    assert (found.session.config.token_file, found.is_shared) == (None, True)
+    assert found.session.config.token_file is None
     assert settings().session is found.session
     assert "each process signs in for itself. runtime_directory is not set" in caplog.text
 

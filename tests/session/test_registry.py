@@ -75,14 +75,14 @@ def test_one_client_id_has_one_limiter_whatever_its_secret_and_transport(registr
 
 
 class TestSettings:
-    def settings(self, registry, secret, *, shared=True, made=None):
+    def settings(self, registry, secret, *, made=None):
         """Return what is made of a connection with this secret, as hooks make it."""
 
         def make():
             session = registry.get_session(config(secret=secret), Source())
             if made is not None:
                 made.append(secret)
-            return SimpleNamespace(session=session, is_shared=shared)
+            return SimpleNamespace(session=session)
 
         return registry.get_settings(secret, make)
 
@@ -110,10 +110,6 @@ class TestSettings:
             assert self.settings(registry, "s") is not first
         assert self.settings(registry, "s") is first
 
-    def test_what_is_not_shared_is_not_kept(self, registry):
-        first = self.settings(registry, "s", shared=False)
-        assert self.settings(registry, "s", shared=False) is not first
-
     def test_an_error_is_not_kept(self, registry):
         def fail():
             raise ZeroDivisionError
@@ -121,7 +117,7 @@ class TestSettings:
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 registry.get_settings("s", fail)
-        assert self.settings(registry, "s").is_shared
+        assert self.settings(registry, "s").session
 
     def test_a_session_outlives_its_hooks_for_a_while_and_as_long_as_it_is_used(self, registry):
         unused = weakref.ref(self.settings(registry, "unused").session)
