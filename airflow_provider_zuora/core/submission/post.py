@@ -126,13 +126,9 @@ class Post:
         if not self.sent:
             self.began = client.clock()  # an order of a list waits for its turn
         pause = self._delay()
-        if self._was_stopped():
-            return record, Event.ENOUGH
-        if self._is_old(record, pause):
-            return record, Event.OLD
-        is_late = client.clock() - self.began + pause > WRITE.seconds and not self.has_paused
-        if self.sent >= WRITE.attempts or is_late:
-            return record, Event.ENOUGH
+        event = self._find_end(record, pause)
+        if event is not None:
+            return record, event
         if self.parsed is not None and pause:
             error = self.build_error()
             log.warning("POST %d of %d, next in %.1f s: %s", self.sent, WRITE.attempts, pause, error)
@@ -145,13 +141,24 @@ class Post:
         yield from self.notes.note_post(record)
         if self._was_stopped():  # while it paused, or noted it
             return record.discount_post(), Event.ENOUGH
-        if self._is_old(record, 0.0):
+        if self._is_old(record):
             return record.discount_post(), Event.OLD
         self.sent += 1
         headers = {**self.request.headers, "Idempotency-Key": record.key}
         request = replace(self.request, params=record.params, headers=headers)  # a key belongs to its query
         self.parsed = yield from client.send_once(request, track_id)
         return (yield from self._decide(record, self.parsed))
+
+    def _find_end(self, record: SubmissionRecord, pause: float) -> Event | None:
+        """Return why nothing is sent after a pause, None if something is."""
+        if self._was_stopped():
+            return Event.ENOUGH
+        if self._is_old(record):
+            return Event.OLD
+        is_late = self.client.clock() - self.began + pause > WRITE.seconds and not self.has_paused
+        if self.sent >= WRITE.attempts or is_late:
+            return Event.ENOUGH  # a pause of hours makes no key old: the next try goes on with it
+        return Event.OLD if self._is_old(record, pause) else None
 
     def _decide(
         self, record: SubmissionRecord, parsed: ParsedResponse
@@ -210,8 +217,8 @@ class Post:
         """
         return self.client.clock() - self.began > WRITE.seconds + UNDER_WAY
 
-    def _is_old(self, record: SubmissionRecord, delay: float) -> bool:
-        """Return whether the vendor may have forgotten the key, or whether its age is unknown."""
+    def _is_old(self, record: SubmissionRecord, delay: float = 0.0) -> bool:
+        """Return whether the vendor may have forgotten the key after a delay, or its age is unknown."""
         age = self.client.clock() + delay - record.first_post
         # A try that began in time goes on: what it began with one key it must not end with another.
         has_begun_in_time = self.began - record.first_post <= KEY_AGE

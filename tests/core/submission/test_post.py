@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zuora.core.errors import RateLimited
+from airflow_provider_zuora.core.errors import ApiError, RateLimited
 from airflow_provider_zuora.core.flow import SaveState
 from airflow_provider_zuora.core.submission.idempotency_keys import KEY_AGE, TaskAttempt
 from airflow_provider_zuora.core.submission.record_store import NAME
@@ -100,3 +100,21 @@ def test_a_try_ends_if_its_next_post_would_come_after_ten_minutes():
     assert end.transient
     assert [moment - began for moment, _ in zuora.keys] == [0, 250, 500]
     assert zuora.clock() - began == 500
+
+
+@pytest.mark.parametrize("order", [NUMBERED, ORDER], ids=["numbered", "not numbered"])
+@pytest.mark.parametrize("pause", ["70000", "85000", "31536000"], ids=["hours", "nearly a day", "a year"])
+@pytest.mark.parametrize("memory", [Memory, lambda: None], ids=["3.3", "before 3.3"])
+def test_a_pause_of_hours_makes_no_key_old_and_the_next_try_sends_it_again(order, pause, memory):
+    """However long Zuora asks to wait: the key is as old as its first POST."""
+    zuora, memory = Zuora("no answer, made"), memory()
+    zuora.script.append(before(429, body(70), Retry_After=pause))
+    end = submit(zuora, memory, FIRST, order).run().end
+
+    if order is NUMBERED:
+        assert end == "order:O-1", "it is looked up"
+    else:
+        assert isinstance(end, ApiError)
+        assert end.transient
+        assert [submit(zuora, memory, RETRY, order).run().end] == zuora.made
+    assert len({key for _, key in zuora.keys}) == 1
