@@ -6,6 +6,7 @@ all. The system frees the lock and the slots of a process that dies.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -16,6 +17,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
@@ -151,17 +153,22 @@ class LimitsFile:
             except OSError as error:
                 self._warn(f"{self.path}: {error.strerror}")
             finally:
-                fcntl.flock(file, fcntl.LOCK_UN)
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_UN)
 
     def take_slot(self, most: int) -> int | None:
         """Return a slot that is locked by now; -1, which bounds nothing, if the file is of no use."""
         with self._slots_lock:
             if self._file is None:
                 return -1
-            for slot in range(most):
-                if slot not in self._slots and self._set_slot(slot, fcntl.F_WRLCK):
-                    self._slots.add(slot)
-                    return slot
+            try:
+                for slot in range(most):
+                    if slot not in self._slots and self._lock_slot(slot):
+                        self._slots.add(slot)
+                        return slot
+            except OSError as error:
+                self._warn(f"{self.path}: it cannot be locked: {error.strerror}")
+                return -1
         return None
 
     def give_back(self, slot: int) -> None:
@@ -169,7 +176,8 @@ class LimitsFile:
         with self._slots_lock:
             if slot in self._slots and self._file is not None:
                 self._slots.remove(slot)
-                self._set_slot(slot, fcntl.F_UNLCK)
+                with suppress(OSError):
+                    self._set_slot(slot, fcntl.F_UNLCK)
 
     def renew_after_fork(self) -> None:
         """Close the file, as a forked child does: locks and slots are the parent's."""
@@ -177,14 +185,20 @@ class LimitsFile:
         self._close()
         self._look_again = 0.0
 
-    def _set_slot(self, slot: int, kind: int) -> bool:
+    def _lock_slot(self, slot: int) -> bool:
+        """Return whether the slot was free; raise `OSError` where nothing can be locked."""
+        try:
+            self._set_slot(slot, fcntl.F_WRLCK)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):  # POSIX allows either
+                return False
+            raise
+        return True
+
+    def _set_slot(self, slot: int, kind: int) -> None:
         """Lock or unlock a byte; the lock belongs to what was opened here, not to all of the process."""
         wanted = _FLOCK.pack(kind, os.SEEK_SET, _FIRST_SLOT + slot, 1, 0)
-        try:
-            fcntl.fcntl(self._file or 0, fcntl.F_OFD_SETLK, wanted)
-        except OSError:
-            return False
-        return True
+        fcntl.fcntl(self._file or 0, fcntl.F_OFD_SETLK, wanted)
 
     def _is_ours(self, file: int) -> bool:
         """Return whether nobody has closed the file behind our back: its number may be another file's now."""
@@ -205,6 +219,9 @@ class LimitsFile:
                 if waited > _PATIENCE:
                     self._hurry_until = now + _NO_PATIENCE
                     return False
+            except OSError as error:
+                self._warn(f"{self.path}: it cannot be locked: {error.strerror}")
+                return False
             else:
                 return True
             self._sleep(pause)

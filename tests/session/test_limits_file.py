@@ -203,6 +203,21 @@ def test_a_full_disk_costs_one_warning(share, problems):
     assert len(problems()) == 2, "/dev/full holds zeros, which are damaged"
 
 
+def test_a_file_system_that_locks_nothing_costs_one_warning_and_bounds_nothing(share, problems):
+    one = share()
+    path = os.open(one.path, os.O_PATH)
+    os.dup2(path, one._file)  # what it leads to is the same file, and cannot be locked
+    os.close(path)
+    quiet_until(one, NOW + 30)
+    slots = [one.take_slot(1) for _ in range(3)]
+    for slot in slots:
+        one.give_back(slot)
+
+    assert slots == [-1] * 3
+    assert ("WARNING", f"{one.path}: it cannot be locked: Bad file descriptor") in problems()
+    assert len(problems()) <= 2, "nor can it be read"
+
+
 def test_a_file_that_somebody_has_closed_behind_its_back_is_not_written_to(share, tmp_path):
     """As programs do that become daemons; the number may be another file's by then."""
     one = share()

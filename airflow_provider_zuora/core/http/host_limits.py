@@ -45,7 +45,7 @@ class HostLimits:
     def is_possible(self, now: float) -> bool:
         """Return whether these can be limits at all; a file may hold anything."""
         moments = (self.cool_down_until, self.earliest, self.latest, self.next_start)
-        return self.length > 0 and all(moment - now <= _LONGEST for moment in moments)
+        return self.length > 0 <= self.most and all(moment - now <= _LONGEST for moment in moments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _begin_window(limits: HostLimits, now: float) -> HostLimits:
     shift = passed * limits.length
     return replace(
         limits,
-        left=limits.most * (1 - _SPARE) - (limits.early if passed == 1 else 0.0),
+        left=max(1.0, limits.most * (1 - _SPARE)) - (limits.early if passed == 1 else 0.0),
         earliest=limits.earliest + shift,
         latest=limits.latest + shift,
         next_start=0.0,

@@ -82,6 +82,15 @@ def test_a_window_that_has_begun_sooner_than_expected_is_begun_by_the_answer_tha
     assert (after.left, after.earliest, after.latest) == (585, NOW + 60, NOW + 62)
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_window_of_one_request_has_one_start(most):
+    limits, starts = take(known(0, 50, most=most), 3)
+    assert {taken for _, taken in starts} == {False}
+    for window in range(3):
+        limits, starts = take(limits, 3, now=NOW + 50 + 60 * window)
+        assert [taken for _, taken in starts] == [True, False, False]
+
+
 def test_a_host_that_was_idle_for_long_begins_in_the_window_of_now():
     limits, starts = take(known(0, 0), 1, now=NOW + 601)
 
@@ -145,6 +154,7 @@ def test_the_longest_cool_down_counts():
         (HostLimits(NOW + 1e6), False),
         (HostLimits(latest=math.nan), False),
         (HostLimits(length=0), False),
+        (HostLimits(most=-1), False),
     ],
 )
 def test_what_cannot_be_is_not_believed(limits, possible):
