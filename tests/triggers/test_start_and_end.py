@@ -295,8 +295,11 @@ def test_the_trigger_renders_no_template():
     assert trigger.job_id == "{{ hang }}"
 
 
+OLD_PYTHON = Path(__file__).parents[2] / ".venv-2.11" / "bin" / "python"
+
+
+@pytest.mark.skipif(not OLD_PYTHON.exists(), reason="make env-2.11 makes that Airflow, as make test does")
 def test_airflow_before_3_3_is_refused(tmp_path):
-    python = Path(__file__).parents[2] / ".venv-2.11" / "bin" / "python"
     script = (
         "from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor\n"
         "for option in ('end_from_trigger', 'start_from_trigger'):\n"
@@ -308,7 +311,7 @@ def test_airflow_before_3_3_is_refused(tmp_path):
         "print(mapped.task_id, ZuoraJobSensor(task_id='w', job_id='j').end_from_trigger)\n"
     )
     env = os.environ | {"AIRFLOW_HOME": str(tmp_path)}  # a file of settings of Airflow 3 is none for 2.11
-    done = subprocess.run([python, "-c", script], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run([OLD_PYTHON, "-c", script], env=env, capture_output=True, text=True, check=True)
     *refusals, last = done.stdout.strip().splitlines()[-3:]
 
     assert [line.partition(" does not go with ")[0] for line in refusals] == [
