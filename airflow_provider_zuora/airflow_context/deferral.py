@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_zuora.airflow_context.parameters import refuse_unknown_parameters
 from airflow_provider_zuora.airflow_context.receipts import BaseReportingTask
 from airflow_provider_zuora.airflow_context.rendering import BaseLiteralTexts
+from airflow_provider_zuora.core.flow import LONGEST_PAUSE
 from airflow_provider_zuora.core.job import JobResult, name_jobs
 from airflow_provider_zuora.core.polling.events import NO_POLLS, DeferredResults, WaitTotals, pack_ids
 from airflow_provider_zuora.core.polling.job_list import JobPolls, reload_results
@@ -80,7 +81,10 @@ class JobWait:
         """Poll once and return all results, None if one is missing; ``stop_early``: stop at the first one."""
         is_early = stop_early and not self.is_over
         if self.polls.results is None:
-            flows = self.polls.poll_each(self.hook._settings.client, stop_early=is_early)
+            client = self.hook._settings.client
+            if is_early:  # a trigger can wait for its turn, too
+                client = client.with_longest_pause(LONGEST_PAUSE)
+            flows = self.polls.poll_each(client, stop_early=is_early)
             first = next(flows)  # it signs in too; a single job needs no event loop
             self.hook._run(lambda _: first)
             if len(self.polls.job_ids) > 1:

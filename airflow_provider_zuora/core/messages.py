@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 from airflow_provider_zuora.core import validation
 from airflow_provider_zuora.core.errors import InvalidInput, ResponseInfo
 
+PATIENCE = 60.0  # seconds; a window of a minute, the shortest, is waited for
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -77,13 +79,19 @@ class ParsedResponse:
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request below the base URL of an account; headers and body may hold secrets."""
+    """
+    One HTTP request below the base URL of an account; headers and body may hold secrets.
+
+    :param patience: seconds for which it waits for its turn, where the vendor's limits are reached; if that
+        is not enough, it is refused and not sent.
+    """
 
     method: str
     path: str  # starts with a slash; its segments are percent-encoded already
     params: tuple[tuple[str, str], ...] = ()  # the query; the transport encodes it
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    patience: float = field(default=PATIENCE, repr=False, compare=False)
 
     @classmethod
     def post_json(cls, path: str, document: object, params: tuple[tuple[str, str], ...] = ()) -> Request:
@@ -93,7 +101,8 @@ class Request:
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return a copy with these headers added."""
-        return Request(self.method, self.path, self.params, {**self.headers, **headers}, self.body)
+        headers = {**self.headers, **headers}
+        return Request(self.method, self.path, self.params, headers, self.body, self.patience)
 
     def __str__(self) -> str:
         """Return the method and the path, as errors and log lines name a request."""

@@ -15,6 +15,7 @@ from airflow_provider_zuora.exceptions import OutcomeUnknownError, PermanentErro
 from airflow_provider_zuora.operators.billing import ZuoraBillRunOperator, ZuoraPaymentRunOperator
 from airflow_provider_zuora.operators.data_query import ZuoraDataQueryOperator
 from airflow_provider_zuora.operators.orders import ZuoraCreateOrderOperator, ZuoraCreateOrdersOperator
+from airflow_provider_zuora.sensors.zuora import ZuoraJobSensor
 from airflow_provider_zuora.triggers.pause import ZuoraPauseTrigger
 from tests.airflow_context.test_receipts import LINE, Instance
 from tests.airflow_versions import TRIGGER_TIMEOUT
@@ -187,6 +188,39 @@ class TestAPost:
         with pytest.raises(OutcomeUnknownError):
             Task(clock, memory, order=BARE).run()
         assert len(zuora.ledger()["orders"]) == 1
+
+
+@memories
+class TestWhatAnotherWasAskedToWait:
+    """The limiter of the process, or of its host, knows of it; the vendor has not answered this task."""
+
+    @pytest.fixture(autouse=True)
+    def cool_down(self, zuora, clock):
+        zuora.fault(**POST, **LIMITED | {"headers": {"Retry-After": "45"}}, when="before")
+        Task(clock, order=ORDER | {"orderNumber": "O-of-another"}).begin()
+
+    def test_holds_no_worker_before_a_post(self, zuora, clock, memory):
+        task = Task(clock, memory)
+        task.run()
+
+        assert [pause for pause in task.pauses if not 45 <= pause <= 47] == []
+        assert len(task.pauses) == 1
+        assert clock.naps == []
+        assert len(zuora.posts()) == 2
+
+    def test_holds_one_that_cannot_defer(self, zuora, clock, memory):
+        Task(clock, memory, order=ORDER, deferrable=False).run()
+
+        assert 45 <= sum(clock.naps) <= 47
+        assert len(zuora.posts()) == 2
+
+    def test_holds_no_worker_before_a_first_poll(self, zuora, clock, memory):
+        task = ZuoraJobSensor(task_id="wait", job_id="0" * 32)
+        with pytest.raises(TaskDeferred) as caught:
+            task.execute(Task(clock, memory).context | {"task": task})
+
+        assert clock.naps == []
+        assert caught.value.trigger.not_before - clock.now >= 45
 
 
 @memories

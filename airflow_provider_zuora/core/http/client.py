@@ -92,7 +92,7 @@ class ApiClient:
         self.ticks = ticks or clock
         self.rng = rng
         self.is_read_only = is_read_only
-        self.longest_pause = math.inf  # seconds between two attempts of a request
+        self.longest_pause = math.inf  # seconds between two attempts of a request, or for its turn
         self._emit = emit
         self._recent = response_parsing.make_recent_requests() if recent is None else recent
         self._unsigned = {"Accept": "application/json", "Accept-Encoding": "gzip"}
@@ -113,7 +113,7 @@ class ApiClient:
         return client
 
     def with_longest_pause(self, seconds: float) -> ApiClient:
-        """Return this client as one that raises the error of a request instead of a longer pause."""
+        """Return this client as one that raises the error of a request instead of a longer wait."""
         client = copy(self)
         client.longest_pause = seconds
         return client
@@ -247,7 +247,8 @@ class ApiClient:
         if self.vendor.accepts_gzip and len(body) > _GZIP_ABOVE:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, mtime=0)
-        return Request(request.method, request.path, request.params, headers, body), track_id
+        patience = min(request.patience, policy.budget.longest, self.longest_pause)
+        return Request(request.method, request.path, request.params, headers, body, patience), track_id
 
     def _send_signed(
         self, request: Request, track_id: str, policy: RetryPolicy, renewals: int
@@ -273,7 +274,7 @@ class ApiClient:
             if method != "GET" and track_id:
                 self.posted.append(track_id)
             headers = {**headers, "Authorization": f"Bearer {token}"}
-            request = Request(method, path, request.params, headers, request.body)
+            request = Request(method, path, request.params, headers, request.body, request.patience)
         self._recent.append((track_id, (method, path, headers.get("Idempotency-Key", ""))))
         try:
             response: Response = yield request

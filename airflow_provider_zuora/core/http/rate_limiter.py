@@ -28,12 +28,11 @@ from airflow_provider_zuora.core.http.limit_headers import (
     read_seconds,
     read_window_length,
 )
-from airflow_provider_zuora.core.messages import Request, Response
+from airflow_provider_zuora.core.messages import PATIENCE, Request, Response
 from airflow_provider_zuora.core.redaction import redact_words
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 60.0  # seconds; a request waits as long for its turn, for more its flow waits
 _JITTER = 1.0  # seconds, so that all who waited for one moment do not start at that moment
 _SCARCE = 10  # less than this part of a limit is left
 _REFRESH = 1.0  # seconds; Zuora counts the requests under way anew as often
@@ -87,7 +86,7 @@ class RateLimiter:
         """
         Yield the seconds to wait, or a call, each done when the next are asked for.
 
-        A request that would have to wait for more than `PATIENCE` is refused.
+        A request that would have to wait for longer than its patience is refused.
         """
         shared, now = self.shared, clock()
         with self._lock:
@@ -150,7 +149,7 @@ class RateLimiter:
         return None if change is None else partial(shared.update, change, now)
 
     def _wait(self, request: Request, seconds: float) -> Iterator[float]:
-        if seconds > PATIENCE + _JITTER:  # a window of a minute, the shortest, is waited for
+        if seconds > request.patience + _JITTER:
             words = f"the account cools down for {seconds:.0f} s, as the vendor asked"
             raise _make_refusal(request, words, seconds)
         self._count_waiting(1)

@@ -197,7 +197,7 @@ class Submission:
     def make_post(self) -> Post:
         """Return the POSTs of this try under the key of the record."""
         pause = partial(self.pause, pauses.POST)
-        what = (self.client, self.order.request, self.notes, self.keys.digest)
+        what = (self.reader, self.order.request, self.notes, self.keys.digest)
         return Post(*what, pause, partial(log_intent, self), self.order.kind)
 
     def _perform(self, action: Action) -> Flow[Event]:

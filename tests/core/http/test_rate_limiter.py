@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_zuora.core.errors import RateLimited
 from airflow_provider_zuora.core.http.limit_headers import read_retry_after
-from airflow_provider_zuora.core.http.rate_limiter import PATIENCE, RateLimiter
-from airflow_provider_zuora.core.messages import Request
+from airflow_provider_zuora.core.http.rate_limiter import RateLimiter
+from airflow_provider_zuora.core.messages import PATIENCE, Request
 from tests.core.runners import Clock, Dice, answer
 
 GET = Request("GET", "/v1/async-jobs/j")
@@ -144,6 +145,17 @@ def test_a_quiet_that_is_too_long_to_wait_for_holds_the_request_back():
     assert caught.value.retry_after == 120.5
     assert caught.value.transient
     assert caught.value.info.status is None
+
+
+def test_a_request_of_less_patience_is_held_back_sooner():
+    desk = Desk()
+    desk.asks(cool_down(30))
+    hasty = replace(GET, patience=20.0)
+    with pytest.raises(RateLimited) as caught:
+        next(desk.limits.acquire(hasty, desk.clock))
+    assert caught.value.retry_after == 30
+    desk.clock.sleep(10)
+    assert next(desk.limits.acquire(hasty, desk.clock)) == 20
 
 
 def test_nobody_is_quiet_for_more_than_a_day():
