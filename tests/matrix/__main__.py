@@ -75,7 +75,7 @@ def main(names: list[str]) -> int:
         with tempfile.TemporaryDirectory() as place:
             if row := run_row(name, Path(place)):
                 found[name] = row
-                write(read() | found)
+                write(read() | {name: row})  # others may have written theirs meanwhile
     print(make_table(found))
     missing = [name for name in names or ROWS if name not in found]
     print(*(f"not run, there is no such Python here: {name}" for name in missing), sep="\n")
