@@ -273,8 +273,7 @@ class ApiClient:
         if token:
             if method != "GET" and track_id:
                 self.posted.append(track_id)
-            headers = {**headers, "Authorization": f"Bearer {token}"}
-            request = Request(method, path, request.params, headers, request.body, request.patience)
+            request = request.with_headers({"Authorization": f"Bearer {token}"})
         self._recent.append((track_id, (method, path, headers.get("Idempotency-Key", ""))))
         try:
             response: Response = yield request

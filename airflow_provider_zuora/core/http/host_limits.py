@@ -96,13 +96,18 @@ class Start:
         return replace(limits, left=limits.left - 1, next_start=next_start, early=early)
 
 
+def _spare_some(most: float) -> float:
+    """Return how many requests of a window may start; of one that has a single request, that one."""
+    return max(1.0, most * (1 - _SPARE))
+
+
 def _begin_window(limits: HostLimits, now: float) -> HostLimits:
     """Return the limits in the window of now; those that started early are taken out of the next one."""
     passed = (now - limits.latest) // limits.length + 1
     shift = passed * limits.length
     return replace(
         limits,
-        left=max(1.0, limits.most * (1 - _SPARE)) - (limits.early if passed == 1 else 0.0),
+        left=_spare_some(limits.most) - (limits.early if passed == 1 else 0.0),
         earliest=limits.earliest + shift,
         latest=limits.latest + shift,
         next_start=0.0,
@@ -131,7 +136,7 @@ def add_window(limits: HostLimits, stated: StatedWindow) -> HostLimits:
         return replace(limits, most=0.0) if limits.most else limits
     left = stated.left
     if is_known and _is_same(limits, stated, limits.length):
-        left = min(left, stated.most * (1 - _SPARE) - limits.early)  # the next one has begun
+        left = min(left, _spare_some(stated.most) - limits.early)  # the next one has begun
     found = (stated.most, left, stated.earliest, stated.latest, stated.length)
     return HostLimits(limits.cool_down_until, *found)
 

@@ -115,7 +115,7 @@ def _find_changed(notes: RecordStore, keys: Generations, *, is_sole: bool) -> Su
 
 def read_job(submission: Submission) -> Flow[Event]:
     """Return what has become of the job of an earlier try."""
-    job_id, client = str(submission.record.job_id), submission.reader
+    job_id, client = str(submission.record.job_id), submission.hasty_client
     began = client.clock()
     while True:
         try:
@@ -201,7 +201,7 @@ def find_late_order(submission: Submission) -> Flow[bool]:
 
 def _look(submission: Submission) -> Flow[bool]:
     """Return whether the order is there now; if it is, it replaces the job."""
-    find, client, generation = submission.kind.find, submission.reader, submission.record.generation
+    find, client, generation = submission.kind.find, submission.hasty_client, submission.record.generation
     job_id = (yield from find(client, submission.order.document, generation)) if find else None
     if job_id is not None:
         submission.record = submission.record.with_job(job_id, client.clock())

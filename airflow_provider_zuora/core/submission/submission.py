@@ -112,7 +112,7 @@ class Submission:
         is_sole: bool = True,
     ):
         self.client = client.with_redacted(order.secrets) if order.secrets else client
-        self.reader = self.client.with_longest_pause(LONGEST_PAUSE) if place == "alone" else self.client
+        self.hasty_client = self.client.with_longest_pause(LONGEST_PAUSE) if place == "alone" else self.client
         self.order = order
         self.kind = KINDS[order.kind]
         self.notes = notes
@@ -197,7 +197,7 @@ class Submission:
     def make_post(self) -> Post:
         """Return the POSTs of this try under the key of the record."""
         pause = partial(self.pause, pauses.POST)
-        what = (self.reader, self.order.request, self.notes, self.keys.digest)
+        what = (self.hasty_client, self.order.request, self.notes, self.keys.digest)
         return Post(*what, pause, partial(log_intent, self), self.order.kind)
 
     def _perform(self, action: Action) -> Flow[Event]:
